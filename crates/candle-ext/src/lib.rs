@@ -1,0 +1,37 @@
+//! What the tensor library [Candle](candle_core) lacks and this workspace needs.
+//!
+//! * [`Parameters`]: named trainable variables whose initial values are a
+//!   function of a seed and a name, behind Candle's ordinary
+//!   [`VarBuilder`](candle_nn::VarBuilder).
+//! * [`random`]: tensors drawn from keyed, reproducible streams.
+//! * [`optim`]: SGD with Nesterov momentum, Adam and AMSGrad in PyTorch's
+//!   conventions, with state that can be saved and restored to the bit.
+//! * [`numeric`]: a square root and a quotient whose gradients survive zero,
+//!   top-k masks, a finiteness check.
+//! * [`inverse()`]: the inverse of a matrix, differentiable.
+//! * [`product`]: matrix products into memory the caller owns, with the
+//!   kernels Candle multiplies with.
+//! * [`with_gradients`]: a scalar whose gradients are known beforehand.
+//!
+//! Cargo unites the features of a dependency: this crate asks `gemm` for its
+//! `x86-v4` feature, which compiles the AVX-512 kernels into Candle's own
+//! products too. They are chosen at run time, on processors that have the
+//! instructions.
+//!
+//! One call in [`product`] is the only `unsafe` code of the workspace.
+
+mod error;
+mod inverse;
+mod known;
+pub mod numeric;
+pub mod optim;
+mod parameters;
+pub mod product;
+pub mod random;
+
+pub use error::{Error, Result};
+pub use inverse::inverse;
+pub use known::with_gradients;
+pub use numeric::{all_finite, safe_divide, safe_sqrt, top_k_mask};
+pub use optim::{Adam, AdamConfig, AdamVariant, Optimizer, OptimizerConfig, Sgd, SgdConfig};
+pub use parameters::Parameters;
