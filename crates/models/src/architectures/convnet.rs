@@ -1,0 +1,136 @@
+//! A small convolutional network.
+
+use super::GraphSpec;
+use crate::{
+    Error, Network, NetworkSpec, Result,
+    operators::{Conv2dConfig, OperatorSpec, Window2d},
+};
+use candle_nn::VarBuilder;
+
+/// How a [`ConvNetConfig`] halves the image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pooling {
+    /// Average pooling, which adds no neurons: the paper's advice.
+    Average,
+    /// Max pooling, three neurons for each output.
+    Max,
+    /// Convolutions of stride 2.
+    Strided,
+}
+
+/// A small ConvNet: for each entry of `channels` a convolution, an activation and a halving of the image; then a
+/// linear layer.
+///
+/// Nodes are named `features.0`, `features.0.activation`, `features.0.pool`, ..., `flatten`, `classifier`.
+/// Parameters are initialised as PyTorch's default.
+///
+/// ```
+/// use candle_core::{DType, Device};
+/// use roll_models::{Parameters, architectures::{ConvNetConfig, Pooling}};
+///
+/// let config = ConvNetConfig { inputs: [1, 28, 28], channels: vec![8, 16], kernel: 3, pooling: Pooling::Average,
+///     outputs: 10, leak: 0.0 };
+/// let network = config.build(Parameters::seeded(0).builder(DType::F32, &Device::Cpu))?;
+/// assert_eq!(network.output_size(), 10);
+/// # Ok::<(), roll_models::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct ConvNetConfig {
+    /// Channels, height and width of an input.
+    pub inputs: [usize; 3],
+    /// Channels of each convolution; at least one.
+    pub channels: Vec<usize>,
+    /// Size of the kernels, odd, so that a convolution of stride 1 keeps the image's size.
+    pub kernel: usize,
+    /// How the image is halved after each convolution.
+    pub pooling: Pooling,
+    /// Number of outputs, at least 1.
+    pub outputs: usize,
+    /// Slope of the activation for negative pre-activations, finite; 0 is the ReLU.
+    pub leak: f64,
+}
+
+impl ConvNetConfig {
+    /// The network's graph.
+    pub fn spec(&self) -> Result<NetworkSpec> {
+        let error = |field, cause| Err(Error::Config { field, cause });
+        if self.kernel.is_multiple_of(2) {
+            return error("kernel", format!("{} is not odd", self.kernel));
+        }
+        let halvings = u32::try_from(self.channels.len()).unwrap_or(u32::MAX);
+        let halved = |n: usize| n.checked_shr(halvings).unwrap_or(0);
+        let sides = [halved(self.inputs[1]), halved(self.inputs[2])];
+        if self.channels.is_empty() || sides.contains(&0) {
+            return error(
+                "channels",
+                format!(
+                    "{} halvings of an image {:?}; at least one, and something must be left",
+                    self.channels.len(),
+                    self.inputs
+                ),
+            );
+        }
+        let mut graph = GraphSpec::new(&self.inputs);
+        let mut add = |name: String, operator: OperatorSpec| {
+            let operand = graph.last();
+            graph.add(name, operator, &[&operand]);
+        };
+        let [mut inputs, mut height, mut width] = self.inputs;
+        for (i, &outputs) in self.channels.iter().enumerate() {
+            let stride = if self.pooling == Pooling::Strided {
+                2
+            } else {
+                1
+            };
+            let window = Window2d::square(self.kernel, stride, self.kernel / 2);
+            let convolution = OperatorSpec::Conv2d(Conv2dConfig {
+                inputs,
+                outputs,
+                window,
+                groups: 1,
+                bias: true,
+            });
+            add(format!("features.{i}"), convolution);
+            add(
+                format!("features.{i}.activation"),
+                OperatorSpec::leaky_relu(self.leak),
+            );
+            let window = Window2d::square(2, 2, 0);
+            let pool = match self.pooling {
+                Pooling::Average => Some(OperatorSpec::AvgPool2d {
+                    window,
+                    count_padding: true,
+                }),
+                Pooling::Max => Some(OperatorSpec::MaxPool2d { window }),
+                Pooling::Strided => None,
+            };
+            [height, width] = match pool {
+                Some(pool) => {
+                    add(format!("features.{i}.pool"), pool);
+                    [height / 2, width / 2]
+                }
+                None => [height.div_ceil(2), width.div_ceil(2)],
+            };
+            inputs = outputs;
+        }
+        add("flatten".into(), OperatorSpec::Flatten);
+        let features = inputs
+            .checked_mul(height)
+            .and_then(|n| n.checked_mul(width));
+        let Some(features) = features else {
+            return error("channels", format!("{inputs} are too many"));
+        };
+        let head = OperatorSpec::Linear {
+            inputs: features,
+            outputs: self.outputs,
+            bias: true,
+        };
+        add("classifier".into(), head);
+        Ok(graph.finish())
+    }
+
+    /// The network, its parameters taken from (or initialised by) `vars`.
+    pub fn build(&self, vars: VarBuilder) -> Result<Network> {
+        self.spec()?.build(vars)
+    }
+}

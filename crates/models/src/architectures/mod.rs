@@ -1,0 +1,13 @@
+//! Networks by name: functions from a few hyper-parameters to a graph.
+
+mod convnet;
+mod fc;
+mod graph;
+mod resnet;
+mod scornn;
+
+pub use convnet::{ConvNetConfig, Pooling};
+pub use fc::FcConfig;
+pub use graph::GraphSpec;
+pub use resnet::{ResNetConfig, ResNetFamily};
+pub use scornn::{ScoRnn, ScoRnnConfig};

@@ -1,0 +1,121 @@
+//! What can go wrong with a network or its file.
+
+use std::path::PathBuf;
+
+/// The result of this crate's functions.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// An error names the thing, the cause and what was expected.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A tensor computation failed.
+    #[error(transparent)]
+    Candle(#[from] candle_core::Error),
+
+    /// An operator cannot take inputs of these shapes.
+    #[error("node `{node}` ({operator}): {cause}")]
+    Node {
+        /// Name of the node.
+        node: String,
+        /// Kind of its operator.
+        operator: &'static str,
+        /// What is wrong with it.
+        cause: String,
+    },
+
+    /// The graph of nodes is not well formed.
+    #[error("the network's graph is not well formed: {0}")]
+    Graph(String),
+
+    /// A hyper-parameter is out of range.
+    #[error("{field}: {cause}")]
+    Config {
+        /// The hyper-parameter.
+        field: &'static str,
+        /// The value found and the values allowed.
+        cause: String,
+    },
+
+    /// An input batch does not fit the network.
+    #[error("the network takes inputs of shape [batch{}], found {found:?}", .expected.iter().map(|d| format!(", {d}")).collect::<String>())]
+    InputShape {
+        /// Shape of one input.
+        expected: Vec<usize>,
+        /// Shape of the batch.
+        found: Vec<usize>,
+    },
+
+    /// Tangents or cotangents do not fit the network or the trace.
+    #[error("{what} must have shape {expected}, found {found:?}")]
+    TangentShape {
+        /// Which argument.
+        what: &'static str,
+        /// The shape it must have.
+        expected: String,
+        /// The shape it has.
+        found: Vec<usize>,
+    },
+
+    /// A model file cannot be read.
+    #[error("{path}: {cause}", path = .path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it, and what was expected.
+        cause: String,
+    },
+
+    /// The bytes are not one of our model files.
+    #[error("not a model file of this library: {0}")]
+    Format(String),
+
+    /// The bytes are not a file of the format that they were read as.
+    #[error("not a well-formed {format} file: {cause}")]
+    Malformed {
+        /// The format.
+        format: &'static str,
+        /// What is wrong with them.
+        cause: String,
+    },
+
+    /// A network from elsewhere uses an operator that has no translation.
+    #[error("node `{node}`: the operator {op_type} is not supported; supported are {}", .supported.join(", "))]
+    UnsupportedOperator {
+        /// Name of the node in the file.
+        node: String,
+        /// Its operator, with the domain if that is not the standard one.
+        op_type: String,
+        /// The operators that have one.
+        supported: Vec<&'static str>,
+    },
+
+    /// A node of a network from elsewhere has no exact translation.
+    #[error("node `{node}` ({op_type}): {cause}")]
+    Translation {
+        /// Name of the node in the file.
+        node: String,
+        /// Its operator.
+        op_type: String,
+        /// What is wrong with it, and what was expected.
+        cause: String,
+    },
+
+    /// A tensor of a state dict does not fit the architecture.
+    #[error("tensor `{name}`: {cause}")]
+    StateDict {
+        /// The tensor.
+        name: String,
+        /// What is wrong with it, and what was expected.
+        cause: String,
+    },
+
+    /// A parameter is not finite.
+    #[error("parameter `{name}` holds a value that is not finite ({value})")]
+    NotFinite {
+        /// Full name of the parameter.
+        name: String,
+        /// The first such value.
+        value: f64,
+    },
+}

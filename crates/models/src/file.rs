@@ -1,0 +1,162 @@
+//! Model files: safetensors that say what they hold.
+//!
+//! The tensors are the parameters under their PyTorch names, so that `safetensors.torch.load_file` gives a
+//! `state_dict`. The header's metadata holds, under the key `roll`, a JSON object with the format's version,
+//! the graph and the input normalisation.
+
+use crate::{
+    Error, Network, NetworkSpec, Result, network::affine_value, operator::Affine,
+    operators::Standardize,
+};
+use candle_core::{DType, Device, Tensor};
+use candle_nn::VarBuilder;
+use safetensors::SafeTensors;
+use serde::{Deserialize, Serialize};
+use std::{collections::HashMap, path::Path};
+
+const KEY: &str = "roll";
+const FORMAT: u32 = 1;
+
+/// The input normalisation `(x - mean) / std` that a network was trained with: one pair of numbers, or one for
+/// each channel.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Normalization {
+    /// Means, in raw input units.
+    pub mean: Vec<f64>,
+    /// Standard deviations, in raw input units, positive.
+    pub std: Vec<f64>,
+}
+
+impl Normalization {
+    /// Normalises a batch of raw inputs `[B, in...]`, the channel (if there are several) being the first
+    /// dimension of an input.
+    pub fn apply(&self, x: &Tensor) -> Result<Tensor> {
+        let standardize = Standardize::new(&self.mean, &self.std, x.dtype(), x.device())?;
+        let shape = x.dims().get(1..).unwrap_or_default();
+        let fits = standardize.output_shape(&[shape]);
+        fits.map_err(|cause| Error::Config {
+            field: "normalization",
+            cause,
+        })?;
+        Ok(affine_value(&standardize, &[x], shape)?)
+    }
+}
+
+/// A network and the normalisation of its inputs: what a model file holds.
+#[derive(Debug, Clone)]
+pub struct Model {
+    /// The network of *normalised* inputs.
+    pub network: Network,
+    /// How raw inputs are normalised; `None` if the network takes them as they are.
+    pub normalization: Option<Normalization>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Header {
+    format: u32,
+    network: NetworkSpec,
+    normalization: Option<Normalization>,
+}
+
+impl Model {
+    /// The network of *raw* inputs, normalisation included: the one to certify, since its margins are in raw
+    /// units.
+    pub fn raw(&self) -> Result<Network> {
+        match &self.normalization {
+            Some(Normalization { mean, std }) => self.network.standardized(mean, std),
+            None => Ok(self.network.clone()),
+        }
+    }
+
+    /// The bytes of a model file. The same network gives the same bytes.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        let header = Header {
+            format: FORMAT,
+            network: self.network.spec(),
+            normalization: self.normalization.clone(),
+        };
+        let json = serde_json::to_string(&header).map_err(|e| Error::Format(e.to_string()))?;
+        let metadata = HashMap::from([(KEY.to_string(), json)]);
+        let tensors = self.network.parameters();
+        let views = tensors.iter().map(|(name, tensor)| (name.as_str(), tensor));
+        safetensors::serialize(views, Some(metadata)).map_err(|e| Error::Format(e.to_string()))
+    }
+
+    /// Reads a model file's bytes; parameters are converted to `dtype` and must be finite.
+    pub fn from_bytes(bytes: &[u8], dtype: DType, device: &Device) -> Result<Self> {
+        let header = header(bytes)?;
+        let tensors = SafeTensors::deserialize(bytes).map_err(|e| Error::Format(e.to_string()))?;
+        let mut parameters = HashMap::new();
+        for (name, view) in tensors.tensors() {
+            use candle_core::safetensors::Load;
+            let tensor = view.load(device)?;
+            check_finite(&name, &tensor)?;
+            parameters.insert(name, tensor.to_dtype(dtype)?);
+        }
+        let network = header
+            .network
+            .build(VarBuilder::from_tensors(parameters, dtype, device))?;
+        let model = Self {
+            network,
+            normalization: header.normalization,
+        };
+        model.raw()?;
+        Ok(model)
+    }
+
+    /// Reads a model file.
+    pub fn load(path: &Path, dtype: DType, device: &Device) -> Result<Self> {
+        let error = |cause: String| Error::File {
+            path: path.into(),
+            cause,
+        };
+        let bytes = std::fs::read(path).map_err(|e| error(e.to_string()))?;
+        Self::from_bytes(&bytes, dtype, device).map_err(|e| error(e.to_string()))
+    }
+}
+
+fn header(bytes: &[u8]) -> Result<Header> {
+    let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|e| {
+        Error::Format(format!(
+            "not a complete safetensors file ({e}; {} bytes)",
+            bytes.len()
+        ))
+    })?;
+    let json = metadata
+        .metadata()
+        .as_ref()
+        .and_then(|m| m.get(KEY))
+        .ok_or_else(|| {
+            Error::Format(format!(
+                "a safetensors file without the metadata key `{KEY}`"
+            ))
+        })?;
+    let version = serde_json::from_str::<serde_json::Value>(json)
+        .ok()
+        .and_then(|v| v.get("format")?.as_u64());
+    match version {
+        Some(v) if v == u64::from(FORMAT) => {
+            serde_json::from_str(json).map_err(|e| Error::Format(format!("metadata `{KEY}`: {e}")))
+        }
+        Some(v) => Err(Error::Format(format!(
+            "format {v}; this program reads format {FORMAT}"
+        ))),
+        None => Err(Error::Format(format!("metadata `{KEY}` names no format"))),
+    }
+}
+
+pub(crate) fn check_finite(name: &str, tensor: &Tensor) -> Result<()> {
+    let values = tensor
+        .to_dtype(DType::F64)?
+        .flatten_all()?
+        .to_vec1::<f64>()?;
+    match values.iter().find(|v| !v.is_finite()) {
+        Some(&value) => Err(Error::NotFinite {
+            name: name.into(),
+            value,
+        }),
+        None => Ok(()),
+    }
+}

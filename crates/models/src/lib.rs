@@ -1,0 +1,31 @@
+//! Piecewise-linear networks on Candle: one definition, several readings.
+//!
+//! A [`Network`] is a graph of operators, each affine ([`Affine`]) or switching ([`Switching`]). From that one
+//! definition come its value ([`Module`]), its value with the activation pattern ([`Network::trace`]), the push
+//! of tangents and the pull of cotangents through the fixed-pattern linear map ([`Trace`]). A new operator is
+//! one file; sequences, residual sums and recurrence are ways of building a graph, not kinds of operator.
+//!
+//! Notation follows Lee, Alvarez-Melis and Jaakkola, *Towards Robust, Locally Linear Deep Networks*, ICLR 2019
+//! ("the paper"), whose equations are cited by number.
+
+pub mod architectures;
+mod chain;
+mod error;
+mod file;
+mod network;
+pub mod onnx;
+pub mod operator;
+pub mod operators;
+pub mod pytorch;
+mod statistics;
+mod trace;
+
+pub use architectures::FcConfig;
+pub use candle_ext::Parameters;
+pub use candle_nn::Module;
+pub use chain::FcChain;
+pub use error::{Error, Result};
+pub use file::{Model, Normalization};
+pub use network::{INPUT, Network, NetworkBuilder, NetworkSpec, Node, NodeSpec};
+pub use operator::{Affine, Operator, Switch, Switching};
+pub use trace::{Site, Trace};

@@ -1,0 +1,215 @@
+//! The two kinds of operator, and what a switching operator records.
+//!
+//! A network is a graph of operators. Each gives *local readings* only, and the loops over the graph
+//! ([`crate::Network`]) are written once:
+//!
+//! | reading | meaning | shapes (`B` inputs, `K` tangents each) |
+//! |---|---|---|
+//! | value | output at a batch of inputs | `[B, in...] -> [B, out...]` |
+//! | push | tangents through the fixed-pattern linear map | `[B or 1, K, in...] -> [B or 1, K, out...]` |
+//! | pull | cotangents through its transpose | `[B or 1, K, out...] -> [B or 1, K, in...]` |
+//! | offset | the constant of the fixed-pattern *affine* map | `[B or 1, out...]` |
+//!
+//! A leading dimension of 1 in tangents, cotangents or offsets says that all inputs of the batch share them:
+//! below the first switching operator every input has the same Jacobian, and it is computed once.
+//!
+//! The value of an affine operator is by definition `push(x) + offset`. Readings are ordinary Candle
+//! computations, differentiable in the parameters.
+
+use crate::operators::OperatorSpec;
+use candle_core::{DType, Result, Tensor};
+use std::{fmt::Debug, sync::Arc};
+
+/// Why an operator refuses its inputs' shapes; the network adds the name of the node.
+pub type ShapeResult = std::result::Result<Vec<usize>, String>;
+
+/// An affine map with one or more inputs: a linear layer, a convolution, a sum, a reshape, ...
+pub trait Affine: Debug + Send + Sync {
+    /// What a model file stores to build the operator again; the parameters' values are stored beside it.
+    fn spec(&self) -> OperatorSpec;
+
+    /// Shape of the output of one input, given the shapes of the operands of one input.
+    fn output_shape(&self, operands: &[&[usize]]) -> ShapeResult;
+
+    /// Tangents through the linear part: operands `[B or 1, K, in...]`, result `[B or 1, K, out...]`.
+    fn push(&self, tangents: &[&Tensor]) -> Result<Tensor>;
+
+    /// Cotangents `[B or 1, K, out...]` through the transpose of the linear part, one `[B or 1, K, in...]`
+    /// for each operand. `operands` are the shapes that [`Affine::output_shape`] saw.
+    fn pull(&self, cotangent: &Tensor, operands: &[&[usize]]) -> Result<Vec<Tensor>>;
+
+    /// The constant part, broadcastable to `[B, out...]`, given the shape `out` of the output of one input;
+    /// `None` when it is zero.
+    fn offset(&self, _output: &[usize]) -> Result<Option<Tensor>> {
+        Ok(None)
+    }
+
+    /// How many numbers a push or pull of one tangent needs for a moment beside its operands and its result,
+    /// given the shapes of the operands and of the output. Inference sizes its work by it.
+    fn workspace(&self, _operands: &[&[usize]], _output: &[usize]) -> usize {
+        0
+    }
+
+    /// The parameters by local name (`weight`, `bias`), in a fixed order.
+    fn parameters(&self) -> Vec<(&'static str, &Tensor)> {
+        Vec::new()
+    }
+}
+
+/// A piecewise-linear operator that selects one of several affine maps for each unit: an activation,
+/// max pooling, ... The selection is its part of the activation pattern (Def. 1).
+///
+/// The set of inputs with one selection is cut out by linear constraints on the operand, "neurons" for short:
+/// `sign * constraint >= 0`. For a ReLU the constraint is the pre-activation itself; a max over `N` inputs
+/// has the `N - 1` differences to the selected one (App. E).
+pub trait Switching: Debug + Send + Sync {
+    /// What a model file stores to build the operator again.
+    fn spec(&self) -> OperatorSpec;
+
+    /// Shape of the output of one input, given the shape of the operand of one input.
+    fn output_shape(&self, operand: &[usize]) -> ShapeResult;
+
+    /// The value alone: `[B, in...] -> [B, out...]`.
+    fn value(&self, operand: &Tensor) -> Result<Tensor>;
+
+    /// The selection made at a batch of operands `[B, in...]`.
+    fn switch(&self, operand: &Tensor) -> Result<Switch>;
+
+    /// Tangents `[B or 1, K, in...]` through the selected linear maps: `[B, K, out...]`.
+    fn push(&self, tangent: &Tensor, switch: &Switch) -> Result<Tensor>;
+
+    /// Cotangents `[B or 1, K, out...]` through their transpose: `[B, K, in...]`.
+    fn pull(&self, cotangent: &Tensor, switch: &Switch, operand: &[usize]) -> Result<Tensor>;
+
+    /// The constant part of the selected affine maps, `[B or 1, out...]`; `None` when it is zero.
+    fn offset(&self, switch: &Switch) -> Result<Option<Tensor>>;
+
+    /// Tangents `[B or 1, K, in...]` of the operand to tangents `[B or 1, K, m]` of the `m` constraints.
+    fn push_constraints(&self, tangent: &Tensor, switch: &Switch) -> Result<Tensor>;
+
+    /// The transpose: cotangents `[B or 1, K, m]` of the constraints to `[B or 1, K, in...]` of the operand.
+    fn pull_constraints(
+        &self,
+        cotangent: &Tensor,
+        switch: &Switch,
+        operand: &[usize],
+    ) -> Result<Tensor>;
+
+    /// How many numbers one tangent needs for a moment beside the operand and the result, the constraints'
+    /// tangents included, given the shape of the operand. Inference sizes its work by it.
+    fn workspace(&self, _operand: &[usize]) -> usize {
+        0
+    }
+
+    /// The parameters by local name, in a fixed order.
+    fn parameters(&self) -> Vec<(&'static str, &Tensor)> {
+        Vec::new()
+    }
+}
+
+/// What a switching operator recorded at a batch of `B` inputs.
+#[derive(Debug, Clone)]
+pub struct Switch {
+    /// Values of the constraints, `[B, m]`, differentiable: pre-activations for a ReLU.
+    pub constraints: Tensor,
+    /// The side each constraint is on, `[B, m]`, +1 or -1 (+1 at exactly 0), a constant in differentiation.
+    pub signs: Tensor,
+    /// The selected piece of each unit, `[B, units]`, `u8` or `u32`, each below [`Switch::piece_count`].
+    pub pieces: Tensor,
+    /// How many pieces a unit can choose from.
+    pub piece_count: usize,
+    /// What the operator's push and pull need under this selection (slopes, indices): its own business
+    /// but for the first dimension, which is the batch. Constant in differentiation.
+    pub selection: Tensor,
+}
+
+impl Switch {
+    /// The selections of inputs `start .. start + len`.
+    pub fn narrow(&self, start: usize, len: usize) -> Result<Self> {
+        Ok(Self {
+            constraints: self.constraints.narrow(0, start, len)?,
+            signs: self.signs.narrow(0, start, len)?,
+            pieces: self.pieces.narrow(0, start, len)?,
+            piece_count: self.piece_count,
+            selection: self.selection.narrow(0, start, len)?,
+        })
+    }
+
+    /// The same selections with floating-point tensors in another dtype.
+    pub fn to_dtype(&self, dtype: DType) -> Result<Self> {
+        let selection = match self.selection.dtype().is_float() {
+            true => self.selection.to_dtype(dtype)?,
+            false => self.selection.clone(),
+        };
+        Ok(Self {
+            constraints: self.constraints.to_dtype(dtype)?,
+            signs: self.signs.to_dtype(dtype)?,
+            pieces: self.pieces.clone(),
+            piece_count: self.piece_count,
+            selection,
+        })
+    }
+}
+
+/// An operator at a node of a network.
+#[derive(Debug, Clone)]
+pub enum Operator {
+    /// The network's input; the first node, and only that.
+    Input,
+    /// An affine map.
+    Affine(Arc<dyn Affine>),
+    /// A map that selects.
+    Switching(Arc<dyn Switching>),
+}
+
+impl Operator {
+    /// The parameters by local name, in a fixed order.
+    pub fn parameters(&self) -> Vec<(&'static str, &Tensor)> {
+        match self {
+            Self::Input => Vec::new(),
+            Self::Affine(operator) => operator.parameters(),
+            Self::Switching(operator) => operator.parameters(),
+        }
+    }
+
+    /// What a model file stores; `None` for the input.
+    pub fn spec(&self) -> Option<OperatorSpec> {
+        match self {
+            Self::Input => None,
+            Self::Affine(operator) => Some(operator.spec()),
+            Self::Switching(operator) => Some(operator.spec()),
+        }
+    }
+
+    /// The operator's kind, for messages.
+    pub fn kind(&self) -> &'static str {
+        self.spec().map_or("input", |spec| spec.kind())
+    }
+
+    /// Tells operators apart that are equal but have parameters of their own; `None` for the input.
+    pub(crate) fn identity(&self) -> Option<*const ()> {
+        match self {
+            Self::Input => None,
+            Self::Affine(operator) => Some(Arc::as_ptr(operator).cast()),
+            Self::Switching(operator) => Some(Arc::as_ptr(operator).cast()),
+        }
+    }
+
+    /// How many numbers one tangent needs for a moment beside operands and result.
+    pub(crate) fn workspace(&self, operands: &[&[usize]], output: &[usize]) -> usize {
+        match (self, operands) {
+            (Self::Affine(operator), _) => operator.workspace(operands, output),
+            (Self::Switching(operator), [operand]) => operator.workspace(operand),
+            _ => 0,
+        }
+    }
+
+    pub(crate) fn output_shape(&self, operands: &[&[usize]]) -> ShapeResult {
+        match (self, operands) {
+            (Self::Input, _) => Err("the input takes no operand".into()),
+            (Self::Affine(operator), _) => operator.output_shape(operands),
+            (Self::Switching(operator), [operand]) => operator.output_shape(operand),
+            (Self::Switching(_), _) => Err(format!("takes one operand, found {}", operands.len())),
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! Piecewise-linear activations of one variable: ReLU, LeakyReLU, absolute value, clips.
+
+use super::OperatorSpec;
+use crate::{
+    Error,
+    operator::{ShapeResult, Switch, Switching},
+};
+use candle_core::{D, DType, Result, Tensor};
+
+/// A continuous piecewise-linear function applied to every unit.
+///
+/// With breakpoints `t_1 < ... < t_n` it has `n + 1` pieces, and each unit contributes `n` constraints
+/// `z - t_i` ("neurons"), those of the first breakpoint first. A unit exactly at a breakpoint is taken to be
+/// on the right of it (`o = +1` at `z = 0` for a ReLU), everywhere.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Activation {
+    breakpoints: Vec<f64>,
+    slopes: Vec<f64>,
+    anchor: f64,
+}
+
+impl Activation {
+    /// `max(z, 0)`.
+    pub fn relu() -> Self {
+        Self {
+            breakpoints: vec![0.0],
+            slopes: vec![0.0, 1.0],
+            anchor: 0.0,
+        }
+    }
+
+    /// `z` for `z >= 0`, `leak * z` otherwise.
+    pub fn leaky_relu(leak: f64) -> crate::Result<Self> {
+        Self::new(&[0.0], &[leak, 1.0], 0.0)
+    }
+
+    /// `|z|`.
+    pub fn abs() -> Self {
+        Self {
+            breakpoints: vec![0.0],
+            slopes: vec![-1.0, 1.0],
+            anchor: 0.0,
+        }
+    }
+
+    /// `min(max(z, lo), hi)` with `lo < hi`: two breakpoints, and so two constraints for each unit. The
+    /// hard-tanh is `clip(-1, 1)`, the ReLU6 `clip(0, 6)`.
+    pub fn clip(lo: f64, hi: f64) -> crate::Result<Self> {
+        Self::new(&[lo, hi], &[0.0, 1.0, 0.0], lo)
+    }
+
+    /// The function with these breakpoints (strictly increasing), slopes (one more) and value `anchor` at the
+    /// first breakpoint.
+    pub fn new(breakpoints: &[f64], slopes: &[f64], anchor: f64) -> crate::Result<Self> {
+        let error = |cause| {
+            Err(Error::Config {
+                field: "activation",
+                cause,
+            })
+        };
+        if breakpoints.is_empty()
+            || breakpoints.len() > 255
+            || slopes.len() != breakpoints.len() + 1
+        {
+            return error(format!(
+                "needs 1 to 255 breakpoints and one slope more, found {} and {}",
+                breakpoints.len(),
+                slopes.len()
+            ));
+        }
+        if let Some(v) = breakpoints
+            .iter()
+            .chain(slopes)
+            .chain([&anchor])
+            .find(|v| !v.is_finite())
+        {
+            return error(format!("{v} is not finite"));
+        }
+        if let Some(w) = breakpoints.windows(2).find(|w| w[0] >= w[1]) {
+            return error(format!(
+                "breakpoints must increase, found {} then {}",
+                w[0], w[1]
+            ));
+        }
+        Ok(Self {
+            breakpoints: breakpoints.to_vec(),
+            slopes: slopes.to_vec(),
+            anchor,
+        })
+    }
+
+    /// `[z >= t_i]` as 0 and 1 for each breakpoint, in the dtype of `z`.
+    fn indicators(&self, z: &Tensor) -> Result<Vec<Tensor>> {
+        self.breakpoints
+            .iter()
+            .map(|t| z.detach().ge(*t)?.to_dtype(z.dtype()))
+            .collect()
+    }
+
+    /// `first + sum_i jumps_i * indicator_i`: a quantity that is constant on every piece.
+    fn staircase(indicators: &[Tensor], first: f64, jumps: &[f64]) -> Result<Tensor> {
+        let mut total = indicators[0].affine(jumps[0], first)?;
+        for (indicator, jump) in indicators.iter().zip(jumps).skip(1) {
+            total = (total + (indicator * *jump)?)?;
+        }
+        Ok(total)
+    }
+
+    fn slope_jumps(&self) -> Vec<f64> {
+        self.slopes.windows(2).map(|w| w[1] - w[0]).collect()
+    }
+
+    /// The intercept on the first piece and its jumps; `None` if every piece passes through the origin.
+    fn intercepts(&self) -> Option<(f64, Vec<f64>)> {
+        let first = self.anchor - self.slopes[0] * self.breakpoints[0];
+        let jumps: Vec<f64> = self
+            .slope_jumps()
+            .iter()
+            .zip(&self.breakpoints)
+            .map(|(s, t)| -s * t)
+            .collect();
+        (first != 0.0 || jumps.iter().any(|j| *j != 0.0)).then_some((first, jumps))
+    }
+}
+
+impl Switching for Activation {
+    fn spec(&self) -> OperatorSpec {
+        OperatorSpec::Activation {
+            breakpoints: self.breakpoints.clone(),
+            slopes: self.slopes.clone(),
+            anchor: self.anchor,
+        }
+    }
+
+    fn output_shape(&self, operand: &[usize]) -> ShapeResult {
+        Ok(operand.to_vec())
+    }
+
+    fn workspace(&self, operand: &[usize]) -> usize {
+        // One constraint is the operand itself; several are copies of it.
+        match self.breakpoints.len() {
+            1 => 0,
+            n => operand.iter().product::<usize>().saturating_mul(n),
+        }
+    }
+
+    fn value(&self, operand: &Tensor) -> Result<Tensor> {
+        if *self == Self::relu() {
+            return operand.relu();
+        }
+        let indicators = self.indicators(operand)?;
+        let value = (operand * Self::staircase(&indicators, self.slopes[0], &self.slope_jumps())?)?;
+        match self.intercepts() {
+            Some((first, jumps)) => value + Self::staircase(&indicators, first, &jumps)?,
+            None => Ok(value),
+        }
+    }
+
+    fn switch(&self, operand: &Tensor) -> Result<Switch> {
+        let flat = operand.flatten_from(1)?;
+        let indicators = self.indicators(operand)?;
+        let flat_indicators = indicators
+            .iter()
+            .map(|i| i.flatten_from(1))
+            .collect::<Result<Vec<_>>>()?;
+        let constraints = match self.breakpoints[..] {
+            [0.0] => flat,
+            _ => {
+                let shifted = self
+                    .breakpoints
+                    .iter()
+                    .map(|t| &flat - *t)
+                    .collect::<Result<Vec<_>>>()?;
+                Tensor::cat(&shifted, 1)?
+            }
+        };
+        Ok(Switch {
+            constraints,
+            signs: Tensor::cat(&flat_indicators, 1)?.affine(2.0, -1.0)?,
+            pieces: Self::staircase(&flat_indicators, 0.0, &vec![1.0; self.breakpoints.len()])?
+                .to_dtype(DType::U8)?,
+            piece_count: self.slopes.len(),
+            selection: Self::staircase(&indicators, self.slopes[0], &self.slope_jumps())?,
+        })
+    }
+
+    fn push(&self, tangent: &Tensor, switch: &Switch) -> Result<Tensor> {
+        tangent.broadcast_mul(&switch.selection.unsqueeze(1)?)
+    }
+
+    fn pull(&self, cotangent: &Tensor, switch: &Switch, _operand: &[usize]) -> Result<Tensor> {
+        self.push(cotangent, switch)
+    }
+
+    fn offset(&self, switch: &Switch) -> Result<Option<Tensor>> {
+        let Some((first, jumps)) = self.intercepts() else {
+            return Ok(None);
+        };
+        let pieces = switch.pieces.to_dtype(switch.selection.dtype())?;
+        // A unit on piece k is at or above its first k breakpoints.
+        let indicators = (0..jumps.len())
+            .map(|i| pieces.gt(i as f64)?.to_dtype(pieces.dtype()))
+            .collect::<Result<Vec<_>>>()?;
+        Ok(Some(
+            Self::staircase(&indicators, first, &jumps)?.reshape(switch.selection.shape())?,
+        ))
+    }
+
+    fn push_constraints(&self, tangent: &Tensor, _switch: &Switch) -> Result<Tensor> {
+        let flat = tangent.flatten_from(2)?;
+        match self.breakpoints.len() {
+            1 => Ok(flat),
+            n => Tensor::cat(&vec![flat; n], D::Minus1),
+        }
+    }
+
+    fn pull_constraints(
+        &self,
+        cotangent: &Tensor,
+        _switch: &Switch,
+        operand: &[usize],
+    ) -> Result<Tensor> {
+        let (batch, count, constraints) = cotangent.dims3()?;
+        let n = self.breakpoints.len();
+        let summed = match n {
+            1 => cotangent.clone(),
+            _ => cotangent
+                .reshape((batch, count, n, constraints / n))?
+                .sum(2)?,
+        };
+        summed.reshape([&[batch, count], operand].concat())
+    }
+}

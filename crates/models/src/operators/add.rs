@@ -1,0 +1,35 @@
+//! The sum of several inputs.
+
+use super::OperatorSpec;
+use crate::operator::{Affine, ShapeResult};
+use candle_core::{Result, Tensor};
+
+/// The sum of one or more operands of one shape: what closes a residual block.
+#[derive(Debug)]
+pub struct Add;
+
+impl Affine for Add {
+    fn spec(&self) -> OperatorSpec {
+        OperatorSpec::Add
+    }
+
+    fn output_shape(&self, operands: &[&[usize]]) -> ShapeResult {
+        match operands {
+            [first, rest @ ..] if rest.iter().all(|shape| shape == first) => Ok(first.to_vec()),
+            _ => Err(format!("takes operands of one shape, found {operands:?}")),
+        }
+    }
+
+    fn push(&self, tangents: &[&Tensor]) -> Result<Tensor> {
+        let mut sum = tangents[0].clone();
+        for tangent in &tangents[1..] {
+            // Operands below the first switching operator have one tangent for all inputs.
+            sum = sum.broadcast_add(tangent)?;
+        }
+        Ok(sum)
+    }
+
+    fn pull(&self, cotangent: &Tensor, operands: &[&[usize]]) -> Result<Vec<Tensor>> {
+        Ok(vec![cotangent.clone(); operands.len()])
+    }
+}

@@ -1,0 +1,102 @@
+//! Average pooling.
+
+use super::{
+    OperatorSpec, Window2d,
+    layout::{fold, single, times, unfold},
+};
+use crate::{
+    Error,
+    operator::{Affine, ShapeResult},
+};
+use candle_core::{DType, Device, Result, Tensor};
+
+/// The mean over each window, per channel.
+///
+/// The mean over a window is the mean over its rows of the mean over its columns, so both readings are two
+/// products with small matrices, one for each axis, whatever the stride and the padding.
+#[derive(Debug)]
+pub struct AvgPool2d {
+    window: Window2d,
+    count_padding: bool,
+}
+
+impl AvgPool2d {
+    /// `count_padding` says whether zeros of the padding count in the mean (PyTorch's and ONNX's
+    /// `count_include_pad`) or only the entries of the operand under the window.
+    pub fn new(window: Window2d, count_padding: bool) -> crate::Result<Self> {
+        window.check("avg_pool2d")?;
+        if window.dilation != [1, 1] {
+            return Err(Error::Config {
+                field: "avg_pool2d",
+                cause: format!("takes no dilation, found {:?}", window.dilation),
+            });
+        }
+        Ok(Self {
+            window,
+            count_padding,
+        })
+    }
+
+    /// The averages along one axis as a matrix `[n, positions]`.
+    fn matrix(&self, axis: usize, n: usize, dtype: DType, device: &Device) -> Result<Tensor> {
+        let windows = self
+            .window
+            .members(axis, n)
+            .map_err(candle_core::Error::Msg)?;
+        let mut values = vec![0f64; n * windows.len()];
+        for (position, members) in windows.iter().enumerate() {
+            let count = if self.count_padding {
+                self.window.kernel[axis]
+            } else {
+                members.len()
+            };
+            for &i in members {
+                values[i * windows.len() + position] = 1.0 / count as f64;
+            }
+        }
+        Tensor::from_vec(values, (n, windows.len()), device)?.to_dtype(dtype)
+    }
+
+    fn matrices(&self, operand: &[usize], like: &Tensor) -> Result<[Tensor; 2]> {
+        let matrix =
+            |axis: usize| self.matrix(axis, operand[axis + 1], like.dtype(), like.device());
+        Ok([matrix(0)?, matrix(1)?])
+    }
+}
+
+/// Multiplies rows and columns of `[N, channels, H, W]` by matrices `[H, H']` and `[W, W']`.
+fn separable(x: &Tensor, rows: &Tensor, columns: &Tensor) -> Result<Tensor> {
+    let narrow = times(x, columns)?.transpose(2, 3)?;
+    times(&narrow, rows)?.transpose(2, 3)
+}
+
+impl Affine for AvgPool2d {
+    fn spec(&self) -> OperatorSpec {
+        OperatorSpec::AvgPool2d {
+            window: self.window.clone(),
+            count_padding: self.count_padding,
+        }
+    }
+
+    fn output_shape(&self, operands: &[&[usize]]) -> ShapeResult {
+        self.window.output(single(operands)?)
+    }
+
+    fn push(&self, tangents: &[&Tensor]) -> Result<Tensor> {
+        let [rows, columns] = self.matrices(&tangents[0].dims()[2..], tangents[0])?;
+        let pooled = separable(&fold(tangents[0])?, &rows, &columns)?;
+        unfold(&pooled, tangents[0])
+    }
+
+    fn pull(&self, cotangent: &Tensor, operands: &[&[usize]]) -> Result<Vec<Tensor>> {
+        let [rows, columns] = self.matrices(operands[0], cotangent)?;
+        let pulled = separable(&fold(cotangent)?, &rows.t()?, &columns.t()?)?;
+        Ok(vec![unfold(&pulled, cotangent)?])
+    }
+
+    fn workspace(&self, operands: &[&[usize]], _output: &[usize]) -> usize {
+        // A product along one axis and its transpose.
+        let size = |shape: &&[usize]| shape.iter().product::<usize>();
+        operands.first().map_or(0, size).saturating_mul(2)
+    }
+}

@@ -1,0 +1,33 @@
+//! Any shape to a vector.
+
+use super::OperatorSpec;
+use crate::operator::{Affine, ShapeResult};
+use candle_core::{Result, Tensor};
+
+/// Flattens all dimensions of one input, in row-major order.
+#[derive(Debug)]
+pub struct Flatten;
+
+impl Affine for Flatten {
+    fn spec(&self) -> OperatorSpec {
+        OperatorSpec::Flatten
+    }
+
+    fn output_shape(&self, operands: &[&[usize]]) -> ShapeResult {
+        match operands {
+            [shape] => Ok(vec![shape.iter().product()]),
+            _ => Err(format!("takes one operand, found {}", operands.len())),
+        }
+    }
+
+    fn push(&self, tangents: &[&Tensor]) -> Result<Tensor> {
+        tangents[0].flatten_from(2)
+    }
+
+    fn pull(&self, cotangent: &Tensor, operands: &[&[usize]]) -> Result<Vec<Tensor>> {
+        let (batch, count, _) = cotangent.dims3()?;
+        Ok(vec![
+            cotangent.reshape([&[batch, count], operands[0]].concat())?,
+        ])
+    }
+}

@@ -1,0 +1,41 @@
+//! Average pooling over everything but the channel.
+
+use super::{
+    OperatorSpec,
+    layout::{refuse, single},
+};
+use crate::operator::{Affine, ShapeResult};
+use candle_core::{D, Result, Tensor};
+
+/// The mean of each channel: `[channels, n...]` to `[channels, 1...]`, as ONNX's `GlobalAveragePool` and PyTorch's
+/// `AdaptiveAvgPool2d(1)`.
+#[derive(Debug)]
+pub struct GlobalAvgPool;
+
+impl Affine for GlobalAvgPool {
+    fn spec(&self) -> OperatorSpec {
+        OperatorSpec::GlobalAvgPool
+    }
+
+    fn output_shape(&self, operands: &[&[usize]]) -> ShapeResult {
+        let shape = single(operands)?;
+        if shape.len() < 2 {
+            return refuse("[channels, n...]", shape);
+        }
+        let mut output = vec![1; shape.len()];
+        output[0] = shape[0];
+        Ok(output)
+    }
+
+    fn push(&self, tangents: &[&Tensor]) -> Result<Tensor> {
+        let mut shape = tangents[0].dims().to_vec();
+        shape[3..].fill(1);
+        tangents[0].flatten_from(3)?.mean(D::Minus1)?.reshape(shape)
+    }
+
+    fn pull(&self, cotangent: &Tensor, operands: &[&[usize]]) -> Result<Vec<Tensor>> {
+        let count: usize = operands[0][1..].iter().product();
+        let shape = [&cotangent.dims()[..2], operands[0]].concat();
+        Ok(vec![(cotangent / count as f64)?.broadcast_as(shape)?])
+    }
+}

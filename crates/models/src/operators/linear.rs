@@ -1,0 +1,88 @@
+//! A fully connected layer.
+
+use super::{OperatorSpec, layout::times, transposed::times_transposed};
+use crate::{
+    Error,
+    operator::{Affine, ShapeResult},
+};
+use candle_core::{Result, Tensor};
+use candle_nn::{Init, VarBuilder};
+
+/// `z = W a + b` with `W` of shape `[out, in]`, as PyTorch's `nn.Linear`.
+#[derive(Debug)]
+pub struct Linear {
+    weight: Tensor,
+    bias: Option<Tensor>,
+    inputs: usize,
+    outputs: usize,
+}
+
+impl Linear {
+    /// Parameters `weight` `[outputs, inputs]` and `bias` `[outputs]` from `vars`; where `vars` initialises,
+    /// both uniform in `+-1/sqrt(inputs)`, PyTorch's default.
+    pub fn new(inputs: usize, outputs: usize, bias: bool, vars: VarBuilder) -> crate::Result<Self> {
+        if inputs == 0 || outputs == 0 {
+            return Err(Error::Config {
+                field: "linear",
+                cause: format!(
+                    "needs at least one input and one output, found {inputs} and {outputs}"
+                ),
+            });
+        }
+        let bound = 1.0 / (inputs as f64).sqrt();
+        let init = Init::Uniform {
+            lo: -bound,
+            up: bound,
+        };
+        let weight = vars.get_with_hints((outputs, inputs), "weight", init)?;
+        let bias = bias
+            .then(|| vars.get_with_hints(outputs, "bias", init))
+            .transpose()?;
+        Ok(Self {
+            weight,
+            bias,
+            inputs,
+            outputs,
+        })
+    }
+}
+
+impl Affine for Linear {
+    fn spec(&self) -> OperatorSpec {
+        OperatorSpec::Linear {
+            inputs: self.inputs,
+            outputs: self.outputs,
+            bias: self.bias.is_some(),
+        }
+    }
+
+    fn output_shape(&self, operands: &[&[usize]]) -> ShapeResult {
+        match operands {
+            [shape] if **shape == [self.inputs] => Ok(vec![self.outputs]),
+            _ => Err(format!(
+                "takes one operand of shape [{}], found {operands:?}",
+                self.inputs
+            )),
+        }
+    }
+
+    fn push(&self, tangents: &[&Tensor]) -> Result<Tensor> {
+        let (batch, count, width) = tangents[0].dims3()?;
+        let rows = tangents[0].reshape((batch * count, width))?;
+        times_transposed(&rows, &self.weight)?.reshape((batch, count, self.outputs))
+    }
+
+    fn pull(&self, cotangent: &Tensor, _operands: &[&[usize]]) -> Result<Vec<Tensor>> {
+        Ok(vec![times(cotangent, &self.weight)?])
+    }
+
+    fn offset(&self, _output: &[usize]) -> Result<Option<Tensor>> {
+        self.bias.as_ref().map(|bias| bias.unsqueeze(0)).transpose()
+    }
+
+    fn parameters(&self) -> Vec<(&'static str, &Tensor)> {
+        std::iter::once(("weight", &self.weight))
+            .chain(self.bias.as_ref().map(|bias| ("bias", bias)))
+            .collect()
+    }
+}

@@ -1,0 +1,162 @@
+//! Max pooling.
+
+use super::{OperatorSpec, Window2d, selection::Groups};
+use crate::operator::{ShapeResult, Switch, Switching};
+use candle_core::{Error, Result, Tensor};
+
+/// Entries under all windows together: indices must fit 32 bits, and an absurd shape must not cost memory.
+const LIMIT: usize = 1 << 28;
+
+/// The largest entry under each window, per channel; padding is never selected.
+///
+/// The selected entry of a window is its piece of the pattern, the first in row-major order where several are
+/// equal. A window of `N` entries contributes the `N - 1` constraints "selected minus other >= 0" (App. E), the
+/// others in row-major order, window after window. Windows may overlap.
+///
+/// The paper advises average pooling or strided convolutions instead: each window adds `N - 1` half-spaces.
+#[derive(Debug)]
+pub struct MaxPool2d {
+    window: Window2d,
+}
+
+impl MaxPool2d {
+    /// Pooling over `window`, which must hold at least two entries and cover an entry of the operand wherever
+    /// it stands.
+    pub fn new(window: Window2d) -> crate::Result<Self> {
+        window.check("max_pool2d")?;
+        Ok(Self { window })
+    }
+
+    /// The entries under each window of an operand `[channels, height, width]`.
+    fn groups(&self, operand: &[usize]) -> Result<Groups> {
+        let axis = |axis: usize| {
+            self.window
+                .members(axis, operand[axis + 1])
+                .map_err(Error::Msg)
+        };
+        let (rows, columns) = (axis(0)?, axis(1)?);
+        let (height, width) = (operand[1], operand[2]);
+        let window = |channel: usize, rows: &[usize], columns: &[usize]| {
+            let entry =
+                |row: usize, column: usize| ((channel * height + row) * width + column) as u32;
+            rows.iter()
+                .flat_map(|row| columns.iter().map(move |column| entry(*row, *column)))
+                .collect()
+        };
+        let (rows, columns) = (&rows, &columns);
+        Ok(Groups::new((0..operand[0]).flat_map(|channel| {
+            rows.iter().flat_map(move |rows| {
+                columns
+                    .iter()
+                    .map(move |columns| window(channel, rows, columns))
+            })
+        })))
+    }
+
+    fn pooled(&self, operand: &[usize]) -> Result<Vec<usize>> {
+        self.window.output(operand).map_err(Error::Msg)
+    }
+}
+
+impl Switching for MaxPool2d {
+    fn spec(&self) -> OperatorSpec {
+        OperatorSpec::MaxPool2d {
+            window: self.window.clone(),
+        }
+    }
+
+    fn output_shape(&self, operand: &[usize]) -> ShapeResult {
+        let output = self.window.output(operand)?;
+        let size = |shape: &[usize]| shape.iter().try_fold(1usize, |n, d| n.checked_mul(*d));
+        let under = [&output[..], &self.window.kernel].concat();
+        if [size(operand), size(&under)]
+            .iter()
+            .any(|n| n.is_none_or(|n| n > LIMIT))
+        {
+            return Err(format!(
+                "an operand {operand:?} with {output:?} windows {:?} has more than {LIMIT} entries",
+                self.window.kernel
+            ));
+        }
+        let mut longest = 1;
+        for axis in 0..2 {
+            let counts = self.window.counts(axis, operand[axis + 1])?;
+            let (least, most) = counts.fold((usize::MAX, 0), |(least, most), n| {
+                (least.min(n), most.max(n))
+            });
+            if least == 0 {
+                return Err(format!(
+                    "a window {:?} over {operand:?} stands on padding alone",
+                    self.window
+                ));
+            }
+            longest *= most;
+        }
+        if longest < 2 {
+            return Err(
+                "windows of one entry have nothing to choose from: use average pooling".into(),
+            );
+        }
+        Ok(output)
+    }
+
+    fn value(&self, operand: &Tensor) -> Result<Tensor> {
+        let shape = &operand.dims()[1..];
+        let pooled = self.groups(shape)?.value(&operand.flatten_from(1)?)?;
+        pooled.reshape([&[operand.dim(0)?], &self.pooled(shape)?[..]].concat())
+    }
+
+    fn switch(&self, operand: &Tensor) -> Result<Switch> {
+        self.groups(&operand.dims()[1..])?
+            .switch(&operand.flatten_from(1)?)
+    }
+
+    fn push(&self, tangent: &Tensor, switch: &Switch) -> Result<Tensor> {
+        let shape = &tangent.dims()[2..];
+        let pushed = self
+            .groups(shape)?
+            .push(&tangent.flatten_from(2)?, switch)?;
+        pushed.reshape([&pushed.dims()[..2], &self.pooled(shape)?[..]].concat())
+    }
+
+    fn pull(&self, cotangent: &Tensor, switch: &Switch, operand: &[usize]) -> Result<Tensor> {
+        let flat = cotangent.flatten_from(2)?;
+        let pulled = self
+            .groups(operand)?
+            .pull(&flat, switch, operand.iter().product())?;
+        pulled.reshape([&pulled.dims()[..2], operand].concat())
+    }
+
+    fn offset(&self, _switch: &Switch) -> Result<Option<Tensor>> {
+        Ok(None)
+    }
+
+    fn push_constraints(&self, tangent: &Tensor, switch: &Switch) -> Result<Tensor> {
+        let groups = self.groups(&tangent.dims()[2..])?;
+        groups.push_constraints(&tangent.flatten_from(2)?, switch)
+    }
+
+    fn pull_constraints(
+        &self,
+        cotangent: &Tensor,
+        switch: &Switch,
+        operand: &[usize],
+    ) -> Result<Tensor> {
+        let groups = self.groups(operand)?;
+        let pulled = groups.pull_constraints(cotangent, switch, operand.iter().product())?;
+        pulled.reshape([&pulled.dims()[..2], operand].concat())
+    }
+
+    fn workspace(&self, operand: &[usize]) -> usize {
+        // The constraints' tangents, and both terms of their differences.
+        let [height, width] = self.window.kernel;
+        let units: usize = self
+            .window
+            .output(operand)
+            .map_or(0, |o| o.iter().product());
+        units
+            .saturating_mul(height)
+            .saturating_mul(width)
+            .saturating_mul(3)
+    }
+}

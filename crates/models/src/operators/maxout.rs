@@ -1,0 +1,124 @@
+//! Maxout.
+
+use super::{OperatorSpec, layout::refuse, selection::Groups};
+use crate::{
+    Error,
+    operator::{ShapeResult, Switch, Switching},
+};
+use candle_core::{Result, Tensor};
+
+/// The largest of each `pieces` consecutive channels: `[pieces * channels, n...]` to `[channels, n...]`
+/// (Goodfellow et al. 2013).
+///
+/// The selected channel is the unit's piece of the pattern, the first where several are equal; each unit
+/// contributes the `pieces - 1` constraints "selected minus other >= 0" (App. E), in the channels' order, unit
+/// after unit.
+#[derive(Debug)]
+pub struct Maxout {
+    pieces: usize,
+}
+
+impl Maxout {
+    /// `pieces` is at least 2.
+    pub fn new(pieces: usize) -> crate::Result<Self> {
+        if pieces < 2 {
+            return Err(Error::Config {
+                field: "maxout",
+                cause: format!("needs at least 2 pieces, found {pieces}"),
+            });
+        }
+        Ok(Self { pieces })
+    }
+
+    fn groups(&self, operand: &[usize]) -> Groups {
+        let inner: usize = operand[1..].iter().product();
+        let pieces = self.pieces;
+        Groups::new((0..operand[0] / pieces).flat_map(move |channel| {
+            (0..inner).map(move |i| {
+                let entry = |piece| ((channel * pieces + piece) * inner + i) as u32;
+                (0..pieces).map(entry).collect()
+            })
+        }))
+    }
+
+    /// The output's dimensions, with `leading` dimensions before those of one input.
+    fn shaped(&self, flat: &Tensor, leading: usize, operand: &[usize]) -> Result<Tensor> {
+        let channels = [operand[0] / self.pieces];
+        flat.reshape([&flat.dims()[..leading], &channels, &operand[1..]].concat())
+    }
+}
+
+impl Switching for Maxout {
+    fn spec(&self) -> OperatorSpec {
+        OperatorSpec::Maxout {
+            pieces: self.pieces,
+        }
+    }
+
+    fn output_shape(&self, operand: &[usize]) -> ShapeResult {
+        let entries = operand.iter().try_fold(1usize, |n, d| n.checked_mul(*d));
+        let countable = entries.is_some_and(|n| u32::try_from(n).is_ok());
+        match operand {
+            [channels, rest @ ..] if countable && channels.is_multiple_of(self.pieces) => {
+                Ok([&[channels / self.pieces], rest].concat())
+            }
+            _ => refuse(
+                format!(
+                    "with a multiple of {} channels, below 2^32 numbers",
+                    self.pieces
+                ),
+                operand,
+            ),
+        }
+    }
+
+    fn value(&self, operand: &Tensor) -> Result<Tensor> {
+        let shape = &operand.dims()[1..];
+        let value = self.groups(shape).value(&operand.flatten_from(1)?)?;
+        self.shaped(&value, 1, shape)
+    }
+
+    fn switch(&self, operand: &Tensor) -> Result<Switch> {
+        self.groups(&operand.dims()[1..])
+            .switch(&operand.flatten_from(1)?)
+    }
+
+    fn push(&self, tangent: &Tensor, switch: &Switch) -> Result<Tensor> {
+        let shape = &tangent.dims()[2..];
+        let pushed = self.groups(shape).push(&tangent.flatten_from(2)?, switch)?;
+        self.shaped(&pushed, 2, shape)
+    }
+
+    fn pull(&self, cotangent: &Tensor, switch: &Switch, operand: &[usize]) -> Result<Tensor> {
+        let flat = cotangent.flatten_from(2)?;
+        let pulled = self
+            .groups(operand)
+            .pull(&flat, switch, operand.iter().product())?;
+        pulled.reshape([&pulled.dims()[..2], operand].concat())
+    }
+
+    fn offset(&self, _switch: &Switch) -> Result<Option<Tensor>> {
+        Ok(None)
+    }
+
+    fn push_constraints(&self, tangent: &Tensor, switch: &Switch) -> Result<Tensor> {
+        let groups = self.groups(&tangent.dims()[2..]);
+        groups.push_constraints(&tangent.flatten_from(2)?, switch)
+    }
+
+    fn pull_constraints(
+        &self,
+        cotangent: &Tensor,
+        switch: &Switch,
+        operand: &[usize],
+    ) -> Result<Tensor> {
+        let groups = self.groups(operand);
+        let pulled = groups.pull_constraints(cotangent, switch, operand.iter().product())?;
+        pulled.reshape([&pulled.dims()[..2], operand].concat())
+    }
+
+    fn workspace(&self, operand: &[usize]) -> usize {
+        // The constraints' tangents, and both terms of their differences.
+        operand.iter().product::<usize>().saturating_mul(3)
+    }
+}

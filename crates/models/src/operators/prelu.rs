@@ -1,0 +1,110 @@
+//! A leaky ReLU whose slopes are learned.
+
+use super::{
+    OperatorSpec,
+    layout::{per_channel, refuse},
+};
+use crate::{
+    Error,
+    operator::{ShapeResult, Switch, Switching},
+};
+use candle_core::{DType, Result, Tensor};
+use candle_nn::{Init, VarBuilder};
+
+/// `z` for `z >= 0`, `weight * z` otherwise, with one slope for all units or one for each channel (the first
+/// dimension of an input), as PyTorch's `nn.PReLU`.
+///
+/// The side of each unit is the pattern and its pre-activation the constraint, as for a ReLU; a unit at 0 is on
+/// the right. The slope is a parameter: pushed tangents are differentiable in it.
+#[derive(Debug)]
+pub struct Prelu {
+    weight: Tensor,
+}
+
+impl Prelu {
+    /// The parameter `weight` `[channels]` from `vars` (0.25 where `vars` initialises); 1 channel stands for one
+    /// slope for all units.
+    pub fn new(channels: usize, vars: VarBuilder) -> crate::Result<Self> {
+        if channels == 0 {
+            return Err(Error::Config {
+                field: "prelu",
+                cause: "needs at least one slope, found 0 channels".into(),
+            });
+        }
+        let weight = vars.get_with_hints(channels, "weight", Init::Const(0.25))?;
+        Ok(Self { weight })
+    }
+
+    /// The slopes where `right` is 1 for units `z >= 0` and 0 for others; the channel is at `axis`.
+    fn slopes(&self, right: &Tensor, axis: usize) -> Result<Tensor> {
+        let weight = per_channel(&self.weight, axis, right.rank())?;
+        right.affine(-1.0, 1.0)?.broadcast_mul(&weight)? + right
+    }
+}
+
+/// `[z >= 0]` as 0 and 1 in the dtype of `z`.
+fn right(z: &Tensor) -> Result<Tensor> {
+    z.detach().ge(0.0)?.to_dtype(z.dtype())
+}
+
+impl Switching for Prelu {
+    fn spec(&self) -> OperatorSpec {
+        OperatorSpec::Prelu {
+            channels: self.weight.elem_count(),
+        }
+    }
+
+    fn output_shape(&self, operand: &[usize]) -> ShapeResult {
+        let channels = self.weight.elem_count();
+        match operand.first() {
+            Some(n) if channels == 1 || *n == channels => Ok(operand.to_vec()),
+            _ => refuse(format!("with {channels} channels"), operand),
+        }
+    }
+
+    fn value(&self, operand: &Tensor) -> Result<Tensor> {
+        operand * self.slopes(&right(operand)?, 1)?
+    }
+
+    fn switch(&self, operand: &Tensor) -> Result<Switch> {
+        let right = right(operand)?;
+        let flat = right.flatten_from(1)?;
+        Ok(Switch {
+            constraints: operand.flatten_from(1)?,
+            signs: flat.affine(2.0, -1.0)?,
+            pieces: flat.to_dtype(DType::U8)?,
+            piece_count: 2,
+            selection: right,
+        })
+    }
+
+    fn push(&self, tangent: &Tensor, switch: &Switch) -> Result<Tensor> {
+        let slopes = self.slopes(&switch.selection, 1)?;
+        tangent.broadcast_mul(&slopes.unsqueeze(1)?)
+    }
+
+    fn pull(&self, cotangent: &Tensor, switch: &Switch, _operand: &[usize]) -> Result<Tensor> {
+        self.push(cotangent, switch)
+    }
+
+    fn offset(&self, _switch: &Switch) -> Result<Option<Tensor>> {
+        Ok(None)
+    }
+
+    fn push_constraints(&self, tangent: &Tensor, _switch: &Switch) -> Result<Tensor> {
+        tangent.flatten_from(2)
+    }
+
+    fn pull_constraints(
+        &self,
+        cotangent: &Tensor,
+        _switch: &Switch,
+        operand: &[usize],
+    ) -> Result<Tensor> {
+        cotangent.reshape([&cotangent.dims()[..2], operand].concat())
+    }
+
+    fn parameters(&self) -> Vec<(&'static str, &Tensor)> {
+        vec![("weight", &self.weight)]
+    }
+}

@@ -1,0 +1,50 @@
+//! Multiplication by a constant tensor.
+
+use super::{
+    OperatorSpec,
+    layout::{broadcasts, single},
+};
+use crate::operator::{Affine, ShapeResult};
+use candle_core::{Result, Tensor};
+use candle_nn::{Init, VarBuilder};
+
+/// The element-wise product with a constant: ONNX's `Mul` and `Div` by an initialiser.
+#[derive(Debug)]
+pub struct Scale {
+    scale: Tensor,
+}
+
+impl Scale {
+    /// The constant `scale`, of shape `shape`, from `vars` (1 where `vars` initialises). It broadcasts to the
+    /// operand as in NumPy, and is a constant in differentiation too.
+    pub fn new(shape: &[usize], vars: VarBuilder) -> crate::Result<Self> {
+        let scale = vars.get_with_hints(shape, "scale", Init::Const(1.0))?;
+        Ok(Self {
+            scale: scale.detach(),
+        })
+    }
+}
+
+impl Affine for Scale {
+    fn spec(&self) -> OperatorSpec {
+        OperatorSpec::Scale {
+            shape: self.scale.dims().to_vec(),
+        }
+    }
+
+    fn output_shape(&self, operands: &[&[usize]]) -> ShapeResult {
+        broadcasts(self.scale.dims(), single(operands)?)
+    }
+
+    fn push(&self, tangents: &[&Tensor]) -> Result<Tensor> {
+        tangents[0].broadcast_mul(&self.scale)
+    }
+
+    fn pull(&self, cotangent: &Tensor, _operands: &[&[usize]]) -> Result<Vec<Tensor>> {
+        Ok(vec![cotangent.broadcast_mul(&self.scale)?])
+    }
+
+    fn parameters(&self) -> Vec<(&'static str, &Tensor)> {
+        vec![("scale", &self.scale)]
+    }
+}

@@ -1,0 +1,191 @@
+//! The maximum over groups of numbers, as max pooling and maxout need it.
+//!
+//! A group of `N` numbers selects its largest, the first of equal ones; the selection is its part of the pattern,
+//! and the `N - 1` differences "selected minus other" are its constraints (App. E). Candle's own gradient of
+//! max pooling is wrong, so every reading is made of gathers, whose gradients are right.
+
+use crate::operator::Switch;
+use candle_core::{DType, Device, Result, Tensor};
+
+/// Which entries of a flat operand each unit of the output is the maximum of.
+#[derive(Debug, Default)]
+pub(super) struct Groups {
+    members: Vec<u32>,
+    /// Where each group starts in `members`; the last entry is the end of the last group.
+    starts: Vec<u32>,
+}
+
+impl Groups {
+    /// Groups of one or more entries, below 2^32 of them in all.
+    pub(super) fn new(groups: impl Iterator<Item = Vec<u32>>) -> Self {
+        let mut all = Self {
+            members: Vec::new(),
+            starts: vec![0],
+        };
+        for group in groups {
+            all.members.extend(group);
+            all.starts.push(all.members.len() as u32);
+        }
+        all
+    }
+
+    /// Start and length of each group.
+    fn spans(&self) -> impl Iterator<Item = (u32, u32)> {
+        self.starts.windows(2).map(|w| (w[0], w[1] - w[0]))
+    }
+
+    fn units(&self) -> usize {
+        self.starts.len().saturating_sub(1)
+    }
+
+    /// The maxima, `[B, n]` to `[B, units]`.
+    pub(super) fn value(&self, x: &Tensor) -> Result<Tensor> {
+        x.gather(&self.selected(&self.ranks(x)?)?, 1)
+    }
+
+    /// The selection at `x` `[B, n]`: indices of the selected entries, then those of the others.
+    pub(super) fn switch(&self, x: &Tensor) -> Result<Switch> {
+        let ranks = self.ranks(x)?;
+        let selected = self.selected(&ranks)?;
+        let others = self.others(&ranks)?;
+        let owner = self.owners(x.device())?;
+        let constraints =
+            (x.gather(&selected.index_select(&owner, 1)?, 1)? - x.gather(&others, 1)?)?;
+        Ok(Switch {
+            signs: constraints.detach().ones_like()?,
+            constraints,
+            pieces: ranks,
+            piece_count: self.spans().map(|(_, n)| n as usize).max().unwrap_or(1),
+            selection: Tensor::cat(&[&selected, &others], 1)?,
+        })
+    }
+
+    /// Tangents `[b, K, n]` of the selected entries: `[B, K, units]`.
+    pub(super) fn push(&self, tangent: &Tensor, switch: &Switch) -> Result<Tensor> {
+        take(tangent, &switch.selection.narrow(1, 0, self.units())?)
+    }
+
+    /// The transpose of [`Groups::push`] to `n` entries.
+    pub(super) fn pull(&self, cotangent: &Tensor, switch: &Switch, n: usize) -> Result<Tensor> {
+        give(cotangent, &switch.selection.narrow(1, 0, self.units())?, n)
+    }
+
+    /// Tangents of the differences, `[b, K, n]` to `[B, K, m]`.
+    pub(super) fn push_constraints(&self, tangent: &Tensor, switch: &Switch) -> Result<Tensor> {
+        let (selected, others) = self.pairs(switch)?;
+        take(tangent, &selected)? - take(tangent, &others)?
+    }
+
+    /// The transpose of [`Groups::push_constraints`] to `n` entries.
+    pub(super) fn pull_constraints(
+        &self,
+        cotangent: &Tensor,
+        switch: &Switch,
+        n: usize,
+    ) -> Result<Tensor> {
+        let (selected, others) = self.pairs(switch)?;
+        give(cotangent, &selected, n)? - give(cotangent, &others, n)?
+    }
+
+    /// For each constraint, the indices of the selected entry and of the other.
+    fn pairs(&self, switch: &Switch) -> Result<(Tensor, Tensor)> {
+        let (units, constraints) = (self.units(), switch.constraints.dim(1)?);
+        let selected = switch.selection.narrow(1, 0, units)?;
+        let owner = self.owners(selected.device())?;
+        Ok((
+            selected.contiguous()?.index_select(&owner, 1)?,
+            switch.selection.narrow(1, units, constraints)?,
+        ))
+    }
+
+    /// The place of the largest entry in each group, `[B, units]`: the first of equal ones.
+    fn ranks(&self, x: &Tensor) -> Result<Tensor> {
+        let x = x.detach().contiguous()?;
+        let longest = self.spans().map(|(_, n)| n).max().unwrap_or(1);
+        let column = |rank: u32| {
+            // Short groups repeat their last entry, which never exceeds the largest so far.
+            let index = |(start, n): (u32, u32)| self.members[(start + rank.min(n - 1)) as usize];
+            let indices: Vec<u32> = self.spans().map(index).collect();
+            x.index_select(&Tensor::new(indices, x.device())?, 1)
+        };
+        let mut best = column(0)?;
+        let mut ranks = best.zeros_like()?.to_dtype(DType::U32)?;
+        for rank in 1..longest {
+            let candidate = column(rank)?;
+            let larger = candidate.gt(&best)?;
+            best = larger.where_cond(&candidate, &best)?;
+            let rank = Tensor::new(rank, x.device())?.broadcast_as(ranks.shape())?;
+            ranks = larger.where_cond(&rank, &ranks)?;
+        }
+        Ok(ranks)
+    }
+
+    /// Indices of the entries at `ranks`, `[B, units]`.
+    fn selected(&self, ranks: &Tensor) -> Result<Tensor> {
+        let starts: Vec<u32> = self.spans().map(|(start, _)| start).collect();
+        self.lookup(&ranks.broadcast_add(&Tensor::new(starts, ranks.device())?)?)
+    }
+
+    /// Indices of the entries that were not selected, in their order, group after group: `[B, m]`.
+    fn others(&self, ranks: &Tensor) -> Result<Tensor> {
+        let device = ranks.device();
+        let (mut places, mut starts) = (Vec::new(), Vec::new());
+        for (start, n) in self.spans() {
+            places.extend(1..n);
+            starts.extend((1..n).map(|place| start + place - 1));
+        }
+        // Other number `place - 1` of a group, or the next one if it lies at or behind the selected one.
+        let place = Tensor::new(places, device)?;
+        let rank = ranks.index_select(&self.owners(device)?, 1)?;
+        let behind = place
+            .broadcast_as(rank.shape())?
+            .gt(&rank)?
+            .to_dtype(DType::U32)?;
+        self.lookup(&behind.broadcast_add(&Tensor::new(starts, device)?)?)
+    }
+
+    /// The unit that each constraint belongs to.
+    fn owners(&self, device: &Device) -> Result<Tensor> {
+        let owners = (0u32..).zip(self.spans());
+        let owners: Vec<u32> = owners
+            .flat_map(|(unit, (_, n))| (1..n).map(move |_| unit))
+            .collect();
+        Tensor::new(owners, device)
+    }
+
+    /// Entries of `members` at the given places.
+    fn lookup(&self, places: &Tensor) -> Result<Tensor> {
+        let members = Tensor::new(&self.members[..], places.device())?;
+        let found = members.index_select(&places.flatten_all()?, 0)?;
+        found.reshape(places.shape())
+    }
+}
+
+/// `[b, K, n]` at indices `[B, m]`: `[B, K, m]`, where `b` is 1 or `B`.
+fn take(x: &Tensor, indices: &Tensor) -> Result<Tensor> {
+    let one = |(x, indices): (Tensor, Tensor)| x.contiguous()?.index_select(&indices, 1);
+    each(x, indices, one)
+}
+
+/// The transpose: `[b, K, m]` added up at indices `[B, m]` of `n`, to `[B, K, n]`.
+fn give(x: &Tensor, indices: &Tensor, n: usize) -> Result<Tensor> {
+    let one = |(x, indices): (Tensor, Tensor)| {
+        let zeros = Tensor::zeros((x.dim(0)?, n), x.dtype(), x.device())?;
+        zeros.index_add(&indices, &x.contiguous()?, 1)
+    };
+    each(x, indices, one)
+}
+
+/// One input after the other: indices differ between inputs, and are shared by the tangents of one.
+fn each(
+    x: &Tensor,
+    indices: &Tensor,
+    one: impl Fn((Tensor, Tensor)) -> Result<Tensor>,
+) -> Result<Tensor> {
+    let shared = x.dim(0)? == 1;
+    let parts = (0..indices.dim(0)?).map(|i| {
+        let row = if shared { 0 } else { i };
+        one((x.get(row)?, indices.get(i)?.contiguous()?))
+    });
+    Tensor::stack(&parts.collect::<Result<Vec<_>>>()?, 0)
+}

@@ -1,0 +1,72 @@
+//! A part of an input.
+
+use super::{
+    OperatorSpec,
+    layout::{refuse, resize, single},
+};
+use crate::operator::{Affine, ShapeResult};
+use candle_core::{Result, Tensor};
+
+/// Entries `start .. start + length` along one dimension of an input.
+#[derive(Debug)]
+pub struct Slice {
+    axis: usize,
+    start: usize,
+    length: usize,
+}
+
+impl Slice {
+    /// Along dimension `axis` of an input; the batch is not counted.
+    pub fn new(axis: usize, start: usize, length: usize) -> Self {
+        Self {
+            axis,
+            start,
+            length,
+        }
+    }
+}
+
+impl Affine for Slice {
+    fn spec(&self) -> OperatorSpec {
+        OperatorSpec::Slice {
+            axis: self.axis,
+            start: self.start,
+            length: self.length,
+        }
+    }
+
+    fn output_shape(&self, operands: &[&[usize]]) -> ShapeResult {
+        let shape = single(operands)?;
+        let end = self.start.checked_add(self.length);
+        match (shape.get(self.axis), end) {
+            (Some(n), Some(end)) if end <= *n => {
+                let mut output = shape.to_vec();
+                output[self.axis] = self.length;
+                Ok(output)
+            }
+            _ => refuse(
+                format!(
+                    "with entries {} to {} in dimension {}",
+                    self.start,
+                    self.start.saturating_add(self.length),
+                    self.axis
+                ),
+                shape,
+            ),
+        }
+    }
+
+    fn push(&self, tangents: &[&Tensor]) -> Result<Tensor> {
+        tangents[0].narrow(self.axis + 2, self.start, self.length)
+    }
+
+    fn pull(&self, cotangent: &Tensor, operands: &[&[usize]]) -> Result<Vec<Tensor>> {
+        let after = operands[0][self.axis] - self.start - self.length;
+        Ok(vec![resize(
+            cotangent,
+            self.axis + 2,
+            self.start as isize,
+            after as isize,
+        )?])
+    }
+}

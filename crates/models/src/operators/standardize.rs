@@ -1,0 +1,82 @@
+//! The input normalisation, as part of the network.
+
+use super::{OperatorSpec, layout::per_channel};
+use crate::{
+    Error,
+    operator::{Affine, ShapeResult},
+};
+use candle_core::{DType, Device, Result, Tensor};
+
+/// `(x - mean) / std`, one pair for all or one for each channel (the first dimension of an input).
+///
+/// Put in front of a network it makes raw inputs the network's input space, so that every margin comes out in
+/// raw units, exactly and for every norm, whatever the standard deviations (with one `std` for all it is the
+/// paper's multiplication by 0.3081).
+#[derive(Debug)]
+pub struct Standardize {
+    mean: Vec<f64>,
+    std: Vec<f64>,
+    scale: Tensor,
+    shift: Tensor,
+}
+
+impl Standardize {
+    /// `mean` and `std` hold one number for all inputs, or one for each channel.
+    pub fn new(mean: &[f64], std: &[f64], dtype: DType, device: &Device) -> crate::Result<Self> {
+        let error = |field, cause| Err(Error::Config { field, cause });
+        if mean.is_empty() || mean.len() != std.len() {
+            return error(
+                "normalization",
+                format!("{} means and {} standard deviations", mean.len(), std.len()),
+            );
+        }
+        if let Some(m) = mean.iter().find(|m| !m.is_finite()) {
+            return error("mean", format!("{m} is not finite"));
+        }
+        if let Some(s) = std.iter().find(|s| !(s.is_normal() && **s > 0.0)) {
+            return error("std", format!("{s} is not a positive number"));
+        }
+        let scale: Vec<f64> = std.iter().map(|s| 1.0 / s).collect();
+        let shift: Vec<f64> = mean.iter().zip(std).map(|(m, s)| -m / s).collect();
+        let tensor = |v: Vec<f64>| Tensor::new(v, device)?.to_dtype(dtype);
+        Ok(Self {
+            mean: mean.to_vec(),
+            std: std.to_vec(),
+            scale: tensor(scale)?,
+            shift: tensor(shift)?,
+        })
+    }
+}
+
+impl Affine for Standardize {
+    fn spec(&self) -> OperatorSpec {
+        OperatorSpec::Standardize {
+            mean: self.mean.clone(),
+            std: self.std.clone(),
+        }
+    }
+
+    fn output_shape(&self, operands: &[&[usize]]) -> ShapeResult {
+        let channels = self.mean.len();
+        match operands {
+            [shape] if !shape.is_empty() && (channels == 1 || shape[0] == channels) => {
+                Ok(shape.to_vec())
+            }
+            _ => Err(format!(
+                "takes one operand with {channels} channels, found {operands:?}"
+            )),
+        }
+    }
+
+    fn push(&self, tangents: &[&Tensor]) -> Result<Tensor> {
+        tangents[0].broadcast_mul(&per_channel(&self.scale, 2, tangents[0].rank())?)
+    }
+
+    fn pull(&self, cotangent: &Tensor, _operands: &[&[usize]]) -> Result<Vec<Tensor>> {
+        Ok(vec![self.push(&[cotangent])?])
+    }
+
+    fn offset(&self, output: &[usize]) -> Result<Option<Tensor>> {
+        Ok(Some(per_channel(&self.shift, 1, output.len() + 1)?))
+    }
+}

@@ -1,0 +1,56 @@
+//! Addition of a constant tensor.
+
+use super::{
+    OperatorSpec,
+    layout::{broadcasts, single},
+};
+use crate::operator::{Affine, ShapeResult};
+use candle_core::{Result, Tensor};
+use candle_nn::{Init, VarBuilder};
+
+/// The element-wise sum with a constant: ONNX's `Add` and `Sub` of an initialiser.
+#[derive(Debug)]
+pub struct Translate {
+    shift: Tensor,
+}
+
+impl Translate {
+    /// The constant `shift`, of shape `shape`, from `vars` (0 where `vars` initialises). It broadcasts to the
+    /// operand as in NumPy, and is a constant in differentiation too.
+    pub fn new(shape: &[usize], vars: VarBuilder) -> crate::Result<Self> {
+        let shift = vars.get_with_hints(shape, "shift", Init::Const(0.0))?;
+        Ok(Self {
+            shift: shift.detach(),
+        })
+    }
+}
+
+impl Affine for Translate {
+    fn spec(&self) -> OperatorSpec {
+        OperatorSpec::Translate {
+            shape: self.shift.dims().to_vec(),
+        }
+    }
+
+    fn output_shape(&self, operands: &[&[usize]]) -> ShapeResult {
+        broadcasts(self.shift.dims(), single(operands)?)
+    }
+
+    fn push(&self, tangents: &[&Tensor]) -> Result<Tensor> {
+        Ok(tangents[0].clone())
+    }
+
+    fn pull(&self, cotangent: &Tensor, _operands: &[&[usize]]) -> Result<Vec<Tensor>> {
+        Ok(vec![cotangent.clone()])
+    }
+
+    fn offset(&self, output: &[usize]) -> Result<Option<Tensor>> {
+        let missing = output.len() + 1 - self.shift.rank();
+        let shape = [&vec![1; missing], self.shift.dims()].concat();
+        Ok(Some(self.shift.reshape(shape)?))
+    }
+
+    fn parameters(&self) -> Vec<(&'static str, &Tensor)> {
+        vec![("shift", &self.shift)]
+    }
+}

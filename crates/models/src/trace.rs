@@ -1,0 +1,308 @@
+//! A network at a batch of inputs: its value, its activation pattern, and the fixed-pattern linear map.
+
+use crate::{
+    Error, Network, Node, Result,
+    network::affine_value,
+    operator::{Operator, Switch},
+};
+use candle_core::Tensor;
+
+/// The constraints ("neurons") that one switching node contributes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Site {
+    /// Index of the node.
+    pub node: usize,
+    /// Index of its first constraint among all constraints of the network.
+    pub start: usize,
+    /// Number of its constraints.
+    pub count: usize,
+}
+
+/// A network linearised at `B` inputs.
+///
+/// Holds the output, and for every switching node what it selected. Through it go tangents
+/// ([`Trace::push`]) and cotangents ([`Trace::pull`]): the Jacobian of the network's own affine piece, which is
+/// constant on the region of each input (Lemma 2). Everything is an ordinary Candle computation that can be
+/// differentiated in the parameters; the pattern is a constant in that differentiation.
+///
+/// ```
+/// use candle_core::{DType, Device, Tensor};
+/// use roll_models::{FcConfig, Parameters};
+///
+/// let config = FcConfig { inputs: vec![2], hidden: vec![3], outputs: 1, leak: 0.1 };
+/// let network = config.build(Parameters::seeded(0).builder(DType::F64, &Device::Cpu))?;
+/// let x = Tensor::new(&[[0.3, -0.2]], &Device::Cpu)?;
+/// let trace = network.trace(&x)?;
+///
+/// // The Jacobian by pushing both axes, and by pulling the one output.
+/// let axes = Tensor::new(&[[[1.0, 0.0], [0.0, 1.0]]], &Device::Cpu)?;
+/// let pushed = trace.push(&axes, |_, _| Ok(()))?.flatten_all()?.to_vec1::<f64>()?;
+/// let pulled = trace.pull(&Tensor::ones((1, 1, 1), DType::F64, &Device::Cpu)?)?.flatten_all()?.to_vec1::<f64>()?;
+/// assert!(pushed.iter().zip(&pulled).all(|(a, b)| (a - b).abs() < 1e-12));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Trace {
+    network: Network,
+    batch: usize,
+    output: Tensor,
+    switches: Vec<Option<Switch>>,
+}
+
+impl Trace {
+    pub(crate) fn new(network: &Network, x: &Tensor) -> Result<Self> {
+        network.check_input(x)?;
+        let mut switches = vec![None; network.nodes().len()];
+        let output =
+            network.forward_walk(x.clone(), |index, node, operands| match &node.operator {
+                Operator::Input => Ok(operands[0].clone()),
+                Operator::Affine(operator) => {
+                    affine_value(operator.as_ref(), operands, &node.shape)
+                }
+                Operator::Switching(operator) => {
+                    switches[index] = Some(operator.switch(operands[0])?);
+                    operator.value(operands[0])
+                }
+            });
+        let output = output.map_err(|e: candle_core::Error| Error::from(e))?;
+        Ok(Self {
+            network: network.clone(),
+            batch: x.dim(0)?,
+            output,
+            switches,
+        })
+    }
+
+    /// The network.
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// `B`, the number of inputs.
+    pub fn batch(&self) -> usize {
+        self.batch
+    }
+
+    /// The value `f(x)`, `[B, L]`.
+    pub fn output(&self) -> &Tensor {
+        &self.output
+    }
+
+    /// What the switching nodes recorded, in the order of the nodes.
+    pub fn switches(&self) -> impl Iterator<Item = &Switch> {
+        self.switches.iter().flatten()
+    }
+
+    /// Where the constraints are, in the order of the nodes.
+    pub fn sites(&self) -> Result<Vec<Site>> {
+        let mut start = 0;
+        let mut sites = Vec::new();
+        for (node, switch) in self.switches.iter().enumerate() {
+            if let Some(switch) = switch {
+                let count = switch.constraints.dim(1)?;
+                sites.push(Site { node, start, count });
+                start += count;
+            }
+        }
+        Ok(sites)
+    }
+
+    /// Values of all constraints, `[B, |I|]`: the pre-activations `z` of a network of ReLUs. `None` if the
+    /// network has no switching node, and so is affine.
+    pub fn constraints(&self) -> Result<Option<Tensor>> {
+        self.concatenate(|switch| &switch.constraints)
+    }
+
+    /// The side of every constraint, `[B, |I|]`, +1 or -1: `o` of Def. 1.
+    pub fn signs(&self) -> Result<Option<Tensor>> {
+        self.concatenate(|switch| &switch.signs)
+    }
+
+    fn concatenate(&self, field: impl Fn(&Switch) -> &Tensor) -> Result<Option<Tensor>> {
+        let parts: Vec<&Tensor> = self.switches().map(field).collect();
+        Ok(if parts.is_empty() {
+            None
+        } else {
+            Some(Tensor::cat(&parts, 1)?)
+        })
+    }
+
+    /// The same output and pattern for `network`, which is this trace's network in another dtype
+    /// ([`Network::to`]): a pattern found in float64 steers tangents in float32.
+    pub fn for_network(&self, network: &Network) -> Result<Self> {
+        let dtype = network.dtype();
+        let switches = self.switches.iter();
+        let switches = switches.map(|s| s.as_ref().map(|s| s.to_dtype(dtype)).transpose());
+        Ok(Self {
+            network: network.clone(),
+            batch: self.batch,
+            output: self.output.to_dtype(dtype)?,
+            switches: switches.collect::<candle_core::Result<_>>()?,
+        })
+    }
+
+    /// The trace of inputs `start .. start + len` alone.
+    pub fn narrow(&self, start: usize, len: usize) -> Result<Self> {
+        let switches = self
+            .switches
+            .iter()
+            .map(|s| s.as_ref().map(|s| s.narrow(start, len)).transpose());
+        Ok(Self {
+            network: self.network.clone(),
+            batch: len,
+            output: self.output.narrow(0, start, len)?,
+            switches: switches.collect::<candle_core::Result<_>>()?,
+        })
+    }
+
+    /// Pushes input tangents `[B or 1, K, in...]` through the fixed-pattern linear network.
+    ///
+    /// `visit` sees the tangents of each switching node's constraints, `[B or 1, K, m]`, in the order of
+    /// [`Trace::sites`]; the result is the tangents of the output, `[B or 1, K, L]`. Intermediate tangents are
+    /// dropped after their last use.
+    pub fn push(
+        &self,
+        tangents: &Tensor,
+        visit: impl FnMut(usize, Tensor) -> Result<()>,
+    ) -> Result<Tensor> {
+        self.through(tangents, false, visit)
+    }
+
+    /// The values of the fixed-pattern *affine* network `g` (Sec. 4.1) at points `[B or 1, K, in...]`; `visit`
+    /// sees the constraints' values at them, up to a constant for each constraint (0 for ReLU and LeakyReLU).
+    ///
+    /// `g(x + t) - g(x)` is what [`Trace::push`] computes directly; this is the published road.
+    pub fn frozen(
+        &self,
+        points: &Tensor,
+        visit: impl FnMut(usize, Tensor) -> Result<()>,
+    ) -> Result<Tensor> {
+        self.through(points, true, visit)
+    }
+
+    fn through(
+        &self,
+        tangents: &Tensor,
+        offsets: bool,
+        mut visit: impl FnMut(usize, Tensor) -> Result<()>,
+    ) -> Result<Tensor> {
+        let shape = self.network.input_shape();
+        let dims = tangents.dims();
+        if dims.len() != shape.len() + 2
+            || dims[2..] != *shape
+            || !(dims[0] == 1 || dims[0] == self.batch)
+        {
+            let expected = format!("[1 or {}, K, {shape:?}]", self.batch);
+            return Err(Error::TangentShape {
+                what: "tangents",
+                expected,
+                found: dims.to_vec(),
+            });
+        }
+        self.network
+            .forward_walk(tangents.clone(), |index, node, operands| {
+                let (mut value, offset) = match (&node.operator, &self.switches[index]) {
+                    (Operator::Affine(operator), _) => {
+                        (operator.push(operands)?, operator.offset(&node.shape)?)
+                    }
+                    (Operator::Switching(operator), Some(switch)) => {
+                        visit(index, operator.push_constraints(operands[0], switch)?)?;
+                        (
+                            operator.push(operands[0], switch)?,
+                            operator.offset(switch)?,
+                        )
+                    }
+                    _ => (operands[0].clone(), None),
+                };
+                if let (true, Some(offset)) = (offsets, offset) {
+                    value = value.broadcast_add(&offset.unsqueeze(1)?)?;
+                }
+                Ok::<_, Error>(value)
+            })
+    }
+
+    /// Pulls cotangents `[B or 1, K, L]` of the output back to the input: `[B or 1, K, in...]`.
+    pub fn pull(&self, cotangents: &Tensor) -> Result<Tensor> {
+        let last = self.network.nodes().len() - 1;
+        self.check_cotangents(cotangents, self.network.output_size())?;
+        self.back(last, cotangents.clone())
+    }
+
+    /// Pulls cotangents `[B or 1, K, m]` of the `m` constraints of switching node `node` back to the input:
+    /// `[B or 1, K, in...]`.
+    pub fn pull_constraints(&self, node: usize, cotangents: &Tensor) -> Result<Tensor> {
+        let nodes = self.network.nodes();
+        match (nodes.get(node), self.switches.get(node)) {
+            (
+                Some(Node {
+                    operator: Operator::Switching(operator),
+                    operands,
+                    ..
+                }),
+                Some(Some(switch)),
+            ) => {
+                self.check_cotangents(cotangents, switch.constraints.dim(1)?)?;
+                let operand = operands[0];
+                self.back(
+                    operand,
+                    operator.pull_constraints(cotangents, switch, &nodes[operand].shape)?,
+                )
+            }
+            _ => Err(Error::Graph(format!("node {node} has no constraints"))),
+        }
+    }
+
+    fn check_cotangents(&self, cotangents: &Tensor, width: usize) -> Result<()> {
+        match cotangents.dims() {
+            [batch, _, last] if (*batch == 1 || *batch == self.batch) && *last == width => Ok(()),
+            found => {
+                let expected = format!("[1 or {}, K, {width}]", self.batch);
+                Err(Error::TangentShape {
+                    what: "cotangents",
+                    expected,
+                    found: found.to_vec(),
+                })
+            }
+        }
+    }
+
+    /// Walks from node `start`, whose output has the given cotangent, down to the input.
+    fn back(&self, start: usize, cotangent: Tensor) -> Result<Tensor> {
+        let nodes = self.network.nodes();
+        let count = cotangent.dim(1)?;
+        let mut cotangents: Vec<Option<Tensor>> = vec![None; start + 1];
+        cotangents[start] = Some(cotangent);
+        for index in (1..=start).rev() {
+            let Some(cotangent) = cotangents[index].take() else {
+                continue;
+            };
+            let node = &nodes[index];
+            let shapes: Vec<&[usize]> =
+                node.operands.iter().map(|&i| &nodes[i].shape[..]).collect();
+            let pulled = match (&node.operator, &self.switches[index]) {
+                (Operator::Affine(operator), _) => operator.pull(&cotangent, &shapes)?,
+                (Operator::Switching(operator), Some(switch)) => {
+                    vec![operator.pull(&cotangent, switch, shapes[0])?]
+                }
+                _ => vec![],
+            };
+            for (&operand, part) in node.operands.iter().zip(pulled) {
+                cotangents[operand] = Some(match cotangents[operand].take() {
+                    Some(sum) => sum.broadcast_add(&part)?,
+                    None => part,
+                });
+            }
+        }
+        match cotangents[0].take() {
+            Some(cotangent) => Ok(cotangent),
+            None => {
+                let shape = [&[1, count], self.network.input_shape()].concat();
+                Ok(Tensor::zeros(
+                    shape,
+                    self.network.dtype(),
+                    self.network.device(),
+                )?)
+            }
+        }
+    }
+}

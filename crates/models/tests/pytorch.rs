@@ -1,0 +1,286 @@
+//! State dicts against networks that are known otherwise.
+#![allow(clippy::unwrap_used, reason = "a test states its expectations with it")]
+#![allow(clippy::print_stderr, reason = "a skipped test says so")]
+
+#[path = "files/pickle_writer.rs"]
+mod pickle_writer;
+
+use candle_core::{DType, Device, Tensor};
+use pickle_writer::{archive, pickle, tensor};
+use proptest::prelude::*;
+use roll_models::{
+    FcConfig, Module, Network, Parameters,
+    pytorch::{self, Architecture, Layer},
+};
+use std::path::{Path, PathBuf};
+
+const FC: Architecture = Architecture::Fc {
+    input_shape: None,
+    leak: 0.0,
+};
+
+fn numbers(tensor: &Tensor) -> Vec<f32> {
+    let tensor = tensor.to_dtype(DType::F32).unwrap();
+    tensor.flatten_all().unwrap().to_vec1().unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    /// A pickle with any module names gives the network back, bit for bit.
+    #[test]
+    fn fully_connected_state_dicts_load(
+        hidden in proptest::collection::vec(1usize..6, 0..4), inputs in 1usize..5, outputs in 1usize..4,
+        seed in 0u64..1000,
+    ) {
+        let config = FcConfig { inputs: vec![inputs], hidden, outputs, leak: 0.0 };
+        let network = config.build(Parameters::seeded(seed).builder(DType::F32, &Device::Cpu)).unwrap();
+        let (mut entries, mut storages) = (Vec::new(), Vec::new());
+        let parameters = network.parameters();
+        // Modules as a Sequential with activations numbers them: 1, 3, 5, ...
+        let names: Vec<String> = parameters.iter().map(|(name, _)| {
+            let mut parts = name.split('.').skip(1);
+            let layer: usize = parts.next().unwrap().parse().unwrap();
+            format!("net.{}.{}", 2 * layer + 1, parts.next().unwrap())
+        }).collect();
+        let keys: Vec<String> = (0..names.len()).map(|i| i.to_string()).collect();
+        for ((name, key), (_, values)) in names.iter().zip(&keys).zip(&parameters) {
+            let shape = values.dims();
+            let strides: Vec<usize> = (0..shape.len()).map(|i| shape[i + 1..].iter().product()).collect();
+            entries.push((name.as_str(), tensor(key, values.elem_count(), shape, &strides)));
+            storages.push((key.as_str(), numbers(values)));
+        }
+        let bytes = archive(&pickle(&entries), &storages);
+        let found = pytorch::from_bytes(&bytes, &FC, DType::F32, &Device::Cpu).unwrap().network;
+        prop_assert_eq!(found.spec(), network.spec());
+        for ((_, a), (_, b)) in found.parameters().iter().zip(&parameters) {
+            prop_assert_eq!(numbers(a), numbers(b));
+        }
+    }
+}
+
+#[test]
+fn strides_are_honoured_and_checked() {
+    let storage = vec![("0", vec![1.0f32, 2.0, 3.0, 4.0, 5.0, 6.0])];
+    let read = |shape: &[usize], strides: &[usize]| {
+        let bytes = archive(&pickle(&[("w", tensor("0", 6, shape, strides))]), &storage);
+        pytorch::state_dict(&bytes)
+    };
+    let transposed = read(&[3, 2], &[1, 3]).unwrap();
+    assert_eq!(numbers(&transposed[0].1), [1.0, 4.0, 2.0, 5.0, 3.0, 6.0]);
+    for (shape, strides) in [
+        (&[7][..], &[1][..]),
+        (&[2, 3], &[4, 1]),
+        (&[2], &[1, 1]),
+        (&[0], &[1]),
+        (&[2], &[2_000_000_000]),
+        // A shape of terabytes that all lies on one number.
+        (&[2_000_000_000, 2_000], &[0, 0]),
+    ] {
+        let error = read(shape, strides).unwrap_err().to_string();
+        assert!(error.starts_with("tensor `w`: "), "{error}");
+    }
+}
+
+#[test]
+fn errors_say_what_is_wrong_where() {
+    let weight = || tensor("0", 6, &[2, 3], &[3, 1]);
+    let bias = |n: usize| tensor("1", 2, &[n], &[1]);
+    let storages = [("0", vec![0.5; 6]), ("1", vec![0.5; 2])];
+    let load = |entries: &[(&str, Vec<u8>)]| {
+        let bytes = archive(&pickle(entries), &storages);
+        let built = pytorch::from_bytes(&bytes, &FC, DType::F32, &Device::Cpu);
+        built.unwrap_err().to_string()
+    };
+    let wrong_storage = [("a.weight", tensor("7", 6, &[2, 3], &[3, 1]))];
+    for (found, expected) in [
+        (
+            load(&[("a.weight", weight()), ("b.bias", bias(2))]),
+            "tensor `b.weight`: is missing",
+        ),
+        (
+            load(&[("a.weight", weight()), ("a.bias", bias(1))]),
+            "tensor `a.bias`: has shape [1], expected [2]",
+        ),
+        (
+            load(&[("a.weight", weight()), ("b.weight", weight())]),
+            "tensor `b.weight`: takes 3 inputs",
+        ),
+        (
+            load(&[("a.weight", weight()), ("a.weight", weight())]),
+            "tensor `a.weight`: is there twice",
+        ),
+        (
+            load(&[("a.scale", weight())]),
+            "tensor `a.scale`: shape [2, 3]",
+        ),
+        (
+            load(&wrong_storage),
+            "tensor `a.weight`: its storage is missing",
+        ),
+    ] {
+        assert!(found.contains(expected), "{found}; expected {expected}");
+    }
+    // What would run a command if it were executed.
+    let command = archive(b"\x80\x02cos\nsystem\nX\x04\x00\x00\x00true\x85R.", &[]);
+    let error = pytorch::state_dict(&command).unwrap_err().to_string();
+    assert!(error.contains("names os.system"), "{error}");
+
+    let spec = FcConfig {
+        inputs: vec![3],
+        hidden: vec![],
+        outputs: 2,
+        leak: 0.0,
+    }
+    .spec()
+    .unwrap();
+    let bytes = archive(
+        &pickle(&[("layers.0.weight", weight()), ("old.bias", bias(2))]),
+        &storages,
+    );
+    let error = pytorch::from_bytes(
+        &bytes,
+        &Architecture::Network { spec: spec.clone() },
+        DType::F32,
+        &Device::Cpu,
+    );
+    assert!(
+        error
+            .unwrap_err()
+            .to_string()
+            .contains("tensor `old.bias`: the architecture has no such parameter")
+    );
+    let bytes = archive(&pickle(&[("layers.0.weight", weight())]), &storages);
+    let error = pytorch::from_bytes(
+        &bytes,
+        &Architecture::Network { spec },
+        DType::F32,
+        &Device::Cpu,
+    );
+    assert!(
+        error
+            .unwrap_err()
+            .to_string()
+            .contains("tensor `layers.0.bias`: is missing; expected with shape [2]")
+    );
+}
+
+fn shared(file: &str) -> Option<PathBuf> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../../shared")
+        .join(file);
+    if !path.is_file() {
+        eprintln!("skipped: {} is not there", path.display());
+    }
+    path.is_file().then_some(path)
+}
+
+/// The outputs at `x_i = sin(i)` are those that PyTorch computed in float64, written with nine digits.
+fn gives(network: &Network, expected: [f64; 10]) {
+    let x: Vec<f64> = (0..784).map(|i| f64::from(i).sin()).collect();
+    let x = Tensor::from_vec(x, (1, 1, 28, 28), &Device::Cpu).unwrap();
+    let found = network.forward(&x).unwrap().to_vec2::<f64>().unwrap();
+    let close = found[0]
+        .iter()
+        .zip(&expected)
+        .all(|(a, b)| (a - b).abs() < 1e-8);
+    assert!(close, "{found:?}, expected {expected:?}");
+}
+
+#[test]
+fn a_checkpoint_of_somebody_else_loads() {
+    let Some(path) = shared("nets/mnistfc/mnist_6_100_nat.pth") else {
+        return;
+    };
+    let architecture = Architecture::Fc {
+        input_shape: Some(vec![1, 28, 28]),
+        leak: 0.0,
+    };
+    let network = pytorch::load(&path, &architecture, DType::F64, &Device::Cpu)
+        .unwrap()
+        .network;
+    let widths: Vec<usize> = network
+        .nodes()
+        .iter()
+        .filter(|n| n.operator.kind() == "linear")
+        .map(|n| n.shape[0])
+        .collect();
+    assert_eq!(widths, [100, 100, 100, 100, 100, 10]);
+    gives(
+        &network,
+        [
+            0.028843527,
+            -1.337931294,
+            -1.258267313,
+            0.669776998,
+            -0.924095163,
+            2.024005903,
+            -1.960395388,
+            2.266300499,
+            -0.683046377,
+            0.988958389,
+        ],
+    );
+}
+
+#[test]
+fn a_convolutional_network_of_somebody_else_loads() {
+    let Some(path) = shared("data/models/digit-recognizer-py/handwriting_model.pth") else {
+        return;
+    };
+    let convolution = |name: &str| {
+        [
+            Layer::Conv2d {
+                name: name.into(),
+                stride: 1,
+                padding: 1,
+                dilation: 1,
+                groups: 1,
+            },
+            Layer::Relu,
+            Layer::MaxPool2d {
+                kernel: 2,
+                stride: 2,
+                padding: 0,
+            },
+        ]
+    };
+    let linear = |name: &str| Layer::Linear { name: name.into() };
+    let convolutions = ["conv_layers.0", "conv_layers.3", "conv_layers.6"]
+        .into_iter()
+        .flat_map(convolution);
+    let head = [
+        Layer::Flatten,
+        linear("fc_layers.0"),
+        Layer::Relu,
+        linear("fc_layers.2"),
+    ];
+    let architecture = Architecture::Sequential {
+        input_shape: vec![1, 28, 28],
+        layers: convolutions.chain(head).collect(),
+    };
+    let network = pytorch::load(&path, &architecture, DType::F64, &Device::Cpu)
+        .unwrap()
+        .network;
+    gives(
+        &network,
+        [
+            -1.688657317,
+            0.653984897,
+            -0.517076181,
+            -0.415785179,
+            0.448963096,
+            -0.601322675,
+            -0.822523475,
+            0.641381763,
+            -0.628276782,
+            -0.946859432,
+        ],
+    );
+    assert!(
+        network
+            .parameters()
+            .iter()
+            .any(|(name, _)| name == "conv_layers.6.weight")
+    );
+}
