@@ -1,0 +1,157 @@
+//! How many complete linear regions a set of points falls in (#CLR, Lemma 7).
+
+use crate::{ActivationPattern, Linearization, Norm, Result};
+use candle_core::{DType, Tensor};
+use candle_ext::random;
+use std::collections::BTreeMap;
+
+/// Random directions that stand for the Jacobian when two of them are compared.
+const SKETCH: usize = 16;
+
+/// A bracket of the number of complete linear regions (maximal connected sets with one derivative) that a set of
+/// points falls in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RegionCount {
+    /// The number of points.
+    pub points: usize,
+    /// At least this many: points whose Jacobians differ pairwise by more than the tolerance.
+    pub lower: usize,
+    /// At most this many: different activation patterns.
+    pub upper: usize,
+    /// Points exactly on a neuron's boundary. Lemma 7 assumes that there is none; each has several feasible
+    /// patterns, of which one is counted.
+    pub on_boundary: usize,
+}
+
+/// Counts regions over any number of batches, with memory for `16 L` numbers and a pattern per region.
+///
+/// # The tolerance of the lower bound
+/// Points of one pattern have one Jacobian. Jacobians of different patterns are compared through a sketch, their
+/// products with 16 fixed Gaussian directions scaled such that the expected squared length of the sketch of a
+/// matrix is its squared Frobenius norm. Two count as different if their sketches are further apart than
+/// `tolerance` times the longer of the two, and than a hundredth of `tolerance` times the longest of all: the
+/// first compares Jacobians that are well computed, the second says that one whose terms cancel (to 0, say) is
+/// not, its rounding error being that of the terms. A sketch is a linear function of the Jacobian, so different
+/// sketches prove different Jacobians as long as `tolerance` is above the rounding error of computing one
+/// (about `1e-6` in float32, `1e-15` in float64, times a small factor for depth); the count is then a lower
+/// bound, and the smaller the tolerance the tighter it is. A rounding of decimals, as in the authors' program,
+/// has no such scale: it separates equal Jacobians that straddle a rounding step and merges small ones.
+///
+/// ```
+/// use candle_core::{DType, Device, Tensor};
+/// use roll_models::{FcConfig, Parameters};
+/// use roll_regions::{Budget, Linearization, RegionCounter};
+///
+/// let config = FcConfig { inputs: vec![1], hidden: vec![3], outputs: 1, leak: 0.0 };
+/// let network = config.build(Parameters::seeded(1).builder(DType::F64, &Device::Cpu))?;
+/// let x = Tensor::arange_step(-9.0, 9.0, 0.1, &Device::Cpu)?.unsqueeze(1)?;
+/// let mut counter = RegionCounter::new(RegionCounter::default_tolerance(DType::F64));
+/// counter.add(&Linearization::new(&network, &x, Budget::default())?)?;
+/// let count = counter.finish();
+/// assert!(count.lower <= count.upper && count.upper <= 4); // 3 kinks on a line
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct RegionCounter {
+    tolerance: f64,
+    points: usize,
+    on_boundary: usize,
+    sketches: BTreeMap<ActivationPattern, Vec<f64>>,
+}
+
+impl RegionCounter {
+    /// Starts at no points; `tolerance` is relative, see above.
+    pub fn new(tolerance: f64) -> Self {
+        Self {
+            tolerance,
+            points: 0,
+            on_boundary: 0,
+            sketches: BTreeMap::new(),
+        }
+    }
+
+    /// `1e-4` for float32 and `1e-9` for float64: well above rounding, well below any difference that matters.
+    pub fn default_tolerance(dtype: DType) -> f64 {
+        if dtype == DType::F64 { 1e-9 } else { 1e-4 }
+    }
+
+    /// Adds the points of a batch.
+    pub fn add(&mut self, linearization: &Linearization) -> Result<()> {
+        let patterns = linearization.patterns()?;
+        let sketches = sketches(linearization)?;
+        self.points += patterns.len();
+        self.on_boundary += linearization.on_boundary().iter().filter(|b| **b).count();
+        for (pattern, sketch) in patterns.into_iter().zip(sketches) {
+            self.sketches.entry(pattern).or_insert(sketch);
+        }
+        Ok(())
+    }
+
+    /// The count so far.
+    pub fn finish(&self) -> RegionCount {
+        RegionCount {
+            points: self.points,
+            lower: separated(self.sketches.values(), self.tolerance),
+            upper: self.sketches.len(),
+            on_boundary: self.on_boundary,
+        }
+    }
+}
+
+/// `J V / sqrt(16)` of each input, for a fixed Gaussian `V` `[D, 16]`.
+fn sketches(linearization: &Linearization) -> Result<Vec<Vec<f64>>> {
+    let network = linearization.network();
+    let shape = [&[1, SKETCH], network.input_shape()].concat();
+    let directions = random::normal(
+        &mut random::stream(0, &[]),
+        shape,
+        network.dtype(),
+        network.device(),
+    )?;
+    let directions = (directions / (SKETCH as f64).sqrt())?;
+    let mut rows = Vec::new();
+    for chunk in linearization
+        .budget
+        .chunks(network, linearization.batch(), SKETCH)
+    {
+        if chunk.tangents.start == 0 {
+            let trace = linearization
+                .trace
+                .narrow(chunk.inputs.start, chunk.inputs.len())?;
+            let pushed: Tensor = trace.push(&directions, |_, _| Ok(()))?.flatten_from(1)?;
+            let pushed =
+                pushed.broadcast_as((chunk.inputs.len(), SKETCH * network.output_size()))?;
+            rows.extend(pushed.to_dtype(DType::F64)?.to_vec2::<f64>()?);
+        }
+    }
+    Ok(rows)
+}
+
+/// The share of the tolerance that is relative to the longest sketch of all, for Jacobians that cancel.
+const FLOOR: f64 = 0.01;
+
+/// The size of a maximal set of sketches that are pairwise further apart than `tolerance` times the longer one and
+/// than `FLOOR * tolerance` times the longest of all.
+fn separated<'a>(sketches: impl Iterator<Item = &'a Vec<f64>>, tolerance: f64) -> usize {
+    let mut sorted: Vec<(&Vec<f64>, f64)> = sketches.map(|s| (s, Norm::L2.of(s))).collect();
+    sorted.sort_by(|(a, _), (b, _)| a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal));
+    // Sketches within reach of each other are within reach in their first number, by which they are sorted.
+    let longest = sorted.iter().map(|(_, length)| *length).fold(0.0, f64::max);
+    let reach = tolerance * longest;
+    let first = |sketch: &[f64]| sketch.first().copied().unwrap_or(0.0);
+    let mut kept: Vec<(&Vec<f64>, f64)> = Vec::new();
+    for (sketch, length) in sorted {
+        let near = kept
+            .iter()
+            .rev()
+            .take_while(|(other, _)| first(sketch) - first(other) <= reach);
+        let is_new = near.into_iter().all(|(other, other_length)| {
+            let difference: Vec<f64> = sketch.iter().zip(*other).map(|(a, b)| a - b).collect();
+            Norm::L2.of(&difference) > tolerance * length.max(*other_length).max(FLOOR * longest)
+        });
+        if is_new {
+            kept.push((sketch, length));
+        }
+    }
+    kept.len()
+}

@@ -1,0 +1,36 @@
+//! Where the input gradient of a piecewise-linear network is provably constant.
+//!
+//! [`Linearization`] does the expensive step once for a batch; margins in any norm, directional margins, the
+//! polyhedron, Jacobians and gradients are then questions to it. [`RegionCounter`] counts complete linear
+//! regions over many batches. The crate knows no architecture: it sees a network only through its readings.
+//!
+//! Every fast answer has a second, plain road: Jacobians by perturbation, margins by binary search over patterns,
+//! the polyhedron's own distances.
+
+mod budget;
+mod count;
+mod direction;
+mod error;
+mod estimate;
+mod host;
+mod jacobian;
+mod linearization;
+mod margin;
+mod norm;
+mod pattern;
+pub mod planar;
+mod polyhedron;
+mod search;
+mod skip;
+
+pub use budget::Budget;
+pub use count::{RegionCount, RegionCounter};
+pub use direction::DirectionalMargins;
+pub use error::{Error, Result};
+pub use estimate::{Estimate, EstimatedMargins};
+pub use linearization::{Linearization, Neuron, axes, unit_tangents};
+pub use margin::Margins;
+pub use norm::Norm;
+pub use pattern::{ActivationPattern, patterns};
+pub use polyhedron::Polyhedron;
+pub use search::{Bracket, Search};

@@ -1,0 +1,216 @@
+//! The expensive step: a network linearised at a batch of inputs, to be asked cheap questions.
+
+use crate::{ActivationPattern, Budget, Error, Result, host, patterns};
+use candle_core::{DType, Tensor};
+use roll_models::{Network, Site, Trace};
+use std::ops::Range;
+
+/// A neuron (constraint): the switching node it belongs to, and its index there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Neuron {
+    /// Index of the node in [`Network::nodes`], where its name is.
+    pub node: usize,
+    /// Index among the node's constraints: for an activation, of the unit in row-major order.
+    pub index: usize,
+}
+
+/// A network linearised at `B` inputs: "linearise once, ask many times".
+///
+/// ```
+/// use candle_core::{DType, Device, Tensor};
+/// use roll_models::{FcConfig, Parameters};
+/// use roll_regions::{Budget, Linearization, Norm};
+///
+/// let config = FcConfig { inputs: vec![2], hidden: vec![8, 8], outputs: 1, leak: 0.0 };
+/// let network = config.build(Parameters::seeded(3).builder(DType::F64, &Device::Cpu))?;
+/// let x = Tensor::new(&[[0.3, -0.2], [1.0, 0.5]], &Device::Cpu)?;
+/// let here = Linearization::new(&network, &x, Budget::default())?;
+/// let margins = here.margins(&[Norm::L1, Norm::L2, Norm::LINF])?;
+/// // The larger the ball's norm, the smaller the ball that fits.
+/// assert!(margins[0].radius[0] >= margins[1].radius[0] && margins[1].radius[0] >= margins[2].radius[0]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Linearization {
+    pub(crate) trace: Trace,
+    /// The network in float64, and the inputs.
+    pub(crate) precise: Network,
+    pub(crate) inputs: Tensor,
+    pub(crate) budget: Budget,
+    pub(crate) sites: Vec<Site>,
+    /// Values of the constraints, `[B][|I|]`.
+    pub(crate) constraints: Vec<Vec<f64>>,
+}
+
+impl Linearization {
+    /// Linearises `network` at inputs `x` `[B, in...]`; an error if an input or a pre-activation is not finite.
+    ///
+    /// Pre-activations, pattern and outputs are found in float64 whatever the network's dtype: one forward
+    /// pass costs little beside the tangents, and a margin is only as exact as the pre-activation that limits
+    /// it. Tangents are pushed in the network's dtype.
+    pub fn new(network: &Network, x: &Tensor, budget: Budget) -> Result<Self> {
+        let network = network.detached()?;
+        let precise = match network.dtype() {
+            DType::F64 => network.clone(),
+            _ => network.to(DType::F64, network.device())?,
+        };
+        let inputs = x.detach().to_dtype(DType::F64)?;
+        let trace = precise.trace(&inputs)?;
+        check_finite("the input", &host::rows(&inputs.flatten_from(1)?)?)?;
+        let constraints = match trace.constraints()? {
+            Some(constraints) => host::rows(&constraints)?,
+            None => vec![Vec::new(); trace.batch()],
+        };
+        check_finite("a pre-activation", &constraints)?;
+        check_finite("an output", &host::rows(trace.output())?)?;
+        Ok(Self {
+            sites: trace.sites()?,
+            trace: trace.for_network(&network)?,
+            precise,
+            inputs,
+            budget,
+            constraints,
+        })
+    }
+
+    /// The network with its parameters cut off from differentiation.
+    pub fn network(&self) -> &Network {
+        self.trace.network()
+    }
+
+    /// The trace: output, pattern, push and pull.
+    pub fn trace(&self) -> &Trace {
+        &self.trace
+    }
+
+    /// `B`, the number of inputs.
+    pub fn batch(&self) -> usize {
+        self.trace.batch()
+    }
+
+    /// `|I|`, the number of neurons.
+    pub fn neurons(&self) -> usize {
+        self.sites.last().map_or(0, |site| site.start + site.count)
+    }
+
+    /// Values of the neurons of each input, `[B][|I|]`, in float64: pre-activations, for activations that switch
+    /// at 0.
+    pub fn pre_activations(&self) -> &[Vec<f64>] {
+        &self.constraints
+    }
+
+    /// The neuron at a position among all `|I|`.
+    pub fn neuron(&self, position: usize) -> Option<Neuron> {
+        let site = self
+            .sites
+            .iter()
+            .find(|site| (site.start..site.start + site.count).contains(&position))?;
+        Some(Neuron {
+            node: site.node,
+            index: position - site.start,
+        })
+    }
+
+    /// The position of a neuron among all `|I|`.
+    pub fn position(&self, neuron: Neuron) -> Option<usize> {
+        let site = self
+            .sites
+            .iter()
+            .find(|site| site.node == neuron.node && neuron.index < site.count)?;
+        Some(site.start + neuron.index)
+    }
+
+    /// The activation pattern of each input.
+    pub fn patterns(&self) -> Result<Vec<ActivationPattern>> {
+        patterns(&self.trace)
+    }
+
+    /// Whether each input lies exactly on the boundary of a neuron (`z = 0`), where several patterns are
+    /// feasible.
+    pub fn on_boundary(&self) -> Vec<bool> {
+        self.constraints
+            .iter()
+            .map(|row| row.contains(&0.0))
+            .collect()
+    }
+
+    /// Pushes tangents and reads the neurons' answers row by row on the host.
+    ///
+    /// `tangents(range)` makes the tangents `[1 or b, k, in...]` number `range` of the inputs of a chunk;
+    /// `visit(result, first position, tangent, row)` sees the row of each site, for each input and tangent.
+    pub(crate) fn push_rows<R: Send>(
+        &self,
+        count: usize,
+        results: &mut [R],
+        tangents: impl Fn(Range<usize>, Range<usize>) -> Result<Tensor>,
+        visit: impl Fn(&mut R, usize, usize, &[f64]) + Sync,
+    ) -> Result<()> {
+        for chunk in self.budget.chunks(self.network(), self.batch(), count) {
+            let trace = self.trace.narrow(chunk.inputs.start, chunk.inputs.len())?;
+            let results = &mut results[chunk.inputs.clone()];
+            let mut failure = None;
+            let first = chunk.tangents.start;
+            trace.push(&tangents(chunk.inputs, chunk.tangents)?, |node, rows| {
+                let start = self
+                    .sites
+                    .iter()
+                    .find(|site| site.node == node)
+                    .map_or(0, |site| site.start);
+                let read =
+                    host::for_each_row(&rows, results, |r, k, row| visit(r, start, first + k, row));
+                failure = failure.take().or(read.err());
+                Ok(())
+            })?;
+            failure.map_or(Ok(()), Err)?;
+        }
+        Ok(())
+    }
+
+    /// Input axes `range` as tangents `[1, len, in...]`.
+    pub(crate) fn axes(&self, range: Range<usize>) -> Result<Tensor> {
+        axes(self.network(), range)
+    }
+}
+
+/// Input axes `e_k` for `k` in `range` as tangents `[1, len, in...]`, shared by all inputs.
+pub fn axes(network: &Network, range: Range<usize>) -> Result<Tensor> {
+    let size = network.input_size();
+    if range.start > range.end || range.end > size {
+        return Err(Error::Argument {
+            what: "axes",
+            cause: format!("{range:?} is not within 0..{size}"),
+        });
+    }
+    unit_tangents(network, &range.collect::<Vec<_>>())
+}
+
+/// Input axes `e_k` for the given `k`, in their order, as tangents `[1, len, in...]`, shared by all inputs; an error
+/// if one is not below `D`.
+pub fn unit_tangents(network: &Network, axes: &[usize]) -> Result<Tensor> {
+    let size = network.input_size();
+    if let Some(axis) = axes.iter().find(|axis| **axis >= size) {
+        return Err(Error::Argument {
+            what: "axes",
+            cause: format!("{axis} is not within 0..{size}"),
+        });
+    }
+    let mut values = vec![0f32; axes.len() * size];
+    for (row, axis) in axes.iter().enumerate() {
+        values[row * size + axis] = 1.0;
+    }
+    let shape = [&[1, axes.len()], network.input_shape()].concat();
+    Ok(Tensor::from_vec(values, shape, network.device())?.to_dtype(network.dtype())?)
+}
+
+fn check_finite(what: &str, rows: &[Vec<f64>]) -> Result<()> {
+    for (index, row) in rows.iter().enumerate() {
+        if let Some(&value) = row.iter().find(|v| !v.is_finite()) {
+            return Err(Error::NotFinite {
+                index,
+                what: what.into(),
+                value,
+            });
+        }
+    }
+    Ok(())
+}

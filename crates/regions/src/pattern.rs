@@ -1,0 +1,86 @@
+//! Activation patterns as data.
+
+use crate::Result;
+use candle_core::DType;
+use roll_models::Trace;
+
+/// The activation pattern of one input (Def. 1): which piece every unit of every switching node is on,
+/// bit-packed. Two inputs of one network are in the same region (Lemma 2) exactly if their patterns are equal.
+///
+/// ```
+/// use candle_core::{DType, Device, Tensor};
+/// use roll_models::{FcConfig, Parameters};
+/// use roll_regions::patterns;
+///
+/// let config = FcConfig { inputs: vec![2], hidden: vec![70], outputs: 1, leak: 0.0 };
+/// let network = config.build(Parameters::seeded(0).builder(DType::F64, &Device::Cpu))?;
+/// let x = Tensor::new(&[[0.3, -0.2], [0.3, -0.2], [-9.0, 4.0]], &Device::Cpu)?;
+/// let patterns = patterns(&network.trace(&x)?)?;
+/// assert_eq!(patterns[0], patterns[1]);
+/// assert_ne!(patterns[0], patterns[2]);
+/// assert_eq!(patterns[0].bits(), 70);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ActivationPattern {
+    bits: usize,
+    words: Box<[u64]>,
+}
+
+impl ActivationPattern {
+    /// Number of bits: one for each ReLU unit, more for units with more pieces.
+    pub fn bits(&self) -> usize {
+        self.bits
+    }
+
+    /// Number of bits in which two patterns of one network differ: the units that switched, for ReLU networks.
+    pub fn distance(&self, other: &Self) -> usize {
+        self.words
+            .iter()
+            .zip(&other.words)
+            .map(|(a, b)| (a ^ b).count_ones() as usize)
+            .sum()
+    }
+}
+
+/// The activation patterns of a trace's `B` inputs.
+pub fn patterns(trace: &Trace) -> Result<Vec<ActivationPattern>> {
+    let mut packers = vec![Packer::default(); trace.batch()];
+    for switch in trace.switches() {
+        let width = usize::BITS - switch.piece_count.saturating_sub(1).leading_zeros();
+        let rows = switch.pieces.to_dtype(DType::U32)?.to_vec2::<u32>()?;
+        for (packer, row) in packers.iter_mut().zip(rows) {
+            row.iter()
+                .for_each(|piece| packer.push(u64::from(*piece), width as usize));
+        }
+    }
+    Ok(packers.into_iter().map(Packer::finish).collect())
+}
+
+#[derive(Clone, Default)]
+struct Packer {
+    bits: usize,
+    words: Vec<u64>,
+}
+
+impl Packer {
+    /// Appends the `width` low bits of `value`.
+    fn push(&mut self, value: u64, width: usize) {
+        for bit in 0..width {
+            if self.bits.is_multiple_of(64) {
+                self.words.push(0);
+            }
+            if let Some(word) = self.words.last_mut() {
+                *word |= (value >> bit & 1) << (self.bits % 64);
+            }
+            self.bits += 1;
+        }
+    }
+
+    fn finish(self) -> ActivationPattern {
+        ActivationPattern {
+            bits: self.bits,
+            words: self.words.into(),
+        }
+    }
+}

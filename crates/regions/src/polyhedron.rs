@@ -1,0 +1,101 @@
+//! The region itself, as half-spaces.
+
+use crate::{Error, Linearization, Norm, Result, host};
+use candle_core::{DType, Device, Tensor};
+
+/// The convex polyhedron `S(x) = { v : A v + b >= 0 }` of Lemma 2, one row for each neuron.
+///
+/// Row `j` of `A` is `o_j grad z_j`, and `b_j = o_j (z_j - grad z_j . x)`; the output is affine on it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Polyhedron {
+    /// The normals `A`, `|I|` rows of `D` numbers.
+    pub normals: Vec<Vec<f64>>,
+    /// The offsets `b`, `|I|` numbers.
+    pub offsets: Vec<f64>,
+}
+
+impl Polyhedron {
+    /// `A v + b` at a point `v` of `D` numbers: how far each neuron is from switching, in its own units.
+    pub fn slack(&self, v: &[f64]) -> Vec<f64> {
+        let row = |(normal, offset): (&Vec<f64>, &f64)| dot(normal, v) + offset;
+        self.normals.iter().zip(&self.offsets).map(row).collect()
+    }
+
+    /// Whether a point is inside, up to `tolerance` in the neurons' units.
+    pub fn contains(&self, v: &[f64], tolerance: f64) -> bool {
+        self.slack(v).iter().all(|slack| *slack >= -tolerance)
+    }
+
+    /// The radius of the largest lp ball around a point inside: the distance to the nearest facet in the dual
+    /// norm; negative if the point is outside.
+    pub fn margin(&self, v: &[f64], norm: Norm) -> f64 {
+        let dual = norm.dual();
+        let rows = self.slack(v).into_iter().zip(&self.normals);
+        let distances = rows.filter_map(|(slack, normal)| {
+            let length = dual.of(normal);
+            (length > 0.0).then(|| slack / length)
+        });
+        distances.fold(f64::INFINITY, f64::min)
+    }
+
+    /// `A` `[|I|, D]` and `b` `[|I|]` as tensors.
+    pub fn to_tensors(&self, dtype: DType, device: &Device) -> Result<(Tensor, Tensor)> {
+        let width = self.normals.first().map_or(0, Vec::len);
+        let normals = Tensor::from_vec(self.normals.concat(), (self.normals.len(), width), device)?;
+        let offsets = Tensor::from_vec(self.offsets.clone(), self.offsets.len(), device)?;
+        Ok((normals.to_dtype(dtype)?, offsets.to_dtype(dtype)?))
+    }
+}
+
+impl Linearization {
+    /// The polyhedron around input number `input` (Lemma 2): `|I| * (D + 1)` numbers.
+    pub fn polyhedron(&self, input: usize) -> Result<Polyhedron> {
+        if input >= self.batch() {
+            let cause = format!("{input} of a batch of {}", self.batch());
+            return Err(Error::Argument {
+                what: "input",
+                cause,
+            });
+        }
+        let one = Self {
+            trace: self.trace.narrow(input, 1)?,
+            precise: self.precise.clone(),
+            inputs: self.inputs.narrow(0, input, 1)?,
+            constraints: vec![self.constraints[input].clone()],
+            budget: self.budget,
+            sites: self.sites.clone(),
+        };
+        one.polyhedra()?.pop().ok_or(Error::Argument {
+            what: "input",
+            cause: "an empty batch".into(),
+        })
+    }
+
+    /// The polyhedra around all inputs: `B * |I| * (D + 1)` numbers.
+    pub fn polyhedra(&self) -> Result<Vec<Polyhedron>> {
+        let inputs = host::rows(&self.inputs.flatten_from(1)?)?;
+        let gradients = self.neuron_jacobians()?.into_iter();
+        let polyhedra = gradients.zip(inputs.iter().zip(&self.constraints));
+        Ok(polyhedra
+            .map(|(gradients, (x, values))| half_spaces(gradients, x, values))
+            .collect())
+    }
+}
+
+/// Turns the neurons' gradients, in place, into half-spaces that hold `x`.
+fn half_spaces(mut gradients: Vec<Vec<f64>>, x: &[f64], values: &[f64]) -> Polyhedron {
+    let mut offsets = Vec::with_capacity(values.len());
+    for (gradient, z) in gradients.iter_mut().zip(values) {
+        let sign = if *z >= 0.0 { 1.0 } else { -1.0 };
+        offsets.push(sign * (z - dot(gradient, x)));
+        gradient.iter_mut().for_each(|g| *g *= sign);
+    }
+    Polyhedron {
+        normals: gradients,
+        offsets,
+    }
+}
+
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}

@@ -1,0 +1,397 @@
+//! Regions of convolutional, pooling, residual and recurrent networks drawn at random, against back-propagation
+//! neuron by neuron and against points inside the balls.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a helper of a test fails by panicking, as the test itself does"
+)]
+
+use candle_core::{DType, Device, Tensor, Var};
+use candle_ext::random;
+use candle_nn::VarBuilder;
+use proptest::{prelude::*, test_runner::TestCaseResult};
+use rand::{Rng, SeedableRng, rngs::StdRng};
+use roll_models::{
+    INPUT, Network, Operator, Parameters,
+    architectures::{
+        ConvNetConfig, GraphSpec, Pooling, ResNetConfig, ResNetFamily, ScoRnn, ScoRnnConfig,
+    },
+    operators::{Conv2dConfig, OperatorSpec, Window2d},
+};
+use roll_regions::{Budget, Estimate, Linearization, Norm, patterns};
+
+const NORMS: [Norm; 3] = [Norm::L1, Norm::L2, Norm::LINF];
+
+fn vars(seed: u64) -> VarBuilder<'static> {
+    Parameters::seeded(seed).builder(DType::F64, &Device::Cpu)
+}
+
+/// Shape of what an operator makes of its operand.
+fn output(operator: &OperatorSpec, operand: &[usize]) -> Option<Vec<usize>> {
+    let built = operator
+        .build(VarBuilder::zeros(DType::F64, &Device::Cpu))
+        .ok()?;
+    match built {
+        Operator::Affine(operator) => operator.output_shape(&[operand]).ok(),
+        Operator::Switching(operator) => operator.output_shape(operand).ok(),
+        Operator::Input => None,
+    }
+}
+
+fn convolution(rng: &mut StdRng, inputs: usize, outputs: usize, same: bool) -> OperatorSpec {
+    let window = if same {
+        Window2d::square(3, 1, 1)
+    } else {
+        let mut axis = || {
+            (
+                rng.random_range(1..4),
+                rng.random_range(1..3),
+                rng.random_range(0..2),
+            )
+        };
+        let (a, b) = (axis(), axis());
+        Window2d {
+            kernel: [a.0, b.0],
+            stride: [a.1, b.1],
+            padding: [[a.2, b.2], [b.2, a.2]],
+            dilation: [1, 1],
+        }
+    };
+    OperatorSpec::Conv2d(Conv2dConfig {
+        inputs,
+        outputs,
+        window,
+        groups: 1,
+        bias: rng.random(),
+    })
+}
+
+fn activation(rng: &mut StdRng, shape: &[usize]) -> OperatorSpec {
+    match rng.random_range(0..7) {
+        0 => OperatorSpec::leaky_relu(0.1),
+        1 => OperatorSpec::abs(),
+        2 => OperatorSpec::clip(-0.3, 0.4),
+        3 => OperatorSpec::Prelu { channels: shape[0] },
+        4 if shape[0].is_multiple_of(2) => OperatorSpec::Maxout { pieces: 2 },
+        5 => OperatorSpec::MaxPool2d {
+            window: Window2d::square(2, 1, 0),
+        },
+        _ => OperatorSpec::relu(),
+    }
+}
+
+/// A random graph of up to six stages over images; a stage that does not fit is left out.
+fn composition(seed: u64) -> Network {
+    let rng = &mut StdRng::seed_from_u64(seed);
+    let mut shape = vec![
+        rng.random_range(1..3),
+        rng.random_range(3..6),
+        rng.random_range(3..6),
+    ];
+    let mut graph = GraphSpec::new(&shape);
+    let mut x = INPUT.to_string();
+    for stage in 0..rng.random_range(2..7) {
+        let channels = shape[0];
+        let name = format!("stage.{stage}");
+        let operator = match rng.random_range(0..9) {
+            0..=1 => {
+                let outputs = rng.random_range(2..5);
+                convolution(rng, channels, outputs, false)
+            }
+            2 => {
+                // A residual block whose shortcut is the identity or a projection.
+                let [first, second, third] =
+                    [(); 3].map(|()| convolution(rng, channels, channels, true));
+                let projects = rng.random::<bool>();
+                x = graph.residual(
+                    &name,
+                    &x,
+                    |graph, x| {
+                        let z = graph.add(format!("{name}.0"), first, &[x]);
+                        let a =
+                            graph.add(format!("{name}.1"), OperatorSpec::leaky_relu(0.2), &[&z]);
+                        graph.add(format!("{name}.2"), second, &[&a])
+                    },
+                    |graph, x| {
+                        if projects {
+                            graph.add(format!("{name}.3"), third, &[x])
+                        } else {
+                            x.to_string()
+                        }
+                    },
+                );
+                continue;
+            }
+            3 => OperatorSpec::AvgPool2d {
+                window: Window2d::square(2, 1, 1),
+                count_padding: rng.random(),
+            },
+            4 => OperatorSpec::Transpose {
+                permutation: vec![0, 2, 1],
+            },
+            5 => OperatorSpec::Pad {
+                before: vec![0, 1, 0],
+                after: vec![1, 0, 0],
+                value: 0.5,
+            },
+            6 => {
+                // Two readers of one node, side by side.
+                let left = activation(rng, &shape);
+                let Some(left_shape) = output(&left, &shape).filter(|left| left[1..] == shape[1..])
+                else {
+                    continue;
+                };
+                let (a, b) = (format!("{name}.a"), format!("{name}.b"));
+                graph.add(&a, left, &[&x]);
+                graph.add(&b, OperatorSpec::abs(), &[&x]);
+                x = graph.add(&name, OperatorSpec::Concat { axis: 0 }, &[&a, &b]);
+                shape[0] += left_shape[0];
+                continue;
+            }
+            _ => activation(rng, &shape),
+        };
+        if let Some(next) = output(&operator, &shape) {
+            x = graph.add(&name, operator, &[&x]);
+            shape = next;
+        }
+    }
+    graph.add("active", OperatorSpec::leaky_relu(0.3), &[&x]);
+    graph.add("flat", OperatorSpec::Flatten, &["active"]);
+    let inputs = shape.iter().product();
+    graph.add(
+        "head",
+        OperatorSpec::Linear {
+            inputs,
+            outputs: 2,
+            bias: true,
+        },
+        &["flat"],
+    );
+    graph.finish().build(vars(seed)).unwrap()
+}
+
+/// A named network: three ConvNets, two residual networks, scoRNN over 5 to 8 steps.
+fn named(seed: u64, pick: usize) -> Network {
+    let convnet = |pooling| {
+        let config = ConvNetConfig {
+            inputs: [1, 6, 6],
+            channels: vec![2, 3],
+            kernel: 3,
+            pooling,
+            outputs: 2,
+            leak: 0.1,
+        };
+        config.build(vars(seed)).unwrap()
+    };
+    let resnet = |family| {
+        let config = ResNetConfig {
+            inputs: [2, 9, 8],
+            family,
+            width: 2,
+            blocks: vec![1, 1],
+            classes: 2,
+        };
+        let network = config.build(vars(seed)).unwrap();
+        let images = random::normal(
+            &mut random::stream(seed, &[9]),
+            (4, 2, 9, 8),
+            DType::F64,
+            &Device::Cpu,
+        );
+        network.with_batch_statistics(&images.unwrap()).unwrap()
+    };
+    match pick {
+        0 => convnet(Pooling::Average),
+        1 => convnet(Pooling::Max),
+        2 => convnet(Pooling::Strided),
+        3 => resnet(ResNetFamily::ImageNet),
+        4 => resnet(ResNetFamily::Cifar),
+        steps => {
+            let config = ScoRnnConfig {
+                inputs: 2,
+                hidden: 6,
+                negative: 3,
+                outputs: 2,
+                leak: 0.1,
+            };
+            let (rnn, _) = ScoRnn::seeded(config, seed, DType::F64, &Device::Cpu).unwrap();
+            rnn.network(steps).unwrap()
+        }
+    }
+}
+
+fn draw(network: &Network, seed: u64, batch: usize) -> Tensor {
+    let shape = [&[batch], network.input_shape()].concat();
+    random::normal(
+        &mut random::stream(seed, &[1]),
+        shape,
+        DType::F64,
+        &Device::Cpu,
+    )
+    .unwrap()
+}
+
+fn entries(tensor: &Tensor) -> Vec<f64> {
+    tensor.flatten_all().unwrap().to_vec1().unwrap()
+}
+
+fn same(a: &Tensor, b: &Tensor) -> bool {
+    // Sums of a few hundred products of numbers near 1, in another order.
+    entries(&a.broadcast_sub(b).unwrap())
+        .iter()
+        .zip(entries(a))
+        .all(|(error, a)| error.abs() <= 1e-9 * (1.0 + a.abs()))
+}
+
+/// Gradients of all neurons at one input by one back-propagation through the *values* for each.
+fn gradients(network: &Network, x: &Tensor) -> Vec<Vec<f64>> {
+    let input = Var::from_tensor(&x.unsqueeze(0).unwrap()).unwrap();
+    let constraints = network
+        .trace(&input)
+        .unwrap()
+        .constraints()
+        .unwrap()
+        .unwrap();
+    let one = |j| {
+        let gradients = constraints
+            .narrow(1, j, 1)
+            .unwrap()
+            .sum_all()
+            .unwrap()
+            .backward()
+            .unwrap();
+        gradients
+            .get(&input)
+            .map_or(vec![0.0; network.input_size()], entries)
+    };
+    (0..constraints.dim(1).unwrap()).map(one).collect()
+}
+
+fn check(network: &Network, seed: u64) -> TestCaseResult {
+    let x = draw(network, seed, 2);
+    // A budget so small that the work falls apart into chunks.
+    let here = Linearization::new(network, &x, Budget { bytes: 40_000 }).unwrap();
+    let margins = here.margins(&NORMS).unwrap();
+    let estimated = here.l2_margins_by_estimate(Estimate::default()).unwrap();
+    for (estimated, l2) in estimated.margins.radius.iter().zip(&margins[1].radius) {
+        // Gradients pulled and pushed: the same products in two orders.
+        prop_assert!(
+            estimated == l2 || (estimated / l2 - 1.0).abs() < 1e-6,
+            "{} {}",
+            estimated,
+            l2
+        );
+    }
+    for input in 0..2 {
+        let own = x.get(input).unwrap();
+        let brute = gradients(network, &own);
+        let z = &here.pre_activations()[input];
+        for (norm, margins) in NORMS.iter().zip(&margins) {
+            let distance = |(z, gradient): (&f64, &Vec<f64>)| {
+                let length = norm.dual().of(gradient);
+                if length > 0.0 {
+                    z.abs() / length
+                } else {
+                    f64::INFINITY
+                }
+            };
+            let least = z
+                .iter()
+                .zip(&brute)
+                .map(distance)
+                .fold(f64::INFINITY, f64::min);
+            let radius = margins.radius[input];
+            prop_assert!(
+                radius == least || (radius / least - 1.0).abs() < 1e-6,
+                "{} and {}",
+                radius,
+                least
+            );
+            inside(network, &own, *norm, radius.min(1e3), seed)?;
+        }
+        // The pull of each neuron is its gradient too.
+        let neuron = here.neuron((seed % z.len() as u64) as usize).unwrap();
+        let sites = here.trace().sites().unwrap();
+        let count = sites
+            .iter()
+            .find(|site| site.node == neuron.node)
+            .unwrap()
+            .count;
+        let unit = Tensor::eye(count, DType::F64, &Device::Cpu)
+            .unwrap()
+            .narrow(0, neuron.index, 1)
+            .unwrap();
+        let one = here.trace().narrow(input, 1).unwrap();
+        let pulled = one
+            .pull_constraints(neuron.node, &unit.unsqueeze(0).unwrap())
+            .unwrap()
+            .flatten_all()
+            .unwrap();
+        let expected =
+            Tensor::new(&brute[here.position(neuron).unwrap()][..], &Device::Cpu).unwrap();
+        prop_assert!(same(&pulled, &expected));
+    }
+    // Outputs pulled and axes pushed have one Jacobian.
+    let axes = roll_regions::axes(here.network(), 0..network.input_size()).unwrap();
+    let pushed = here
+        .trace()
+        .push(&axes, |_, _| Ok(()))
+        .unwrap()
+        .transpose(1, 2)
+        .unwrap();
+    prop_assert!(same(&pushed, &here.output_jacobians().unwrap()));
+    Ok(())
+}
+
+/// Points inside a ball keep the pattern and the gradient.
+fn inside(network: &Network, x: &Tensor, norm: Norm, radius: f64, seed: u64) -> TestCaseResult {
+    let count = 8;
+    let directions = draw(network, seed ^ 7, count)
+        .flatten_from(1)
+        .unwrap()
+        .to_vec2::<f64>()
+        .unwrap();
+    let steps: Vec<f64> = directions
+        .into_iter()
+        .flat_map(|direction| {
+            // A millionth inside, which the roundings of values near 1 do not bridge.
+            let scale = radius * (1.0 - 1e-6) / norm.of(&direction);
+            direction.into_iter().map(move |d| d * scale)
+        })
+        .collect();
+    let shape = [&[count], network.input_shape()].concat();
+    let x = x.unsqueeze(0).unwrap();
+    let points = Tensor::from_vec(steps, shape, &Device::Cpu)
+        .unwrap()
+        .broadcast_add(&x)
+        .unwrap();
+    let there = Linearization::new(
+        network,
+        &Tensor::cat(&[&x, &points], 0).unwrap(),
+        Budget::default(),
+    )
+    .unwrap();
+    let patterns = patterns(there.trace()).unwrap();
+    prop_assert!(patterns.iter().all(|pattern| *pattern == patterns[0]));
+    let jacobians = there.output_jacobians().unwrap();
+    prop_assert!(same(&jacobians, &jacobians.narrow(0, 0, 1).unwrap()));
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    #[test]
+    fn random_compositions_have_the_margins_of_back_propagation(seed in any::<u64>()) {
+        check(&composition(seed), seed)?;
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(16))]
+
+    #[test]
+    fn named_networks_have_the_margins_of_back_propagation(seed in any::<u64>(), pick in 0usize..9) {
+        check(&named(seed, pick), seed)?;
+    }
+}
