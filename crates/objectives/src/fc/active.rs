@@ -1,0 +1,131 @@
+//! The units of a layer through which an input's gradients pass.
+
+use crate::Result;
+use candle_core::DType;
+use candle_ext::product::Real;
+use roll_models::Trace;
+
+/// The units of one layer whose slope at one input is not 0, and those slopes.
+#[derive(Debug)]
+pub(super) struct Active<T> {
+    pub(super) units: Vec<u32>,
+    /// The slopes; `None` if all are 1, as for a ReLU.
+    pub(super) slopes: Option<Vec<T>>,
+}
+
+impl<T: Real> Active<T> {
+    fn new(slopes: &[T]) -> Self {
+        let units: Vec<u32> = (0u32..)
+            .zip(slopes)
+            .filter(|(_, slope)| **slope != T::zero())
+            .map(|(unit, _)| unit)
+            .collect();
+        let own: Vec<T> = units.iter().map(|unit| slopes[*unit as usize]).collect();
+        Self {
+            units,
+            slopes: own.iter().any(|slope| *slope != T::one()).then_some(own),
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.units.len()
+    }
+
+    /// The slope of the `i`-th active unit.
+    pub(super) fn slope(&self, i: usize) -> T {
+        self.slopes.as_ref().map_or(T::one(), |slopes| slopes[i])
+    }
+}
+
+/// The active units of the first `layers` layers at each input: `[B][layers]`.
+pub(super) fn of_trace<T: Real>(trace: &Trace, layers: usize) -> Result<Vec<Vec<Active<T>>>> {
+    let mut active: Vec<Vec<Active<T>>> = (0..trace.batch()).map(|_| Vec::new()).collect();
+    for switch in trace.switches().take(layers) {
+        let slopes = switch.selection.flatten_from(1)?.to_dtype(T::DTYPE)?;
+        debug_assert!(matches!(T::DTYPE, DType::F32 | DType::F64));
+        for (input, row) in active.iter_mut().zip(slopes.to_vec2::<T>()?) {
+            input.push(Active::new(&row));
+        }
+    }
+    Ok(active)
+}
+
+/// `into[r, c] = matrix[rows[r], columns[c]]` for a row-major `matrix` with `width` columns.
+pub(super) fn gather<T: Real>(
+    into: &mut [T],
+    matrix: &[T],
+    width: usize,
+    rows: &Active<T>,
+    columns: &Active<T>,
+) {
+    let count = columns.len();
+    if count == 0 {
+        return;
+    }
+    for (row, into) in rows.units.iter().zip(into.chunks_exact_mut(count)) {
+        let row = &matrix[*row as usize * width..][..width];
+        for (value, column) in into.iter_mut().zip(&columns.units) {
+            *value = row[*column as usize];
+        }
+    }
+}
+
+/// Multiplies row `r` by the slope of `rows[r]`.
+pub(super) fn scale_rows<T: Real>(matrix: &mut [T], rows: &Active<T>, width: usize) {
+    if let (Some(slopes), true) = (&rows.slopes, width > 0) {
+        for (row, slope) in matrix.chunks_exact_mut(width).zip(slopes) {
+            row.iter_mut().for_each(|value| *value *= *slope);
+        }
+    }
+}
+
+/// Multiplies column `c` by the slope of `columns[c]`.
+pub(super) fn scale_columns<T: Real>(matrix: &mut [T], columns: &Active<T>) {
+    if let Some(slopes) = &columns.slopes {
+        for row in matrix.chunks_exact_mut(slopes.len().max(1)) {
+            row.iter_mut()
+                .zip(slopes)
+                .for_each(|(value, slope)| *value *= *slope);
+        }
+    }
+}
+
+/// `sums[rows[r], columns[c]] += matrix[r, c]` for row-major `sums` with `width` columns.
+pub(super) fn scatter<T: Real>(
+    sums: &mut [T],
+    width: usize,
+    matrix: &[T],
+    rows: &Active<T>,
+    columns: &Active<T>,
+) {
+    let count = columns.len();
+    if count == 0 {
+        return;
+    }
+    for (row, matrix) in rows.units.iter().zip(matrix.chunks_exact(count)) {
+        let row = &mut sums[*row as usize * width..][..width];
+        for (value, column) in matrix.iter().zip(&columns.units) {
+            row[*column as usize] += *value;
+        }
+    }
+}
+
+/// [`scatter`] of the lower triangle of a symmetric matrix, rows and columns alike.
+pub(super) fn scatter_lower<T: Real>(
+    sums: &mut [T],
+    width: usize,
+    matrix: &[T],
+    units: &Active<T>,
+) {
+    let count = units.len();
+    if count == 0 {
+        return;
+    }
+    let rows = units.units.iter().zip(matrix.chunks_exact(count));
+    for (r, (row, matrix)) in rows.enumerate() {
+        let row = &mut sums[*row as usize * width..][..width];
+        for (value, column) in matrix[..=r].iter().zip(&units.units) {
+            row[*column as usize] += *value;
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! Training objectives that make the linear regions of a network large.
+//!
+//! Each is a regulariser to be added to the task loss times `lambda`, in one line:
+//!
+//! ```
+//! # use candle_core::{DType, Device, Tensor};
+//! # use candle_nn::loss::cross_entropy;
+//! # use roll_models::{FcConfig, Parameters};
+//! # use roll_objectives::{roll, Gamma, RollConfig};
+//! # let config = FcConfig { inputs: vec![2], hidden: vec![8], outputs: 2, leak: 0.0 };
+//! # let network = config.build(Parameters::seeded(0).builder(DType::F64, &Device::Cpu))?;
+//! # let x = Tensor::new(&[[0.5, -0.5], [1.0, 0.2]], &Device::Cpu)?;
+//! # let y = Tensor::new(&[0u32, 1], &Device::Cpu)?;
+//! # let (lambda, config) = (2.0, RollConfig { c: 0.25, gamma: Gamma::Percent(100.0) });
+//! let trace = network.trace(&x)?;
+//! let loss = (cross_entropy(trace.output(), &y)? + (lambda * roll(&trace, config)?)?)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! They are ordinary Candle computations: call `backward` on the sum. The activation pattern is a constant in
+//! the differentiation; gradients flow through the pre-activations `z` and through their input gradients, which
+//! are explicit functions of the weights once the pattern is fixed.
+
+mod distance;
+mod error;
+mod fc;
+mod neuron_loss;
+mod relaxed;
+mod roll;
+mod sampled;
+
+pub use distance::distance;
+pub use error::{Error, Result};
+pub use neuron_loss::{
+    distances_to_zero, hinges, squared_derivatives, squared_gradient_norms,
+    squared_gradient_norms_by_pushing, tsvm_losses,
+};
+pub use relaxed::relaxed;
+pub use roll::{Gamma, RollConfig, roll};
+pub use sampled::{SampledConfig, sampled};
