@@ -1,0 +1,53 @@
+//! Datasets, splits and mini-batches as plain arrays.
+//!
+//! A [`Dataset`] is a table of inputs, one per row, with optional class labels. It knows nothing
+//! of tensors, devices or networks: the caller asks for rows as `f32` or `f64` and puts them
+//! wherever it likes.
+//!
+//! | read | with |
+//! |---|---|
+//! | anything by its name or path | [`source::open`] |
+//! | the embedded digits, no file needed | [`digits::load`] |
+//! | a directory in MNIST's public layout | [`mnist::load_directory`] |
+//! | one IDX file | [`idx::read`] |
+//! | `.npy` and `.safetensors` tensors | [`npy::read`], [`tensors::read_safetensors`] |
+//! | a 2-D toy problem for pictures | [`toy::moons`] |
+//!
+//! Everything drawn at random is a pure function of a seed. The generator is ChaCha8 of
+//! `rand_chacha` 0.9 with the shuffle of `rand` 0.9, whose values are stable for those versions;
+//! a test pins them.
+//!
+//! ```
+//! use std::num::NonZeroUsize;
+//! use roll_data::{Split, batches, digits};
+//!
+//! let train = digits::load(Split::Train, 0)?;
+//! assert_eq!(train.input_shape(), [1, 28, 28]);
+//! let size = NonZeroUsize::new(64).ok_or("a batch holds at least one row")?;
+//! for rows in batches(train.len(), size, 0, 0).take(2) {
+//!     let inputs = train.rows_f32(&rows)?; // 64 x 784 values in [0, 1]
+//!     let labels = train.row_labels(&rows)?;
+//!     assert_eq!(inputs.len(), labels.len() * train.features());
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod batches;
+mod dataset;
+pub mod digits;
+mod error;
+mod file;
+pub mod idx;
+pub mod mnist;
+pub mod npy;
+pub mod source;
+mod split;
+pub mod tensors;
+pub mod toy;
+mod values;
+
+pub use batches::{batches, permutation};
+pub use dataset::Dataset;
+pub use error::Error;
+pub use split::{Split, train_valid};
+pub use values::{Moments, Values};

@@ -1,0 +1,108 @@
+use std::fmt;
+
+use crate::Error;
+
+/// Input values, row after row, each row in C order.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Values {
+    /// Pixels: a byte `b` stands for `b / 255`, in [0, 1].
+    Bytes(Vec<u8>),
+    /// Single precision, as they are.
+    F32(Vec<f32>),
+    /// Double precision, as they are.
+    F64(Vec<f64>),
+}
+
+/// Mean and standard deviation to normalise inputs with, in the units of the values.
+///
+/// One entry for all values, or one per channel (the first dimension of the input shape). The
+/// rows of a [`Dataset`](crate::Dataset) are *not* normalised: a network carries its own normalisation, so that
+/// margins are radii in the space of the values.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Moments {
+    /// Subtracted from a value.
+    pub mean: Vec<f64>,
+    /// Divides the difference.
+    pub std: Vec<f64>,
+}
+
+impl Values {
+    /// Number of values.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Bytes(values) => values.len(),
+            Self::F32(values) => values.len(),
+            Self::F64(values) => values.len(),
+        }
+    }
+
+    /// Position and value of the first NaN or infinity.
+    pub(crate) fn first_not_finite(&self) -> Option<(usize, f64)> {
+        match self {
+            Self::Bytes(_) => None,
+            Self::F32(values) => {
+                let position = values.iter().position(|value| !value.is_finite())?;
+                Some((position, f64::from(values[position])))
+            }
+            Self::F64(values) => {
+                let position = values.iter().position(|value| !value.is_finite())?;
+                Some((position, values[position]))
+            }
+        }
+    }
+}
+
+/// Number of elements of a shape, unless it overflows.
+pub(crate) fn element_count(shape: &[usize]) -> Option<usize> {
+    shape
+        .iter()
+        .try_fold(1usize, |count, &dimension| count.checked_mul(dimension))
+}
+
+/// A shape as people write it: `1 x 28 x 28`.
+pub(crate) fn shape_text<D: fmt::Display>(shape: &[D]) -> String {
+    if shape.is_empty() {
+        return "no dimensions".into();
+    }
+    shape
+        .iter()
+        .map(D::to_string)
+        .collect::<Vec<_>>()
+        .join(" x ")
+}
+
+/// Checks labels against their inputs; both names are those of files where there are files.
+pub(crate) fn check_labels(
+    inputs: &str,
+    input_rows: usize,
+    source: &str,
+    labels: &[u32],
+    classes: Option<usize>,
+) -> Result<(), Error> {
+    if labels.len() != input_rows {
+        let (inputs, labels, label_rows) = (inputs.into(), source.into(), labels.len());
+        return Err(Error::RowsDisagree {
+            inputs,
+            input_rows,
+            labels,
+            label_rows,
+        });
+    }
+    let Some(classes) = classes else {
+        return Ok(());
+    };
+    match labels.iter().position(|&label| label as usize >= classes) {
+        None => Ok(()),
+        Some(row) => Err(Error::LabelRange {
+            name: source.into(),
+            row,
+            label: labels[row],
+            classes,
+        }),
+    }
+}
+
+/// The value of a pixel.
+pub(crate) fn unit(byte: u8) -> f64 {
+    f64::from(byte) / 255.0
+}
