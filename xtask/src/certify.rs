@@ -1,0 +1,241 @@
+//! `cargo xtask certify`: the margins of every input of a dataset.
+
+mod run;
+mod table;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use roll_data::{Dataset, Split, source};
+use roll_regions::{Estimate, Norm};
+use serde::Serialize;
+
+use crate::cli::{DataDir, Global};
+use crate::compute::Dtype;
+use crate::config::Config;
+use crate::errors::Usage;
+use crate::model::ModelPath;
+use crate::stats::Percentiles;
+use crate::{files, tensors, train};
+
+pub(crate) use run::{Certificates, certify};
+
+const EXAMPLE: &str = "\
+Examples:
+  cargo xtask certify --model runs/demo-seed0
+  cargo xtask certify --model RUN --data mnist --norm 2 --limit 1000 --dtype f64 --out margins.csv
+  cargo xtask certify --model network.onnx --data inputs.npy --norm 1 --norm inf --dtype f64
+  cargo xtask certify --model resnet.onnx --data images.npy --failure-probability 1e-9
+  cargo xtask certify --model cnn.pth --architecture xtask/architectures/digit-recognizer.toml --data mnist";
+
+/// Options of `certify`.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = EXAMPLE)]
+pub struct Args {
+    /// The model
+    #[command(flatten)]
+    pub source: ModelPath,
+    /// A dataset's name, a directory in its layout, or an .npy or .safetensors file of inputs [default:
+    /// the dataset of the run directory]
+    #[arg(long, value_name = "NAME_OR_PATH")]
+    pub data: Option<String>,
+    /// Which part of the dataset: train, valid or test
+    #[arg(long, default_value = "test")]
+    pub split: Split,
+    /// Certify the first N inputs only
+    #[arg(long, value_name = "N")]
+    pub limit: Option<usize>,
+    /// The ball's norm: a number from 1, or inf; may be given several times [default: 1, 2 and inf]
+    #[arg(long, value_name = "P")]
+    pub norm: Vec<Norm>,
+    /// For large networks: l2 margins by estimating every gradient and measuring the few that matter, each too
+    /// large with at most this probability, such as 1e-9 [default: measure every gradient]
+    #[arg(long, value_name = "P")]
+    pub failure_probability: Option<f64>,
+    /// Write one row for each input: index,label,prediction,eps_P...,layer,neuron
+    #[arg(long, value_name = "FILE.csv")]
+    pub out: Option<PathBuf>,
+    /// Where the datasets are
+    #[command(flatten)]
+    pub place: DataDir,
+}
+
+/// What is known after certifying a dataset.
+#[derive(Clone, Debug, Serialize)]
+pub struct Outcome {
+    /// The model, as asked for.
+    pub model: PathBuf,
+    /// The dataset, as it calls itself.
+    pub data: String,
+    /// Number of inputs certified.
+    pub inputs: usize,
+    /// Number of neurons (linear constraints) of the network.
+    pub neurons: usize,
+    /// Share of correct predictions; `None` without labels.
+    pub accuracy: Option<f64>,
+    /// Lower bound on the number of complete linear regions (Lemma 7).
+    pub clr_lower: usize,
+    /// Upper bound on the number of complete linear regions (Lemma 7).
+    pub clr_upper: usize,
+    /// Inputs exactly on a boundary, whose margin is 0 and for which Lemma 7 does not hold.
+    pub on_boundary: usize,
+    /// `eps_1`, `eps_2`, ...: percentiles of the margins in raw input units.
+    #[serde(flatten)]
+    pub margins: BTreeMap<String, Percentiles>,
+    /// Wall-clock seconds of the certification, data already loaded.
+    pub seconds: f64,
+    /// `inputs / seconds`.
+    pub inputs_per_second: f64,
+    /// The probability, for each input, that its margin is too large; `None` if every gradient was measured.
+    pub failure_probability: Option<f64>,
+    /// The file of margins, if one was asked for.
+    pub out: Option<PathBuf>,
+    /// The floating-point type.
+    pub dtype: Dtype,
+}
+
+/// Certifies as the options say.
+///
+/// # Errors
+/// A model or dataset that cannot be used, or an output that cannot be written.
+pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
+    if args.limit == Some(0) {
+        return Err(Usage::new("--limit 0: expected at least 1").into());
+    }
+    if let Some(out) = &args.out {
+        files::check_writable(out)?;
+    }
+    let norms = norms(args)?;
+    let estimate = args
+        .failure_probability
+        .map(|failure_probability| Estimate {
+            failure_probability,
+            seed: global.seed.unwrap_or(0),
+        });
+    let config = configuration(&args.source.model)?;
+    let dtype = dtype(global, config.as_ref());
+    let model = args.source.load(dtype.candle(), &global.device.open()?)?;
+    let network = model.raw()?;
+    let data = tensors::fit(open(args, global, config.as_ref())?, network.input_shape())?;
+    let data = match args.limit {
+        Some(limit) => data.take(limit)?,
+        None => data,
+    };
+    let certificates = certify(&network, &data, &norms, estimate, "certifying")?;
+    if let Some(out) = &args.out {
+        files::write_atomic(out, &table::csv(&certificates)?)?;
+    }
+    let outcome = Outcome {
+        model: args.source.model.clone(),
+        data: data.name().to_owned(),
+        inputs: data.len(),
+        neurons: certificates.neurons,
+        accuracy: certificates.accuracy(),
+        clr_lower: certificates.regions.lower,
+        clr_upper: certificates.regions.upper,
+        on_boundary: certificates.regions.on_boundary,
+        margins: certificates.percentiles()?,
+        seconds: certificates.seconds,
+        inputs_per_second: data.len() as f64 / certificates.seconds,
+        failure_probability: args.failure_probability,
+        out: args.out.clone(),
+        dtype,
+    };
+    Ok(outcome)
+}
+
+/// The norms asked for without repetition, or those that there are.
+fn norms(args: &Args) -> anyhow::Result<Vec<Norm>> {
+    let mut norms: Vec<Norm> = Vec::new();
+    for norm in &args.norm {
+        if !norms.contains(norm) {
+            norms.push(*norm);
+        }
+    }
+    let Some(probability) = args.failure_probability else {
+        if norms.is_empty() {
+            norms.extend([Norm::L1, Norm::L2, Norm::LINF]);
+        }
+        return Ok(norms);
+    };
+    if !(probability > 0.0 && probability < 1.0) {
+        let message = format!("--failure-probability {probability}: expected a number in (0, 1)");
+        return Err(Usage::new(message).into());
+    }
+    if norms.iter().any(|norm| *norm != Norm::L2) {
+        let message =
+            "--failure-probability: only l2 margins are estimated; leave the other --norm out";
+        return Err(Usage::new(message).into());
+    }
+    Ok(vec![Norm::L2])
+}
+
+fn dtype(global: &Global, config: Option<&Config>) -> Dtype {
+    global
+        .dtype
+        .or(config.map(|config| config.dtype))
+        .unwrap_or(Dtype::F32)
+}
+
+/// The configuration of a run directory.
+fn configuration(path: &Path) -> anyhow::Result<Option<Config>> {
+    if !path.is_dir() {
+        return Ok(None);
+    }
+    let config = Config::load(&path.join(train::CONFIG), &[]);
+    config
+        .map(Some)
+        .with_context(|| format!("{}: not a run directory", path.display()))
+}
+
+fn open(args: &Args, global: &Global, config: Option<&Config>) -> anyhow::Result<Dataset> {
+    let Some(name) = args.data.as_ref().or(config.map(|config| &config.dataset)) else {
+        return Err(Usage::new("--data is needed where --model is not a run directory").into());
+    };
+    let seed = global
+        .seed
+        .or(config.map(|config| config.seed))
+        .unwrap_or(0);
+    source::open(name, args.split, Some(&args.place.data_dir), seed)
+        .with_context(|| format!("cannot load the {} split of `{name}`", args.split))
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rate = self.inputs_per_second;
+        writeln!(
+            f,
+            "{} inputs of {}, {} neurons, {}: {:.1} s, {rate:.0} inputs/s",
+            self.inputs, self.data, self.neurons, self.dtype, self.seconds
+        )?;
+        if let Some(accuracy) = self.accuracy {
+            writeln!(f, "accuracy   {:.2}%", 100.0 * accuracy)?;
+        }
+        writeln!(f, "#CLR       {} to {}", self.clr_lower, self.clr_upper)?;
+        if self.on_boundary > 0 {
+            writeln!(
+                f,
+                "exactly on a boundary (margin 0): {} inputs",
+                self.on_boundary
+            )?;
+        }
+        writeln!(
+            f,
+            "{:<10} {:>11} {:>11} {:>11} {:>11}",
+            "margin", "P25", "P50", "P75", "P100"
+        )?;
+        for (name, p) in &self.margins {
+            writeln!(
+                f,
+                "{name:<10} {:>11.4e} {:>11.4e} {:>11.4e} {:>11.4e}",
+                p.p25, p.p50, p.p75, p.p100
+            )?;
+        }
+        match &self.out {
+            Some(out) => write!(f, "{}", out.display()),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,342 @@
+//! The configuration of one training run: a flat TOML file that holds every key.
+//!
+//! A run copies its complete effective configuration into its directory, so there are no defaults
+//! in the program: a key that is missing is an error, and so is a key that nobody knows.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use anyhow::Context;
+use serde::{Deserialize, Serialize};
+
+use crate::cli::Global;
+use crate::compute::Dtype;
+use crate::errors::Usage;
+use crate::files;
+
+mod gamma;
+
+pub use roll_objectives::Gamma;
+
+/// Everything that decides how a network is trained.
+///
+/// "Paper" is what the experiments of Table 1 use. Every range is checked by [`Config::load`],
+/// whose message names the file or the option, the key, its value and the range.
+///
+/// ```
+/// use xtask::config::Config;
+/// let text = include_str!("../configs/mnist-roll-1.toml");
+/// let config = Config::parse(text, &["epochs=3".into()])?;
+/// assert_eq!((config.epochs, config.hidden.len()), (3, 4));
+/// assert_eq!(Config::parse(&config.to_toml()?, &[])?, config);
+/// # Ok::<(), anyhow::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// What to learn: `"digits"` (in the program), `"mnist"` (in the data directory), or the path
+    /// of a directory in MNIST's layout. Not empty. Paper: `"mnist"`.
+    pub dataset: String,
+    /// Widths of the hidden layers, first to last: 1 to 64 of them, each 1 to 65536.
+    /// Paper: `[300, 300, 300, 300]`.
+    pub hidden: Vec<usize>,
+    /// Slope of the activation for negative pre-activations, in [0, 1); 0 is ReLU. Paper: 0.
+    pub leak: f64,
+    /// The training objective. Paper: [`Loss::Roll`].
+    pub loss: Loss,
+    /// Weight of the regulariser, 0 or more; unused by [`Loss::Vanilla`]. Paper: 2.
+    pub lambda: f64,
+    /// Weight C of the hinge in the TSVM loss (Eq. 7), 0 or more; used by [`Loss::Relaxed`],
+    /// [`Loss::Roll`] and [`Loss::Sampled`]. Paper: 0.25 and 1.
+    pub c: f64,
+    /// Percentage of neurons that [`Loss::Roll`] regularises (Eq. 9). Paper: 100.
+    #[serde(with = "gamma")]
+    pub gamma: Gamma,
+    /// Input axes that [`Loss::Sampled`] draws per step (D' of Eq. 10), 1 or more. Paper: 3 (Table 2).
+    pub axes: usize,
+    /// The optimiser. Paper: [`Optimizer::Sgd`].
+    pub optimizer: Optimizer,
+    /// Step size, above 0. Paper: 0.01.
+    pub learning_rate: f64,
+    /// Momentum of [`Optimizer::Sgd`], in [0, 1). Paper: 0.5.
+    pub momentum: f64,
+    /// Whether that momentum is Nesterov's, which needs momentum above 0. Paper: true.
+    pub nesterov: bool,
+    /// L2 penalty that the optimiser adds to every gradient, 0 or more. Paper: 0.
+    pub weight_decay: f64,
+    /// Inputs per step, 1 to 1000000. Paper: 64.
+    pub batch_size: usize,
+    /// Passes over the training set, 1 to 1000000. Paper: 20.
+    pub epochs: usize,
+    /// Seed of the initial weights, the split, the batches and the sampled axes, below 2^63.
+    pub seed: u64,
+    /// Floating-point type of all tensors.
+    pub dtype: Dtype,
+    /// A checkpoint is written once this many seconds have passed since the last (and at the end of
+    /// every epoch): the most work that a kill may lose. 0 or more.
+    pub checkpoint_seconds: f64,
+}
+
+/// Training objectives, by the equation of the paper.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Loss {
+    /// The task loss alone.
+    Vanilla,
+    /// The largest distance to the region's boundary (Eq. 4).
+    Distance,
+    /// The largest TSVM loss of any neuron (Eq. 7).
+    Relaxed,
+    /// The mean TSVM loss of the `gamma` percent worst neurons (Eq. 9).
+    Roll,
+    /// ROLL at `gamma = 100` with gradients along sampled axes (Eq. 10).
+    Sampled,
+}
+
+/// Optimisers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Optimizer {
+    /// Stochastic gradient descent, with momentum.
+    Sgd,
+    /// Adam.
+    Adam,
+    /// Adam that never forgets its largest second moment.
+    AmsGrad,
+}
+
+/// Every key in the order of [`Config`], and what it expects; the words of the messages.
+const KEYS: [(&str, &str); 18] = [
+    ("dataset", r#""digits", "mnist" or the path of a directory"#),
+    ("hidden", "a list of 1 to 64 widths, each 1 to 65536"),
+    ("leak", "a number in [0, 1)"),
+    (
+        "loss",
+        r#""vanilla", "distance", "relaxed", "roll" or "sampled""#,
+    ),
+    ("lambda", "a number of at least 0"),
+    ("c", "a number of at least 0"),
+    ("gamma", r#"a number in (0, 100] or "max""#),
+    ("axes", "an integer of at least 1"),
+    ("optimizer", r#""sgd", "adam" or "amsgrad""#),
+    ("learning_rate", "a number above 0"),
+    ("momentum", "a number in [0, 1)"),
+    ("nesterov", "true or false"),
+    ("weight_decay", "a number of at least 0"),
+    ("batch_size", "an integer from 1 to 1000000"),
+    ("epochs", "an integer from 1 to 1000000"),
+    ("seed", "an integer from 0 to 2^63 - 1"),
+    ("dtype", r#""f32" or "f64""#),
+    ("checkpoint_seconds", "a number of at least 0"),
+];
+
+/// Why a configuration was refused. File and option are named by the error around it.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The text is not TOML, or a value has the wrong type; the message shows line and column.
+    #[error("{0}")]
+    Toml(#[from] toml::de::Error),
+    /// A key that no configuration has.
+    #[error("{place}unknown key `{key}`; the nearest known key is `{nearest}`")]
+    UnknownKey {
+        /// Line and column, or nothing for an option.
+        place: String,
+        /// The key as written.
+        key: String,
+        /// The known key most like it.
+        nearest: &'static str,
+    },
+    /// A key that every configuration has.
+    #[error("missing key `{key}`: {expected}")]
+    MissingKey {
+        /// The key.
+        key: &'static str,
+        /// What it takes.
+        expected: &'static str,
+    },
+    /// A value out of range.
+    #[error("`{key}` is {value}; expected {expected}")]
+    Invalid {
+        /// The key.
+        key: &'static str,
+        /// Its value, as TOML.
+        value: String,
+        /// What it takes.
+        expected: String,
+    },
+    /// An override without `=`.
+    #[error("expected key=value")]
+    NoValue,
+}
+
+impl Config {
+    /// Reads the file at `path`, then sets the `overrides`, each `key=value`.
+    ///
+    /// A value is TOML; a bare word such as `roll` stands for the string.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or does not hold every known key and no other, or a value has
+    /// the wrong type or is out of its range. An error in an override is a [`Usage`] error.
+    pub fn load(path: &Path, overrides: &[String]) -> anyhow::Result<Self> {
+        let text = files::read_text(path)?;
+        Self::parse(&text, overrides)
+            .with_context(|| format!("{}: not a usable configuration", path.display()))
+    }
+
+    /// Like [`Config::load`], for the text of a file.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn parse(text: &str, overrides: &[String]) -> anyhow::Result<Self> {
+        let (mut table, mut config) = complete(text)?;
+        for pair in overrides {
+            config = set(&mut table, pair)
+                .map_err(|error| Usage::caused_by(format!("--set {pair}"), error))?;
+        }
+        config.check().map_err(|error| {
+            let key = match &error {
+                ConfigError::Invalid { key, .. } => *key,
+                _ => "",
+            };
+            let set = overrides
+                .iter()
+                .rfind(|pair| pair.split_once('=').is_some_and(|(k, _)| k.trim() == key));
+            match set {
+                Some(pair) => Usage::caused_by(format!("--set {pair}"), error).into(),
+                None => anyhow::Error::from(error),
+            }
+        })?;
+        Ok(config)
+    }
+
+    /// Gives `--seed` and `--dtype` the last word.
+    pub fn apply(&mut self, global: &Global) {
+        self.seed = global.seed.unwrap_or(self.seed);
+        self.dtype = global.dtype.unwrap_or(self.dtype);
+    }
+
+    /// The complete configuration as a file that [`Config::load`] reads back to an equal value.
+    ///
+    /// # Errors
+    /// When TOML cannot hold a value; no configuration that passed [`Config::load`] has one.
+    pub fn to_toml(&self) -> Result<String, toml::ser::Error> {
+        let keys = toml::to_string(self)?;
+        Ok(format!("# The complete configuration of this run.\n{keys}"))
+    }
+
+    /// Ranges, and the combinations that mean nothing.
+    fn check(&self) -> Result<(), ConfigError> {
+        let at_least_0 = |x: f64| x.is_finite() && x >= 0.0;
+        let in_0_1 = |x: f64| (0.0..1.0).contains(&x);
+        let count = |n: usize| (1..=1_000_000).contains(&n);
+        let widths = (1..=64).contains(&self.hidden.len())
+            && self.hidden.iter().all(|n| (1..=65_536).contains(n));
+        let dataset = !self.dataset.is_empty() && !self.dataset.contains(char::is_control);
+        let ranges = [
+            ("dataset", dataset),
+            ("hidden", widths),
+            ("leak", in_0_1(self.leak)),
+            ("lambda", at_least_0(self.lambda)),
+            ("c", at_least_0(self.c)),
+            ("gamma", gamma::is_valid(self.gamma)),
+            ("axes", self.axes >= 1),
+            (
+                "learning_rate",
+                self.learning_rate.is_finite() && self.learning_rate > 0.0,
+            ),
+            ("momentum", in_0_1(self.momentum)),
+            ("weight_decay", at_least_0(self.weight_decay)),
+            ("batch_size", count(self.batch_size)),
+            ("epochs", count(self.epochs)),
+            ("seed", i64::try_from(self.seed).is_ok()),
+            ("checkpoint_seconds", at_least_0(self.checkpoint_seconds)),
+        ];
+        if let Some((key, _)) = ranges.iter().find(|(_, valid)| !valid) {
+            return Err(self.invalid(key, expectation(key).to_owned()));
+        }
+        if self.loss == Loss::Sampled && self.gamma != Gamma::Percent(100.0) {
+            let expected = r#"100, because loss = "sampled" is an estimate of the mean over all neurons (Eq. 10)"#;
+            return Err(self.invalid("gamma", expected.to_owned()));
+        }
+        if self.optimizer == Optimizer::Sgd && self.nesterov && self.momentum == 0.0 {
+            return Err(self.invalid("nesterov", "false where momentum is 0".to_owned()));
+        }
+        Ok(())
+    }
+
+    fn invalid(&self, key: &'static str, expected: String) -> ConfigError {
+        let table = toml::Table::try_from(self).unwrap_or_default();
+        // Only a seed beyond TOML's integers makes the table fail, and then it is the culprit.
+        let value = table
+            .get(key)
+            .map_or_else(|| self.seed.to_string(), ToString::to_string);
+        ConfigError::Invalid {
+            key,
+            value,
+            expected,
+        }
+    }
+}
+
+/// The file's table and its typed reading, after its keys were found to be the known ones.
+fn complete(text: &str) -> Result<(toml::Table, Config), ConfigError> {
+    let spanned = toml::de::DeTable::parse(text)?;
+    let mut missing: BTreeSet<&str> = KEYS.iter().map(|(key, _)| *key).collect();
+    // In the order of the file, so that the first mistake is the one reported.
+    let mut keys: Vec<_> = spanned.get_ref().keys().collect();
+    keys.sort_by_key(|key| key.span().start);
+    for key in keys {
+        let name: &str = key.get_ref();
+        if !missing.remove(name) {
+            let before = text.get(..key.span().start).unwrap_or_default();
+            let line = before.matches('\n').count() + 1;
+            let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
+            return Err(unknown(name, format!("line {line}, column {column}: ")));
+        }
+    }
+    if let Some((key, expected)) = KEYS.iter().find(|(key, _)| missing.contains(key)) {
+        return Err(ConfigError::MissingKey { key, expected });
+    }
+    Ok((toml::from_str(text)?, toml::from_str(text)?))
+}
+
+/// Sets one `key=value` in the table and reads the whole again.
+fn set(table: &mut toml::Table, pair: &str) -> Result<Config, ConfigError> {
+    let (key, value) = pair.split_once('=').ok_or(ConfigError::NoValue)?;
+    let (key, value) = (key.trim(), value.trim());
+    let Some((key, expected)) = KEYS.iter().find(|(known, _)| *known == key) else {
+        return Err(unknown(key, String::new()));
+    };
+    let parsed = toml::from_str::<toml::Table>(&format!("value = {value}"));
+    let parsed = parsed
+        .ok()
+        .and_then(|mut single| single.remove("value").filter(|_| single.is_empty()));
+    let parsed = parsed.unwrap_or_else(|| toml::Value::String(value.to_owned()));
+    let shown = parsed.to_string();
+    table.insert((*key).to_owned(), parsed);
+    table.clone().try_into().map_err(|_| ConfigError::Invalid {
+        key,
+        value: shown,
+        expected: (*expected).to_owned(),
+    })
+}
+
+fn unknown(key: &str, place: String) -> ConfigError {
+    let distance = |known: &str| strsim::damerau_levenshtein(key, known);
+    let nearest = KEYS
+        .iter()
+        .map(|(known, _)| *known)
+        .min_by_key(|known| distance(known))
+        .unwrap_or_default();
+    ConfigError::UnknownKey {
+        place,
+        key: key.to_owned(),
+        nearest,
+    }
+}
+
+fn expectation(key: &str) -> &'static str {
+    KEYS.iter()
+        .find(|(known, _)| *known == key)
+        .map_or("", |(_, expected)| *expected)
+}

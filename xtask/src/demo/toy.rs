@@ -1,0 +1,198 @@
+//! The paper's Figure 1: linear regions of classifiers on the plane.
+
+use anyhow::Context;
+use candle_core::{D, DType, Device, Tensor};
+use candle_ext::{Adam, AdamConfig, Optimizer, Parameters};
+use candle_nn::ops::sigmoid;
+use roll_data::toy::{Moons, moons};
+use roll_models::{FcConfig, Module, Network, Trace};
+use roll_objectives::{distance, relaxed};
+use roll_regions::planar::{self, Viewport};
+use roll_regions::{Budget, Linearization, Norm};
+
+use crate::progress::Bar;
+use crate::report::{HeatMap, ToyPanel, ToyPoint};
+use crate::stats::Percentiles;
+use crate::tensors;
+
+/// As in the paper: four hidden layers of 100, and C = 5 and lambda = 1 for both regularised networks.
+const HIDDEN: [usize; 4] = [100; 4];
+const C: f64 = 5.0;
+const LAMBDA: f64 = 1.0;
+/// The paper's 5000 epochs, cut to what the picture needs.
+const EPOCHS: usize = 1000;
+const LEARNING_RATE: f64 = 2e-3;
+const VIEW: [f64; 2] = [-2.0, 2.0];
+const HEAT: usize = 160;
+/// Lattice from which regions are searched, and the most that a picture may hold.
+const LATTICE: usize = 200;
+const MOST_REGIONS: usize = 200_000;
+
+#[derive(Clone, Copy)]
+enum Objective {
+    Vanilla,
+    Distance,
+    Relaxed,
+}
+
+impl Objective {
+    fn regulariser(self, trace: &Trace) -> anyhow::Result<Option<Tensor>> {
+        Ok(match self {
+            Self::Vanilla => None,
+            Self::Distance => Some(distance(trace)?),
+            Self::Relaxed => Some(relaxed(trace, C)?),
+        })
+    }
+}
+
+/// The three panels: vanilla, distance regularisation (Eq. 4) and the relaxed objective (Eq. 7).
+pub(super) fn panels(seed: u64) -> anyhow::Result<Vec<ToyPanel>> {
+    let data = moons(&Moons {
+        seed,
+        ..Moons::default()
+    })?;
+    let rows: Vec<usize> = (0..data.len()).collect();
+    let x = tensors::inputs(&data, &rows, DType::F64, &Device::Cpu)?;
+    let labels: Vec<bool> = data
+        .row_labels(&rows)?
+        .iter()
+        .map(|label| *label == 1)
+        .collect();
+    let panels = [
+        (
+            Objective::Vanilla,
+            "vanilla",
+            "The task loss alone: a boundary passes close to every point.",
+        ),
+        (
+            Objective::Distance,
+            "distance (Eq. 4)",
+            "The nearest boundary of each point is pushed away.",
+        ),
+        (
+            Objective::Relaxed,
+            "relaxed (Eq. 7)",
+            "The TSVM loss of the worst neuron at each point: few boundaries are left among the points.",
+        ),
+    ];
+    let bar = Bar::count("regions on the plane", (panels.len() * EPOCHS) as u64);
+    let panel = |(objective, title, caption): (Objective, &str, &str)| {
+        let network = train(objective, &x, &labels, seed, &bar)?;
+        draw(&network, &x, &labels, title, caption)
+    };
+    panels.into_iter().map(panel).collect()
+}
+
+/// The network with the least training loss of all epochs.
+fn train(
+    objective: Objective,
+    x: &Tensor,
+    labels: &[bool],
+    seed: u64,
+    bar: &Bar,
+) -> anyhow::Result<Network> {
+    let parameters = Parameters::seeded(seed);
+    let config = FcConfig {
+        inputs: vec![2],
+        hidden: HIDDEN.to_vec(),
+        outputs: 1,
+        leak: 0.0,
+    };
+    let network = config.build(parameters.builder(DType::F64, &Device::Cpu))?;
+    let adam = AdamConfig {
+        learning_rate: LEARNING_RATE,
+        ..AdamConfig::default()
+    };
+    let mut optimizer = Adam::new(parameters.named(), adam)?;
+    let targets: Vec<f64> = labels
+        .iter()
+        .map(|label| f64::from(u8::from(*label)))
+        .collect();
+    let targets = Tensor::new(targets, &Device::Cpu)?;
+    let mut best = (f64::INFINITY, parameters.tensors()?);
+    for _ in 0..EPOCHS {
+        let trace = network.trace(x)?;
+        let task = binary_cross_entropy(&trace.output().squeeze(1)?, &targets)?;
+        let loss = match objective.regulariser(&trace)? {
+            Some(regulariser) => (task + (regulariser * LAMBDA)?)?,
+            None => task,
+        };
+        let value = loss.to_scalar::<f64>()?;
+        if value < best.0 {
+            best = (value, parameters.tensors()?);
+        }
+        optimizer.step(&loss.backward()?)?;
+        bar.advance(1);
+    }
+    parameters.load(&best.1)?;
+    Ok(network)
+}
+
+/// Mean sigmoid cross entropy of scores `[B]` and targets 0 or 1 `[B]`: `max(s, 0) - s t + ln(1 + exp(-|s|))`,
+/// which neither overflows nor loses small losses.
+fn binary_cross_entropy(scores: &Tensor, targets: &Tensor) -> candle_core::Result<Tensor> {
+    let rest = (scores.abs()?.neg()?.exp()? + 1.0)?.log()?;
+    (scores.relu()? - (scores * targets)? + rest)?.mean_all()
+}
+
+fn draw(
+    network: &Network,
+    x: &Tensor,
+    labels: &[bool],
+    title: &str,
+    caption: &str,
+) -> anyhow::Result<ToyPanel> {
+    let here = Linearization::new(network, x, Budget::default())?;
+    let radius = &here.margins(&[Norm::L2])?[0].radius;
+    let gradients = here
+        .output_gradients(&vec![0; labels.len()])?
+        .to_vec2::<f64>()?;
+    let scores = here.trace().output().squeeze(1)?.to_vec1::<f64>()?;
+    let correct = scores
+        .iter()
+        .zip(labels)
+        .filter(|(score, label)| (**score > 0.0) == **label)
+        .count();
+    let points = x
+        .to_vec2::<f64>()?
+        .into_iter()
+        .zip(labels)
+        .enumerate()
+        .map(|(i, (x, &label))| ToyPoint {
+            x: [x[0], x[1]],
+            label,
+            radius: radius[i],
+            gradient: [gradients[i][0], gradients[i][1]],
+        });
+    let view = Viewport { x: VIEW, y: VIEW };
+    let median = Percentiles::of(radius)
+        .context("the toy has no points")?
+        .p50;
+    Ok(ToyPanel {
+        title: title.into(),
+        caption: caption.into(),
+        viewport: [VIEW[0], VIEW[1], VIEW[0], VIEW[1]],
+        cells: planar::regions(network, view, LATTICE, MOST_REGIONS)?,
+        points: points.collect(),
+        heat: heat(network)?,
+        accuracy: correct as f64 / labels.len() as f64,
+        median_radius: median,
+    })
+}
+
+/// Predicted probabilities at the centres of a lattice over the view.
+fn heat(network: &Network) -> anyhow::Result<HeatMap> {
+    let at = |i: usize| VIEW[0] + (VIEW[1] - VIEW[0]) * (i as f64 + 0.5) / HEAT as f64;
+    let points: Vec<f64> = (0..HEAT * HEAT)
+        .flat_map(|i| [at(i % HEAT), at(i / HEAT)])
+        .collect();
+    let scores = network.forward(&Tensor::from_vec(points, (HEAT * HEAT, 2), &Device::Cpu)?)?;
+    let values = sigmoid(&scores.squeeze(D::Minus1)?)?
+        .to_dtype(DType::F32)?
+        .to_vec1()?;
+    Ok(HeatMap {
+        rows: HEAT,
+        cols: HEAT,
+        values,
+    })
+}

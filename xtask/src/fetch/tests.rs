@@ -1,0 +1,186 @@
+//! Downloads from servers of this process that do and do not behave, against a small stand-in dataset.
+
+use std::fs;
+use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::*;
+
+#[path = "../../tests/server/mod.rs"]
+mod server;
+use server::{Reply, nobody, serve};
+
+const PIXELS: &[u8] = b"pixels pixels pixels pixels";
+const LABELS: &[u8] = b"labels";
+const FILES: [Expected; 2] = [
+    Expected {
+        name: "labels",
+        length: 6,
+        sha256: "d772ebb4590212c65cc31888ee55c3a893d866d8479f84a4c0ca36918a3fa75f",
+    },
+    Expected {
+        name: "pixels",
+        length: 27,
+        sha256: "e6c402c8db9cb38b5ae4738c595dcb1e38db966bb7e891d48a49da3af8f2f409",
+    },
+];
+
+fn gzip(content: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(content).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn good(path: &str) -> Reply {
+    match path {
+        "/labels.gz" => Reply::ok(gzip(LABELS)),
+        "/pixels.gz" => Reply::ok(gzip(PIXELS)),
+        _ => Reply::status(404),
+    }
+}
+
+/// Fetches without a proxy, whatever the environment says.
+fn fetch_from(mirrors: &[String], data_dir: &Path, force: bool) -> anyhow::Result<Fetched> {
+    let agent = ureq::Agent::config_builder()
+        .proxy(None)
+        .build()
+        .new_agent();
+    let source = Source {
+        folder: "small",
+        mirrors: mirrors.to_vec(),
+        files: &FILES,
+    };
+    fetch(&source, &agent, data_dir, force)
+}
+
+fn statuses(fetched: &Fetched) -> Vec<Status> {
+    fetched.files.iter().map(|file| file.status).collect()
+}
+
+#[test]
+fn what_arrives_is_placed_and_then_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let requests = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&requests);
+    let mirror = serve(move |path| {
+        counter.fetch_add(1, Ordering::SeqCst);
+        good(path)
+    })
+    .unwrap();
+    let mirrors = [mirror + "/"];
+    let first = fetch_from(&mirrors, dir.path(), false).unwrap();
+    assert_eq!(statuses(&first), [Status::Fetched; 2]);
+    assert_eq!(
+        fs::read(dir.path().join("small/pixels.gz")).unwrap(),
+        gzip(PIXELS)
+    );
+
+    let second = fetch_from(&mirrors, dir.path(), false).unwrap();
+    assert_eq!(statuses(&second), [Status::Kept; 2]);
+    assert_eq!(
+        requests.load(Ordering::SeqCst),
+        2,
+        "intact files need no network"
+    );
+
+    let forced = fetch_from(&mirrors, dir.path(), true).unwrap();
+    assert_eq!(statuses(&forced), [Status::Fetched; 2]);
+}
+
+#[test]
+fn a_failing_mirror_gives_way_to_the_next() {
+    let dir = tempfile::tempdir().unwrap();
+    let mirrors = [
+        nobody().unwrap(),
+        serve(|_| Reply::status(503)).unwrap(),
+        serve(good).unwrap(),
+    ];
+    assert_eq!(
+        statuses(&fetch_from(&mirrors, dir.path(), false).unwrap()),
+        [Status::Fetched; 2]
+    );
+}
+
+#[test]
+fn a_body_that_the_server_decompressed_is_placed_under_its_plain_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let mirror =
+        serve(|path| Reply::ok(if path == "/labels.gz" { LABELS } else { PIXELS })).unwrap();
+    fetch_from(std::slice::from_ref(&mirror), dir.path(), false).unwrap();
+    assert_eq!(fs::read(dir.path().join("small/labels")).unwrap(), LABELS);
+    assert_eq!(
+        statuses(&fetch_from(&[mirror], dir.path(), false).unwrap()),
+        [Status::Kept; 2]
+    );
+}
+
+#[test]
+fn whatever_else_arrives_is_refused_and_leaves_nothing() {
+    let mut damaged = gzip(LABELS);
+    let middle = damaged.len() / 2;
+    damaged[middle] ^= 0xff;
+    let cut = gzip(LABELS)[..10].to_vec();
+    let cases = [
+        ("404", Reply::status(404), "404"),
+        ("broken off", Reply::half(&gzip(LABELS)), "broke off"),
+        ("cut gzip", Reply::ok(cut), "gzip stream is damaged"),
+        ("damaged gzip", Reply::ok(damaged), "labels.gz: "),
+        ("other content", Reply::ok(gzip(b"lapels")), "SHA-256"),
+        (
+            "too short",
+            Reply::ok(gzip(b"label")),
+            "5 bytes; expected 6",
+        ),
+        ("empty", Reply::ok(""), "0 bytes; expected 6"),
+        (
+            "inflates without end",
+            Reply::ok(gzip(&[0; 1 << 16])),
+            "expected 6 bytes",
+        ),
+        ("endless", Reply::ok(vec![0; 1 << 20]), "broke off"),
+        ("a web page", Reply::ok("<html>"), "SHA-256"),
+    ];
+    for (case, reply, expected) in cases {
+        let dir = tempfile::tempdir().unwrap();
+        let mut reply = Some(reply);
+        let mirror = serve(move |_| reply.take().unwrap_or(Reply::status(500))).unwrap();
+        let error = format!(
+            "{:#}",
+            fetch_from(std::slice::from_ref(&mirror), dir.path(), false).unwrap_err()
+        );
+        assert!(
+            error.contains(expected) && error.contains(&mirror),
+            "{case}: {error}"
+        );
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "{case}");
+    }
+}
+
+#[test]
+fn nobody_there_is_said_for_every_mirror() {
+    let dir = tempfile::tempdir().unwrap();
+    let mirrors = [nobody().unwrap(), nobody().unwrap()];
+    let error = format!("{:#}", fetch_from(&mirrors, dir.path(), false).unwrap_err());
+    assert!(
+        mirrors.iter().all(|mirror| error.contains(mirror)),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_file_of_other_content_is_the_users_until_he_says_force() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("small/labels.gz");
+    fs::create_dir(dir.path().join("small")).unwrap();
+    fs::write(&path, "mine").unwrap();
+    let mirrors = [serve(good).unwrap()];
+    let error = format!("{:#}", fetch_from(&mirrors, dir.path(), false).unwrap_err());
+    assert!(
+        error.contains("labels.gz") && error.contains("--force"),
+        "{error}"
+    );
+    assert_eq!(fs::read(&path).unwrap(), b"mine");
+    fetch_from(&mirrors, dir.path(), true).unwrap();
+    assert_eq!(fs::read(&path).unwrap(), gzip(LABELS));
+}

@@ -1,0 +1,296 @@
+//! Files that are either whole or absent, and errors that name them.
+//!
+//! A write goes to a temporary file in the target's own directory (a rename across file systems is
+//! not atomic), is flushed and synced, renamed over the target, and the directory is synced so that
+//! the new name survives a crash too. When any of it fails the target is as it was before and the
+//! temporary file is removed.
+
+use std::fs;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+/// How the names of temporary files begin.
+const TEMPORARY: &str = ".tmp-";
+
+/// A file operation that failed.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: cannot {action}", path.display())]
+pub struct FileError {
+    /// What was tried, such as "write the file".
+    pub action: &'static str,
+    /// The file or directory that was meant.
+    pub path: PathBuf,
+    /// Why it failed.
+    pub source: io::Error,
+}
+
+impl FileError {
+    fn new(action: &'static str, path: &Path, source: io::Error) -> Self {
+        Self {
+            action,
+            path: path.to_owned(),
+            source,
+        }
+    }
+}
+
+/// Replaces the content of `path` by `bytes`, or leaves everything as it was.
+///
+/// ```
+/// let dir = tempfile::tempdir()?;
+/// let path = dir.path().join("metrics.jsonl");
+/// xtask::files::write_atomic(&path, b"{}\n")?;
+/// assert_eq!(std::fs::read(&path)?, b"{}\n");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// When the directory is missing or not writable, the disk is full, or `path` exists and is not a
+/// regular file (renaming over a directory or a device would destroy or replace it).
+pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    write_atomic_with(path, |file| file.write_all(bytes))
+}
+
+/// Like [`write_atomic`], for content that is produced piece by piece.
+///
+/// # Errors
+/// As [`write_atomic`], and whatever `produce` returns.
+pub fn write_atomic_with(
+    path: &Path,
+    produce: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<(), FileError> {
+    let failed = |source| FileError::new("write the file", path, source);
+    let mut file = temporary(path).map_err(failed)?;
+    let mut buffered = BufWriter::new(file.as_file_mut());
+    produce(&mut buffered)
+        .and_then(|()| buffered.flush())
+        .map_err(failed)?;
+    drop(buffered);
+    file.as_file().sync_all().map_err(failed)?;
+    file.persist(path).map_err(|error| failed(error.error))?;
+    let directory = directory_of(path);
+    sync_directory(directory)
+        .map_err(|source| FileError::new("sync the directory", directory, source))
+}
+
+/// Whether [`write_atomic`] to `path` can be expected to succeed: for work whose result would be lost.
+///
+/// # Errors
+/// As [`write_atomic`], but for a disk that is full.
+pub fn check_writable(path: &Path) -> Result<(), FileError> {
+    let probed = temporary(path).map(drop);
+    probed.map_err(|source| FileError::new("write the file", path, source))
+}
+
+/// The temporary file that is to become `path`, removed when dropped.
+fn temporary(path: &Path) -> io::Result<tempfile::NamedTempFile> {
+    match fs::metadata(path) {
+        Ok(existing) if !existing.is_file() => {
+            return Err(io::Error::other("it exists and is not a regular file"));
+        }
+        // Anything else that is wrong with the path shows itself when the file is created.
+        _ => {}
+    }
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(TEMPORARY);
+    #[cfg(unix)]
+    {
+        // Temporary files are private by default; results are meant to be read by others. The umask applies.
+        use std::os::unix::fs::PermissionsExt;
+        builder.permissions(fs::Permissions::from_mode(0o666));
+    }
+    builder.tempfile_in(directory_of(path))
+}
+
+/// Removes the temporary files that a killed writer left in `directory`, of which it was the only one.
+///
+/// # Errors
+/// When the directory cannot be read or a file cannot be removed.
+pub fn remove_leftovers(directory: &Path) -> Result<(), FileError> {
+    let failed = |source| FileError::new("remove temporary files", directory, source);
+    for entry in fs::read_dir(directory).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let temporary = entry.file_name().to_string_lossy().starts_with(TEMPORARY);
+        if temporary && entry.file_type().map_err(failed)?.is_file() {
+            fs::remove_file(entry.path()).map_err(failed)?;
+        }
+    }
+    Ok(())
+}
+
+/// Creates `path` and its missing parents; a directory that exists already is fine.
+///
+/// # Errors
+/// When a file stands in the way or a parent is not writable.
+pub fn create_dir(path: &Path) -> Result<(), FileError> {
+    let failed = |source| FileError::new("create the directory", path, source);
+    match fs::metadata(path) {
+        Ok(existing) if existing.is_dir() => Ok(()),
+        Ok(_) => Err(failed(io::Error::other("a file of this name exists"))),
+        Err(_) => fs::create_dir_all(path).map_err(failed),
+    }
+}
+
+/// The whole file as text.
+///
+/// # Errors
+/// When it cannot be read or is not UTF-8.
+pub fn read_text(path: &Path) -> Result<String, FileError> {
+    fs::read_to_string(path).map_err(|source| FileError::new("read the file", path, source))
+}
+
+/// The whole file.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn read(path: &Path) -> Result<Vec<u8>, FileError> {
+    fs::read(path).map_err(|source| FileError::new("read the file", path, source))
+}
+
+/// The directory `path` lies in; a bare file name lies in the current one.
+fn directory_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+#[cfg(unix)]
+fn sync_directory(directory: &Path) -> io::Result<()> {
+    fs::File::open(directory)?.sync_all()
+}
+
+/// Other systems cannot open a directory as a file, and order the rename themselves.
+#[cfg(not(unix))]
+fn sync_directory(_: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(directory: &Path) -> Vec<String> {
+        let entries = fs::read_dir(directory).unwrap();
+        let mut names: Vec<_> = entries
+            .map(|e| e.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn replaces_the_whole_content_and_leaves_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.txt");
+        write_atomic(&path, b"a longer first version").unwrap();
+        write_atomic(&path, b"second").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"second");
+        assert_eq!(names(dir.path()), ["a.txt"]);
+    }
+
+    #[test]
+    fn a_failure_in_the_middle_keeps_the_old_content_and_no_temporary_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.txt");
+        write_atomic(&path, b"old").unwrap();
+        let error = write_atomic_with(&path, |file| {
+            file.write_all(&[0; 100_000])?;
+            Err(io::Error::from(io::ErrorKind::StorageFull))
+        })
+        .unwrap_err();
+        assert!(
+            error.to_string().contains("a.txt: cannot write the file"),
+            "{error}"
+        );
+        assert_eq!(error.source.kind(), io::ErrorKind::StorageFull);
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+        assert_eq!(names(dir.path()), ["a.txt"]);
+    }
+
+    #[test]
+    fn refuses_what_is_no_regular_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let inner = dir.path().join("inner");
+        create_dir(&inner).unwrap();
+        let error = write_atomic(&inner, b"x").unwrap_err();
+        assert!(
+            error.source.to_string().contains("not a regular file"),
+            "{error:?}"
+        );
+        assert_eq!(names(dir.path()), ["inner"]);
+        if Path::new("/dev/null").exists() {
+            // As root a rename would replace the device by a file.
+            assert!(write_atomic(Path::new("/dev/null"), b"x").is_err());
+            assert!(!fs::metadata("/dev/null").unwrap().is_file());
+        }
+    }
+
+    #[test]
+    fn leftovers_of_a_killed_writer_go_and_everything_else_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let (_, left) = temporary(&dir.path().join("a.txt"))
+            .unwrap()
+            .keep()
+            .unwrap();
+        write_atomic(&dir.path().join("a.txt"), b"x").unwrap();
+        create_dir(&dir.path().join(".tmp-mine")).unwrap();
+        assert!(left.exists());
+        remove_leftovers(dir.path()).unwrap();
+        assert_eq!(names(dir.path()), [".tmp-mine", "a.txt"]);
+    }
+
+    #[test]
+    fn a_missing_directory_and_a_file_in_its_place_are_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let missing = dir.path().join("none/a.txt");
+        assert_eq!(
+            write_atomic(&missing, b"x").unwrap_err().source.kind(),
+            io::ErrorKind::NotFound
+        );
+        let file = dir.path().join("file");
+        write_atomic(&file, b"x").unwrap();
+        let error = create_dir(&file).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains("file: cannot create the directory"),
+            "{error}"
+        );
+        assert!(create_dir(&file.join("below")).is_err());
+        create_dir(&dir.path().join("a/b")).unwrap();
+        create_dir(&dir.path().join("a/b")).unwrap();
+        assert_eq!(names(dir.path()), ["a", "file"]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_read_only_directory_stays_empty() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o555)).unwrap();
+        if fs::write(dir.path().join("probe"), b"").is_ok() {
+            #[allow(clippy::print_stderr)]
+            {
+                eprintln!("skipped: permissions do not bind this user (root)");
+            }
+            return;
+        }
+        let error = write_atomic(&dir.path().join("a.txt"), b"x").unwrap_err();
+        assert_eq!(error.source.kind(), io::ErrorKind::PermissionDenied);
+        assert!(names(dir.path()).is_empty());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn others_may_read_the_result() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let plain = dir.path().join("plain");
+        let atomic = dir.path().join("atomic");
+        fs::write(&plain, b"x").unwrap();
+        write_atomic(&atomic, b"x").unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode();
+        assert_eq!(mode(&atomic), mode(&plain));
+    }
+}

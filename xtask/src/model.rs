@@ -1,0 +1,86 @@
+//! The model that `--model` names: a run, our own file, or somebody else's.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use candle_core::{DType, Device};
+use roll_models::pytorch::{self, Architecture};
+use roll_models::{Model, Normalization, onnx};
+use serde::Deserialize;
+
+use crate::errors::Usage;
+use crate::{files, train};
+
+/// Which model, for the commands that read one.
+#[derive(Clone, Debug, clap::Args)]
+pub struct ModelPath {
+    /// A run directory, or a model file: .safetensors, .onnx, or a PyTorch state dict (.pth, .pt)
+    #[arg(long, value_name = "PATH")]
+    pub model: PathBuf,
+    /// What network a PyTorch state dict belongs to, a file such as those in xtask/architectures
+    #[arg(long, value_name = "FILE.toml")]
+    pub architecture: Option<PathBuf>,
+}
+
+/// An architecture file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Described {
+    architecture: Architecture,
+    normalization: Option<Normalization>,
+}
+
+impl ModelPath {
+    /// Reads the model, its parameters converted to `dtype`.
+    ///
+    /// # Errors
+    /// A file that cannot be read, is not a model, or does not fit its architecture.
+    pub fn load(&self, dtype: DType, device: &Device) -> anyhow::Result<Model> {
+        let path = &self.model;
+        let file = match path.is_dir() {
+            true => path.join(train::MODEL),
+            false => path.clone(),
+        };
+        if let Some(architecture) = &self.architecture {
+            return state_dict(&file, architecture, dtype, device);
+        }
+        let extension = file.extension().and_then(|e| e.to_str());
+        match extension.unwrap_or_default() {
+            "safetensors" => Ok(Model::load(&file, dtype, device)?),
+            "onnx" => Ok(onnx::load(&file, dtype, device)?),
+            "pth" | "pt" => {
+                let path = path.display();
+                let message = format!("{path}: a PyTorch state dict needs --architecture");
+                Err(Usage::new(message).into())
+            }
+            _ => {
+                let path = path.display();
+                fs::metadata(&self.model)
+                    .with_context(|| format!("{path}: cannot read the model"))?;
+                bail!(
+                    "{path}: not a model; expected a run directory, .safetensors, .onnx, .pth or .pt"
+                )
+            }
+        }
+    }
+}
+
+fn state_dict(
+    file: &Path,
+    architecture: &Path,
+    dtype: DType,
+    device: &Device,
+) -> anyhow::Result<Model> {
+    let text = files::read_text(architecture)?;
+    let Described {
+        architecture,
+        normalization,
+    } = toml::from_str(&text)
+        .with_context(|| format!("{}: not an architecture", architecture.display()))?;
+    let model = pytorch::load(file, &architecture, dtype, device)?;
+    Ok(Model {
+        normalization,
+        ..model
+    })
+}

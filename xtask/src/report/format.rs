@@ -1,0 +1,124 @@
+//! How numbers and norms are written, in text and in HTML.
+
+use maud::{Markup, html};
+
+/// What stands in for a number that is not there.
+pub(super) const MISSING: &str = "–";
+
+/// `value` with three significant digits and no exponent where that is short.
+///
+/// NaN is "–" and infinity "∞"; from a million on, and below a ten-thousandth,
+/// the exponent is written out.
+pub(super) fn significant(value: f64) -> String {
+    if value.is_nan() {
+        return MISSING.to_owned();
+    }
+    if value.is_infinite() {
+        return if value > 0.0 { "∞" } else { "−∞" }.to_owned();
+    }
+    if value == 0.0 {
+        return "0".to_owned();
+    }
+    // Formatting with an exponent first gets the carry right: 9.996 is 10.0.
+    let scientific = format!("{value:.2e}");
+    let exponent = scientific
+        .split_once('e')
+        .and_then(|(_, digits)| digits.parse::<i32>().ok())
+        .unwrap_or(0);
+    match exponent {
+        -4..=1 => format!("{value:.*}", usize::try_from(2 - exponent).unwrap_or(0)),
+        2..=5 => format!("{value:.0}"),
+        _ => scientific,
+    }
+}
+
+/// A radius in units of 1e-4, as the paper's tables have it.
+pub(super) fn radius_e4(value: f64) -> String {
+    significant(value * 1e4)
+}
+
+/// A share in `[0, 1]` as percent with one decimal.
+pub(super) fn percent(share: f64) -> String {
+    if share.is_finite() {
+        format!("{:.1}%", share * 100.0)
+    } else {
+        MISSING.to_owned()
+    }
+}
+
+/// Wall-clock time in the unit a person would use.
+pub(super) fn seconds(value: f64) -> String {
+    if !value.is_finite() || value < 0.0 {
+        MISSING.to_owned()
+    } else if value < 59.95 {
+        format!("{value:.1} s")
+    } else {
+        let whole = value.round();
+        format!("{:.0} min {:02.0} s", (whole / 60.0).floor(), whole % 60.0)
+    }
+}
+
+/// `numerator / denominator` when it says something: both positive and finite.
+pub(super) fn ratio(numerator: f64, denominator: f64) -> Option<f64> {
+    let meaningful = |x: f64| x.is_finite() && x > 0.0;
+    (meaningful(numerator) && meaningful(denominator)).then(|| numerator / denominator)
+}
+
+/// A ratio as "×12.3", or "–".
+pub(super) fn times(ratio: Option<f64>) -> String {
+    ratio.map_or_else(|| MISSING.to_owned(), |r| format!("×{}", significant(r)))
+}
+
+/// Both bounds of #CLR: one number where they coincide.
+pub(super) fn bracket(lower: usize, upper: usize) -> String {
+    if lower == upper {
+        lower.to_string()
+    } else {
+        format!("{lower}–{upper}")
+    }
+}
+
+/// The radius symbol of a norm.
+pub(super) fn epsilon(norm: &str) -> Markup {
+    html! { span.symbol { "ε" sub { (order(norm)) } } }
+}
+
+/// The norm's own symbol.
+pub(super) fn ell(norm: &str) -> Markup {
+    html! { span.symbol { "ℓ" sub { (order(norm)) } } }
+}
+
+/// The norm's order as it is written in a subscript.
+pub(super) fn order(norm: &str) -> &str {
+    if norm == "inf" { "∞" } else { norm }
+}
+
+/// `10^exponent` in Unicode superscripts, for SVG labels.
+pub(super) fn power_of_ten(exponent: i32) -> String {
+    let superscript = |c: char| match c {
+        '-' => '⁻',
+        '0' => '⁰',
+        '1' => '¹',
+        '2' => '²',
+        '3' => '³',
+        '4' => '⁴',
+        '5' => '⁵',
+        '6' => '⁶',
+        '7' => '⁷',
+        '8' => '⁸',
+        _ => '⁹',
+    };
+    let exponent: String = exponent.to_string().chars().map(superscript).collect();
+    format!("10{exponent}")
+}
+
+/// A coordinate for SVG: two decimals at most, no trailing zeros.
+pub(super) fn coordinate(value: f64) -> String {
+    let text = format!("{value:.2}");
+    let text = text.trim_end_matches('0').trim_end_matches('.');
+    if text == "-0" {
+        "0".to_owned()
+    } else {
+        text.to_owned()
+    }
+}

@@ -1,0 +1,147 @@
+//! The page around the figures.
+
+use anyhow::Result;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+use super::format::{bracket, ell, percent, times};
+use super::table::{median_ratio, table};
+use super::{Report, digits, distributions, toy};
+
+const STYLE: &str = include_str!("style.css");
+/// Tells the browser what the page promises: nothing comes from outside.
+const POLICY: &str = "default-src 'none'; img-src data:; style-src 'unsafe-inline'";
+
+/// The whole report as one self-contained HTML document.
+///
+/// Figures without data are left out. A number that is not there (NaN) reads
+/// "–"; a radius that nothing limits reads "∞".
+///
+/// # Errors
+/// When a picture's length does not match its stated size, a digit does not
+/// have one reading per network, or a toy panel's viewport is empty.
+pub(crate) fn render(report: &Report) -> Result<String> {
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                meta http-equiv="Content-Security-Policy" content=(POLICY);
+                title { (report.title) }
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                (header(report))
+                main {
+                    @if !report.toy.is_empty() {
+                        (section("On the plane, every region can be drawn", html! {
+                            "The same objectives on a two-dimensional toy problem. Training for large "
+                            "margins moves region boundaries away from the data, so the circles grow and "
+                            "neighbouring points share one gradient."
+                        }, toy::toy(&report.toy)?))
+                    }
+                    @if !report.networks.is_empty() {
+                        (section("The numbers", html! {
+                            "Accuracy, the number of complete linear regions (#CLR) that the "
+                            (report.inputs) " fall into, and percentiles of the certified radii in "
+                            (report.unit) "."
+                        }, table(&report.networks)))
+                        (section("The whole distribution", html! {
+                            "A median hides the tails. These curves hold every one of the "
+                            (report.inputs) "."
+                        }, distributions::distributions(report)))
+                    }
+                    @if !report.digits.is_empty() {
+                        (section("Gradients one by one", html! {
+                            "What each network bases its answer on, and how far from the input that "
+                            "picture provably does not change."
+                        }, digits::digits(report)?))
+                    }
+                    (method(report))
+                }
+            }
+        }
+    };
+    Ok(page.into_string())
+}
+
+fn section(heading: &str, lead: Markup, content: Markup) -> Markup {
+    html! { section { h2 { (heading) } p.lead { (lead) } (content) } }
+}
+
+fn header(report: &Report) -> Markup {
+    html! {
+        header {
+            h1 { (report.title) }
+            p.lead {
+                "A piecewise-linear network cuts its input space into convex regions; inside one region "
+                "its gradient is constant, at the border it jumps. For each input, the certified radius "
+                "is that of the largest ball around it that stays in one region: no neuron changes sides "
+                "anywhere in that ball, so the gradient there is provably the same."
+            }
+            (highlights(report))
+        }
+    }
+}
+
+/// The result in three numbers: how much larger the balls are, and at what price.
+fn highlights(report: &Report) -> Markup {
+    let [first, second, ..] = report.networks.as_slice() else {
+        return html! {};
+    };
+    let l2 = "2";
+    html! {
+        dl.highlights {
+            div {
+                dt { "median certified " (ell(l2)) " radius, " (second.name) " over " (first.name) }
+                dd.accent { (times(median_ratio(&report.networks, 1, l2))) }
+            }
+            div {
+                dt { "accuracy, " (first.name) " and " (second.name) }
+                dd { (percent(first.accuracy)) span.arrow { " → " } (percent(second.accuracy)) }
+            }
+            div {
+                dt { "linear regions met by " (second.points) " " (report.inputs) }
+                dd {
+                    (bracket(first.clr_lower, first.clr_upper)) span.arrow { " → " }
+                    (bracket(second.clr_lower, second.clr_upper))
+                }
+            }
+        }
+    }
+}
+
+fn method(report: &Report) -> Markup {
+    html! {
+        section.method {
+            h2 { "How it was made" }
+            p {
+                "With every neuron’s sign fixed, the network is affine, and each pre-activation "
+                i { "z" } " has a gradient ∇" i { "z" } " with respect to the input. The distance to its "
+                "boundary in the norm " (ell("p")) " is |" i { "z" } "| / ‖∇" i { "z" } "‖"
+                sub { i { "q" } } " with 1/" i { "p" } " + 1/" i { "q" } " = 1, and the certified radius "
+                "is the smallest such distance over all neurons. It is exact for the region; the "
+                "gradient may stay the same even further out. The bounds on #CLR are the number of "
+                "different Jacobians and of different activation patterns. Computed in floating-point "
+                "arithmetic, whose rounding is not part of the certificate."
+            }
+            p {
+                "Method: G.-H. Lee, D. Alvarez-Melis, T. S. Jaakkola, "
+                cite { "Towards Robust, Locally Linear Deep Networks" } ", ICLR 2019."
+            }
+            @if !report.settings.is_empty() {
+                h3 { "Settings" }
+                dl.facts {
+                    @for (name, value) in &report.settings {
+                        div { dt { (name) } dd { (value) } }
+                    }
+                }
+            }
+            @if !report.commands.is_empty() {
+                h3 { "Reproduce" }
+                pre tabindex="0" { code { (report.commands.join("\n")) } }
+            }
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! Rows of a dataset as tensors.
+
+use anyhow::{Context, ensure};
+use candle_core::{DType, Device, Tensor};
+use roll_data::Dataset;
+use roll_models::Normalization;
+
+/// Rows `rows` of a dataset as they are, `[rows, in...]`.
+///
+/// # Errors
+/// When a row does not exist, or the device refuses.
+pub(crate) fn inputs(
+    dataset: &Dataset,
+    rows: &[usize],
+    dtype: DType,
+    device: &Device,
+) -> anyhow::Result<Tensor> {
+    let shape = [&[rows.len()], dataset.input_shape()].concat();
+    let tensor = match dtype {
+        DType::F64 => Tensor::from_vec(dataset.rows_f64(rows)?, shape, device)?,
+        _ => Tensor::from_vec(dataset.rows_f32(rows)?, shape, device)?.to_dtype(dtype)?,
+    };
+    Ok(tensor)
+}
+
+/// Labels of rows `rows`, `[rows]`.
+///
+/// # Errors
+/// When a row does not exist, or the dataset has no labels.
+pub(crate) fn labels(dataset: &Dataset, rows: &[usize], device: &Device) -> anyhow::Result<Tensor> {
+    Ok(Tensor::new(dataset.row_labels(rows)?, device)?)
+}
+
+/// The normalisation that belongs to a dataset, if it has one.
+pub(crate) fn normalization(dataset: &Dataset) -> Option<Normalization> {
+    dataset.moments().map(|moments| Normalization {
+        mean: moments.mean.clone(),
+        std: moments.std.clone(),
+    })
+}
+
+/// The dataset with inputs of the shape that a network takes; only the shape changes.
+///
+/// # Errors
+/// When the number of values differs.
+pub(crate) fn fit(dataset: Dataset, shape: &[usize]) -> anyhow::Result<Dataset> {
+    let (name, features) = (dataset.name().to_owned(), dataset.features());
+    ensure!(
+        features == shape.iter().product::<usize>(),
+        "{name}: inputs of shape {:?} ({features} values); the model takes shape {shape:?}",
+        dataset.input_shape()
+    );
+    dataset
+        .with_input_shape(shape)
+        .with_context(|| format!("{name}: cannot be read as inputs of shape {shape:?}"))
+}
+
+/// The predicted class of each row of outputs `[B, L]`: the largest output, the first of equal ones; for one
+/// output, whether it is positive.
+///
+/// # Errors
+/// When the tensor cannot be read.
+pub(crate) fn predictions(outputs: &Tensor) -> anyhow::Result<Vec<u32>> {
+    let rows = outputs.to_dtype(DType::F64)?.to_vec2::<f64>()?;
+    let predict = |row: &Vec<f64>| match row[..] {
+        [score] => u32::from(score > 0.0),
+        _ => {
+            let best = |best: usize, i: usize| if row[i] > row[best] { i } else { best };
+            (0..row.len()).fold(0, best) as u32
+        }
+    };
+    Ok(rows.iter().map(predict).collect())
+}

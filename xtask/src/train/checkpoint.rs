@@ -1,0 +1,87 @@
+//! What a run needs to go on exactly where it stopped.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+use anyhow::{Context, anyhow};
+use candle_core::{Device, Tensor};
+use candle_ext::{Optimizer, Parameters};
+use serde::{Deserialize, Serialize};
+
+use super::Epoch;
+use crate::files;
+
+const KEY: &str = "roll-run";
+const MODEL: &str = "model.";
+const OPTIMIZER: &str = "optimizer.";
+
+/// Where a run stands. Every random number is a function of the seed, the epoch and the step, so this is the
+/// position of all generators too.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Progress {
+    /// Epochs completed.
+    pub(super) epoch: usize,
+    /// Steps taken in the current epoch.
+    pub(super) step: usize,
+    /// Sums over the current epoch's inputs: task loss, regulariser.
+    pub(super) sums: [f64; 2],
+    /// Inputs in those sums.
+    pub(super) inputs: usize,
+    /// Seconds spent in the current epoch.
+    pub(super) seconds: f64,
+    /// The completed epochs.
+    pub(super) history: Vec<Epoch>,
+}
+
+/// The bytes of `last.safetensors`: parameters, optimiser state and progress.
+pub(super) fn to_bytes(
+    progress: &Progress,
+    parameters: &Parameters,
+    optimizer: &dyn Optimizer,
+) -> anyhow::Result<Vec<u8>> {
+    let prefixed = |prefix: &'static str, tensors: BTreeMap<String, Tensor>| {
+        tensors
+            .into_iter()
+            .map(move |(name, tensor)| (format!("{prefix}{name}"), tensor))
+    };
+    let tensors: BTreeMap<String, Tensor> = prefixed(MODEL, parameters.tensors()?)
+        .chain(prefixed(OPTIMIZER, optimizer.state()?))
+        .collect();
+    let metadata = HashMap::from([(KEY.to_owned(), serde_json::to_string(progress)?)]);
+    Ok(safetensors::serialize(tensors, Some(metadata))?)
+}
+
+/// Restores parameters and optimiser from `last.safetensors` and returns the progress.
+pub(super) fn restore(
+    path: &Path,
+    parameters: &Parameters,
+    optimizer: &mut dyn Optimizer,
+    device: &Device,
+) -> anyhow::Result<Progress> {
+    let bytes = files::read(path)?;
+    let mut restored = || -> anyhow::Result<Progress> {
+        let (_, metadata) = safetensors::SafeTensors::read_metadata(&bytes)?;
+        let json = metadata
+            .metadata()
+            .as_ref()
+            .and_then(|metadata| metadata.get(KEY))
+            .ok_or_else(|| anyhow!("its metadata has no key `{KEY}`"))?;
+        let progress = serde_json::from_str(json)?;
+        let mut tensors = candle_core::safetensors::load_buffer(&bytes, device)?;
+        let mut with_prefix = |prefix: &str| -> BTreeMap<String, Tensor> {
+            let names: Vec<String> = tensors
+                .keys()
+                .filter(|n| n.starts_with(prefix))
+                .cloned()
+                .collect();
+            let take =
+                |name: String| Some((name[prefix.len()..].to_owned(), tensors.remove(&name)?));
+            names.into_iter().filter_map(take).collect()
+        };
+        parameters.load(&with_prefix(MODEL))?;
+        optimizer.load_state(&with_prefix(OPTIMIZER))?;
+        Ok(progress)
+    };
+    restored().with_context(|| format!("{}: not a checkpoint of this run", path.display()))
+}

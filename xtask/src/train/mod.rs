@@ -1,0 +1,206 @@
+//! `cargo xtask train`: one training run in one directory.
+//!
+//! A run directory holds `config.toml` (the complete effective configuration), `model.safetensors` (the best
+//! epoch by validation loss, regulariser included), `last.safetensors` (everything that a resumed run needs) and
+//! `metrics.jsonl` (an object per epoch). Each is whole or absent at any moment, and a run that was killed and
+//! resumed ends with the same bits as one that was not.
+
+mod checkpoint;
+mod objective;
+mod trainer;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use roll_data::{Dataset, Split, source};
+use serde::{Deserialize, Serialize};
+
+use crate::cli::{DataDir, Global};
+use crate::config::Config;
+use crate::errors::Usage;
+use crate::files;
+
+/// The complete effective configuration of a run.
+pub(crate) const CONFIG: &str = "config.toml";
+/// The best network of a run.
+pub(crate) const MODEL: &str = "model.safetensors";
+const LAST: &str = "last.safetensors";
+const METRICS: &str = "metrics.jsonl";
+
+const EXAMPLE: &str = "\
+Examples:
+  cargo xtask train --config xtask/configs/demo.toml --out runs/demo
+  cargo xtask train --config xtask/configs/mnist-roll-1.toml --set epochs=5 --set loss=sampled
+  cargo xtask train --config xtask/configs/demo.toml --out runs/demo --resume";
+
+/// Options of `train`.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = EXAMPLE)]
+pub struct Args {
+    /// The experiment, a file such as those in xtask/configs
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+    /// Change one key of the configuration; may be given several times
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// The run's directory [default: runs/NAME-seedN, after the configuration's file]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Go on with the run in the directory, if one was begun there
+    #[arg(long)]
+    pub resume: bool,
+    /// Where the datasets are
+    #[command(flatten)]
+    pub data: DataDir,
+}
+
+/// One completed epoch: a line of `metrics.jsonl`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Epoch {
+    /// Counted from 1.
+    pub epoch: usize,
+    /// Wall-clock seconds, training and validation.
+    pub seconds: f64,
+    /// Mean loss over the epoch's steps: task loss + lambda * regulariser.
+    pub train_loss: f64,
+    /// The same on the validation inputs after the epoch; the best epoch has the least.
+    pub valid_loss: f64,
+    /// The task loss on the validation inputs.
+    pub task_loss: f64,
+    /// The regulariser on the validation inputs, not times lambda; 0 if there is none.
+    pub regulariser: f64,
+    /// Share of correct predictions on the validation inputs.
+    pub accuracy: f64,
+    /// Median l2 margin of the first 1000 validation inputs, in raw input units.
+    pub median_eps_2: f64,
+}
+
+/// What a finished run says of itself.
+#[derive(Clone, Debug, Serialize)]
+pub struct Outcome {
+    /// The run's directory.
+    pub run: PathBuf,
+    /// Epochs trained.
+    pub epochs: usize,
+    /// The epoch whose network is in `model.safetensors`.
+    pub best: Epoch,
+    /// Wall-clock seconds of all epochs.
+    pub seconds: f64,
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Epoch {
+            epoch,
+            valid_loss,
+            accuracy,
+            median_eps_2,
+            ..
+        } = &self.best;
+        let (run, epochs, seconds) = (self.run.display(), self.epochs, self.seconds);
+        writeln!(f, "trained {epochs} epochs in {seconds:.1} s")?;
+        writeln!(
+            f,
+            "best epoch {epoch}: validation loss {valid_loss:.4}, accuracy {:.2}%, median eps_2 {median_eps_2:.3e}",
+            100.0 * accuracy
+        )?;
+        writeln!(f, "{run}/{MODEL}")?;
+        write!(f, "next: cargo xtask certify --model {run}")
+    }
+}
+
+/// Trains as the options say.
+///
+/// # Errors
+/// A configuration, dataset or directory that cannot be used, or a loss that is no longer finite.
+pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
+    let mut config = Config::load(&args.config, &args.set)?;
+    config.apply(global);
+    let out = args.out.clone().unwrap_or_else(|| {
+        let name = args
+            .config
+            .file_stem()
+            .unwrap_or_default()
+            .to_string_lossy();
+        PathBuf::from(format!("runs/{name}-seed{}", config.seed))
+    });
+    let open = |split| open(&config, split, &args.data.data_dir);
+    let data = [open(Split::Train)?, open(Split::Valid)?];
+    train(&config, &data, &out, args.resume, global, "training")
+}
+
+/// The dataset of a configuration.
+pub(crate) fn open(config: &Config, split: Split, data_dir: &Path) -> anyhow::Result<Dataset> {
+    let seed = config.seed;
+    source::open(&config.dataset, split, Some(data_dir), seed).with_context(|| {
+        format!(
+            "dataset `{}`: cannot load its {split} split",
+            config.dataset
+        )
+    })
+}
+
+/// Trains `config` on `[training, validation]` data in the directory `out`, going on from its checkpoint if it
+/// has one and `resume` allows it.
+pub(crate) fn train(
+    config: &Config,
+    data: &[Dataset; 2],
+    out: &Path,
+    resume: bool,
+    global: &Global,
+    label: &str,
+) -> anyhow::Result<Outcome> {
+    // The directory last: what cannot be trained leaves nothing behind.
+    let mut trainer = trainer::Trainer::new(config, data, global.device.open()?)?;
+    prepare(out, config, resume)?;
+    let history = trainer.run(out, label)?;
+    let best = best(&history).context("no epoch was trained")?.clone();
+    let seconds = history.iter().map(|epoch| epoch.seconds).sum();
+    Ok(Outcome {
+        run: out.to_owned(),
+        epochs: history.len(),
+        best,
+        seconds,
+    })
+}
+
+/// The epoch with the least validation loss, the first of equal ones.
+fn best(history: &[Epoch]) -> Option<&Epoch> {
+    history
+        .iter()
+        .min_by(|a, b| a.valid_loss.total_cmp(&b.valid_loss))
+}
+
+/// Makes the directory and writes the configuration, or checks that it is the one of the run begun there.
+fn prepare(out: &Path, config: &Config, resume: bool) -> anyhow::Result<()> {
+    files::create_dir(out)?;
+    if out.join(LAST).exists() {
+        if !resume {
+            let dir = out.display();
+            let message = format!(
+                "{dir}: a run was begun here; --resume goes on with it, --out names another directory"
+            );
+            return Err(Usage::new(message).into());
+        }
+        let begun = Config::load(&out.join(CONFIG), &[])?;
+        // More epochs, or other checkpoints, are the same run.
+        let same = Config {
+            epochs: config.epochs,
+            checkpoint_seconds: config.checkpoint_seconds,
+            ..begun.clone()
+        };
+        if same != *config || begun.epochs > config.epochs {
+            let path = out.join(CONFIG);
+            let message = format!(
+                "{}: the run begun here has another configuration; only more epochs and other checkpoint_seconds go on with it, --out names another directory",
+                path.display()
+            );
+            return Err(Usage::new(message).into());
+        }
+        files::remove_leftovers(out)?;
+    }
+    files::write_atomic(&out.join(CONFIG), config.to_toml()?.as_bytes())?;
+    Ok(())
+}

@@ -1,0 +1,276 @@
+//! The training loop.
+
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail, ensure};
+use candle_core::{Device, Tensor};
+use candle_ext::{AdamConfig, AdamVariant, Optimizer, OptimizerConfig, Parameters, SgdConfig};
+use roll_data::{Dataset, batches};
+use roll_models::{FcConfig, Model, Network, Normalization};
+use roll_regions::{Budget, Linearization, Norm};
+
+use super::checkpoint::{self, Progress};
+use super::objective::Parts;
+use super::{Epoch, LAST, METRICS, MODEL, best};
+use crate::config::{self, Config};
+use crate::progress::Bar;
+use crate::stats::Percentiles;
+use crate::{files, tensors};
+
+/// Validation inputs whose margins are followed.
+const MARGIN_INPUTS: usize = 1000;
+
+/// Paths of the random streams: training steps and validation.
+const TRAIN: u64 = 1;
+const VALID: u64 = 2;
+
+/// A network in training, with everything that training needs.
+pub(super) struct Trainer<'a> {
+    config: &'a Config,
+    data: &'a [Dataset; 2],
+    device: Device,
+    parameters: Parameters,
+    network: Network,
+    normalization: Option<Normalization>,
+    optimizer: Box<dyn Optimizer>,
+}
+
+impl<'a> Trainer<'a> {
+    pub(super) fn new(
+        config: &'a Config,
+        data: &'a [Dataset; 2],
+        device: Device,
+    ) -> anyhow::Result<Self> {
+        let train = &data[0];
+        let (true, Some(outputs)) = (train.labels().is_some(), train.classes()) else {
+            bail!(
+                "{}: training needs labelled data with a known number of classes",
+                train.name()
+            );
+        };
+        ensure!(
+            config.loss != config::Loss::Sampled || config.axes <= train.features(),
+            "axes = {}: expected at most {}, the number of values of an input of {}",
+            config.axes,
+            train.features(),
+            train.name()
+        );
+        let fc = FcConfig {
+            inputs: train.input_shape().to_vec(),
+            hidden: config.hidden.clone(),
+            outputs,
+            leak: config.leak,
+        };
+        let parameters = Parameters::seeded(config.seed);
+        let network = fc.build(parameters.builder(config.dtype.candle(), &device))?;
+        let optimizer = optimizer(config).build(parameters.named())?;
+        Ok(Self {
+            config,
+            data,
+            device,
+            parameters,
+            network,
+            normalization: tensors::normalization(train),
+            optimizer,
+        })
+    }
+
+    /// Trains the epochs that are missing in the run directory `out`, and returns all of them.
+    pub(super) fn run(&mut self, out: &Path, label: &str) -> anyhow::Result<Vec<Epoch>> {
+        let last = out.join(LAST);
+        let mut progress = match last.exists() {
+            true => {
+                checkpoint::restore(&last, &self.parameters, &mut *self.optimizer, &self.device)?
+            }
+            false => Progress::default(),
+        };
+        let steps = self.data[0].len().div_ceil(self.config.batch_size);
+        let bar = Bar::count(label, (self.config.epochs * steps) as u64);
+        bar.advance((progress.epoch * steps + progress.step) as u64);
+        while progress.epoch < self.config.epochs {
+            bar.label(format!(
+                "{label}, epoch {}/{}",
+                progress.epoch + 1,
+                self.config.epochs
+            ));
+            self.finish_epoch(&mut progress, &last, &bar)?;
+            // The checkpoint last: were the run killed before it, the epoch would be repeated and give the same
+            // model and metrics; what a checkpoint counts as done is never done again.
+            if best(&progress.history) == progress.history.last() {
+                let model = Model {
+                    network: self.network.clone(),
+                    normalization: self.normalization.clone(),
+                };
+                files::write_atomic(&out.join(MODEL), &model.to_bytes()?)?;
+            }
+            files::write_atomic(&out.join(METRICS), &lines(&progress.history)?)?;
+            self.save(&progress, &last)?;
+        }
+        Ok(progress.history)
+    }
+
+    /// The rest of the current epoch, and its validation.
+    fn finish_epoch(
+        &mut self,
+        progress: &mut Progress,
+        last: &Path,
+        bar: &Bar,
+    ) -> anyhow::Result<()> {
+        let size = NonZeroUsize::new(self.config.batch_size).context("batch_size is 0")?;
+        let epoch = progress.epoch;
+        let patience = Duration::from_secs_f64(self.config.checkpoint_seconds.min(1e9));
+        let (mut since_save, mut since) = (Instant::now(), Instant::now());
+        for rows in
+            batches(self.data[0].len(), size, self.config.seed, epoch as u64).skip(progress.step)
+        {
+            let [task, regulariser] = self
+                .step(&rows, &[TRAIN, epoch as u64, progress.step as u64])
+                .with_context(|| format!("epoch {}, step {}", epoch + 1, progress.step + 1))?;
+            progress.step += 1;
+            progress.inputs += rows.len();
+            progress.sums[0] += task * rows.len() as f64;
+            progress.sums[1] += regulariser * rows.len() as f64;
+            bar.advance(1);
+            if since_save.elapsed() >= patience {
+                progress.seconds += since.elapsed().as_secs_f64();
+                (since_save, since) = (Instant::now(), Instant::now());
+                self.save(progress, last)?;
+            }
+        }
+        let mut metrics = self.validate()?;
+        let [task, regulariser] = progress.sums.map(|sum| sum / progress.inputs as f64);
+        metrics.epoch = epoch + 1;
+        metrics.train_loss = task + self.config.lambda * regulariser;
+        metrics.seconds = progress.seconds + since.elapsed().as_secs_f64();
+        tracing::debug!(
+            "epoch {}: train loss {:.4}, valid loss {:.4}, accuracy {:.4}, median eps_2 {:.3e}, {:.1} s",
+            metrics.epoch,
+            metrics.train_loss,
+            metrics.valid_loss,
+            metrics.accuracy,
+            metrics.median_eps_2,
+            metrics.seconds,
+        );
+        let mut history = std::mem::take(&mut progress.history);
+        history.push(metrics);
+        *progress = Progress {
+            epoch: epoch + 1,
+            history,
+            ..Progress::default()
+        };
+        Ok(())
+    }
+
+    /// One step of the optimiser; the task loss and the regulariser before it.
+    fn step(&mut self, rows: &[usize], path: &[u64]) -> anyhow::Result<[f64; 2]> {
+        let x = self.inputs(&self.data[0], rows)?;
+        let y = tensors::labels(&self.data[0], rows, &self.device)?;
+        let parts = Parts::new(self.config, &self.network.trace(&x)?, &y, path)?;
+        let values = parts.values()?;
+        ensure!(
+            values.iter().all(|v| v.is_finite()),
+            "the loss is not finite (task loss {}, regulariser {}); a smaller learning_rate or lambda may help",
+            values[0],
+            values[1]
+        );
+        self.optimizer
+            .step(&parts.total(self.config)?.backward()?)?;
+        Ok(values)
+    }
+
+    /// Losses, accuracy and margins on the validation data.
+    fn validate(&self) -> anyhow::Result<Epoch> {
+        let data = &self.data[1];
+        let network = self.network.detached()?;
+        let (mut sums, mut correct) = ([0.0; 2], 0);
+        let rows: Vec<usize> = (0..data.len()).collect();
+        for (index, rows) in rows.chunks(self.config.batch_size).enumerate() {
+            let trace = network.trace(&self.inputs(data, rows)?)?;
+            let y = tensors::labels(data, rows, &self.device)?;
+            let values = Parts::new(self.config, &trace, &y, &[VALID, index as u64])?.values()?;
+            sums.iter_mut()
+                .zip(values)
+                .for_each(|(sum, value)| *sum += value * rows.len() as f64);
+            let predicted = tensors::predictions(trace.output())?;
+            correct += predicted
+                .iter()
+                .zip(data.row_labels(rows)?)
+                .filter(|(a, b)| **a == *b)
+                .count();
+        }
+        let [task_loss, regulariser] = sums.map(|sum| sum / data.len() as f64);
+        let valid_loss = task_loss + self.config.lambda * regulariser;
+        ensure!(
+            valid_loss.is_finite(),
+            "the validation loss is not finite ({valid_loss})"
+        );
+        Ok(Epoch {
+            epoch: 0,
+            seconds: 0.0,
+            train_loss: 0.0,
+            valid_loss,
+            task_loss,
+            regulariser,
+            accuracy: correct as f64 / data.len() as f64,
+            median_eps_2: self.median_margin(&network, &rows[..data.len().min(MARGIN_INPUTS)])?,
+        })
+    }
+
+    fn median_margin(&self, network: &Network, rows: &[usize]) -> anyhow::Result<f64> {
+        let raw = match &self.normalization {
+            Some(Normalization { mean, std }) => network.standardized(mean, std)?,
+            None => network.clone(),
+        };
+        let x = tensors::inputs(&self.data[1], rows, network.dtype(), &self.device)?;
+        let margins = Linearization::new(&raw, &x, Budget::default())?.margins(&[Norm::L2])?;
+        let percentiles = Percentiles::of(&margins[0].radius).context("no validation inputs")?;
+        Ok(percentiles.p50)
+    }
+
+    /// Normalised inputs.
+    fn inputs(&self, data: &Dataset, rows: &[usize]) -> anyhow::Result<Tensor> {
+        let x = tensors::inputs(data, rows, self.config.dtype.candle(), &self.device)?;
+        match &self.normalization {
+            Some(normalization) => Ok(normalization.apply(&x)?),
+            None => Ok(x),
+        }
+    }
+
+    fn save(&self, progress: &Progress, last: &Path) -> anyhow::Result<()> {
+        let bytes = checkpoint::to_bytes(progress, &self.parameters, &*self.optimizer)?;
+        Ok(files::write_atomic(last, &bytes)?)
+    }
+}
+
+fn optimizer(config: &Config) -> OptimizerConfig {
+    let adam = |variant| {
+        OptimizerConfig::Adam(AdamConfig {
+            learning_rate: config.learning_rate,
+            weight_decay: config.weight_decay,
+            variant,
+            ..AdamConfig::default()
+        })
+    };
+    match config.optimizer {
+        config::Optimizer::Adam => adam(AdamVariant::Adam),
+        config::Optimizer::AmsGrad => adam(AdamVariant::AmsGrad),
+        config::Optimizer::Sgd => OptimizerConfig::Sgd(SgdConfig {
+            learning_rate: config.learning_rate,
+            momentum: config.momentum,
+            nesterov: config.nesterov,
+            weight_decay: config.weight_decay,
+        }),
+    }
+}
+
+/// One JSON object a line.
+fn lines(history: &[Epoch]) -> anyhow::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    for epoch in history {
+        serde_json::to_writer(&mut text, epoch)?;
+        text.push(b'\n');
+    }
+    Ok(text)
+}

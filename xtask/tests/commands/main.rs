@@ -1,0 +1,15 @@
+//! The main job from the command line: `train`, `certify` and `demo` as a user meets them.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "what tests share states expectations too"
+)]
+
+mod bad_input;
+mod bad_options;
+mod certify;
+mod demo;
+mod fixture;
+mod kill;
+mod refusal;
+mod train;

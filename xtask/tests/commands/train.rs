@@ -1,0 +1,206 @@
+//! `train`: what a run directory holds, that it is reproducible, and how it goes on.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::fixture::{
+    assert_same, checkpoint, command, demo_config, json, metrics, names, small_data, text, train,
+    training, tree,
+};
+
+const FILES: [&str; 4] = [
+    "config.toml",
+    "last.safetensors",
+    "metrics.jsonl",
+    "model.safetensors",
+];
+
+#[test]
+fn a_run_on_the_digits_leaves_the_documented_files_and_certifies() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path().join("a/b/run");
+    let set = ["hidden=[12,8]", "epochs=2", "batch_size=512", "loss=roll"];
+    let outcome = train(&run, &set, &["--seed", "3"]);
+    assert_eq!(names(&run), FILES);
+    assert_eq!(outcome["run"], text(&run));
+    assert_eq!(outcome["epochs"], 2);
+
+    let config: toml::Table = fs::read_to_string(run.join("config.toml"))
+        .unwrap()
+        .parse()
+        .unwrap();
+    assert_eq!(config.len(), 18, "every key: {config}");
+    assert_eq!(config["seed"].as_integer(), Some(3));
+    assert_eq!(config["loss"].as_str(), Some("roll"));
+
+    let lines = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+    let lines: Vec<Value> = lines
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let mut documented = [
+        "epoch",
+        "seconds",
+        "train_loss",
+        "valid_loss",
+        "task_loss",
+        "regulariser",
+        "accuracy",
+        "median_eps_2",
+    ];
+    documented.sort_unstable();
+    let lambda = xtask::config::Config::load(&demo_config(), &[])
+        .unwrap()
+        .lambda;
+    for (line, number) in lines.iter().zip(1..) {
+        assert!(
+            line.as_object().unwrap().keys().eq(documented.iter()),
+            "{line}"
+        );
+        assert_eq!(line["epoch"], number);
+        let regulariser = line["regulariser"].as_f64().unwrap();
+        let loss = line["task_loss"].as_f64().unwrap() + lambda * regulariser;
+        // One rounding in the sum and one in the product.
+        assert!((line["valid_loss"].as_f64().unwrap() - loss).abs() <= 1e-14 * loss);
+    }
+    assert_eq!(lines.len(), 2);
+    let best = lines.iter().min_by(|a, b| {
+        let loss = |line: &Value| line["valid_loss"].as_f64().unwrap();
+        loss(a).total_cmp(&loss(b))
+    });
+    assert_eq!(outcome["best"], *best.unwrap());
+
+    // The configuration's seed makes the split, so the best epoch's accuracy is found again.
+    let again = json(&["certify", "--model", text(&run), "--split", "valid"]);
+    assert_eq!(again["accuracy"], outcome["best"]["accuracy"]);
+    assert_eq!(again["data"], "digits");
+}
+
+#[test]
+fn the_seed_decides_every_bit() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = format!("dataset={}", text(&small_data(dir.path())));
+    let run = |name: &str, seed: &str| {
+        let out = dir.path().join(name);
+        train(
+            &out,
+            &[&data, "hidden=[7,5]", "epochs=2"],
+            &["--seed", seed],
+        );
+        out
+    };
+    let (a, b, other) = (run("a", "5"), run("b", "5"), run("other", "6"));
+    assert_same(&a, &b);
+    assert_ne!(checkpoint(&a).0, checkpoint(&other).0);
+    assert_ne!(metrics(&a), metrics(&other));
+}
+
+#[test]
+fn a_run_goes_on_only_when_told_and_ends_as_if_it_had_never_stopped() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = format!("dataset={}", text(&small_data(dir.path())));
+    let (run, whole) = (dir.path().join("run"), dir.path().join("whole"));
+    let set = |epochs| [data.as_str(), "hidden=[7,5]", "batch_size=16", epochs];
+    train(&run, &set("epochs=2"), &[]);
+    let before = tree(&run);
+
+    let refused = |set: &[&str], more: &[&str], needles: &[&str]| {
+        let output = command(&[]).args(training(&run, set)).args(more).output();
+        let output = output.unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{stderr}");
+        assert!(output.stdout.is_empty());
+        for needle in needles {
+            assert!(stderr.contains(needle), "{needle}: {stderr}");
+        }
+        assert_eq!(tree(&run), before);
+    };
+    refused(&set("epochs=3"), &[], &[text(&run), "--resume"]);
+    let file = run.join("config.toml");
+    let another = [text(&file), "another configuration"];
+    refused(&set("epochs=1"), &["--resume"], &another);
+    refused(&set("epochs=3"), &["--resume", "--seed", "9"], &another);
+    refused(&set("lambda=1"), &["--resume"], &another);
+
+    // Nothing is left to do, and nothing changes.
+    let outcome = train(&run, &set("epochs=2"), &["--resume"]);
+    assert_eq!(outcome["epochs"], 2);
+    assert_eq!(tree(&run), before);
+
+    train(&run, &set("epochs=4"), &["--resume"]);
+    train(&whole, &set("epochs=4"), &["--resume"]);
+    assert_same(&run, &whole);
+    let config = |name| fs::read(dir.path().join(name).join("config.toml")).unwrap();
+    assert_eq!(config("run"), config("whole"));
+}
+
+#[test]
+fn every_objective_and_optimiser_trains() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = format!("dataset={}", text(&small_data(dir.path())));
+    let cases: [(&str, &[&str]); 9] = [
+        ("vanilla", &[]),
+        ("distance", &[]),
+        ("relaxed", &["optimizer=adam"]),
+        ("roll", &["gamma=20"]),
+        ("roll", &["gamma=max"]),
+        ("roll", &["leak=0.1", "dtype=f64"]),
+        ("sampled", &[]),
+        ("sampled", &["optimizer=amsgrad", "weight_decay=0.01"]),
+        ("sampled", &["axes=36"]),
+    ];
+    for (number, (loss, more)) in cases.iter().enumerate() {
+        let out = dir.path().join(number.to_string());
+        let loss_is = format!("loss={loss}");
+        let set = [
+            &[data.as_str(), "hidden=[7,5]", "epochs=1", &loss_is],
+            *more,
+        ]
+        .concat();
+        let best = &train(&out, &set, &[])["best"];
+        for field in best.as_object().unwrap() {
+            assert!(field.1.as_f64().unwrap().is_finite(), "{set:?}: {best}");
+        }
+        assert_eq!(best["regulariser"] == 0.0, *loss == "vanilla", "{best}");
+        assert!(best["median_eps_2"].as_f64().unwrap() > 0.0, "{best}");
+    }
+}
+
+#[test]
+fn a_loss_that_is_no_longer_finite_ends_the_run_and_names_the_step() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = format!("dataset={}", text(&small_data(dir.path())));
+    let out = dir.path().join("run");
+    let set = [data.as_str(), "hidden=[7,5]", "learning_rate=1e30"];
+    let output = command(&[]).args(training(&out, &set)).output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(output.stdout.is_empty());
+    for needle in ["epoch 1, step ", "not finite", "learning_rate"] {
+        assert!(stderr.contains(needle), "{stderr}");
+    }
+    assert_eq!(names(&out), ["config.toml"]);
+}
+
+#[test]
+fn progress_is_on_stderr_and_the_summary_names_the_model() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = format!("dataset={}", text(&small_data(dir.path())));
+    let out = dir.path().join("run");
+    let set = [data.as_str(), "hidden=[7]", "epochs=1"];
+    let output = command(&["-v"])
+        .args(training(&out, &set))
+        .output()
+        .unwrap();
+    let (stdout, stderr) = (
+        String::from_utf8(output.stdout).unwrap(),
+        String::from_utf8(output.stderr).unwrap(),
+    );
+    assert!(output.status.success(), "{stderr}");
+    assert!(
+        stdout.contains(text(&out.join("model.safetensors"))),
+        "{stdout}"
+    );
+    assert!(stderr.contains("epoch 1: train loss"), "{stderr}");
+}

@@ -1,0 +1,356 @@
+//! Configurations: what is written reads back, and what is wrong is named.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "what tests share states expectations too"
+)]
+
+use std::path::{Path, PathBuf};
+
+use proptest::prelude::*;
+use xtask::cli::Global;
+use xtask::compute::Dtype;
+use xtask::config::{Config, Gamma, Loss, Optimizer};
+use xtask::errors::{FAILED, USAGE, exit_code};
+
+const DEMO: &str = include_str!("../configs/demo.toml");
+
+fn configs() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("configs")
+}
+
+/// The demo's configuration with one line replaced, or removed when `line` is empty.
+fn with_line(key: &str, line: &str) -> String {
+    let starts = |l: &str| l.split_once('=').is_some_and(|(k, _)| k.trim() == key);
+    let lines = DEMO.lines().map(|l| if starts(l) { line } else { l });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// The message and the exit code of a refusal.
+fn refusal(text: &str, overrides: &[&str]) -> (String, u8) {
+    let overrides: Vec<String> = overrides.iter().map(ToString::to_string).collect();
+    let error = Config::parse(text, &overrides).unwrap_err();
+    (format!("{error:#}"), exit_code(&error))
+}
+
+fn any_config() -> impl Strategy<Value = Config> {
+    let loss = prop_oneof![
+        Just(Loss::Vanilla),
+        Just(Loss::Distance),
+        Just(Loss::Relaxed),
+        Just(Loss::Roll),
+        Just(Loss::Sampled)
+    ];
+    let gamma = prop_oneof![
+        Just(Gamma::Max),
+        (f64::MIN_POSITIVE..=100.0).prop_map(Gamma::Percent)
+    ];
+    let optimizer = prop_oneof![
+        Just(Optimizer::Sgd),
+        Just(Optimizer::Adam),
+        Just(Optimizer::AmsGrad)
+    ];
+    let positive = || f64::MIN_POSITIVE..f64::MAX;
+    let network = (
+        "[^\\p{Cc}]{1,20}",
+        prop::collection::vec(1..=65_536_usize, 1..=64),
+        0.0..1.0,
+    );
+    let objective = (
+        loss,
+        0.0..f64::MAX,
+        0.0..f64::MAX,
+        gamma,
+        1..=i64::MAX as usize,
+    );
+    let optimiser = (
+        optimizer,
+        positive(),
+        0.0..1.0,
+        any::<bool>(),
+        0.0..f64::MAX,
+    );
+    let dtype = prop_oneof![Just(Dtype::F32), Just(Dtype::F64)];
+    let run = (
+        1..=1_000_000_usize,
+        1..=1_000_000_usize,
+        0..=i64::MAX as u64,
+        dtype,
+        positive(),
+    );
+    (network, objective, optimiser, run).prop_map(|(network, objective, optimiser, run)| {
+        let (dataset, hidden, leak) = network;
+        let (loss, lambda, c, gamma, axes) = objective;
+        let (optimizer, learning_rate, momentum, nesterov, weight_decay) = optimiser;
+        let (batch_size, epochs, seed, dtype, checkpoint_seconds) = run;
+        let gamma = if loss == Loss::Sampled {
+            Gamma::Percent(100.0)
+        } else {
+            gamma
+        };
+        let nesterov = nesterov && momentum > 0.0;
+        Config {
+            dataset,
+            hidden,
+            leak,
+            loss,
+            lambda,
+            c,
+            gamma,
+            axes,
+            optimizer,
+            learning_rate,
+            momentum,
+            nesterov,
+            weight_decay,
+            batch_size,
+            epochs,
+            seed,
+            dtype,
+            checkpoint_seconds,
+        }
+    })
+}
+
+proptest! {
+    #[test]
+    fn what_is_written_reads_back_equal(config in any_config()) {
+        let text = config.to_toml().unwrap();
+        prop_assert_eq!(Config::parse(&text, &[]).unwrap(), config);
+    }
+
+    #[test]
+    fn any_text_and_any_override_are_read_or_refused(text in ".{0,200}", pair in ".{0,40}") {
+        let _ = Config::parse(&text, &[]);
+        let _ = Config::parse(DEMO, &[pair]);
+    }
+}
+
+#[test]
+fn the_shipped_files_are_the_experiments_they_name() {
+    let mut names: Vec<_> = std::fs::read_dir(configs())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    let expected = [
+        "demo-vanilla.toml",
+        "demo.toml",
+        "mnist-roll-0.25.toml",
+        "mnist-roll-1.toml",
+        "mnist-vanilla.toml",
+    ];
+    assert_eq!(names, expected);
+    let load = |name: &str| Config::load(&configs().join(name), &[]).unwrap();
+    // Table 1: both ROLL rows have gamma = 100 and lambda = 2.
+    for (name, c) in [("mnist-roll-0.25.toml", 0.25), ("mnist-roll-1.toml", 1.0)] {
+        let config = load(name);
+        assert_eq!(
+            (config.loss, config.c, config.lambda, config.gamma),
+            (Loss::Roll, c, 2.0, Gamma::Percent(100.0))
+        );
+        assert_eq!(
+            (config.hidden, config.learning_rate, config.momentum),
+            (vec![300; 4], 0.01, 0.5)
+        );
+        assert_eq!(
+            (config.batch_size, config.epochs, config.nesterov),
+            (64, 20, true)
+        );
+    }
+    // A comparison is one of objectives only where nothing else differs.
+    for (vanilla, roll) in [
+        ("mnist-vanilla.toml", "mnist-roll-0.25.toml"),
+        ("demo-vanilla.toml", "demo.toml"),
+    ] {
+        let config = load(vanilla);
+        assert_eq!(config.loss, Loss::Vanilla);
+        assert_eq!(
+            Config {
+                loss: Loss::Roll,
+                ..config
+            },
+            load(roll)
+        );
+    }
+}
+
+#[test]
+fn every_key_is_needed_and_named_when_missing() {
+    let keys: toml::Table = DEMO.parse().unwrap();
+    assert_eq!(keys.len(), 18);
+    for key in keys.keys() {
+        let (message, code) = refusal(&with_line(key, ""), &[]);
+        assert!(
+            message.contains(&format!("missing key `{key}`")),
+            "{message}"
+        );
+        assert_eq!(code, FAILED);
+    }
+}
+
+#[test]
+fn an_unknown_key_names_its_line_and_the_nearest_known_one() {
+    let cases = [
+        ("lamda", "lambda"),
+        ("LR", "c"),
+        ("learning-rate", "learning_rate"),
+        ("epoch", "epochs"),
+    ];
+    for (wrong, nearest) in cases {
+        let (message, code) = refusal(&format!("# a comment\n{wrong} = 1\n{DEMO}"), &[]);
+        let expected =
+            format!("line 2, column 1: unknown key `{wrong}`; the nearest known key is ");
+        assert!(message.contains(&expected), "{message}");
+        assert_eq!(code, FAILED);
+        let (message, code) = refusal(DEMO, &[&format!("{wrong}=1")]);
+        assert!(
+            message.contains(&format!("--set {wrong}=1: unknown key `{wrong}`")),
+            "{message}"
+        );
+        assert_eq!(code, USAGE);
+        if wrong != "LR" {
+            assert!(message.ends_with(&format!("`{nearest}`")), "{message}");
+        }
+    }
+}
+
+#[test]
+fn a_value_out_of_range_is_named_with_its_range_in_the_file_and_in_an_option() {
+    let cases = [
+        ("dataset", r#""""#, "directory"),
+        ("hidden", "[]", "1 to 64 widths"),
+        ("hidden", "[10, 0]", "each 1 to 65536"),
+        ("leak", "1.0", "[0, 1)"),
+        ("lambda", "-1.0", "at least 0"),
+        ("lambda", "inf", "at least 0"),
+        ("c", "nan", "at least 0"),
+        ("gamma", "0.0", "(0, 100]"),
+        ("gamma", "100.5", "(0, 100]"),
+        ("axes", "0", "at least 1"),
+        ("learning_rate", "0.0", "above 0"),
+        ("momentum", "1.0", "[0, 1)"),
+        ("momentum", "0.0", "false where momentum is 0"),
+        ("weight_decay", "-0.1", "at least 0"),
+        ("batch_size", "0", "from 1 to 1000000"),
+        ("epochs", "0", "from 1 to 1000000"),
+        ("checkpoint_seconds", "-1.0", "at least 0"),
+    ];
+    for (key, value, range) in cases {
+        let (message, code) = refusal(&with_line(key, &format!("{key} = {value}")), &[]);
+        assert!(
+            message.contains(key) && message.contains(range),
+            "{key} = {value}: {message}"
+        );
+        assert_eq!(code, FAILED, "{key} = {value}");
+        let (message, code) = refusal(DEMO, &[&format!("{key}={value}")]);
+        assert!(
+            message.contains(key) && message.contains(range),
+            "{key} = {value}: {message}"
+        );
+        // Momentum 0 is in range; what it makes wrong is the file's nesterov.
+        let blamed = if range.starts_with("false") {
+            FAILED
+        } else {
+            USAGE
+        };
+        assert_eq!(code, blamed, "{key} = {value}");
+    }
+    let (message, _) = refusal(DEMO, &["loss=sampled", "gamma=50"]);
+    assert!(
+        message.contains("--set gamma=50: `gamma` is 50.0; expected 100"),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_wrong_type_shows_line_and_column_or_the_option() {
+    for (key, value) in [
+        ("hidden", "300"),
+        ("leak", "true"),
+        ("loss", r#""rol""#),
+        ("gamma", r#""min""#),
+        ("epochs", "1.5"),
+        ("epochs", "-1"),
+        ("nesterov", "1"),
+        ("dtype", r#""f16""#),
+    ] {
+        let (message, _) = refusal(&with_line(key, &format!("{key} = {value}")), &[]);
+        let line = DEMO
+            .lines()
+            .position(|l| l.starts_with(&format!("{key} =")))
+            .unwrap()
+            + 1;
+        assert!(
+            message.contains(&format!("line {line}, column ")),
+            "{message}"
+        );
+        let (message, code) = refusal(DEMO, &[&format!("{key}={value}")]);
+        assert!(
+            message.contains(&format!(
+                "--set {key}={value}: `{key}` is {value}; expected "
+            )),
+            "{message}"
+        );
+        assert_eq!(code, USAGE);
+    }
+    assert!(refusal("epochs = = 1", &[]).0.contains("line 1, column"));
+    assert_eq!(
+        refusal(DEMO, &["epochs"]),
+        ("--set epochs: expected key=value".to_owned(), USAGE)
+    );
+}
+
+#[test]
+fn options_have_the_last_word() {
+    let overrides = [
+        "hidden=[7, 5]",
+        "loss = relaxed",
+        "gamma=max",
+        "lambda=3",
+        "dataset=some/folder",
+    ];
+    let mut config = Config::parse(DEMO, &overrides.map(str::to_owned)).unwrap();
+    assert_eq!(
+        (config.hidden.clone(), config.loss, config.gamma),
+        (vec![7, 5], Loss::Relaxed, Gamma::Max)
+    );
+    assert_eq!(
+        (config.lambda, config.dataset.as_str()),
+        (3.0, "some/folder")
+    );
+    let before = config.clone();
+    config.apply(&Global::default());
+    assert_eq!(config, before);
+    config.apply(&Global {
+        seed: Some(9),
+        dtype: Some(Dtype::F64),
+        ..Global::default()
+    });
+    assert_eq!((config.seed, config.dtype), (9, Dtype::F64));
+}
+
+#[test]
+fn the_file_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.toml");
+    let name = path.display().to_string();
+    let missing = format!("{:#}", Config::load(&path, &[]).unwrap_err());
+    assert!(
+        missing.starts_with(&format!("{name}: cannot read the file: ")),
+        "{missing}"
+    );
+    std::fs::write(&path, with_line("seed", "")).unwrap();
+    let incomplete = format!("{:#}", Config::load(&path, &[]).unwrap_err());
+    assert!(
+        incomplete.starts_with(&format!(
+            "{name}: not a usable configuration: missing key `seed`"
+        )),
+        "{incomplete}"
+    );
+    let directory = format!("{:#}", Config::load(dir.path(), &[]).unwrap_err());
+    assert!(
+        directory.contains(": cannot read the file: "),
+        "{directory}"
+    );
+}
