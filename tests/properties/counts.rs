@@ -1,0 +1,127 @@
+//! Counts of complete linear regions (#CLR, Lemma 7) against exact enumeration.
+
+use crate::{Case, cases};
+use candle_core::DType;
+use proptest::prelude::*;
+use roll_models::Network;
+use roll_regions::{Budget, Linearization, RegionCount, RegionCounter};
+use roll_tests::{
+    Fc, bridge,
+    strategies::{LARGE, Numbers, Quirk, Recipe, recipes, recipes_of},
+};
+use std::collections::BTreeSet;
+
+fn count(network: &Network, batches: &[&[Vec<f64>]]) -> RegionCount {
+    let mut counter = RegionCounter::new(RegionCounter::default_tolerance(DType::F64));
+    for points in batches {
+        let x = bridge::batch(points, DType::F64).unwrap();
+        counter
+            .add(&Linearization::new(network, &x, Budget::default()).unwrap())
+            .unwrap();
+    }
+    counter.finish()
+}
+
+/// A network of one input on an interval: where its neurons change side, found layer by layer. Between the kinks
+/// of the layers below, the units of a layer are straight lines.
+fn kinks(fc: &Fc, from: f64, to: f64) -> Vec<f64> {
+    let mut kinks = vec![from, to];
+    let mut start = 0;
+    for width in fc.hidden() {
+        let mut found = Vec::new();
+        for ends in kinks.windows(2) {
+            let at = |share: f64| ends[0] + share * (ends[1] - ends[0]);
+            let (a, b) = (
+                fc.forward(&[at(0.25)]).neurons,
+                fc.forward(&[at(0.75)]).neurons,
+            );
+            for j in start..start + width {
+                let slope = (b[j] - a[j]) / (at(0.75) - at(0.25));
+                let root = at(0.25) - a[j] / slope;
+                if slope.abs() > 1e-12 && ends[0] < root && root < ends[1] {
+                    found.push(root);
+                }
+            }
+        }
+        kinks.extend(found);
+        kinks.sort_by(f64::total_cmp);
+        start += width;
+    }
+    kinks
+}
+
+proptest! {
+    #![proptest_config(cases(96))]
+
+    #[test]
+    fn counts_are_ordered_and_do_not_depend_on_order(recipe in recipes(LARGE), split in 1usize..40) {
+        let case = Case::new(&recipe, 40);
+        let whole = count(&case.network, &[&case.points]);
+        prop_assert!(1 <= whole.lower && whole.lower <= whole.upper && whole.upper <= whole.points);
+        prop_assert_eq!(whole.points, 40);
+        let on_boundary = case.analyses.iter().filter(|a| a.neurons.contains(&0.0)).count();
+        prop_assert!(case.is_doubtful() || whole.on_boundary == on_boundary);
+
+        let mut reversed = case.points.clone();
+        reversed.reverse();
+        let (first, second) = reversed.split_at(split.min(39));
+        prop_assert_eq!(count(&case.network, &[first, second]), whole);
+        // Points seen again are in regions seen already.
+        let again = count(&case.network, &[&case.points, second]);
+        prop_assert_eq!((again.lower, again.upper), (whole.lower, whole.upper));
+    }
+
+    /// On the lattice patterns and Jacobians are exact, so that equal means equal.
+    #[test]
+    fn bounds_are_different_jacobians_and_different_patterns(recipe in recipes_of(Numbers::Lattice, LARGE)) {
+        let case = Case::new(&recipe, 60);
+        let count = count(&case.network, &[&case.points]);
+        let patterns: BTreeSet<&Vec<bool>> = case.analyses.iter().map(|a| &a.pattern).collect();
+        let bits = |rows: &Vec<Vec<f64>>| rows.concat().iter().map(|v| (v + 0.0).to_bits()).collect::<Vec<u64>>();
+        let jacobians: BTreeSet<Vec<u64>> = case.analyses.iter().map(|a| bits(&a.output_gradients)).collect();
+        // If every Jacobian cancels to 0 nothing tells rounding from a difference.
+        prop_assume!(jacobians.iter().flatten().any(|bits| *bits != 0));
+        prop_assert_eq!((count.lower, count.upper), (jacobians.len(), patterns.len()));
+    }
+
+    /// Units that switch without effect make patterns, not linear regions.
+    #[test]
+    fn mute_units_raise_the_upper_bound_only(recipe in recipes_of(Numbers::Gaussian, LARGE)) {
+        let mut fc = recipe.network();
+        let last = fc.layers.len() - 1;
+        let without = count(&bridge::network(&fc, DType::F64).unwrap(), &[&recipe.points(40)]);
+        fc.layers[last].weight.iter_mut().for_each(|row| row.fill(0.0));
+        let muted = count(&bridge::network(&fc, DType::F64).unwrap(), &[&recipe.points(40)]);
+        prop_assert_eq!((muted.lower, muted.upper), (1, without.upper));
+    }
+
+    /// One input: all regions that points fall in are known exactly.
+    #[test]
+    fn the_bracket_holds_the_true_number_on_a_line(recipe in recipes_of(Numbers::Gaussian, LARGE)) {
+        let quirks = recipe.quirks.iter().copied().filter(|quirk| *quirk != Quirk::NoBias).collect();
+        let recipe = Recipe { inputs: 1, quirks, ..recipe };
+        let fc = recipe.network();
+        let kinks = kinks(&fc, -4.0, 4.0);
+        let points: Vec<Vec<f64>> = (0..400).map(|i| vec![-4.0 + (f64::from(i) + 0.37) / 50.0]).collect();
+        // Kinks are known to about 1e-12.
+        prop_assume!(points.iter().all(|x| kinks.iter().all(|kink| (kink - x[0]).abs() > 1e-9)));
+        let interval = |x: f64| kinks.partition_point(|kink| *kink < x);
+        let hit: BTreeSet<usize> = points.iter().map(|x| interval(x[0])).collect();
+
+        // Complete regions: neighbouring intervals with one slope are one region.
+        let slopes: Vec<Vec<f64>> = kinks.windows(2).map(|ends| {
+            fc.output_gradients(&fc.pattern(&[0.5 * (ends[0] + ends[1])])).concat()
+        }).collect();
+        let scale = fc.absolute().output_gradients(&vec![true; fc.neurons()]).concat().iter().fold(0.0, |a: f64, b| a.max(*b));
+        let same = |a: &[f64], b: &[f64]| a.iter().zip(b).all(|(a, b)| (a - b).abs() <= 1e-13 * scale);
+        let mut region = vec![0; slopes.len()];
+        for i in 1..slopes.len() {
+            region[i] = region[i - 1] + usize::from(!same(&slopes[i], &slopes[i - 1]));
+        }
+        let complete: BTreeSet<usize> = hit.iter().map(|i| region[i - 1]).collect();
+
+        let found = count(&bridge::network(&fc, DType::F64).unwrap(), &[&points]);
+        prop_assert_eq!(found.upper, hit.len(), "patterns are intervals on a line");
+        prop_assert!(found.lower <= complete.len() && complete.len() <= found.upper, "{:?}, truly {}", found, complete.len());
+    }
+}
