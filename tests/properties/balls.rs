@@ -40,22 +40,22 @@ fn in_unit_ball(rng: &mut ChaCha8Rng, p: f64, size: usize, on_sphere: bool) -> V
     v.iter().map(|v| v * scale).collect()
 }
 
-/// Whether the neurons stay off 0 by more than rounding up to a radius, so that a changed pattern would be an error
-/// and not a rounding. A point with a neuron closer than about `1e-6` of its terms to 0 has too small a ball.
+/// Whether no neuron comes closer to 0 within a radius than rounding reaches, in the worst case, so that a changed
+/// pattern is an error and not a rounding. A neuron so close to 0 that it is hardly known has too small a ball.
 fn is_resolved(fc: &Fc, a: &Analysis, p: f64, radius: f64) -> bool {
     let paths = Fc {
         leak: fc.leak.abs(),
         ..fc.absolute()
     }
     .neuron_gradients(&a.pattern);
+    let q = dual(p);
     (0..a.neurons.len()).all(|j| {
         // No path from the input: every point sees the same bits.
         let is_constant = paths[j].iter().all(|path| *path == 0.0);
-        let reach = radius * norm(&a.gradients[j], dual(p));
-        // Rounding of the sums at hand is of the order of one unit of the sum of their magnitudes; the worst
-        // case, which the analysis bounds, is some hundred times that. Paths that cancel to a constant 0 do not
-        // cancel to the last bit, and fail here.
-        is_constant || a.neurons[j].abs() - INSIDE * reach > 0.03 * a.neuron_errors[j]
+        let reach = radius * (norm(&a.gradients[j], q) + norm(&a.gradient_errors[j], q));
+        // Once for the neuron at the centre, once for it at a point of the ball. Paths that cancel to a constant 0
+        // do not cancel to the last bit, and fail here.
+        is_constant || a.neurons[j].abs() - INSIDE * reach > 2.0 * a.neuron_errors[j]
     })
 }
 
@@ -77,9 +77,9 @@ fn nothing_changes_inside_certified_balls() {
                     let radius = margins.radius[i];
                     drawn.set(drawn.get() + 1);
                     // Judged by the oracle's radius alone: too large a ball must not be excused.
-                    let expected = case.analyses[i].margin(*p).lo;
-                    if expected == 0.0
-                        || !is_resolved(&case.fc, &case.analyses[i], *p, expected.min(1e6))
+                    let expected = case.analyses[i].margin(*p);
+                    if expected.lo == 0.0
+                        || !is_resolved(&case.fc, &case.analyses[i], *p, expected.hi.min(1e3))
                     {
                         unresolved.set(unresolved.get() + 1);
                         continue;

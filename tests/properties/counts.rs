@@ -56,6 +56,8 @@ proptest! {
     #[test]
     fn counts_are_ordered_and_do_not_depend_on_order(recipe in recipes(LARGE), split in 1usize..40) {
         let case = Case::new(&recipe, 40);
+        // If every Jacobian cancels to 0, what is left of them is rounding, and that depends on the batch.
+        prop_assume!(case.analyses.iter().any(|a| a.output_gradients.iter().flatten().any(|g| *g != 0.0)));
         let whole = count(&case.network, &[&case.points]);
         prop_assert!(1 <= whole.lower && whole.lower <= whole.upper && whole.upper <= whole.points);
         prop_assert_eq!(whole.points, 40);
