@@ -7,6 +7,7 @@
 //! Commands never print their result themselves, so stdout holds exactly one of the two
 //! and stays empty when a command fails.
 
+pub mod bench;
 pub mod certify;
 pub mod cli;
 pub mod compute;

@@ -1,0 +1,196 @@
+//! The margins of a trained network.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Instant;
+
+use anyhow::Context;
+use candle_core::DType;
+use roll_data::{Dataset, Split, source};
+use roll_models::{Model, Module, Network};
+use roll_regions::{Budget, Linearization, Norm};
+use serde::Serialize;
+
+use super::subject::{Subject, Way, table1};
+use super::{Args, faster, machine, peer};
+use crate::cli::Global;
+use crate::compute::Dtype;
+use crate::model::ModelPath;
+use crate::tensors;
+
+/// Inputs linearised at a time, as `certify` does.
+const BATCH: usize = 256;
+/// Epochs of the network that is trained here.
+const EPOCHS: u64 = 5;
+/// Inputs that PyTorch certifies in one measurement.
+const PEER_INPUTS: f64 = 640.0;
+
+/// Seconds for each input: linearisation and margins, data already loaded.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Outcome {
+    l1_seconds_per_input: f64,
+    l2_seconds_per_input: f64,
+    linf_seconds_per_input: f64,
+    /// A plain forward pass of the same batches in the same floating-point type.
+    forward_seconds_per_input: f64,
+    /// Number of inputs.
+    inputs: usize,
+    /// Median l2 margin, in raw input units: what kind of network it is.
+    median_eps_2: f64,
+    /// PyTorch's seconds for each input, all neurons' gradients, l2.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    peer_seconds_per_input: Option<BTreeMap<String, f64>>,
+}
+
+pub(super) fn measure(
+    args: &Args,
+    global: &Global,
+    peer: Option<&peer::Peer>,
+) -> anyhow::Result<Outcome> {
+    let seed = global.seed.unwrap_or(0);
+    let open = |split| source::open(&args.data, split, Some(&args.place.data_dir), seed);
+    let test = open(Split::Test)?;
+    let test = match args.limit {
+        Some(limit) => test.take(limit)?,
+        None => test,
+    };
+    let network = network(args, global, || Ok(open(Split::Train)?))?;
+    let test = tensors::fit(test, network.input_shape())?;
+    let mut median = f64::NAN;
+    let mut seconds = [Norm::L1, Norm::L2, Norm::LINF]
+        .map(|norm| margins(&network, &test, norm, &mut median))
+        .into_iter()
+        .collect::<anyhow::Result<Vec<f64>>>()?
+        .into_iter();
+    let mut next = || seconds.next().context("a norm was not measured");
+    let outcome = Outcome {
+        l1_seconds_per_input: next()?,
+        l2_seconds_per_input: next()?,
+        linf_seconds_per_input: next()?,
+        forward_seconds_per_input: forward(&network, &test)?,
+        inputs: test.len(),
+        median_eps_2: median,
+        peer_seconds_per_input: None,
+    };
+    let seconds = peer.map(|peer| peer.measure("margins")).transpose()?;
+    Ok(Outcome {
+        peer_seconds_per_input: seconds.map(|seconds| {
+            let each = |(name, seconds)| (name, seconds / PEER_INPUTS);
+            seconds.into_iter().map(each).collect()
+        }),
+        ..outcome
+    })
+}
+
+/// The network of raw inputs: the one asked for, or one trained here.
+fn network(
+    args: &Args,
+    global: &Global,
+    train: impl Fn() -> anyhow::Result<Dataset>,
+) -> anyhow::Result<Network> {
+    let seed = global.seed.unwrap_or(0);
+    let dtype = global.dtype.unwrap_or(Dtype::F32).candle();
+    let device = global.device.open()?;
+    if let Some(model) = args.model.clone() {
+        let source = ModelPath {
+            model,
+            architecture: None,
+        };
+        return Ok(source.load(dtype, &device)?.raw()?);
+    }
+    let data = train()?;
+    let mut subject = Subject::new(&table1(&data)?, dtype, &device, seed)?;
+    for epoch in 0..EPOCHS {
+        subject.train(&data, Way::Vanilla, seed, epoch)?;
+    }
+    let model = Model {
+        network: subject.network,
+        normalization: tensors::normalization(&data),
+    };
+    Ok(model.raw()?)
+}
+
+/// Seconds for each input, over the whole dataset once: margins differ in what they cost.
+fn margins(network: &Network, data: &Dataset, norm: Norm, median: &mut f64) -> anyhow::Result<f64> {
+    let mut radii = Vec::new();
+    let mut seconds = 0.0;
+    let rows: Vec<usize> = (0..data.len()).collect();
+    for rows in rows.chunks(BATCH) {
+        let x = tensors::inputs(data, rows, DType::F64, network.device())?;
+        let start = Instant::now();
+        let here = Linearization::new(network, &x, Budget::default())?;
+        let margins = here.margins(&[norm])?;
+        seconds += start.elapsed().as_secs_f64();
+        radii.extend(margins.into_iter().flat_map(|margins| margins.radius));
+    }
+    if norm == Norm::L2 {
+        radii.sort_by(f64::total_cmp);
+        *median = radii[radii.len() / 2];
+    }
+    Ok(seconds / data.len() as f64)
+}
+
+fn forward(network: &Network, data: &Dataset) -> anyhow::Result<f64> {
+    let network = network.detached()?;
+    let rows: Vec<usize> = (0..data.len()).collect();
+    let batches = rows
+        .chunks(BATCH)
+        .map(|rows| tensors::inputs(data, rows, network.dtype(), network.device()))
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    let seconds = machine::median_seconds(5, |_| {
+        for x in &batches {
+            network.forward(x)?;
+        }
+        Ok(())
+    })?;
+    Ok(seconds / data.len() as f64)
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let microseconds = |seconds: f64| format!("{:.2} us", 1e6 * seconds);
+        writeln!(
+            f,
+            "margins of {} inputs, for each (median eps_2 {:.3e})",
+            self.inputs, self.median_eps_2
+        )?;
+        let times = [
+            ("forward", self.forward_seconds_per_input),
+            ("l1", self.l1_seconds_per_input),
+            ("l2", self.l2_seconds_per_input),
+            ("linf", self.linf_seconds_per_input),
+        ];
+        for (name, seconds) in times {
+            writeln!(
+                f,
+                "  {name:<20} {:>14} {:>9.2} forward passes",
+                microseconds(seconds),
+                seconds / self.forward_seconds_per_input
+            )?;
+        }
+        let Some(peer) = &self.peer_seconds_per_input else {
+            return Ok(());
+        };
+        writeln!(f, "PyTorch, for each input")?;
+        for (name, seconds) in peer {
+            writeln!(f, "  {name:<20} {:>14}", microseconds(*seconds))?;
+        }
+        for (what, own, other) in [
+            (
+                "l2 against published",
+                self.l2_seconds_per_input,
+                "published",
+            ),
+            ("l1 against jacobian", self.l1_seconds_per_input, "jacobian"),
+            (
+                "linf against jacobian",
+                self.linf_seconds_per_input,
+                "jacobian",
+            ),
+        ] {
+            let other = peer.get(other).copied().unwrap_or(f64::NAN);
+            faster(f, what, own, other)?;
+        }
+        Ok(())
+    }
+}

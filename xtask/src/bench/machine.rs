@@ -1,0 +1,84 @@
+//! Where and how something was measured.
+
+use std::fmt;
+use std::fs;
+use std::process::Command;
+use std::time::Instant;
+
+use serde::Serialize;
+
+/// The machine and the program.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Machine {
+    /// The processor's name, where the system tells it.
+    processor: Option<String>,
+    /// Threads that this program computes with.
+    threads: usize,
+    /// The repository's commit, with `-dirty` where files differ from it.
+    commit: Option<String>,
+}
+
+impl Machine {
+    pub(super) fn here() -> Self {
+        let cpus = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+        let model = cpus.lines().find(|line| line.starts_with("model name"));
+        let processor = model.and_then(|line| Some(line.split_once(':')?.1.trim().to_owned()));
+        Self {
+            processor,
+            threads: threads(),
+            commit: commit(),
+        }
+    }
+}
+
+impl fmt::Display for Machine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let unknown = || "unknown".to_owned();
+        let processor = self.processor.clone().unwrap_or_else(unknown);
+        let commit = self.commit.clone().unwrap_or_else(unknown);
+        write!(
+            f,
+            "processor {processor}, {} threads, commit {commit}",
+            self.threads
+        )
+    }
+}
+
+/// The threads that this program computes with.
+pub(super) fn threads() -> usize {
+    candle_core::utils::get_num_threads()
+}
+
+fn commit() -> Option<String> {
+    let output = Command::new("git")
+        .args(["describe", "--always", "--dirty", "--exclude=*"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    output.status.success().then(|| text.trim().to_owned())
+}
+
+/// The most memory that this process has had at any moment so far, in bytes; `None` where the system does not tell.
+pub(super) fn peak_memory() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    let kilobytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(1024 * kilobytes)
+}
+
+/// The median time of `runs` calls in seconds, after one that warms up. `work` is told the number of its call.
+pub(super) fn median_seconds(
+    runs: usize,
+    mut work: impl FnMut(usize) -> anyhow::Result<()>,
+) -> anyhow::Result<f64> {
+    let mut seconds = Vec::with_capacity(runs);
+    for run in 0..=runs {
+        let start = Instant::now();
+        work(run)?;
+        seconds.push(start.elapsed().as_secs_f64());
+    }
+    let measured = &mut seconds[1..];
+    measured.sort_by(f64::total_cmp);
+    Ok((measured[(runs - 1) / 2] + measured[runs / 2]) / 2.0)
+}
