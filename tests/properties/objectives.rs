@@ -6,7 +6,9 @@ use candle_ext::random;
 use candle_nn::loss::cross_entropy;
 use proptest::prelude::*;
 use roll_models::{Network, Trace};
-use roll_objectives::{Error, Gamma, RollConfig, SampledConfig, distance, relaxed, roll, sampled};
+use roll_objectives::{
+    Error, Gamma, Probes, RollConfig, SampledConfig, distance, relaxed, roll, sampled,
+};
 use roll_tests::{
     Fc, bridge,
     objectives::{Loss, Regularizer, objective},
@@ -62,7 +64,10 @@ fn ask(asked: Asked, trace: &Trace) -> (Tensor, Vec<Regularizer>) {
             let axes = axes.min(size);
             let drawn = sampled(
                 trace,
-                SampledConfig { c, axes },
+                SampledConfig {
+                    c,
+                    probes: Probes::Axes(axes),
+                },
                 &mut random::stream(seed, &[]),
             )
             .unwrap();
@@ -205,7 +210,7 @@ proptest! {
         let max = roll(&trace, RollConfig { c, gamma: Gamma::Max }).unwrap();
         prop_assert_eq!(scalar(&relaxed(&trace, c).unwrap()), scalar(&max));
         let all = roll(&trace, RollConfig { c, gamma: Gamma::Percent(100.0) }).unwrap();
-        let config = SampledConfig { c, axes: recipe.inputs };
+        let config = SampledConfig { c, probes: Probes::Axes(recipe.inputs) };
         let every_axis = sampled(&trace, config, &mut random::stream(seed, &[])).unwrap();
         prop_assert!(is_close(scalar(&every_axis), scalar(&all)), "{} {}", every_axis, all);
         let (a, b) = (problem.gradient(&every_axis), problem.gradient(&all));
@@ -258,7 +263,7 @@ proptest! {
         let draws = 400;
         let mut hits = vec![0usize; recipe.inputs];
         for seed in 0..draws {
-            let value = scalar(&sampled(&trace, SampledConfig { c, axes: 1 }, &mut random::stream(seed, &[])).unwrap());
+            let value = scalar(&sampled(&trace, SampledConfig { c, probes: Probes::Axes(1) }, &mut random::stream(seed, &[])).unwrap());
             let hit = of_axis.iter().position(|v| is_close(*v, value));
             prop_assert!(hit.is_some(), "{} is none of {:?}", value, of_axis);
             hit.into_iter().for_each(|k| hits[k] += 1);
@@ -269,6 +274,35 @@ proptest! {
         for count in &hits {
             // Five standard errors of a binomial count; the seeds are fixed, so that it never fails by chance.
             prop_assert!(!distinct || (*count as f64 - draws as f64 * share).abs() <= 5.0 * error, "{:?}", hits);
+        }
+    }
+
+    /// The mean over all sign patterns, each as likely as any other, is the exact value and has its gradient.
+    #[test]
+    fn signs_are_unbiased(recipe in recipes_of(Numbers::Gaussian, SMALL), c in 0.0..2.0) {
+        let problem = Problem::new(&recipe);
+        let trace = problem.trace();
+        let exact = roll(&trace, RollConfig { c, gamma: Gamma::Percent(100.0) }).unwrap();
+        let draws = 300u64;
+        let estimates: Vec<(f64, Vec<f64>)> = (0..draws)
+            .map(|seed| {
+                let config = SampledConfig { c, probes: Probes::Signs(1) };
+                let value = sampled(&trace, config, &mut random::stream(seed, &[])).unwrap();
+                (scalar(&value), problem.gradient(&value))
+            })
+            .collect();
+        let close = |of: &dyn Fn(&(f64, Vec<f64>)) -> f64, expected: f64| {
+            let mean = estimates.iter().map(of).sum::<f64>() / draws as f64;
+            let variance = estimates.iter().map(|e| (of(e) - mean).powi(2)).sum::<f64>() / draws as f64;
+            // Six standard errors, and rounding; the seeds are fixed, but the networks are not.
+            let tolerance = 6.0 * (variance / draws as f64).sqrt() + 1e-11 * (1.0 + expected.abs());
+            ((mean - expected).abs() <= tolerance, mean, tolerance)
+        };
+        let value = close(&|e| e.0, scalar(&exact));
+        prop_assert!(value.0, "{value:?} for {exact}");
+        for (i, expected) in problem.gradient(&exact).iter().enumerate() {
+            let found = close(&|e| e.1[i], *expected);
+            prop_assert!(found.0, "parameter {i}: {found:?} for {expected}");
         }
     }
 
@@ -283,10 +317,11 @@ proptest! {
         let mut rng = random::stream(0, &[]);
         named(roll(&trace, RollConfig { c, gamma: Gamma::Max }), "c");
         named(relaxed(&trace, c), "c");
-        named(sampled(&trace, SampledConfig { c, axes: 1 }, &mut rng), "c");
+        named(sampled(&trace, SampledConfig { c, probes: Probes::Axes(1) }, &mut rng), "c");
         named(roll(&trace, RollConfig { c: 1.0, gamma: Gamma::Percent(gamma) }), "gamma");
+        named(sampled(&trace, SampledConfig { c: 1.0, probes: Probes::Signs(0) }, &mut rng), "signs");
         for axes in [0, recipe.inputs + 1] {
-            named(sampled(&trace, SampledConfig { c: 1.0, axes }, &mut rng), "axes");
+            named(sampled(&trace, SampledConfig { c: 1.0, probes: Probes::Axes(axes) }, &mut rng), "axes");
         }
         assert!(gamma.to_string().parse::<Gamma>().is_err() && "half".parse::<Gamma>().is_err());
 

@@ -47,12 +47,12 @@ pub struct Config {
     /// Weight of the regulariser, 0 or more; unused by [`Loss::Vanilla`]. Paper: 2.
     pub lambda: f64,
     /// Weight C of the hinge in the TSVM loss (Eq. 7), 0 or more; used by [`Loss::Relaxed`],
-    /// [`Loss::Roll`] and [`Loss::Sampled`]. Paper: 0.25 and 1.
+    /// [`Loss::Roll`], [`Loss::Sampled`] and [`Loss::Axes`]. Paper: 0.25 and 1.
     pub c: f64,
     /// Percentage of neurons that [`Loss::Roll`] regularises (Eq. 9). Paper: 100.
     #[serde(with = "gamma")]
     pub gamma: Gamma,
-    /// Input axes that [`Loss::Sampled`] draws per step (D' of Eq. 10), 1 or more. Paper: 3 (Table 2).
+    /// Input axes that [`Loss::Axes`] draws per step (D' of Eq. 10), 1 or more. Paper: 3 (Table 2).
     pub axes: usize,
     /// The optimiser. Paper: [`Optimizer::Sgd`].
     pub optimizer: Optimizer,
@@ -68,7 +68,7 @@ pub struct Config {
     pub batch_size: usize,
     /// Passes over the training set, 1 to 1000000. Paper: 20.
     pub epochs: usize,
-    /// Seed of the initial weights, the split, the batches and the sampled axes, below 2^63.
+    /// Seed of the initial weights, the split, the batches and the directions sampled, below 2^63.
     pub seed: u64,
     /// Floating-point type of all tensors.
     pub dtype: Dtype,
@@ -89,8 +89,10 @@ pub enum Loss {
     Relaxed,
     /// The mean TSVM loss of the `gamma` percent worst neurons (Eq. 9).
     Roll,
-    /// ROLL at `gamma = 100` with gradients along sampled axes (Eq. 10).
+    /// ROLL at `gamma = 100` with derivatives along a random direction for each input.
     Sampled,
+    /// ROLL at `gamma = 100` with derivatives along random axes (Eq. 10).
+    Axes,
 }
 
 /// Optimisers.
@@ -112,7 +114,7 @@ const KEYS: [(&str, &str); 18] = [
     ("leak", "a number in [0, 1)"),
     (
         "loss",
-        r#""vanilla", "distance", "relaxed", "roll" or "sampled""#,
+        r#""vanilla", "distance", "relaxed", "roll", "sampled" or "axes""#,
     ),
     ("lambda", "a number of at least 0"),
     ("c", "a number of at least 0"),
@@ -254,8 +256,9 @@ impl Config {
         if let Some((key, _)) = ranges.iter().find(|(_, valid)| !valid) {
             return Err(self.invalid(key, expectation(key).to_owned()));
         }
-        if self.loss == Loss::Sampled && self.gamma != Gamma::Percent(100.0) {
-            let expected = r#"100, because loss = "sampled" is an estimate of the mean over all neurons (Eq. 10)"#;
+        let estimate = matches!(self.loss, Loss::Sampled | Loss::Axes);
+        if estimate && self.gamma != Gamma::Percent(100.0) {
+            let expected = r#"100, because loss = "sampled" and "axes" are estimates of the mean over all neurons (Eq. 10)"#;
             return Err(self.invalid("gamma", expected.to_owned()));
         }
         if self.optimizer == Optimizer::Sgd && self.nesterov && self.momentum == 0.0 {

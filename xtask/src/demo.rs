@@ -233,7 +233,8 @@ fn words(config: &Config) -> String {
         Loss::Distance => format!("λ = {lambda}"),
         Loss::Relaxed => format!("λ = {lambda}, C = {c}"),
         Loss::Roll => format!("λ = {lambda}, C = {c}, γ = {gamma}"),
-        Loss::Sampled => format!("λ = {lambda}, C = {c}, {axes} axes a step"),
+        Loss::Sampled => format!("λ = {lambda}, C = {c}, a direction for each input"),
+        Loss::Axes => format!("λ = {lambda}, C = {c}, {axes} axes a step"),
     }
 }
 

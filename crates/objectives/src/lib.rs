@@ -37,4 +37,4 @@ pub use neuron_loss::{
 };
 pub use relaxed::relaxed;
 pub use roll::{Gamma, RollConfig, roll};
-pub use sampled::{SampledConfig, sampled};
+pub use sampled::{Probes, SampledConfig, sampled};

@@ -1,8 +1,9 @@
-//! The approximate objective: random input axes (Eq. 10).
+//! The approximate objective: squared derivatives along random directions in place of all gradients (Eq. 10).
 
 use crate::{
     Error, Result,
     error::check_c,
+    fc,
     neuron_loss::{hinges, squared_derivatives},
 };
 use candle_core::Tensor;
@@ -15,14 +16,28 @@ use roll_regions::unit_tangents;
 pub struct SampledConfig {
     /// `C >= 0`, the weight of the hinge against the squared gradient.
     pub c: f64,
-    /// `D'`, the number of axes, 1 to `D`; the paper takes `D / 256` on MNIST (3) and 120 for each channel on
-    /// Caltech-256.
-    pub axes: usize,
+    /// The directions.
+    pub probes: Probes,
 }
 
-/// The regulariser of Eq. 10: [`crate::roll`] with `gamma = 100`, its sum of squared derivatives over all `D`
-/// axes replaced by `D / D'` times that over `D'` random ones, drawn from `rng` uniformly without replacement
-/// and shared by the batch. Unbiased; exact for `D' = D`. The hinge is exact.
+/// Directions in the input along which derivatives are measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Probes {
+    /// This many for each input, 1 or more, all coordinates +1 or -1 at random. Inputs have their own: their errors
+    /// are independent and average out over the batch, so that one for each is enough. In a fully connected chain
+    /// the first layer, whose neurons have one gradient for all inputs, is exact.
+    Signs(usize),
+    /// The paper's: `D'` axes drawn without replacement and shared by the batch, 1 to `D`, the sum of squares times
+    /// `D / D'`; exact for `D' = D`. The paper takes `D / 256` on MNIST (3) and 120 for each channel on Caltech-256.
+    Axes(usize),
+}
+
+/// [`crate::roll`] with `gamma = 100`, its mean of `||grad z||_2^2` estimated by squared derivatives along random
+/// directions, drawn from `rng`. Unbiased. The hinge is exact.
+///
+/// For a fixed input, the estimate along `v` with coordinates +1 and -1 is `v^T A v` for `A = sum grad z grad z^T`
+/// over neurons: its mean is the trace of `A`, its variance `2 sum over k != l of A_kl^2`. Along one axis it is
+/// `D A_kk`, which varies as much as the input's coordinates differ in importance.
 ///
 /// # Shapes
 /// The trace of `B` inputs gives a scalar `[]`.
@@ -31,33 +46,70 @@ pub struct SampledConfig {
 /// use candle_core::{DType, Device, Tensor};
 /// use candle_ext::random::stream;
 /// use roll_models::{FcConfig, Parameters};
-/// use roll_objectives::{roll, sampled, Gamma, RollConfig, SampledConfig};
+/// use roll_objectives::{roll, sampled, Gamma, Probes, RollConfig, SampledConfig};
 ///
 /// let config = FcConfig { inputs: vec![3], hidden: vec![8], outputs: 2, leak: 0.0 };
 /// let network = config.build(Parameters::seeded(0).builder(DType::F64, &Device::Cpu))?;
 /// let trace = network.trace(&Tensor::new(&[[0.5, -0.5, 1.0]], &Device::Cpu)?)?;
-/// let all = sampled(&trace, SampledConfig { c: 1.0, axes: 3 }, &mut stream(0, &[]))?;
-/// let exact = roll(&trace, RollConfig { c: 1.0, gamma: Gamma::Percent(100.0) })?;
-/// assert!((all.to_scalar::<f64>()? - exact.to_scalar::<f64>()?).abs() < 1e-12);
+/// let exact = roll(&trace, RollConfig { c: 1.0, gamma: Gamma::Percent(100.0) })?.to_scalar::<f64>()?;
+/// for probes in [Probes::Axes(3), Probes::Signs(1)] {
+///     let one = sampled(&trace, SampledConfig { c: 1.0, probes }, &mut stream(0, &[]))?;
+///     // All axes are exact, and so is the first and only hidden layer.
+///     assert!((one.to_scalar::<f64>()? - exact).abs() < 1e-12);
+/// }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn sampled(trace: &Trace, config: SampledConfig, rng: &mut impl Rng) -> Result<Tensor> {
     check_c(config.c)?;
+    let norms = match config.probes {
+        Probes::Axes(count) => along_axes(trace, count, rng)?,
+        Probes::Signs(count) => along_signs(trace, count, rng)?,
+    };
+    Ok((norms + (hinges(trace)?.mean_all()? * config.c)?)?)
+}
+
+fn along_axes(trace: &Trace, count: usize, rng: &mut impl Rng) -> Result<Tensor> {
     let network = trace.network();
     let size = network.input_size();
-    if !(1..=size).contains(&config.axes) {
-        let found = config.axes.to_string();
+    if !(1..=size).contains(&count) {
         return Err(Error::Config {
             field: "axes",
             expected: format!("1 to {size}, the input's size"),
-            found,
+            found: count.to_string(),
         });
     }
     // Sorted, so that the sum does not depend on the order of the draw.
-    let mut chosen = index::sample(rng, size, config.axes).into_vec();
+    let mut chosen = index::sample(rng, size, count).into_vec();
     chosen.sort_unstable();
     let axes = unit_tangents(network, &chosen)?;
-    let norms =
-        (squared_derivatives(trace, &axes)?.mean_all()? * (size as f64 / config.axes as f64))?;
-    Ok((norms + (hinges(trace)?.mean_all()? * config.c)?)?)
+    Ok((squared_derivatives(trace, &axes)?.mean_all()? * (size as f64 / count as f64))?)
+}
+
+fn along_signs(trace: &Trace, count: usize, rng: &mut impl Rng) -> Result<Tensor> {
+    let network = trace.network();
+    if count == 0 {
+        return Err(Error::Config {
+            field: "signs",
+            expected: "1 or more".into(),
+            found: count.to_string(),
+        });
+    }
+    let shape = [&[trace.batch(), count], network.input_shape()].concat();
+    let signs = signs(shape.iter().product(), rng);
+    let signs = Tensor::from_vec(signs, shape, network.device())?.to_dtype(network.dtype())?;
+    match fc::mean_along(trace, &signs)? {
+        Some(mean) => Ok(mean),
+        None => Ok((squared_derivatives(trace, &signs)?.mean_all()? / count as f64)?),
+    }
+}
+
+/// `n` numbers +1 or -1.
+fn signs(n: usize, rng: &mut impl Rng) -> Vec<f32> {
+    let mut signs = Vec::with_capacity(n.next_multiple_of(64));
+    while signs.len() < n {
+        let word: u64 = rng.random();
+        signs.extend((0..64).map(|bit| if word >> bit & 1 == 1 { 1.0 } else { -1.0 }));
+    }
+    signs.truncate(n);
+    signs
 }

@@ -7,7 +7,7 @@ use candle_core::{DType, Device, Tensor};
 use candle_ext::{Optimizer, OptimizerConfig, Parameters, SgdConfig, random};
 use roll_data::{Dataset, batches};
 use roll_models::{FcConfig, Network};
-use roll_objectives::{Gamma, RollConfig, SampledConfig, roll, sampled};
+use roll_objectives::{Gamma, Probes, RollConfig, SampledConfig, roll, sampled};
 
 use super::machine::median_seconds;
 use crate::progress::Bar;
@@ -74,8 +74,13 @@ impl Subject {
                 let gamma = Gamma::Percent(100.0);
                 Some(roll(&trace, RollConfig { c: C, gamma })?)
             }
-            Way::Approximate | Way::Axes => {
-                Some(sampled(&trace, SampledConfig { c: C, axes: AXES }, rng)?)
+            Way::Approximate => {
+                let probes = Probes::Signs(1);
+                Some(sampled(&trace, SampledConfig { c: C, probes }, rng)?)
+            }
+            Way::Axes => {
+                let probes = Probes::Axes(AXES);
+                Some(sampled(&trace, SampledConfig { c: C, probes }, rng)?)
             }
         };
         let loss = match regulariser {

@@ -4,7 +4,7 @@ use anyhow::Context;
 use candle_core::Tensor;
 use candle_ext::random;
 use roll_models::Trace;
-use roll_objectives::{RollConfig, SampledConfig, distance, relaxed, roll, sampled};
+use roll_objectives::{Probes, RollConfig, SampledConfig, distance, relaxed, roll, sampled};
 
 use crate::config::{Config, Loss};
 
@@ -39,10 +39,13 @@ impl Parts {
                     gamma: config.gamma,
                 },
             )?),
-            Loss::Sampled => {
-                let axes = config.axes;
+            Loss::Sampled | Loss::Axes => {
+                let probes = match config.loss {
+                    Loss::Axes => Probes::Axes(config.axes),
+                    _ => Probes::Signs(1),
+                };
                 let rng = &mut random::stream(config.seed, path);
-                Some(sampled(trace, SampledConfig { c, axes }, rng)?)
+                Some(sampled(trace, SampledConfig { c, probes }, rng)?)
             }
         };
         Ok(Self { task, regulariser })

@@ -51,7 +51,7 @@ impl<'a> Trainer<'a> {
             );
         };
         ensure!(
-            config.loss != config::Loss::Sampled || config.axes <= train.features(),
+            config.loss != config::Loss::Axes || config.axes <= train.features(),
             "axes = {}: expected at most {}, the number of values of an input of {}",
             config.axes,
             train.features(),

@@ -128,7 +128,7 @@ fn trainings_that_cannot_be_begun() {
             "x.npy|labelled",
         ),
         (
-            "--config @ok.toml --out @run --set dataset=@data --set loss=sampled --set axes=37",
+            "--config @ok.toml --out @run --set dataset=@data --set loss=axes --set axes=37",
             1,
             "axes = 37|at most 36",
         ),

@@ -148,7 +148,7 @@ fn every_objective_and_optimiser_trains() {
         ("roll", &["leak=0.1", "dtype=f64"]),
         ("sampled", &[]),
         ("sampled", &["optimizer=amsgrad", "weight_decay=0.01"]),
-        ("sampled", &["axes=36"]),
+        ("axes", &["axes=36"]),
     ];
     for (number, (loss, more)) in cases.iter().enumerate() {
         let out = dir.path().join(number.to_string());

@@ -31,6 +31,13 @@ impl<T: Real> Active<T> {
         self.units.len()
     }
 
+    /// The slopes of all units into `row`, which holds zeros.
+    pub(super) fn spread(&self, row: &mut [T]) {
+        for (i, unit) in self.units.iter().enumerate() {
+            row[*unit as usize] = self.slope(i);
+        }
+    }
+
     /// The slope of the `i`-th active unit.
     pub(super) fn slope(&self, i: usize) -> T {
         self.slopes.as_ref().map_or(T::one(), |slopes| slopes[i])
@@ -55,16 +62,15 @@ pub(super) fn gather<T: Real>(
     into: &mut [T],
     matrix: &[T],
     width: usize,
-    rows: &Active<T>,
-    columns: &Active<T>,
+    rows: &[u32],
+    columns: &[u32],
 ) {
-    let count = columns.len();
-    if count == 0 {
+    if columns.is_empty() {
         return;
     }
-    for (row, into) in rows.units.iter().zip(into.chunks_exact_mut(count)) {
+    for (row, into) in rows.iter().zip(into.chunks_exact_mut(columns.len())) {
         let row = &matrix[*row as usize * width..][..width];
-        for (value, column) in into.iter_mut().zip(&columns.units) {
+        for (value, column) in into.iter_mut().zip(columns) {
             *value = row[*column as usize];
         }
     }
@@ -72,21 +78,30 @@ pub(super) fn gather<T: Real>(
 
 /// Multiplies row `r` by the slope of `rows[r]`.
 pub(super) fn scale_rows<T: Real>(matrix: &mut [T], rows: &Active<T>, width: usize) {
-    if let (Some(slopes), true) = (&rows.slopes, width > 0) {
-        for (row, slope) in matrix.chunks_exact_mut(width).zip(slopes) {
-            row.iter_mut().for_each(|value| *value *= *slope);
-        }
+    if let Some(slopes) = &rows.slopes {
+        scale_rows_by(matrix, slopes, width);
     }
 }
 
 /// Multiplies column `c` by the slope of `columns[c]`.
 pub(super) fn scale_columns<T: Real>(matrix: &mut [T], columns: &Active<T>) {
     if let Some(slopes) = &columns.slopes {
-        for row in matrix.chunks_exact_mut(slopes.len().max(1)) {
-            row.iter_mut()
-                .zip(slopes)
-                .for_each(|(value, slope)| *value *= *slope);
-        }
+        scale_columns_by(matrix, slopes);
+    }
+}
+
+/// Multiplies row `r` of `width` numbers by `factors[r]`.
+pub(super) fn scale_rows_by<T: Real>(matrix: &mut [T], factors: &[T], width: usize) {
+    for (row, factor) in matrix.chunks_exact_mut(width.max(1)).zip(factors) {
+        row.iter_mut().for_each(|value| *value *= *factor);
+    }
+}
+
+/// Multiplies column `c` by `factors[c]`.
+pub(super) fn scale_columns_by<T: Real>(matrix: &mut [T], factors: &[T]) {
+    for row in matrix.chunks_exact_mut(factors.len().max(1)) {
+        let pairs = row.iter_mut().zip(factors);
+        pairs.for_each(|(value, factor)| *value *= *factor);
     }
 }
 
@@ -95,36 +110,29 @@ pub(super) fn scatter<T: Real>(
     sums: &mut [T],
     width: usize,
     matrix: &[T],
-    rows: &Active<T>,
-    columns: &Active<T>,
+    rows: &[u32],
+    columns: &[u32],
 ) {
-    let count = columns.len();
-    if count == 0 {
+    if columns.is_empty() {
         return;
     }
-    for (row, matrix) in rows.units.iter().zip(matrix.chunks_exact(count)) {
+    for (row, matrix) in rows.iter().zip(matrix.chunks_exact(columns.len())) {
         let row = &mut sums[*row as usize * width..][..width];
-        for (value, column) in matrix.iter().zip(&columns.units) {
+        for (value, column) in matrix.iter().zip(columns) {
             row[*column as usize] += *value;
         }
     }
 }
 
 /// [`scatter`] of the lower triangle of a symmetric matrix, rows and columns alike.
-pub(super) fn scatter_lower<T: Real>(
-    sums: &mut [T],
-    width: usize,
-    matrix: &[T],
-    units: &Active<T>,
-) {
-    let count = units.len();
-    if count == 0 {
+pub(super) fn scatter_lower<T: Real>(sums: &mut [T], width: usize, matrix: &[T], units: &[u32]) {
+    if units.is_empty() {
         return;
     }
-    let rows = units.units.iter().zip(matrix.chunks_exact(count));
+    let rows = units.iter().zip(matrix.chunks_exact(units.len()));
     for (r, (row, matrix)) in rows.enumerate() {
         let row = &mut sums[*row as usize * width..][..width];
-        for (value, column) in matrix[..=r].iter().zip(&units.units) {
+        for (value, column) in matrix[..=r].iter().zip(units) {
             row[*column as usize] += *value;
         }
     }

@@ -1,9 +1,6 @@
 //! Symmetric matrices by their lower triangles, and inner products.
 
-use candle_ext::{
-    Result,
-    product::{Real, View, ViewMut, Write, multiply},
-};
+use candle_ext::product::Real;
 
 /// `sum of a[i] * b[i]`, in double precision.
 pub(super) fn dot<T: Real>(a: &[T], b: &[T]) -> f64 {
@@ -29,25 +26,6 @@ pub(super) fn dot<T: Real>(a: &[T], b: &[T]) -> f64 {
         .sum()
 }
 
-/// The lower triangle of a symmetric product `a b`, `[n, n]`; some of what lies above it is computed too, the
-/// rest is left as it was.
-pub(super) fn multiply_lower<T: Real>(
-    result: &mut [T],
-    n: usize,
-    a: View<T>,
-    b: View<T>,
-) -> Result<()> {
-    // Blocks of rows up to the diagonal block: three eighths less work than the whole.
-    let block = n.div_ceil(4).max(32);
-    for start in (0..n).step_by(block) {
-        let (count, columns) = (block.min(n - start), (start + block).min(n));
-        let rows = ViewMut::strided(&mut result[start * n..], count, columns, n)?;
-        let right = b.t().rows(0, columns)?.t();
-        multiply(rows, Write::Replace, 1.0, a.rows(start, count)?, right)?;
-    }
-    Ok(())
-}
-
 /// Copies the lower triangle to the upper one.
 pub(super) fn mirror<T: Real>(matrix: &mut [T], n: usize) {
     for row in 1..n {
@@ -55,14 +33,4 @@ pub(super) fn mirror<T: Real>(matrix: &mut [T], n: usize) {
             matrix[column * n + row] = matrix[row * n + column];
         }
     }
-}
-
-/// `<a, b>` of two symmetric matrices `[n, n]` from their lower triangles.
-pub(super) fn dot_lower<T: Real>(a: &[T], b: &[T], n: usize) -> f64 {
-    (0..n)
-        .map(|row| {
-            let (a, b) = (&a[row * n..][..=row], &b[row * n..][..=row]);
-            2.0 * dot(&a[..row], &b[..row]) + a[row].to_f64() * b[row].to_f64()
-        })
-        .sum()
 }

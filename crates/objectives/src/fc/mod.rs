@@ -7,10 +7,13 @@
 
 mod active;
 mod dense;
+mod end;
 mod norms;
+mod pushed;
 #[cfg(test)]
 mod tests;
 mod total;
+mod varying;
 
 use crate::Result;
 use candle_core::{DType, Tensor};
@@ -64,7 +67,52 @@ fn norms_of<T: Real>(trace: &Trace, chain: &FcChain) -> Result<Tensor> {
 fn mean_of<T: Real>(trace: &Trace, chain: &FcChain) -> Result<Tensor> {
     let batch = trace.batch();
     let factor = chain.scale * chain.scale / batch as f64;
+    let active = active::of_trace::<T>(trace, chain.weights.len() - 1)?;
     let tracked = chain.weights.iter().any(Tensor::track_op);
+    scalar(chain, factor, |layers: &total::Layers<T>| match tracked {
+        true => total::value_and_gradients(layers, &active, factor),
+        false => Ok((total::value(layers, &active)?, Vec::new())),
+    })
+}
+
+/// The mean over inputs, `count` directions of each, and neurons of `(grad z . v)^2` for directions `v`
+/// `[B, count, in...]` of norm `sqrt(D)`, the first layer's neurons by `||grad z||_2^2`; `None` where the plain
+/// road is to be taken.
+pub(crate) fn mean_along(trace: &Trace, directions: &Tensor) -> Result<Option<Tensor>> {
+    let network = trace.network();
+    if !network.device().is_cpu() {
+        return Ok(None);
+    }
+    let Some(chain) = network.fc_chain() else {
+        return Ok(None);
+    };
+    match network.dtype() {
+        DType::F32 => mean_along_of::<f32>(trace, &chain, directions).map(Some),
+        DType::F64 => mean_along_of::<f64>(trace, &chain, directions).map(Some),
+        _ => Ok(None),
+    }
+}
+
+fn mean_along_of<T: Real>(trace: &Trace, chain: &FcChain, directions: &Tensor) -> Result<Tensor> {
+    let (batch, count) = (directions.dim(0)?, directions.dim(1)?);
+    let neurons: usize = sizes(chain)?[1..].iter().sum();
+    let factor = chain.scale * chain.scale / (batch * count * neurons) as f64;
+    let directions = directions.flatten_all()?.to_vec1::<T>()?;
+    let slopes = trace
+        .switches()
+        .map(|switch| switch.selection.flatten_all()?.to_vec1::<T>())
+        .collect::<candle_core::Result<Vec<_>>>()?;
+    scalar(chain, factor, |layers| {
+        pushed::value_and_gradients(layers, &slopes, &directions, count, factor)
+    })
+}
+
+/// `factor` times a sum over a chain's layers as a scalar `[]`, with the gradients that come with it.
+fn scalar<T: Real>(
+    chain: &FcChain,
+    factor: f64,
+    compute: impl FnOnce(&total::Layers<T>) -> candle_ext::Result<(f64, Vec<Vec<T>>)>,
+) -> Result<Tensor> {
     let weights = chain
         .weights
         .iter()
@@ -75,16 +123,13 @@ fn mean_of<T: Real>(trace: &Trace, chain: &FcChain) -> Result<Tensor> {
         .iter()
         .map(|(storage, layout)| product::slice(storage, layout))
         .collect::<candle_ext::Result<Vec<&[T]>>>()?;
-    let network = total::Layers {
+    let (sum, gradients) = compute(&total::Layers {
         sizes: sizes(chain)?,
         weights: slices,
-    };
-    let active = active::of_trace::<T>(trace, chain.weights.len() - 1)?;
-    if !tracked {
-        let sum = total::value(&network, &active)?;
-        return Ok(Tensor::new(sum * factor, trace.network().device())?.to_dtype(T::DTYPE)?);
+    })?;
+    if gradients.is_empty() || !chain.weights.iter().any(Tensor::track_op) {
+        return Ok(Tensor::new(sum * factor, chain.weights[0].device())?.to_dtype(T::DTYPE)?);
     }
-    let (sum, gradients) = total::value_and_gradients(&network, &active, factor)?;
     let parts = chain
         .weights
         .iter()

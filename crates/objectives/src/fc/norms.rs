@@ -132,7 +132,7 @@ impl<T: Real> NeuronNorms<T> {
         };
         let n = units.len();
         let mut x = vec![T::zero(); n * n];
-        gather(&mut x, g1, self.sizes[1], units, units);
+        gather(&mut x, g1, self.sizes[1], &units.units, &units.units);
         scale_rows(&mut x, units, n);
         scale_columns(&mut x, units);
         x
@@ -166,8 +166,8 @@ impl<T: Real> NeuronNorms<T> {
             &mut weight,
             weights[i - 1],
             self.sizes[i - 1],
-            &rows,
-            columns,
+            &rows.units,
+            &columns.units,
         );
         let mut times = vec![T::zero(); m * n];
         let result = ViewMut::new(&mut times, m, n)?;
@@ -308,8 +308,8 @@ impl<T: Real> NeuronNorms<T> {
                 &mut others[start..end],
                 sizes[i - 1],
                 &gradient,
-                &layer.rows,
-                columns,
+                &layer.rows.units,
+                &columns.units,
             );
             end = start;
             let u = k_times(&layer.weight, 1.0)?;
@@ -322,7 +322,7 @@ impl<T: Real> NeuronNorms<T> {
             p = Some(below);
         }
         if let (Some(p), Some(first)) = (&p, active.first()) {
-            scatter(k1, sizes[1], p, first, first);
+            scatter(k1, sizes[1], p, &first.units, &first.units);
         }
         let diagonal = k1.iter_mut().step_by(sizes[1] + 1);
         diagonal.zip(c[0]).for_each(|(k, c)| *k += *c);

@@ -1,7 +1,7 @@
 //! The engine against the plain road, and against itself.
 
-use super::{mean_squared_norms, squared_norms};
-use crate::squared_gradient_norms_by_pushing;
+use super::{mean_along, mean_squared_norms, squared_norms};
+use crate::{squared_derivatives, squared_gradient_norms_by_pushing};
 use candle_core::{DType, Device, Tensor, Var};
 use candle_ext::random::{normal, stream, uniform};
 use proptest::prelude::*;
@@ -22,13 +22,15 @@ struct Case {
 
 fn cases() -> impl Strategy<Value = Case> {
     (
-        prop::collection::vec(1usize..=20, 1..=5),
+        // With six layers two lie between the ends.
+        prop::collection::vec(1usize..=20, 1..=6),
         // From 12 axes on the engine is never dearer than the plain road at these widths.
         12usize..=24,
         prop_oneof![Just(0.0), Just(0.0), Just(0.1), Just(-0.5), Just(1.0)],
         (0usize..5, 0usize..=20),
         prop_oneof![Just(1.0), Just(0.3)],
-        1usize..=12,
+        // More than 16 inputs are summed in pieces.
+        prop_oneof![1usize..=12, 17usize..=40],
         any::<u64>(),
     )
         .prop_map(|(hidden, inputs, leak, dead, std, batch, seed)| Case {
@@ -131,6 +133,24 @@ proptest! {
         let value = mean_squared_norms(&untracked).unwrap().unwrap();
         prop_assert!(!value.track_op());
         check(&[vec![value.to_scalar::<f64>().unwrap()]], &fast_read[..1], 1e-12)?;
+    }
+
+    /// Along given directions: the plain push of them, but for the first layer's neurons, which are exact.
+    #[test]
+    fn the_mean_along_directions_agrees_with_the_plain_road(case in cases(), count in 1usize..=3) {
+        let (network, parameters, x) = build(&case, DType::F64);
+        let trace = network.trace(&x).unwrap();
+        let rng = &mut stream(case.seed, &[3]);
+        let shape = (case.batch, count, case.inputs);
+        let directions = normal(rng, shape, DType::F64, &Device::Cpu).unwrap();
+        let fast = mean_along(&trace, &directions).unwrap().unwrap();
+        let (first, neurons) = (case.hidden[0], case.hidden.iter().sum::<usize>());
+        let exact = squared_gradient_norms_by_pushing(&trace).unwrap().narrow(1, 0, first).unwrap();
+        let pushed = squared_derivatives(&trace, &directions).unwrap();
+        let pushed = (pushed.narrow(1, first, neurons - first).unwrap() / count as f64).unwrap();
+        let plain = Tensor::cat(&[exact, pushed], 1).unwrap().mean_all().unwrap();
+        // The same products, summed in another order.
+        check(&read(&fast, &parameters), &read(&plain, &parameters), 1e-11)?;
     }
 
     /// Each neuron's norm, and the gradient of a sum of them with weights of which a share is 0.
