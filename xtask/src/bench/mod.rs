@@ -4,6 +4,7 @@
 //! counts are the ratios. Medians throughout.
 
 mod certify;
+mod estimators;
 mod machine;
 mod peer;
 mod scaling;

@@ -7,7 +7,7 @@ use roll_data::{Split, batches, source};
 use serde::Serialize;
 
 use super::subject::{BATCH, Batch, Subject, Way, batch, table1};
-use super::{Args, faster, machine, peer};
+use super::{Args, estimators, faster, machine, peer};
 use crate::cli::Global;
 use crate::compute::Dtype;
 use crate::errors::Usage;
@@ -35,6 +35,8 @@ pub(super) struct Outcome {
     initial: Times,
     /// After one epoch of exact ROLL.
     trained: Times,
+    /// Estimates of the regulariser at that network.
+    estimates: Vec<estimators::Row>,
     /// Seconds of that epoch.
     epoch_seconds: f64,
     /// The most memory in use after measuring vanilla steps, then approximate and exact ones too.
@@ -88,6 +90,7 @@ pub(super) fn measure(
     Ok(Outcome {
         initial,
         trained,
+        estimates: estimators::measure(&subject, &turns[0])?,
         epoch_seconds,
         vanilla_peak_bytes,
         approximate_peak_bytes,
@@ -176,6 +179,7 @@ impl fmt::Display for Outcome {
                 megabytes(exact)
             )?;
         }
+        estimators::write(f, &self.estimates)?;
         let Some(peer) = &self.peer_step_seconds else {
             return Ok(());
         };

@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 
 use anyhow::Context;
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Device, Tensor, Var};
 use candle_ext::{Optimizer, OptimizerConfig, Parameters, SgdConfig, random};
 use roll_data::{Dataset, batches};
 use roll_models::{FcConfig, Network};
@@ -41,6 +41,7 @@ pub(super) struct Subject {
     pub(super) network: Network,
     parameters: Parameters,
     optimizer: Box<dyn Optimizer>,
+    hidden: usize,
     steps: u64,
 }
 
@@ -58,6 +59,7 @@ impl Subject {
             network,
             parameters,
             optimizer,
+            hidden: config.hidden.len(),
             steps: 0,
         })
     }
@@ -120,6 +122,14 @@ impl Subject {
         let seconds = median_seconds(runs, |run| self.step(&batches[run % batches.len()], way));
         self.optimizer = trained;
         seconds
+    }
+
+    /// The hidden layers' weights, in order of their names.
+    pub(super) fn weights(&self) -> Vec<(String, Var)> {
+        let head = format!("layers.{}.weight", self.hidden);
+        let mut weights = self.parameters.named();
+        weights.retain(|(name, _)| name.ends_with(".weight") && *name != head);
+        weights
     }
 
     /// The mean share of active units of the hidden layers, over some batches.
