@@ -20,7 +20,7 @@ use crate::model::ModelPath;
 use crate::stats::Percentiles;
 use crate::{files, tensors, train};
 
-pub(crate) use run::{Certificates, certify};
+pub(crate) use run::{BATCH, Certificates, certify};
 
 const EXAMPLE: &str = "\
 Examples:

@@ -23,7 +23,7 @@ mod trace;
 pub use architectures::FcConfig;
 pub use candle_ext::Parameters;
 pub use candle_nn::Module;
-pub use chain::FcChain;
+pub use chain::{FcChain, TwoPieces};
 pub use error::{Error, Result};
 pub use file::{Model, Normalization};
 pub use network::{INPUT, Network, NetworkBuilder, NetworkSpec, Node, NodeSpec};

@@ -358,8 +358,8 @@ impl Network {
         Trace::new(self, x)
     }
 
-    /// Checks that `x` has shape `[B, in...]` with at least one input.
-    pub(crate) fn check_input(&self, x: &Tensor) -> Result<()> {
+    /// An error unless `x` has shape `[B, in...]` with at least one input.
+    pub fn check_input(&self, x: &Tensor) -> Result<()> {
         if x.rank() == 0 || x.dims()[1..] != *self.input_shape() || x.dims()[0] == 0 {
             return Err(Error::InputShape {
                 expected: self.input_shape().to_vec(),

@@ -73,6 +73,42 @@ impl Trace {
         })
     }
 
+    /// The trace of an output `[B, L]` and of what each switching node selected, in the order of the nodes: for
+    /// those who found them in another way than [`Network::trace`]. That they are right is theirs to ensure; an
+    /// error if there are more or fewer than the network has, or of other inputs.
+    pub fn from_switches(
+        network: &Network,
+        output: Tensor,
+        switches: impl IntoIterator<Item = Switch>,
+    ) -> Result<Self> {
+        let (batch, width) = output.dims2()?;
+        let mut switches = switches.into_iter();
+        let own = |node: &Node| match node.operator {
+            Operator::Switching(_) => switches.next().map(Some).ok_or(()),
+            _ => Ok(None),
+        };
+        let own: std::result::Result<Vec<_>, ()> = network.nodes().iter().map(own).collect();
+        let other = |switch: &Switch| switch.constraints.dims().first() != Some(&batch);
+        match own {
+            Ok(own)
+                if switches.next().is_none()
+                    && width == network.output_size()
+                    && !own.iter().flatten().any(other) =>
+            {
+                Ok(Self {
+                    network: network.clone(),
+                    batch,
+                    output,
+                    switches: own,
+                })
+            }
+            _ => Err(Error::Graph(format!(
+                "selections or an output {:?} that are not this network's",
+                output.dims()
+            ))),
+        }
+    }
+
     /// The network.
     pub fn network(&self) -> &Network {
         &self.network

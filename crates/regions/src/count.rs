@@ -5,8 +5,14 @@ use candle_core::{DType, Tensor};
 use candle_ext::random;
 use std::collections::BTreeMap;
 
-/// Random directions that stand for the Jacobian when two of them are compared.
+/// Numbers that stand for the Jacobian when two of them are compared, at least.
 const SKETCH: usize = 16;
+
+/// Random directions whose products with the Jacobian are those numbers. Of a single one, a difference of the
+/// Jacobians of rank 1 could be missed more easily.
+fn directions(outputs: usize) -> usize {
+    SKETCH.div_ceil(outputs).max(2)
+}
 
 /// A bracket of the number of complete linear regions (maximal connected sets with one derivative) that a set of
 /// points falls in.
@@ -23,11 +29,12 @@ pub struct RegionCount {
     pub on_boundary: usize,
 }
 
-/// Counts regions over any number of batches, with memory for `16 L` numbers and a pattern per region.
+/// Counts regions over any number of batches, with memory for some 16 numbers (`2 L` for `L` outputs, if
+/// that is more) and a pattern per region.
 ///
 /// # The tolerance of the lower bound
 /// Points of one pattern have one Jacobian. Jacobians of different patterns are compared through a sketch, their
-/// products with 16 fixed Gaussian directions scaled such that the expected squared length of the sketch of a
+/// products with a few fixed Gaussian directions scaled such that the expected squared length of the sketch of a
 /// matrix is its squared Frobenius norm. Two count as different if their sketches are further apart than
 /// `tolerance` times the longer of the two, and than a hundredth of `tolerance` times the longest of all: the
 /// first compares Jacobians that are well computed, the second says that one whose terms cancel (to 0, say) is
@@ -98,21 +105,22 @@ impl RegionCounter {
     }
 }
 
-/// `J V / sqrt(16)` of each input, for a fixed Gaussian `V` `[D, 16]`.
+/// `J V / sqrt(K)` of each input, for a fixed Gaussian `V` `[D, K]`.
 fn sketches(linearization: &Linearization) -> Result<Vec<Vec<f64>>> {
     let network = linearization.network();
-    let shape = [&[1, SKETCH], network.input_shape()].concat();
+    let count = directions(network.output_size());
+    let shape = [&[1, count], network.input_shape()].concat();
     let directions = random::normal(
         &mut random::stream(0, &[]),
         shape,
         network.dtype(),
         network.device(),
     )?;
-    let directions = (directions / (SKETCH as f64).sqrt())?;
+    let directions = (directions / (count as f64).sqrt())?;
     let mut rows = Vec::new();
     for chunk in linearization
         .budget
-        .chunks(network, linearization.batch(), SKETCH)
+        .chunks(network, linearization.batch(), count)
     {
         if chunk.tangents.start == 0 {
             let trace = linearization
@@ -120,7 +128,7 @@ fn sketches(linearization: &Linearization) -> Result<Vec<Vec<f64>>> {
                 .narrow(chunk.inputs.start, chunk.inputs.len())?;
             let pushed: Tensor = trace.push(&directions, |_, _| Ok(()))?.flatten_from(1)?;
             let pushed =
-                pushed.broadcast_as((chunk.inputs.len(), SKETCH * network.output_size()))?;
+                pushed.broadcast_as((chunk.inputs.len(), count * network.output_size()))?;
             rows.extend(pushed.to_dtype(DType::F64)?.to_vec2::<f64>()?);
         }
     }

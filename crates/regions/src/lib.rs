@@ -9,12 +9,15 @@
 
 mod budget;
 mod count;
+mod device;
 mod direction;
 mod error;
 mod estimate;
+mod forward;
 mod host;
 mod jacobian;
 mod linearization;
+mod linearizer;
 mod margin;
 mod norm;
 mod pattern;
@@ -29,6 +32,7 @@ pub use direction::DirectionalMargins;
 pub use error::{Error, Result};
 pub use estimate::{Estimate, EstimatedMargins};
 pub use linearization::{Linearization, Neuron, axes, unit_tangents};
+pub use linearizer::Linearizer;
 pub use margin::Margins;
 pub use norm::Norm;
 pub use pattern::{ActivationPattern, patterns};

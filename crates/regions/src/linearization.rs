@@ -1,9 +1,9 @@
 //! The expensive step: a network linearised at a batch of inputs, to be asked cheap questions.
 
-use crate::{ActivationPattern, Budget, Error, Result, host, patterns};
-use candle_core::{DType, Tensor};
+use crate::{ActivationPattern, Budget, Error, Linearizer, Result, host, patterns, skip};
+use candle_core::Tensor;
 use roll_models::{Network, Site, Trace};
-use std::ops::Range;
+use std::{ops::Range, sync::Arc};
 
 /// A neuron (constraint): the switching node it belongs to, and its index there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -40,37 +40,15 @@ pub struct Linearization {
     pub(crate) sites: Vec<Site>,
     /// Values of the constraints, `[B][|I|]`.
     pub(crate) constraints: Vec<Vec<f64>>,
+    pub(crate) facts: Arc<skip::Facts>,
 }
 
 impl Linearization {
     /// Linearises `network` at inputs `x` `[B, in...]`; an error if an input or a pre-activation is not finite.
     ///
-    /// Pre-activations, pattern and outputs are found in float64 whatever the network's dtype: one forward
-    /// pass costs little beside the tangents, and a margin is only as exact as the pre-activation that limits
-    /// it. Tangents are pushed in the network's dtype.
+    /// For more than one batch, [`Linearizer`] prepares the network once.
     pub fn new(network: &Network, x: &Tensor, budget: Budget) -> Result<Self> {
-        let network = network.detached()?;
-        let precise = match network.dtype() {
-            DType::F64 => network.clone(),
-            _ => network.to(DType::F64, network.device())?,
-        };
-        let inputs = x.detach().to_dtype(DType::F64)?;
-        let trace = precise.trace(&inputs)?;
-        check_finite("the input", &host::rows(&inputs.flatten_from(1)?)?)?;
-        let constraints = match trace.constraints()? {
-            Some(constraints) => host::rows(&constraints)?,
-            None => vec![Vec::new(); trace.batch()],
-        };
-        check_finite("a pre-activation", &constraints)?;
-        check_finite("an output", &host::rows(trace.output())?)?;
-        Ok(Self {
-            sites: trace.sites()?,
-            trace: trace.for_network(&network)?,
-            precise,
-            inputs,
-            budget,
-            constraints,
-        })
+        Linearizer::new(network, budget)?.at(x)
     }
 
     /// The network with its parameters cut off from differentiation.
@@ -200,17 +178,4 @@ pub fn unit_tangents(network: &Network, axes: &[usize]) -> Result<Tensor> {
     }
     let shape = [&[1, axes.len()], network.input_shape()].concat();
     Ok(Tensor::from_vec(values, shape, network.device())?.to_dtype(network.dtype())?)
-}
-
-fn check_finite(what: &str, rows: &[Vec<f64>]) -> Result<()> {
-    for (index, row) in rows.iter().enumerate() {
-        if let Some(&value) = row.iter().find(|v| !v.is_finite()) {
-            return Err(Error::NotFinite {
-                index,
-                what: what.into(),
-                value,
-            });
-        }
-    }
-    Ok(())
 }

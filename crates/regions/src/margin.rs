@@ -1,6 +1,6 @@
 //! Margins: the largest lp ball inside the region.
 
-use crate::{Error, Linearization, Neuron, Norm, Result, skip};
+use crate::{Error, Linearization, Neuron, Norm, Result, device, skip};
 
 /// Margins of `B` inputs and what limits them.
 #[derive(Debug, Clone, PartialEq)]
@@ -56,6 +56,28 @@ impl Linearization {
     /// Pushes the `D` input axes through the fixed-pattern network in chunks: about
     /// `D * (multiply-adds of one forward pass)` for each input, shared layers once for all.
     pub fn gradient_norms(&self, norms: &[Norm]) -> Result<Vec<Vec<Vec<f64>>>> {
+        let lengths = match self.network().device().is_cpu() {
+            true => None,
+            false => device::gradient_norms(self, norms)?,
+        };
+        let lengths = match lengths {
+            Some(lengths) => lengths,
+            None => self.norms_on_host(norms)?,
+        };
+        for (index, lengths) in lengths.iter().flat_map(|all| all.iter().enumerate()) {
+            if let Some(&value) = lengths.iter().find(|length| !length.is_finite()) {
+                return Err(Error::NotFinite {
+                    index,
+                    what: "the length of a neuron's gradient".into(),
+                    value,
+                });
+            }
+        }
+        Ok(lengths)
+    }
+
+    /// The norms of all gradients, tangents read on the host.
+    fn norms_on_host(&self, norms: &[Norm]) -> Result<Vec<Vec<Vec<f64>>>> {
         let neurons = self.neurons();
         let fresh: Vec<Vec<f64>> = norms
             .iter()
@@ -78,23 +100,13 @@ impl Linearization {
             },
         )?;
         let finish = |(i, norm): (usize, &Norm)| {
-            let one = |(index, totals): (usize, &Vec<Vec<f64>>)| {
-                let lengths: Vec<f64> = totals[i]
-                    .chunks_exact(slots(*norm))
-                    .map(|total| root(*norm, total))
-                    .collect();
-                match lengths.iter().find(|length| !length.is_finite()) {
-                    Some(&value) => Err(Error::NotFinite {
-                        index,
-                        what: "the length of a neuron's gradient".into(),
-                        value,
-                    }),
-                    None => Ok(lengths),
-                }
+            let one = |totals: &Vec<Vec<f64>>| {
+                let parts = totals[i].chunks_exact(slots(*norm));
+                parts.map(|total| root(*norm, total)).collect()
             };
-            totals.iter().enumerate().map(one).collect()
+            totals.iter().map(one).collect()
         };
-        norms.iter().enumerate().map(finish).collect()
+        Ok(norms.iter().enumerate().map(finish).collect())
     }
 }
 

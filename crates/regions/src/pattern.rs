@@ -2,6 +2,7 @@
 
 use crate::Result;
 use candle_core::DType;
+use rayon::prelude::*;
 use roll_models::Trace;
 
 /// The activation pattern of one input (Def. 1): which piece every unit of every switching node is on,
@@ -48,11 +49,15 @@ pub fn patterns(trace: &Trace) -> Result<Vec<ActivationPattern>> {
     let mut packers = vec![Packer::default(); trace.batch()];
     for switch in trace.switches() {
         let width = usize::BITS - switch.piece_count.saturating_sub(1).leading_zeros();
-        let rows = switch.pieces.to_dtype(DType::U32)?.to_vec2::<u32>()?;
-        for (packer, row) in packers.iter_mut().zip(rows) {
+        let pieces = switch.pieces.flatten_all()?.to_dtype(DType::U32)?;
+        let pieces = pieces.to_vec1::<u32>()?;
+        let units = pieces.len() / trace.batch();
+        let pack = |(packer, row): (&mut Packer, &[u32])| {
             row.iter()
                 .for_each(|piece| packer.push(u64::from(*piece), width as usize));
-        }
+        };
+        let rows = pieces.par_chunks(units.max(1));
+        packers.par_iter_mut().zip(rows).for_each(pack);
     }
     Ok(packers.into_iter().map(Packer::finish).collect())
 }
@@ -64,17 +69,20 @@ struct Packer {
 }
 
 impl Packer {
-    /// Appends the `width` low bits of `value`.
+    /// Appends a `value` of `width` bits, at most 32.
     fn push(&mut self, value: u64, width: usize) {
-        for bit in 0..width {
-            if self.bits.is_multiple_of(64) {
-                self.words.push(0);
-            }
-            if let Some(word) = self.words.last_mut() {
-                *word |= (value >> bit & 1) << (self.bits % 64);
-            }
-            self.bits += 1;
+        if width == 0 {
+            return;
         }
+        let used = self.bits % 64;
+        match self.words.last_mut() {
+            Some(word) if used > 0 => *word |= value << used,
+            _ => self.words.push(value),
+        }
+        if used > 0 && used + width > 64 {
+            self.words.push(value >> (64 - used));
+        }
+        self.bits += width;
     }
 
     fn finish(self) -> ActivationPattern {

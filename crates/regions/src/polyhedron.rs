@@ -62,6 +62,7 @@ impl Linearization {
             precise: self.precise.clone(),
             inputs: self.inputs.narrow(0, input, 1)?,
             constraints: vec![self.constraints[input].clone()],
+            facts: self.facts.clone(),
             budget: self.budget,
             sites: self.sites.clone(),
         };

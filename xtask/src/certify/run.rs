@@ -8,7 +8,7 @@ use candle_core::DType;
 use roll_data::Dataset;
 use roll_models::Network;
 use roll_regions::{
-    Budget, Estimate, Linearization, Margins, Neuron, Norm, RegionCount, RegionCounter,
+    Budget, Estimate, Linearizer, Margins, Neuron, Norm, RegionCount, RegionCounter,
 };
 
 use crate::progress::Bar;
@@ -16,7 +16,7 @@ use crate::stats::Percentiles;
 use crate::tensors;
 
 /// Inputs linearised at a time; what their tangents take is bounded by the budget, not by this.
-const BATCH: usize = 256;
+pub(crate) const BATCH: usize = 512;
 
 /// What was found out about every input of a dataset.
 #[derive(Debug)]
@@ -57,12 +57,14 @@ pub(crate) fn certify(
     let mut predictions = Vec::new();
     let mut counter = RegionCounter::new(RegionCounter::default_tolerance(network.dtype()));
     let mut neurons = 0;
+    let linearizer = Linearizer::new(network, Budget::default())?;
     let rows: Vec<usize> = (0..data.len()).collect();
     for rows in rows.chunks(BATCH) {
         let first = rows.first().copied().unwrap_or(0);
         // Pre-activations are found in float64 whatever the network's dtype.
         let x = tensors::inputs(data, rows, DType::F64, network.device())?;
-        let here = Linearization::new(network, &x, Budget::default())
+        let here = linearizer
+            .at(&x)
             .with_context(|| format!("{}, inputs from {first} on", data.name()))?;
         let found = match estimate {
             Some(estimate) => vec![here.l2_margins_by_estimate(estimate)?.margins],

@@ -1,0 +1,155 @@
+//! The forward pass of a fully connected chain, in float64, the inputs shared out among the threads.
+//!
+//! It finds what [`Network::trace`] finds: that computes node by node with a temporary for every elementary
+//! operation, this layer by layer with all operations on a row while it is in the cache.
+
+use crate::Result;
+use candle_core::{Device, Tensor};
+use candle_ext::product::{self, Real, View, ViewMut, Write, multiply};
+use rayon::prelude::*;
+use roll_models::{FcChain, Network, Switch, Trace, TwoPieces};
+
+#[cfg(test)]
+mod tests;
+
+/// The trace of `network`'s `chain` at `inputs` `[B, in...]` in float64, for a network whose numbers are `T`, with
+/// the constraints' values in float64 layer by layer, `[B * units]` each.
+pub(crate) fn of_chain<T: Real>(
+    network: &Network,
+    chain: &FcChain,
+    inputs: &Tensor,
+) -> Result<(Trace, Vec<Vec<f64>>)> {
+    let batch = inputs.dim(0)?;
+    let inputs = inputs.flatten_from(1)?.contiguous()?;
+    let mut values = inputs.flatten_all()?.to_vec1::<f64>()?;
+    if (chain.scale, chain.shift) != (1.0, 0.0) {
+        let normalize = |v: &mut f64| *v = *v * chain.scale + chain.shift;
+        values.par_iter_mut().for_each(normalize);
+    }
+    let (mut switches, mut constraints) = (Vec::new(), Vec::new());
+    let layers = chain.weights.iter().zip(&chain.biases);
+    for ((weight, bias), activation) in layers.zip(&chain.activations) {
+        let mut layer = Layer::<T>::new(batch * weight.dim(0)?, activation);
+        affine(&values, weight, bias.as_ref(), &mut layer.constraints)?;
+        values = layer.activate();
+        let (switch, own) = layer.switch(batch)?;
+        switches.push(switch);
+        constraints.push(own);
+    }
+    if let Some((weight, bias)) = &chain.head {
+        let mut output = vec![0.0; batch * weight.dim(0)?];
+        affine(&values, weight, bias.as_ref(), &mut output)?;
+        values = output;
+    }
+    let output = Tensor::from_vec(values, (batch, network.output_size()), &Device::Cpu)?;
+    let output = output.to_dtype(network.dtype())?;
+    let trace = Trace::from_switches(network, output, switches)?;
+    Ok((trace, constraints))
+}
+
+/// `x W^T + b` into `result`, blocks of rows in parallel; `x` is `[rows, in]`, `W` `[out, in]`.
+fn affine(x: &[f64], weight: &Tensor, bias: Option<&Tensor>, result: &mut [f64]) -> Result<()> {
+    let (outputs, inputs) = weight.dims2()?;
+    let weight = weight.contiguous()?;
+    let (storage, layout) = weight.storage_and_layout();
+    let weight = View::new(product::slice::<f64>(&storage, layout)?, outputs, inputs)?.t();
+    let bias = bias.map(Tensor::to_vec1::<f64>).transpose()?;
+    let rows = block(result.len() / outputs);
+    result
+        .par_chunks_mut(rows * outputs)
+        .zip(x.par_chunks(rows * inputs))
+        .try_for_each(|(result, x)| {
+            let rows = result.len() / outputs;
+            let x = View::new(x, rows, inputs)?;
+            let product = ViewMut::new(result, rows, outputs)?;
+            multiply(product, Write::Replace, 1.0, x, weight)?;
+            for row in result.chunks_exact_mut(outputs) {
+                let bias = bias.iter().flatten();
+                row.iter_mut().zip(bias).for_each(|(z, b)| *z += b);
+            }
+            Ok(())
+        })
+}
+
+/// Inputs that a thread takes at a time. It does not depend on the number of threads, so that results do not
+/// either.
+pub(crate) fn block(batch: usize) -> usize {
+    batch.div_ceil(4).clamp(16, 64)
+}
+
+/// What one hidden layer records, `[B * units]` each.
+struct Layer<'a, T> {
+    activation: &'a TwoPieces,
+    constraints: Vec<f64>,
+    rounded: Vec<T>,
+    signs: Vec<T>,
+    pieces: Vec<u8>,
+    selection: Vec<T>,
+}
+
+impl<'a, T: Real> Layer<'a, T> {
+    fn new(size: usize, activation: &'a TwoPieces) -> Self {
+        Self {
+            activation,
+            constraints: vec![0.0; size],
+            rounded: vec![T::zero(); size],
+            signs: vec![T::zero(); size],
+            pieces: vec![0; size],
+            selection: vec![T::zero(); size],
+        }
+    }
+
+    /// Makes constraints of pre-activations, records the selection, and returns the activations.
+    fn activate(&mut self) -> Vec<f64> {
+        /// A piece of a row that stays in the nearest cache.
+        const PIECE: usize = 1024;
+        let TwoPieces {
+            breakpoint,
+            slopes: [below, above],
+            anchor,
+        } = *self.activation;
+        let slopes = [below, above].map(T::from_f64);
+        let sides = [-1.0, 1.0].map(T::from_f64);
+        let mut values = vec![0.0; self.constraints.len()];
+        self.constraints
+            .par_chunks_mut(PIECE)
+            .zip(values.par_chunks_mut(PIECE))
+            .zip(self.rounded.par_chunks_mut(PIECE))
+            .zip(self.signs.par_chunks_mut(PIECE))
+            .zip(self.pieces.par_chunks_mut(PIECE))
+            .zip(self.selection.par_chunks_mut(PIECE))
+            .with_min_len(8)
+            .for_each(|(((((z, a), rounded), signs), pieces), selection)| {
+                for (z, a) in z.iter_mut().zip(a) {
+                    *z -= breakpoint;
+                    *a = anchor + *z * if *z >= 0.0 { above } else { below };
+                }
+                for (r, z) in rounded.iter_mut().zip(&*z) {
+                    *r = T::from_f64(*z);
+                }
+                for (piece, z) in pieces.iter_mut().zip(&*z) {
+                    *piece = u8::from(*z >= 0.0);
+                }
+                for ((sign, slope), z) in signs.iter_mut().zip(selection).zip(&*z) {
+                    (*sign, *slope) = match *z >= 0.0 {
+                        true => (sides[1], slopes[1]),
+                        false => (sides[0], slopes[0]),
+                    };
+                }
+            });
+        values
+    }
+
+    /// The record as tensors, and the constraints in float64.
+    fn switch(self, batch: usize) -> Result<(Switch, Vec<f64>)> {
+        let shape = [batch, self.constraints.len() / batch];
+        let switch = Switch {
+            constraints: product::tensor(self.rounded, &shape)?,
+            signs: product::tensor(self.signs, &shape)?,
+            pieces: Tensor::from_vec(self.pieces, &shape, &Device::Cpu)?,
+            piece_count: 2,
+            selection: product::tensor(self.selection, &shape)?,
+        };
+        Ok((switch, self.constraints))
+    }
+}

@@ -1,0 +1,88 @@
+//! The chain's forward pass against the network's own.
+
+use crate::{Budget, Linearizer, patterns};
+use candle_core::{DType, Device, Tensor};
+use candle_ext::random::{normal, stream};
+use proptest::prelude::*;
+use roll_models::{FcConfig, Network, Parameters, Trace, operators::OperatorSpec};
+
+/// A random chain of inputs with mean 0.1, its activations of any two pieces; `bare` ends it with one of them.
+fn network(
+    (inputs, hidden): (usize, &[usize]),
+    (breakpoint, slopes, anchor): (f64, [f64; 2], f64),
+    bare: bool,
+    dtype: DType,
+    seed: u64,
+) -> Network {
+    let config = FcConfig {
+        inputs: vec![inputs],
+        hidden: hidden.to_vec(),
+        outputs: 3,
+        leak: 0.0,
+    };
+    let parameters = Parameters::seeded(seed);
+    let builder = || parameters.builder(dtype, &Device::Cpu);
+    let mut spec = config.build(builder()).unwrap().spec();
+    for node in &mut spec.nodes {
+        if let OperatorSpec::Activation { .. } = node.operator {
+            node.operator = OperatorSpec::Activation {
+                breakpoints: vec![breakpoint],
+                slopes: slopes.to_vec(),
+                anchor,
+            };
+        }
+    }
+    if bare {
+        spec.nodes.pop();
+    }
+    let network = spec.build(builder()).unwrap();
+    network.standardized(&[0.1], &[0.3]).unwrap()
+}
+
+fn numbers(tensor: &Tensor) -> Vec<f64> {
+    let tensor = tensor.flatten_all().unwrap().to_dtype(DType::F64).unwrap();
+    tensor.to_vec1().unwrap()
+}
+
+fn parts(trace: &Trace) -> [Vec<f64>; 3] {
+    let signs = trace.signs().unwrap().unwrap();
+    let constraints = trace.constraints().unwrap().unwrap();
+    [trace.output(), &signs, &constraints].map(numbers)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    /// The same values and the same selections. The two sum the same products in other orders; single
+    /// precision rounds what was found in double precision.
+    #[test]
+    fn one_network_two_roads(
+        hidden in prop::collection::vec(1usize..=20, 1..=4),
+        (inputs, batch) in (1usize..=30, 1usize..=150),
+        pieces in (-0.5f64..0.5, [-1.0f64..1.0, -1.0f64..1.0], -1.0f64..1.0),
+        (bare, single) in any::<(bool, bool)>(),
+        seed in any::<u64>(),
+    ) {
+        let (dtype, tolerance) = if single { (DType::F32, 1e-6) } else { (DType::F64, 1e-12) };
+        let network = network((inputs, &hidden), pieces, bare, dtype, seed);
+        let shape = (batch, inputs);
+        let x = normal(&mut stream(seed, &[1]), shape, DType::F64, &Device::Cpu).unwrap();
+        let linearizer = Linearizer::new(&network, Budget::default()).unwrap();
+        let (fast, values) = linearizer.forward(&x).unwrap();
+        let (plain, expected) = linearizer.forward_by_trace(&x).unwrap();
+        let close = |a: f64, b: f64, tolerance: f64| (a - b).abs() <= tolerance * (1.0 + b.abs());
+        for (own, other) in values.iter().flatten().zip(expected.iter().flatten()) {
+            prop_assert!(close(*own, *other, 1e-12), "{own} {other}");
+        }
+        for (own, other) in parts(&fast).iter().zip(&parts(&plain)) {
+            prop_assert_eq!(own.len(), other.len());
+            prop_assert!(own.iter().zip(other).all(|(a, b)| close(*a, *b, tolerance)));
+        }
+        prop_assert_eq!(patterns(&fast).unwrap(), patterns(&plain).unwrap());
+        for (own, other) in fast.switches().zip(plain.switches()) {
+            let slopes = numbers(&own.selection).into_iter().zip(numbers(&other.selection));
+            prop_assert!(slopes.into_iter().all(|(a, b)| close(a, b, tolerance)));
+            prop_assert_eq!(own.piece_count, other.piece_count);
+        }
+    }
+}
