@@ -8,7 +8,7 @@
 //! quadratic form in `W^1 W^1^T`, without the input's dimension. The first layer's own norms are exact and shared
 //! by all inputs.
 
-use crate::{Linearization, Margins, Norm, Result};
+use crate::{Linearization, Margins, Norm, Result, direction::Exit};
 use candle_core::{DType, Tensor};
 use candle_ext::product::{self, Real};
 use chain::Chain;
@@ -16,6 +16,7 @@ use rayon::prelude::*;
 use search::{Block, Nearest};
 use std::sync::OnceLock;
 
+mod axes;
 mod chain;
 mod search;
 #[cfg(test)]
@@ -54,41 +55,61 @@ pub(crate) fn margins(here: &Linearization, norms: &[Norm]) -> Result<Option<Vec
         return Ok(None);
     }
     match here.facts.chain(here)? {
-        Some(AnyChain::F32(chain)) => of_chain(here, chain, norms),
-        Some(AnyChain::F64(chain)) => of_chain(here, chain, norms),
+        Some(AnyChain::F32(chain)) => margins_of(here, chain, norms),
+        Some(AnyChain::F64(chain)) => margins_of(here, chain, norms),
         None => Ok(None),
     }
 }
 
-fn of_chain<T: Real>(
+/// The first boundaries of each input along the `2D` signed axes, or `None` as in [`margins`].
+pub(crate) fn axes(here: &Linearization) -> Result<Option<Vec<Vec<Exit>>>> {
+    if !here.network().device().is_cpu() {
+        return Ok(None);
+    }
+    match here.facts.chain(here)? {
+        Some(AnyChain::F32(chain)) => axes_of(here, chain),
+        Some(AnyChain::F64(chain)) => axes_of(here, chain),
+        None => Ok(None),
+    }
+}
+
+fn axes_of<T: Real>(here: &Linearization, chain: &Chain<T>) -> Result<Option<Vec<Vec<Exit>>>> {
+    with_slopes(here, |slopes| {
+        let block = Block {
+            chain,
+            values: &here.constraints,
+            slopes: slopes.to_vec(),
+        };
+        let inputs = (0..here.batch()).into_par_iter();
+        inputs.map(|input| block.axes(input)).collect()
+    })
+}
+
+fn margins_of<T: Real>(
     here: &Linearization,
     chain: &Chain<T>,
     norms: &[Norm],
 ) -> Result<Option<Vec<Margins>>> {
-    let selections = here.trace.switches().map(|switch| &switch.selection);
-    let selections = selections.map(Tensor::contiguous);
-    let selections = selections.collect::<candle_core::Result<Vec<_>>>()?;
-    let storages: Vec<_> = selections.iter().map(Tensor::storage_and_layout).collect();
-    let slices = storages.iter().map(|(s, layout)| product::slice(s, layout));
-    let slopes = slices.collect::<candle_ext::Result<Vec<&[T]>>>()?;
     let duals: Vec<Norm> = norms.iter().map(|norm| norm.dual()).collect();
     // Blocks do not depend on the number of threads, so that results do not either.
     let size = here.batch().div_ceil(8).clamp(16, 128);
-    let block = |(number, values): (usize, &[Vec<f64>])| {
-        let layers = chain.layers.iter().zip(&slopes);
-        let slopes = layers.map(|(layer, slopes)| {
-            let start = number * size * layer.outputs;
-            &slopes[start..start + values.len() * layer.outputs]
-        });
-        let block = Block {
-            chain,
-            values,
-            slopes: slopes.collect(),
+    let blocks = with_slopes(here, |slopes: &[&[T]]| {
+        let block = |(number, values): (usize, &[Vec<f64>])| {
+            let layers = chain.layers.iter().zip(slopes);
+            let slopes = layers.map(|(layer, slopes)| {
+                let start = number * size * layer.outputs;
+                &slopes[start..start + values.len() * layer.outputs]
+            });
+            let block = Block {
+                chain,
+                values,
+                slopes: slopes.collect(),
+            };
+            block.nearest(&duals)
         };
-        block.nearest(&duals)
-    };
-    let blocks = here.constraints.par_chunks(size).enumerate().map(block);
-    let blocks = blocks.collect::<Result<Option<Vec<Vec<Vec<Nearest>>>>>>()?;
+        let blocks = here.constraints.par_chunks(size).enumerate().map(block);
+        blocks.collect::<Result<Option<Vec<Vec<Vec<Nearest>>>>>>()
+    })?;
     Ok(blocks.map(|blocks| {
         let margins = |norm: usize| {
             let nearest = blocks.iter().flat_map(|block| &block[norm]);
@@ -98,4 +119,17 @@ fn of_chain<T: Real>(
         };
         (0..norms.len()).map(margins).collect()
     }))
+}
+
+/// Calls `read` with the selected slopes of each layer, `[B * units]`, where they are.
+fn with_slopes<T: Real, R>(
+    here: &Linearization,
+    read: impl FnOnce(&[&[T]]) -> Result<R>,
+) -> Result<R> {
+    let selections = here.trace.switches().map(|switch| &switch.selection);
+    let selections = selections.map(Tensor::contiguous);
+    let selections = selections.collect::<candle_core::Result<Vec<_>>>()?;
+    let storages: Vec<_> = selections.iter().map(Tensor::storage_and_layout).collect();
+    let slices = storages.iter().map(|(s, layout)| product::slice(s, layout));
+    read(&slices.collect::<candle_ext::Result<Vec<&[T]>>>()?)
 }

@@ -14,6 +14,8 @@ pub(super) struct Chain<T> {
     /// What the input is multiplied by, absolute.
     pub(super) scale: f64,
     pub(super) layers: Vec<Layer<T>>,
+    /// The input's entries whose weights are not all 0.
+    pub(super) read: Vec<usize>,
     /// `W^1 W^1^T` in float64.
     pub(super) gram: Vec<f64>,
     /// For the duals of l1, l2 and l_inf.
@@ -84,8 +86,10 @@ impl<T: Real> Chain<T> {
         let leading = spectral_bound(&gram, outputs, outputs, batch)?.sqrt();
         let bounds = [Norm::L1, Norm::L2, Norm::LINF]
             .map(|dual| Bounds::new(dual, &layers, scale, leading, &spectral));
+        let is_read = |column: &usize| layers[0].rows().any(|row| row[*column] != T::zero());
         Ok(Self {
             scale,
+            read: (0..inputs).filter(is_read).collect(),
             layers,
             gram,
             bounds,

@@ -33,18 +33,29 @@ pub(super) struct Block<'a, T> {
 }
 
 /// A neuron behind the first layer, as closely as it has been looked at.
-struct Row<T> {
-    position: usize,
+pub(super) struct Row<T> {
+    pub(super) position: usize,
     /// The layer whose pre-activations `cotangent` belongs to.
-    level: usize,
+    pub(super) level: usize,
     /// The neuron's row, pulled back through the layers above and multiplied by the slopes of layer `level`.
-    cotangent: Vec<T>,
+    pub(super) cotangent: Vec<T>,
     /// At least its Euclidean length.
-    length: f64,
+    pub(super) length: f64,
     /// `||grad z||_2` by the Gram matrix; `None` while unknown, infinite where its terms cancel.
     euclidean: Option<f64>,
     /// The gradient's norms by itself, in the order of the norms asked for; empty while unknown.
     norms: Vec<f64>,
+}
+
+impl<T: Real> Row<T> {
+    /// Goes one layer back: to a cotangent of that layer's activations, on its slopes.
+    pub(super) fn pull(&mut self, pulled: &[T], slopes: &[T]) {
+        self.cotangent.clear();
+        let products = pulled.iter().zip(slopes).map(|(v, s)| *v * *s);
+        self.cotangent.extend(products);
+        self.length = length(&self.cotangent);
+        self.level -= 1;
+    }
 }
 
 /// One input's search.
@@ -58,11 +69,11 @@ struct Search<T> {
 
 /// A neuron and a lower bound of its distance; the greatest candidate is the nearest.
 #[derive(PartialEq)]
-struct Candidate {
-    least: f64,
-    position: usize,
+pub(super) struct Candidate {
+    pub(super) least: f64,
+    pub(super) position: usize,
     /// Its place among the rows, once it has been looked at.
-    row: Option<usize>,
+    pub(super) row: Option<usize>,
 }
 
 impl Eq for Candidate {}
@@ -123,9 +134,25 @@ impl<T: Real> Block<'_, T> {
     }
 
     /// The slopes of layer `level` at one input.
-    fn slopes(&self, level: usize, input: usize) -> &[T] {
+    pub(super) fn slopes(&self, level: usize, input: usize) -> &[T] {
         let width = self.chain.layers[level].outputs;
         &self.slopes[level][input * width..][..width]
+    }
+
+    /// A neuron's row on the slopes of the layer below.
+    pub(super) fn mask(&self, input: usize, position: usize) -> Row<T> {
+        let (layer, index) = self.place(position);
+        let weights = self.chain.layers[layer].row(index);
+        let slopes = self.slopes(layer - 1, input);
+        let cotangent: Vec<T> = weights.iter().zip(slopes).map(|(w, s)| *w * *s).collect();
+        Row {
+            position,
+            level: layer - 1,
+            length: length(&cotangent),
+            cotangent,
+            euclidean: None,
+            norms: Vec::new(),
+        }
     }
 
     /// Layer and index of the neuron at a position.
@@ -280,7 +307,7 @@ impl<T: Real> Question<'_, T> {
                     chosen += 1;
                 }
                 None => {
-                    let row = self.mask(input, next.position);
+                    let row = self.block.mask(input, next.position);
                     let least = distance(values[next.position].abs(), self.at_most(&row));
                     search.queue.push(Candidate {
                         least,
@@ -290,22 +317,6 @@ impl<T: Real> Question<'_, T> {
                     search.rows.push(row);
                 }
             }
-        }
-    }
-
-    /// A neuron's row on the slopes of the layer below.
-    fn mask(&self, input: usize, position: usize) -> Row<T> {
-        let (layer, index) = self.block.place(position);
-        let weights = self.block.chain.layers[layer].row(index);
-        let slopes = self.block.slopes(layer - 1, input);
-        let cotangent: Vec<T> = weights.iter().zip(slopes).map(|(w, s)| *w * *s).collect();
-        Row {
-            position,
-            level: layer - 1,
-            length: length(&cotangent),
-            cotangent,
-            euclidean: None,
-            norms: Vec::new(),
         }
     }
 
@@ -355,11 +366,7 @@ impl<T: Real> Question<'_, T> {
                 row.norms = norms.collect();
             } else {
                 let slopes = self.block.slopes(level - 1, *input);
-                row.cotangent.clear();
-                row.cotangent
-                    .extend(pulled.iter().zip(slopes).map(|(v, s)| *v * *s));
-                row.length = length(&row.cotangent);
-                row.level = level - 1;
+                row.pull(pulled, slopes);
             }
         }
         Ok(())
@@ -407,7 +414,12 @@ fn offer(best: &mut Nearest, own: f64, position: usize) {
 }
 
 /// `rows` vectors times a matrix, on this thread.
-fn times<T: Real>(vectors: &[T], rows: usize, matrix: View<T>, columns: usize) -> Result<Vec<T>> {
+pub(super) fn times<T: Real>(
+    vectors: &[T],
+    rows: usize,
+    matrix: View<T>,
+    columns: usize,
+) -> Result<Vec<T>> {
     let width = vectors.len() / rows.max(1);
     let mut product = vec![T::zero(); rows * columns];
     multiply(

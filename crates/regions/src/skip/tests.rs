@@ -82,6 +82,36 @@ proptest! {
         }
     }
 
+    /// The same steps along all axes as by pushing all of them, and the neuron named attains it.
+    #[test]
+    fn skipping_changes_no_axis(
+        hidden in prop::collection::vec(1usize..=24, 1..=4),
+        size in (1usize..=40, 1usize..=4),
+        kind in (prop_oneof![Just(0.0), Just(0.1), Just(-0.5)], 0.2f64..2.0, any::<bool>()),
+        single in any::<bool>(),
+        seed in any::<u64>(),
+    ) {
+        let (dtype, tolerance) = if single { (DType::F32, 1e-3) } else { (DType::F64, 1e-9) };
+        let here = linearize(&hidden, size, kind, dtype, seed);
+        let exits = axes(&here).unwrap().unwrap();
+        let plain = here.axis_margins_by_all().unwrap();
+        let jacobians = here.neuron_jacobians().unwrap();
+        for (input, exits) in exits.iter().enumerate() {
+            // Where the terms of a derivative cancel its rounding is relative to theirs, not to itself.
+            let longest = |k: usize| jacobians[input].iter().map(|g| g[k].abs()).fold(0.0, f64::max);
+            for (axis, ((step, at), expected)) in exits.iter().zip(plain.of_input(input)).enumerate() {
+                let k = axis % here.network().input_size();
+                let rounding = 1e-6 * tolerance * longest(k);
+                if let Some(z) = here.constraints[input].get(*at) {
+                    let speed = jacobians[input][*at][k].abs();
+                    prop_assert!((z.abs() / step - speed).abs() <= tolerance * speed + rounding);
+                }
+                let (own, other) = (1.0 / step, 1.0 / expected);
+                prop_assert!(own == other || (own - other).abs() <= tolerance * other + rounding);
+            }
+        }
+    }
+
     /// The bound is one, and within its promise of the truth.
     #[test]
     fn the_spectral_norm_is_bounded(
