@@ -1,6 +1,11 @@
 //! What a certificate of a fully connected chain (784-300-300-300-300-10, Table 1 of the paper, untrained) costs, and
 //! the forward pass beside it: `cargo bench -p roll-regions`. Times are of a batch.
 
+#![expect(
+    clippy::expect_used,
+    reason = "a benchmark that cannot be set up has nothing to measure"
+)]
+
 use candle_core::{DType, Device, Tensor};
 use candle_ext::random::{normal, stream};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
@@ -51,8 +56,12 @@ fn certificates(criterion: &mut Criterion) {
         let few = few.expect("finite inputs");
         group.throughput(Throughput::Elements(PLAIN_BATCH as u64));
         group.sample_size(10);
-        group.bench_function("margins by all gradients/l2", |b| {
+        group.bench_function("few/margins by all gradients, l2", |b| {
             b.iter(|| few.margins_by_all(&[Norm::L2]));
+        });
+        group.bench_function("few/axes", |b| b.iter(|| few.axis_margins()));
+        group.bench_function("few/axes by all gradients", |b| {
+            b.iter(|| few.axis_margins_by_all());
         });
     }
 }

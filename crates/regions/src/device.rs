@@ -68,7 +68,7 @@ impl Reduction {
             Self::Sum => rows.abs()?.sum(1),
             Self::SumOfSquares => rows.sqr()?.sum(1),
             // A maximum may pass over a NaN: the second term is 0, or NaN where an entry is not finite.
-            Self::Largest => rows.abs()?.max(1)? + (rows - rows)?.sum(1)?,
+            Self::Largest => rows.abs()?.max(1)? + (rows * 0.0)?.sum(1)?,
         }
     }
 
@@ -77,7 +77,7 @@ impl Reduction {
             Self::Sum | Self::SumOfSquares => total + part,
             Self::Largest => {
                 let joined = total.maximum(part)?;
-                joined + ((total - total)? + (part - part)?)?
+                joined + ((total * 0.0)? + (part * 0.0)?)?
             }
         }
     }
