@@ -20,14 +20,14 @@ use crate::model::ModelPath;
 use crate::stats::Percentiles;
 use crate::{files, tensors, train};
 
-pub(crate) use run::{BATCH, Certificates, certify};
+pub(crate) use run::{BATCH, Certificates, Method, certify};
 
 const EXAMPLE: &str = "\
 Examples:
   cargo xtask certify --model runs/demo-seed0
   cargo xtask certify --model RUN --data mnist --norm 2 --limit 1000 --dtype f64 --out margins.csv
   cargo xtask certify --model network.onnx --data inputs.npy --norm 1 --norm inf --dtype f64
-  cargo xtask certify --model resnet.onnx --data images.npy --failure-probability 1e-9
+  cargo xtask certify --model resnet.onnx --data images.npy --dtype f64 --failure-probability 1e-9
   cargo xtask certify --model cnn.pth --architecture xtask/architectures/digit-recognizer.toml --data mnist";
 
 /// Options of `certify`.
@@ -51,7 +51,8 @@ pub struct Args {
     #[arg(long, value_name = "P")]
     pub norm: Vec<Norm>,
     /// For large networks: l2 margins by estimating every gradient and measuring the few that matter, each too
-    /// large with at most this probability, such as 1e-9 [default: measure every gradient]
+    /// large with at most this probability, such as 1e-9; with 0, every neuron left out is excluded by a proved
+    /// bound, which is slower [default: measure every gradient]
     #[arg(long, value_name = "P")]
     pub failure_probability: Option<f64>,
     /// Write one row for each input: index,label,prediction,eps_P...,layer,neuron
@@ -88,12 +89,26 @@ pub struct Outcome {
     pub seconds: f64,
     /// `inputs / seconds`.
     pub inputs_per_second: f64,
-    /// The probability, for each input, that its margin is too large; `None` if every gradient was measured.
-    pub failure_probability: Option<f64>,
+    /// How the nearest neurons were searched for; `None` if every gradient was measured.
+    pub search: Option<Search>,
     /// The file of margins, if one was asked for.
     pub out: Option<PathBuf>,
     /// The floating-point type.
     pub dtype: Dtype,
+}
+
+/// The work that `--failure-probability` took.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Search {
+    /// The probability, for each input, that its margin is too large; 0 if every neuron left out is excluded by
+    /// proof.
+    pub failure_probability: f64,
+    /// Random directions pushed through the network.
+    pub directions: usize,
+    /// Neurons verified by their own gradients, of each input on average.
+    pub verified_mean: f64,
+    /// The same, at most.
+    pub verified_max: usize,
 }
 
 /// Certifies as the options say.
@@ -108,12 +123,15 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         files::check_writable(out)?;
     }
     let norms = norms(args)?;
-    let estimate = args
-        .failure_probability
-        .map(|failure_probability| Estimate {
+    let seed = global.seed.unwrap_or(0);
+    let method = match args.failure_probability {
+        None => Method::Every,
+        Some(0.0) => Method::Bound { seed },
+        Some(failure_probability) => Method::Estimate(Estimate {
             failure_probability,
-            seed: global.seed.unwrap_or(0),
-        });
+            seed,
+        }),
+    };
     let config = configuration(&args.source.model)?;
     let dtype = dtype(global, config.as_ref());
     let model = args.source.load(dtype.candle(), &global.device.open()?)?;
@@ -123,7 +141,7 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         Some(limit) => data.take(limit)?,
         None => data,
     };
-    let certificates = certify(&network, &data, &norms, estimate, "certifying")?;
+    let certificates = certify(&network, &data, &norms, method, "certifying")?;
     if let Some(out) = &args.out {
         files::write_atomic(out, &table::csv(&certificates)?)?;
     }
@@ -139,7 +157,7 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         margins: certificates.percentiles()?,
         seconds: certificates.seconds,
         inputs_per_second: data.len() as f64 / certificates.seconds,
-        failure_probability: args.failure_probability,
+        search: certificates.search,
         out: args.out.clone(),
         dtype,
     };
@@ -160,13 +178,13 @@ fn norms(args: &Args) -> anyhow::Result<Vec<Norm>> {
         }
         return Ok(norms);
     };
-    if !(probability > 0.0 && probability < 1.0) {
-        let message = format!("--failure-probability {probability}: expected a number in (0, 1)");
+    if !(0.0..1.0).contains(&probability) {
+        let message = format!("--failure-probability {probability}: expected a number in [0, 1)");
         return Err(Usage::new(message).into());
     }
     if norms.iter().any(|norm| *norm != Norm::L2) {
         let message =
-            "--failure-probability: only l2 margins are estimated; leave the other --norm out";
+            "--failure-probability: only l2 margins are searched for; leave the other --norm out";
         return Err(Usage::new(message).into());
     }
     Ok(vec![Norm::L2])
@@ -233,9 +251,29 @@ impl fmt::Display for Outcome {
                 p.p25, p.p50, p.p75, p.p100
             )?;
         }
+        if let Some(search) = &self.search {
+            writeln!(f, "{search}")?;
+        }
         match &self.out {
             Some(out) => write!(f, "{}", out.display()),
             None => Ok(()),
         }
+    }
+}
+
+impl fmt::Display for Search {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.failure_probability {
+            0.0 => write!(
+                f,
+                "exact: every neuron left out is excluded by a proved bound; "
+            )?,
+            p => write!(f, "exact but for a probability of {p:e} for each input; ")?,
+        }
+        let (directions, mean, max) = (self.directions, self.verified_mean, self.verified_max);
+        write!(
+            f,
+            "{directions} directions, {mean:.0} candidates verified on average, {max} at most"
+        )
     }
 }

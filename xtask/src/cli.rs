@@ -10,7 +10,7 @@ use clap::{Args, Parser, Subcommand};
 use serde::Serialize;
 
 use crate::compute::{Device, Dtype};
-use crate::{bench, certify, demo, fetch, train, validate};
+use crate::{bench, certify, demo, fetch, init, train, validate};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -61,6 +61,8 @@ pub enum Command {
     Certify(certify::Args),
     /// Measure steps and margins, beside PyTorch if it is there
     Bench(bench::Args),
+    /// Make a network of a described architecture, with seeded parameters
+    Init(init::Args),
     /// Download a full dataset and verify it
     Fetch(fetch::Args),
     /// Run every check that a change must pass, cheapest first
@@ -117,6 +119,7 @@ pub fn dispatch(cli: &Cli) -> anyhow::Result<()> {
         Command::Train(args) => print(&train::run(args, global)?, global.json),
         Command::Certify(args) => print(&certify::run(args, global)?, global.json),
         Command::Bench(args) => print(&bench::run(args, global)?, global.json),
+        Command::Init(args) => print(&init::run(args, global)?, global.json),
         Command::Fetch(args) => print(&fetch::run(args, global)?, global.json),
         Command::Validate(args) => print(&validate::run(args, global)?, global.json),
     }

@@ -18,7 +18,7 @@ use roll_models::{Model, Network};
 use roll_regions::Norm;
 use serde::Serialize;
 
-use crate::certify::{Certificates, certify};
+use crate::certify::{Certificates, Method, certify};
 use crate::cli::Global;
 use crate::config::{Config, Loss};
 use crate::report::{self, NetworkSummary, NormRadii, Report};
@@ -139,7 +139,7 @@ fn train_and_certify(
     let network = model.raw()?;
     let test = open(Split::Test)?;
     tracing::info!("certifying it on {} held-out digits", test.len());
-    let certificates = certify(&network, &test, &NORMS, None, name)?;
+    let certificates = certify(&network, &test, &NORMS, Method::Every, name)?;
     let row = Row {
         accuracy: certificates.accuracy().context("the digits have labels")?,
         clr_lower: certificates.regions.lower,

@@ -16,6 +16,7 @@ pub mod demo;
 pub mod errors;
 pub mod fetch;
 pub mod files;
+pub mod init;
 pub mod model;
 pub mod progress;
 mod report;

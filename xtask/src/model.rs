@@ -26,9 +26,20 @@ pub struct ModelPath {
 /// An architecture file.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Described {
-    architecture: Architecture,
-    normalization: Option<Normalization>,
+pub(crate) struct Described {
+    pub(crate) architecture: Architecture,
+    pub(crate) normalization: Option<Normalization>,
+}
+
+impl Described {
+    /// Reads the file.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or describes no architecture.
+    pub(crate) fn read(file: &Path) -> anyhow::Result<Self> {
+        let text = files::read_text(file)?;
+        toml::from_str(&text).with_context(|| format!("{}: not an architecture", file.display()))
+    }
 }
 
 impl ModelPath {
@@ -72,12 +83,10 @@ fn state_dict(
     dtype: DType,
     device: &Device,
 ) -> anyhow::Result<Model> {
-    let text = files::read_text(architecture)?;
     let Described {
         architecture,
         normalization,
-    } = toml::from_str(&text)
-        .with_context(|| format!("{}: not an architecture", architecture.display()))?;
+    } = Described::read(architecture)?;
     let model = pytorch::load(file, &architecture, dtype, device)?;
     Ok(Model {
         normalization,

@@ -8,7 +8,7 @@ use predicates::prelude::*;
 use predicates::str::{contains, is_empty, starts_with};
 
 /// Every command, as `--help` lists them.
-const COMMANDS: [&str; 5] = ["demo", "train", "certify", "fetch", "validate"];
+const COMMANDS: [&str; 6] = ["demo", "train", "certify", "init", "fetch", "validate"];
 
 /// The steps of `validate` in their order.
 const STEPS: [&str; 7] = [

@@ -50,6 +50,22 @@ pub trait Affine: Debug + Send + Sync {
         0
     }
 
+    /// An upper bound on the l2 Lipschitz constant of the result as a function of the network's input, given `bounds`
+    /// on those of the operands and the operands' shapes: for one operand, its bound times the spectral norm.
+    fn lipschitz(&self, operands: &[&[usize]], bounds: &[f64]) -> Result<f64>;
+
+    /// What each channel (the first dimension of an input) is multiplied by, if that is all the operator does but for
+    /// its offset: then it and the operator below it are bounded together, [`Affine::scaled_lipschitz`].
+    fn channel_scale(&self) -> Result<Option<Tensor>> {
+        Ok(None)
+    }
+
+    /// [`Affine::lipschitz`] with each channel of the result multiplied by an entry of `scale`; `None` where nothing
+    /// better than the product of both bounds is known.
+    fn scaled_lipschitz(&self, _scale: &Tensor, _bounds: &[f64]) -> Result<Option<f64>> {
+        Ok(None)
+    }
+
     /// The parameters by local name (`weight`, `bias`), in a fixed order.
     fn parameters(&self) -> Vec<(&'static str, &Tensor)> {
         Vec::new()
@@ -94,6 +110,14 @@ pub trait Switching: Debug + Send + Sync {
         switch: &Switch,
         operand: &[usize],
     ) -> Result<Tensor>;
+
+    /// An upper bound on the spectral norm of the linear part under every selection, given the operand's shape: the
+    /// l2 Lipschitz constant of a continuous operator.
+    fn lipschitz(&self, operand: &[usize]) -> Result<f64>;
+
+    /// The largest l2 norm of a constraint's gradient with respect to the operand: 1 for a pre-activation, the square
+    /// root of 2 for a difference of two entries.
+    fn constraint_length(&self) -> f64;
 
     /// How many numbers one tangent needs for a moment beside the operand and the result, the constraints'
     /// tangents included, given the shape of the operand. Inference sizes its work by it.

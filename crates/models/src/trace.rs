@@ -18,6 +18,18 @@ pub struct Site {
     pub count: usize,
 }
 
+/// How far a pull has come: the cotangents that are at a node, `[B or 1, K, shape...]`. Through the Jacobians of all
+/// nodes reached, they add up to the gradients asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Reached<'a> {
+    /// Index of the node.
+    pub node: usize,
+    /// The cotangents of its output.
+    pub cotangents: &'a Tensor,
+}
+
+type Keep<'a> = &'a mut dyn FnMut(&[Reached<'_>]) -> Result<Option<Vec<u32>>>;
+
 /// A network linearised at `B` inputs.
 ///
 /// Holds the output, and for every switching node what it selected. Through it go tangents
@@ -261,12 +273,35 @@ impl Trace {
     pub fn pull(&self, cotangents: &Tensor) -> Result<Tensor> {
         let last = self.network.nodes().len() - 1;
         self.check_cotangents(cotangents, self.network.output_size())?;
-        self.back(last, cotangents.clone())
+        let pulled = self.back(last, cotangents.clone(), None)?;
+        pulled.map_or_else(|| self.no_cotangent(cotangents.dim(1)?), Ok)
     }
 
     /// Pulls cotangents `[B or 1, K, m]` of the `m` constraints of switching node `node` back to the input:
     /// `[B or 1, K, in...]`.
     pub fn pull_constraints(&self, node: usize, cotangents: &Tensor) -> Result<Tensor> {
+        let pulled = self.back_from(node, cotangents, None)?;
+        pulled.map_or_else(|| self.no_cotangent(cotangents.dim(1)?), Ok)
+    }
+
+    /// [`Trace::pull_constraints`] with rows dropped on the way: after each node `keep` sees how far the pull has come
+    /// and says which of the `K` rows that are left go on (in ascending order; `None` for all of them). The result has
+    /// those kept to the end, and is `None` if there are none or if nothing leads to the input.
+    pub fn pull_constraints_while(
+        &self,
+        node: usize,
+        cotangents: &Tensor,
+        keep: &mut dyn FnMut(&[Reached<'_>]) -> Result<Option<Vec<u32>>>,
+    ) -> Result<Option<Tensor>> {
+        self.back_from(node, cotangents, Some(keep))
+    }
+
+    fn back_from(
+        &self,
+        node: usize,
+        cotangents: &Tensor,
+        keep: Option<Keep<'_>>,
+    ) -> Result<Option<Tensor>> {
         let nodes = self.network.nodes();
         match (nodes.get(node), self.switches.get(node)) {
             (
@@ -282,6 +317,7 @@ impl Trace {
                 self.back(
                     operand,
                     operator.pull_constraints(cotangents, switch, &nodes[operand].shape)?,
+                    keep,
                 )
             }
             _ => Err(Error::Graph(format!("node {node} has no constraints"))),
@@ -302,10 +338,14 @@ impl Trace {
         }
     }
 
-    /// Walks from node `start`, whose output has the given cotangent, down to the input.
-    fn back(&self, start: usize, cotangent: Tensor) -> Result<Tensor> {
+    /// Walks from node `start`, whose output has the given cotangent, down to the input; `None` if nothing arrives.
+    fn back(
+        &self,
+        start: usize,
+        cotangent: Tensor,
+        mut keep: Option<Keep<'_>>,
+    ) -> Result<Option<Tensor>> {
         let nodes = self.network.nodes();
-        let count = cotangent.dim(1)?;
         let mut cotangents: Vec<Option<Tensor>> = vec![None; start + 1];
         cotangents[start] = Some(cotangent);
         for index in (1..=start).rev() {
@@ -328,17 +368,32 @@ impl Trace {
                     None => part,
                 });
             }
-        }
-        match cotangents[0].take() {
-            Some(cotangent) => Ok(cotangent),
-            None => {
-                let shape = [&[1, count], self.network.input_shape()].concat();
-                Ok(Tensor::zeros(
-                    shape,
-                    self.network.dtype(),
-                    self.network.device(),
-                )?)
+            if let Some(keep) = &mut keep {
+                let reached = cotangents[..index].iter().enumerate();
+                let reached: Vec<Reached> = reached
+                    .filter_map(|(node, cotangents)| {
+                        let cotangents = cotangents.as_ref()?;
+                        Some(Reached { node, cotangents })
+                    })
+                    .collect();
+                if let Some(rows) = keep(&reached)? {
+                    if rows.is_empty() {
+                        return Ok(None);
+                    }
+                    let rows = Tensor::new(rows, self.network.device())?;
+                    for cotangent in cotangents.iter_mut().flatten() {
+                        *cotangent = cotangent.contiguous()?.index_select(&rows, 1)?;
+                    }
+                }
             }
         }
+        Ok(cotangents[0].take())
+    }
+
+    /// `count` cotangents of the input that are zero: no path leads there.
+    fn no_cotangent(&self, count: usize) -> Result<Tensor> {
+        let shape = [&[1, count], self.network.input_shape()].concat();
+        let network = &self.network;
+        Ok(Tensor::zeros(shape, network.dtype(), network.device())?)
     }
 }

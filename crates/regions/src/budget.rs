@@ -1,6 +1,6 @@
 //! How much memory inference may use at once.
 
-use roll_models::Network;
+use roll_models::{Network, Operator};
 use std::ops::Range;
 
 /// A bound on the memory that one question about a batch uses for tangents.
@@ -28,6 +28,22 @@ pub(crate) struct Chunk {
 }
 
 impl Budget {
+    /// How many inputs to linearise together, at least 1, such that what is kept of them fits too: of each, four
+    /// numbers for every neuron (its value twice, its side, its slope) and a forward pass in float64.
+    pub fn inputs(self, network: &Network) -> usize {
+        let neurons: usize = network
+            .nodes()
+            .iter()
+            .filter_map(|node| match (&node.operator, &node.operands[..]) {
+                (Operator::Switching(_), [operand]) => Some(&network.nodes()[*operand].shape),
+                _ => None,
+            })
+            .map(|shape| shape.iter().product::<usize>())
+            .sum();
+        let numbers = network.tangent_size().saturating_add(4 * neurons);
+        (self.bytes / numbers.saturating_mul(size_of::<f64>()).max(1)).max(1)
+    }
+
     /// Splits `batch` inputs with `tangents` tangents each into chunks, all tangents of an input before those of
     /// the next chunk of inputs.
     pub(crate) fn chunks(self, network: &Network, batch: usize, tangents: usize) -> Vec<Chunk> {

@@ -7,6 +7,7 @@
 //! Every fast answer has a second, plain road: Jacobians by perturbation, margins by binary search over patterns,
 //! the polyhedron's own distances.
 
+mod bound;
 mod budget;
 mod count;
 mod device;
@@ -25,12 +26,13 @@ pub mod planar;
 mod polyhedron;
 mod search;
 mod skip;
+mod verify;
 
 pub use budget::Budget;
 pub use count::{RegionCount, RegionCounter};
 pub use direction::DirectionalMargins;
 pub use error::{Error, Result};
-pub use estimate::{Estimate, EstimatedMargins};
+pub use estimate::Estimate;
 pub use linearization::{Linearization, Neuron, axes, unit_tangents};
 pub use linearizer::Linearizer;
 pub use margin::Margins;
@@ -38,3 +40,4 @@ pub use norm::Norm;
 pub use pattern::{ActivationPattern, patterns};
 pub use polyhedron::Polyhedron;
 pub use search::{Bracket, Search};
+pub use verify::VerifiedMargins;

@@ -112,6 +112,19 @@ impl Linearization {
             .collect()
     }
 
+    /// The linearisation at input number `input` alone.
+    pub(crate) fn only(&self, input: usize) -> Result<Self> {
+        Ok(Self {
+            trace: self.trace.narrow(input, 1)?,
+            precise: self.precise.clone(),
+            inputs: self.inputs.narrow(0, input, 1)?,
+            constraints: vec![self.constraints[input].clone()],
+            facts: self.facts.clone(),
+            budget: self.budget,
+            sites: self.sites.clone(),
+        })
+    }
+
     /// Pushes tangents and reads the neurons' answers row by row on the host.
     ///
     /// `tangents(range)` makes the tangents `[1 or b, k, in...]` number `range` of the inputs of a chunk;

@@ -57,15 +57,7 @@ impl Linearization {
                 cause,
             });
         }
-        let one = Self {
-            trace: self.trace.narrow(input, 1)?,
-            precise: self.precise.clone(),
-            inputs: self.inputs.narrow(0, input, 1)?,
-            constraints: vec![self.constraints[input].clone()],
-            facts: self.facts.clone(),
-            budget: self.budget,
-            sites: self.sites.clone(),
-        };
+        let one = self.only(input)?;
         one.polyhedra()?.pop().ok_or(Error::Argument {
             what: "input",
             cause: "an empty batch".into(),

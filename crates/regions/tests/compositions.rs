@@ -273,19 +273,32 @@ fn check(network: &Network, seed: u64) -> TestCaseResult {
     let here = Linearization::new(network, &x, Budget { bytes: 40_000 }).unwrap();
     let margins = here.margins(&NORMS).unwrap();
     let estimated = here.l2_margins_by_estimate(Estimate::default()).unwrap();
-    for (estimated, l2) in estimated.margins.radius.iter().zip(&margins[1].radius) {
-        // Gradients pulled and pushed: the same products in two orders.
-        prop_assert!(
-            estimated == l2 || (estimated / l2 - 1.0).abs() < 1e-6,
-            "{} {}",
-            estimated,
-            l2
-        );
+    let proved = here.l2_margins_by_bound(seed).unwrap();
+    for found in [&estimated, &proved] {
+        for (found, l2) in found.margins.radius.iter().zip(&margins[1].radius) {
+            // Gradients pulled and pushed: the same products in two orders.
+            prop_assert!(
+                found == l2 || (found / l2 - 1.0).abs() < 1e-6,
+                "{} {}",
+                found,
+                l2
+            );
+        }
     }
+    let bounds = network.lipschitz_bounds().unwrap();
     for input in 0..2 {
         let own = x.get(input).unwrap();
         let brute = gradients(network, &own);
         let z = &here.pre_activations()[input];
+        for (position, gradient) in brute.iter().enumerate() {
+            let node = &network.nodes()[here.neuron(position).unwrap().node];
+            let Operator::Switching(operator) = &node.operator else {
+                continue;
+            };
+            let bound = operator.constraint_length() * bounds[node.operands[0]];
+            // One layer is bounded as tightly as its gradients are long, but for rounding.
+            prop_assert!(Norm::L2.of(gradient) <= bound * (1.0 + 1e-9));
+        }
         for (norm, margins) in NORMS.iter().zip(&margins) {
             let distance = |(z, gradient): (&f64, &Vec<f64>)| {
                 let length = norm.dual().of(gradient);

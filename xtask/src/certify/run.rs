@@ -9,14 +9,30 @@ use roll_data::Dataset;
 use roll_models::Network;
 use roll_regions::{
     Budget, Estimate, Linearizer, Margins, Neuron, Norm, RegionCount, RegionCounter,
+    VerifiedMargins,
 };
 
+use super::Search;
 use crate::progress::Bar;
 use crate::stats::Percentiles;
 use crate::tensors;
 
-/// Inputs linearised at a time; what their tangents take is bounded by the budget, not by this.
+/// Inputs linearised at a time, where the budget allows; what their tangents take is bounded on its own.
 pub(crate) const BATCH: usize = 512;
+
+/// How the nearest neuron is found.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Method {
+    /// Every gradient, or for FC networks a bound of it, is measured; for any norm.
+    Every,
+    /// Gradients are estimated and the few that matter measured; l2 only.
+    Estimate(Estimate),
+    /// As by the estimate, but every neuron left out is excluded by proof; l2 only.
+    Bound {
+        /// Where to begin is a function of it.
+        seed: u64,
+    },
+}
 
 /// What was found out about every input of a dataset.
 #[derive(Debug)]
@@ -35,16 +51,18 @@ pub(crate) struct Certificates {
     pub(crate) neurons: usize,
     /// #CLR over the dataset.
     pub(crate) regions: RegionCount,
+    /// How the nearest neurons were searched for; `None` if every gradient was measured.
+    pub(crate) search: Option<Search>,
     /// Wall-clock seconds.
     pub(crate) seconds: f64,
 }
 
-/// Certifies every input of `data` by the network of raw inputs; with `estimate`, the l2 margins only.
+/// Certifies every input of `data` by the network of raw inputs.
 pub(crate) fn certify(
     network: &Network,
     data: &Dataset,
     norms: &[Norm],
-    estimate: Option<Estimate>,
+    method: Method,
     label: &str,
 ) -> anyhow::Result<Certificates> {
     let start = Instant::now();
@@ -57,17 +75,28 @@ pub(crate) fn certify(
     let mut predictions = Vec::new();
     let mut counter = RegionCounter::new(RegionCounter::default_tolerance(network.dtype()));
     let mut neurons = 0;
-    let linearizer = Linearizer::new(network, Budget::default())?;
+    let mut searched: Vec<VerifiedMargins> = Vec::new();
+    let budget = Budget::default();
+    let linearizer = Linearizer::new(network, budget)?;
     let rows: Vec<usize> = (0..data.len()).collect();
-    for rows in rows.chunks(BATCH) {
+    for rows in rows.chunks(BATCH.min(budget.inputs(network))) {
         let first = rows.first().copied().unwrap_or(0);
         // Pre-activations are found in float64 whatever the network's dtype.
         let x = tensors::inputs(data, rows, DType::F64, network.device())?;
         let here = linearizer
             .at(&x)
             .with_context(|| format!("{}, inputs from {first} on", data.name()))?;
-        let found = match estimate {
-            Some(estimate) => vec![here.l2_margins_by_estimate(estimate)?.margins],
+        let found = match method {
+            Method::Every => None,
+            Method::Estimate(estimate) => Some(here.l2_margins_by_estimate(estimate)?),
+            Method::Bound { seed } => Some(here.l2_margins_by_bound(seed)?),
+        };
+        let found = match found {
+            Some(found) => {
+                let margins = vec![found.margins.clone()];
+                searched.push(found);
+                margins
+            }
             None => here.margins(norms)?,
         };
         for (all, batch) in margins.iter_mut().zip(found) {
@@ -91,7 +120,24 @@ pub(crate) fn certify(
             .collect(),
         neurons,
         regions: counter.finish(),
+        search: summary(&searched),
         seconds: start.elapsed().as_secs_f64(),
+    })
+}
+
+/// The work of all batches.
+fn summary(searched: &[VerifiedMargins]) -> Option<Search> {
+    let first = searched.first()?;
+    let verified: Vec<usize> = searched
+        .iter()
+        .flat_map(|batch| &batch.verified)
+        .copied()
+        .collect();
+    Some(Search {
+        failure_probability: first.failure_probability,
+        directions: first.directions,
+        verified_mean: verified.iter().sum::<usize>() as f64 / verified.len() as f64,
+        verified_max: verified.iter().copied().max().unwrap_or(0),
     })
 }
 

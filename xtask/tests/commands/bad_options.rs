@@ -21,6 +21,16 @@ fn options_and_outputs_that_cannot_be_used() {
         ("--norm 0.5 --out @m.csv", 2, "--norm|0.5"),
         ("--norm nan --out @m.csv", 2, "--norm|nan"),
         (
+            "--failure-probability 1 --out @m.csv",
+            2,
+            "--failure-probability 1|[0, 1)",
+        ),
+        (
+            "--failure-probability 0 --norm 1 --out @m.csv",
+            2,
+            "--failure-probability|l2|--norm",
+        ),
+        (
             "--split all --out @m.csv",
             2,
             "--split|train, valid or test",

@@ -10,6 +10,7 @@ mod bad_options;
 mod certify;
 mod demo;
 mod fixture;
+mod init;
 mod kill;
 mod refusal;
 mod train;

@@ -6,9 +6,11 @@ use crate::{
     operators::{Conv2dConfig, OperatorSpec, Window2d},
 };
 use candle_nn::VarBuilder;
+use serde::{Deserialize, Serialize};
 
 /// How a [`ConvNetConfig`] halves the image.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Pooling {
     /// Average pooling, which adds no neurons: the paper's advice.
     Average,
@@ -34,9 +36,11 @@ pub enum Pooling {
 /// assert_eq!(network.output_size(), 10);
 /// # Ok::<(), roll_models::Error>(())
 /// ```
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ConvNetConfig {
     /// Channels, height and width of an input.
+    #[serde(rename = "input_shape")]
     pub inputs: [usize; 3],
     /// Channels of each convolution; at least one.
     pub channels: Vec<usize>,

@@ -10,10 +10,12 @@ use candle_nn::{
     Init, VarBuilder,
     init::{FanInOut, NonLinearity, NormalOrUniform},
 };
+use serde::{Deserialize, Serialize};
 
 /// The two families of residual networks: how they begin, how a shortcut changes shape, and how their parameters
 /// are named.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum ResNetFamily {
     /// Begins with a 7 x 7 convolution and a pooling, both of stride 2; shortcuts project by a 1 x 1 convolution.
     /// Named as in torchvision (`layer2.0.downsample.0.weight`, `fc.weight`), whose state dicts fit. The first
@@ -39,9 +41,11 @@ pub enum ResNetFamily {
 /// assert!(network.parameters().iter().any(|(name, _)| name == "layer2.0.downsample.0.weight"));
 /// # Ok::<(), roll_models::Error>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ResNetConfig {
     /// Channels, height and width of an input.
+    #[serde(rename = "input_shape")]
     pub inputs: [usize; 3],
     /// Which family.
     pub family: ResNetFamily,

@@ -7,13 +7,15 @@ use crate::{
 use candle_core::{DType, Device, Tensor};
 use candle_ext::random;
 use candle_nn::{Init, VarBuilder};
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 
 /// Separates the draws of initial angles from every other use of the same seed.
 const DOMAIN: u64 = u64::from_le_bytes(*b"scornn-t");
 
 /// Hyper-parameters of a [`ScoRnn`].
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ScoRnnConfig {
     /// Number of channels of a time step; the paper's Japanese Vowels: 12.
     pub inputs: usize,

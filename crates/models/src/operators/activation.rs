@@ -230,4 +230,15 @@ impl Switching for Activation {
         };
         summed.reshape([&[batch, count], operand].concat())
     }
+
+    fn lipschitz(&self, _operand: &[usize]) -> Result<f64> {
+        Ok(self
+            .slopes
+            .iter()
+            .fold(0.0, |most, slope| slope.abs().max(most)))
+    }
+
+    fn constraint_length(&self) -> f64 {
+        1.0
+    }
 }

@@ -32,4 +32,8 @@ impl Affine for Add {
     fn pull(&self, cotangent: &Tensor, operands: &[&[usize]]) -> Result<Vec<Tensor>> {
         Ok(vec![cotangent.clone(); operands.len()])
     }
+
+    fn lipschitz(&self, _operands: &[&[usize]], bounds: &[f64]) -> Result<f64> {
+        Ok(bounds.iter().sum())
+    }
 }

@@ -99,4 +99,16 @@ impl Affine for AvgPool2d {
         let size = |shape: &&[usize]| shape.iter().product::<usize>();
         operands.first().map_or(0, size).saturating_mul(2)
     }
+
+    fn lipschitz(&self, operands: &[&[usize]], bounds: &[f64]) -> Result<f64> {
+        // ||A||_2^2 <= ||A||_1 ||A||_inf along each axis.
+        let mut square = 1.0;
+        for axis in 0..2 {
+            let matrix = self.matrix(axis, operands[0][axis + 1], DType::F64, &Device::Cpu)?;
+            for sums in [matrix.sum(0)?, matrix.sum(1)?] {
+                square *= sums.max(0)?.to_scalar::<f64>()?;
+            }
+        }
+        Ok(bounds[0] * square.sqrt())
+    }
 }

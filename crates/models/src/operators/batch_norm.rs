@@ -3,6 +3,7 @@
 use super::{
     OperatorSpec,
     layout::{per_channel, refuse, single},
+    spectral::largest,
 };
 use crate::{
     Error,
@@ -100,5 +101,13 @@ impl Affine for BatchNorm {
             ("running_mean", &self.running_mean),
             ("running_var", &self.running_var),
         ]
+    }
+
+    fn lipschitz(&self, _operands: &[&[usize]], bounds: &[f64]) -> Result<f64> {
+        Ok(bounds[0] * largest(&self.scale()?)?)
+    }
+
+    fn channel_scale(&self) -> Result<Option<Tensor>> {
+        self.scale().map(Some)
     }
 }

@@ -62,4 +62,8 @@ impl Affine for Concat {
         };
         operands.iter().map(part).collect()
     }
+
+    fn lipschitz(&self, _operands: &[&[usize]], bounds: &[f64]) -> Result<f64> {
+        Ok(bounds.iter().map(|bound| bound * bound).sum::<f64>().sqrt())
+    }
 }

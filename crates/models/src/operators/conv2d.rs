@@ -3,6 +3,7 @@
 use super::{
     OperatorSpec, Window2d,
     layout::{fold, per_channel, refuse, resize, single, spread, subsample, unfold},
+    spectral::{spectral_bound, unstrided},
 };
 use crate::{
     Error,
@@ -192,6 +193,25 @@ impl Conv2d {
             .narrow(3, left, size[1])
     }
 
+    /// An upper bound on the spectral norm of the convolution with another weight of the same shape.
+    fn spectral_bound(&self, weight: &Tensor) -> Result<f64> {
+        let Window2d {
+            stride, dilation, ..
+        } = self.config.window;
+        // At stride 1 a dilation only moves frequencies, and every norm occurs as before.
+        let weight = match stride {
+            [1, 1] => weight.clone(),
+            _ => spread(&spread(weight, 2, dilation[0])?, 3, dilation[1])?,
+        };
+        let each = self.config.outputs / self.config.groups;
+        let mut most = 0f64;
+        for group in 0..self.config.groups {
+            let own = weight.narrow(0, group * each, each)?.contiguous()?;
+            most = most.max(spectral_bound(&unstrided(&own, stride)?)?);
+        }
+        Ok(most)
+    }
+
     fn positions(&self, axis: usize, n: usize) -> Result<usize> {
         self.config
             .window
@@ -255,5 +275,14 @@ impl Affine for Conv2d {
         std::iter::once(("weight", &self.weight))
             .chain(self.bias.as_ref().map(|bias| ("bias", bias)))
             .collect()
+    }
+
+    fn lipschitz(&self, _operands: &[&[usize]], bounds: &[f64]) -> Result<f64> {
+        Ok(bounds[0] * self.spectral_bound(&self.weight)?)
+    }
+
+    fn scaled_lipschitz(&self, scale: &Tensor, bounds: &[f64]) -> Result<Option<f64>> {
+        let weight = self.weight.broadcast_mul(&per_channel(scale, 0, 4)?)?;
+        Ok(Some(bounds[0] * self.spectral_bound(&weight)?))
     }
 }

@@ -30,4 +30,8 @@ impl Affine for Flatten {
             cotangent.reshape([&[batch, count], operands[0]].concat())?,
         ])
     }
+
+    fn lipschitz(&self, _operands: &[&[usize]], bounds: &[f64]) -> Result<f64> {
+        Ok(bounds[0])
+    }
 }

@@ -38,4 +38,9 @@ impl Affine for GlobalAvgPool {
         let shape = [&cotangent.dims()[..2], operands[0]].concat();
         Ok(vec![(cotangent / count as f64)?.broadcast_as(shape)?])
     }
+
+    fn lipschitz(&self, operands: &[&[usize]], bounds: &[f64]) -> Result<f64> {
+        let count: usize = operands[0][1..].iter().product();
+        Ok(bounds[0] / (count as f64).sqrt())
+    }
 }

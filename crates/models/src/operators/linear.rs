@@ -1,6 +1,6 @@
 //! A fully connected layer.
 
-use super::{OperatorSpec, layout::times, transposed::times_transposed};
+use super::{OperatorSpec, layout::times, spectral::spectral_bound, transposed::times_transposed};
 use crate::{
     Error,
     operator::{Affine, ShapeResult},
@@ -84,5 +84,16 @@ impl Affine for Linear {
         std::iter::once(("weight", &self.weight))
             .chain(self.bias.as_ref().map(|bias| ("bias", bias)))
             .collect()
+    }
+
+    fn lipschitz(&self, _operands: &[&[usize]], bounds: &[f64]) -> Result<f64> {
+        let kernel = self.weight.reshape((self.outputs, self.inputs, 1, 1))?;
+        Ok(bounds[0] * spectral_bound(&kernel)?)
+    }
+
+    fn scaled_lipschitz(&self, scale: &Tensor, bounds: &[f64]) -> Result<Option<f64>> {
+        let weight = self.weight.broadcast_mul(&scale.unsqueeze(1)?)?;
+        let kernel = weight.reshape((self.outputs, self.inputs, 1, 1))?;
+        Ok(Some(bounds[0] * spectral_bound(&kernel)?))
     }
 }

@@ -159,4 +159,22 @@ impl Switching for MaxPool2d {
             .saturating_mul(width)
             .saturating_mul(3)
     }
+
+    fn lipschitz(&self, operand: &[usize]) -> Result<f64> {
+        // Windows may overlap: one entry can be the largest of several.
+        let mut square = 1.0;
+        for axis in 0..2 {
+            let mut windows = vec![0u32; operand[axis + 1]];
+            let members = self.window.members(axis, operand[axis + 1]);
+            for entry in members.map_err(Error::Msg)?.into_iter().flatten() {
+                windows[entry] += 1;
+            }
+            square *= f64::from(windows.into_iter().max().unwrap_or(0));
+        }
+        Ok(square.sqrt())
+    }
+
+    fn constraint_length(&self) -> f64 {
+        std::f64::consts::SQRT_2
+    }
 }

@@ -121,4 +121,12 @@ impl Switching for Maxout {
         // The constraints' tangents, and both terms of their differences.
         operand.iter().product::<usize>().saturating_mul(3)
     }
+
+    fn lipschitz(&self, _operand: &[usize]) -> Result<f64> {
+        Ok(1.0)
+    }
+
+    fn constraint_length(&self) -> f64 {
+        std::f64::consts::SQRT_2
+    }
 }

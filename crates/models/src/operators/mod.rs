@@ -19,6 +19,7 @@ mod scale;
 mod select;
 mod selection;
 mod slice;
+mod spectral;
 mod standardize;
 mod translate;
 mod transpose;

@@ -111,4 +111,8 @@ impl Affine for Pad {
         }
         Ok(Some(inside.affine(-self.value, self.value)?.unsqueeze(0)?))
     }
+
+    fn lipschitz(&self, _operands: &[&[usize]], bounds: &[f64]) -> Result<f64> {
+        Ok(bounds[0])
+    }
 }

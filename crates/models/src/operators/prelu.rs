@@ -3,6 +3,7 @@
 use super::{
     OperatorSpec,
     layout::{per_channel, refuse},
+    spectral::largest,
 };
 use crate::{
     Error,
@@ -106,5 +107,13 @@ impl Switching for Prelu {
 
     fn parameters(&self) -> Vec<(&'static str, &Tensor)> {
         vec![("weight", &self.weight)]
+    }
+
+    fn lipschitz(&self, _operand: &[usize]) -> Result<f64> {
+        Ok(largest(&self.weight)?.max(1.0))
+    }
+
+    fn constraint_length(&self) -> f64 {
+        1.0
     }
 }

@@ -49,4 +49,8 @@ impl Affine for Reshape {
         let shape = [&cotangent.dims()[..2], operands[0]].concat();
         Ok(vec![cotangent.reshape(shape)?])
     }
+
+    fn lipschitz(&self, _operands: &[&[usize]], bounds: &[f64]) -> Result<f64> {
+        Ok(bounds[0])
+    }
 }

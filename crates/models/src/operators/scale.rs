@@ -3,6 +3,7 @@
 use super::{
     OperatorSpec,
     layout::{broadcasts, single},
+    spectral::largest,
 };
 use crate::operator::{Affine, ShapeResult};
 use candle_core::{Result, Tensor};
@@ -46,5 +47,9 @@ impl Affine for Scale {
 
     fn parameters(&self) -> Vec<(&'static str, &Tensor)> {
         vec![("scale", &self.scale)]
+    }
+
+    fn lipschitz(&self, _operands: &[&[usize]], bounds: &[f64]) -> Result<f64> {
+        Ok(bounds[0] * largest(&self.scale)?)
     }
 }

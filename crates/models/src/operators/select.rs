@@ -45,4 +45,8 @@ impl Affine for Select {
         self.slice
             .pull(&cotangent.unsqueeze(self.axis + 2)?, operands)
     }
+
+    fn lipschitz(&self, _operands: &[&[usize]], bounds: &[f64]) -> Result<f64> {
+        Ok(bounds[0])
+    }
 }

@@ -1,6 +1,6 @@
 //! The input normalisation, as part of the network.
 
-use super::{OperatorSpec, layout::per_channel};
+use super::{OperatorSpec, layout::per_channel, spectral::largest};
 use crate::{
     Error,
     operator::{Affine, ShapeResult},
@@ -78,5 +78,9 @@ impl Affine for Standardize {
 
     fn offset(&self, output: &[usize]) -> Result<Option<Tensor>> {
         Ok(Some(per_channel(&self.shift, 1, output.len() + 1)?))
+    }
+
+    fn lipschitz(&self, _operands: &[&[usize]], bounds: &[f64]) -> Result<f64> {
+        Ok(bounds[0] * largest(&self.scale)?)
     }
 }

@@ -53,4 +53,8 @@ impl Affine for Translate {
     fn parameters(&self) -> Vec<(&'static str, &Tensor)> {
         vec![("shift", &self.shift)]
     }
+
+    fn lipschitz(&self, _operands: &[&[usize]], bounds: &[f64]) -> Result<f64> {
+        Ok(bounds[0])
+    }
 }

@@ -68,4 +68,8 @@ impl Affine for Transpose {
         }
         Ok(vec![permute(cotangent, &inverse)?])
     }
+
+    fn lipschitz(&self, _operands: &[&[usize]], bounds: &[f64]) -> Result<f64> {
+        Ok(bounds[0])
+    }
 }

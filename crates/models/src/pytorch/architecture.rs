@@ -2,10 +2,12 @@
 
 use super::StateDict;
 use crate::{
-    Error, FcConfig, INPUT, NetworkSpec, NodeSpec, Result,
+    Error, FcConfig, INPUT, Network, NetworkSpec, NodeSpec, Parameters, Result,
+    architectures::{ConvNetConfig, ResNetConfig, ScoRnn, ScoRnnConfig},
     operators::{Conv2dConfig, OperatorSpec, Window2d},
 };
-use candle_core::Tensor;
+use candle_core::{DType, Device, Tensor};
+use candle_nn::VarBuilder;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
@@ -29,6 +31,21 @@ pub enum Architecture {
         input_shape: Vec<usize>,
         /// The layers.
         layers: Vec<Layer>,
+    },
+    /// A small ConvNet; the tensors have the names that [`ConvNetConfig`] says.
+    #[serde(rename = "convnet")]
+    ConvNet(ConvNetConfig),
+    /// A residual network; torchvision's names, or the usual ones for CIFAR.
+    #[serde(rename = "resnet")]
+    ResNet(ResNetConfig),
+    /// A scaled Cayley orthogonal recurrent network for sequences of one length. The tensors have the names of
+    /// [`ScoRnn`]'s parameters; of `recurrent.skew` the part below the diagonal counts.
+    #[serde(rename = "scornn")]
+    ScoRnn {
+        /// The number of time steps, at least 1.
+        length: usize,
+        /// Its sizes.
+        network: ScoRnnConfig,
     },
     /// A network whose parameters have the names of the tensors.
     Network {
@@ -131,9 +148,87 @@ impl Architecture {
                 input_shape,
                 layers,
             } => Ok((sequential(input_shape, layers, &tensors)?, tensors)),
+            Self::ConvNet(config) => Ok((config.spec()?, tensors)),
+            Self::ResNet(config) => Ok((config.spec()?, tensors)),
+            Self::ScoRnn { length, network } => scornn(*length, network, tensors),
             Self::Network { spec } => Ok((spec.clone(), tensors)),
         }
     }
+
+    /// The network with seeded parameters instead of a file's: those that each architecture is initialised with.
+    ///
+    /// # Errors
+    /// Sizes that make no network, and the two kinds whose sizes only the tensors of a file say.
+    ///
+    /// ```
+    /// use candle_core::{DType, Device};
+    /// use roll_models::{architectures::ResNetConfig, pytorch::Architecture};
+    ///
+    /// let architecture = Architecture::ResNet(ResNetConfig { width: 2, ..ResNetConfig::resnet20(10) });
+    /// let network = architecture.seeded(7, DType::F32, &Device::Cpu)?;
+    /// assert_eq!(network.output_size(), 10);
+    /// # Ok::<(), roll_models::Error>(())
+    /// ```
+    pub fn seeded(&self, seed: u64, dtype: DType, device: &Device) -> Result<Network> {
+        let parameters = Parameters::seeded(seed);
+        let vars = parameters.builder(dtype, device);
+        match self {
+            Self::Fc { .. } | Self::Sequential { .. } => Err(Error::Config {
+                field: "kind",
+                cause: "`fc` and `sequential` have the sizes of a file's tensors, and so no parameters without \
+                        one; describe a `convnet`, `resnet`, `scornn` or `network`"
+                    .into(),
+            }),
+            Self::ConvNet(config) => config.build(vars),
+            Self::ResNet(config) => config.build(vars),
+            Self::ScoRnn { length, network } => {
+                let (rnn, _) = ScoRnn::seeded(network.clone(), seed, dtype, device)?;
+                rnn.network(*length)
+            }
+            Self::Network { spec } => spec.build(vars),
+        }
+    }
+}
+
+/// The unrolled graph, whose recurrent weight is a function of `recurrent.skew`.
+fn scornn(
+    length: usize,
+    config: &ScoRnnConfig,
+    tensors: StateDict,
+) -> Result<(NetworkSpec, StateDict)> {
+    const SKEW: &str = "recurrent.skew";
+    let spec = config.spec(length)?;
+    let n = config.hidden;
+    let (skew, mut others): (StateDict, StateDict) =
+        tensors.into_iter().partition(|(name, _)| name == SKEW);
+    let Some((_, skew)) = skew.into_iter().next() else {
+        return Err(says(
+            SKEW,
+            format!("is missing; expected with shape [{n}, {n}]"),
+        ));
+    };
+    if skew.dims() != [n, n] {
+        return Err(says(
+            SKEW,
+            format!("has shape {:?}, expected [{n}, {n}]", skew.dims()),
+        ));
+    }
+    crate::file::check_finite(SKEW, &skew)?;
+    // In double precision: an orthogonal matrix made in single precision is one to six digits only.
+    let drawn = Parameters::seeded(0);
+    ScoRnn::new(config.clone(), drawn.builder(DType::F64, &Device::Cpu))?;
+    let mut parameters: HashMap<String, Tensor> = drawn
+        .named()
+        .into_iter()
+        .map(|(name, variable)| (name, variable.as_tensor().clone()))
+        .collect();
+    parameters.insert(SKEW.into(), skew.to_dtype(DType::F64)?);
+    let vars = VarBuilder::from_tensors(parameters, DType::F64, &Device::Cpu);
+    if length > 1 {
+        let weight = ScoRnn::new(config.clone(), vars)?.recurrent_weight()?;
+        others.push(("recurrent.weight".into(), weight));
+    }
+    Ok((spec, others))
 }
 
 /// Linear layers in order, renamed as [`FcConfig`] names them.

@@ -157,6 +157,28 @@ fn check_gradients(
     Ok(())
 }
 
+/// The longest that a push by a matrix makes a tangent relative to its length, from below: power iteration, whose
+/// result is a lower bound of the spectral norm whatever the number of steps.
+fn spectral_norm(
+    start: Tensor,
+    push: impl Fn(&Tensor) -> Result<Tensor>,
+    pull: impl Fn(&Tensor) -> Result<Tensor>,
+) -> f64 {
+    let length = |x: &Tensor| dot(x, x).sqrt();
+    let (mut tangent, mut norm) = (start, 0.0);
+    for _ in 0..20 {
+        let size = length(&tangent);
+        if size == 0.0 {
+            break;
+        }
+        tangent = (tangent / size).unwrap();
+        let pushed = push(&tangent).unwrap();
+        norm = length(&pushed);
+        tangent = pull(&pushed).unwrap();
+    }
+    norm
+}
+
 /// Parameters that are trained: all but running statistics and constants.
 fn trained(parameters: &Parameters) -> Vec<Var> {
     let constant = |name: &str| ["running_mean", "running_var", "scale", "shift"].contains(&name);
@@ -201,6 +223,36 @@ proptest! {
         prop_assert_eq!(pulled.len(), shapes.len());
         let through: f64 = tangents.iter().zip(&pulled).map(|(t, p)| dot(&t.broadcast_as(p.shape()).unwrap(), p)).sum();
         close(&[dot(&pushed, &cotangent)], &[through], ROUNDING)?;
+
+        // No tangent grows more than the bound says, alone or with its channels scaled.
+        let (first, others) = shapes.split_first().unwrap();
+        let alone = |t: &Tensor| {
+            let zeros = |shape: &&[usize]| Tensor::zeros(with(&[1, 1], shape), DType::F64, &Device::Cpu);
+            let rest = others.iter().map(zeros).collect::<Result<Vec<_>>>()?;
+            operator.push(&[t].into_iter().chain(&rest).collect::<Vec<_>>())
+        };
+        let mut bounds = vec![0.0; shapes.len()];
+        bounds[0] = 1.0;
+        let bound = operator.lipschitz(&shapes, &bounds).unwrap();
+        let start = tensor(rng, &with(&[1, 1], first));
+        let norm = spectral_norm(start.clone(), alone, |c| Ok(operator.pull(c, &shapes)?.swap_remove(0)));
+        prop_assert!(norm <= bound * (1.0 + 1e-12), "{} {}", norm, bound);
+        let scale = tensor(rng, &output[..1]);
+        if let Some(bound) = operator.scaled_lipschitz(&scale, &bounds).unwrap() {
+            let mut shape = vec![1; output.len() + 2];
+            shape[2] = output[0];
+            let scaled = |t: &Tensor| t.broadcast_mul(&scale.reshape(&shape[..])?);
+            let pull = |c: &Tensor| Ok(operator.pull(&scaled(c)?, &shapes)?.swap_remove(0));
+            let norm = spectral_norm(start.clone(), |t| scaled(&alone(t)?), pull);
+            prop_assert!(norm <= bound * (1.0 + 1e-12), "{} {}", norm, bound);
+        }
+        // A channel's scale is all the operator does to a tangent.
+        if let Some(scale) = operator.channel_scale().unwrap() {
+            let mut shape = vec![1; first.len() + 2];
+            shape[2] = first[0];
+            let scaled = start.broadcast_mul(&scale.reshape(&shape[..]).unwrap()).unwrap();
+            close(&values(&alone(&start).unwrap()), &values(&scaled), ROUNDING)?;
+        }
 
         // A scalar that touches value, push and pull.
         let weights = tensor(rng, value.dims());
@@ -269,6 +321,16 @@ proptest! {
         let back = operator.pull_constraints(&cotangents, &switch, shape).unwrap();
         let shared = tangent.broadcast_as(back.shape()).unwrap();
         close(&[dot(&constrained, &cotangents)], &[dot(&shared, &back)], ROUNDING)?;
+
+        // No tangent grows more than the bounds say.
+        let start = tensor(rng, &with(&[batch, 1], shape));
+        let norm = spectral_norm(start.clone(), |t| operator.push(t, &switch), |c| operator.pull(c, &switch, shape));
+        prop_assert!(norm <= operator.lipschitz(shape).unwrap() * (1.0 + 1e-12));
+        let unit = Tensor::eye(constraints, DType::F64, &Device::Cpu).unwrap().unsqueeze(0).unwrap();
+        let unit = unit.broadcast_as((batch, constraints, constraints)).unwrap().contiguous().unwrap();
+        let lengths = operator.pull_constraints(&unit, &switch, shape).unwrap();
+        let lengths = lengths.flatten_from(2).unwrap().sqr().unwrap().sum(2).unwrap().sqrt().unwrap();
+        prop_assert!(values(&lengths).iter().all(|length| *length <= operator.constraint_length() + 1e-12));
 
         // Gradients, unless a unit is too near to its boundary for a finite difference.
         let near = values(&switch.constraints).iter().any(|z| z.abs() < 10.0 * STEP);

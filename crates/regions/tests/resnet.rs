@@ -1,0 +1,56 @@
+//! The paper's ResNet-18, made narrow: its margins by estimate and by proof against brute force.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a helper of a test fails by panicking, as the test itself does"
+)]
+
+use candle_core::{DType, Device, Tensor};
+use candle_ext::random;
+use roll_models::{Network, Parameters, architectures::ResNetConfig};
+use roll_regions::{Budget, Estimate, Linearization, Norm, VerifiedMargins};
+
+fn images(seed: u64, batch: usize, side: usize) -> Tensor {
+    let rng = &mut random::stream(seed, &[2]);
+    random::uniform(rng, (batch, 3, side, side), DType::F64, &Device::Cpu).unwrap()
+}
+
+/// All eight blocks, with another width and another image.
+fn narrow(seed: u64, width: usize, side: usize) -> Network {
+    let config = ResNetConfig {
+        width,
+        inputs: [3, side, side],
+        ..ResNetConfig::resnet18(5)
+    };
+    let vars = Parameters::seeded(seed).builder(DType::F64, &Device::Cpu);
+    let network = config.build(vars).unwrap();
+    network
+        .with_batch_statistics(&images(seed, 8, side))
+        .unwrap()
+}
+
+#[test]
+fn estimate_and_proof_agree_with_all_gradients() {
+    for (seed, (width, side)) in [(2, 19), (2, 33), (4, 33)].into_iter().enumerate() {
+        let network = narrow(seed as u64, width, side);
+        let x = images(seed as u64 + 9, 2, side);
+        let here = Linearization::new(&network, &x, Budget::default()).unwrap();
+        let brute = here.margins_by_all(&[Norm::L2]).unwrap().swap_remove(0);
+        let check = |found: VerifiedMargins| {
+            for input in 0..2 {
+                // Pulled and pushed gradients sum the same thousands of products in another order.
+                let ratio = found.margins.radius[input] / brute.radius[input];
+                assert!((ratio - 1.0).abs() < 1e-9, "{width} {side}: {ratio}");
+                assert_eq!(found.margins.limiting[input], brute.limiting[input]);
+                // An answer that measured everything would be no search.
+                assert!(
+                    found.verified[input] < here.neurons(),
+                    "{:?}",
+                    found.verified
+                );
+            }
+        };
+        check(here.l2_margins_by_estimate(Estimate::default()).unwrap());
+        check(here.l2_margins_by_bound(0).unwrap());
+    }
+}

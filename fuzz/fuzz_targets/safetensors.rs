@@ -1,0 +1,15 @@
+//! Our own model files, and state dicts in safetensors: an error or a network, whatever the bytes.
+#![no_main]
+
+use candle_core::{DType, Device};
+use libfuzzer_sys::fuzz_target;
+use roll_models::{
+    Model,
+    pytorch::{self, Architecture},
+};
+
+fuzz_target!(|bytes: &[u8]| {
+    let fc = Architecture::Fc { input_shape: None, leak: 0.0 };
+    let _ = Model::from_bytes(bytes, DType::F32, &Device::Cpu);
+    let _ = pytorch::from_bytes(bytes, &fc, DType::F32, &Device::Cpu);
+});

@@ -1,0 +1,86 @@
+//! Writes small files to begin with, into `corpus/`: whole ones, and for each ONNX operator one that names it.
+
+#[path = "../crates/models/tests/files/onnx_writer.rs"]
+mod onnx_writer;
+#[path = "../crates/models/tests/files/pickle_writer.rs"]
+mod pickle_writer;
+
+use candle_core::{DType, Device};
+use onnx_writer::{attribute_float, attribute_int, attribute_ints, doubles, ints, model, node};
+use pickle_writer::{archive, pickle, tensor};
+use roll_models::{
+    Model, NetworkSpec, Parameters,
+    architectures::{ConvNetConfig, FcConfig, Pooling, ResNetConfig},
+    onnx,
+};
+use std::{error::Error, fs, path::Path};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    for operator in onnx::supported() {
+        let attributes = [
+            attribute_int("axis", 1),
+            attribute_ints("kernel_shape", &[2, 2]),
+            attribute_ints("pads", &[0, 1, 0, 1]),
+            attribute_ints("perm", &[0, 2, 3, 1]),
+            attribute_float("alpha", 0.1),
+        ];
+        let constants = [
+            doubles("k", &[2, 2, 2, 2], &[0.25; 16]),
+            doubles("v", &[2], &[0.5, 1.5]),
+            ints("n", &[1, -1]),
+        ];
+        for (kind, inputs) in [
+            ("constants", &["x", "k", "v", "v", "v"][..]),
+            ("numbers", &["x", "n"]),
+            ("values", &["x", "x"]),
+        ] {
+            let file = model(&[0, 2, 4, 4], &[node(operator, inputs, "y", &attributes)], &constants);
+            write("onnx", &format!("{operator}-{kind}"), &file)?;
+        }
+    }
+    let nodes = [
+        node("Conv", &["x", "k"], "a", &[attribute_ints("pads", &[1, 1, 1, 1])]),
+        node("LeakyRelu", &["a"], "b", &[attribute_float("alpha", 0.1)]),
+        node("MaxPool", &["b"], "c", &[attribute_ints("kernel_shape", &[2, 2]), attribute_ints("strides", &[2, 2])]),
+        node("Reshape", &["c", "shape"], "d", &[]),
+        node("MatMul", &["d", "w"], "e", &[]),
+        node("Add", &["e", "bias"], "y", &[]),
+    ];
+    let constants = [
+        doubles("k", &[2, 1, 3, 3], &[0.25; 18]),
+        ints("shape", &[0, -1]),
+        doubles("w", &[8, 3], &[0.5; 24]),
+        doubles("bias", &[3], &[1.0, 2.0, 3.0]),
+    ];
+    write("onnx", "network", &model(&[0, 1, 4, 4], &nodes, &constants))?;
+
+    let state = pickle(&[("0.weight", tensor("0", 6, &[2, 3], &[3, 1])), ("0.bias", tensor("1", 2, &[2], &[1]))]);
+    write("pickle", "pickle", &state)?;
+    write("pickle", "archive", &archive(&state, &[("0", vec![0.5; 6]), ("1", vec![0.25; 2])]))?;
+
+    let fc = FcConfig { inputs: vec![1, 3], hidden: vec![2], outputs: 1, leak: 0.1 };
+    let convnet = ConvNetConfig {
+        inputs: [1, 4, 4],
+        channels: vec![1],
+        kernel: 3,
+        pooling: Pooling::Max,
+        outputs: 1,
+        leak: 0.0,
+    };
+    let resnet = ResNetConfig { width: 1, blocks: vec![1, 1], inputs: [1, 5, 5], ..ResNetConfig::resnet18(1) };
+    for (name, spec) in [("fc", fc.spec()?), ("convnet", convnet.spec()?), ("resnet", resnet.spec()?)] {
+        write("safetensors", name, &safetensors(&spec)?)?;
+    }
+    Ok(())
+}
+
+fn safetensors(spec: &NetworkSpec) -> roll_models::Result<Vec<u8>> {
+    let network = spec.build(Parameters::seeded(0).builder(DType::F32, &Device::Cpu))?;
+    Model { network, normalization: None }.to_bytes()
+}
+
+fn write(target: &str, name: &str, bytes: &[u8]) -> std::io::Result<()> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target);
+    fs::create_dir_all(&folder)?;
+    fs::write(folder.join(name), bytes)
+}

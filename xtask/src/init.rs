@@ -1,0 +1,146 @@
+//! `cargo xtask init`: a network with seeded parameters, as a model file.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use anyhow::{Context, ensure};
+use roll_data::{Split, source};
+use roll_models::operators::OperatorSpec;
+use roll_models::{Model, Network};
+use serde::Serialize;
+
+use crate::cli::{DataDir, Global};
+use crate::compute::Dtype;
+use crate::errors::Usage;
+use crate::model::Described;
+use crate::{files, tensors};
+
+const EXAMPLE: &str = "\
+Examples:
+  cargo xtask init --architecture xtask/architectures/convnet.toml --out convnet.safetensors
+  cargo xtask init --architecture xtask/architectures/resnet18.toml --statistics images.npy \\
+      --out resnet18.safetensors --seed 7";
+
+/// Options of `init`.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = EXAMPLE)]
+pub struct Args {
+    /// What network, a file such as those in xtask/architectures
+    #[arg(long, value_name = "FILE.toml")]
+    pub architecture: PathBuf,
+    /// Inputs that the statistics of batch normalisations are set from, layer by layer, so that activations have
+    /// the scale of a trained network's: a dataset's name or path [default: mean 0 and variance 1]
+    #[arg(long, value_name = "NAME_OR_PATH")]
+    pub statistics: Option<String>,
+    /// Which part of that dataset: train, valid or test
+    #[arg(long, default_value = "test", requires = "statistics")]
+    pub split: Split,
+    /// How many of its inputs, the first ones
+    #[arg(long, value_name = "N", default_value_t = 16, requires = "statistics")]
+    pub limit: usize,
+    /// Where to write the model
+    #[arg(long, value_name = "FILE.safetensors")]
+    pub out: PathBuf,
+    /// Where the datasets are
+    #[command(flatten)]
+    pub place: DataDir,
+}
+
+/// The model that was written.
+#[derive(Clone, Debug, Serialize)]
+pub struct Outcome {
+    /// Its file.
+    pub out: PathBuf,
+    /// Number of its parameters, statistics included.
+    pub parameters: usize,
+    /// Shape of one input.
+    pub input_shape: Vec<usize>,
+    /// Number of outputs.
+    pub outputs: usize,
+    /// How many inputs the statistics are of.
+    pub statistics: Option<usize>,
+    /// The seed of the parameters.
+    pub seed: u64,
+    /// The floating-point type of the file's numbers.
+    pub dtype: Dtype,
+}
+
+/// Initialises as the options say.
+///
+/// # Errors
+/// An architecture or dataset that cannot be used, or an output that cannot be written.
+pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
+    if args.limit == 0 {
+        return Err(Usage::new("--limit 0: expected at least 1").into());
+    }
+    files::check_writable(&args.out)?;
+    let Described {
+        architecture,
+        normalization,
+    } = Described::read(&args.architecture)?;
+    let (seed, dtype) = (global.seed.unwrap_or(0), global.dtype.unwrap_or(Dtype::F32));
+    let name = args.architecture.display().to_string();
+    let network = architecture.seeded(seed, dtype.candle(), &global.device.open()?);
+    let mut model = Model {
+        network: network.with_context(|| name.clone())?,
+        normalization,
+    };
+    // A normalisation that does not fit is this file's mistake and not the data's.
+    model.raw().with_context(|| name.clone())?;
+    let mut used = None;
+    if let Some(data) = &args.statistics {
+        ensure!(
+            normalizes(&model.network),
+            "{name}: --statistics: the network has no batch normalisation"
+        );
+        let dataset = source::open(data, args.split, Some(&args.place.data_dir), seed)
+            .with_context(|| format!("cannot load the {} split of `{data}`", args.split))?;
+        let dataset = tensors::fit(dataset, model.network.input_shape())?;
+        let rows: Vec<usize> = (0..dataset.len().min(args.limit)).collect();
+        let mut x = tensors::inputs(&dataset, &rows, dtype.candle(), model.network.device())?;
+        if let Some(normalization) = &model.normalization {
+            x = normalization.apply(&x)?;
+        }
+        model.network = model.network.with_batch_statistics(&x)?;
+        used = Some(rows.len());
+    }
+    files::write_atomic(&args.out, &model.to_bytes()?)?;
+    let parameters = model.network.parameters();
+    Ok(Outcome {
+        out: args.out.clone(),
+        parameters: parameters
+            .iter()
+            .map(|(_, tensor)| tensor.elem_count())
+            .sum(),
+        input_shape: model.network.input_shape().to_vec(),
+        outputs: model.network.output_size(),
+        statistics: used,
+        seed,
+        dtype,
+    })
+}
+
+fn normalizes(network: &Network) -> bool {
+    let spec = network.spec();
+    let mut operators = spec.nodes.iter().map(|node| &node.operator);
+    operators.any(|operator| matches!(operator, OperatorSpec::BatchNorm { .. }))
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}: {} parameters, inputs {:?}, {} outputs, seed {}, {}",
+            self.out.display(),
+            self.parameters,
+            self.input_shape,
+            self.outputs,
+            self.seed,
+            self.dtype
+        )?;
+        match self.statistics {
+            Some(inputs) => write!(f, "; statistics of {inputs} inputs"),
+            None => Ok(()),
+        }
+    }
+}
