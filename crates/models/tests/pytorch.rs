@@ -10,9 +10,13 @@ use pickle_writer::{archive, pickle, tensor};
 use proptest::prelude::*;
 use roll_models::{
     FcConfig, Module, Network, Parameters,
+    architectures::{ConvNetConfig, Pooling, ResNetConfig, ScoRnn, ScoRnnConfig},
     pytorch::{self, Architecture, Layer},
 };
-use std::path::{Path, PathBuf};
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+};
 
 const FC: Architecture = Architecture::Fc {
     input_shape: None,
@@ -55,6 +59,75 @@ proptest! {
         prop_assert_eq!(found.spec(), network.spec());
         for ((_, a), (_, b)) in found.parameters().iter().zip(&parameters) {
             prop_assert_eq!(numbers(a), numbers(b));
+        }
+    }
+}
+
+/// The state dict of each named architecture gives the network back.
+#[test]
+fn state_dicts_of_named_architectures_load() {
+    let vars = || Parameters::seeded(3).builder(DType::F64, &Device::Cpu);
+    let convnet = ConvNetConfig {
+        inputs: [1, 6, 6],
+        channels: vec![2, 3],
+        kernel: 3,
+        pooling: Pooling::Max,
+        outputs: 2,
+        leak: 0.1,
+    };
+    let resnet = ResNetConfig {
+        inputs: [3, 9, 9],
+        width: 2,
+        ..ResNetConfig::resnet18(4)
+    };
+    let config = ScoRnnConfig {
+        inputs: 2,
+        hidden: 5,
+        negative: 2,
+        outputs: 3,
+        leak: 0.1,
+    };
+    let (rnn, parameters) = ScoRnn::seeded(config.clone(), 3, DType::F64, &Device::Cpu).unwrap();
+    let of = |network: &Network| network.parameters().into_iter().collect::<HashMap<_, _>>();
+    let scornn = parameters.named().into_iter();
+    let scornn: HashMap<_, _> = scornn
+        .map(|(name, var)| (name, var.as_tensor().clone()))
+        .collect();
+    let (small, deep) = (
+        convnet.build(vars()).unwrap(),
+        resnet.build(vars()).unwrap(),
+    );
+    let mut cases = vec![
+        (Architecture::ConvNet(convnet), of(&small), small),
+        (Architecture::ResNet(resnet), of(&deep), deep),
+    ];
+    for length in [1, 4] {
+        let network = config.clone();
+        let architecture = Architecture::ScoRnn { length, network };
+        cases.push((architecture, scornn.clone(), rnn.network(length).unwrap()));
+    }
+    for (architecture, tensors, expected) in cases {
+        let read = |tensors: &HashMap<String, Tensor>| {
+            let bytes = safetensors::serialize(tensors, None).unwrap();
+            pytorch::from_bytes(&bytes, &architecture, DType::F64, &Device::Cpu)
+        };
+        let found = read(&tensors).unwrap().network;
+        let x = Tensor::ones(
+            [&[1], found.input_shape()].concat(),
+            DType::F64,
+            &Device::Cpu,
+        );
+        let output = |network: &Network| {
+            let output = network.forward(x.as_ref().unwrap()).unwrap();
+            output.flatten_all().unwrap().to_vec1::<f64>().unwrap()
+        };
+        assert_eq!(output(&found), output(&expected), "{architecture:?}");
+        // Without any one of its tensors it is refused, by name.
+        for name in tensors.keys() {
+            let mut fewer = tensors.clone();
+            fewer.remove(name);
+            let error = read(&fewer).unwrap_err().to_string();
+            assert!(error.contains(name), "{error}");
         }
     }
 }

@@ -62,6 +62,10 @@ impl Linearization {
         let mut best = Nearest::default();
         let first = nearest_few(values, lengths);
         self.measure(&trace, input, first.clone(), None, &mut best)?;
+        if best.distance == 0.0 {
+            // On a boundary: nothing is nearer, and there can be many ties.
+            return Ok((best, first.len()));
+        }
         // For each site the neurons that its bound does not exclude, the nearest by it first.
         let mut candidates: Vec<Vec<(f64, usize)>> = Vec::new();
         for site in &self.sites {

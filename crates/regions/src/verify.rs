@@ -46,7 +46,9 @@ impl Linearization {
         let most = self.pulls_at_once();
         let (mut best, mut verified, mut round) = (Nearest::default(), 0, FIRST_ROUND);
         while let Some(rest) = candidates.get(verified..).filter(|rest| !rest.is_empty()) {
-            let near = rest.iter().take_while(|(least, _)| *least <= best.distance);
+            // On a boundary (distance 0) nothing is nearer, and there can be many ties.
+            let near = |least: f64| least <= best.distance && best.distance > 0.0;
+            let near = rest.iter().take_while(|(least, _)| near(*least));
             let chosen: Vec<usize> = near.take(round.min(most)).map(|(_, at)| *at).collect();
             if chosen.is_empty() {
                 break;

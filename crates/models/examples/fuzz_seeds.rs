@@ -1,8 +1,14 @@
-//! Writes small files to begin with, into `corpus/`: whole ones, and for each ONNX operator one that names it.
+//! Writes the small files that fuzzing begins with into a folder: whole ones, and for each ONNX operator some that name
+//! it. `fuzz/README.md` says how they are used:
+//!
+//! ```sh
+//! cargo run --package roll-models --example fuzz_seeds -- fuzz/corpus
+//! ```
+#![allow(clippy::unwrap_used, reason = "the writers are those of the tests")]
 
-#[path = "../crates/models/tests/files/onnx_writer.rs"]
+#[path = "../tests/files/onnx_writer.rs"]
 mod onnx_writer;
-#[path = "../crates/models/tests/files/pickle_writer.rs"]
+#[path = "../tests/files/pickle_writer.rs"]
 mod pickle_writer;
 
 use candle_core::{DType, Device};
@@ -16,6 +22,12 @@ use roll_models::{
 use std::{error::Error, fs, path::Path};
 
 fn main() -> Result<(), Box<dyn Error>> {
+    let corpus = std::env::args_os()
+        .nth(1)
+        .ok_or("needs the folder to write to")?;
+    let write = |target: &str, name: &str, bytes: &[u8]| {
+        write(&Path::new(&corpus).join(target), name, bytes)
+    };
     for operator in onnx::supported() {
         let attributes = [
             attribute_int("axis", 1),
@@ -34,14 +46,31 @@ fn main() -> Result<(), Box<dyn Error>> {
             ("numbers", &["x", "n"]),
             ("values", &["x", "x"]),
         ] {
-            let file = model(&[0, 2, 4, 4], &[node(operator, inputs, "y", &attributes)], &constants);
+            let file = model(
+                &[0, 2, 4, 4],
+                &[node(operator, inputs, "y", &attributes)],
+                &constants,
+            );
             write("onnx", &format!("{operator}-{kind}"), &file)?;
         }
     }
     let nodes = [
-        node("Conv", &["x", "k"], "a", &[attribute_ints("pads", &[1, 1, 1, 1])]),
+        node(
+            "Conv",
+            &["x", "k"],
+            "a",
+            &[attribute_ints("pads", &[1, 1, 1, 1])],
+        ),
         node("LeakyRelu", &["a"], "b", &[attribute_float("alpha", 0.1)]),
-        node("MaxPool", &["b"], "c", &[attribute_ints("kernel_shape", &[2, 2]), attribute_ints("strides", &[2, 2])]),
+        node(
+            "MaxPool",
+            &["b"],
+            "c",
+            &[
+                attribute_ints("kernel_shape", &[2, 2]),
+                attribute_ints("strides", &[2, 2]),
+            ],
+        ),
         node("Reshape", &["c", "shape"], "d", &[]),
         node("MatMul", &["d", "w"], "e", &[]),
         node("Add", &["e", "bias"], "y", &[]),
@@ -54,11 +83,23 @@ fn main() -> Result<(), Box<dyn Error>> {
     ];
     write("onnx", "network", &model(&[0, 1, 4, 4], &nodes, &constants))?;
 
-    let state = pickle(&[("0.weight", tensor("0", 6, &[2, 3], &[3, 1])), ("0.bias", tensor("1", 2, &[2], &[1]))]);
+    let state = pickle(&[
+        ("0.weight", tensor("0", 6, &[2, 3], &[3, 1])),
+        ("0.bias", tensor("1", 2, &[2], &[1])),
+    ]);
     write("pickle", "pickle", &state)?;
-    write("pickle", "archive", &archive(&state, &[("0", vec![0.5; 6]), ("1", vec![0.25; 2])]))?;
+    write(
+        "pickle",
+        "archive",
+        &archive(&state, &[("0", vec![0.5; 6]), ("1", vec![0.25; 2])]),
+    )?;
 
-    let fc = FcConfig { inputs: vec![1, 3], hidden: vec![2], outputs: 1, leak: 0.1 };
+    let fc = FcConfig {
+        inputs: vec![1, 3],
+        hidden: vec![2],
+        outputs: 1,
+        leak: 0.1,
+    };
     let convnet = ConvNetConfig {
         inputs: [1, 4, 4],
         channels: vec![1],
@@ -67,8 +108,17 @@ fn main() -> Result<(), Box<dyn Error>> {
         outputs: 1,
         leak: 0.0,
     };
-    let resnet = ResNetConfig { width: 1, blocks: vec![1, 1], inputs: [1, 5, 5], ..ResNetConfig::resnet18(1) };
-    for (name, spec) in [("fc", fc.spec()?), ("convnet", convnet.spec()?), ("resnet", resnet.spec()?)] {
+    let resnet = ResNetConfig {
+        width: 1,
+        blocks: vec![1, 1],
+        inputs: [1, 5, 5],
+        ..ResNetConfig::resnet18(1)
+    };
+    for (name, spec) in [
+        ("fc", fc.spec()?),
+        ("convnet", convnet.spec()?),
+        ("resnet", resnet.spec()?),
+    ] {
         write("safetensors", name, &safetensors(&spec)?)?;
     }
     Ok(())
@@ -76,11 +126,14 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 fn safetensors(spec: &NetworkSpec) -> roll_models::Result<Vec<u8>> {
     let network = spec.build(Parameters::seeded(0).builder(DType::F32, &Device::Cpu))?;
-    Model { network, normalization: None }.to_bytes()
+    Model {
+        network,
+        normalization: None,
+    }
+    .to_bytes()
 }
 
-fn write(target: &str, name: &str, bytes: &[u8]) -> std::io::Result<()> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target);
-    fs::create_dir_all(&folder)?;
+fn write(folder: &Path, name: &str, bytes: &[u8]) -> std::io::Result<()> {
+    fs::create_dir_all(folder)?;
     fs::write(folder.join(name), bytes)
 }
