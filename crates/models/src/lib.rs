@@ -29,4 +29,4 @@ pub use error::{Error, Result};
 pub use file::{Model, Normalization};
 pub use network::{INPUT, Network, NetworkBuilder, NetworkSpec, Node, NodeSpec};
 pub use operator::{Affine, Operator, Switch, Switching};
-pub use trace::{Reached, Site, Trace};
+pub use trace::{Keep, Reached, Site, Trace};

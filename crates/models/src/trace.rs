@@ -28,7 +28,9 @@ pub struct Reached<'a> {
     pub cotangents: &'a Tensor,
 }
 
-type Keep<'a> = &'a mut dyn FnMut(&[Reached<'_>]) -> Result<Option<Vec<u32>>>;
+/// Which rows of a pull go on, given how far it has come: their numbers among those that are left, ascending, or `None`
+/// for all of them.
+pub type Keep<'a> = dyn FnMut(&[Reached<'_>]) -> Result<Option<Vec<u32>>> + 'a;
 
 /// A network linearised at `B` inputs.
 ///
@@ -285,13 +287,13 @@ impl Trace {
     }
 
     /// [`Trace::pull_constraints`] with rows dropped on the way: after each node `keep` sees how far the pull has come
-    /// and says which of the `K` rows that are left go on (in ascending order; `None` for all of them). The result has
+    /// and says which of the `K` rows that are left go on. The result has
     /// those kept to the end, and is `None` if there are none or if nothing leads to the input.
     pub fn pull_constraints_while(
         &self,
         node: usize,
         cotangents: &Tensor,
-        keep: &mut dyn FnMut(&[Reached<'_>]) -> Result<Option<Vec<u32>>>,
+        keep: &mut Keep<'_>,
     ) -> Result<Option<Tensor>> {
         self.back_from(node, cotangents, Some(keep))
     }
@@ -300,7 +302,7 @@ impl Trace {
         &self,
         node: usize,
         cotangents: &Tensor,
-        keep: Option<Keep<'_>>,
+        keep: Option<&mut Keep<'_>>,
     ) -> Result<Option<Tensor>> {
         let nodes = self.network.nodes();
         match (nodes.get(node), self.switches.get(node)) {
@@ -343,7 +345,7 @@ impl Trace {
         &self,
         start: usize,
         cotangent: Tensor,
-        mut keep: Option<Keep<'_>>,
+        mut keep: Option<&mut Keep<'_>>,
     ) -> Result<Option<Tensor>> {
         let nodes = self.network.nodes();
         let mut cotangents: Vec<Option<Tensor>> = vec![None; start + 1];

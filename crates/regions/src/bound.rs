@@ -43,7 +43,15 @@ impl Linearization {
             _ => 1.0 + 1e-4,
         };
         let lipschitz = self.network().lipschitz_bounds()?;
-        let lipschitz: Vec<f64> = lipschitz.into_iter().map(|bound| bound * slack).collect();
+        // Products that overflow bound nothing.
+        let sure = |bound: f64| {
+            if bound.is_nan() {
+                f64::INFINITY
+            } else {
+                bound * slack
+            }
+        };
+        let lipschitz: Vec<f64> = lipschitz.into_iter().map(sure).collect();
         let lengths = self.estimated_lengths(DIRECTIONS, seed)?;
         let found = lengths.iter().enumerate();
         let found = found.map(|(input, lengths)| self.by_bound(input, lengths, &lipschitz));

@@ -112,11 +112,7 @@ impl Linearization {
             if own.is_empty() {
                 continue;
             }
-            let (kept, gradients) = self.pull(trace, site, own, values, exclusion)?;
-            let Some(gradients) = gradients else {
-                continue;
-            };
-            for (at, gradient) in kept.into_iter().zip(gradients) {
+            for (at, gradient) in self.pull(trace, site, own, values, exclusion)? {
                 let length = Norm::L2.of(&gradient);
                 if !length.is_finite() {
                     return Err(Error::NotFinite {
@@ -143,7 +139,7 @@ impl Linearization {
         positions: &[usize],
         values: &[f64],
         exclusion: Option<&Exclusion<'_>>,
-    ) -> Result<(Vec<usize>, Option<Vec<Vec<f64>>>)> {
+    ) -> Result<Vec<(usize, Vec<f64>)>> {
         let (dtype, device) = (self.network().dtype(), self.network().device());
         let mut units = vec![0f32; positions.len() * site.count];
         for (row, at) in positions.iter().enumerate() {
@@ -159,7 +155,7 @@ impl Linearization {
                 let kept: Vec<u32> = (0u32..)
                     .zip(left.iter().zip(&bounds))
                     .filter(|(_, (at, bound))| {
-                        !(distance(values[**at].abs(), **bound) > exclusion.nearest)
+                        bound.is_nan() || distance(values[**at].abs(), **bound) <= exclusion.nearest
                     })
                     .map(|(row, _)| row)
                     .collect();
@@ -170,8 +166,13 @@ impl Linearization {
                 Ok(Some(kept))
             })?,
         };
-        let rows = pulled.map(|gradients| rows(&gradients.flatten_from(2)?.squeeze(0)?));
-        Ok((left, rows.transpose()?))
+        Ok(match pulled {
+            Some(gradients) => {
+                let gradients = rows(&gradients.flatten_from(2)?.squeeze(0)?)?;
+                left.into_iter().zip(gradients).collect()
+            }
+            None => Vec::new(),
+        })
     }
 }
 
@@ -194,7 +195,6 @@ impl Exclusion<'_> {
                 .zip(terms)
                 .for_each(|(bound, term)| *bound += term);
         }
-        // A NaN must not exclude anything: it is an error once the gradient is there.
         Ok(bounds)
     }
 }
