@@ -80,7 +80,8 @@ pub struct Outcome {
     pub clr_lower: usize,
     /// Upper bound on the number of complete linear regions (Lemma 7).
     pub clr_upper: usize,
-    /// Inputs exactly on a boundary, whose margin is 0 and for which Lemma 7 does not hold.
+    /// Inputs at which some neuron is exactly 0: for them Lemma 7 does not hold, and the margin is 0 unless the gradients of
+    /// those neurons are 0 too (as the differences of a max pooling over units that are all off).
     pub on_boundary: usize,
     /// `eps_1`, `eps_2`, ...: percentiles of the margins in raw input units.
     #[serde(flatten)]
@@ -235,7 +236,7 @@ impl fmt::Display for Outcome {
         if self.on_boundary > 0 {
             writeln!(
                 f,
-                "exactly on a boundary (margin 0): {} inputs",
+                "a neuron exactly at 0 (margin 0 where it has a gradient): {} inputs",
                 self.on_boundary
             )?;
         }

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::subject::{Subject, Way, table1};
 use super::{Args, faster, machine, peer};
-use crate::certify::{BATCH, certify};
+use crate::certify::{BATCH, Method, certify};
 use crate::cli::Global;
 use crate::compute::Dtype;
 use crate::model::ModelPath;
@@ -77,7 +77,8 @@ pub(super) fn measure(
         l1_seconds_per_input: seconds(&[l1])?,
         linf_seconds_per_input: seconds(&[linf])?,
         l2_seconds_per_input: seconds(&[l2])?,
-        certify_seconds_per_input: certify(&network, &test, &[l2], None, "certifying")?.seconds
+        certify_seconds_per_input: certify(&network, &test, &[l2], Method::Every, "certifying")?
+            .seconds
             / test.len() as f64,
         forward_seconds_per_input: forward(&network, &test, args.runs)?,
         inputs: test.len(),
