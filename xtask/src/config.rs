@@ -3,7 +3,6 @@
 //! A run copies its complete effective configuration into its directory, so there are no defaults
 //! in the program: a key that is missing is an error, and so is a key that nobody knows.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::Context;
@@ -15,8 +14,14 @@ use crate::errors::Usage;
 use crate::files;
 
 mod gamma;
+mod keys;
+mod schedule;
 
+pub use keys::ConfigError;
 pub use roll_objectives::Gamma;
+pub use schedule::{Average, Schedule};
+
+use keys::{complete, expectation, set, split};
 
 /// Everything that decides how a network is trained.
 ///
@@ -64,6 +69,23 @@ pub struct Config {
     pub nesterov: bool,
     /// L2 penalty that the optimiser adds to every gradient, 0 or more. Paper: 0.
     pub weight_decay: f64,
+    /// How the learning rate falls. Paper: [`Schedule::Constant`]; for Table 4, [`Schedule::Step`].
+    pub schedule: Schedule,
+    /// Factor of [`Schedule::Step`], in (0, 1]. Paper: 0.1 (Table 4).
+    pub decay: f64,
+    /// Epochs after which [`Schedule::Step`] applies its factor, increasing, each at least 1; at least one for
+    /// that schedule. Paper: `[10]` (Table 4).
+    pub decay_epochs: Vec<usize>,
+    /// Epochs, whole or not, in which lambda rises in proportion from 0 to its value; 0 or more. The losses of
+    /// `metrics.jsonl` and the choice of the best epoch take its final value throughout. Paper: 0.
+    pub lambda_warmup: f64,
+    /// Which mean of the weights is validated and saved. Paper: [`Average::None`].
+    pub average: Average,
+    /// Epochs, whole or not, after which the averaging begins: 0 or more, and below `epochs` unless
+    /// [`Average::None`].
+    pub average_from: f64,
+    /// Decay rate of [`Average::Ema`] for each step, in [0, 1).
+    pub average_decay: f64,
     /// Inputs per step, 1 to 1000000. Paper: 64.
     pub batch_size: usize,
     /// Passes over the training set, 1 to 1000000. Paper: 20.
@@ -107,70 +129,6 @@ pub enum Optimizer {
     AmsGrad,
 }
 
-/// Every key in the order of [`Config`], and what it expects; the words of the messages.
-const KEYS: [(&str, &str); 18] = [
-    ("dataset", r#""digits", "mnist" or the path of a directory"#),
-    ("hidden", "a list of 1 to 64 widths, each 1 to 65536"),
-    ("leak", "a number in [0, 1)"),
-    (
-        "loss",
-        r#""vanilla", "distance", "relaxed", "roll", "sampled" or "axes""#,
-    ),
-    ("lambda", "a number of at least 0"),
-    ("c", "a number of at least 0"),
-    ("gamma", r#"a number in (0, 100] or "max""#),
-    ("axes", "an integer of at least 1"),
-    ("optimizer", r#""sgd", "adam" or "amsgrad""#),
-    ("learning_rate", "a number above 0"),
-    ("momentum", "a number in [0, 1)"),
-    ("nesterov", "true or false"),
-    ("weight_decay", "a number of at least 0"),
-    ("batch_size", "an integer from 1 to 1000000"),
-    ("epochs", "an integer from 1 to 1000000"),
-    ("seed", "an integer from 0 to 2^63 - 1"),
-    ("dtype", r#""f32" or "f64""#),
-    ("checkpoint_seconds", "a number of at least 0"),
-];
-
-/// Why a configuration was refused. File and option are named by the error around it.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// The text is not TOML, or a value has the wrong type; the message shows line and column.
-    #[error("{0}")]
-    Toml(#[from] toml::de::Error),
-    /// A key that no configuration has.
-    #[error("{place}unknown key `{key}`; the nearest known key is `{nearest}`")]
-    UnknownKey {
-        /// Line and column, or nothing for an option.
-        place: String,
-        /// The key as written.
-        key: String,
-        /// The known key most like it.
-        nearest: &'static str,
-    },
-    /// A key that every configuration has.
-    #[error("missing key `{key}`: {expected}")]
-    MissingKey {
-        /// The key.
-        key: &'static str,
-        /// What it takes.
-        expected: &'static str,
-    },
-    /// A value out of range.
-    #[error("`{key}` is {value}; expected {expected}")]
-    Invalid {
-        /// The key.
-        key: &'static str,
-        /// Its value, as TOML.
-        value: String,
-        /// What it takes.
-        expected: String,
-    },
-    /// An override without `=`.
-    #[error("expected key=value")]
-    NoValue,
-}
-
 impl Config {
     /// Reads the file at `path`, then sets the `overrides`, each `key=value`.
     ///
@@ -192,7 +150,8 @@ impl Config {
     pub fn parse(text: &str, overrides: &[String]) -> anyhow::Result<Self> {
         let (mut table, mut config) = complete(text)?;
         for pair in overrides {
-            config = set(&mut table, pair)
+            config = split(pair)
+                .and_then(|(key, value)| set(&mut table, key, value))
                 .map_err(|error| Usage::caused_by(format!("--set {pair}"), error))?;
         }
         config.check().map_err(|error| {
@@ -248,6 +207,11 @@ impl Config {
             ),
             ("momentum", in_0_1(self.momentum)),
             ("weight_decay", at_least_0(self.weight_decay)),
+            ("decay", self.decay > 0.0 && self.decay <= 1.0),
+            ("decay_epochs", increasing(&self.decay_epochs)),
+            ("lambda_warmup", at_least_0(self.lambda_warmup)),
+            ("average_from", at_least_0(self.average_from)),
+            ("average_decay", in_0_1(self.average_decay)),
             ("batch_size", count(self.batch_size)),
             ("epochs", count(self.epochs)),
             ("seed", i64::try_from(self.seed).is_ok()),
@@ -263,6 +227,14 @@ impl Config {
         }
         if self.optimizer == Optimizer::Sgd && self.nesterov && self.momentum == 0.0 {
             return Err(self.invalid("nesterov", "false where momentum is 0".to_owned()));
+        }
+        if self.schedule == Schedule::Step && self.decay_epochs.is_empty() {
+            let expected = r#"at least one epoch, because schedule = "step""#;
+            return Err(self.invalid("decay_epochs", expected.to_owned()));
+        }
+        if self.average != Average::None && self.average_from >= self.epochs as f64 {
+            let expected = format!("less than the {} epochs", self.epochs);
+            return Err(self.invalid("average_from", expected));
         }
         Ok(())
     }
@@ -281,65 +253,10 @@ impl Config {
     }
 }
 
-/// The file's table and its typed reading, after its keys were found to be the known ones.
-fn complete(text: &str) -> Result<(toml::Table, Config), ConfigError> {
-    let spanned = toml::de::DeTable::parse(text)?;
-    let mut missing: BTreeSet<&str> = KEYS.iter().map(|(key, _)| *key).collect();
-    // In the order of the file, so that the first mistake is the one reported.
-    let mut keys: Vec<_> = spanned.get_ref().keys().collect();
-    keys.sort_by_key(|key| key.span().start);
-    for key in keys {
-        let name: &str = key.get_ref();
-        if !missing.remove(name) {
-            let before = text.get(..key.span().start).unwrap_or_default();
-            let line = before.matches('\n').count() + 1;
-            let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
-            return Err(unknown(name, format!("line {line}, column {column}: ")));
-        }
-    }
-    if let Some((key, expected)) = KEYS.iter().find(|(key, _)| missing.contains(key)) {
-        return Err(ConfigError::MissingKey { key, expected });
-    }
-    Ok((toml::from_str(text)?, toml::from_str(text)?))
-}
-
-/// Sets one `key=value` in the table and reads the whole again.
-fn set(table: &mut toml::Table, pair: &str) -> Result<Config, ConfigError> {
-    let (key, value) = pair.split_once('=').ok_or(ConfigError::NoValue)?;
-    let (key, value) = (key.trim(), value.trim());
-    let Some((key, expected)) = KEYS.iter().find(|(known, _)| *known == key) else {
-        return Err(unknown(key, String::new()));
-    };
-    let parsed = toml::from_str::<toml::Table>(&format!("value = {value}"));
-    let parsed = parsed
-        .ok()
-        .and_then(|mut single| single.remove("value").filter(|_| single.is_empty()));
-    let parsed = parsed.unwrap_or_else(|| toml::Value::String(value.to_owned()));
-    let shown = parsed.to_string();
-    table.insert((*key).to_owned(), parsed);
-    table.clone().try_into().map_err(|_| ConfigError::Invalid {
-        key,
-        value: shown,
-        expected: (*expected).to_owned(),
-    })
-}
-
-fn unknown(key: &str, place: String) -> ConfigError {
-    let distance = |known: &str| strsim::damerau_levenshtein(key, known);
-    let nearest = KEYS
+/// Whether the epochs of a schedule are increasing, from 1 on.
+fn increasing(epochs: &[usize]) -> bool {
+    let mut last = 0;
+    epochs
         .iter()
-        .map(|(known, _)| *known)
-        .min_by_key(|known| distance(known))
-        .unwrap_or_default();
-    ConfigError::UnknownKey {
-        place,
-        key: key.to_owned(),
-        nearest,
-    }
-}
-
-fn expectation(key: &str) -> &'static str {
-    KEYS.iter()
-        .find(|(known, _)| *known == key)
-        .map_or("", |(_, expected)| *expected)
+        .all(|epoch| *epoch > std::mem::replace(&mut last, *epoch))
 }

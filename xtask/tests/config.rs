@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use proptest::prelude::*;
 use xtask::cli::Global;
 use xtask::compute::Dtype;
-use xtask::config::{Config, Gamma, Loss, Optimizer};
+use xtask::config::{Average, Config, Gamma, Loss, Optimizer, Schedule};
 use xtask::errors::{FAILED, USAGE, exit_code};
 
 const DEMO: &str = include_str!("../configs/demo.toml");
@@ -70,6 +70,21 @@ fn any_config() -> impl Strategy<Value = Config> {
         any::<bool>(),
         0.0..f64::MAX,
     );
+    let schedule = (
+        prop_oneof![
+            Just(Schedule::Constant),
+            Just(Schedule::Cosine),
+            Just(Schedule::Step)
+        ],
+        f64::MIN_POSITIVE..=1.0,
+        prop::collection::btree_set(1..=1_000_000_usize, 1..4),
+        0.0..f64::MAX,
+    );
+    let average = (
+        prop_oneof![Just(Average::None), Just(Average::Tail), Just(Average::Ema)],
+        0.0..1.0,
+        0.0..1.0,
+    );
     let dtype = prop_oneof![Just(Dtype::F32), Just(Dtype::F64)];
     let run = (
         1..=1_000_000_usize,
@@ -78,38 +93,52 @@ fn any_config() -> impl Strategy<Value = Config> {
         dtype,
         positive(),
     );
-    (network, objective, optimiser, run).prop_map(|(network, objective, optimiser, run)| {
-        let (dataset, hidden, leak) = network;
-        let (loss, lambda, c, gamma, axes) = objective;
-        let (optimizer, learning_rate, momentum, nesterov, weight_decay) = optimiser;
-        let (batch_size, epochs, seed, dtype, checkpoint_seconds) = run;
-        let gamma = if loss == Loss::Sampled {
-            Gamma::Percent(100.0)
-        } else {
-            gamma
-        };
-        let nesterov = nesterov && momentum > 0.0;
-        Config {
-            dataset,
-            hidden,
-            leak,
-            loss,
-            lambda,
-            c,
-            gamma,
-            axes,
-            optimizer,
-            learning_rate,
-            momentum,
-            nesterov,
-            weight_decay,
-            batch_size,
-            epochs,
-            seed,
-            dtype,
-            checkpoint_seconds,
-        }
-    })
+    let course = (schedule, average);
+    (network, objective, optimiser, course, run).prop_map(
+        |(network, objective, optimiser, course, run)| {
+            let (dataset, hidden, leak) = network;
+            let (loss, lambda, c, gamma, axes) = objective;
+            let (optimizer, learning_rate, momentum, nesterov, weight_decay) = optimiser;
+            let (
+                (schedule, decay, decay_epochs, lambda_warmup),
+                (average, average_from, average_decay),
+            ) = course;
+            let (batch_size, epochs, seed, dtype, checkpoint_seconds) = run;
+            let gamma = if loss == Loss::Sampled {
+                Gamma::Percent(100.0)
+            } else {
+                gamma
+            };
+            let nesterov = nesterov && momentum > 0.0;
+            Config {
+                dataset,
+                hidden,
+                leak,
+                loss,
+                lambda,
+                c,
+                gamma,
+                axes,
+                optimizer,
+                learning_rate,
+                momentum,
+                nesterov,
+                weight_decay,
+                schedule,
+                decay,
+                decay_epochs: decay_epochs.into_iter().collect(),
+                lambda_warmup,
+                average,
+                average_from: average_from * epochs as f64,
+                average_decay,
+                batch_size,
+                epochs,
+                seed,
+                dtype,
+                checkpoint_seconds,
+            }
+        },
+    )
 }
 
 proptest! {
@@ -178,7 +207,7 @@ fn the_shipped_files_are_the_experiments_they_name() {
 #[test]
 fn every_key_is_needed_and_named_when_missing() {
     let keys: toml::Table = DEMO.parse().unwrap();
-    assert_eq!(keys.len(), 18);
+    assert_eq!(keys.len(), 25);
     for key in keys.keys() {
         let (message, code) = refusal(&with_line(key, ""), &[]);
         assert!(
@@ -232,6 +261,13 @@ fn a_value_out_of_range_is_named_with_its_range_in_the_file_and_in_an_option() {
         ("momentum", "1.0", "[0, 1)"),
         ("momentum", "0.0", "false where momentum is 0"),
         ("weight_decay", "-0.1", "at least 0"),
+        ("decay", "0.0", "(0, 1]"),
+        ("decay", "1.5", "(0, 1]"),
+        ("decay_epochs", "[0]", "increasing"),
+        ("decay_epochs", "[3, 3]", "increasing"),
+        ("lambda_warmup", "-1.0", "at least 0"),
+        ("average_from", "nan", "at least 0"),
+        ("average_decay", "1.0", "[0, 1)"),
         ("batch_size", "0", "from 1 to 1000000"),
         ("epochs", "0", "from 1 to 1000000"),
         ("checkpoint_seconds", "-1.0", "at least 0"),
@@ -256,11 +292,24 @@ fn a_value_out_of_range_is_named_with_its_range_in_the_file_and_in_an_option() {
         };
         assert_eq!(code, blamed, "{key} = {value}");
     }
-    let (message, _) = refusal(DEMO, &["loss=sampled", "gamma=50"]);
-    assert!(
-        message.contains("--set gamma=50: `gamma` is 50.0; expected 100"),
-        "{message}"
-    );
+    let combinations: [(&[&str], &str); 3] = [
+        (
+            &["loss=sampled", "gamma=50"],
+            "--set gamma=50: `gamma` is 50.0; expected 100",
+        ),
+        (
+            &["schedule=step", "decay_epochs=[]"],
+            "--set decay_epochs=[]: `decay_epochs` is []; expected at least one epoch",
+        ),
+        (
+            &["average=tail", "epochs=4", "average_from=4"],
+            "--set average_from=4: `average_from` is 4.0; expected less than the 4 epochs",
+        ),
+    ];
+    for (set, expected) in combinations {
+        let (message, _) = refusal(DEMO, set);
+        assert!(message.contains(expected), "{message}");
+    }
 }
 
 #[test]
@@ -273,6 +322,9 @@ fn a_wrong_type_shows_line_and_column_or_the_option() {
         ("epochs", "1.5"),
         ("epochs", "-1"),
         ("nesterov", "1"),
+        ("schedule", r#""linear""#),
+        ("decay_epochs", "10"),
+        ("average", "true"),
         ("dtype", r#""f16""#),
     ] {
         let (message, _) = refusal(&with_line(key, &format!("{key} = {value}")), &[]);

@@ -12,6 +12,7 @@ use candle_nn::var_builder::SimpleBackend;
 use rand::Rng;
 use rand_distr::StandardNormal;
 
+use crate::optim::update::{self, MoveTowards};
 use crate::{Error, Result, random};
 
 /// Separates the draws of parameters from every other use of the same seed.
@@ -123,6 +124,72 @@ impl Parameters {
         }
         for (variable, tensor) in converted {
             variable.set(&tensor)?;
+        }
+        Ok(())
+    }
+
+    /// Moves every variable `share` of the way to that of its name in `target`:
+    /// `v <- v + share (t - v)`, element by element. Networks built on these
+    /// variables see the new values.
+    ///
+    /// Called after every training step, a `share` of `1 / n` at the `n`-th call
+    /// makes these the mean of the targets so far (tail averaging: Polyak and
+    /// Juditsky, 1992), a constant one their exponential moving average.
+    ///
+    /// # Errors
+    /// [`Error::Hyperparameter`] for a share outside `[0, 1]`;
+    /// [`Error::MissingTensor`], [`Error::UnexpectedTensor`] and
+    /// [`Error::ShapeMismatch`] name the first variable that the other store
+    /// lacks, has more, or has in another shape. Nothing is changed then.
+    ///
+    /// ```
+    /// use candle_core::{DType, Device};
+    /// use candle_ext::Parameters;
+    /// let value = |of: f64| {
+    ///     let parameters = Parameters::seeded(0);
+    ///     let builder = parameters.builder(DType::F64, &Device::Cpu);
+    ///     let weight = builder.get_with_hints(1, "weight", candle_nn::Init::Const(of));
+    ///     weight.map(|weight| (parameters, weight))
+    /// };
+    /// let ((average, weight), (current, _)) = (value(1.0)?, value(5.0)?);
+    /// average.move_towards(&current, 0.25)?;
+    /// assert_eq!(weight.to_vec1::<f64>()?, [2.0]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn move_towards(&self, target: &Self, share: f64) -> Result<()> {
+        if !(0.0..=1.0).contains(&share) {
+            return Err(Error::Hyperparameter {
+                optimizer: "weight averaging",
+                field: "share",
+                value: share,
+                expected: "a number in [0, 1]",
+            });
+        }
+        if Arc::ptr_eq(&self.variables, &target.variables) {
+            return Ok(());
+        }
+        let (variables, targets) = (self.named(), target.named());
+        if let Some((name, _)) = targets
+            .iter()
+            .find(|(name, _)| !variables.iter().any(|(known, _)| known == name))
+        {
+            return Err(Error::UnexpectedTensor {
+                name: name.clone(),
+                reason: "the store that moves has no such parameter".into(),
+            });
+        }
+        let mut pairs = Vec::with_capacity(variables.len());
+        for (name, variable) in &variables {
+            let found = targets.iter().find(|(known, _)| known == name);
+            let (_, target) = found.ok_or_else(|| Error::MissingTensor {
+                name: name.clone(),
+                expected: variable.shape().clone(),
+            })?;
+            check_shape(name, variable.shape(), target.shape())?;
+            pairs.push((variable, target.as_detached_tensor()));
+        }
+        for (variable, target) in pairs {
+            update::apply(&MoveTowards { share }, variable, &target, &target)?;
         }
         Ok(())
     }

@@ -210,3 +210,49 @@ fn tensors_that_do_not_fit_are_refused_and_change_nothing() -> Result<()> {
     assert_eq!(values(&parameters), before);
     Ok(())
 }
+
+#[test]
+fn a_store_moves_towards_one_with_the_same_parameters_only() {
+    let store = |hints: &[(&str, f64)], shape: usize| {
+        let parameters = Parameters::seeded(0);
+        let builder = parameters.builder(DType::F32, &Device::Cpu);
+        for (name, value) in hints {
+            let hint = Init::Const(*value);
+            builder.get_with_hints(shape, name, hint).unwrap();
+        }
+        parameters
+    };
+    let mean = store(&[("a", 0.0), ("b", 10.0)], 3);
+    // Equal weights: the mean of all targets so far, whatever it was before the first.
+    for n in 1..=3 {
+        let target = store(&[("a", f64::from(n)), ("b", -f64::from(n))], 3);
+        mean.move_towards(&target, 1.0 / f64::from(n)).unwrap();
+    }
+    let expected = [("a", 2.0), ("b", -2.0)].map(|(name, mean)| (name.to_owned(), vec![mean; 3]));
+    assert_eq!(values(&mean), BTreeMap::from(expected));
+    mean.move_towards(&mean, 0.5).unwrap();
+
+    let before = values(&mean);
+    let refused = |target: &Parameters, share: f64| mean.move_towards(target, share).unwrap_err();
+    let other = store(&[("a", 1.0), ("b", 1.0)], 3);
+    for share in [-0.1, 1.1, f64::NAN] {
+        let error = refused(&other, share);
+        assert!(matches!(error, Error::Hyperparameter { .. }), "{error}");
+    }
+    let error = refused(&store(&[("a", 1.0)], 3), 0.5);
+    assert!(
+        matches!(&error, Error::MissingTensor { name, .. } if name == "b"),
+        "{error}"
+    );
+    let error = refused(&store(&[("a", 1.0), ("b", 1.0), ("c", 1.0)], 3), 0.5);
+    assert!(
+        matches!(&error, Error::UnexpectedTensor { name, .. } if name == "c"),
+        "{error}"
+    );
+    let error = refused(&store(&[("a", 1.0), ("b", 1.0)], 4), 0.5);
+    assert!(
+        matches!(&error, Error::ShapeMismatch { name, .. } if name == "a"),
+        "{error}"
+    );
+    assert_eq!(values(&mean), before);
+}

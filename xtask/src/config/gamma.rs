@@ -5,7 +5,7 @@ use std::fmt;
 use roll_objectives::Gamma;
 use serde::{Deserializer, Serializer, de};
 
-use super::expectation;
+use super::keys::expectation;
 
 /// Whether the percentage is one.
 pub(super) fn is_valid(gamma: Gamma) -> bool {

@@ -13,6 +13,7 @@ use crate::files;
 
 const KEY: &str = "roll-run";
 const MODEL: &str = "model.";
+const AVERAGE: &str = "average.";
 const OPTIMIZER: &str = "optimizer.";
 
 /// Where a run stands. Every random number is a function of the seed, the epoch and the step, so this is the
@@ -34,29 +35,35 @@ pub(super) struct Progress {
     pub(super) history: Vec<Epoch>,
 }
 
-/// The bytes of `last.safetensors`: parameters, optimiser state and progress.
-pub(super) fn to_bytes(
-    progress: &Progress,
-    parameters: &Parameters,
-    optimizer: &dyn Optimizer,
-) -> anyhow::Result<Vec<u8>> {
+/// What training changes: the weights, their mean (where there is one), and the optimiser.
+pub(super) struct State<'a> {
+    pub(super) parameters: &'a Parameters,
+    pub(super) average: Option<&'a Parameters>,
+    pub(super) optimizer: &'a mut dyn Optimizer,
+}
+
+/// The bytes of `last.safetensors`: state and progress.
+pub(super) fn to_bytes(progress: &Progress, state: &State<'_>) -> anyhow::Result<Vec<u8>> {
     let prefixed = |prefix: &'static str, tensors: BTreeMap<String, Tensor>| {
         tensors
             .into_iter()
             .map(move |(name, tensor)| (format!("{prefix}{name}"), tensor))
     };
-    let tensors: BTreeMap<String, Tensor> = prefixed(MODEL, parameters.tensors()?)
-        .chain(prefixed(OPTIMIZER, optimizer.state()?))
+    let average = state
+        .average
+        .map_or(Ok(BTreeMap::new()), Parameters::tensors)?;
+    let tensors: BTreeMap<String, Tensor> = prefixed(MODEL, state.parameters.tensors()?)
+        .chain(prefixed(AVERAGE, average))
+        .chain(prefixed(OPTIMIZER, state.optimizer.state()?))
         .collect();
     let metadata = HashMap::from([(KEY.to_owned(), serde_json::to_string(progress)?)]);
     Ok(safetensors::serialize(tensors, Some(metadata))?)
 }
 
-/// Restores parameters and optimiser from `last.safetensors` and returns the progress.
+/// Restores the state from `last.safetensors` and returns the progress.
 pub(super) fn restore(
     path: &Path,
-    parameters: &Parameters,
-    optimizer: &mut dyn Optimizer,
+    state: &mut State<'_>,
     device: &Device,
 ) -> anyhow::Result<Progress> {
     let bytes = files::read(path)?;
@@ -79,8 +86,11 @@ pub(super) fn restore(
                 |name: String| Some((name[prefix.len()..].to_owned(), tensors.remove(&name)?));
             names.into_iter().filter_map(take).collect()
         };
-        parameters.load(&with_prefix(MODEL))?;
-        optimizer.load_state(&with_prefix(OPTIMIZER))?;
+        state.parameters.load(&with_prefix(MODEL))?;
+        if let Some(average) = state.average {
+            average.load(&with_prefix(AVERAGE))?;
+        }
+        state.optimizer.load_state(&with_prefix(OPTIMIZER))?;
         Ok(progress)
     };
     restored().with_context(|| format!("{}: not a checkpoint of this run", path.display()))

@@ -63,9 +63,10 @@ pub struct Epoch {
     pub epoch: usize,
     /// Wall-clock seconds, training and validation.
     pub seconds: f64,
-    /// Mean loss over the epoch's steps: task loss + lambda * regulariser.
+    /// Mean loss over the epoch's steps: task loss + lambda * regulariser, lambda at its final value.
     pub train_loss: f64,
-    /// The same on the validation inputs after the epoch; the best epoch has the least.
+    /// The same on the validation inputs after the epoch, by the network with the mean of the weights once there
+    /// is one; the best epoch has the least.
     pub valid_loss: f64,
     /// The task loss on the validation inputs.
     pub task_loss: f64,
@@ -88,6 +89,22 @@ pub struct Outcome {
     pub best: Epoch,
     /// Wall-clock seconds of all epochs.
     pub seconds: f64,
+}
+
+/// A loss that is no longer finite: the run cannot go on, and another learning rate or lambda may do better.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}; a smaller learning_rate or lambda may help")]
+pub struct Diverged(String);
+
+impl Outcome {
+    fn new(run: &Path, history: &[Epoch]) -> anyhow::Result<Self> {
+        Ok(Self {
+            run: run.to_owned(),
+            epochs: history.len(),
+            best: best(history).context("no epoch was trained")?.clone(),
+            seconds: history.iter().map(|epoch| epoch.seconds).sum(),
+        })
+    }
 }
 
 impl fmt::Display for Outcome {
@@ -156,14 +173,7 @@ pub(crate) fn train(
     let mut trainer = trainer::Trainer::new(config, data, global.device.open()?)?;
     prepare(out, config, resume)?;
     let history = trainer.run(out, label)?;
-    let best = best(&history).context("no epoch was trained")?.clone();
-    let seconds = history.iter().map(|epoch| epoch.seconds).sum();
-    Ok(Outcome {
-        run: out.to_owned(),
-        epochs: history.len(),
-        best,
-        seconds,
-    })
+    Outcome::new(out, &history)
 }
 
 /// The epoch with the least validation loss, the first of equal ones.
@@ -185,16 +195,10 @@ fn prepare(out: &Path, config: &Config, resume: bool) -> anyhow::Result<()> {
             return Err(Usage::new(message).into());
         }
         let begun = Config::load(&out.join(CONFIG), &[])?;
-        // More epochs, or other checkpoints, are the same run.
-        let same = Config {
-            epochs: config.epochs,
-            checkpoint_seconds: config.checkpoint_seconds,
-            ..begun.clone()
-        };
-        if same != *config || begun.epochs > config.epochs {
+        if !config.continues(&begun) {
             let path = out.join(CONFIG);
             let message = format!(
-                "{}: the run begun here has another configuration; only more epochs and other checkpoint_seconds go on with it, --out names another directory",
+                "{}: the run begun here has another configuration; only more epochs (unless schedule = \"cosine\") and other checkpoint_seconds go on with it, --out names another directory",
                 path.display()
             );
             return Err(Usage::new(message).into());

@@ -51,10 +51,10 @@ impl Parts {
         Ok(Self { task, regulariser })
     }
 
-    /// What training minimises.
-    pub(super) fn total(&self, config: &Config) -> candle_core::Result<Tensor> {
+    /// What training minimises, the regulariser times the present `lambda`.
+    pub(super) fn total(&self, lambda: f64) -> candle_core::Result<Tensor> {
         match &self.regulariser {
-            Some(regulariser) => &self.task + (regulariser * config.lambda)?,
+            Some(regulariser) => &self.task + (regulariser * lambda)?,
             None => Ok(self.task.clone()),
         }
     }

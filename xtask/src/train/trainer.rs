@@ -11,10 +11,10 @@ use roll_data::{Dataset, batches};
 use roll_models::{FcConfig, Model, Network, Normalization};
 use roll_regions::{Budget, Linearization, Norm};
 
-use super::checkpoint::{self, Progress};
+use super::checkpoint::{self, Progress, State};
 use super::objective::Parts;
-use super::{Epoch, LAST, METRICS, MODEL, best};
-use crate::config::{self, Config};
+use super::{Diverged, Epoch, LAST, METRICS, MODEL, best};
+use crate::config::{self, Average, Config};
 use crate::progress::Bar;
 use crate::stats::Percentiles;
 use crate::{files, tensors};
@@ -33,6 +33,8 @@ pub(super) struct Trainer<'a> {
     device: Device,
     parameters: Parameters,
     network: Network,
+    /// The mean of the weights, and the network that has them.
+    average: Option<(Parameters, Network)>,
     normalization: Option<Normalization>,
     optimizer: Box<dyn Optimizer>,
 }
@@ -63,8 +65,16 @@ impl<'a> Trainer<'a> {
             outputs,
             leak: config.leak,
         };
-        let parameters = Parameters::seeded(config.seed);
-        let network = fc.build(parameters.builder(config.dtype.candle(), &device))?;
+        let build = || -> anyhow::Result<(Parameters, Network)> {
+            let parameters = Parameters::seeded(config.seed);
+            let network = fc.build(parameters.builder(config.dtype.candle(), &device))?;
+            Ok((parameters, network))
+        };
+        let (parameters, network) = build()?;
+        let average = match config.average {
+            Average::None => None,
+            Average::Tail | Average::Ema => Some(build()?),
+        };
         let optimizer = optimizer(config).build(parameters.named())?;
         Ok(Self {
             config,
@@ -72,6 +82,7 @@ impl<'a> Trainer<'a> {
             device,
             parameters,
             network,
+            average,
             normalization: tensors::normalization(train),
             optimizer,
         })
@@ -82,11 +93,12 @@ impl<'a> Trainer<'a> {
         let last = out.join(LAST);
         let mut progress = match last.exists() {
             true => {
-                checkpoint::restore(&last, &self.parameters, &mut *self.optimizer, &self.device)?
+                let device = self.device.clone();
+                checkpoint::restore(&last, &mut self.state(), &device)?
             }
             false => Progress::default(),
         };
-        let steps = self.data[0].len().div_ceil(self.config.batch_size);
+        let steps = self.steps();
         let bar = Bar::count(label, (self.config.epochs * steps) as u64);
         bar.advance((progress.epoch * steps + progress.step) as u64);
         while progress.epoch < self.config.epochs {
@@ -100,7 +112,7 @@ impl<'a> Trainer<'a> {
             // model and metrics; what a checkpoint counts as done is never done again.
             if best(&progress.history) == progress.history.last() {
                 let model = Model {
-                    network: self.network.clone(),
+                    network: self.validated(progress.epoch * steps).clone(),
                     normalization: self.normalization.clone(),
                 };
                 files::write_atomic(&out.join(MODEL), &model.to_bytes()?)?;
@@ -126,7 +138,7 @@ impl<'a> Trainer<'a> {
             batches(self.data[0].len(), size, self.config.seed, epoch as u64).skip(progress.step)
         {
             let [task, regulariser] = self
-                .step(&rows, &[TRAIN, epoch as u64, progress.step as u64])
+                .step(&rows, epoch, progress.step)
                 .with_context(|| format!("epoch {}, step {}", epoch + 1, progress.step + 1))?;
             progress.step += 1;
             progress.inputs += rows.len();
@@ -139,7 +151,7 @@ impl<'a> Trainer<'a> {
                 self.save(progress, last)?;
             }
         }
-        let mut metrics = self.validate()?;
+        let mut metrics = self.validate(self.validated((epoch + 1) * self.steps()))?;
         let [task, regulariser] = progress.sums.map(|sum| sum / progress.inputs as f64);
         metrics.epoch = epoch + 1;
         metrics.train_loss = task + self.config.lambda * regulariser;
@@ -164,26 +176,36 @@ impl<'a> Trainer<'a> {
     }
 
     /// One step of the optimiser; the task loss and the regulariser before it.
-    fn step(&mut self, rows: &[usize], path: &[u64]) -> anyhow::Result<[f64; 2]> {
+    fn step(&mut self, rows: &[usize], epoch: usize, step: usize) -> anyhow::Result<[f64; 2]> {
+        let steps = self.steps();
+        let position = epoch as f64 + step as f64 / steps as f64;
+        let path = &[TRAIN, epoch as u64, step as u64];
         let x = self.inputs(&self.data[0], rows)?;
         let y = tensors::labels(&self.data[0], rows, &self.device)?;
         let parts = Parts::new(self.config, &self.network.trace(&x)?, &y, path)?;
         let values = parts.values()?;
+        let [task, regulariser] = values;
         ensure!(
-            values.iter().all(|v| v.is_finite()),
-            "the loss is not finite (task loss {}, regulariser {}); a smaller learning_rate or lambda may help",
-            values[0],
-            values[1]
+            task.is_finite() && regulariser.is_finite(),
+            Diverged(format!(
+                "the loss is not finite (task loss {task}, regulariser {regulariser})"
+            ))
         );
+        let loss = parts.total(self.config.lambda_at(position))?;
         self.optimizer
-            .step(&parts.total(self.config)?.backward()?)?;
+            .set_learning_rate(self.config.learning_rate_at(position))?;
+        self.optimizer.step(&loss.backward()?)?;
+        let share = self.config.average_share(epoch * steps + step + 1, steps);
+        if let (Some((average, _)), Some(share)) = (&self.average, share) {
+            average.move_towards(&self.parameters, share)?;
+        }
         Ok(values)
     }
 
     /// Losses, accuracy and margins on the validation data.
-    fn validate(&self) -> anyhow::Result<Epoch> {
+    fn validate(&self, network: &Network) -> anyhow::Result<Epoch> {
         let data = &self.data[1];
-        let network = self.network.detached()?;
+        let network = network.detached()?;
         let (mut sums, mut correct) = ([0.0; 2], 0);
         let rows: Vec<usize> = (0..data.len()).collect();
         for (index, rows) in rows.chunks(self.config.batch_size).enumerate() {
@@ -204,7 +226,7 @@ impl<'a> Trainer<'a> {
         let valid_loss = task_loss + self.config.lambda * regulariser;
         ensure!(
             valid_loss.is_finite(),
-            "the validation loss is not finite ({valid_loss})"
+            Diverged(format!("the validation loss is not finite ({valid_loss})"))
         );
         Ok(Epoch {
             epoch: 0,
@@ -238,8 +260,32 @@ impl<'a> Trainer<'a> {
         }
     }
 
-    fn save(&self, progress: &Progress, last: &Path) -> anyhow::Result<()> {
-        let bytes = checkpoint::to_bytes(progress, &self.parameters, &*self.optimizer)?;
+    /// Steps of an epoch.
+    fn steps(&self) -> usize {
+        self.data[0].len().div_ceil(self.config.batch_size)
+    }
+
+    /// What is validated and saved after `step` steps of the whole run: the network with the mean of the weights
+    /// once there is one.
+    fn validated(&self, step: usize) -> &Network {
+        match &self.average {
+            Some((_, network)) if self.config.average_share(step, self.steps()).is_some() => {
+                network
+            }
+            _ => &self.network,
+        }
+    }
+
+    fn state(&mut self) -> State<'_> {
+        State {
+            parameters: &self.parameters,
+            average: self.average.as_ref().map(|(parameters, _)| parameters),
+            optimizer: &mut *self.optimizer,
+        }
+    }
+
+    fn save(&mut self, progress: &Progress, last: &Path) -> anyhow::Result<()> {
+        let bytes = checkpoint::to_bytes(progress, &self.state())?;
         Ok(files::write_atomic(last, &bytes)?)
     }
 }

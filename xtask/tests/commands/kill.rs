@@ -74,10 +74,16 @@ fn survives(more: &[&str]) {
 
 #[test]
 fn sgd_with_nesterov_momentum_and_sampled_axes_survives_kills() {
-    survives(&["loss=sampled", "optimizer=sgd", "nesterov=true"]);
+    let average = ["average=tail", "average_from=2.5"];
+    let course = ["schedule=cosine", "lambda_warmup=3.3"];
+    let sampled = ["loss=sampled", "optimizer=sgd", "nesterov=true"];
+    survives(&[&sampled[..], &course, &average].concat());
 }
 
 #[test]
 fn amsgrad_and_roll_survive_kills() {
-    survives(&["loss=roll", "gamma=20", "optimizer=amsgrad", "dtype=f64"]);
+    let average = ["average=ema", "average_from=0.5", "average_decay=0.9"];
+    let course = ["schedule=step", "decay_epochs=[1, 4]"];
+    let roll = ["loss=roll", "gamma=20", "optimizer=amsgrad", "dtype=f64"];
+    survives(&[&roll[..], &course, &average].concat());
 }

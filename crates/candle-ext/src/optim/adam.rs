@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use candle_core::backprop::GradStore;
 use candle_core::{Tensor, Var};
 
-use super::update::{self, DescendScaled, FirstMoment, Maximum, SecondMoment};
+use super::update::{self, DescendScaled, Maximum, MoveTowards, SecondMoment};
 use super::{Optimizer, check_decay_rate, check_non_negative, state};
 use crate::Result;
 
@@ -218,7 +218,12 @@ fn step_one(
     let t = moments.step as f64;
     let (first, second) = (&moments.first, &moments.second);
     let (beta1, beta2) = (config.beta1, config.beta2);
-    update::apply(&FirstMoment { beta1 }, first, gradient, gradient)?;
+    update::apply(
+        &MoveTowards { share: 1.0 - beta1 },
+        first,
+        gradient,
+        gradient,
+    )?;
     update::apply(&SecondMoment { beta2 }, second, gradient, gradient)?;
     let scale = match &moments.largest {
         None => second,

@@ -8,7 +8,7 @@ mod adam;
 mod row_major;
 mod sgd;
 mod state;
-mod update;
+pub(crate) mod update;
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;

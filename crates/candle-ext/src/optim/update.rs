@@ -12,7 +12,7 @@ use crate::Result;
 
 /// An element-wise update `old <- f(old, x, y)`; one that reads a single
 /// source is given it twice.
-pub(super) trait Update: Copy {
+pub(crate) trait Update: Copy {
     /// The new value of one element, in the arithmetic of `T`.
     fn element<T: Real>(self, old: T, x: T, y: T) -> T;
 
@@ -69,19 +69,19 @@ impl Update for Accumulate {
     }
 }
 
-/// `m <- m + (1 - beta1) (x - m)`.
+/// `m <- m + share (x - m)`.
 #[derive(Clone, Copy)]
-pub(super) struct FirstMoment {
-    pub(super) beta1: f64,
+pub(crate) struct MoveTowards {
+    pub(crate) share: f64,
 }
 
-impl Update for FirstMoment {
+impl Update for MoveTowards {
     fn element<T: Real>(self, old: T, x: T, _: T) -> T {
-        old + (x - old) * T::from_f64(1.0 - self.beta1)
+        old + (x - old) * T::from_f64(self.share)
     }
 
     fn tensor(self, old: &Tensor, x: &Tensor, _: &Tensor) -> candle_core::Result<Tensor> {
-        old + ((x - old)? * (1.0 - self.beta1))?
+        old + ((x - old)? * self.share)?
     }
 }
 
@@ -139,7 +139,7 @@ impl Update for DescendScaled {
 
 /// Carries out an update of `target` from sources of its shape and type, in
 /// row-major order.
-pub(super) fn apply(update: &impl Update, target: &Var, x: &Tensor, y: &Tensor) -> Result<()> {
+pub(crate) fn apply(update: &impl Update, target: &Var, x: &Tensor, y: &Tensor) -> Result<()> {
     if target.device().is_cpu() && matches!(target.dtype(), DType::F32 | DType::F64) {
         return Ok(target.inplace_op3(x, y, &Fused(*update))?);
     }
@@ -152,7 +152,7 @@ fn apply_by_tensors(update: &impl Update, target: &Var, x: &Tensor, y: &Tensor) 
 }
 
 /// A floating-point type with a square root.
-pub(super) trait Real: WithDType {
+pub(crate) trait Real: WithDType {
     /// The correctly rounded square root.
     fn square_root(self) -> Self;
 }
@@ -255,7 +255,7 @@ mod tests {
                 check(AddScaled { factor: -rate }, dtype, &rows)?;
                 check(DescendNesterov { rate, factor }, dtype, &rows)?;
                 check(Accumulate { factor }, dtype, &rows)?;
-                check(FirstMoment { beta1: factor }, dtype, &rows)?;
+                check(MoveTowards { share: factor }, dtype, &rows)?;
                 check(SecondMoment { beta2: factor }, dtype, &rows)?;
                 check(Maximum, dtype, &rows)?;
                 check(DescendScaled { rate, correction: 1.0 - factor, epsilon: 1e-8 }, dtype, &rows)?;
