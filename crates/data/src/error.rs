@@ -118,8 +118,8 @@ pub enum Error {
     },
     /// Neither a known name nor an existing path.
     #[error(
-        "dataset {given:?}: found no such name or path, expected one of {known}, a directory in MNIST's layout, \
-         or a .npy or .safetensors file{}", hint(nearest.as_deref())
+        "dataset {given:?}: found no such name or path, expected one of {known}, a directory in the layout of MNIST or \
+         Japanese Vowels, or a .npy or .safetensors file{}", hint(nearest.as_deref())
     )]
     UnknownDataset {
         /// The name as given.

@@ -1,7 +1,7 @@
 //! Datasets, splits and mini-batches as plain arrays.
 //!
-//! A [`Dataset`] is a table of inputs, one per row, with optional class labels. It knows nothing
-//! of tensors, devices or networks: the caller asks for rows as `f32` or `f64` and puts them
+//! A [`Dataset`] is a table of inputs of one shape, one per row, with optional class labels;
+//! [`Sequences`] are one of different lengths; [`Data`] is either. They know nothing of tensors, devices or networks: the caller asks for rows as `f32` or `f64` and puts them
 //! wherever it likes.
 //!
 //! | read | with |
@@ -9,6 +9,7 @@
 //! | anything by its name or path | [`source::open`] |
 //! | the embedded digits, no file needed | [`digits::load`] |
 //! | a directory in MNIST's public layout | [`mnist::load_directory`] |
+//! | the utterances of nine speakers | [`japanese_vowels::load_directory`] |
 //! | one IDX file | [`idx::read`] |
 //! | `.npy` and `.safetensors` tensors | [`npy::read`], [`tensors::read_safetensors`] |
 //! | a 2-D toy problem for pictures | [`toy::moons`] |
@@ -33,13 +34,16 @@
 //! ```
 
 mod batches;
+mod data;
 mod dataset;
 pub mod digits;
 mod error;
 mod file;
 pub mod idx;
+pub mod japanese_vowels;
 pub mod mnist;
 pub mod npy;
+mod sequences;
 pub mod source;
 mod split;
 pub mod tensors;
@@ -47,7 +51,9 @@ pub mod toy;
 mod values;
 
 pub use batches::{batches, permutation};
+pub use data::{Data, Part};
 pub use dataset::Dataset;
 pub use error::Error;
-pub use split::{Split, train_valid};
+pub use sequences::Sequences;
+pub use split::{Split, stratified, train_valid};
 pub use values::{Moments, Values};

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -61,6 +62,33 @@ pub fn train_valid(n: usize, seed: u64) -> (Vec<usize>, Vec<usize>) {
     let valid_count = rounded.max(1).min(n.saturating_sub(1));
     let mut valid = permutation(n, seed, SPLIT_STREAM);
     let mut train = valid.split_off(valid_count);
+    train.sort_unstable();
+    valid.sort_unstable();
+    (train, valid)
+}
+
+/// Divides rows into `(train, valid)` by seed such that every class gives one in `parts` of its rows
+/// (rounded down, at least one where it has two) to the latter; both ascending.
+///
+/// For small data, where a uniform choice may leave a class out.
+///
+/// ```
+/// let labels = [0, 0, 0, 0, 1, 1, 1, 1];
+/// let (train, valid) = roll_data::stratified(&labels, 4, 7);
+/// assert_eq!((train.len(), valid.len()), (6, 2));
+/// assert!(valid[0] < 4 && valid[1] >= 4);
+/// ```
+pub fn stratified(labels: &[u32], parts: usize, seed: u64) -> (Vec<usize>, Vec<usize>) {
+    let mut classes = BTreeMap::<u32, Vec<usize>>::new();
+    for row in permutation(labels.len(), seed, SPLIT_STREAM) {
+        classes.entry(labels[row]).or_default().push(row);
+    }
+    let (mut train, mut valid) = (Vec::new(), Vec::new());
+    for rows in classes.values() {
+        let count = (rows.len() / parts.max(1)).max(1).min(rows.len() - 1);
+        valid.extend_from_slice(&rows[..count]);
+        train.extend_from_slice(&rows[count..]);
+    }
     train.sort_unstable();
     valid.sort_unstable();
     (train, valid)

@@ -82,7 +82,9 @@ fn numpy_reads_the_same_pixels() {
     let Some(path) = shared("reference/mnist20.npy") else {
         return;
     };
-    let by_numpy = source::open(path.to_str().unwrap(), Split::Test, None, 0).unwrap();
+    let by_numpy = source::open(path.to_str().unwrap(), Split::Test, None, 0)
+        .and_then(roll_data::Data::into_table)
+        .unwrap();
     let whole = mnist::load_directory(&directory, Split::Test, 0).unwrap();
     assert_eq!(
         (by_numpy.len(), by_numpy.input_shape()),
@@ -100,8 +102,12 @@ fn mnist_has_the_moments_it_is_normalised_with() {
     let Some(directory) = shared("data/mnist") else {
         return;
     };
-    let [train, valid] = [Split::Train, Split::Valid]
-        .map(|split| source::open("mnist", split, directory.parent(), 0).unwrap());
+    let [train, valid] = [Split::Train, Split::Valid].map(|split| {
+        source::open("mnist", split, directory.parent(), 0)
+            .unwrap()
+            .into_table()
+            .unwrap()
+    });
     assert_eq!((train.len(), valid.len()), (55_000, 5_000));
     let pixels = [&train, &valid]
         .map(|set| set.rows_f64(&(0..set.len()).collect::<Vec<_>>()).unwrap())
@@ -139,12 +145,20 @@ fn names_and_paths_open_what_they_say() {
         (
             "mnits",
             None,
-            &["\"mnits\"", "digits, mnist", "did you mean \"mnist\"?"],
+            &[
+                "\"mnits\"",
+                "digits, japanese-vowels, mnist",
+                "did you mean \"mnist\"?",
+            ],
         ),
         (
             "imagenet",
             None,
-            &["\"imagenet\"", "digits, mnist", ".npy or .safetensors file"],
+            &[
+                "\"imagenet\"",
+                "digits, japanese-vowels, mnist",
+                ".npy or .safetensors file",
+            ],
         ),
         ("mnist", None, &["mnist", "no data directory"]),
         ("mnist", Some(directory.path()), &["no t10k images"]),

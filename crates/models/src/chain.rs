@@ -105,7 +105,7 @@ impl Network {
     }
 }
 
-fn parameter<'a>(node: &'a Node, name: &str) -> Option<&'a Tensor> {
+pub(crate) fn parameter<'a>(node: &'a Node, name: &str) -> Option<&'a Tensor> {
     match &node.operator {
         Operator::Affine(operator) => operator
             .parameters()

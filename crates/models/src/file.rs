@@ -2,10 +2,13 @@
 //!
 //! The tensors are the parameters under their PyTorch names, so that `safetensors.torch.load_file` gives a
 //! `state_dict`. The header's metadata holds, under the key `roll`, a JSON object with the format's version,
-//! the graph and the input normalisation.
+//! the graph and the input normalisation; or, for sequences of any length, the recurrence.
 
 use crate::{
-    Error, Network, NetworkSpec, Result, network::affine_value, operator::Affine,
+    Error, Network, NetworkSpec, Result,
+    architectures::{Rnn, RnnConfig},
+    network::affine_value,
+    operator::Affine,
     operators::Standardize,
 };
 use candle_core::{DType, Device, Tensor};
@@ -56,8 +59,109 @@ pub struct Model {
 #[serde(deny_unknown_fields)]
 struct Header {
     format: u32,
-    network: NetworkSpec,
+    /// This or `recurrence`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    network: Option<NetworkSpec>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    recurrence: Option<RnnConfig>,
     normalization: Option<Normalization>,
+}
+
+/// What a model file may hold.
+///
+/// ```
+/// use candle_core::{DType, Device};
+/// use roll_models::{ModelFile, Parameters, architectures::{Rnn, RnnConfig}};
+///
+/// let config = RnnConfig { inputs: 2, hidden: 4, outputs: 3, leak: 0.1 };
+/// let rnn = Rnn::new(config, Parameters::seeded(0).builder(DType::F32, &Device::Cpu))?;
+/// let bytes = ModelFile::Recurrent(rnn).to_bytes()?;
+/// let model = ModelFile::from_bytes(&bytes, DType::F64, &Device::Cpu)?;
+/// assert_eq!(model.raw(&[5, 2])?.input_shape(), [5, 2]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+pub enum ModelFile {
+    /// A network for inputs of one shape.
+    Network(Model),
+    /// A recurrent network for sequences of any length, taken as they are.
+    Recurrent(Rnn),
+}
+
+impl ModelFile {
+    /// The network of raw inputs of shape `input_shape`. A network for inputs of one shape is the same for every
+    /// `input_shape`; a recurrent one must be given `[length, channels]`.
+    pub fn raw(&self, input_shape: &[usize]) -> Result<Network> {
+        match self {
+            Self::Network(model) => model.raw(),
+            Self::Recurrent(rnn) => rnn.network_for(input_shape),
+        }
+    }
+
+    /// The bytes of a model file. The same model gives the same bytes.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        match self {
+            Self::Network(model) => model.to_bytes(),
+            Self::Recurrent(rnn) => {
+                let header = Header {
+                    format: FORMAT,
+                    network: None,
+                    recurrence: Some(rnn.config().clone()),
+                    normalization: None,
+                };
+                write(&header, rnn.parameters())
+            }
+        }
+    }
+
+    /// Reads a model file's bytes; parameters are converted to `dtype` and must be finite.
+    pub fn from_bytes(bytes: &[u8], dtype: DType, device: &Device) -> Result<Self> {
+        let header = header(bytes)?;
+        let tensors = SafeTensors::deserialize(bytes).map_err(|e| Error::Format(e.to_string()))?;
+        let mut parameters = HashMap::new();
+        for (name, view) in tensors.tensors() {
+            use candle_core::safetensors::Load;
+            let tensor = view.load(device)?;
+            check_finite(&name, &tensor)?;
+            parameters.insert(name, tensor.to_dtype(dtype)?);
+        }
+        let vars = VarBuilder::from_tensors(parameters, dtype, device);
+        match (header.network, header.recurrence, header.normalization) {
+            (Some(network), None, normalization) => {
+                let model = Model {
+                    network: network.build(vars)?,
+                    normalization,
+                };
+                model.raw()?;
+                Ok(Self::Network(model))
+            }
+            (None, Some(config), None) => Ok(Self::Recurrent(Rnn::new(config, vars)?)),
+            _ => Err(Error::Format(format!(
+                "metadata `{KEY}` names neither one network nor one recurrence of raw sequences"
+            ))),
+        }
+    }
+
+    /// Reads a model file.
+    pub fn load(path: &Path, dtype: DType, device: &Device) -> Result<Self> {
+        let error = |cause: String| Error::File {
+            path: path.into(),
+            cause,
+        };
+        let bytes = std::fs::read(path).map_err(|e| error(e.to_string()))?;
+        Self::from_bytes(&bytes, dtype, device).map_err(|e| error(e.to_string()))
+    }
+
+    /// The network for inputs of one shape, for those who need one.
+    pub fn into_network(self) -> Result<Model> {
+        match self {
+            Self::Network(model) => Ok(model),
+            Self::Recurrent(_) => Err(Error::Format(
+                "a recurrent network for sequences of any length, expected one for inputs of one shape"
+                    .into(),
+            )),
+        }
+    }
 }
 
 impl Model {
@@ -74,47 +178,37 @@ impl Model {
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         let header = Header {
             format: FORMAT,
-            network: self.network.spec(),
+            network: Some(self.network.spec()),
+            recurrence: None,
             normalization: self.normalization.clone(),
         };
-        let json = serde_json::to_string(&header).map_err(|e| Error::Format(e.to_string()))?;
-        let metadata = HashMap::from([(KEY.to_string(), json)]);
-        let tensors = self.network.parameters();
-        let views = tensors.iter().map(|(name, tensor)| (name.as_str(), tensor));
-        safetensors::serialize(views, Some(metadata)).map_err(|e| Error::Format(e.to_string()))
+        write(&header, &self.network.parameters())
     }
 
     /// Reads a model file's bytes; parameters are converted to `dtype` and must be finite.
     pub fn from_bytes(bytes: &[u8], dtype: DType, device: &Device) -> Result<Self> {
-        let header = header(bytes)?;
-        let tensors = SafeTensors::deserialize(bytes).map_err(|e| Error::Format(e.to_string()))?;
-        let mut parameters = HashMap::new();
-        for (name, view) in tensors.tensors() {
-            use candle_core::safetensors::Load;
-            let tensor = view.load(device)?;
-            check_finite(&name, &tensor)?;
-            parameters.insert(name, tensor.to_dtype(dtype)?);
-        }
-        let network = header
-            .network
-            .build(VarBuilder::from_tensors(parameters, dtype, device))?;
-        let model = Self {
-            network,
-            normalization: header.normalization,
-        };
-        model.raw()?;
-        Ok(model)
+        ModelFile::from_bytes(bytes, dtype, device)?.into_network()
     }
 
     /// Reads a model file.
     pub fn load(path: &Path, dtype: DType, device: &Device) -> Result<Self> {
-        let error = |cause: String| Error::File {
+        let error = |e: Error| Error::File {
             path: path.into(),
-            cause,
+            cause: e.to_string(),
         };
-        let bytes = std::fs::read(path).map_err(|e| error(e.to_string()))?;
-        Self::from_bytes(&bytes, dtype, device).map_err(|e| error(e.to_string()))
+        ModelFile::load(path, dtype, device)?
+            .into_network()
+            .map_err(error)
     }
+}
+
+fn write(header: &Header, parameters: &[(String, Tensor)]) -> Result<Vec<u8>> {
+    let json = serde_json::to_string(header).map_err(|e| Error::Format(e.to_string()))?;
+    let metadata = HashMap::from([(KEY.to_string(), json)]);
+    let views = parameters
+        .iter()
+        .map(|(name, tensor)| (name.as_str(), tensor));
+    safetensors::serialize(views, Some(metadata)).map_err(|e| Error::Format(e.to_string()))
 }
 
 fn header(bytes: &[u8]) -> Result<Header> {

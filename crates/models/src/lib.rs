@@ -18,6 +18,7 @@ pub mod onnx;
 pub mod operator;
 pub mod operators;
 pub mod pytorch;
+mod recurrence;
 mod statistics;
 mod trace;
 
@@ -26,7 +27,8 @@ pub use candle_ext::Parameters;
 pub use candle_nn::Module;
 pub use chain::{FcChain, TwoPieces};
 pub use error::{Error, Result};
-pub use file::{Model, Normalization};
+pub use file::{Model, ModelFile, Normalization};
 pub use network::{INPUT, Network, NetworkBuilder, NetworkSpec, Node, NodeSpec};
 pub use operator::{Affine, Operator, Switch, Switching};
+pub use recurrence::Recurrence;
 pub use trace::{Keep, Reached, Site, Trace};

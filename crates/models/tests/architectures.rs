@@ -189,7 +189,7 @@ proptest! {
             state = z.maximum(&(&z * 0.2).unwrap()).unwrap();
         }
         let output = state.matmul(&named["output.weight"].t().unwrap()).unwrap().broadcast_add(&named["output.bias"]).unwrap();
-        let network = rnn.network(length).unwrap();
+        let network = rnn.rnn().unwrap().network(length).unwrap();
         let trace = network.trace(&x).unwrap();
         prop_assert!(largest(&(trace.output() - output).unwrap()) < 1e-10);
         // A neuron is a hidden unit at a time step.
@@ -201,7 +201,7 @@ proptest! {
         // The gradient reaches the skew-symmetric parameter, through value and tangents alike.
         let tangent = normal(seed ^ 2, &[1, 1, length, inputs]);
         let scalar = || {
-            let trace = rnn.network(length).unwrap().trace(&x).unwrap();
+            let trace = rnn.rnn().unwrap().network(length).unwrap().trace(&x).unwrap();
             let pushed = trace.push(&tangent, |_, _| Ok(())).unwrap().sqr().unwrap().sum_all().unwrap();
             (pushed + trace.output().sum_all().unwrap()).unwrap()
         };

@@ -25,6 +25,7 @@ mod distance;
 mod error;
 mod fc;
 mod neuron_loss;
+mod recurrent;
 mod relaxed;
 mod roll;
 mod sampled;

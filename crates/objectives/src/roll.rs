@@ -5,6 +5,7 @@ use crate::{
     error::check_c,
     fc,
     neuron_loss::{hinges, tsvm_losses},
+    recurrent,
 };
 use candle_core::Tensor;
 use candle_ext::top_k_mask;
@@ -63,7 +64,7 @@ pub fn roll(trace: &Trace, config: RollConfig) -> Result<Tensor> {
     check_c(config.c)?;
     let percent = config.gamma.percent()?;
     if percent == Some(100.0)
-        && let Some(norms) = fc::mean_squared_norms(trace)?
+        && let Some(norms) = mean_squared_norms(trace)?
     {
         let hinges = hinges(trace)?;
         let neurons = hinges.dim(1)? as f64;
@@ -81,6 +82,14 @@ pub fn roll(trace: &Trace, config: RollConfig) -> Result<Tensor> {
     }
     let mask = top_k_mask(&losses.detach(), count)?;
     Ok(((losses * mask)?.sum_all()? / (batch * count) as f64)?)
+}
+
+/// `sum over neurons of ||grad z||_2^2`, averaged over the batch, where an engine has a shorter way than by each.
+fn mean_squared_norms(trace: &Trace) -> Result<Option<Tensor>> {
+    match fc::mean_squared_norms(trace)? {
+        Some(norms) => Ok(Some(norms)),
+        None => recurrent::mean_squared_norms(trace),
+    }
 }
 
 impl Gamma {

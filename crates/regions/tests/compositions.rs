@@ -215,7 +215,7 @@ fn named(seed: u64, pick: usize) -> Network {
                 leak: 0.1,
             };
             let (rnn, _) = ScoRnn::seeded(config, seed, DType::F64, &Device::Cpu).unwrap();
-            rnn.network(steps).unwrap()
+            rnn.rnn().unwrap().network(steps).unwrap()
         }
     }
 }

@@ -4,10 +4,12 @@ mod convnet;
 mod fc;
 mod graph;
 mod resnet;
+mod rnn;
 mod scornn;
 
 pub use convnet::{ConvNetConfig, Pooling};
 pub use fc::FcConfig;
 pub use graph::GraphSpec;
 pub use resnet::{ResNetConfig, ResNetFamily};
+pub use rnn::{Rnn, RnnConfig};
 pub use scornn::{ScoRnn, ScoRnnConfig};

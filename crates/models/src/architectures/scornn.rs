@@ -1,14 +1,12 @@
 //! The scaled Cayley orthogonal recurrent network (scoRNN; Helfrich, Willmott and Ye, ICML 2018).
 
-use super::GraphSpec;
-use crate::{
-    Error, Network, NetworkSpec, Parameters, Result, network::INPUT, operators::OperatorSpec,
-};
+use super::{Rnn, RnnConfig};
+use crate::{Error, Parameters, Result};
 use candle_core::{DType, Device, Tensor};
 use candle_ext::random;
 use candle_nn::{Init, VarBuilder};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 /// Separates the draws of initial angles from every other use of the same seed.
 const DOMAIN: u64 = u64::from_le_bytes(*b"scornn-t");
@@ -37,9 +35,8 @@ pub struct ScoRnnConfig {
 /// `A = L - L^T`), differentiable in it; an optimiser's step on it keeps `W` orthogonal, which is the update of the
 /// paper. The other parameters are `encoder.weight`, `encoder.bias`, `output.weight` and `output.bias`.
 ///
-/// A network is made for each length of sequence, [`ScoRnn::network`]. It takes inputs `[length, inputs]`, and a
-/// neuron of it is a hidden unit at a time step; its steps share their parameters. `W` enters it as the ordinary
-/// weight `recurrent.weight`, computed when the network is made: after a step of an optimiser make it anew.
+/// [`ScoRnn::rnn`] is the recurrent network, from which one is made for each length of sequence. `W` enters it as the
+/// ordinary weight `recurrent.weight`, computed when it is made: after a step of an optimiser make it anew.
 ///
 /// ```
 /// use candle_core::{DType, Device, Tensor};
@@ -48,7 +45,7 @@ pub struct ScoRnnConfig {
 /// let config = ScoRnnConfig { inputs: 12, hidden: 16, negative: 8, outputs: 9, leak: 0.1 };
 /// let (rnn, parameters) = ScoRnn::seeded(config, 0, DType::F64, &Device::Cpu)?;
 /// let sequences = Tensor::ones((2, 7, 12), DType::F64, &Device::Cpu)?;
-/// assert_eq!(rnn.network(7)?.forward(&sequences)?.dims(), [2, 9]);
+/// assert_eq!(rnn.rnn()?.network(7)?.forward(&sequences)?.dims(), [2, 9]);
 /// assert_eq!(parameters.len(), 5);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -85,7 +82,7 @@ impl ScoRnn {
             vars.pp("recurrent")
                 .get_with_hints((hidden, hidden), "skew", Init::Const(0.0))?;
         // The parameters of a network of one step, without recurrence, are the others.
-        let network = config.spec(1)?.build(vars.clone())?;
+        let network = config.recurrence().spec(1)?.build(vars.clone())?;
         Ok(Self {
             config,
             skew,
@@ -155,67 +152,23 @@ impl ScoRnn {
         Ok(cayley.broadcast_mul(&signs)?)
     }
 
-    /// The network for sequences of `length` steps, at least 1.
-    pub fn network(&self, length: usize) -> Result<Network> {
-        self.unrolled(&self.recurrent_weight()?, length)
-    }
-
-    /// The networks for several lengths; `W` is computed once for all.
-    pub fn networks(
-        &self,
-        lengths: impl IntoIterator<Item = usize>,
-    ) -> Result<BTreeMap<usize, Network>> {
-        let weight = self.recurrent_weight()?;
-        let one = |length| Ok((length, self.unrolled(&weight, length)?));
-        lengths.into_iter().map(one).collect()
-    }
-
-    fn unrolled(&self, weight: &Tensor, length: usize) -> Result<Network> {
+    /// The recurrent network with the present `W`, for sequences of any length, differentiable in the parameters.
+    pub fn rnn(&self) -> Result<Rnn> {
         let mut tensors = self.others.clone();
-        tensors.insert("recurrent.weight".into(), weight.clone());
+        tensors.insert("recurrent.weight".into(), self.recurrent_weight()?);
         let vars = VarBuilder::from_tensors(tensors, self.dtype, &self.device);
-        self.config.spec(length)?.build(vars)
+        Rnn::new(self.config.recurrence(), vars)
     }
 }
 
 impl ScoRnnConfig {
-    /// The graph for sequences of `length` steps. Nodes are `step.t`, `encoder.t`, `recurrent.t`, `sum.t` and `state.t`
-    /// for `t` from 0, and `output`; the first ones of `encoder` and `recurrent`, which own the parameters, have no
-    /// number.
-    pub fn spec(&self, length: usize) -> Result<NetworkSpec> {
-        if length == 0 {
-            return Err(Error::Config {
-                field: "length",
-                cause: "a sequence of 0 steps; at least 1".into(),
-            });
+    /// The recurrence, for which `W` is a matrix like any other.
+    pub fn recurrence(&self) -> RnnConfig {
+        RnnConfig {
+            inputs: self.inputs,
+            hidden: self.hidden,
+            outputs: self.outputs,
+            leak: self.leak,
         }
-        let linear = |inputs, outputs, bias| OperatorSpec::Linear {
-            inputs,
-            outputs,
-            bias,
-        };
-        let recurrent = linear(self.hidden, self.hidden, false);
-        let mut graph = GraphSpec::new(&[length, self.inputs]);
-        let mut state: Option<String> = None;
-        for t in 0..length {
-            let node = |part: &str| format!("{part}.{t}");
-            let step = OperatorSpec::Select { axis: 0, index: t };
-            let x = graph.add(node("step"), step, &[INPUT]);
-            let input = linear(self.inputs, self.hidden, true);
-            let mut z = graph.share("encoder", node("encoder"), input, &[&x]);
-            if let Some(previous) = state {
-                let fed = graph.share(
-                    "recurrent",
-                    node("recurrent"),
-                    recurrent.clone(),
-                    &[&previous],
-                );
-                z = graph.add(node("sum"), OperatorSpec::Add, &[&z, &fed]);
-            }
-            state = Some(graph.add(node("state"), OperatorSpec::leaky_relu(self.leak), &[&z]));
-        }
-        let last = graph.last();
-        graph.add("output", linear(self.hidden, self.outputs, true), &[&last]);
-        Ok(graph.finish())
     }
 }

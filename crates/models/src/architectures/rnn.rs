@@ -1,0 +1,139 @@
+//! Recurrent networks for sequences of any length.
+
+use super::GraphSpec;
+use crate::{Error, Network, NetworkSpec, Result, network::INPUT, operators::OperatorSpec};
+use candle_core::{DType, Device, Tensor};
+use candle_nn::VarBuilder;
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+
+/// Hyper-parameters of a recurrence `h_t = phi(U x_t + b + W h_{t-1})` from `h_0 = 0`, with a linear read-out of the
+/// last state.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RnnConfig {
+    /// Number of channels of a time step, at least 1.
+    pub inputs: usize,
+    /// Number of hidden units, at least 1.
+    pub hidden: usize,
+    /// Number of outputs, at least 1.
+    pub outputs: usize,
+    /// Slope of the LeakyReLU `phi` for negative pre-activations, finite; 0 is the ReLU.
+    pub leak: f64,
+}
+
+/// A recurrent network with its parameters: a [`Network`] for each length of sequence.
+///
+/// A network takes inputs `[length, inputs]`; a neuron of it is a hidden unit at a time step, unit `j` of node
+/// `state.t`. Its steps share their parameters: `encoder.weight` (`U`, `[hidden, inputs]`) and `encoder.bias`,
+/// `recurrent.weight` (`W`, `[hidden, hidden]`), `output.weight` and `output.bias`.
+///
+/// ```
+/// use candle_core::{DType, Device, Tensor};
+/// use roll_models::{Module, Parameters, architectures::{Rnn, RnnConfig}};
+///
+/// let config = RnnConfig { inputs: 12, hidden: 16, outputs: 9, leak: 0.1 };
+/// let rnn = Rnn::new(config, Parameters::seeded(0).builder(DType::F64, &Device::Cpu))?;
+/// let sequences = Tensor::ones((2, 7, 12), DType::F64, &Device::Cpu)?;
+/// assert_eq!(rnn.network(7)?.forward(&sequences)?.dims(), [2, 9]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Rnn {
+    config: RnnConfig,
+    parameters: Vec<(String, Tensor)>,
+    dtype: DType,
+    device: Device,
+}
+
+impl Rnn {
+    /// Parameters from `vars`; where it initialises, as PyTorch's linear layers.
+    pub fn new(config: RnnConfig, vars: VarBuilder) -> Result<Self> {
+        // Two steps are the shortest sequence that has every parameter.
+        let network = config.spec(2)?.build(vars.clone())?;
+        Ok(Self {
+            config,
+            parameters: network.parameters(),
+            dtype: vars.dtype(),
+            device: vars.device().clone(),
+        })
+    }
+
+    /// Hyper-parameters.
+    pub fn config(&self) -> &RnnConfig {
+        &self.config
+    }
+
+    /// The dtype it computes in.
+    pub fn dtype(&self) -> DType {
+        self.dtype
+    }
+
+    /// The parameters by full name, in the order of the nodes.
+    pub fn parameters(&self) -> &[(String, Tensor)] {
+        &self.parameters
+    }
+
+    /// The network for sequences of `length` steps, at least 1.
+    pub fn network(&self, length: usize) -> Result<Network> {
+        let tensors: HashMap<String, Tensor> = self.parameters.iter().cloned().collect();
+        let vars = VarBuilder::from_tensors(tensors, self.dtype, &self.device);
+        self.config.spec(length)?.build(vars)
+    }
+
+    /// The network for inputs `[length, inputs]`; an error for inputs of another shape.
+    pub fn network_for(&self, input_shape: &[usize]) -> Result<Network> {
+        match input_shape {
+            [length, inputs] if *inputs == self.config.inputs => self.network(*length),
+            _ => Err(Error::Config {
+                field: "input shape",
+                cause: format!(
+                    "the network takes sequences of shape [length, {}], found {input_shape:?}",
+                    self.config.inputs
+                ),
+            }),
+        }
+    }
+}
+
+impl RnnConfig {
+    /// The graph for sequences of `length` steps. Nodes are `step.t`, `encoder.t`, `recurrent.t`, `sum.t` and `state.t`
+    /// for `t` from 0, and `output`; the first ones of `encoder` and `recurrent`, which own the parameters, have no
+    /// number.
+    pub fn spec(&self, length: usize) -> Result<NetworkSpec> {
+        if length == 0 {
+            return Err(Error::Config {
+                field: "length",
+                cause: "a sequence of 0 steps; at least 1".into(),
+            });
+        }
+        let linear = |inputs, outputs, bias| OperatorSpec::Linear {
+            inputs,
+            outputs,
+            bias,
+        };
+        let recurrent = linear(self.hidden, self.hidden, false);
+        let mut graph = GraphSpec::new(&[length, self.inputs]);
+        let mut state: Option<String> = None;
+        for t in 0..length {
+            let node = |part: &str| format!("{part}.{t}");
+            let step = OperatorSpec::Select { axis: 0, index: t };
+            let x = graph.add(node("step"), step, &[INPUT]);
+            let input = linear(self.inputs, self.hidden, true);
+            let mut z = graph.share("encoder", node("encoder"), input, &[&x]);
+            if let Some(previous) = state {
+                let fed = graph.share(
+                    "recurrent",
+                    node("recurrent"),
+                    recurrent.clone(),
+                    &[&previous],
+                );
+                z = graph.add(node("sum"), OperatorSpec::Add, &[&z, &fed]);
+            }
+            state = Some(graph.add(node("state"), OperatorSpec::leaky_relu(self.leak), &[&z]));
+        }
+        let last = graph.last();
+        graph.add("output", linear(self.hidden, self.outputs, true), &[&last]);
+        Ok(graph.finish())
+    }
+}

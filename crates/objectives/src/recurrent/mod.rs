@@ -1,0 +1,76 @@
+//! The fast engine for recurrences on the CPU.
+//!
+//! Notation: `J^{t,s} = d z_t / d x_s`, so that `J^{t,t} = U` and `J^{t,s} = W D_{t-1} J^{t-1,s}` for `s < t`, `D_t` being
+//! the diagonal of slopes of step `t`. Pushing all axes of a sequence of `T` steps of `C` channels through the graph
+//! takes `C T` tangents through every step; those of steps still to come are 0. Here a step's `C` axes join when it is
+//! reached: half the products, no zeros, and no tangent of the encoder at all.
+
+mod total;
+
+#[cfg(test)]
+mod tests;
+
+use crate::Result;
+use candle_core::{DType, Tensor};
+use candle_ext::{
+    product::{self, Real},
+    with_gradients,
+};
+use roll_models::{Recurrence, Trace};
+
+/// `sum over neurons of ||grad z||_2^2`, averaged over the batch, as a scalar `[]` with analytic gradients;
+/// `None` where the plain road is to be taken: another network, device or type.
+pub(crate) fn mean_squared_norms(trace: &Trace) -> Result<Option<Tensor>> {
+    let network = trace.network();
+    if !network.device().is_cpu() {
+        return Ok(None);
+    }
+    match (network.recurrence(), network.dtype()) {
+        (Some(recurrence), DType::F32) => mean_of::<f32>(trace, &recurrence).map(Some),
+        (Some(recurrence), DType::F64) => mean_of::<f64>(trace, &recurrence).map(Some),
+        _ => Ok(None),
+    }
+}
+
+fn mean_of<T: Real>(trace: &Trace, recurrence: &Recurrence) -> Result<Tensor> {
+    let factor = 1.0 / trace.batch() as f64;
+    let (hidden, channels) = recurrence.input.dims2()?;
+    let slopes = trace
+        .switches()
+        .map(|switch| {
+            let slopes = switch.selection.flatten_all()?.to_dtype(T::DTYPE)?;
+            slopes.to_vec1::<T>()
+        })
+        .collect::<candle_core::Result<Vec<_>>>()?;
+    let parameters: Vec<&Tensor> = std::iter::once(&recurrence.input)
+        .chain(&recurrence.recurrent)
+        .collect();
+    let detached = parameters
+        .iter()
+        .map(|tensor| tensor.detach().contiguous())
+        .collect::<candle_core::Result<Vec<_>>>()?;
+    let storages: Vec<_> = detached.iter().map(Tensor::storage_and_layout).collect();
+    let slices = storages
+        .iter()
+        .map(|(storage, layout)| product::slice(storage, layout))
+        .collect::<candle_ext::Result<Vec<&[T]>>>()?;
+    let unrolled = total::Unrolled {
+        batch: trace.batch(),
+        hidden,
+        channels,
+        input: slices[0],
+        recurrent: slices.get(1).copied().unwrap_or_default(),
+        slopes,
+    };
+    if !parameters.iter().any(|tensor| tensor.track_op()) {
+        let value = total::value(&unrolled)? * factor;
+        return Ok(Tensor::new(value, trace.network().device())?.to_dtype(T::DTYPE)?);
+    }
+    let (value, gradients) = total::value_and_gradients(&unrolled, factor)?;
+    let parts = parameters
+        .into_iter()
+        .zip(gradients)
+        .map(|(tensor, gradient)| Ok((tensor.clone(), product::tensor(gradient, tensor.dims())?)))
+        .collect::<Result<Vec<_>>>()?;
+    Ok(with_gradients(value * factor, &parts)?)
+}
