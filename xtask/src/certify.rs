@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
-use roll_data::{Dataset, Split, source};
+use anyhow::{Context, bail};
+use roll_data::{Data, Split, source};
+use roll_models::ModelFile;
 use roll_regions::{Estimate, Norm};
 use serde::Serialize;
 
@@ -20,13 +21,14 @@ use crate::model::ModelPath;
 use crate::stats::Percentiles;
 use crate::{files, tensors, train};
 
-pub(crate) use run::{BATCH, Certificates, Method, certify};
+pub(crate) use run::{BATCH, Certificates, Method, certify, certify_all};
 
 const EXAMPLE: &str = "\
 Examples:
   cargo xtask certify --model runs/demo-seed0
   cargo xtask certify --model RUN --data mnist --norm 2 --limit 1000 --dtype f64 --out margins.csv
   cargo xtask certify --model network.onnx --data inputs.npy --norm 1 --norm inf --dtype f64
+  cargo xtask certify --model runs/vowels-vanilla-seed0 --norm 2 --dtype f64
   cargo xtask certify --model resnet.onnx --data images.npy --dtype f64 --failure-probability 1e-9
   cargo xtask certify --model cnn.pth --architecture xtask/architectures/digit-recognizer.toml --data mnist";
 
@@ -72,7 +74,7 @@ pub struct Outcome {
     pub data: String,
     /// Number of inputs certified.
     pub inputs: usize,
-    /// Number of neurons (linear constraints) of the network.
+    /// Number of neurons (linear constraints) of the network; for sequences, of the longest one's.
     pub neurons: usize,
     /// Share of correct predictions; `None` without labels.
     pub accuracy: Option<f64>,
@@ -112,6 +114,18 @@ pub struct Search {
     pub verified_max: usize,
 }
 
+impl Search {
+    /// The work for `own` inputs and for `others` more.
+    fn joined(self, own: usize, other: Self, others: usize) -> Self {
+        let sum = self.verified_mean * own as f64 + other.verified_mean * others as f64;
+        Self {
+            verified_mean: sum / (own + others) as f64,
+            verified_max: self.verified_max.max(other.verified_max),
+            ..self
+        }
+    }
+}
+
 /// Certifies as the options say.
 ///
 /// # Errors
@@ -136,13 +150,22 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let config = configuration(&args.source.model)?;
     let dtype = dtype(global, config.as_ref());
     let model = args.source.load(dtype.candle(), &global.device.open()?)?;
-    let network = model.raw()?;
-    let data = tensors::fit(open(args, global, config.as_ref())?, network.input_shape())?;
+    let data = match (open(args, global, config.as_ref())?, &model) {
+        (Data::Table(table), ModelFile::Network(model)) => {
+            tensors::fit(table, model.network.input_shape())?.into()
+        }
+        (Data::Sequences(sequences), ModelFile::Network(model)) => bail!(
+            "{}: sequences of different lengths; the model takes inputs of shape {:?} only",
+            sequences.name(),
+            model.network.input_shape()
+        ),
+        (data, ModelFile::Recurrent(_)) => data,
+    };
     let data = match args.limit {
         Some(limit) => data.take(limit)?,
         None => data,
     };
-    let certificates = certify(&network, &data, &norms, method, "certifying")?;
+    let certificates = certify_all(&model, &data, &norms, method, "certifying")?;
     if let Some(out) = &args.out {
         files::write_atomic(out, &table::csv(&certificates)?)?;
     }
@@ -209,7 +232,7 @@ fn configuration(path: &Path) -> anyhow::Result<Option<Config>> {
         .with_context(|| format!("{}: not a run directory", path.display()))
 }
 
-fn open(args: &Args, global: &Global, config: Option<&Config>) -> anyhow::Result<Dataset> {
+fn open(args: &Args, global: &Global, config: Option<&Config>) -> anyhow::Result<Data> {
     let Some(name) = args.data.as_ref().or(config.map(|config| &config.dataset)) else {
         return Err(Usage::new("--data is needed where --model is not a run directory").into());
     };

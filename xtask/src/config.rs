@@ -39,12 +39,17 @@ use keys::{complete, expectation, set, split};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// What to learn: `"digits"` (in the program), `"mnist"` (in the data directory), or the path
-    /// of a directory in MNIST's layout. Not empty. Paper: `"mnist"`.
+    /// What to learn: `"digits"` (in the program), `"mnist"` or `"japanese-vowels"` (in the data
+    /// directory), or the path of a directory in the layout of either. Not empty. Paper: `"mnist"`.
     pub dataset: String,
+    /// The kind of network. Paper: [`Architecture::Fc`]; for Table 3, [`Architecture::ScoRnn`].
+    pub architecture: Architecture,
     /// Widths of the hidden layers, first to last: 1 to 64 of them, each 1 to 65536.
-    /// Paper: `[300, 300, 300, 300]`.
+    /// One for [`Architecture::ScoRnn`]. Paper: `[300, 300, 300, 300]`; for Table 3, `[512]`.
     pub hidden: Vec<usize>,
+    /// Entries of -1 on the diagonal `D` of [`Architecture::ScoRnn`], at most its width; unused by
+    /// the others. The paper does not say.
+    pub negative: usize,
     /// Slope of the activation for negative pre-activations, in [0, 1); 0 is ReLU. Paper: 0.
     pub leak: f64,
     /// The training objective. Paper: [`Loss::Roll`].
@@ -97,6 +102,16 @@ pub struct Config {
     /// A checkpoint is written once this many seconds have passed since the last (and at the end of
     /// every epoch): the most work that a kill may lose. 0 or more.
     pub checkpoint_seconds: f64,
+}
+
+/// Kinds of network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Architecture {
+    /// Fully connected, for inputs of one shape.
+    Fc,
+    /// Recurrent with an orthogonal matrix, for sequences of any length (Helfrich et al., 2018).
+    ScoRnn,
 }
 
 /// Training objectives, by the equation of the paper.
@@ -219,6 +234,15 @@ impl Config {
         ];
         if let Some((key, _)) = ranges.iter().find(|(_, valid)| !valid) {
             return Err(self.invalid(key, expectation(key).to_owned()));
+        }
+        if self.architecture == Architecture::ScoRnn {
+            let [width] = self.hidden[..] else {
+                let expected = r#"one width, because architecture = "scornn""#;
+                return Err(self.invalid("hidden", expected.to_owned()));
+            };
+            if self.negative > width {
+                return Err(self.invalid("negative", format!("at most {width}, the hidden width")));
+            }
         }
         let estimate = matches!(self.loss, Loss::Sampled | Loss::Axes);
         if estimate && self.gamma != Gamma::Percent(100.0) {

@@ -131,9 +131,16 @@ fn train_and_certify(
     global: &Global,
 ) -> anyhow::Result<Certified> {
     // The demo's data is in the program: no directory of datasets is read.
-    let open = |split| train::open(&config, split, Path::new(""));
-    let data = [open(Split::Train)?, open(Split::Valid)?];
-    tracing::info!("training the {name} network on {} digits", data[0].len());
+    let open = |split| {
+        train::open(&config, split, Path::new(""))?
+            .into_table()
+            .context("the digits")
+    };
+    let data = [open(Split::Train)?.into(), open(Split::Valid)?.into()];
+    tracing::info!(
+        "training the {name} network on {} digits",
+        roll_data::Data::len(&data[0])
+    );
     let trained = train::train(&config, &data, out, true, global, name)?;
     let model = Model::load(&out.join(train::MODEL), DType::F64, &global.device.open()?)?;
     let network = model.raw()?;
@@ -157,7 +164,7 @@ fn train_and_certify(
 }
 
 fn page(certified: &[Certified], global: &Global) -> anyhow::Result<Report> {
-    let test = train::open(&certified[0].config, Split::Test, Path::new(""))?;
+    let test = train::open(&certified[0].config, Split::Test, Path::new(""))?.into_table()?;
     tracing::info!("drawing the regions of three networks on the plane");
     Ok(Report {
         title: "How far is the gradient constant?".into(),

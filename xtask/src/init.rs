@@ -95,7 +95,7 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         );
         let dataset = source::open(data, args.split, Some(&args.place.data_dir), seed)
             .with_context(|| format!("cannot load the {} split of `{data}`", args.split))?;
-        let dataset = tensors::fit(dataset, model.network.input_shape())?;
+        let dataset = tensors::fit(dataset.into_table()?, model.network.input_shape())?;
         let rows: Vec<usize> = (0..dataset.len().min(args.limit)).collect();
         let mut x = tensors::inputs(&dataset, &rows, dtype.candle(), model.network.device())?;
         if let Some(normalization) = &model.normalization {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use candle_core::{DType, Device};
 use roll_models::pytorch::{self, Architecture};
-use roll_models::{Model, Normalization, onnx};
+use roll_models::{Model, ModelFile, Normalization, onnx};
 use serde::Deserialize;
 
 use crate::errors::Usage;
@@ -47,19 +47,24 @@ impl ModelPath {
     ///
     /// # Errors
     /// A file that cannot be read, is not a model, or does not fit its architecture.
-    pub fn load(&self, dtype: DType, device: &Device) -> anyhow::Result<Model> {
+    pub fn load(&self, dtype: DType, device: &Device) -> anyhow::Result<ModelFile> {
         let path = &self.model;
         let file = match path.is_dir() {
             true => path.join(train::MODEL),
             false => path.clone(),
         };
         if let Some(architecture) = &self.architecture {
-            return state_dict(&file, architecture, dtype, device);
+            return Ok(ModelFile::Network(state_dict(
+                &file,
+                architecture,
+                dtype,
+                device,
+            )?));
         }
         let extension = file.extension().and_then(|e| e.to_str());
         match extension.unwrap_or_default() {
-            "safetensors" => Ok(Model::load(&file, dtype, device)?),
-            "onnx" => Ok(onnx::load(&file, dtype, device)?),
+            "safetensors" => Ok(ModelFile::load(&file, dtype, device)?),
+            "onnx" => Ok(ModelFile::Network(onnx::load(&file, dtype, device)?)),
             "pth" | "pt" => {
                 let path = path.display();
                 let message = format!("{path}: a PyTorch state dict needs --architecture");

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use proptest::prelude::*;
 use xtask::cli::Global;
 use xtask::compute::Dtype;
-use xtask::config::{Average, Config, Gamma, Loss, Optimizer, Schedule};
+use xtask::config::{Architecture, Average, Config, Gamma, Loss, Optimizer, Schedule};
 use xtask::errors::{FAILED, USAGE, exit_code};
 
 const DEMO: &str = include_str!("../configs/demo.toml");
@@ -39,7 +39,8 @@ fn any_config() -> impl Strategy<Value = Config> {
         Just(Loss::Distance),
         Just(Loss::Relaxed),
         Just(Loss::Roll),
-        Just(Loss::Sampled)
+        Just(Loss::Sampled),
+        Just(Loss::Axes)
     ];
     let gamma = prop_oneof![
         Just(Gamma::Max),
@@ -53,7 +54,17 @@ fn any_config() -> impl Strategy<Value = Config> {
     let positive = || f64::MIN_POSITIVE..f64::MAX;
     let network = (
         "[^\\p{Cc}]{1,20}",
-        prop::collection::vec(1..=65_536_usize, 1..=64),
+        prop_oneof![
+            prop::collection::vec(1..=65_536_usize, 1..=64).prop_map(|hidden| (
+                Architecture::Fc,
+                hidden,
+                0
+            )),
+            (1..=65_536_usize, 0.0..=1.0).prop_map(|(width, share)| {
+                let negative = (share * width as f64) as usize;
+                (Architecture::ScoRnn, vec![width], negative)
+            })
+        ],
         0.0..1.0,
     );
     let objective = (
@@ -96,7 +107,7 @@ fn any_config() -> impl Strategy<Value = Config> {
     let course = (schedule, average);
     (network, objective, optimiser, course, run).prop_map(
         |(network, objective, optimiser, course, run)| {
-            let (dataset, hidden, leak) = network;
+            let (dataset, (architecture, hidden, negative), leak) = network;
             let (loss, lambda, c, gamma, axes) = objective;
             let (optimizer, learning_rate, momentum, nesterov, weight_decay) = optimiser;
             let (
@@ -104,7 +115,7 @@ fn any_config() -> impl Strategy<Value = Config> {
                 (average, average_from, average_decay),
             ) = course;
             let (batch_size, epochs, seed, dtype, checkpoint_seconds) = run;
-            let gamma = if loss == Loss::Sampled {
+            let gamma = if matches!(loss, Loss::Sampled | Loss::Axes) {
                 Gamma::Percent(100.0)
             } else {
                 gamma
@@ -112,7 +123,9 @@ fn any_config() -> impl Strategy<Value = Config> {
             let nesterov = nesterov && momentum > 0.0;
             Config {
                 dataset,
+                architecture,
                 hidden,
+                negative,
                 leak,
                 loss,
                 lambda,
@@ -168,6 +181,9 @@ fn the_shipped_files_are_the_experiments_they_name() {
         "mnist-roll-0.25.toml",
         "mnist-roll-1.toml",
         "mnist-vanilla.toml",
+        "vowels-roll-less.toml",
+        "vowels-roll-same.toml",
+        "vowels-vanilla.toml",
     ];
     assert_eq!(names, expected);
     let load = |name: &str| Config::load(&configs().join(name), &[]).unwrap();
@@ -207,7 +223,7 @@ fn the_shipped_files_are_the_experiments_they_name() {
 #[test]
 fn every_key_is_needed_and_named_when_missing() {
     let keys: toml::Table = DEMO.parse().unwrap();
-    assert_eq!(keys.len(), 25);
+    assert_eq!(keys.len(), 27);
     for key in keys.keys() {
         let (message, code) = refusal(&with_line(key, ""), &[]);
         assert!(

@@ -152,6 +152,17 @@ impl ModelFile {
         Self::from_bytes(&bytes, dtype, device).map_err(|e| error(e.to_string()))
     }
 
+    /// The same model with parameters cut off from differentiation (they share storage).
+    pub fn detached(&self) -> Result<Self> {
+        Ok(match self {
+            Self::Network(model) => Self::Network(Model {
+                network: model.network.detached()?,
+                normalization: model.normalization.clone(),
+            }),
+            Self::Recurrent(rnn) => Self::Recurrent(rnn.detached()),
+        })
+    }
+
     /// The network for inputs of one shape, for those who need one.
     pub fn into_network(self) -> Result<Model> {
         match self {

@@ -1,6 +1,6 @@
 //! Recurrences, recognised in a graph.
 
-use crate::{Network, Node, chain::weight, operators::OperatorSpec};
+use crate::{Network, Node, chain::parameter, operators::OperatorSpec};
 use candle_core::Tensor;
 
 /// A network that is a recurrence `h_t = phi(U x_t + b + W h_{t-1})` over the rows `x_t` of its input `[T, C]`, with an
@@ -71,12 +71,12 @@ impl Network {
             _ => return None,
         }
         let recurrent = match recurrent {
-            Some(node) => Some(weight(node)?.clone()),
+            Some(node) => Some(parameter(node, "weight")?.clone()),
             None => None,
         };
         Some(Recurrence {
             steps,
-            input: weight(encoder?)?.clone(),
+            input: parameter(encoder?, "weight")?.clone(),
             recurrent,
         })
     }

@@ -104,7 +104,11 @@ fn state_dicts_of_named_architectures_load() {
     for length in [1, 4] {
         let network = config.clone();
         let architecture = Architecture::ScoRnn { length, network };
-        cases.push((architecture, scornn.clone(), rnn.network(length).unwrap()));
+        cases.push((
+            architecture,
+            scornn.clone(),
+            rnn.rnn().unwrap().network(length).unwrap(),
+        ));
     }
     for (architecture, tensors, expected) in cases {
         let read = |tensors: &HashMap<String, Tensor>| {

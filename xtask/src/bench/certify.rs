@@ -55,12 +55,13 @@ pub(super) fn measure(
 ) -> anyhow::Result<Outcome> {
     let seed = global.seed.unwrap_or(0);
     let open = |split| source::open(&args.data, split, Some(&args.place.data_dir), seed);
-    let test = open(Split::Test)?;
+    let test = open(Split::Test)?.into_table()?;
     let test = match args.limit {
         Some(limit) => test.take(limit)?,
         None => test,
     };
-    let network = network(args, global, || Ok(open(Split::Train)?))?;
+    let train = || Ok(open(Split::Train)?.into_table()?);
+    let network = network(args, global, test.input_shape(), train)?;
     let test = tensors::fit(test, network.input_shape())?;
     let batches = batches(&test, DType::F64, &network)?;
     let mut radii = Vec::new();
@@ -100,6 +101,7 @@ pub(super) fn measure(
 fn network(
     args: &Args,
     global: &Global,
+    input_shape: &[usize],
     train: impl Fn() -> anyhow::Result<Dataset>,
 ) -> anyhow::Result<Network> {
     let seed = global.seed.unwrap_or(0);
@@ -110,7 +112,7 @@ fn network(
             model,
             architecture: None,
         };
-        return Ok(source.load(dtype, &device)?.raw()?);
+        return Ok(source.load(dtype, &device)?.raw(input_shape)?);
     }
     let data = train()?;
     let mut subject = Subject::new(&table1(&data)?, dtype, &device, seed)?;

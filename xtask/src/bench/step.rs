@@ -55,7 +55,8 @@ pub(super) fn measure(
 ) -> anyhow::Result<Outcome> {
     let seed = global.seed.unwrap_or(0);
     let dtype = global.dtype.unwrap_or(Dtype::F32);
-    let data = source::open(&args.data, Split::Train, Some(&args.place.data_dir), seed)?;
+    let data =
+        source::open(&args.data, Split::Train, Some(&args.place.data_dir), seed)?.into_table()?;
     let config = table1(&data)?;
     if peer.is_some() && (data.features(), config.outputs) != (784, 10) {
         let message = format!(

@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use anyhow::Context;
 use candle_core::DType;
-use roll_data::Dataset;
-use roll_models::Network;
+use roll_data::{Data, Dataset, Part};
+use roll_models::{ModelFile, Network};
 use roll_regions::{
     Budget, Estimate, Linearizer, Margins, Neuron, Norm, RegionCount, RegionCounter,
     VerifiedMargins,
@@ -45,9 +45,10 @@ pub(crate) struct Certificates {
     pub(crate) labels: Option<Vec<u32>>,
     /// Predicted classes.
     pub(crate) predictions: Vec<u32>,
-    /// Names of the network's nodes, for limiting neurons.
+    /// Names of the network's nodes, for limiting neurons; those of the longest sequence, whose first nodes are
+    /// those of the shorter ones.
     pub(crate) names: Vec<String>,
-    /// Number of neurons of the network.
+    /// Number of neurons of the network, for sequences of the longest one's.
     pub(crate) neurons: usize,
     /// #CLR over the dataset.
     pub(crate) regions: RegionCount,
@@ -65,8 +66,38 @@ pub(crate) fn certify(
     method: Method,
     label: &str,
 ) -> anyhow::Result<Certificates> {
-    let start = Instant::now();
     let bar = Bar::count(label, data.len() as u64);
+    certify_one_shape(network, data, norms, method, &bar)
+}
+
+/// Certifies every input of `data` by the model's networks, those of one shape together.
+pub(crate) fn certify_all(
+    model: &ModelFile,
+    data: &Data,
+    norms: &[Norm],
+    method: Method,
+    label: &str,
+) -> anyhow::Result<Certificates> {
+    let bar = Bar::count(label, data.len() as u64);
+    let rows: Vec<usize> = (0..data.len()).collect();
+    let mut whole: Option<Certificates> = None;
+    for Part { positions, inputs } in data.tables(&rows)? {
+        let network = model.raw(inputs.input_shape())?;
+        let part = certify_one_shape(&network, &inputs, norms, method, &bar)?;
+        let whole = whole.get_or_insert_with(|| Certificates::empty(norms, data));
+        whole.add(part, &positions);
+    }
+    whole.context("no inputs")
+}
+
+fn certify_one_shape(
+    network: &Network,
+    data: &Dataset,
+    norms: &[Norm],
+    method: Method,
+    bar: &Bar,
+) -> anyhow::Result<Certificates> {
+    let start = Instant::now();
     let empty = || Margins {
         radius: Vec::new(),
         limiting: Vec::new(),
@@ -142,6 +173,59 @@ fn summary(searched: &[VerifiedMargins]) -> Option<Search> {
 }
 
 impl Certificates {
+    /// Nothing yet of the inputs of `data`.
+    fn empty(norms: &[Norm], data: &Data) -> Self {
+        let unknown = || Margins {
+            radius: vec![f64::NAN; data.len()],
+            limiting: vec![None; data.len()],
+        };
+        Self {
+            norms: norms.to_vec(),
+            margins: norms.iter().map(|_| unknown()).collect(),
+            labels: data.labels().map(<[u32]>::to_vec),
+            predictions: vec![0; data.len()],
+            names: Vec::new(),
+            neurons: 0,
+            regions: RegionCount {
+                points: 0,
+                lower: 0,
+                upper: 0,
+                on_boundary: 0,
+            },
+            search: None,
+            seconds: 0.0,
+        }
+    }
+
+    /// Puts in what was found for the inputs at `positions`; inputs of different shapes share no region.
+    fn add(&mut self, part: Self, positions: &[usize]) {
+        for (all, part) in self.margins.iter_mut().zip(part.margins) {
+            let found = part.radius.into_iter().zip(part.limiting);
+            for (&at, (radius, limiting)) in positions.iter().zip(found) {
+                all.radius[at] = radius;
+                all.limiting[at] = limiting;
+            }
+        }
+        for (&at, prediction) in positions.iter().zip(part.predictions) {
+            self.predictions[at] = prediction;
+        }
+        if part.names.len() > self.names.len() {
+            self.names = part.names;
+        }
+        self.neurons = self.neurons.max(part.neurons);
+        self.search = match (self.search.take(), part.search) {
+            (Some(whole), Some(search)) => {
+                Some(whole.joined(self.regions.points, search, part.regions.points))
+            }
+            (whole, search) => search.or(whole),
+        };
+        self.regions.points += part.regions.points;
+        self.regions.lower += part.regions.lower;
+        self.regions.upper += part.regions.upper;
+        self.regions.on_boundary += part.regions.on_boundary;
+        self.seconds += part.seconds;
+    }
+
     /// Share of correct predictions; `None` without labels.
     pub(crate) fn accuracy(&self) -> Option<f64> {
         let labels = self.labels.as_ref()?;

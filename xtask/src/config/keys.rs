@@ -5,9 +5,14 @@ use std::collections::BTreeSet;
 use super::Config;
 
 /// Every key in the order of [`Config`], and what it expects; the words of the messages.
-const KEYS: [(&str, &str); 25] = [
-    ("dataset", r#""digits", "mnist" or the path of a directory"#),
+const KEYS: [(&str, &str); 27] = [
+    (
+        "dataset",
+        r#""digits", "mnist", "japanese-vowels" or the path of a directory"#,
+    ),
+    ("architecture", r#""fc" or "scornn""#),
     ("hidden", "a list of 1 to 64 widths, each 1 to 65536"),
+    ("negative", "an integer of at least 0"),
     ("leak", "a number in [0, 1)"),
     (
         "loss",

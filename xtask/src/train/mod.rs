@@ -6,6 +6,7 @@
 //! resumed ends with the same bits as one that was not.
 
 mod checkpoint;
+mod learner;
 mod objective;
 mod trainer;
 
@@ -13,7 +14,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use roll_data::{Dataset, Split, source};
+use roll_data::{Data, Split, source};
 use serde::{Deserialize, Serialize};
 
 use crate::cli::{DataDir, Global};
@@ -149,7 +150,7 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
 }
 
 /// The dataset of a configuration.
-pub(crate) fn open(config: &Config, split: Split, data_dir: &Path) -> anyhow::Result<Dataset> {
+pub(crate) fn open(config: &Config, split: Split, data_dir: &Path) -> anyhow::Result<Data> {
     let seed = config.seed;
     source::open(&config.dataset, split, Some(data_dir), seed).with_context(|| {
         format!(
@@ -163,7 +164,7 @@ pub(crate) fn open(config: &Config, split: Split, data_dir: &Path) -> anyhow::Re
 /// has one and `resume` allows it.
 pub(crate) fn train(
     config: &Config,
-    data: &[Dataset; 2],
+    data: &[Data; 2],
     out: &Path,
     resume: bool,
     global: &Global,

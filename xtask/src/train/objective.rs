@@ -3,6 +3,7 @@
 use anyhow::Context;
 use candle_core::Tensor;
 use candle_ext::random;
+use rand::Rng;
 use roll_models::Trace;
 use roll_objectives::{Probes, RollConfig, SampledConfig, distance, relaxed, roll, sampled};
 
@@ -17,13 +18,46 @@ pub(super) struct Parts {
     pub(super) regulariser: Option<Tensor>,
 }
 
+/// Inputs of one shape among those of a mini-batch, traced.
+#[derive(Debug)]
+pub(super) struct Traced {
+    /// Their network at `B` inputs.
+    pub(super) trace: Trace,
+    /// Their labels, `[B]`.
+    pub(super) labels: Tensor,
+}
+
 impl Parts {
-    /// Both parts at a traced batch with labels `[B]`; `path` names the random draw, if there is one.
-    pub(super) fn new(
+    /// Both parts at a mini-batch, means over all its inputs; `path` names the random draw, if there is one.
+    pub(super) fn new(config: &Config, batch: &[Traced], path: &[u64]) -> anyhow::Result<Self> {
+        let rng = &mut random::stream(config.seed, path);
+        let total: usize = batch.iter().map(|traced| traced.trace.batch()).sum();
+        let mut sum: Option<Self> = None;
+        for traced in batch {
+            let one = Self::of_one_shape(config, &traced.trace, &traced.labels, rng)?;
+            if batch.len() == 1 {
+                return Ok(one);
+            }
+            // The objectives are means over inputs; an input counts the same whatever its shape.
+            let share = traced.trace.batch() as f64 / total as f64;
+            let weighted = |tensor: &Tensor, sum: Option<&Tensor>| {
+                let part = (tensor * share)?;
+                sum.map_or(Ok(part.clone()), |sum| sum + &part)
+            };
+            let task = weighted(&one.task, sum.as_ref().map(|sum| &sum.task))?;
+            let before = sum.as_ref().and_then(|sum| sum.regulariser.as_ref());
+            let regulariser = one.regulariser.map(|r| weighted(&r, before)).transpose()?;
+            sum = Some(Self { task, regulariser });
+        }
+        sum.context("a mini-batch without inputs")
+    }
+
+    /// Both parts at inputs of one shape.
+    fn of_one_shape(
         config: &Config,
         trace: &Trace,
         labels: &Tensor,
-        path: &[u64],
+        rng: &mut impl Rng,
     ) -> anyhow::Result<Self> {
         let task = candle_nn::loss::cross_entropy(trace.output(), labels)
             .context("the labels do not fit the network's outputs")?;
@@ -44,7 +78,6 @@ impl Parts {
                     Loss::Axes => Probes::Axes(config.axes),
                     _ => Probes::Signs(1),
                 };
-                let rng = &mut random::stream(config.seed, path);
                 Some(sampled(trace, SampledConfig { c, probes }, rng)?)
             }
         };

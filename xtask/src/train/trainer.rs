@@ -4,15 +4,16 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 use candle_core::{Device, Tensor};
-use candle_ext::{AdamConfig, AdamVariant, Optimizer, OptimizerConfig, Parameters, SgdConfig};
-use roll_data::{Dataset, batches};
-use roll_models::{FcConfig, Model, Network, Normalization};
+use candle_ext::{AdamConfig, AdamVariant, Optimizer, OptimizerConfig, SgdConfig};
+use roll_data::{Data, Dataset, batches};
+use roll_models::ModelFile;
 use roll_regions::{Budget, Linearization, Norm};
 
 use super::checkpoint::{self, Progress, State};
-use super::objective::Parts;
+use super::learner::{self, Learner};
+use super::objective::{Parts, Traced};
 use super::{Diverged, Epoch, LAST, METRICS, MODEL, best};
 use crate::config::{self, Average, Config};
 use crate::progress::Bar;
@@ -29,61 +30,40 @@ const VALID: u64 = 2;
 /// A network in training, with everything that training needs.
 pub(super) struct Trainer<'a> {
     config: &'a Config,
-    data: &'a [Dataset; 2],
+    data: &'a [Data; 2],
     device: Device,
-    parameters: Parameters,
-    network: Network,
-    /// The mean of the weights, and the network that has them.
-    average: Option<(Parameters, Network)>,
-    normalization: Option<Normalization>,
+    learner: Learner,
+    /// The same architecture with the mean of the weights.
+    average: Option<Learner>,
     optimizer: Box<dyn Optimizer>,
 }
 
 impl<'a> Trainer<'a> {
     pub(super) fn new(
         config: &'a Config,
-        data: &'a [Dataset; 2],
+        data: &'a [Data; 2],
         device: Device,
     ) -> anyhow::Result<Self> {
         let train = &data[0];
-        let (true, Some(outputs)) = (train.labels().is_some(), train.classes()) else {
-            bail!(
-                "{}: training needs labelled data with a known number of classes",
-                train.name()
-            );
-        };
+        let learner = Learner::new(config, train, &device)?;
         ensure!(
-            config.loss != config::Loss::Axes || config.axes <= train.features(),
+            config.loss != config::Loss::Axes || config.axes <= train.least_features(),
             "axes = {}: expected at most {}, the number of values of an input of {}",
             config.axes,
-            train.features(),
+            train.least_features(),
             train.name()
         );
-        let fc = FcConfig {
-            inputs: train.input_shape().to_vec(),
-            hidden: config.hidden.clone(),
-            outputs,
-            leak: config.leak,
-        };
-        let build = || -> anyhow::Result<(Parameters, Network)> {
-            let parameters = Parameters::seeded(config.seed);
-            let network = fc.build(parameters.builder(config.dtype.candle(), &device))?;
-            Ok((parameters, network))
-        };
-        let (parameters, network) = build()?;
         let average = match config.average {
             Average::None => None,
-            Average::Tail | Average::Ema => Some(build()?),
+            Average::Tail | Average::Ema => Some(Learner::new(config, train, &device)?),
         };
-        let optimizer = optimizer(config).build(parameters.named())?;
+        let optimizer = optimizer(config).build(learner.parameters.named())?;
         Ok(Self {
             config,
             data,
             device,
-            parameters,
-            network,
+            learner,
             average,
-            normalization: tensors::normalization(train),
             optimizer,
         })
     }
@@ -111,10 +91,7 @@ impl<'a> Trainer<'a> {
             // The checkpoint last: were the run killed before it, the epoch would be repeated and give the same
             // model and metrics; what a checkpoint counts as done is never done again.
             if best(&progress.history) == progress.history.last() {
-                let model = Model {
-                    network: self.validated(progress.epoch * steps).clone(),
-                    normalization: self.normalization.clone(),
-                };
+                let model = self.validated(progress.epoch * steps).model()?;
                 files::write_atomic(&out.join(MODEL), &model.to_bytes()?)?;
             }
             files::write_atomic(&out.join(METRICS), &lines(&progress.history)?)?;
@@ -180,9 +157,8 @@ impl<'a> Trainer<'a> {
         let steps = self.steps();
         let position = epoch as f64 + step as f64 / steps as f64;
         let path = &[TRAIN, epoch as u64, step as u64];
-        let x = self.inputs(&self.data[0], rows)?;
-        let y = tensors::labels(&self.data[0], rows, &self.device)?;
-        let parts = Parts::new(self.config, &self.network.trace(&x)?, &y, path)?;
+        let batch = self.trace(&self.learner.model()?, &self.data[0], rows)?;
+        let parts = Parts::new(self.config, &batch, path)?;
         let values = parts.values()?;
         let [task, regulariser] = values;
         ensure!(
@@ -196,31 +172,48 @@ impl<'a> Trainer<'a> {
             .set_learning_rate(self.config.learning_rate_at(position))?;
         self.optimizer.step(&loss.backward()?)?;
         let share = self.config.average_share(epoch * steps + step + 1, steps);
-        if let (Some((average, _)), Some(share)) = (&self.average, share) {
-            average.move_towards(&self.parameters, share)?;
+        if let (Some(average), Some(share)) = (&self.average, share) {
+            let parameters = &average.parameters;
+            parameters.move_towards(&self.learner.parameters, share)?;
         }
         Ok(values)
     }
 
+    /// A mini-batch of normalised inputs, those of one shape together.
+    fn trace(&self, model: &ModelFile, data: &Data, rows: &[usize]) -> anyhow::Result<Vec<Traced>> {
+        let mut batch = Vec::new();
+        for part in data.tables(rows)? {
+            let network = learner::network(model, part.inputs.input_shape())?;
+            let all: Vec<usize> = (0..part.inputs.len()).collect();
+            batch.push(Traced {
+                trace: network.trace(&self.inputs(&part.inputs, &all)?)?,
+                labels: tensors::labels(&part.inputs, &all, &self.device)?,
+            });
+        }
+        Ok(batch)
+    }
+
     /// Losses, accuracy and margins on the validation data.
-    fn validate(&self, network: &Network) -> anyhow::Result<Epoch> {
+    fn validate(&self, learner: &Learner) -> anyhow::Result<Epoch> {
         let data = &self.data[1];
-        let network = network.detached()?;
+        let model = learner.model()?.detached()?;
         let (mut sums, mut correct) = ([0.0; 2], 0);
         let rows: Vec<usize> = (0..data.len()).collect();
         for (index, rows) in rows.chunks(self.config.batch_size).enumerate() {
-            let trace = network.trace(&self.inputs(data, rows)?)?;
-            let y = tensors::labels(data, rows, &self.device)?;
-            let values = Parts::new(self.config, &trace, &y, &[VALID, index as u64])?.values()?;
+            let batch = self.trace(&model, data, rows)?;
+            let values = Parts::new(self.config, &batch, &[VALID, index as u64])?.values()?;
             sums.iter_mut()
                 .zip(values)
                 .for_each(|(sum, value)| *sum += value * rows.len() as f64);
-            let predicted = tensors::predictions(trace.output())?;
-            correct += predicted
-                .iter()
-                .zip(data.row_labels(rows)?)
-                .filter(|(a, b)| **a == *b)
-                .count();
+            for Traced { trace, labels } in &batch {
+                let predicted = tensors::predictions(trace.output())?;
+                let labels = labels.to_vec1::<u32>()?;
+                correct += predicted
+                    .iter()
+                    .zip(labels)
+                    .filter(|(a, b)| **a == *b)
+                    .count();
+            }
         }
         let [task_loss, regulariser] = sums.map(|sum| sum / data.len() as f64);
         let valid_loss = task_loss + self.config.lambda * regulariser;
@@ -236,25 +229,28 @@ impl<'a> Trainer<'a> {
             task_loss,
             regulariser,
             accuracy: correct as f64 / data.len() as f64,
-            median_eps_2: self.median_margin(&network, &rows[..data.len().min(MARGIN_INPUTS)])?,
+            median_eps_2: self.median_margin(&model, &rows[..data.len().min(MARGIN_INPUTS)])?,
         })
     }
 
-    fn median_margin(&self, network: &Network, rows: &[usize]) -> anyhow::Result<f64> {
-        let raw = match &self.normalization {
-            Some(Normalization { mean, std }) => network.standardized(mean, std)?,
-            None => network.clone(),
-        };
-        let x = tensors::inputs(&self.data[1], rows, network.dtype(), &self.device)?;
-        let margins = Linearization::new(&raw, &x, Budget::default())?.margins(&[Norm::L2])?;
-        let percentiles = Percentiles::of(&margins[0].radius).context("no validation inputs")?;
+    fn median_margin(&self, model: &ModelFile, rows: &[usize]) -> anyhow::Result<f64> {
+        let mut radii = Vec::new();
+        for part in self.data[1].tables(rows)? {
+            let network = model.raw(part.inputs.input_shape())?;
+            let all: Vec<usize> = (0..part.inputs.len()).collect();
+            let x = tensors::inputs(&part.inputs, &all, learner::dtype(model), &self.device)?;
+            let margins =
+                Linearization::new(&network, &x, Budget::default())?.margins(&[Norm::L2])?;
+            radii.extend(margins.into_iter().flat_map(|margins| margins.radius));
+        }
+        let percentiles = Percentiles::of(&radii).context("no validation inputs")?;
         Ok(percentiles.p50)
     }
 
     /// Normalised inputs.
     fn inputs(&self, data: &Dataset, rows: &[usize]) -> anyhow::Result<Tensor> {
         let x = tensors::inputs(data, rows, self.config.dtype.candle(), &self.device)?;
-        match &self.normalization {
+        match self.learner.normalization() {
             Some(normalization) => Ok(normalization.apply(&x)?),
             None => Ok(x),
         }
@@ -265,21 +261,18 @@ impl<'a> Trainer<'a> {
         self.data[0].len().div_ceil(self.config.batch_size)
     }
 
-    /// What is validated and saved after `step` steps of the whole run: the network with the mean of the weights
-    /// once there is one.
-    fn validated(&self, step: usize) -> &Network {
+    /// What is validated and saved after `step` steps of the whole run: the mean of the weights once there is one.
+    fn validated(&self, step: usize) -> &Learner {
         match &self.average {
-            Some((_, network)) if self.config.average_share(step, self.steps()).is_some() => {
-                network
-            }
-            _ => &self.network,
+            Some(average) if self.config.average_share(step, self.steps()).is_some() => average,
+            _ => &self.learner,
         }
     }
 
     fn state(&mut self) -> State<'_> {
         State {
-            parameters: &self.parameters,
-            average: self.average.as_ref().map(|(parameters, _)| parameters),
+            parameters: &self.learner.parameters,
+            average: self.average.as_ref().map(|average| &average.parameters),
             optimizer: &mut *self.optimizer,
         }
     }

@@ -1,12 +1,13 @@
 //! A run that is killed with no chance to clean up, and resumed, ends with the same bits as one that was not.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use crate::fixture::{
-    TRAIN, assert_same, checkpoint, command, names, small_data, text, train, training,
+    TRAIN, assert_same, checkpoint, command, names, small_data, small_sequences, text, train,
+    training,
 };
 
 const EPOCHS: usize = 8;
@@ -54,9 +55,9 @@ fn kill_after(run: &Path, set: &[&str], more: usize) {
     assert!(saved(run) < EPOCHS * STEPS, "ended before the kill");
 }
 
-fn survives(more: &[&str]) {
+fn survives(data: fn(&Path) -> PathBuf, more: &[&str]) {
     let dir = tempfile::tempdir().unwrap();
-    let data = format!("dataset={}", text(&small_data(dir.path())));
+    let data = format!("dataset={}", text(&data(dir.path())));
     let (run, whole) = (dir.path().join("run"), dir.path().join("whole"));
     let (epochs, batch) = (format!("epochs={EPOCHS}"), format!("batch_size={BATCH}"));
     let set = [&[data.as_str(), "hidden=[7,5]", &epochs, &batch], more].concat();
@@ -77,7 +78,7 @@ fn sgd_with_nesterov_momentum_and_sampled_axes_survives_kills() {
     let average = ["average=tail", "average_from=2.5"];
     let course = ["schedule=cosine", "lambda_warmup=3.3"];
     let sampled = ["loss=sampled", "optimizer=sgd", "nesterov=true"];
-    survives(&[&sampled[..], &course, &average].concat());
+    survives(small_data, &[&sampled[..], &course, &average].concat());
 }
 
 #[test]
@@ -85,5 +86,23 @@ fn amsgrad_and_roll_survive_kills() {
     let average = ["average=ema", "average_from=0.5", "average_decay=0.9"];
     let course = ["schedule=step", "decay_epochs=[1, 4]"];
     let roll = ["loss=roll", "gamma=20", "optimizer=amsgrad", "dtype=f64"];
-    survives(&[&roll[..], &course, &average].concat());
+    survives(small_data, &[&roll[..], &course, &average].concat());
+}
+
+/// The gradient of a recurrence, through the Cayley transform, mini-batches of several lengths.
+#[test]
+fn a_recurrent_network_survives_kills() {
+    let network = [
+        "architecture=scornn",
+        "hidden=[6]",
+        "negative=3",
+        "leak=0.1",
+    ];
+    let rest = [
+        "loss=roll",
+        "optimizer=amsgrad",
+        "average=ema",
+        "learning_rate=0.003",
+    ];
+    survives(small_sequences, &[&network[..], &rest].concat());
 }

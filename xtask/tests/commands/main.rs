@@ -14,3 +14,4 @@ mod init;
 mod kill;
 mod refusal;
 mod train;
+mod vowels;

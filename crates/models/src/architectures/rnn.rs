@@ -74,6 +74,15 @@ impl Rnn {
         &self.parameters
     }
 
+    /// The same network with parameters cut off from differentiation (they share storage).
+    pub fn detached(&self) -> Self {
+        let detach = |(name, tensor): &(String, Tensor)| (name.clone(), tensor.detach());
+        Self {
+            parameters: self.parameters.iter().map(detach).collect(),
+            ..self.clone()
+        }
+    }
+
     /// The network for sequences of `length` steps, at least 1.
     pub fn network(&self, length: usize) -> Result<Network> {
         let tensors: HashMap<String, Tensor> = self.parameters.iter().cloned().collect();

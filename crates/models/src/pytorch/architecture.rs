@@ -183,7 +183,7 @@ impl Architecture {
             Self::ResNet(config) => config.build(vars),
             Self::ScoRnn { length, network } => {
                 let (rnn, _) = ScoRnn::seeded(network.clone(), seed, dtype, device)?;
-                rnn.network(*length)
+                rnn.rnn()?.network(*length)
             }
             Self::Network { spec } => spec.build(vars),
         }
@@ -197,7 +197,7 @@ fn scornn(
     tensors: StateDict,
 ) -> Result<(NetworkSpec, StateDict)> {
     const SKEW: &str = "recurrent.skew";
-    let spec = config.spec(length)?;
+    let spec = config.recurrence().spec(length)?;
     let n = config.hidden;
     let (skew, mut others): (StateDict, StateDict) =
         tensors.into_iter().partition(|(name, _)| name == SKEW);

@@ -5,10 +5,7 @@ use crate::squared_gradient_norms_by_pushing;
 use candle_core::{DType, Device, Tensor};
 use candle_ext::random::{normal, stream};
 use proptest::prelude::*;
-use roll_models::{
-    Parameters,
-    architectures::{ScoRnn, ScoRnnConfig},
-};
+use roll_models::architectures::{ScoRnn, ScoRnnConfig};
 
 proptest! {
     /// Value, and gradients in all parameters, through the Cayley transform too.

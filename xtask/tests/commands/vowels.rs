@@ -1,0 +1,106 @@
+//! Sequences of different lengths: trained on, certified, refused where they do not fit.
+
+use std::fs;
+
+use crate::fixture::{command, json, small_sequences, text, train, training};
+
+const NETWORK: [&str; 5] = [
+    "architecture=scornn",
+    "hidden=[8]",
+    "negative=4",
+    "leak=0.1",
+    "optimizer=amsgrad",
+];
+
+#[test]
+fn a_recurrent_run_is_certified_on_sequences_of_all_lengths() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = format!("dataset={}", text(&small_sequences(dir.path())));
+    let run = dir.path().join("run");
+    let more = [
+        "loss=roll",
+        "epochs=2",
+        "learning_rate=0.01",
+        "nesterov=false",
+    ];
+    let trained = train(&run, &[&[data.as_str()], &NETWORK[..], &more].concat(), &[]);
+    assert_eq!(trained["epochs"], 2);
+    let (one, all) = (dir.path().join("one.csv"), dir.path().join("all.csv"));
+    let certified = |limit: &[&str], out| {
+        let options = [
+            "certify",
+            "--model",
+            text(&run),
+            "--dtype",
+            "f64",
+            "--out",
+            out,
+        ];
+        json(&[&options[..], limit].concat())
+    };
+    let whole = certified(&[], text(&all));
+    // 45 sequences, the longest of 4 steps.
+    assert_eq!(
+        (&whole["inputs"], &whole["neurons"]),
+        (&45.into(), &32.into())
+    );
+    assert!(whole["clr_upper"].as_u64().unwrap() <= 45);
+    certified(&["--limit", "3"], text(&one));
+    let rows = |path| {
+        fs::read_to_string(path)
+            .unwrap()
+            .lines()
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    let (one, all) = (rows(&one), rows(&all));
+    assert_eq!(
+        all[0],
+        "index,label,prediction,eps_1,eps_2,eps_inf,layer,neuron"
+    );
+    // In the order of the file, whatever the lengths; the neuron is a unit at a time step.
+    assert_eq!(one[..], all[..4]);
+    for (index, row) in all[1..].iter().enumerate() {
+        let fields: Vec<&str> = row.split(',').collect();
+        assert_eq!(
+            (fields[0], fields[1]),
+            (&*index.to_string(), &*(index / 5).to_string())
+        );
+        let step: usize = fields[6].strip_prefix("state.").unwrap().parse().unwrap();
+        let (steps, unit) = (2 + index % 5 % 3, fields[7].parse::<usize>().unwrap());
+        assert!(step < steps && unit < 8, "{row}");
+        assert!(fields[4].parse::<f64>().unwrap() > 0.0);
+    }
+}
+
+#[test]
+fn what_does_not_fit_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = format!("dataset={}", text(&small_sequences(dir.path())));
+    let refused = |set: &[&str], code: i32, words: &[&str]| {
+        let run = dir.path().join("run");
+        let output = command(&[]).args(training(&run, set)).output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{stderr}");
+        assert!(words.iter().all(|word| stderr.contains(word)), "{stderr}");
+        assert!(!run.exists());
+    };
+    refused(&[&data], 1, &["different lengths", "scornn"]);
+    refused(
+        &["architecture=scornn", "hidden=[4]"],
+        1,
+        &["[1, 28, 28]", "[steps, channels]"],
+    );
+    refused(&["architecture=scornn"], 1, &["hidden", "one width"]);
+    refused(
+        &["architecture=scornn", "hidden=[4]", "negative=5"],
+        2,
+        &["negative", "at most 4"],
+    );
+    let sampled = ["loss=axes", "axes=25", "learning_rate=0.01"];
+    refused(
+        &[&[data.as_str()], &NETWORK[..], &sampled].concat(),
+        1,
+        &["at most 24"],
+    );
+}
