@@ -30,7 +30,7 @@ const VALIDATION: usize = 6;
 ///
 /// [`Split::Test`] is the published test set. [`Split::Train`] and [`Split::Valid`] divide the
 /// published training set by seed, a sixth of every speaker's utterances to the latter
-/// ([`stratified`](crate::stratified)): 225 and 45. The paper does not say how it chose models.
+/// ([`stratified`]): 225 and 45. The paper does not say how it chose models.
 ///
 /// # Errors
 /// A path that is no directory, a missing or unreadable file, a line with another number of
