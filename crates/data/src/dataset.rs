@@ -208,14 +208,18 @@ impl Dataset {
 
     /// The given rows in the given order, flattened: `rows.len() * features()` values.
     ///
-    /// Bytes are divided by 255 in double precision and then rounded.
+    /// Bytes are divided by 255 in double precision and then rounded. Image files are decoded in parallel.
     ///
     /// # Errors
-    /// A row that does not exist, or a double that is too large for `f32`.
+    /// A row that does not exist, a double that is too large for `f32`, or an image that can no longer be read.
     pub fn rows_f32(&self, rows: &[usize]) -> Result<Vec<f32>, Error> {
         match &self.values {
             Values::Bytes(bytes) => self.gather(rows, bytes, |byte| unit(byte) as f32),
             Values::F32(values) => self.gather(rows, values, |value| value),
+            Values::Files(files) => {
+                self.check_rows(rows)?;
+                files.read(rows, |level| level as f32)
+            }
             Values::F64(values) => {
                 let narrow = self.gather(rows, values, |value| value as f32)?;
                 match narrow.iter().position(|value| !value.is_finite()) {
@@ -240,12 +244,16 @@ impl Dataset {
     /// The given rows in the given order, flattened, in double precision.
     ///
     /// # Errors
-    /// A row that does not exist.
+    /// A row that does not exist, or an image that can no longer be read.
     pub fn rows_f64(&self, rows: &[usize]) -> Result<Vec<f64>, Error> {
         match &self.values {
             Values::Bytes(bytes) => self.gather(rows, bytes, unit),
             Values::F32(values) => self.gather(rows, values, f64::from),
             Values::F64(values) => self.gather(rows, values, |value| value),
+            Values::Files(files) => {
+                self.check_rows(rows)?;
+                files.read(rows, |level| level)
+            }
         }
     }
 
@@ -275,6 +283,10 @@ impl Dataset {
             Values::Bytes(values) => Values::Bytes(self.gather(rows, values, |value| value)?),
             Values::F32(values) => Values::F32(self.gather(rows, values, |value| value)?),
             Values::F64(values) => Values::F64(self.gather(rows, values, |value| value)?),
+            Values::Files(files) => {
+                self.check_rows(rows)?;
+                Values::Files(files.subset(rows))
+            }
         };
         Ok(Self {
             name: self.name.clone(),
@@ -304,6 +316,7 @@ impl Dataset {
                 Values::Bytes(values) => values.truncate(count),
                 Values::F32(values) => values.truncate(count),
                 Values::F64(values) => values.truncate(count),
+                Values::Files(files) => files.truncate(n),
             }
             if let Some(labels) = &mut self.labels {
                 labels.truncate(n);

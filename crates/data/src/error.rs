@@ -36,6 +36,54 @@ pub enum Error {
         /// The names that were looked for.
         tried: String,
     },
+    /// A directory lacks some of the files of its layout.
+    #[error(
+        "{directory}: {missing} missing; \",missing=skip\" behind the dataset's name takes the {present} that are there",
+        directory = directory.display()
+    )]
+    Incomplete {
+        /// The directory.
+        directory: PathBuf,
+        /// The names of the files that are missing.
+        missing: String,
+        /// How many are there.
+        present: usize,
+    },
+    /// Images that cannot be used.
+    #[error(
+        "{name}: {count} of {total} images cannot be used: {listed}; \",{option}=skip\" behind the dataset's name leaves \
+         them out"
+    )]
+    Images {
+        /// The dataset.
+        name: String,
+        /// How many.
+        count: usize,
+        /// Of how many.
+        total: usize,
+        /// The first of them, each with the cause.
+        listed: String,
+        /// What kind they are, and the option that decides about them: `broken` or `grey`.
+        option: &'static str,
+    },
+    /// An image that cannot be read.
+    #[error("{path}: {cause}", path = path.display())]
+    Image {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        cause: String,
+    },
+    /// A dataset's option that does not exist, or not for this dataset, or has another range.
+    #[error("dataset {given:?}: found {found:?} behind the name, expected {expected}")]
+    DatasetOption {
+        /// The dataset as given.
+        given: String,
+        /// The option as given.
+        found: String,
+        /// The options that there are.
+        expected: String,
+    },
     /// A file's content breaks its format.
     #[error("{file}: {part}: found {found}, expected {expected}")]
     Malformed {
@@ -118,8 +166,8 @@ pub enum Error {
     },
     /// Neither a known name nor an existing path.
     #[error(
-        "dataset {given:?}: found no such name or path, expected one of {known}, a directory in the layout of MNIST or \
-         Japanese Vowels, or a .npy or .safetensors file{}", hint(nearest.as_deref())
+        "dataset {given:?}: found no such name or path, expected one of {known}, a directory in the layout of one \
+         of them or with one folder of images for each class, or a .npy or .safetensors file{}", hint(nearest.as_deref())
     )]
     UnknownDataset {
         /// The name as given.

@@ -1,14 +1,17 @@
 //! Datasets, splits and mini-batches as plain arrays.
 //!
 //! A [`Dataset`] is a table of inputs of one shape, one per row, with optional class labels;
-//! [`Sequences`] are one of different lengths; [`Data`] is either. They know nothing of tensors, devices or networks: the caller asks for rows as `f32` or `f64` and puts them
-//! wherever it likes.
+//! [`Sequences`] are one of different lengths; [`Data`] is either. They know nothing of tensors, devices or
+//! networks: the caller asks for rows as `f32` or `f64` and puts them wherever it likes. Images in files stay there
+//! until their rows are asked for ([`ImageFiles`]).
 //!
 //! | read | with |
 //! |---|---|
 //! | anything by its name or path | [`source::open`] |
 //! | the embedded digits, no file needed | [`digits::load`] |
 //! | a directory in MNIST's public layout | [`mnist::load_directory`] |
+//! | CIFAR-10 in its binary layout | [`cifar10::load_directory`] |
+//! | Caltech-256, or any folder of images | [`folders::load_caltech256`], [`folders::load`] |
 //! | the utterances of nine speakers | [`japanese_vowels::load_directory`] |
 //! | one IDX file | [`idx::read`] |
 //! | `.npy` and `.safetensors` tensors | [`npy::read`], [`tensors::read_safetensors`] |
@@ -33,16 +36,21 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod augmentation;
 mod batches;
+pub mod cifar10;
 mod data;
 mod dataset;
 pub mod digits;
 mod error;
 mod file;
+pub mod folders;
 pub mod idx;
+mod images;
 pub mod japanese_vowels;
 pub mod mnist;
 pub mod npy;
+mod options;
 mod sequences;
 pub mod source;
 mod split;
@@ -50,10 +58,12 @@ pub mod tensors;
 pub mod toy;
 mod values;
 
+pub use augmentation::Augmentation;
 pub use batches::{batches, permutation};
 pub use data::{Data, Part};
 pub use dataset::Dataset;
 pub use error::Error;
+pub use images::{Grey, ImageFiles, ImageOptions, LeftOut, Unusable};
 pub use sequences::Sequences;
 pub use split::{Split, stratified, train_valid};
 pub use values::{Moments, Values};

@@ -1,6 +1,6 @@
 use std::fmt;
 
-use crate::Error;
+use crate::{Error, ImageFiles};
 
 /// Input values, row after row, each row in C order.
 #[derive(Debug, Clone, PartialEq)]
@@ -11,6 +11,8 @@ pub enum Values {
     F32(Vec<f32>),
     /// Double precision, as they are.
     F64(Vec<f64>),
+    /// Image files, which are decoded when their rows are asked for.
+    Files(ImageFiles),
 }
 
 /// Mean and standard deviation to normalise inputs with, in the units of the values.
@@ -33,13 +35,14 @@ impl Values {
             Self::Bytes(values) => values.len(),
             Self::F32(values) => values.len(),
             Self::F64(values) => values.len(),
+            Self::Files(files) => files.values(),
         }
     }
 
     /// Position and value of the first NaN or infinity.
     pub(crate) fn first_not_finite(&self) -> Option<(usize, f64)> {
         match self {
-            Self::Bytes(_) => None,
+            Self::Bytes(_) | Self::Files(_) => None,
             Self::F32(values) => {
                 let position = values.iter().position(|value| !value.is_finite())?;
                 Some((position, f64::from(values[position])))

@@ -1,0 +1,106 @@
+//! Options behind a dataset's name: `cifar10,missing=skip`.
+
+use std::path::Path;
+
+use crate::{Error, Grey, ImageOptions, Unusable};
+
+/// A name and the options behind it that nobody has asked for yet.
+pub(crate) struct Options<'a> {
+    given: &'a str,
+    name: &'a str,
+    left: Vec<(&'a str, &'a str)>,
+    known: Vec<&'static str>,
+}
+
+impl<'a> Options<'a> {
+    /// Splits what a person gave; an existing path is a name as a whole.
+    pub(crate) fn behind(given: &'a str) -> Self {
+        let mut name = given;
+        let mut left = Vec::new();
+        while !Path::new(name).exists()
+            && let Some((before, option)) = name.rsplit_once(',')
+            && let Some((key, value)) = option.split_once('=')
+            && !key.is_empty()
+            && key.bytes().all(|byte| byte.is_ascii_lowercase())
+        {
+            left.push((key, value));
+            name = before;
+        }
+        Self {
+            given,
+            name,
+            left,
+            known: Vec::new(),
+        }
+    }
+
+    pub(crate) fn name(&self) -> &'a str {
+        self.name
+    }
+
+    /// Whether to go on without missing files.
+    pub(crate) fn missing(&mut self) -> Result<Unusable, Error> {
+        self.unusable("missing", "missing=refuse or missing=skip")
+    }
+
+    /// How images are read.
+    pub(crate) fn images(&mut self) -> Result<ImageOptions, Error> {
+        const SIZE: &str = "size=N or size=HxW, each from 1 to 4096";
+        const GREY: &str = "grey=repeat, grey=refuse or grey=skip";
+        let size = match self.take("size", SIZE) {
+            None => None,
+            Some(value) => {
+                let (height, width) = value.split_once('x').unwrap_or((value, value));
+                match (height.parse(), width.parse()) {
+                    (Ok(height), Ok(width)) => Some([height, width]),
+                    _ => return Err(self.refuse("size", value, SIZE)),
+                }
+            }
+        };
+        let broken = self.unusable("broken", "broken=refuse or broken=skip")?;
+        let grey = match self.take("grey", GREY) {
+            None | Some("repeat") => Grey::Repeat,
+            Some("refuse") => Grey::Refuse,
+            Some("skip") => Grey::Skip,
+            Some(value) => return Err(self.refuse("grey", value, GREY)),
+        };
+        Ok(ImageOptions { size, broken, grey })
+    }
+
+    /// An error if an option is left that was not asked for.
+    pub(crate) fn finish(&self) -> Result<(), Error> {
+        match self.left.last() {
+            None => Ok(()),
+            Some((key, value)) => {
+                let expected = match self.known.is_empty() {
+                    true => "no options for this dataset".to_owned(),
+                    false => self.known.join("; "),
+                };
+                Err(self.refuse(key, value, &expected))
+            }
+        }
+    }
+
+    fn unusable(&mut self, key: &str, expected: &'static str) -> Result<Unusable, Error> {
+        match self.take(key, expected) {
+            None | Some("refuse") => Ok(Unusable::Refuse),
+            Some("skip") => Ok(Unusable::Skip),
+            Some(value) => Err(self.refuse(key, value, expected)),
+        }
+    }
+
+    /// The value of an option; one that is given twice is left over.
+    fn take(&mut self, key: &str, expected: &'static str) -> Option<&'a str> {
+        self.known.push(expected);
+        let position = self.left.iter().position(|(known, _)| *known == key)?;
+        Some(self.left.remove(position).1)
+    }
+
+    fn refuse(&self, key: &str, value: &str, expected: &str) -> Error {
+        Error::DatasetOption {
+            given: self.given.into(),
+            found: format!("{key}={value}"),
+            expected: expected.into(),
+        }
+    }
+}
