@@ -122,4 +122,13 @@ pub enum Error {
         /// Why it has none.
         cause: String,
     },
+
+    /// A convolution that does not fit its operands.
+    #[error("convolution of {found}: {cause}")]
+    Convolution {
+        /// The shapes of the operands.
+        found: String,
+        /// What does not fit.
+        cause: String,
+    },
 }

@@ -8,6 +8,8 @@
 //!   conventions, with state that can be saved and restored to the bit.
 //! * [`numeric`]: a square root and a quotient whose gradients survive zero,
 //!   top-k masks, a finiteness check.
+//! * [`Convolution`]: two-dimensional convolutions on the CPU, forward and
+//!   backward as matrix products.
 //! * [`inverse()`]: the inverse of a matrix, differentiable.
 //! * [`product`]: matrix products into memory the caller owns, with the
 //!   kernels Candle multiplies with.
@@ -20,6 +22,7 @@
 //!
 //! One call in [`product`] is the only `unsafe` code of the workspace.
 
+mod convolution;
 mod error;
 mod inverse;
 mod known;
@@ -29,6 +32,7 @@ mod parameters;
 pub mod product;
 pub mod random;
 
+pub use convolution::Convolution;
 pub use error::{Error, Result};
 pub use inverse::inverse;
 pub use known::with_gradients;

@@ -70,6 +70,14 @@ impl<'a, T> View<'a, T> {
         })
     }
 
+    /// Columns `start .. start + count`.
+    ///
+    /// # Errors
+    /// [`Error::Product`] if there are fewer.
+    pub fn columns(self, start: usize, count: usize) -> Result<Self> {
+        Ok(self.t().rows(start, count)?.t())
+    }
+
     /// The transpose, in the same memory.
     pub fn t(self) -> Self {
         Self {

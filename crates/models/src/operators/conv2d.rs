@@ -9,7 +9,8 @@ use crate::{
     Error,
     operator::{Affine, ShapeResult},
 };
-use candle_core::{Result, Tensor};
+use candle_core::{DType, Result, Tensor};
+use candle_ext::Convolution;
 use candle_nn::{Init, VarBuilder};
 use serde::{Deserialize, Serialize};
 
@@ -79,6 +80,42 @@ impl Conv2d {
         })
     }
 
+    /// The shorter way, [`Convolution`], where there is one: on the CPU.
+    fn on_cpu(&self, x: &Tensor) -> Option<Convolution> {
+        let Window2d {
+            stride,
+            padding,
+            dilation,
+            ..
+        } = self.config.window;
+        let groups = self.config.groups;
+        let served = x.device().is_cpu() && matches!(x.dtype(), DType::F32 | DType::F64);
+        served.then_some(Convolution {
+            stride,
+            padding,
+            dilation,
+            groups,
+        })
+    }
+
+    /// `[N, inputs, H, W]` to `[N, outputs, H', W']`.
+    fn convolve(&self, x: &Tensor) -> Result<Tensor> {
+        match self.on_cpu(x) {
+            Some(convolution) => convolution.apply(x, &self.weight).map_err(unwrapped),
+            None => self.convolve_by_candle(x),
+        }
+    }
+
+    /// The transpose, `[N, outputs, H', W']` to `[N, inputs, H, W]`.
+    fn adjoint(&self, cotangent: &Tensor, size: [usize; 2]) -> Result<Tensor> {
+        match self.on_cpu(cotangent) {
+            Some(convolution) => convolution
+                .transposed(cotangent, &self.weight, size)
+                .map_err(unwrapped),
+            None => self.adjoint_by_candle(cotangent, size),
+        }
+    }
+
     /// The kernel with one dilation for both axes, and that dilation: Candle knows no other. Kernels with two
     /// dilations get their zeros written out.
     fn kernel(&self) -> Result<(Tensor, usize)> {
@@ -88,8 +125,8 @@ impl Conv2d {
         }
     }
 
-    /// `[N, inputs, H, W]` to `[N, outputs, H', W']`.
-    fn convolve(&self, x: &Tensor) -> Result<Tensor> {
+    /// [`Conv2d::convolve`] by Candle's own operations, on any device.
+    fn convolve_by_candle(&self, x: &Tensor) -> Result<Tensor> {
         let Window2d {
             kernel: size,
             stride,
@@ -143,12 +180,12 @@ impl Conv2d {
         Ok(z)
     }
 
-    /// The transpose, `[N, outputs, H', W']` to `[N, inputs, H, W]`, exact whatever stride and padding leave over.
+    /// [`Conv2d::adjoint`] by Candle's own operations, on any device; exact whatever stride and padding leave over.
     ///
     /// Entries of the (padded) operand `stride` apart are reached by the same entries of the kernel. So each of
     /// the `stride^2` phases is a convolution of stride 1 with a part of the flipped kernel; all phases are
     /// computed as one convolution with that many times the channels, and interleaved.
-    fn adjoint(&self, cotangent: &Tensor, size: [usize; 2]) -> Result<Tensor> {
+    fn adjoint_by_candle(&self, cotangent: &Tensor, size: [usize; 2]) -> Result<Tensor> {
         let Window2d {
             stride: [s, t],
             padding,
@@ -284,5 +321,89 @@ impl Affine for Conv2d {
     fn scaled_lipschitz(&self, scale: &Tensor, bounds: &[f64]) -> Result<Option<f64>> {
         let weight = self.weight.broadcast_mul(&per_channel(scale, 0, 4)?)?;
         Ok(Some(bounds[0] * self.spectral_bound(&weight)?))
+    }
+}
+
+/// The tensor library's own error, without a wrapping where it comes from there.
+fn unwrapped(error: candle_ext::Error) -> candle_core::Error {
+    match error {
+        candle_ext::Error::Tensor(error) => error,
+        error => candle_core::Error::wrap(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::{Device, Var};
+    use candle_ext::Parameters;
+    use proptest::prelude::*;
+
+    /// The largest difference of two tensors, and of the gradients of their products with fixed numbers.
+    fn difference(a: &Tensor, b: &Tensor, variables: &[&Var]) -> f64 {
+        let flat = |t: &Tensor| t.flatten_all().and_then(|t| t.to_vec1::<f64>()).unwrap();
+        let largest = |a: &Tensor, b: &Tensor| {
+            assert_eq!(a.dims(), b.dims());
+            let pairs = flat(a).into_iter().zip(flat(b));
+            pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
+        };
+        let gradients = |value: &Tensor| {
+            let numbers = Tensor::arange(0.0, value.elem_count() as f64, &Device::Cpu).unwrap();
+            let numbers = numbers.sin().unwrap().reshape(value.shape()).unwrap();
+            (value * numbers)
+                .unwrap()
+                .sum_all()
+                .unwrap()
+                .backward()
+                .unwrap()
+        };
+        let (own, candle) = (gradients(a), gradients(b));
+        variables.iter().fold(largest(a, b), |most, variable| {
+            let of =
+                |store: &candle_core::backprop::GradStore| store.get(variable).unwrap().clone();
+            most.max(largest(&of(&own), &of(&candle)))
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn both_ways_give_one_convolution_and_its_gradients(
+            sides in [(1usize..4, 1usize..3, 1usize..3), (1usize..4, 1usize..3, 1usize..3)],
+            padding in [[0usize..3, 0usize..3], [0usize..3, 0usize..3]],
+            channels in (1usize..3, 1usize..3, 1usize..3), more in [0usize..5, 0usize..5], batch in 1usize..12,
+        ) {
+            let [(height, down, tall), (width, across, wide)] = sides;
+            let window = Window2d {
+                kernel: [height, width],
+                stride: [down, across],
+                padding,
+                dilation: [tall, wide],
+            };
+            let (groups, inputs, outputs) = channels;
+            let size = [0, 1].map(|axis| window.dilation[axis] * (window.kernel[axis] - 1) + 1 + more[axis]);
+            let (inputs, outputs) = (inputs * groups, outputs * groups);
+            let config = Conv2dConfig { inputs, outputs, window, groups, bias: false };
+            let parameters = Parameters::seeded(3);
+            let convolution = Conv2d::new(config, parameters.builder(DType::F64, &Device::Cpu)).unwrap();
+            let weight = &parameters.named()[0].1;
+            let numbers = |shape: (usize, usize, usize, usize)| {
+                let count = shape.0 * shape.1 * shape.2 * shape.3;
+                let numbers = Tensor::arange(0.0, count as f64, &Device::Cpu).unwrap().cos().unwrap();
+                Var::from_tensor(&numbers.reshape(shape).unwrap()).unwrap()
+            };
+            let x = numbers((batch, inputs, size[0], size[1]));
+            let own = convolution.convolve(&x).unwrap();
+            let candle = convolution.convolve_by_candle(&x).unwrap();
+            // Sums of at most 12 x 3 x 3 x 64 products of numbers below 1, in another order.
+            prop_assert!(difference(&own, &candle, &[&x, weight]) < 1e-11);
+
+            let (_, _, rows, columns) = own.dims4().unwrap();
+            let z = numbers((batch, outputs, rows, columns));
+            let own = convolution.adjoint(&z, size).unwrap();
+            let candle = convolution.adjoint_by_candle(&z, size).unwrap();
+            prop_assert!(difference(&own, &candle, &[&z, weight]) < 1e-11);
+        }
     }
 }

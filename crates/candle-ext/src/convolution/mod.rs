@@ -1,0 +1,220 @@
+//! Two-dimensional convolutions on the CPU, forward and backward as matrix products.
+//!
+//! Candle's own backward pass takes several times as long as its forward pass, and cannot do strides and paddings that
+//! differ from axis to axis. Convolution, its transpose and the gradient in the weight are three readings of one
+//! trilinear form, so each is differentiated by the other two.
+
+mod cpu;
+mod geometry;
+
+use candle_core::{CpuStorage, CustomOp2, Layout, Shape, Tensor};
+
+use crate::Result;
+use crate::product::slice_of;
+use geometry::Geometry;
+
+/// A convolution's stride, padding, dilation and groups; the rest is in the shapes of its operands.
+///
+/// A cross-correlation with zero padding, as PyTorch's `conv2d`. Images are parallel, each is a few products of
+/// gathered patches ([`crate::product`]); the result does not depend on the number of threads. Contiguous operands are
+/// not copied.
+///
+/// ```
+/// use candle_core::{Device, Tensor};
+/// use candle_ext::Convolution;
+/// let image = Tensor::new(&[[[[1.0, 2.0, 3.0, 4.0]]]], &Device::Cpu)?;
+/// let kernel = Tensor::new(&[[[[1.0, 10.0]]]], &Device::Cpu)?;
+/// let every_other = Convolution { stride: [1, 2], ..Convolution::default() };
+/// let z = every_other.apply(&image, &kernel)?;
+/// assert_eq!(z.flatten_all()?.to_vec1::<f64>()?, [21.0, 43.0]);
+/// # Ok::<(), candle_ext::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Convolution {
+    /// Steps between positions, for rows and columns; at least 1.
+    pub stride: [usize; 2],
+    /// Zeros before and after, for rows and columns.
+    pub padding: [[usize; 2]; 2],
+    /// Steps between the kernel's entries; at least 1.
+    pub dilation: [usize; 2],
+    /// In how many groups of channels it falls apart; at least 1.
+    pub groups: usize,
+}
+
+impl Default for Convolution {
+    /// Stride and dilation 1, no padding, one group.
+    fn default() -> Self {
+        Self {
+            stride: [1, 1],
+            padding: [[0, 0]; 2],
+            dilation: [1, 1],
+            groups: 1,
+        }
+    }
+}
+
+impl Convolution {
+    /// `x` `[N, inputs, H, W]` and `weight` `[outputs, inputs / groups, height, width]` to `[N, outputs, H', W']`;
+    /// differentiable in both.
+    ///
+    /// # Errors
+    /// [`crate::Error::Convolution`] if the shapes do not fit, Candle's for a device other than the CPU or numbers other than
+    /// `f32` and `f64`.
+    pub fn apply(&self, x: &Tensor, weight: &Tensor) -> Result<Tensor> {
+        let geometry = Geometry::new(self, x.dims(), weight.dims())?;
+        let op = Forward { geometry };
+        Ok(x.contiguous()?.apply_op2(&weight.contiguous()?, op)?)
+    }
+
+    /// The transpose: `z` `[N, outputs, H', W']` to `[N, inputs, H, W]`, where `size` is `[H, W]`; differentiable in
+    /// both.
+    ///
+    /// # Errors
+    /// Those of [`Convolution::apply`].
+    pub fn transposed(&self, z: &Tensor, weight: &Tensor, size: [usize; 2]) -> Result<Tensor> {
+        let geometry = Geometry::of_transpose(self, z.dims(), weight.dims(), size)?;
+        let op = Transposed { geometry };
+        Ok(z.contiguous()?.apply_op2(&weight.contiguous()?, op)?)
+    }
+}
+
+struct Forward {
+    geometry: Geometry,
+}
+
+struct Transposed {
+    geometry: Geometry,
+}
+
+/// What is multiplied with the weight to give the output: its gradient, `[outputs, inputs / groups, height, width]`.
+struct Correlation {
+    geometry: Geometry,
+}
+
+/// Runs a kernel in the number type of its operands.
+macro_rules! dispatch {
+    ($kernel:path, $geometry:expr, $a:expr, $a_layout:expr, $b:expr, $b_layout:expr) => {
+        match $a {
+            CpuStorage::F32(_) => {
+                let (a, b) = (
+                    slice_of::<f32>($a, $a_layout),
+                    slice_of::<f32>($b, $b_layout),
+                );
+                let values = a.and_then(|a| $kernel($geometry, a, b?));
+                CpuStorage::F32(values.map_err(candle_core::Error::wrap)?)
+            }
+            CpuStorage::F64(_) => {
+                let (a, b) = (
+                    slice_of::<f64>($a, $a_layout),
+                    slice_of::<f64>($b, $b_layout),
+                );
+                let values = a.and_then(|a| $kernel($geometry, a, b?));
+                CpuStorage::F64(values.map_err(candle_core::Error::wrap)?)
+            }
+            _ => candle_core::bail!("convolution of neither f32 nor f64"),
+        }
+    };
+}
+
+impl CustomOp2 for Forward {
+    fn name(&self) -> &'static str {
+        "convolution"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        x_layout: &Layout,
+        weight: &CpuStorage,
+        weight_layout: &Layout,
+    ) -> candle_core::Result<(CpuStorage, Shape)> {
+        let z = dispatch!(
+            cpu::forward,
+            &self.geometry,
+            x,
+            x_layout,
+            weight,
+            weight_layout
+        );
+        Ok((z, Shape::from(&self.geometry.output_shape())))
+    }
+
+    fn bwd(
+        &self,
+        x: &Tensor,
+        weight: &Tensor,
+        _: &Tensor,
+        cotangent: &Tensor,
+    ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
+        let cotangent = cotangent.detach().contiguous()?;
+        let geometry = self.geometry;
+        // An image of the data needs no gradient, and that is the largest product of a network.
+        let for_x = x
+            .track_op()
+            .then(|| cotangent.apply_op2_no_bwd(&weight.detach(), &Transposed { geometry }));
+        let for_weight = weight.track_op().then(|| {
+            x.detach()
+                .apply_op2_no_bwd(&cotangent, &Correlation { geometry })
+        });
+        Ok((for_x.transpose()?, for_weight.transpose()?))
+    }
+}
+
+impl CustomOp2 for Transposed {
+    fn name(&self) -> &'static str {
+        "transposed-convolution"
+    }
+
+    fn cpu_fwd(
+        &self,
+        z: &CpuStorage,
+        z_layout: &Layout,
+        weight: &CpuStorage,
+        weight_layout: &Layout,
+    ) -> candle_core::Result<(CpuStorage, Shape)> {
+        let x = dispatch!(
+            cpu::transposed,
+            &self.geometry,
+            z,
+            z_layout,
+            weight,
+            weight_layout
+        );
+        Ok((x, Shape::from(&self.geometry.input_shape())))
+    }
+
+    fn bwd(
+        &self,
+        z: &Tensor,
+        weight: &Tensor,
+        _: &Tensor,
+        cotangent: &Tensor,
+    ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
+        let cotangent = cotangent.detach().contiguous()?;
+        let geometry = self.geometry;
+        let for_z = z
+            .track_op()
+            .then(|| cotangent.apply_op2_no_bwd(&weight.detach(), &Forward { geometry }));
+        let for_weight = weight
+            .track_op()
+            .then(|| cotangent.apply_op2_no_bwd(&z.detach(), &Correlation { geometry }));
+        Ok((for_z.transpose()?, for_weight.transpose()?))
+    }
+}
+
+impl CustomOp2 for Correlation {
+    fn name(&self) -> &'static str {
+        "convolution-weight-gradient"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        x_layout: &Layout,
+        z: &CpuStorage,
+        z_layout: &Layout,
+    ) -> candle_core::Result<(CpuStorage, Shape)> {
+        let weight = dispatch!(cpu::correlation, &self.geometry, x, x_layout, z, z_layout);
+        Ok((weight, Shape::from(&self.geometry.weight_shape())))
+    }
+}
