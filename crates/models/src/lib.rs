@@ -31,4 +31,5 @@ pub use file::{Model, ModelFile, Normalization};
 pub use network::{INPUT, Network, NetworkBuilder, NetworkSpec, Node, NodeSpec};
 pub use operator::{Affine, Operator, Switch, Switching};
 pub use recurrence::Recurrence;
+pub use statistics::BatchStatistics;
 pub use trace::{Keep, Reached, Site, Trace};
