@@ -18,15 +18,18 @@ use crate::errors::Usage;
 use crate::files;
 use crate::progress::Bar;
 
+mod archive;
+
 /// Options of `cargo xtask fetch`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Example:
+Examples:
   cargo xtask fetch mnist --data-dir data
+  cargo xtask fetch cifar10
 
 Files that are there and intact are kept, so an interrupted download goes on where it stopped.")]
 pub struct Args {
-    /// The dataset: `mnist` (70,000 handwritten digits, 11 MB)
+    /// The dataset: `mnist` (70,000 handwritten digits, 11 MB) or `cifar10` (60,000 small photographs, 162 MB)
     #[arg(value_enum, value_name = "NAME", hide_possible_values = true)]
     pub name: Name,
     /// Where it goes.
@@ -43,6 +46,8 @@ pub struct Args {
 /// Datasets that can be fetched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Name {
+    /// 60,000 photographs of 10 classes, 32 x 32, in the binary layout.
+    Cifar10,
     /// 70,000 handwritten digits, 28 x 28.
     Mnist,
 }
@@ -93,8 +98,58 @@ struct Expected {
 struct Source<'a> {
     folder: &'a str,
     mirrors: Vec<String>,
+    /// The gzipped tar archive that holds all files; `None` where each is gzipped alone.
+    archive: Option<Archive>,
     files: &'a [Expected],
 }
+
+/// An archive on a mirror. What counts are the files in it.
+#[derive(Clone, Copy)]
+struct Archive {
+    name: &'static str,
+    /// Its length in bytes.
+    length: u64,
+}
+
+const CIFAR10_MIRRORS: [&str; 1] = ["https://www.cs.toronto.edu/~kriz/"];
+
+const CIFAR10_ARCHIVE: Archive = Archive {
+    name: "cifar-10-binary.tar.gz",
+    length: 170_052_171,
+};
+
+const CIFAR10_FILES: [Expected; 6] = [
+    Expected {
+        name: "data_batch_1.bin",
+        length: 30_730_000,
+        sha256: "cee916563c9f80d84e3cc88e17fdc0941787f1244f00a67874d45b261883ada5",
+    },
+    Expected {
+        name: "data_batch_2.bin",
+        length: 30_730_000,
+        sha256: "a591ca11fa1708a91ee40f54b3da4784ccd871ecf2137de63f51ada8b3fa57ed",
+    },
+    Expected {
+        name: "data_batch_3.bin",
+        length: 30_730_000,
+        sha256: "bbe8596564c0f86427f876058170b84dac6670ddf06d79402899d93ceea26f67",
+    },
+    Expected {
+        name: "data_batch_4.bin",
+        length: 30_730_000,
+        sha256: "014e562d6e23c72197cc727519169a60359f5eccd8945ad5a09d710285ff4e48",
+    },
+    Expected {
+        name: "data_batch_5.bin",
+        length: 30_730_000,
+        sha256: "755304fc0b379caeae8c14f0dac912fbc7d6cd469eb67a1029a08a39453a9add",
+    },
+    Expected {
+        name: "test_batch.bin",
+        length: 30_730_000,
+        sha256: "8e2eb146ae340b09e24670f29cabc6326dba54da8789dab6768acf480273f65b",
+    },
+];
 
 const MNIST_MIRRORS: [&str; 2] = [
     "https://ossci-datasets.s3.amazonaws.com/mnist/",
@@ -131,6 +186,15 @@ const MNIST_FILES: [Expected; 4] = [
 /// A [`Usage`] error for a mirror that is no http address; otherwise when no mirror gives the right
 /// content, a file of other content is in the way, or the directory cannot be written.
 pub fn run(args: &Args, _: &Global) -> anyhow::Result<Fetched> {
+    let (folder, mirrors, archive, files): (_, &[&str], _, &[Expected]) = match args.name {
+        Name::Cifar10 => (
+            "cifar10",
+            &CIFAR10_MIRRORS,
+            Some(CIFAR10_ARCHIVE),
+            &CIFAR10_FILES,
+        ),
+        Name::Mnist => ("mnist", &MNIST_MIRRORS, None, &MNIST_FILES),
+    };
     let mirrors = match &args.mirror {
         Some(url) if url.starts_with("http://") || url.starts_with("https://") => vec![url.clone()],
         Some(url) => {
@@ -139,14 +203,13 @@ pub fn run(args: &Args, _: &Global) -> anyhow::Result<Fetched> {
             ))
             .into());
         }
-        None => MNIST_MIRRORS.map(str::to_owned).to_vec(),
+        None => mirrors.iter().map(ToString::to_string).collect(),
     };
-    let source = match args.name {
-        Name::Mnist => Source {
-            folder: "mnist",
-            mirrors,
-            files: &MNIST_FILES,
-        },
+    let source = Source {
+        folder,
+        mirrors,
+        archive,
+        files,
     };
     let agent = ureq::Agent::config_builder()
         .timeout_connect(Some(Duration::from_secs(15)))
@@ -172,31 +235,38 @@ fn fetch(
     force: bool,
 ) -> anyhow::Result<Fetched> {
     let directory = data_dir.join(source.folder);
-    let mut files = Vec::with_capacity(source.files.len());
+    let mut files: Vec<Option<FetchedFile>> = Vec::with_capacity(source.files.len());
     for expected in source.files {
-        let present = if force {
-            None
-        } else {
-            intact(&directory, expected)?
+        let present = match force {
+            true => None,
+            false => intact(&directory, expected)?,
         };
-        let (path, status) = match present {
-            Some(path) => (path, Status::Kept),
-            None => (
-                download(source, agent, &directory, expected)?,
-                Status::Fetched,
-            ),
-        };
-        files.push(FetchedFile {
-            path,
-            status,
-            sha256: expected.sha256.to_owned(),
-        });
+        files.push(present.map(|path| FetchedFile::new(path, Status::Kept, expected)));
+    }
+    if let Some(archive) = source.archive {
+        archive::download(source, archive, agent, &directory, &mut files)?;
+    }
+    for (file, expected) in files.iter_mut().zip(source.files) {
+        if file.is_none() {
+            let path = download(source, agent, &directory, expected)?;
+            *file = Some(FetchedFile::new(path, Status::Fetched, expected));
+        }
     }
     Ok(Fetched {
         dataset: source.folder.to_owned(),
         directory,
-        files,
+        files: files.into_iter().flatten().collect(),
     })
+}
+
+impl FetchedFile {
+    fn new(path: PathBuf, status: Status, expected: &Expected) -> Self {
+        Self {
+            path,
+            status,
+            sha256: expected.sha256.to_owned(),
+        }
+    }
 }
 
 /// The expected file, compressed or plain, if it is there and right; an error if it is there and wrong.

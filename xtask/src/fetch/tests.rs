@@ -49,6 +49,7 @@ fn fetch_from(mirrors: &[String], data_dir: &Path, force: bool) -> anyhow::Resul
     let source = Source {
         folder: "small",
         mirrors: mirrors.to_vec(),
+        archive: None,
         files: &FILES,
     };
     fetch(&source, &agent, data_dir, force)
@@ -183,4 +184,80 @@ fn a_file_of_other_content_is_the_users_until_he_says_force() {
     assert_eq!(fs::read(&path).unwrap(), b"mine");
     fetch_from(&mirrors, dir.path(), true).unwrap();
     assert_eq!(fs::read(&path).unwrap(), gzip(LABELS));
+}
+
+/// A gzipped tar archive of files in a folder, as datasets are published.
+fn tarred(files: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut archive = tar::Builder::new(Vec::new());
+    for (name, content) in files {
+        let mut header = tar::Header::new_ustar();
+        header.set_size(content.len() as u64);
+        header.set_mode(0o644);
+        let path = format!("folder/{name}");
+        archive.append_data(&mut header, path, *content).unwrap();
+    }
+    gzip(&archive.into_inner().unwrap())
+}
+
+fn unpack_from(mirrors: &[String], data_dir: &Path) -> anyhow::Result<Fetched> {
+    let agent = ureq::Agent::config_builder()
+        .proxy(None)
+        .build()
+        .new_agent();
+    let source = Source {
+        folder: "small",
+        mirrors: mirrors.to_vec(),
+        archive: Some(Archive {
+            name: "small.tar.gz",
+            length: 1000,
+        }),
+        files: &FILES,
+    };
+    fetch(&source, &agent, data_dir, false)
+}
+
+#[test]
+fn the_files_of_an_archive_are_placed_one_by_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let whole = tarred(&[("readme", b"-"), ("pixels", PIXELS), ("labels", LABELS)]);
+    let partial = tarred(&[("pixels", PIXELS), ("labels", b"lapels")]);
+    let reply = |body: Vec<u8>| serve(move |_| Reply::ok(body.clone())).unwrap();
+    let bad = reply(partial);
+
+    let error = format!(
+        "{:#}",
+        unpack_from(std::slice::from_ref(&bad), dir.path()).unwrap_err()
+    );
+    assert!(
+        error.contains("no mirror gave labels") && error.contains("SHA-256"),
+        "{error}"
+    );
+    assert_eq!(fs::read(dir.path().join("small/pixels")).unwrap(), PIXELS);
+    assert!(!dir.path().join("small/labels").exists());
+
+    // What is there is kept; what is not comes from the next mirror.
+    let fetched = unpack_from(&[bad, reply(whole.clone())], dir.path()).unwrap();
+    assert_eq!(statuses(&fetched), [Status::Fetched, Status::Kept]);
+    let again = unpack_from(&[nobody().unwrap()], dir.path()).unwrap();
+    assert_eq!(statuses(&again), [Status::Kept; 2]);
+}
+
+#[test]
+fn an_archive_that_is_none_leaves_nothing() {
+    let whole = tarred(&[("pixels", PIXELS), ("labels", LABELS)]);
+    let cases = [
+        (Reply::status(404), "404"),
+        (Reply::half(&whole), "small.tar.gz"),
+        (Reply::ok("<html>"), "small.tar.gz"),
+        (Reply::ok(tarred(&[("readme", b"-")])), "not in the archive"),
+        (Reply::ok(vec![0; 1 << 20]), "small.tar.gz"),
+    ];
+    for (reply, expected) in cases {
+        let dir = tempfile::tempdir().unwrap();
+        let mut reply = Some(reply);
+        let mirror = serve(move |_| reply.take().unwrap_or(Reply::status(500))).unwrap();
+        let error = format!("{:#}", unpack_from(&[mirror], dir.path()).unwrap_err());
+        assert!(error.contains(expected), "{expected}: {error}");
+        assert!(!dir.path().join("small/labels").exists(), "{expected}");
+    }
 }
