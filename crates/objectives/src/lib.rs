@@ -21,6 +21,7 @@
 //! the differentiation; gradients flow through the pre-activations `z` and through their input gradients, which
 //! are explicit functions of the weights once the pattern is fixed.
 
+mod analytic;
 mod distance;
 mod error;
 mod fc;

@@ -15,12 +15,12 @@ mod tests;
 mod total;
 mod varying;
 
-use crate::Result;
-use candle_core::{DType, Tensor};
-use candle_ext::{
-    product::{self, Real},
-    with_gradients,
+use crate::{
+    Result,
+    analytic::{is_tracked, scalar, slopes},
 };
+use candle_core::{DType, Tensor};
+use candle_ext::product::Real;
 use roll_models::{FcChain, Trace};
 
 /// `sum over neurons of ||grad z||_2^2`, averaged over the batch, as a scalar `[]` with analytic gradients;
@@ -68,10 +68,13 @@ fn mean_of<T: Real>(trace: &Trace, chain: &FcChain) -> Result<Tensor> {
     let batch = trace.batch();
     let factor = chain.scale * chain.scale / batch as f64;
     let active = active::of_trace::<T>(trace, chain.weights.len() - 1)?;
-    let tracked = chain.weights.iter().any(Tensor::track_op);
-    scalar(chain, factor, |layers: &total::Layers<T>| match tracked {
-        true => total::value_and_gradients(layers, &active, factor),
-        false => Ok((total::value(layers, &active)?, Vec::new())),
+    let sizes = sizes(chain)?;
+    scalar(&chain.weights, factor, |weights| {
+        let layers = total::Layers { sizes, weights };
+        match is_tracked(&chain.weights) {
+            true => total::value_and_gradients(&layers, &active, factor),
+            false => Ok((total::value(&layers, &active)?, Vec::new())),
+        }
     })
 }
 
@@ -95,48 +98,15 @@ pub(crate) fn mean_along(trace: &Trace, directions: &Tensor) -> Result<Option<Te
 
 fn mean_along_of<T: Real>(trace: &Trace, chain: &FcChain, directions: &Tensor) -> Result<Tensor> {
     let (batch, count) = (directions.dim(0)?, directions.dim(1)?);
-    let neurons: usize = sizes(chain)?[1..].iter().sum();
+    let sizes = sizes(chain)?;
+    let neurons: usize = sizes[1..].iter().sum();
     let factor = chain.scale * chain.scale / (batch * count * neurons) as f64;
     let directions = directions.flatten_all()?.to_vec1::<T>()?;
-    let slopes = trace
-        .switches()
-        .map(|switch| switch.selection.flatten_all()?.to_vec1::<T>())
-        .collect::<candle_core::Result<Vec<_>>>()?;
-    scalar(chain, factor, |layers| {
-        pushed::value_and_gradients(layers, &slopes, &directions, count, factor)
+    let slopes = slopes::<T>(trace)?;
+    scalar(&chain.weights, factor, |weights| {
+        let layers = total::Layers { sizes, weights };
+        pushed::value_and_gradients(&layers, &slopes, &directions, count, factor)
     })
-}
-
-/// `factor` times a sum over a chain's layers as a scalar `[]`, with the gradients that come with it.
-fn scalar<T: Real>(
-    chain: &FcChain,
-    factor: f64,
-    compute: impl FnOnce(&total::Layers<T>) -> candle_ext::Result<(f64, Vec<Vec<T>>)>,
-) -> Result<Tensor> {
-    let weights = chain
-        .weights
-        .iter()
-        .map(|weight| weight.detach().contiguous())
-        .collect::<candle_core::Result<Vec<_>>>()?;
-    let storages: Vec<_> = weights.iter().map(Tensor::storage_and_layout).collect();
-    let slices = storages
-        .iter()
-        .map(|(storage, layout)| product::slice(storage, layout))
-        .collect::<candle_ext::Result<Vec<&[T]>>>()?;
-    let (sum, gradients) = compute(&total::Layers {
-        sizes: sizes(chain)?,
-        weights: slices,
-    })?;
-    if gradients.is_empty() || !chain.weights.iter().any(Tensor::track_op) {
-        return Ok(Tensor::new(sum * factor, chain.weights[0].device())?.to_dtype(T::DTYPE)?);
-    }
-    let parts = chain
-        .weights
-        .iter()
-        .zip(gradients)
-        .map(|(weight, gradient)| Ok((weight.clone(), product::tensor(gradient, weight.dims())?)))
-        .collect::<Result<Vec<_>>>()?;
-    Ok(with_gradients(sum * factor, &parts)?)
 }
 
 /// `D, N_1, ..., N_M`.

@@ -10,12 +10,12 @@ mod total;
 #[cfg(test)]
 mod tests;
 
-use crate::Result;
-use candle_core::{DType, Tensor};
-use candle_ext::{
-    product::{self, Real},
-    with_gradients,
+use crate::{
+    Result,
+    analytic::{is_tracked, scalar, slopes},
 };
+use candle_core::{DType, Tensor};
+use candle_ext::product::Real;
 use roll_models::{Recurrence, Trace};
 
 /// `sum over neurons of ||grad z||_2^2`, averaged over the batch, as a scalar `[]` with analytic gradients;
@@ -35,42 +35,23 @@ pub(crate) fn mean_squared_norms(trace: &Trace) -> Result<Option<Tensor>> {
 fn mean_of<T: Real>(trace: &Trace, recurrence: &Recurrence) -> Result<Tensor> {
     let factor = 1.0 / trace.batch() as f64;
     let (hidden, channels) = recurrence.input.dims2()?;
-    let slopes = trace
-        .switches()
-        .map(|switch| {
-            let slopes = switch.selection.flatten_all()?.to_dtype(T::DTYPE)?;
-            slopes.to_vec1::<T>()
-        })
-        .collect::<candle_core::Result<Vec<_>>>()?;
-    let parameters: Vec<&Tensor> = std::iter::once(&recurrence.input)
+    let slopes = slopes::<T>(trace)?;
+    let parameters: Vec<Tensor> = std::iter::once(&recurrence.input)
         .chain(&recurrence.recurrent)
+        .cloned()
         .collect();
-    let detached = parameters
-        .iter()
-        .map(|tensor| tensor.detach().contiguous())
-        .collect::<candle_core::Result<Vec<_>>>()?;
-    let storages: Vec<_> = detached.iter().map(Tensor::storage_and_layout).collect();
-    let slices = storages
-        .iter()
-        .map(|(storage, layout)| product::slice(storage, layout))
-        .collect::<candle_ext::Result<Vec<&[T]>>>()?;
-    let unrolled = total::Unrolled {
-        batch: trace.batch(),
-        hidden,
-        channels,
-        input: slices[0],
-        recurrent: slices.get(1).copied().unwrap_or_default(),
-        slopes,
-    };
-    if !parameters.iter().any(|tensor| tensor.track_op()) {
-        let value = total::value(&unrolled)? * factor;
-        return Ok(Tensor::new(value, trace.network().device())?.to_dtype(T::DTYPE)?);
-    }
-    let (value, gradients) = total::value_and_gradients(&unrolled, factor)?;
-    let parts = parameters
-        .into_iter()
-        .zip(gradients)
-        .map(|(tensor, gradient)| Ok((tensor.clone(), product::tensor(gradient, tensor.dims())?)))
-        .collect::<Result<Vec<_>>>()?;
-    Ok(with_gradients(value * factor, &parts)?)
+    scalar(&parameters, factor, |slices| {
+        let unrolled = total::Unrolled {
+            batch: trace.batch(),
+            hidden,
+            channels,
+            input: slices[0],
+            recurrent: slices.get(1).copied().unwrap_or_default(),
+            slopes,
+        };
+        match is_tracked(&parameters) {
+            true => total::value_and_gradients(&unrolled, factor),
+            false => Ok((total::value(&unrolled)?, Vec::new())),
+        }
+    })
 }

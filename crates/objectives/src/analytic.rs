@@ -1,0 +1,55 @@
+//! Sums that an engine computes beside the tensor library, as scalars with analytic gradients.
+
+use crate::Result;
+use candle_core::Tensor;
+use candle_ext::{
+    product::{self, Real},
+    with_gradients,
+};
+use roll_models::Trace;
+
+/// The slopes of each switching node at all inputs, row-major `[B, units]`.
+pub(crate) fn slopes<T: Real>(trace: &Trace) -> Result<Vec<Vec<T>>> {
+    let read = trace.switches().map(|switch| {
+        let slopes = switch.selection.flatten_all()?.to_dtype(T::DTYPE)?;
+        slopes.to_vec1::<T>()
+    });
+    Ok(read.collect::<candle_core::Result<_>>()?)
+}
+
+/// Whether any of the parameters is being differentiated in.
+pub(crate) fn is_tracked(parameters: &[Tensor]) -> bool {
+    parameters.iter().any(Tensor::track_op)
+}
+
+/// `factor` times a sum as a scalar `[]`. `compute` is given the parameters, row-major, and gives the sum and `factor`
+/// times its gradients in them, which may be left out where the parameters are not tracked.
+pub(crate) fn scalar<T: Real>(
+    parameters: &[Tensor],
+    factor: f64,
+    compute: impl FnOnce(Vec<&[T]>) -> candle_ext::Result<(f64, Vec<Vec<T>>)>,
+) -> Result<Tensor> {
+    let detached = parameters
+        .iter()
+        .map(|parameter| parameter.detach().contiguous())
+        .collect::<candle_core::Result<Vec<_>>>()?;
+    let storages: Vec<_> = detached.iter().map(Tensor::storage_and_layout).collect();
+    let slices = storages
+        .iter()
+        .map(|(storage, layout)| product::slice(storage, layout))
+        .collect::<candle_ext::Result<Vec<&[T]>>>()?;
+    let (sum, gradients) = compute(slices)?;
+    if !is_tracked(parameters) {
+        let device = detached[0].device();
+        return Ok(Tensor::new(sum * factor, device)?.to_dtype(T::DTYPE)?);
+    }
+    let parts = parameters
+        .iter()
+        .zip(gradients)
+        .map(|(parameter, gradient)| {
+            let gradient = product::tensor(gradient, parameter.dims())?;
+            Ok((parameter.clone(), gradient))
+        })
+        .collect::<Result<Vec<_>>>()?;
+    Ok(with_gradients(sum * factor, &parts)?)
+}
