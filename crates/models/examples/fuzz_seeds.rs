@@ -10,16 +10,18 @@
 mod onnx_writer;
 #[path = "../tests/files/pickle_writer.rs"]
 mod pickle_writer;
+#[path = "../tests/files/whole.rs"]
+mod whole;
 
 use candle_core::{DType, Device};
 use onnx_writer::{attribute_float, attribute_int, attribute_ints, doubles, ints, model, node};
-use pickle_writer::{archive, pickle, tensor};
 use roll_models::{
     Model, NetworkSpec, Parameters,
     architectures::{ConvNetConfig, FcConfig, Pooling, ResNetConfig},
     onnx,
 };
 use std::{error::Error, fs, path::Path};
+use whole::{fc_pickle, onnx_file, pytorch_file};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let corpus = std::env::args_os()
@@ -54,45 +56,11 @@ fn main() -> Result<(), Box<dyn Error>> {
             write("onnx", &format!("{operator}-{kind}"), &file)?;
         }
     }
-    let nodes = [
-        node(
-            "Conv",
-            &["x", "k"],
-            "a",
-            &[attribute_ints("pads", &[1, 1, 1, 1])],
-        ),
-        node("LeakyRelu", &["a"], "b", &[attribute_float("alpha", 0.1)]),
-        node(
-            "MaxPool",
-            &["b"],
-            "c",
-            &[
-                attribute_ints("kernel_shape", &[2, 2]),
-                attribute_ints("strides", &[2, 2]),
-            ],
-        ),
-        node("Reshape", &["c", "shape"], "d", &[]),
-        node("MatMul", &["d", "w"], "e", &[]),
-        node("Add", &["e", "bias"], "y", &[]),
-    ];
-    let constants = [
-        doubles("k", &[2, 1, 3, 3], &[0.25; 18]),
-        ints("shape", &[0, -1]),
-        doubles("w", &[8, 3], &[0.5; 24]),
-        doubles("bias", &[3], &[1.0, 2.0, 3.0]),
-    ];
-    write("onnx", "network", &model(&[0, 1, 4, 4], &nodes, &constants))?;
+    write("onnx", "network", &onnx_file())?;
 
-    let state = pickle(&[
-        ("0.weight", tensor("0", 6, &[2, 3], &[3, 1])),
-        ("0.bias", tensor("1", 2, &[2], &[1])),
-    ]);
+    let state = fc_pickle();
     write("pickle", "pickle", &state)?;
-    write(
-        "pickle",
-        "archive",
-        &archive(&state, &[("0", vec![0.5; 6]), ("1", vec![0.25; 2])]),
-    )?;
+    write("pickle", "archive", &pytorch_file(&state))?;
 
     let fc = FcConfig {
         inputs: vec![1, 3],

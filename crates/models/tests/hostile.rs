@@ -6,18 +6,18 @@
 mod onnx_writer;
 #[path = "files/pickle_writer.rs"]
 mod pickle_writer;
+#[path = "files/whole.rs"]
+mod whole;
 
 use candle_core::{DType, Device};
-use onnx_writer::{
-    attribute_float, attribute_int, attribute_ints, bytes, doubles, int, ints, model, node,
-    tensor_head,
-};
-use pickle_writer::{archive, pickle, tensor};
+use onnx_writer::{attribute_int, bytes, doubles, int, ints, model, node, tensor_head};
+use pickle_writer::{pickle, tensor};
 use proptest::prelude::*;
 use roll_models::{
     FcConfig, Model, Parameters, onnx,
     pytorch::{self, Architecture},
 };
+use whole::{fc_pickle, onnx_file, pytorch_file};
 
 /// Reads bytes in every way; the results do not matter.
 fn read(bytes: &[u8]) {
@@ -28,50 +28,6 @@ fn read(bytes: &[u8]) {
     onnx::from_bytes(bytes, DType::F32, &Device::Cpu).ok();
     pytorch::from_bytes(bytes, &architecture, DType::F32, &Device::Cpu).ok();
     Model::from_bytes(bytes, DType::F32, &Device::Cpu).ok();
-}
-
-fn onnx_file() -> Vec<u8> {
-    let nodes = [
-        node(
-            "Conv",
-            &["x", "k"],
-            "a",
-            &[attribute_ints("pads", &[1, 1, 1, 1])],
-        ),
-        node("LeakyRelu", &["a"], "b", &[attribute_float("alpha", 0.1)]),
-        node(
-            "MaxPool",
-            &["b"],
-            "c",
-            &[
-                attribute_ints("kernel_shape", &[2, 2]),
-                attribute_ints("strides", &[2, 2]),
-            ],
-        ),
-        node("Reshape", &["c", "shape"], "d", &[]),
-        node("Transpose", &["w"], "t", &[attribute_ints("perm", &[1, 0])]),
-        node("MatMul", &["d", "t"], "e", &[]),
-        node("Add", &["e", "bias"], "f", &[]),
-        node("Concat", &["f", "f"], "y", &[attribute_int("axis", 1)]),
-    ];
-    let initializers = [
-        doubles("k", &[2, 1, 3, 3], &[0.25; 18]),
-        ints("shape", &[0, -1]),
-        doubles("w", &[3, 8], &[0.5; 24]),
-        doubles("bias", &[3], &[1.0, 2.0, 3.0]),
-    ];
-    model(&[0, 1, 4, 4], &nodes, &initializers)
-}
-
-fn fc_pickle() -> Vec<u8> {
-    pickle(&[
-        ("0.weight", tensor("0", 6, &[2, 3], &[3, 1])),
-        ("0.bias", tensor("1", 2, &[2], &[1])),
-    ])
-}
-
-fn pytorch_file(pickle: &[u8]) -> Vec<u8> {
-    archive(pickle, &[("0", vec![0.5; 6]), ("1", vec![0.25; 2])])
 }
 
 fn safetensors_file() -> Vec<u8> {
