@@ -30,16 +30,21 @@ pub(super) fn download(
             failures.push(format!("{url}: {error:#}"));
         }
     }
-    let missing = found
-        .iter()
-        .zip(source.files)
-        .filter(|(found, _)| found.is_none());
-    let missing: Vec<&str> = missing.map(|(_, expected)| expected.name).collect();
-    match missing.is_empty() {
-        true => Ok(()),
-        false => Err(anyhow!("{}", failures.join("\n           ")))
-            .with_context(|| format!("no mirror gave {}", missing.join(", "))),
+    match missing(source.files, found) {
+        missing if missing.is_empty() => Ok(()),
+        missing => Err(anyhow!("{}", failures.join("\n           ")))
+            .with_context(|| format!("no mirror gave {missing}")),
     }
+}
+
+/// The names of the files not found, with commas.
+fn missing(expected: &[Expected], found: &[Option<FetchedFile>]) -> String {
+    let missing = expected
+        .iter()
+        .zip(found)
+        .filter(|(_, found)| found.is_none());
+    let names: Vec<&str> = missing.map(|(expected, _)| expected.name).collect();
+    names.join(", ")
 }
 
 fn unpack(
@@ -85,12 +90,7 @@ fn unpack(
             return Ok(());
         }
     }
-    let missing = expected
-        .iter()
-        .zip(found.iter())
-        .filter(|(_, found)| found.is_none());
-    let missing: Vec<&str> = missing.map(|(expected, _)| expected.name).collect();
-    Err(anyhow!("{} not in the archive", missing.join(", ")))
+    Err(anyhow!("{} not in the archive", missing(expected, found)))
 }
 
 /// Moves the bar along with what is read.
