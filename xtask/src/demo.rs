@@ -13,7 +13,7 @@ use std::thread::available_parallelism;
 
 use anyhow::{Context, bail};
 use candle_core::DType;
-use roll_data::{Dataset, Split};
+use roll_data::{Data, Dataset, Split};
 use roll_models::{Model, Network};
 use roll_regions::Norm;
 use serde::Serialize;
@@ -136,11 +136,8 @@ fn train_and_certify(
             .into_table()
             .context("the digits")
     };
-    let data = [open(Split::Train)?.into(), open(Split::Valid)?.into()];
-    tracing::info!(
-        "training the {name} network on {} digits",
-        roll_data::Data::len(&data[0])
-    );
+    let data: [Data; 2] = [open(Split::Train)?.into(), open(Split::Valid)?.into()];
+    tracing::info!("training the {name} network on {} digits", data[0].len());
     let trained = train::train(&config, &data, out, true, global, name)?;
     let model = Model::load(&out.join(train::MODEL), DType::F64, &global.device.open()?)?;
     let network = model.raw()?;

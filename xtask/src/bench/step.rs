@@ -111,56 +111,38 @@ fn times(subject: &mut Subject, turns: &[Batch], runs: usize) -> anyhow::Result<
     })
 }
 
+fn milliseconds(seconds: f64) -> String {
+    format!("{:.2} ms", 1e3 * seconds)
+}
+
+/// A line of the table: at initialisation, and after the epoch.
+fn row(f: &mut fmt::Formatter<'_>, name: &str, [initial, trained]: [String; 2]) -> fmt::Result {
+    writeln!(f, "  {name:<20} {initial:>14} {trained:>14}")
+}
+
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let milliseconds = |seconds: f64| format!("{:.2} ms", 1e3 * seconds);
         writeln!(f, "one step of 64 inputs, 300x4 hidden units (median)")?;
-        writeln!(
-            f,
-            "  {:<20} {:>14} {:>14}",
-            "", "initially", "after an epoch"
-        )?;
+        row(f, "", ["initially".into(), "after an epoch".into()])?;
         let (a, b) = (&self.initial, &self.trained);
-        for (name, initial, trained) in [
-            ("vanilla", a.vanilla_seconds, b.vanilla_seconds),
+        for (name, seconds) in [
+            ("vanilla", [a.vanilla_seconds, b.vanilla_seconds]),
             (
                 "approximate ROLL",
-                a.approximate_seconds,
-                b.approximate_seconds,
+                [a.approximate_seconds, b.approximate_seconds],
             ),
-            ("3 random axes", a.axes_seconds, b.axes_seconds),
-            ("exact ROLL", a.exact_seconds, b.exact_seconds),
+            ("3 random axes", [a.axes_seconds, b.axes_seconds]),
+            ("exact ROLL", [a.exact_seconds, b.exact_seconds]),
         ] {
-            writeln!(
-                f,
-                "  {name:<20} {:>14} {:>14}",
-                milliseconds(initial),
-                milliseconds(trained)
-            )?;
+            row(f, name, seconds.map(milliseconds))?;
         }
-        let percent = |share: f64| format!("{:.0}%", 100.0 * share);
-        writeln!(
-            f,
-            "  {:<20} {:>14} {:>14}",
-            "active units",
-            percent(a.active_share),
-            percent(b.active_share)
-        )?;
+        let percent = |times: &Times| format!("{:.0}%", 100.0 * times.active_share);
+        row(f, "active units", [a, b].map(percent))?;
         let over = |times: &Times, seconds: f64| format!("{:.2}", seconds / times.vanilla_seconds);
-        writeln!(
-            f,
-            "  {:<20} {:>14} {:>14}",
-            "exact / vanilla",
-            over(a, a.exact_seconds),
-            over(b, b.exact_seconds)
-        )?;
-        writeln!(
-            f,
-            "  {:<20} {:>14} {:>14}",
-            "approximate / vanilla",
-            over(a, a.approximate_seconds),
-            over(b, b.approximate_seconds)
-        )?;
+        let exact = [a, b].map(|times| over(times, times.exact_seconds));
+        row(f, "exact / vanilla", exact)?;
+        let approximate = [a, b].map(|times| over(times, times.approximate_seconds));
+        row(f, "approximate / vanilla", approximate)?;
         writeln!(
             f,
             "  the epoch of exact ROLL took {:.1} s",
