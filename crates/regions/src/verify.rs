@@ -128,10 +128,6 @@ impl Linearization {
     }
 
     /// Pulls the gradients of neurons of one site: those not excluded on the way, and their gradients.
-    #[allow(
-        clippy::type_complexity,
-        reason = "positions beside what belongs to them"
-    )]
     fn pull(
         &self,
         trace: &Trace,
