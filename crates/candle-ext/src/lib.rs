@@ -10,6 +10,9 @@
 //!   top-k masks, a finiteness check.
 //! * [`Convolution`]: two-dimensional convolutions on the CPU, forward and
 //!   backward as matrix products.
+//! * [`linear()`]: a fully connected layer on the CPU as one operation, with
+//!   a backward pass that computes what is asked for.
+//! * [`TwoPieces`]: functions of two linear pieces on the CPU in one pass.
 //! * [`inverse()`]: the inverse of a matrix, differentiable.
 //! * [`product`]: matrix products into memory the caller owns, with the
 //!   kernels Candle multiplies with.
@@ -26,9 +29,11 @@ mod convolution;
 mod error;
 mod inverse;
 mod known;
+pub mod linear;
 pub mod numeric;
 pub mod optim;
 mod parameters;
+mod pieces;
 pub mod product;
 pub mod random;
 
@@ -36,6 +41,8 @@ pub use convolution::Convolution;
 pub use error::{Error, Result};
 pub use inverse::inverse;
 pub use known::with_gradients;
+pub use linear::linear;
 pub use numeric::{all_finite, safe_divide, safe_sqrt, top_k_mask};
 pub use optim::{Adam, AdamConfig, AdamVariant, Optimizer, OptimizerConfig, Sgd, SgdConfig};
 pub use parameters::Parameters;
+pub use pieces::TwoPieces;

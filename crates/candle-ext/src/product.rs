@@ -52,6 +52,16 @@ impl<'a, T> View<'a, T> {
         })
     }
 
+    /// Its number of rows.
+    pub fn row_count(self) -> usize {
+        self.rows
+    }
+
+    /// Its number of columns.
+    pub fn column_count(self) -> usize {
+        self.columns
+    }
+
     /// Rows `start .. start + count`.
     ///
     /// # Errors
@@ -249,12 +259,14 @@ pub fn multiply_shared<T: Real>(
     rhs: View<T>,
 ) -> Result<()> {
     let columns = rhs.columns;
+    // Eight parts of a few hundred rows: whatever the number of threads, they can be divided evenly.
+    let height = lhs.rows.div_ceil(8).next_multiple_of(8).clamp(32, BLOCK);
     result
-        .par_chunks_mut((BLOCK * columns).max(1))
+        .par_chunks_mut((height * columns).max(1))
         .enumerate()
         .try_for_each(|(block, rows)| {
             let count = rows.len() / columns;
-            let lhs = lhs.rows(block * BLOCK, count)?;
+            let lhs = lhs.rows(block * height, count)?;
             multiply(ViewMut::new(rows, count, columns)?, write, factor, lhs, rhs)
         })
 }

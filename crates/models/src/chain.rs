@@ -2,6 +2,7 @@
 
 use crate::{Network, Node, operator::Operator, operators::OperatorSpec};
 use candle_core::Tensor;
+use candle_ext::TwoPieces;
 
 /// A network that is a fully connected chain: whatever flattens the input or maps all of it by one affine function
 /// of a number, then linear layers with activations of two pieces between them, and at most one linear layer
@@ -23,18 +24,6 @@ pub struct FcChain {
     pub activations: Vec<TwoPieces>,
     /// Weight and bias of the linear layer after the last activation, if there is one.
     pub head: Option<(Tensor, Option<Tensor>)>,
-}
-
-/// An activation of two pieces: `anchor + slopes[0] (z - breakpoint)` below the breakpoint, and with `slopes[1]`
-/// from there on.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct TwoPieces {
-    /// Where the slope changes.
-    pub breakpoint: f64,
-    /// The slopes below and above.
-    pub slopes: [f64; 2],
-    /// The value at the breakpoint.
-    pub anchor: f64,
 }
 
 impl Network {

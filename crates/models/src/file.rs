@@ -7,7 +7,6 @@
 use crate::{
     Error, Network, NetworkSpec, Result,
     architectures::{Rnn, RnnConfig},
-    network::affine_value,
     operator::Affine,
     operators::Standardize,
 };
@@ -42,7 +41,7 @@ impl Normalization {
             field: "normalization",
             cause,
         })?;
-        Ok(affine_value(&standardize, &[x], shape)?)
+        Ok(standardize.value(&[x], shape)?)
     }
 }
 

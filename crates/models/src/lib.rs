@@ -24,8 +24,9 @@ mod trace;
 
 pub use architectures::FcConfig;
 pub use candle_ext::Parameters;
+pub use candle_ext::TwoPieces;
 pub use candle_nn::Module;
-pub use chain::{FcChain, TwoPieces};
+pub use chain::FcChain;
 pub use error::{Error, Result};
 pub use file::{Model, ModelFile, Normalization};
 pub use network::{INPUT, Network, NetworkBuilder, NetworkSpec, Node, NodeSpec};

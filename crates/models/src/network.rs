@@ -400,25 +400,6 @@ impl Network {
     }
 }
 
-/// The value of an affine operator at a batch: `push(x) + offset`.
-pub(crate) fn affine_value(
-    operator: &dyn Affine,
-    operands: &[&Tensor],
-    output: &[usize],
-) -> candle_core::Result<Tensor> {
-    let tangents = operands
-        .iter()
-        .map(|x| x.unsqueeze(1))
-        .collect::<candle_core::Result<Vec<_>>>()?;
-    let value = operator
-        .push(&tangents.iter().collect::<Vec<_>>())?
-        .squeeze(1)?;
-    match operator.offset(output)? {
-        Some(offset) => value.broadcast_add(&offset),
-        None => Ok(value),
-    }
-}
-
 impl Module for Network {
     /// The value at a batch `x` `[B, in...]`: `[B, L]`.
     fn forward(&self, x: &Tensor) -> candle_core::Result<Tensor> {
@@ -426,7 +407,7 @@ impl Module for Network {
             .map_err(|e| candle_core::Error::Msg(e.to_string()))?;
         self.forward_walk(x.clone(), |_, node, operands| match &node.operator {
             Operator::Input => Ok(operands[0].clone()),
-            Operator::Affine(operator) => affine_value(operator.as_ref(), operands, &node.shape),
+            Operator::Affine(operator) => operator.value(operands, &node.shape),
             Operator::Switching(operator) => operator.value(operands[0]),
         })
     }

@@ -34,6 +34,22 @@ pub trait Affine: Debug + Send + Sync {
     /// Tangents through the linear part: operands `[B or 1, K, in...]`, result `[B or 1, K, out...]`.
     fn push(&self, tangents: &[&Tensor]) -> Result<Tensor>;
 
+    /// The value at operands `[B, in...]`, `[B, out...]`, given the shape `out` of the output of one input: the push of
+    /// the operands as tangents, plus the offset.
+    fn value(&self, operands: &[&Tensor], output: &[usize]) -> Result<Tensor> {
+        let tangents = operands
+            .iter()
+            .map(|x| x.unsqueeze(1))
+            .collect::<Result<Vec<_>>>()?;
+        let value = self
+            .push(&tangents.iter().collect::<Vec<_>>())?
+            .squeeze(1)?;
+        match self.offset(output)? {
+            Some(offset) => value.broadcast_add(&offset),
+            None => Ok(value),
+        }
+    }
+
     /// Cotangents `[B or 1, K, out...]` through the transpose of the linear part, one `[B or 1, K, in...]`
     /// for each operand. `operands` are the shapes that [`Affine::output_shape`] saw.
     fn pull(&self, cotangent: &Tensor, operands: &[&[usize]]) -> Result<Vec<Tensor>>;

@@ -1,8 +1,7 @@
 //! Batch normalisation in training mode: the statistics of a batch of inputs.
 
 use crate::{
-    Error, Network, Operator, Parameters, Result, network::affine_value, operator::Affine,
-    operators::OperatorSpec,
+    Error, Network, Operator, Parameters, Result, operator::Affine, operators::OperatorSpec,
 };
 use candle_core::{D, Tensor};
 use candle_nn::VarBuilder;
@@ -60,7 +59,7 @@ impl Network {
                         statistics.push(found);
                         value
                     }
-                    _ => affine_value(operator.as_ref(), operands, &node.shape)?,
+                    _ => operator.value(operands, &node.shape)?,
                 },
             })
         })?;

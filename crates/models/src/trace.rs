@@ -2,7 +2,6 @@
 
 use crate::{
     Error, Network, Node, Result,
-    network::affine_value,
     operator::{Operator, Switch},
 };
 use candle_core::Tensor;
@@ -70,9 +69,7 @@ impl Trace {
         let output =
             network.forward_walk(x.clone(), |index, node, operands| match &node.operator {
                 Operator::Input => Ok(operands[0].clone()),
-                Operator::Affine(operator) => {
-                    affine_value(operator.as_ref(), operands, &node.shape)
-                }
+                Operator::Affine(operator) => operator.value(operands, &node.shape),
                 Operator::Switching(operator) => {
                     switches[index] = Some(operator.switch(operands[0])?);
                     operator.value(operands[0])

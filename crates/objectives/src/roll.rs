@@ -4,7 +4,7 @@ use crate::{
     Error, Result,
     error::check_c,
     fc,
-    neuron_loss::{hinges, tsvm_losses},
+    neuron_loss::{mean_hinge, tsvm_losses},
     recurrent,
 };
 use candle_core::Tensor;
@@ -66,9 +66,8 @@ pub fn roll(trace: &Trace, config: RollConfig) -> Result<Tensor> {
     if percent == Some(100.0)
         && let Some(norms) = mean_squared_norms(trace)?
     {
-        let hinges = hinges(trace)?;
-        let neurons = hinges.dim(1)? as f64;
-        return Ok(((norms / neurons)? + (hinges.mean_all()? * config.c)?)?);
+        let neurons: usize = trace.sites()?.iter().map(|site| site.count).sum();
+        return Ok(((norms / neurons as f64)? + (mean_hinge(trace)? * config.c)?)?);
     }
     let losses = tsvm_losses(trace, config.c)?;
     let (batch, neurons) = losses.dims2()?;

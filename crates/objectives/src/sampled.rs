@@ -4,7 +4,7 @@ use crate::{
     Error, Result,
     error::check_c,
     fc,
-    neuron_loss::{hinges, squared_derivatives},
+    neuron_loss::{mean_hinge, squared_derivatives},
 };
 use candle_core::Tensor;
 use rand::{Rng, seq::index};
@@ -65,7 +65,7 @@ pub fn sampled(trace: &Trace, config: SampledConfig, rng: &mut impl Rng) -> Resu
         Probes::Axes(count) => along_axes(trace, count, rng)?,
         Probes::Signs(count) => along_signs(trace, count, rng)?,
     };
-    Ok((norms + (hinges(trace)?.mean_all()? * config.c)?)?)
+    Ok((norms + (mean_hinge(trace)? * config.c)?)?)
 }
 
 fn along_axes(trace: &Trace, count: usize, rng: &mut impl Rng) -> Result<Tensor> {
@@ -103,12 +103,17 @@ fn along_signs(trace: &Trace, count: usize, rng: &mut impl Rng) -> Result<Tensor
     }
 }
 
+/// The bits of 1.0, and of the sign, in single precision.
+const ONE: u32 = 1.0_f32.to_bits();
+const SIGN: u32 = 1 << 31;
+
 /// `n` numbers +1 or -1.
 fn signs(n: usize, rng: &mut impl Rng) -> Vec<f32> {
     let mut signs = Vec::with_capacity(n.next_multiple_of(64));
     while signs.len() < n {
         let word: u64 = rng.random();
-        signs.extend((0..64).map(|bit| if word >> bit & 1 == 1 { 1.0 } else { -1.0 }));
+        // A set bit is +1; the sign bit of a float is the other way round.
+        signs.extend((0..64).map(|bit| f32::from_bits(ONE | (!word >> bit & 1) as u32 * SIGN)));
     }
     signs.truncate(n);
     signs

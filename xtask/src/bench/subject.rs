@@ -6,7 +6,7 @@ use anyhow::Context;
 use candle_core::{DType, Device, Tensor, Var};
 use candle_ext::{Optimizer, OptimizerConfig, Parameters, SgdConfig, random};
 use roll_data::{Dataset, batches};
-use roll_models::{FcConfig, Network};
+use roll_models::{FcConfig, Module, Network};
 use roll_objectives::{Gamma, Probes, RollConfig, SampledConfig, roll, sampled};
 
 use super::machine::median_seconds;
@@ -67,6 +67,10 @@ impl Subject {
     /// One step: forward, backward, update.
     pub(super) fn step(&mut self, (x, y): &Batch, way: Way) -> anyhow::Result<()> {
         self.steps += 1;
+        if way == Way::Vanilla {
+            let loss = candle_nn::loss::cross_entropy(&self.network.forward(x)?, y)?;
+            return Ok(self.optimizer.step(&loss.backward()?)?);
+        }
         let trace = self.network.trace(x)?;
         let task = candle_nn::loss::cross_entropy(trace.output(), y)?;
         let rng = &mut random::stream(0, &[self.steps]);

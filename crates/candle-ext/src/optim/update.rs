@@ -8,11 +8,13 @@
 
 use candle_core::{CpuStorage, DType, InplaceOp3, Layout, Tensor, Var, WithDType, bail};
 
+use rayon::prelude::*;
+
 use crate::Result;
 
 /// An element-wise update `old <- f(old, x, y)`; one that reads a single
 /// source is given it twice.
-pub(crate) trait Update: Copy {
+pub(crate) trait Update: Copy + Sync {
     /// The new value of one element, in the arithmetic of `T`.
     fn element<T: Real>(self, old: T, x: T, y: T) -> T;
 
@@ -169,6 +171,9 @@ impl Real for f64 {
     }
 }
 
+/// Numbers that a thread updates at a time: enough for it to be worth its while.
+const CHUNK: usize = 1 << 15;
+
 /// An update as one loop over the storage of the CPU.
 struct Fused<U>(U);
 
@@ -187,10 +192,16 @@ impl<U: Update> Fused<U> {
         let (Some(to), Some(of_x), Some(of_y)) = ranges else {
             bail!("an optimiser's update needs tensors in row-major order");
         };
-        let sources = x[of_x.0..of_x.1].iter().zip(&y[of_y.0..of_y.1]);
-        for (old, (&x, &y)) in target[to.0..to.1].iter_mut().zip(sources) {
-            *old = self.0.element(*old, x, y);
-        }
+        let run = |((old, x), y): ((&mut [T], &[T]), &[T])| {
+            for (old, (&x, &y)) in old.iter_mut().zip(x.iter().zip(y)) {
+                *old = self.0.element(*old, x, y);
+            }
+        };
+        target[to.0..to.1]
+            .par_chunks_mut(CHUNK)
+            .zip(x[of_x.0..of_x.1].par_chunks(CHUNK))
+            .zip(y[of_y.0..of_y.1].par_chunks(CHUNK))
+            .for_each(run);
         Ok(())
     }
 }

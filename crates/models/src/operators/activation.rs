@@ -6,6 +6,7 @@ use crate::{
     operator::{ShapeResult, Switch, Switching},
 };
 use candle_core::{D, DType, Result, Tensor};
+use candle_ext::TwoPieces;
 
 /// A continuous piecewise-linear function applied to every unit.
 ///
@@ -106,6 +107,18 @@ impl Activation {
         Ok(total)
     }
 
+    /// The function, if it has one breakpoint.
+    fn two_pieces(&self) -> Option<TwoPieces> {
+        match (&self.breakpoints[..], &self.slopes[..]) {
+            ([breakpoint], [below, above]) => Some(TwoPieces {
+                breakpoint: *breakpoint,
+                slopes: [*below, *above],
+                anchor: self.anchor,
+            }),
+            _ => None,
+        }
+    }
+
     fn slope_jumps(&self) -> Vec<f64> {
         self.slopes.windows(2).map(|w| w[1] - w[0]).collect()
     }
@@ -145,8 +158,8 @@ impl Switching for Activation {
     }
 
     fn value(&self, operand: &Tensor) -> Result<Tensor> {
-        if *self == Self::relu() {
-            return operand.relu();
+        if let Some(pieces) = self.two_pieces() {
+            return pieces.apply(operand);
         }
         let indicators = self.indicators(operand)?;
         let value = (operand * Self::staircase(&indicators, self.slopes[0], &self.slope_jumps())?)?;
@@ -158,24 +171,31 @@ impl Switching for Activation {
 
     fn switch(&self, operand: &Tensor) -> Result<Switch> {
         let flat = operand.flatten_from(1)?;
+        if let Some(pieces) = self.two_pieces() {
+            let [below, above] = pieces.slopes;
+            return Ok(Switch {
+                signs: pieces.choose(&flat, -1.0, 1.0)?,
+                pieces: pieces.side(&flat)?,
+                piece_count: 2,
+                selection: pieces.choose(operand, below, above)?,
+                constraints: match pieces.breakpoint {
+                    0.0 => flat,
+                    at => (flat - at)?,
+                },
+            });
+        }
         let indicators = self.indicators(operand)?;
         let flat_indicators = indicators
             .iter()
             .map(|i| i.flatten_from(1))
             .collect::<Result<Vec<_>>>()?;
-        let constraints = match self.breakpoints[..] {
-            [0.0] => flat,
-            _ => {
-                let shifted = self
-                    .breakpoints
-                    .iter()
-                    .map(|t| &flat - *t)
-                    .collect::<Result<Vec<_>>>()?;
-                Tensor::cat(&shifted, 1)?
-            }
-        };
+        let constraints = self
+            .breakpoints
+            .iter()
+            .map(|t| &flat - *t)
+            .collect::<Result<Vec<_>>>()?;
         Ok(Switch {
-            constraints,
+            constraints: Tensor::cat(&constraints, 1)?,
             signs: Tensor::cat(&flat_indicators, 1)?.affine(2.0, -1.0)?,
             pieces: Self::staircase(&flat_indicators, 0.0, &vec![1.0; self.breakpoints.len()])?
                 .to_dtype(DType::U8)?,

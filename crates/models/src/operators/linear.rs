@@ -1,11 +1,12 @@
 //! A fully connected layer.
 
-use super::{OperatorSpec, layout::times, spectral::spectral_bound, transposed::times_transposed};
+use super::{OperatorSpec, layout::times, spectral::spectral_bound};
 use crate::{
     Error,
     operator::{Affine, ShapeResult},
 };
 use candle_core::{Result, Tensor};
+use candle_ext::linear;
 use candle_nn::{Init, VarBuilder};
 
 /// `z = W a + b` with `W` of shape `[out, in]`, as PyTorch's `nn.Linear`.
@@ -69,7 +70,11 @@ impl Affine for Linear {
     fn push(&self, tangents: &[&Tensor]) -> Result<Tensor> {
         let (batch, count, width) = tangents[0].dims3()?;
         let rows = tangents[0].reshape((batch * count, width))?;
-        times_transposed(&rows, &self.weight)?.reshape((batch, count, self.outputs))
+        linear(&rows, &self.weight, None)?.reshape((batch, count, self.outputs))
+    }
+
+    fn value(&self, operands: &[&Tensor], _output: &[usize]) -> Result<Tensor> {
+        linear(operands[0], &self.weight, self.bias.as_ref())
     }
 
     fn pull(&self, cotangent: &Tensor, _operands: &[&[usize]]) -> Result<Vec<Tensor>> {

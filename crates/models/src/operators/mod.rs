@@ -23,7 +23,6 @@ mod spectral;
 mod standardize;
 mod translate;
 mod transpose;
-mod transposed;
 mod window;
 
 pub use activation::Activation;

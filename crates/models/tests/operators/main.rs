@@ -113,7 +113,8 @@ fn oracle(case: &Case, built: &Built, operands: &[Tensor]) -> Vec<f64> {
         .collect()
 }
 
-fn affine_value(operator: &dyn Affine, operands: &[Tensor], output: &[usize]) -> Result<Tensor> {
+/// What the value is by definition.
+fn push_and_offset(operator: &dyn Affine, operands: &[Tensor], output: &[usize]) -> Result<Tensor> {
     let tangents = operands
         .iter()
         .map(|x| x.unsqueeze(1))
@@ -205,9 +206,13 @@ proptest! {
         let inputs: Vec<Var> = shapes.iter().map(|shape| Var::from_tensor(&tensor(rng, &with(&[batch], shape))).unwrap()).collect();
         let x: Vec<Tensor> = inputs.iter().map(|var| var.as_tensor().clone()).collect();
 
-        let value = affine_value(operator.as_ref(), &x, &output).unwrap();
-        prop_assert_eq!(value.dims(), with(&[batch], &output));
-        close(&values(&value), &oracle(&case, &built, &x), ROUNDING)?;
+        let references: Vec<&Tensor> = x.iter().collect();
+        let expected = oracle(&case, &built, &x);
+        for value in [operator.value(&references, &output), push_and_offset(operator.as_ref(), &x, &output)] {
+            let value = value.unwrap();
+            prop_assert_eq!(value.dims(), with(&[batch], &output));
+            close(&values(&value), &expected, ROUNDING)?;
+        }
 
         // Each operand's tangents may be shared by the batch or not.
         let tangents: Vec<Tensor> = shapes.iter().map(|shape| {
@@ -255,9 +260,9 @@ proptest! {
         }
 
         // A scalar that touches value, push and pull.
-        let weights = tensor(rng, value.dims());
+        let weights = tensor(rng, &with(&[batch], &output));
         check_gradients(&[trained(&built.parameters), inputs].concat(), rng, || {
-            let value = (affine_value(operator.as_ref(), &x, &output)?.broadcast_mul(&weights))?.sum_all()?;
+            let value = (operator.value(&x.iter().collect::<Vec<_>>(), &output)?.broadcast_mul(&weights))?.sum_all()?;
             let push = (operator.push(&references)? * &cotangent)?.sum_all()?;
             let pull = operator.pull(&cotangent, &shapes)?.iter().zip(&tangents)
                 .map(|(p, t)| p.broadcast_mul(t)?.sum_all()).collect::<Result<Vec<_>>>()?;

@@ -7,7 +7,8 @@
 use super::{dense::dot, total::Layers};
 use candle_ext::{
     Result,
-    product::{Real, View, ViewMut, Write, multiply_by_all},
+    linear::{gradients, values},
+    product::{Real, View},
 };
 
 /// The sum for `rows` directions `[rows, D]` in the input, of which `count` in a row belong to each input;
@@ -21,68 +22,45 @@ pub(super) fn value_and_gradients<T: Real>(
 ) -> Result<(f64, Vec<Vec<T>>)> {
     let (sizes, weights) = (&layers.sizes, &layers.weights);
     let rows = directions.len() / sizes[0];
-    // What enters each layer, and the tangents of its neurons.
-    let mut inputs: Vec<Vec<T>> = vec![directions.to_vec()];
+    let weight = |i: usize| View::new(weights[i], sizes[i + 1], sizes[i]);
+    // The tangents of each layer's neurons, and what they are after its activation.
     let mut tangents: Vec<Vec<T>> = Vec::new();
-    for (i, weight) in weights.iter().enumerate() {
-        let (n, m) = (sizes[i], sizes[i + 1]);
-        let mut t = vec![T::zero(); rows * m];
-        let weight = View::new(weight, m, n)?.t();
-        let into = ViewMut::new(&mut t, rows, m)?;
-        multiply_by_all(
-            into,
-            Write::Replace,
-            1.0,
-            View::new(&inputs[i], rows, n)?,
-            weight,
-        )?;
+    let mut scaled: Vec<Vec<T>> = Vec::new();
+    for (i, slopes) in slopes.iter().enumerate() {
+        let below = scaled.last().map_or(directions, Vec::as_slice);
+        let t = values(View::new(below, rows, sizes[i])?, weight(i)?, None)?;
         if i + 1 < weights.len() {
             let mut next = t.clone();
-            scale(&mut next, &slopes[i], m, count);
-            inputs.push(next);
+            scale(&mut next, slopes, sizes[i + 1], count);
+            scaled.push(next);
         }
         tangents.push(t);
     }
     let first = dot(weights[0], weights[0]) * rows as f64;
     let above: f64 = tangents[1..].iter().map(|t| dot(t, t)).sum();
 
-    let mut gradients = Vec::with_capacity(weights.len());
-    let mut cotangents: Option<Vec<T>> = None;
-    for (i, weight) in weights.iter().enumerate().rev() {
-        let (n, m) = (sizes[i], sizes[i + 1]);
-        let mut gradient = match i {
-            0 => {
-                let twice = T::from_f64(2.0 * factor * rows as f64);
-                weight.iter().map(|w| *w * twice).collect()
-            }
-            _ => vec![T::zero(); m * n],
-        };
-        let c = match cotangents.take() {
-            Some(mut c) => {
-                scale(&mut c, &slopes[i], m, count);
-                if i > 0 {
-                    c.iter_mut().zip(&tangents[i]).for_each(|(c, t)| *c += *t);
-                }
-                Some(c)
-            }
-            None => (i > 0).then(|| std::mem::take(&mut tangents[i])),
-        };
-        if let Some(c) = c {
-            let c = View::new(&c, rows, m)?;
-            let into = ViewMut::new(&mut gradient, m, n)?;
-            let below = View::new(&inputs[i], rows, n)?;
-            multiply_by_all(into, Write::Add, 2.0 * factor, c.t(), below)?;
-            if i > 0 {
-                let mut next = vec![T::zero(); rows * n];
-                let into = ViewMut::new(&mut next, rows, n)?;
-                multiply_by_all(into, Write::Replace, 1.0, c, View::new(weight, m, n)?)?;
-                cotangents = Some(next);
-            }
-        }
-        gradients.push(gradient);
+    let mut of_weights = vec![Vec::new(); weights.len()];
+    let twice = T::from_f64(2.0 * factor);
+    let mut cotangents = vec![T::zero(); tangents[weights.len() - 1].len()];
+    for i in (1..weights.len()).rev() {
+        let terms = cotangents.iter_mut().zip(&tangents[i]);
+        terms.for_each(|(c, t)| *c += *t * twice);
+        let below = View::new(&scaled[i - 1], rows, sizes[i])?;
+        let c = View::new(&cotangents, rows, sizes[i + 1])?;
+        let [of_below, of_weight] = gradients(below, weight(i)?, c, [true, true])?;
+        of_weights[i] = of_weight.unwrap_or_default();
+        cotangents = of_below.unwrap_or_default();
+        scale(&mut cotangents, &slopes[i - 1], sizes[i], count);
     }
-    gradients.reverse();
-    Ok((first + above, gradients))
+    let below = View::new(directions, rows, sizes[0])?;
+    let c = View::new(&cotangents, rows, sizes[1])?;
+    let [_, of_first] = gradients(below, weight(0)?, c, [false, true])?;
+    let mut of_first = of_first.unwrap_or_default();
+    let twice = T::from_f64(2.0 * factor * rows as f64);
+    let terms = of_first.iter_mut().zip(weights[0]);
+    terms.for_each(|(gradient, w)| *gradient += *w * twice);
+    of_weights[0] = of_first;
+    Ok((first + above, of_weights))
 }
 
 /// Multiplies the tangents `[B * count, width]` of each input by its slopes `[B, width]`.

@@ -1,7 +1,9 @@
 //! The engine against the plain road, and against itself.
 
 use super::{mean_along, mean_squared_norms, squared_norms};
-use crate::{squared_derivatives, squared_gradient_norms_by_pushing};
+use crate::{
+    hinges, neuron_loss::mean_hinge, squared_derivatives, squared_gradient_norms_by_pushing,
+};
 use candle_core::{DType, Device, Tensor, Var};
 use candle_ext::random::{normal, stream, uniform};
 use proptest::prelude::*;
@@ -150,6 +152,16 @@ proptest! {
         let pushed = (pushed.narrow(1, first, neurons - first).unwrap() / count as f64).unwrap();
         let plain = Tensor::cat(&[exact, pushed], 1).unwrap().mean_all().unwrap();
         // The same products, summed in another order.
+        check(&read(&fast, &parameters), &read(&plain, &parameters), 1e-11)?;
+    }
+
+    /// The hinge in one pass: the mean of those of all neurons, and its gradients.
+    #[test]
+    fn the_mean_hinge_agrees_with_the_plain_road(case in cases()) {
+        let (network, parameters, x) = build(&case, DType::F64);
+        let trace = network.trace(&x).unwrap();
+        let plain = hinges(&trace).unwrap().mean_all().unwrap();
+        let fast = mean_hinge(&trace).unwrap();
         check(&read(&fast, &parameters), &read(&plain, &parameters), 1e-11)?;
     }
 
