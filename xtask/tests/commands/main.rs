@@ -7,6 +7,7 @@
 
 mod bad_input;
 mod bad_options;
+mod bench;
 mod certify;
 mod demo;
 mod fixture;
