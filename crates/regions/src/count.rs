@@ -53,9 +53,10 @@ pub struct RegionCount {
 /// let network = config.build(Parameters::seeded(1).builder(DType::F64, &Device::Cpu))?;
 /// let x = Tensor::arange_step(-9.0, 9.0, 0.1, &Device::Cpu)?.unsqueeze(1)?;
 /// let mut counter = RegionCounter::new(RegionCounter::default_tolerance(DType::F64));
-/// counter.add(&Linearization::new(&network, &x, Budget::default())?)?;
+/// let region = counter.add(&Linearization::new(&network, &x, Budget::default())?)?;
 /// let count = counter.finish();
 /// assert!(count.lower <= count.upper && count.upper <= 4); // 3 kinks on a line
+/// assert_eq!(region.iter().max(), Some(&(count.upper - 1)));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone)]
@@ -63,7 +64,8 @@ pub struct RegionCounter {
     tolerance: f64,
     points: usize,
     on_boundary: usize,
-    sketches: BTreeMap<ActivationPattern, Vec<f64>>,
+    /// For each pattern its number, in the order of their coming, and the sketch of its Jacobian.
+    sketches: BTreeMap<ActivationPattern, (usize, Vec<f64>)>,
 }
 
 impl RegionCounter {
@@ -82,23 +84,29 @@ impl RegionCounter {
         if dtype == DType::F64 { 1e-9 } else { 1e-4 }
     }
 
-    /// Adds the points of a batch.
-    pub fn add(&mut self, linearization: &Linearization) -> Result<()> {
+    /// Adds the points of a batch, and returns for each the number of its region (pattern), counted from 0 in the
+    /// order of their coming over all batches: points with one number share a region.
+    pub fn add(&mut self, linearization: &Linearization) -> Result<Vec<usize>> {
         let patterns = linearization.patterns()?;
         let sketches = sketches(linearization)?;
         self.points += patterns.len();
         self.on_boundary += linearization.on_boundary().iter().filter(|b| **b).count();
+        let mut numbers = Vec::with_capacity(patterns.len());
         for (pattern, sketch) in patterns.into_iter().zip(sketches) {
-            self.sketches.entry(pattern).or_insert(sketch);
+            let next = self.sketches.len();
+            numbers.push(self.sketches.entry(pattern).or_insert((next, sketch)).0);
         }
-        Ok(())
+        Ok(numbers)
     }
 
     /// The count so far.
     pub fn finish(&self) -> RegionCount {
         RegionCount {
             points: self.points,
-            lower: separated(self.sketches.values(), self.tolerance),
+            lower: separated(
+                self.sketches.values().map(|(_, sketch)| sketch),
+                self.tolerance,
+            ),
             upper: self.sketches.len(),
             on_boundary: self.on_boundary,
         }
