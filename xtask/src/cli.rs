@@ -10,7 +10,7 @@ use clap::{Args, Parser, Subcommand};
 use serde::Serialize;
 
 use crate::compute::{Device, Dtype};
-use crate::{bench, certify, demo, fetch, init, train, validate};
+use crate::{bench, certify, demo, fetch, init, reproduce, sweep, train, validate};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -57,10 +57,14 @@ pub enum Command {
     Demo(demo::Args),
     /// Train one network as a configuration file says
     Train(train::Args),
+    /// Train many networks, side by side, and choose the best
+    Sweep(sweep::Args),
     /// Find how far the gradient stays constant around every input
     Certify(certify::Args),
     /// Measure steps and margins, beside PyTorch if it is there
     Bench(bench::Args),
+    /// Make a table or a figure of the paper again
+    Reproduce(reproduce::Args),
     /// Make a network of a described architecture, with seeded parameters
     Init(init::Args),
     /// Download a full dataset and verify it
@@ -117,8 +121,10 @@ pub fn dispatch(cli: &Cli) -> anyhow::Result<()> {
     match &cli.command {
         Command::Demo(args) => print(&demo::run(args, global)?, global.json),
         Command::Train(args) => print(&train::run(args, global)?, global.json),
+        Command::Sweep(args) => print(&sweep::run(args, global)?, global.json),
         Command::Certify(args) => print(&certify::run(args, global)?, global.json),
         Command::Bench(args) => print(&bench::run(args, global)?, global.json),
+        Command::Reproduce(args) => print(&reproduce::run(args, global)?, global.json),
         Command::Init(args) => print(&init::run(args, global)?, global.json),
         Command::Fetch(args) => print(&fetch::run(args, global)?, global.json),
         Command::Validate(args) => print(&validate::run(args, global)?, global.json),

@@ -185,6 +185,22 @@ impl Config {
         Ok(config)
     }
 
+    /// This configuration with some keys set to other values.
+    ///
+    /// # Errors
+    /// A key that no configuration has, or a value that its key does not take.
+    pub(crate) fn with<'a>(
+        &self,
+        pairs: impl Iterator<Item = (&'a String, &'a toml::Value)>,
+    ) -> Result<Self, ConfigError> {
+        let (mut table, mut config) = complete(&self.to_toml()?)?;
+        for (key, value) in pairs {
+            config = set(&mut table, key, value.clone())?;
+        }
+        config.check()?;
+        Ok(config)
+    }
+
     /// Gives `--seed` and `--dtype` the last word.
     pub fn apply(&mut self, global: &Global) {
         self.seed = global.seed.unwrap_or(self.seed);

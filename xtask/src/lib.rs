@@ -20,8 +20,11 @@ pub mod init;
 pub mod model;
 pub mod progress;
 mod report;
+pub mod reproduce;
 pub mod stats;
+pub mod sweep;
 mod tensors;
+mod toy;
 pub mod train;
 pub mod validate;
 

@@ -1,9 +1,9 @@
-//! Percentiles as the tables report them.
+//! Percentiles and rank correlation, as the tables report them.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The percentiles of the paper's tables.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Percentiles {
     /// The lower quartile.
     pub p25: f64,
@@ -16,6 +16,11 @@ pub struct Percentiles {
 }
 
 impl Percentiles {
+    /// All four, in order.
+    pub fn all(&self) -> [f64; 4] {
+        [self.p25, self.p50, self.p75, self.p100]
+    }
+
     /// Of any values in any order; `None` if there are none or one is not a number.
     pub fn of(values: &[f64]) -> Option<Self> {
         if values.is_empty() || values.iter().any(|v| v.is_nan()) {
@@ -44,9 +49,53 @@ fn percentile(sorted: &[f64], percent: f64) -> f64 {
     low + (high - low) * rank.fract()
 }
 
+/// Spearman's rank correlation of paired values, equal ones sharing the mean of their ranks; `None` for fewer than
+/// two pairs, for values that are not numbers, and where one side is constant.
+pub fn spearman(pairs: &[(f64, f64)]) -> Option<f64> {
+    if pairs.iter().any(|(a, b)| a.is_nan() || b.is_nan()) {
+        return None;
+    }
+    let (a, b): (Vec<f64>, Vec<f64>) = pairs.iter().copied().unzip();
+    let (a, b) = (ranks(&a), ranks(&b));
+    let mean = (pairs.len() as f64 + 1.0) / 2.0;
+    let sum = |of: &dyn Fn(f64, f64) -> f64| -> f64 {
+        a.iter().zip(&b).map(|(a, b)| of(a - mean, b - mean)).sum()
+    };
+    let (ab, aa, bb) = (sum(&|a, b| a * b), sum(&|a, _| a * a), sum(&|_, b| b * b));
+    let scale = (aa * bb).sqrt();
+    (scale > 0.0).then(|| ab / scale)
+}
+
+/// Ranks from 1, equal values sharing the mean of theirs.
+fn ranks(values: &[f64]) -> Vec<f64> {
+    let mut order: Vec<usize> = (0..values.len()).collect();
+    order.sort_by(|i, j| values[*i].total_cmp(&values[*j]));
+    let mut ranks = vec![0.0; values.len()];
+    let mut first = 0;
+    for equal in order.chunk_by(|i, j| values[*i] == values[*j]) {
+        let rank = first as f64 + (equal.len() as f64 + 1.0) / 2.0;
+        equal.iter().for_each(|i| ranks[*i] = rank);
+        first += equal.len();
+    }
+    ranks
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rank_correlation_sees_order_alone_and_shares_ranks() {
+        // scipy.stats.spearmanr([1, 2, 2, 4], [1, 3, 2, 9]) = sqrt(0.9)
+        let tied = spearman(&[(1.0, 1.0), (2.0, 3.0), (2.0, 2.0), (4.0, 9.0)]).unwrap();
+        assert!((tied - 0.9_f64.sqrt()).abs() < 1e-15, "{tied}");
+        let pairs = |of: fn(f64) -> f64| [0.3, 7.0, 1.0, 5.0].map(|x| (x, of(x)));
+        assert_eq!(spearman(&pairs(|x| x.exp())), Some(1.0));
+        assert_eq!(spearman(&pairs(|x| -x)), Some(-1.0));
+        assert_eq!(spearman(&pairs(|_| 1.0)), None);
+        assert_eq!(spearman(&pairs(|_| f64::NAN)), None);
+        assert_eq!(spearman(&[]), None);
+    }
 
     #[test]
     fn percentiles_interpolate_between_ranks() {

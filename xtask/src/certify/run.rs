@@ -50,6 +50,8 @@ pub(crate) struct Certificates {
     pub(crate) names: Vec<String>,
     /// Number of neurons of the network, for sequences of the longest one's.
     pub(crate) neurons: usize,
+    /// For each input the number of its region: equal where inputs share one.
+    pub(crate) region: Vec<usize>,
     /// #CLR over the dataset.
     pub(crate) regions: RegionCount,
     /// How the nearest neurons were searched for; `None` if every gradient was measured.
@@ -105,7 +107,7 @@ fn certify_one_shape(
     let mut margins: Vec<Margins> = norms.iter().map(|_| empty()).collect();
     let mut predictions = Vec::new();
     let mut counter = RegionCounter::new(RegionCounter::default_tolerance(network.dtype()));
-    let mut neurons = 0;
+    let (mut neurons, mut region) = (0, Vec::new());
     let mut searched: Vec<VerifiedMargins> = Vec::new();
     let budget = Budget::default();
     let linearizer = Linearizer::new(network, budget)?;
@@ -135,7 +137,7 @@ fn certify_one_shape(
             all.limiting.extend(batch.limiting);
         }
         predictions.extend(tensors::predictions(here.trace().output())?);
-        counter.add(&here)?;
+        region.extend(counter.add(&here)?);
         neurons = here.neurons();
         bar.advance(rows.len() as u64);
     }
@@ -150,6 +152,7 @@ fn certify_one_shape(
             .map(|node| node.name.clone())
             .collect(),
         neurons,
+        region,
         regions: counter.finish(),
         search: summary(&searched),
         seconds: start.elapsed().as_secs_f64(),
@@ -186,6 +189,7 @@ impl Certificates {
             predictions: vec![0; data.len()],
             names: Vec::new(),
             neurons: 0,
+            region: vec![0; data.len()],
             regions: RegionCount {
                 points: 0,
                 lower: 0,
@@ -208,6 +212,10 @@ impl Certificates {
         }
         for (&at, prediction) in positions.iter().zip(part.predictions) {
             self.predictions[at] = prediction;
+        }
+        for (&at, number) in positions.iter().zip(part.region) {
+            // Those of the parts before are numbered below.
+            self.region[at] = self.regions.upper + number;
         }
         if part.names.len() > self.names.len() {
             self.names = part.names;

@@ -4,12 +4,14 @@
 //! resources: styles are inline, charts are inline SVG that follows the
 //! reader's light or dark setting, pictures are PNG data URIs. [`text_table`]
 //! is the terminal's version of the same table. Nothing here knows of tensors
-//! or networks, and nothing here touches the file system.
+//! or networks, and nothing here touches the file system. [`figure`] makes
+//! single figures as SVG and PNG.
 
 mod axis;
 mod digits;
 mod distributions;
 mod edges;
+pub(crate) mod figure;
 mod format;
 mod page;
 mod png;

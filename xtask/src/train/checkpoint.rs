@@ -60,6 +60,26 @@ pub(super) fn to_bytes(progress: &Progress, state: &State<'_>) -> anyhow::Result
     Ok(safetensors::serialize(tensors, Some(metadata))?)
 }
 
+/// The progress that a checkpoint's bytes record.
+fn recorded(bytes: &[u8]) -> anyhow::Result<Progress> {
+    let (_, metadata) = safetensors::SafeTensors::read_metadata(bytes)?;
+    let json = metadata
+        .metadata()
+        .as_ref()
+        .and_then(|metadata| metadata.get(KEY))
+        .ok_or_else(|| anyhow!("its metadata has no key `{KEY}`"))?;
+    Ok(serde_json::from_str(json)?)
+}
+
+fn unusable(path: &Path) -> String {
+    format!("{}: not a checkpoint of this run", path.display())
+}
+
+/// How far the run of `last.safetensors` is.
+pub(super) fn progress(path: &Path) -> anyhow::Result<Progress> {
+    recorded(&files::read(path)?).with_context(|| unusable(path))
+}
+
 /// Restores the state from `last.safetensors` and returns the progress.
 pub(super) fn restore(
     path: &Path,
@@ -68,13 +88,7 @@ pub(super) fn restore(
 ) -> anyhow::Result<Progress> {
     let bytes = files::read(path)?;
     let mut restored = || -> anyhow::Result<Progress> {
-        let (_, metadata) = safetensors::SafeTensors::read_metadata(&bytes)?;
-        let json = metadata
-            .metadata()
-            .as_ref()
-            .and_then(|metadata| metadata.get(KEY))
-            .ok_or_else(|| anyhow!("its metadata has no key `{KEY}`"))?;
-        let progress = serde_json::from_str(json)?;
+        let progress = recorded(&bytes)?;
         let mut tensors = candle_core::safetensors::load_buffer(&bytes, device)?;
         let mut with_prefix = |prefix: &str| -> BTreeMap<String, Tensor> {
             let names: Vec<String> = tensors
@@ -93,5 +107,5 @@ pub(super) fn restore(
         state.optimizer.load_state(&with_prefix(OPTIMIZER))?;
         Ok(progress)
     };
-    restored().with_context(|| format!("{}: not a checkpoint of this run", path.display()))
+    restored().with_context(|| unusable(path))
 }

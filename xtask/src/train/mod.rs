@@ -64,6 +64,9 @@ pub struct Epoch {
     pub epoch: usize,
     /// Wall-clock seconds, training and validation.
     pub seconds: f64,
+    /// Threads that it ran on; 0 where that was not recorded.
+    #[serde(default)]
+    pub threads: usize,
     /// Mean loss over the epoch's steps: task loss + lambda * regulariser, lambda at its final value.
     pub train_loss: f64,
     /// The same on the validation inputs after the epoch, by the network with the mean of the weights once there
@@ -177,6 +180,20 @@ pub(crate) fn train(
     Outcome::new(out, &history)
 }
 
+/// What a run of `config` in the directory `out` says of itself if all its epochs are trained. Its data are not read.
+pub(crate) fn finished(config: &Config, out: &Path) -> anyhow::Result<Option<Outcome>> {
+    let [begun, last] = [CONFIG, LAST].map(|name| out.join(name));
+    if !last.exists() || !config.continues(&Config::load(&begun, &[])?) {
+        return Ok(None);
+    }
+    // The checkpoint is written last of all, so what it counts as done is there.
+    let history = checkpoint::progress(&last)?.history;
+    match history.len() == config.epochs {
+        true => Outcome::new(out, &history).map(Some),
+        false => Ok(None),
+    }
+}
+
 /// The epoch with the least validation loss, the first of equal ones.
 fn best(history: &[Epoch]) -> Option<&Epoch> {
     history
@@ -204,6 +221,8 @@ fn prepare(out: &Path, config: &Config, resume: bool) -> anyhow::Result<()> {
             );
             return Err(Usage::new(message).into());
         }
+    }
+    if resume {
         files::remove_leftovers(out)?;
     }
     files::write_atomic(&out.join(CONFIG), config.to_toml()?.as_bytes())?;

@@ -224,6 +224,7 @@ impl<'a> Trainer<'a> {
         Ok(Epoch {
             epoch: 0,
             seconds: 0.0,
+            threads: rayon::current_num_threads(),
             train_loss: 0.0,
             valid_loss,
             task_loss,

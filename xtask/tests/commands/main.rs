@@ -14,5 +14,7 @@ mod fixture;
 mod init;
 mod kill;
 mod refusal;
+mod reproduce;
+mod sweep;
 mod train;
 mod vowels;

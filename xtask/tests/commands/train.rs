@@ -42,6 +42,7 @@ fn a_run_on_the_digits_leaves_the_documented_files_and_certifies() {
     let mut documented = [
         "epoch",
         "seconds",
+        "threads",
         "train_loss",
         "valid_loss",
         "task_loss",

@@ -1,0 +1,263 @@
+//! From a sweep file to the runs it asks for.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+use toml::{Table, Value};
+
+use super::random::{Draw, drawn};
+use super::select::Rule;
+use crate::cli::Global;
+use crate::config::{Config, ConfigError};
+use crate::errors::Usage;
+use crate::files;
+
+/// Most runs of one sweep: a grid beyond this is a slip of the pen.
+const MOST_RUNS: usize = 10_000;
+
+/// The name of the run with whose accuracy the rules compare.
+pub(super) const VANILLA: &str = "vanilla";
+
+/// A sweep file as it is written.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    /// The base configuration, a path relative to the sweep's file.
+    base: PathBuf,
+    /// The configuration of the run with whose accuracy the rules compare, another such path; it is taken as it is.
+    vanilla: Option<PathBuf>,
+    search: Search,
+    /// How many runs a random search makes, and the seed of its choices.
+    trials: Option<usize>,
+    seed: Option<u64>,
+    /// What is changed in every run.
+    #[serde(default)]
+    set: Table,
+    /// What varies: for each key the values, or for a random search a range.
+    vary: Table,
+    #[serde(default)]
+    select: Vec<Rule>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Search {
+    Grid,
+    Random,
+}
+
+/// The runs of a sweep, in order, and what is chosen from them.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pub(crate) runs: Vec<Planned>,
+    pub(super) rules: Vec<Rule>,
+}
+
+/// One run of a sweep.
+#[derive(Clone, Debug)]
+pub(crate) struct Planned {
+    /// Its directory's name, unique in the sweep.
+    pub(crate) name: String,
+    /// What it has of its own, by key.
+    pub(crate) varied: Table,
+    /// The complete configuration.
+    pub(crate) config: Config,
+}
+
+/// Why a sweep was refused. The file is named by the error around it.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// The text is not TOML, or a value has the wrong type, or a key is missing or unknown.
+    #[error("{0}")]
+    Toml(#[from] toml::de::Error),
+    /// A key of the sweep that does not fit the others.
+    #[error("`{key}`: expected {expected}")]
+    Invalid {
+        /// The key.
+        key: String,
+        /// What it takes.
+        expected: String,
+    },
+    /// A configuration that a run would have and that no run can have.
+    #[error("run `{run}`")]
+    Config {
+        /// The run's name.
+        run: String,
+        /// What is wrong with it.
+        source: ConfigError,
+    },
+    /// Two runs would share a directory.
+    #[error(
+        "two runs are called `{0}`: a value is listed twice, or two differ in signs that names leave out"
+    )]
+    SameName(String),
+}
+
+impl PlanError {
+    pub(super) fn invalid(key: impl Into<String>, expected: impl Into<String>) -> Self {
+        Self::Invalid {
+            key: key.into(),
+            expected: expected.into(),
+        }
+    }
+}
+
+impl Plan {
+    /// Reads a sweep file and the configurations that it builds on; `--seed` and `--dtype` have the last word.
+    pub(crate) fn load(path: &Path, global: &Global) -> anyhow::Result<Self> {
+        let unusable = || format!("{}: not a usable sweep", path.display());
+        let written: Written = toml::from_str(&files::read_text(path)?)
+            .map_err(PlanError::from)
+            .with_context(unusable)?;
+        for (key, given) in [
+            ("seed", global.seed.is_some()),
+            ("dtype", global.dtype.is_some()),
+        ] {
+            if given && written.vary.contains_key(key) {
+                let message = format!("--{key}: the sweep varies `{key}` itself");
+                return Err(Usage::new(message).into());
+            }
+        }
+        let directory = path.parent().unwrap_or(Path::new(""));
+        let config = |file: &Path| -> anyhow::Result<Config> {
+            let mut config = Config::load(&directory.join(file), &[]).with_context(unusable)?;
+            config.apply(global);
+            Ok(config)
+        };
+        let vanilla = written.vanilla.as_deref().map(config).transpose()?;
+        Self::new(&written, &config(&written.base)?, vanilla).with_context(unusable)
+    }
+
+    fn new(written: &Written, base: &Config, vanilla: Option<Config>) -> Result<Self, PlanError> {
+        for rule in &written.select {
+            rule.check(vanilla.is_some())?;
+        }
+        let mut runs: Vec<Planned> = Vec::new();
+        runs.extend(vanilla.map(|config| Planned {
+            name: VANILLA.to_owned(),
+            varied: Table::new(),
+            config,
+        }));
+        let choices = match written.search {
+            Search::Grid => grid(written)?,
+            Search::Random => random(written)?,
+        };
+        let mut names = BTreeSet::new();
+        for (name, varied) in choices {
+            let pairs = written.set.iter().chain(&varied);
+            let config = base.with(pairs).map_err(|source| PlanError::Config {
+                run: name.clone(),
+                source,
+            })?;
+            if !names.insert(name.clone()) {
+                return Err(PlanError::SameName(name));
+            }
+            runs.push(Planned {
+                name,
+                varied,
+                config,
+            });
+        }
+        Ok(Self {
+            runs,
+            rules: written.select.clone(),
+        })
+    }
+
+    /// A digest of every configuration and rule: equal sweeps have equal ones, on any machine.
+    pub(super) fn digest(&self) -> String {
+        let mut digest = Sha256::new();
+        for run in &self.runs {
+            digest.update(format!("{}\n{:?}\n", run.name, run.config));
+        }
+        digest.update(format!("{:?}", self.rules));
+        let bytes: [u8; 32] = digest.finalize().into();
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+/// Every combination of the listed values, the last key changing fastest.
+fn grid(written: &Written) -> Result<Vec<(String, Table)>, PlanError> {
+    for (key, given) in [
+        ("trials", written.trials.is_some()),
+        ("seed", written.seed.is_some()),
+    ] {
+        if given {
+            let expected = r#"nothing where search = "grid", which takes every combination"#;
+            return Err(PlanError::invalid(key, expected));
+        }
+    }
+    let mut combinations = vec![Table::new()];
+    for (key, values) in &written.vary {
+        let values = values.as_array().filter(|values| !values.is_empty());
+        let values =
+            values.ok_or_else(|| PlanError::invalid(format!("vary.{key}"), "a list of values"))?;
+        if combinations.len() * values.len() > MOST_RUNS {
+            return Err(PlanError::invalid(
+                "vary",
+                format!("at most {MOST_RUNS} combinations"),
+            ));
+        }
+        let with = |value: &Value, combination: &Table| {
+            let mut combination = combination.clone();
+            combination.insert(key.clone(), value.clone());
+            combination
+        };
+        combinations = combinations
+            .iter()
+            .flat_map(|combination| values.iter().map(|value| with(value, combination)))
+            .collect();
+    }
+    Ok(combinations
+        .into_iter()
+        .map(|varied| (name_of(&varied), varied))
+        .collect())
+}
+
+/// `trials` draws, each a function of the seed and its number, so that more trials keep those that there were.
+fn random(written: &Written) -> Result<Vec<(String, Table)>, PlanError> {
+    let trials = written.trials.filter(|n| (1..=MOST_RUNS).contains(n));
+    let trials = trials.ok_or_else(|| {
+        let expected = format!(r#"a number from 1 to {MOST_RUNS}, because search = "random""#);
+        PlanError::invalid("trials", expected)
+    })?;
+    let seed = written
+        .seed
+        .ok_or_else(|| PlanError::invalid("seed", r#"a number, because search = "random""#))?;
+    let draws: Vec<(&String, Draw)> = written
+        .vary
+        .iter()
+        .map(|(key, written)| Ok((key, Draw::parse(key, written)?)))
+        .collect::<Result<_, PlanError>>()?;
+    let trial = |number: usize| {
+        let values = draws.iter().zip(0..).map(|((key, draw), position)| {
+            ((*key).clone(), drawn(draw, seed, [number as u64, position]))
+        });
+        (format!("trial-{:04}", number + 1), values.collect())
+    };
+    Ok((0..trials).map(trial).collect())
+}
+
+/// `key=value,key=value`, in signs that file systems and shells take.
+fn name_of(varied: &Table) -> String {
+    let pairs = varied.iter().map(|(key, value)| {
+        let value = match value {
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        let plain = |c: char| c.is_ascii_alphanumeric() || "._+".contains(c);
+        let words: Vec<&str> = value
+            .split(|c| !plain(c) && c != '-')
+            .filter(|w| !w.is_empty())
+            .collect();
+        format!("{key}={}", words.join("-"))
+    });
+    let name = pairs.collect::<Vec<_>>().join(",");
+    match name.is_empty() {
+        true => "base".to_owned(),
+        false => name,
+    }
+}

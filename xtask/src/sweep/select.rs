@@ -1,0 +1,165 @@
+//! The selection rule: which configuration of a sweep is the best.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use toml::Table;
+
+use super::plan::{PlanError, VANILLA};
+use super::table::{Row, Status};
+
+/// Of the configurations whose validation accuracy is at most some points less than that of the vanilla run, the one
+/// with the largest median `eps_2` on the validation inputs; both are means over the seeds.
+///
+/// Accuracies are compared as the paper's tables show them, in whole percent: with 98% for the vanilla run,
+/// "the same" begins at 97.5% and "one point less" at 96.5%.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Rule {
+    /// What the choice is called.
+    name: String,
+    /// Percentage points of accuracy that it may cost.
+    points_less: u8,
+}
+
+/// A configuration that a rule chose.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Selected {
+    /// The rule's name.
+    pub rule: String,
+    /// The runs of the configuration, one for each seed; empty if none is accurate enough.
+    pub runs: Vec<String>,
+    /// Their mean validation accuracy.
+    pub accuracy: Option<f64>,
+    /// Their mean median `eps_2`.
+    pub median_eps_2: Option<f64>,
+}
+
+impl Rule {
+    pub(super) fn check(&self, vanilla: bool) -> Result<(), PlanError> {
+        match vanilla {
+            true => Ok(()),
+            false => Err(PlanError::invalid(
+                "vanilla",
+                format!(
+                    "a configuration, because the rule `{}` compares with its accuracy",
+                    self.name
+                ),
+            )),
+        }
+    }
+
+    /// The least accuracy that is within the points beside `vanilla`, both shares.
+    fn least(&self, vanilla: f64) -> f64 {
+        ((100.0 * vanilla).round() - f64::from(self.points_less) - 0.5) / 100.0
+    }
+
+    /// What the rule chooses from `rows`. Runs that differ in nothing but the seed are one configuration, and
+    /// one of whose runs diverged is none.
+    pub(super) fn apply(&self, rows: &[Row]) -> Selected {
+        let vanilla = rows.iter().find(|row| row.run == VANILLA);
+        // Nothing is as accurate as a network that diverged.
+        let least = vanilla
+            .and_then(|row| row.status.accuracy())
+            .map_or(f64::INFINITY, |accuracy| self.least(accuracy));
+        let mut groups: BTreeMap<String, Vec<&Row>> = BTreeMap::new();
+        for row in rows.iter().filter(|row| row.run != VANILLA) {
+            let mut key: Table = row.varied.clone();
+            key.remove("seed");
+            groups.entry(key.to_string()).or_default().push(row);
+        }
+        let candidates = groups.into_values().filter_map(|rows| {
+            let mean = |value: fn(&Status) -> Option<f64>| {
+                let values: Option<Vec<f64>> = rows.iter().map(|row| value(&row.status)).collect();
+                values.map(|values| values.iter().sum::<f64>() / values.len() as f64)
+            };
+            let accuracy = mean(Status::accuracy)?;
+            let median = mean(Status::median_eps_2)?;
+            (accuracy >= least).then_some((rows, accuracy, median))
+        });
+        let best = candidates.reduce(|a, b| if b.2 > a.2 { b } else { a });
+        let (rows, accuracy, median) = match best {
+            Some((rows, accuracy, median)) => (rows, Some(accuracy), Some(median)),
+            None => (Vec::new(), None, None),
+        };
+        Selected {
+            rule: self.name.clone(),
+            runs: rows.into_iter().map(|row| row.run.clone()).collect(),
+            accuracy,
+            median_eps_2: median,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::train::Epoch;
+
+    fn status(results: Option<(f64, f64)>) -> Status {
+        match results {
+            None => Status::Diverged {
+                reason: "the loss is not finite".into(),
+            },
+            Some((accuracy, median_eps_2)) => Status::Done {
+                seconds: 1.0,
+                best: Epoch {
+                    epoch: 1,
+                    seconds: 1.0,
+                    threads: 1,
+                    train_loss: 0.0,
+                    valid_loss: 0.0,
+                    task_loss: 0.0,
+                    regulariser: 0.0,
+                    accuracy,
+                    median_eps_2,
+                },
+            },
+        }
+    }
+
+    fn row(lambda: i64, seed: i64, results: Option<(f64, f64)>) -> Row {
+        Row {
+            run: format!("{lambda}-{seed}"),
+            varied: Table::from_iter([
+                ("lambda".to_owned(), lambda.into()),
+                ("seed".to_owned(), seed.into()),
+            ]),
+            status: status(results),
+        }
+    }
+
+    #[test]
+    fn the_largest_margin_that_is_accurate_enough_is_chosen_by_the_mean_over_seeds() {
+        let vanilla = |results| Row {
+            run: VANILLA.into(),
+            varied: Table::new(),
+            status: status(results),
+        };
+        let mut rows = vec![
+            // 98%: the same is 97.5% and more, one point less 96.5% and more.
+            vanilla(Some((0.984, 100.0))),
+            row(1, 0, Some((0.98, 1.0))),
+            row(1, 1, Some((0.98, 2.0))),
+            // Once accurate enough, on average not.
+            row(2, 0, Some((0.979, 9.0))),
+            row(2, 1, Some((0.96, 9.0))),
+            row(3, 0, Some((0.976, 4.0))),
+            row(3, 1, Some((0.975, 1.0))),
+            row(4, 0, Some((0.99, 8.0))),
+            row(4, 1, None),
+        ];
+        let rule = |points_less| Rule {
+            name: "same".into(),
+            points_less,
+        };
+        let selected = rule(0).apply(&rows);
+        assert_eq!(selected.runs, ["3-0", "3-1"]);
+        assert_eq!(selected.median_eps_2, Some(2.5));
+        assert_eq!(rule(1).apply(&rows).runs, ["2-0", "2-1"]);
+        rows[0] = vanilla(Some((1.0, 0.1)));
+        assert_eq!(rule(0).apply(&rows).runs, Vec::<String>::new());
+        rows[0] = vanilla(None);
+        assert_eq!(rule(9).apply(&rows).runs, Vec::<String>::new());
+    }
+}

@@ -1,0 +1,221 @@
+//! The results of a sweep, as CSV for people and as JSON for programs.
+
+use std::path::Path;
+
+use anyhow::Context;
+use serde::{Deserialize, Serialize};
+use toml::{Table, Value};
+
+use super::plan::Plan;
+use super::select::{Rule, Selected};
+use super::shard::Shard;
+use crate::files;
+use crate::train::{self, Epoch};
+
+/// The results' files.
+pub(super) const CSV: &str = "results.csv";
+pub(super) const JSON: &str = "results.json";
+
+/// One run of a sweep.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Row {
+    /// Its directory in that of the sweep.
+    pub run: String,
+    /// What it has of its own, by key of the configuration.
+    pub varied: Table,
+    /// How it ended.
+    #[serde(flatten)]
+    pub status: Status,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", tag = "status")]
+pub enum Status {
+    /// All epochs were trained.
+    Done {
+        /// Wall-clock seconds of all epochs.
+        seconds: f64,
+        /// The epoch whose network was saved.
+        best: Epoch,
+    },
+    /// The loss was no longer finite.
+    Diverged {
+        /// Where, and what it was.
+        reason: String,
+    },
+}
+
+impl Status {
+    pub(super) fn accuracy(&self) -> Option<f64> {
+        self.best().map(|best| best.accuracy)
+    }
+
+    pub(super) fn median_eps_2(&self) -> Option<f64> {
+        self.best().map(|best| best.median_eps_2)
+    }
+
+    /// The best epoch of a run that ended well.
+    pub(crate) fn best(&self) -> Option<&Epoch> {
+        match self {
+            Self::Done { best, .. } => Some(best),
+            Self::Diverged { .. } => None,
+        }
+    }
+}
+
+impl From<train::Outcome> for Status {
+    fn from(outcome: train::Outcome) -> Self {
+        Self::Done {
+            seconds: outcome.seconds,
+            best: outcome.best,
+        }
+    }
+}
+
+/// What `results.json` holds.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Results {
+    /// A digest of all configurations of the sweep and of its rules.
+    pub(super) sweep: String,
+    /// Which part of the sweep this is.
+    pub(super) shard: Shard,
+    /// The names of all runs of the whole sweep, in order.
+    pub(super) planned: Vec<String>,
+    /// The runs that are done, in that order.
+    pub(super) rows: Vec<Row>,
+    /// The rules, so that a merge can apply them.
+    pub(super) rules: Vec<Rule>,
+    /// What they choose, once every run of the sweep is in `rows`.
+    pub(super) selected: Vec<Selected>,
+}
+
+impl Results {
+    pub(super) fn new(plan: &Plan, shard: Shard, rows: Vec<Row>) -> Self {
+        let planned = plan.runs.iter().map(|run| run.name.clone()).collect();
+        Self {
+            sweep: plan.digest(),
+            shard,
+            planned,
+            rows,
+            rules: plan.rules.clone(),
+            selected: Vec::new(),
+        }
+        .completed()
+    }
+
+    /// Applies the rules if every run is there.
+    pub(super) fn completed(mut self) -> Self {
+        let complete = self.rows.len() == self.planned.len();
+        let rules: &[Rule] = if complete { &self.rules } else { &[] };
+        self.selected = rules.iter().map(|rule| rule.apply(&self.rows)).collect();
+        self
+    }
+
+    /// Reads the results in a sweep's directory.
+    pub(super) fn read(directory: &Path) -> anyhow::Result<Self> {
+        let path = directory.join(JSON);
+        let text = files::read_text(&path)?;
+        serde_json::from_str(&text)
+            .with_context(|| format!("{}: not the results of a sweep", path.display()))
+    }
+
+    /// Writes both files into the sweep's directory.
+    pub(super) fn write(&self, directory: &Path) -> anyhow::Result<()> {
+        let mut json = serde_json::to_vec_pretty(self)?;
+        json.push(b'\n');
+        files::write_atomic(&directory.join(CSV), &self.csv()?)?;
+        files::write_atomic(&directory.join(JSON), &json)?;
+        Ok(())
+    }
+
+    /// The keys that vary, sorted.
+    fn keys(&self) -> Vec<&String> {
+        let mut keys: Vec<&String> = self.rows.iter().flat_map(|row| row.varied.keys()).collect();
+        keys.sort();
+        keys.dedup();
+        keys
+    }
+
+    fn csv(&self) -> anyhow::Result<Vec<u8>> {
+        let keys = self.keys();
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        let fixed = [
+            "status",
+            "epoch",
+            "valid_loss",
+            "task_loss",
+            "regulariser",
+            "accuracy",
+            "median_eps_2",
+            "seconds",
+        ];
+        let header = keys.iter().map(|key| key.as_str()).chain(fixed);
+        writer.write_record(["run"].into_iter().chain(header))?;
+        for row in &self.rows {
+            let mut record = vec![row.run.clone()];
+            record.extend(
+                keys.iter()
+                    .map(|key| row.varied.get(*key).map_or(String::new(), plain)),
+            );
+            record.extend(match &row.status {
+                Status::Done { seconds, best } => {
+                    let numbers = [
+                        best.valid_loss,
+                        best.task_loss,
+                        best.regulariser,
+                        best.accuracy,
+                        best.median_eps_2,
+                        *seconds,
+                    ];
+                    let numbers = numbers.map(|number| number.to_string());
+                    let mut cells = vec!["done".to_owned(), best.epoch.to_string()];
+                    cells.extend(numbers);
+                    cells
+                }
+                Status::Diverged { .. } => {
+                    let mut cells = vec!["diverged".to_owned()];
+                    cells.resize(fixed.len(), String::new());
+                    cells
+                }
+            });
+            writer.write_record(record)?;
+        }
+        writer.into_inner().context("cannot finish the table")
+    }
+
+    /// The table for the terminal, and what was chosen.
+    pub(super) fn text(&self) -> String {
+        let width = self.rows.iter().map(|row| row.run.chars().count()).max();
+        let width = width.unwrap_or(0).max(3);
+        let mut text = format!("{:width$}  accuracy  median eps_2  epoch\n", "run");
+        for row in &self.rows {
+            let result = match &row.status {
+                Status::Done { best, .. } => format!(
+                    "{:>7.2}%  {:>12.3e}  {:>5}",
+                    100.0 * best.accuracy,
+                    best.median_eps_2,
+                    best.epoch
+                ),
+                Status::Diverged { .. } => "diverged".to_owned(),
+            };
+            text.push_str(&format!("{:width$}  {result}\n", row.run));
+        }
+        for selected in &self.selected {
+            let runs = match selected.runs.is_empty() {
+                true => "no configuration is accurate enough".to_owned(),
+                false => selected.runs.join(" "),
+            };
+            text.push_str(&format!("{}: {runs}\n", selected.rule));
+        }
+        text
+    }
+}
+
+/// A value without the quotes of a string.
+fn plain(value: &Value) -> String {
+    value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned)
+}

@@ -1,0 +1,189 @@
+//! `reproduce`: tables and figures from files of one's own, over runs that may be there already.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::fixture::{command, demo_config, json, names, small_data, text, train};
+
+/// Configurations in `directory`: two kinds of training on small data.
+fn configurations(directory: &Path) {
+    let data = small_data(directory);
+    let demo: toml::Table = fs::read_to_string(demo_config()).unwrap().parse().unwrap();
+    for loss in ["vanilla", "roll"] {
+        let own = format!(
+            "dataset = {:?}\nhidden = [7, 5]\nepochs = 2\nloss = \"{loss}\"",
+            text(&data)
+        );
+        let mut config = demo.clone();
+        config.extend(own.parse::<toml::Table>().unwrap());
+        fs::write(directory.join(format!("{loss}.toml")), config.to_string()).unwrap();
+    }
+}
+
+#[test]
+fn a_table_takes_the_runs_that_are_there_and_trains_the_others() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    configurations(dir.path());
+    let row = |name: &str, loss: &str| {
+        format!(
+            "[[rows]]\nname = \"{name}\"\nconfig = \"{loss}.toml\"\n\
+             published = {{ accuracy = 98, eps_1 = [1, 2, 3, 4], eps_2 = [5, 6, 7, 8] }}\n"
+        )
+    };
+    let head = "title = \"Small\"\nunit = 1e-4\nscale = \"pixels\"\nseeds = [0, 1]\n";
+    let rows = [row("plain", "vanilla"), row("wide", "roll")].concat();
+    fs::write(at("small.toml"), format!("{head}{rows}")).unwrap();
+    let (file, runs, out) = (at("small.toml"), at("runs"), at("out"));
+    let arguments = [
+        "reproduce",
+        "table1",
+        "--config",
+        text(&file),
+        "--runs",
+        text(&runs),
+        "--out",
+        text(&out),
+    ];
+    let early = command(&arguments).arg("--finished").output().unwrap();
+    assert_eq!(early.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&early.stderr).contains("no run is finished"));
+
+    // One by one, as `train` does it.
+    let run = runs.join("plain-seed1");
+    let data = format!("dataset={}", text(&at("data")));
+    let set = [data.as_str(), "hidden=[7, 5]", "epochs=2", "loss=vanilla"];
+    train(&run, &set, &["--seed", "1"]);
+    let before = fs::metadata(run.join("last.safetensors")).unwrap();
+    json(&[&arguments[..], &["--finished"]].concat());
+    let lines = |name: &str| fs::read_to_string(out.join(name)).unwrap();
+    assert_eq!(lines("networks.csv").lines().count(), 2);
+
+    let outcome = json(&arguments);
+    assert_eq!(outcome["files"].as_array().unwrap().len(), 3);
+    assert_eq!(names(&out), ["README.md", "networks.csv", "networks.json"]);
+    let after = fs::metadata(run.join("last.safetensors")).unwrap();
+    assert_eq!(before.modified().unwrap(), after.modified().unwrap());
+    let found: Value = serde_json::from_str(&lines("networks.json")).unwrap();
+    let networks = found["networks"].as_array().unwrap();
+    let names: Vec<(&str, u64)> = networks
+        .iter()
+        .map(|n| (n["row"].as_str().unwrap(), n["seed"].as_u64().unwrap()))
+        .collect();
+    assert_eq!(
+        names,
+        [("plain", 0), ("plain", 1), ("wide", 0), ("wide", 1)]
+    );
+    for network in networks {
+        assert_eq!(network["config"]["seed"], network["seed"]);
+        assert_eq!(network["inputs"], 40);
+        assert!(network["training_threads"].as_u64().unwrap() > 0);
+        let certified = json(&[
+            "certify",
+            "--model",
+            text(&runs.join(format!(
+                "{}-seed{}",
+                network["row"].as_str().unwrap(),
+                network["seed"]
+            ))),
+            "--dtype",
+            "f64",
+        ]);
+        for norm in ["eps_1", "eps_2", "eps_inf"] {
+            assert_eq!(network["margins"][norm], certified[norm], "{norm}");
+        }
+        assert_eq!(network["clr"][1], certified["clr_upper"]);
+    }
+    let page = lines("README.md");
+    for needle in [
+        "# Small",
+        "| wide",
+        "published",
+        "x plain",
+        "`xtask/configs/roll.toml`",
+    ] {
+        assert!(page.contains(needle), "{needle}: {page}");
+    }
+
+    // Everything is there: the same again.
+    let csv = lines("networks.csv");
+    json(&arguments);
+    assert_eq!(lines("networks.csv"), csv);
+    assert_eq!(lines("README.md"), page);
+}
+
+#[test]
+fn figure_2_draws_a_curve_for_each_gamma() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    configurations(dir.path());
+    let mut panels = "title = \"Small\"\n".to_owned();
+    for (axis, values) in [("c", "[0.5, 1.0]"), ("lambda", "[0.5, 1.0]")] {
+        let sweep = format!(
+            "base = \"roll.toml\"\nsearch = \"grid\"\n[vary]\n{axis} = {values}\ngamma = [\"max\", 100.0]\n"
+        );
+        fs::write(at(&format!("{axis}.toml")), sweep).unwrap();
+        panels += &format!("[[panels]]\nsweep = \"{axis}.toml\"\naxis = \"{axis}\"\n");
+    }
+    fs::write(at("small.toml"), panels).unwrap();
+    let (file, runs, out) = (at("small.toml"), at("runs"), at("out"));
+    json(&[
+        "reproduce",
+        "figure2",
+        "--config",
+        text(&file),
+        "--runs",
+        text(&runs),
+        "--out",
+        text(&out),
+    ]);
+    assert_eq!(
+        names(&out),
+        ["README.md", "figure2.csv", "figure2.png", "figure2.svg"]
+    );
+    let csv = fs::read_to_string(out.join("figure2.csv")).unwrap();
+    assert_eq!(csv.lines().count(), 9);
+    let svg = fs::read_to_string(out.join("figure2.svg")).unwrap();
+    for needle in ["γ = max", "γ = 100", "test accuracy (%)", "C (no unit)"] {
+        assert!(svg.contains(needle), "{needle}");
+    }
+    let png = fs::read(out.join("figure2.png")).unwrap();
+    assert!(png.starts_with(b"\x89PNG"));
+}
+
+#[test]
+fn files_that_do_not_fit_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out");
+    let file = dir.path().join("small.toml");
+    let cases = [
+        ("table1", "title = 1", "title"),
+        ("table1", "titel = \"Small\"", "titel"),
+        ("table3", "title = \"Small\"", "unit"),
+        (
+            "figure2",
+            "title = \"Small\"\n[[panels]]\nsweep = \"a.toml\"\naxis = \"gamma\"",
+            "gamma",
+        ),
+    ];
+    for (experiment, written, needle) in cases {
+        fs::write(&file, written).unwrap();
+        let arguments = [
+            "reproduce",
+            experiment,
+            "--config",
+            text(&file),
+            "--out",
+            text(&out),
+        ];
+        let output = command(&arguments).output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{stderr}");
+        assert!(
+            stderr.contains(text(&file)) && stderr.contains(needle),
+            "{stderr}"
+        );
+    }
+}

@@ -1,0 +1,272 @@
+//! `sweep` and `sweep merge`: what is run, what is kept, and what is refused.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::fixture::{assert_same, command, demo_config, json, names, small_data, text};
+
+/// A sweep file in `directory` over small data, with what it varies.
+fn sweep(directory: &Path, data: &Path, rest: &str) -> PathBuf {
+    let set = format!("dataset = {:?}\nhidden = [7, 5]\nepochs = 2", text(data));
+    let demo = fs::read_to_string(demo_config()).unwrap();
+    fs::write(directory.join("base.toml"), &demo).unwrap();
+    let mut vanilla: toml::Table = demo.parse().unwrap();
+    let own: toml::Table = format!("{set}\nloss = \"vanilla\"").parse().unwrap();
+    vanilla.extend(own);
+    fs::write(directory.join("vanilla.toml"), vanilla.to_string()).unwrap();
+    let file = directory.join("sweep.toml");
+    let written = format!("base = \"base.toml\"\n{rest}\n[set]\n{set}\n");
+    fs::write(&file, written).unwrap();
+    file
+}
+
+const GRID: &str = r#"
+vanilla = "vanilla.toml"
+search = "grid"
+[vary]
+lambda = [0.5, 1.0]
+seed = [3, 4]
+[[select]]
+name = "any"
+points_less = 100
+"#;
+
+const RUNS: [&str; 5] = [
+    "vanilla",
+    "lambda=0.5,seed=3",
+    "lambda=0.5,seed=4",
+    "lambda=1.0,seed=3",
+    "lambda=1.0,seed=4",
+];
+
+/// The results without what the clock says.
+fn results(directory: &Path) -> Value {
+    let text = fs::read_to_string(directory.join("results.json")).unwrap();
+    let mut results: Value = serde_json::from_str(&text).unwrap();
+    for row in results["rows"].as_array_mut().unwrap() {
+        let row = row.as_object_mut().unwrap();
+        row.remove("seconds");
+        if let Some(best) = row.get_mut("best") {
+            best.as_object_mut().unwrap().remove("seconds");
+        }
+    }
+    results
+}
+
+fn refused(arguments: &[&str], code: i32, needles: &[&str]) {
+    let output = command(arguments).output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {stderr}");
+    assert!(output.stdout.is_empty(), "{arguments:?}");
+    for needle in needles {
+        assert!(stderr.contains(needle), "{needle}: {stderr}");
+    }
+}
+
+#[test]
+fn shards_put_together_are_the_whole_and_nothing_is_done_twice() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    let file = sweep(dir.path(), &small_data(dir.path()), GRID);
+    let run = |out: &Path, more: &[&str]| {
+        let arguments = ["sweep", "--config", text(&file), "--out", text(out)];
+        json(&[&arguments[..], more].concat())
+    };
+    let outcome = run(&at("whole"), &["--jobs", "2"]);
+    let rows = outcome["rows"].as_array().unwrap();
+    let found: Vec<&str> = rows
+        .iter()
+        .map(|row| row["run"].as_str().unwrap())
+        .collect();
+    assert_eq!(found, RUNS);
+    let best = &outcome["selected"][0];
+    let chosen: Vec<&Value> = rows
+        .iter()
+        .filter(|row| best["runs"].as_array().unwrap().contains(&row["run"]))
+        .collect();
+    assert_eq!(chosen.len(), 2, "both seeds: {best}");
+    for field in ["accuracy", "median_eps_2"] {
+        let values = chosen
+            .iter()
+            .map(|row| row["best"][field].as_f64().unwrap());
+        assert_eq!(best[field], values.sum::<f64>() / 2.0, "{field}");
+    }
+    let csv = fs::read_to_string(at("whole").join("results.csv")).unwrap();
+    assert!(csv.starts_with("run,lambda,seed,status,epoch,"), "{csv}");
+    assert_eq!(csv.lines().count(), 1 + RUNS.len());
+
+    // Again: everything is there, and nothing is trained.
+    let metrics = at("whole").join(RUNS[1]).join("metrics.jsonl");
+    let before = fs::metadata(&metrics).unwrap().modified().unwrap();
+    assert_eq!(run(&at("whole"), &[]), outcome);
+    assert_eq!(fs::metadata(&metrics).unwrap().modified().unwrap(), before);
+
+    for (shard, runs) in [("1/2", 3), ("2/2", 2)] {
+        let outcome = run(
+            &at(&shard.replace('/', "-")),
+            &["--shard", shard, "--jobs", "1"],
+        );
+        assert_eq!(outcome["rows"].as_array().unwrap().len(), runs);
+        assert_eq!(outcome["selected"], Value::Array(Vec::new()));
+    }
+    let (one, two, merged) = (at("1-2"), at("2-2"), at("merged"));
+    fn merge<'a>(shards: &[&'a Path], out: &'a Path) -> Vec<&'a str> {
+        let shards = shards.iter().map(|shard| text(shard));
+        let command = ["sweep", "merge"].into_iter().chain(shards);
+        command.chain(["--out", text(out)]).collect()
+    }
+    let (missing, doubled) = ("2 of 5 runs are missing", "is doubled");
+    refused(&merge(&[&one], &merged), 1, &[missing, RUNS[1]]);
+    refused(
+        &merge(&[&one, &two, &one], &merged),
+        1,
+        &[doubled, text(&one)],
+    );
+    assert!(!merged.exists());
+    json(&merge(&[&two, &one], &merged));
+    assert_eq!(results(&merged), results(&at("whole")));
+    assert_eq!(names(&merged), ["results.csv", "results.json"]);
+
+    // Another sweep: more values keep what was done, but shards of the two do not mix.
+    let more = GRID.replace("[0.5, 1.0]", "[0.5, 1.0, 2.0]");
+    sweep(dir.path(), &at("data"), &more);
+    let before = fs::metadata(one.join(RUNS[2]).join("metrics.jsonl")).unwrap();
+    let extended = run(&one, &["--shard", "1/2"]);
+    assert_eq!(extended["planned"], 7);
+    let after = fs::metadata(one.join(RUNS[2]).join("metrics.jsonl")).unwrap();
+    assert_eq!(before.modified().unwrap(), after.modified().unwrap());
+    refused(&merge(&[&one, &two], &merged), 1, &["of another sweep"]);
+}
+
+#[test]
+fn a_sweep_that_is_killed_goes_on_and_ends_with_the_same_bits() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = small_data(dir.path());
+    let often = "batch_size = [8]\ncheckpoint_seconds = [0.0]\nepochs = [3]";
+    let rest = format!("search = \"grid\"\n[vary]\nseed = [3, 4, 5]\n{often}");
+    let file = sweep(dir.path(), &data, &rest);
+    let (killed, whole) = (dir.path().join("killed"), dir.path().join("whole"));
+    let arguments = |out| ["sweep", "--config", text(&file), "--out", out];
+    let run = |seed: u64| format!("batch_size=8,checkpoint_seconds=0.0,epochs=3,seed={seed}");
+    for seed in [3, 5] {
+        let mut child = command(&arguments(text(&killed)))
+            .args(["--jobs", "2"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let start = Instant::now();
+        while !killed.join(run(seed)).join("last.safetensors").exists() {
+            assert!(child.try_wait().unwrap().is_none(), "ended before the kill");
+            assert!(start.elapsed() < Duration::from_secs(60), "no checkpoint");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    json(&[&arguments(text(&killed))[..], &["--jobs", "2"]].concat());
+    json(&[&arguments(text(&whole))[..], &["--jobs", "1"]].concat());
+    assert_eq!(results(&killed), results(&whole));
+    for seed in [3, 4, 5] {
+        assert_same(&killed.join(run(seed)), &whole.join(run(seed)));
+    }
+    assert_eq!(names(&killed), names(&whole), "temporary files are left");
+}
+
+#[test]
+fn a_random_search_keeps_its_trials_and_a_run_that_diverges_is_a_result() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = small_data(dir.path());
+    let out = dir.path().join("out");
+    let run = |trials: usize, rate: &str| {
+        let rest = format!(
+            "vanilla = \"vanilla.toml\"\nsearch = \"random\"\ntrials = {trials}\nseed = 1\n[vary]\n\
+             lambda = {{ from = 0.1, to = 10.0, scale = \"log\" }}\n\
+             batch_size = {{ from = 4, to = 40, scale = \"linear\" }}\n\
+             learning_rate = {rate}\n[[select]]\nname = \"any\"\npoints_less = 100"
+        );
+        let file = sweep(dir.path(), &data, &rest);
+        json(&["sweep", "--config", text(&file), "--out", text(&out)])
+    };
+    let first = run(2, "[0.01, 0.02]");
+    let second = run(3, "[0.01, 0.02]");
+    for index in 1..3 {
+        assert_eq!(first["rows"][index], second["rows"][index]);
+        let varied = &first["rows"][index]["varied"];
+        let lambda = varied["lambda"].as_f64().unwrap();
+        assert!((0.1..=10.0).contains(&lambda), "{varied}");
+        let batch_size = varied["batch_size"].as_i64().unwrap();
+        assert!((4..=40).contains(&batch_size), "{varied}");
+    }
+    assert_ne!(second["rows"][2]["varied"], second["rows"][3]["varied"]);
+
+    fs::remove_dir_all(&out).unwrap();
+    let diverged = run(1, "[1e30]");
+    let row = &diverged["rows"][1];
+    assert_eq!(row["status"], "diverged");
+    assert!(row["reason"].as_str().unwrap().contains("not finite"));
+    assert_eq!(diverged["selected"][0]["runs"], Value::Array(Vec::new()));
+}
+
+#[test]
+fn a_sweep_that_makes_no_sense_is_refused_before_anything_is_trained() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = small_data(dir.path());
+    let out = dir.path().join("out");
+    let grid = |rest: &str| format!("search = \"grid\"\n{rest}");
+    let random = |rest: &str| format!("search = \"random\"\nseed = 1\n{rest}");
+    let lambda = "[vary]\nlambda = [1.0]";
+    let cases = [
+        (
+            grid("[vary]\nlamda = [1.0]"),
+            "the nearest known key is `lambda`",
+        ),
+        (grid("[vary]\nlambda = [-1.0]"), "run `lambda=-1.0`"),
+        (
+            grid("[vary]\nlambda = 1.0"),
+            "`vary.lambda`: expected a list of values",
+        ),
+        (
+            grid("[vary]\nlambda = [1.0, 1.0]"),
+            "two runs are called `lambda=1.0`",
+        ),
+        (
+            grid(&format!("trials = 3\n{lambda}")),
+            "`trials`: expected nothing",
+        ),
+        (random(lambda), "`trials`: expected a number"),
+        (
+            random("trials = 2\n[vary]\nlambda = { from = 0.0, to = 1.0, scale = \"log\" }"),
+            "`vary.lambda`: expected numbers from < to",
+        ),
+        (format!("search = \"guess\"\n{lambda}"), "guess"),
+        (grid(&format!("varies = 1\n{lambda}")), "varies"),
+        (
+            grid(&format!(
+                "{lambda}\n[[select]]\nname = \"same\"\npoints_less = 0"
+            )),
+            "`vanilla`: expected a configuration, because the rule `same`",
+        ),
+    ];
+    for (rest, needle) in &cases {
+        let file = sweep(dir.path(), &data, rest);
+        let arguments = ["sweep", "--config", text(&file), "--out", text(&out)];
+        refused(&arguments, 1, &[text(&file), needle]);
+        assert!(!out.exists(), "{rest}");
+    }
+    let file = sweep(dir.path(), &data, GRID);
+    let arguments = ["sweep", "--config", text(&file), "--out", text(&out)];
+    let with = |more: &[&'static str]| [&arguments[..], more].concat();
+    let varies = ["--seed", "varies `seed` itself"];
+    refused(&with(&["--seed", "1"]), 2, &varies);
+    refused(&with(&["--shard", "3/2"]), 2, &["3/2", "1 <= I <= N"]);
+    refused(&with(&["--jobs", "0"]), 2, &["--jobs 0"]);
+    refused(&with(&["--threads", "0"]), 2, &["--threads 0"]);
+    refused(&["sweep"], 2, &["--config"]);
+    let merge = ["sweep", "merge", text(dir.path()), "--out", text(&out)];
+    refused(&merge, 1, &["results.json"]);
+}
