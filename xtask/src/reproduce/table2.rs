@@ -57,15 +57,20 @@ struct Times {
     active_share: f64,
 }
 
-/// A kind of step: its name, our time, and the peer's name for the same.
+/// What is compared: our time of a step, and the peer's name for what stands beside it.
 type Kind = (&'static str, fn(&Times) -> f64, &'static str);
 
-const KINDS: [Kind; 4] = [
+const KINDS: [Kind; 5] = [
     ("vanilla", |times| times.vanilla_seconds, "vanilla"),
     (
-        "exact ROLL, as published (perturbation)",
+        "exact ROLL; PyTorch as published (perturbation)",
         |times| times.exact_seconds,
         "published",
+    ),
+    (
+        "exact ROLL; PyTorch by Gram matrices",
+        |times| times.exact_seconds,
+        "gram",
     ),
     (
         "approximate ROLL, 3 axes (Eq. 10)",
@@ -73,7 +78,7 @@ const KINDS: [Kind; 4] = [
         "axes3",
     ),
     (
-        "approximate ROLL, a direction for each input",
+        "approximate ROLL, a direction for each input; PyTorch 3 axes",
         |times| times.approximate_seconds,
         "axes3",
     ),
@@ -207,4 +212,40 @@ fn tables(measured: &Measured) -> String {
         ),
         measured.epoch_seconds,
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ours_stands_beside_the_peer_and_a_missing_peer_is_a_dash() {
+        let times = r#""vanilla_seconds": 0.002, "exact_seconds": 0.02, "approximate_seconds": 0.004,
+            "axes_seconds": 0.005, "active_share": 0.5"#;
+        let json = |peer: &str| {
+            let text = format!(
+                r#"{{"processor": null, "threads": 2, "commit": null, {times}, "trained": {{{times}}},
+                "epoch_seconds": 20.0, "estimates": [], "peer_step_seconds": {peer}}}"#
+            );
+            serde_json::from_str::<Measured>(&text).unwrap()
+        };
+        let alone = tables(&json("null"));
+        assert!(alone.contains("| vanilla ") && alone.contains(" - |"));
+        let both = tables(&json(
+            r#"{"vanilla": 0.003, "published": 2.0, "axes3": 0.006}"#,
+        ));
+        let line = |start: &str| {
+            let line = both.lines().find(|line| line.starts_with(start)).unwrap();
+            let cells = line.split('|').map(|cell| cell.trim().to_owned());
+            cells.skip(2).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            line("| exact ROLL; PyTorch as")[..5],
+            ["20.00", "20.00", "2000.00", "100.0", "100.0"]
+        );
+        assert_eq!(
+            line("| exact / approximate")[..4],
+            ["4.0", "4.0", "333.3", "9"]
+        );
+    }
 }

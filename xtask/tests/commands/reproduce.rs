@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::fixture::{command, demo_config, json, names, small_data, text, train};
+use crate::fixture::{command, demo_config, json, names, small_data, small_sequences, text, train};
 
 /// Configurations in `directory`: two kinds of training on small data.
 fn configurations(directory: &Path) {
@@ -151,6 +151,102 @@ fn figure_2_draws_a_curve_for_each_gamma() {
     }
     let png = fs::read(out.join("figure2.png")).unwrap();
     assert!(png.starts_with(b"\x89PNG"));
+}
+
+/// The l1 margin is the least of the margins along the signed axes (Prop. 5).
+#[test]
+fn figure_3_has_the_margins_of_every_value() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    let data = format!("dataset={}", text(&small_sequences(dir.path())));
+    for loss in ["vanilla", "roll"] {
+        let loss_is = format!("loss={loss}");
+        let network = [
+            "architecture=scornn",
+            "hidden=[6]",
+            "negative=3",
+            "leak=0.1",
+        ];
+        let rest = [data.as_str(), &loss_is, "epochs=1", "optimizer=amsgrad"];
+        train(&at(loss), &[&network[..], &rest].concat(), &[]);
+    }
+    let (vanilla, roll, out) = (at("vanilla"), at("roll"), at("out"));
+    let arguments = [
+        "reproduce",
+        "figure3",
+        "--vanilla",
+        text(&vanilla),
+        "--roll",
+        text(&roll),
+        "--out",
+        text(&out),
+    ];
+    let more = ["--channel", "3", "--channel", "12"];
+    json(&[&arguments[..], &more].concat());
+    let pictures = [3, 12].map(|n| {
+        [
+            format!("figure3-channel{n}.svg"),
+            format!("figure3-channel{n}.png"),
+        ]
+    });
+    for name in pictures.concat() {
+        assert!(out.join(&name).exists(), "{name}");
+    }
+    let svg = fs::read_to_string(out.join("figure3-channel12.svg")).unwrap();
+    for needle in [
+        "P50, vanilla",
+        "P75, ROLL",
+        "time step",
+        "channel 12 (cepstrum, no unit)",
+    ] {
+        assert!(svg.contains(needle), "{needle}");
+    }
+
+    let rows = |path: &Path| -> Vec<Vec<String>> {
+        let text = fs::read_to_string(path).unwrap();
+        let cells = |line: &str| line.split(',').map(str::to_owned).collect();
+        text.lines().skip(1).map(cells).collect()
+    };
+    let bands = rows(&out.join("bands.csv"));
+    for (network, run) in [("vanilla", &vanilla), ("ROLL", &roll)] {
+        let margins = at("margins.csv");
+        json(&[
+            "certify",
+            "--model",
+            text(run),
+            "--dtype",
+            "f64",
+            "--out",
+            text(&margins),
+        ]);
+        let margins = rows(&margins);
+        for percentile in ["50", "75"] {
+            let own: Vec<_> = bands
+                .iter()
+                .filter(|row| row[0] == percentile && row[3] == network)
+                .collect();
+            let steps = own.iter().map(|row| row[5].parse::<usize>().unwrap()).max();
+            assert_eq!(own.len(), 12 * steps.unwrap());
+            let all = own.iter().flat_map(|row| &row[7..9]);
+            let least = all
+                .map(|margin| margin.parse::<f64>().unwrap())
+                .fold(f64::INFINITY, f64::min);
+            let index: usize = own[0][1].parse().unwrap();
+            let eps_1: f64 = margins[index][3].parse().unwrap();
+            // Two roads in float64: some thousand roundings.
+            assert!((least - eps_1).abs() <= 1e-10 * eps_1, "{least} {eps_1}");
+        }
+    }
+
+    let refused = |more: &[&str], code: i32, needle: &str| {
+        let output = command(&arguments).args(more).output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{stderr}");
+        assert!(stderr.contains(needle), "{needle}: {stderr}");
+    };
+    refused(&["--channel", "13"], 2, "--channel 13: expected 1 to 12");
+    fs::remove_file(roll.join("model.safetensors")).unwrap();
+    refused(&[], 1, "no trained network; `cargo xtask reproduce table3`");
 }
 
 #[test]

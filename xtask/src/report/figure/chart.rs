@@ -178,7 +178,8 @@ impl Axis {
     fn measure(&self, value: f64) -> f64 {
         match self.scale {
             Scale::Linear => value,
-            Scale::Log => value.log10(),
+            // What such an axis cannot hold is below its end.
+            Scale::Log => value.max(0.0).log10(),
         }
     }
 
@@ -209,8 +210,11 @@ impl Axis {
             Scale::Log => {
                 let decades = self.ends[0].floor() as i32..=self.ends[1].floor() as i32;
                 let narrow = self.ends[1] - self.ends[0] < 2.5;
+                // A handful of ticks, however many decades.
+                let every = (self.ends[1] - self.ends[0]).max(8.0) as usize / 8;
                 let digits: &[f64] = if narrow { &[1.0, 2.0, 5.0] } else { &[1.0] };
                 decades
+                    .step_by(every)
                     .flat_map(|decade| digits.iter().map(move |d| d * 10_f64.powi(decade)))
                     .filter(|value| (self.ends[0]..=self.ends[1]).contains(&value.log10()))
                     // Parsing a printed number takes off what `powi` rounds.
@@ -228,8 +232,10 @@ impl Axis {
 }
 
 /// The outline of a band, there along its upper end and back along the lower one; what is beyond the axis stops at its
-/// end.
+/// end, and rows without a place are left out.
 fn outline(band: &[[f64; 3]], x: &Axis, y: &Axis) -> String {
+    let placed = |[at, low, high]: &&[f64; 3]| x.holds(*at) && !low.is_nan() && !high.is_nan();
+    let band: Vec<&[f64; 3]> = band.iter().filter(placed).collect();
     let inside = |value: f64| y.place(value).clamp(0.0, HEIGHT);
     let upper = band
         .iter()
