@@ -180,6 +180,8 @@ fn the_shipped_files_are_the_experiments_they_name() {
         "demo.toml",
         "mnist-roll-0.25.toml",
         "mnist-roll-1.toml",
+        "mnist-roll-less.toml",
+        "mnist-roll-same.toml",
         "mnist-vanilla.toml",
         "vowels-roll-less.toml",
         "vowels-roll-same.toml",
@@ -201,6 +203,17 @@ fn the_shipped_files_are_the_experiments_they_name() {
         assert_eq!(
             (config.batch_size, config.epochs, config.nesterov),
             (64, 20, true)
+        );
+    }
+    // The best that we know of have the paper's data, architecture and budget.
+    let paper = load("mnist-roll-1.toml");
+    for name in ["mnist-roll-same.toml", "mnist-roll-less.toml"] {
+        let config = load(name);
+        assert_eq!(config.loss, Loss::Roll, "{name}");
+        assert_eq!(
+            (config.dataset, config.hidden, config.epochs),
+            (paper.dataset.clone(), paper.hidden.clone(), paper.epochs),
+            "{name}"
         );
     }
     // A comparison is one of objectives only where nothing else differs.
