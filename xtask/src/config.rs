@@ -84,6 +84,10 @@ pub struct Config {
     /// Epochs, whole or not, in which lambda rises in proportion from 0 to its value; 0 or more. The losses of
     /// `metrics.jsonl` and the choice of the best epoch take its final value throughout. Paper: 0.
     pub lambda_warmup: f64,
+    /// Epochs at the start in which the steps of [`Loss::Roll`] take the estimate of [`Loss::Sampled`] for its mean of
+    /// squared gradients; validation is exact throughout. An estimate costs a fraction of the exact mean, above all
+    /// for sequences. 0 for another loss and for `gamma` below 100. Paper: 0.
+    pub estimated_epochs: usize,
     /// Which mean of the weights is validated and saved. Paper: [`Average::None`].
     pub average: Average,
     /// Epochs, whole or not, after which the averaging begins: 0 or more, and below `epochs` unless
@@ -264,6 +268,11 @@ impl Config {
         if estimate && self.gamma != Gamma::Percent(100.0) {
             let expected = r#"100, because loss = "sampled" and "axes" are estimates of the mean over all neurons (Eq. 10)"#;
             return Err(self.invalid("gamma", expected.to_owned()));
+        }
+        let mean = self.loss == Loss::Roll && self.gamma == Gamma::Percent(100.0);
+        if self.estimated_epochs > 0 && !mean {
+            let expected = r#"0 unless loss = "roll" and gamma = 100, whose mean can be estimated"#;
+            return Err(self.invalid("estimated_epochs", expected.to_owned()));
         }
         if self.optimizer == Optimizer::Sgd && self.nesterov && self.momentum == 0.0 {
             return Err(self.invalid("nesterov", "false where momentum is 0".to_owned()));

@@ -90,6 +90,7 @@ fn any_config() -> impl Strategy<Value = Config> {
         f64::MIN_POSITIVE..=1.0,
         prop::collection::btree_set(1..=1_000_000_usize, 1..4),
         0.0..f64::MAX,
+        0..=1_000_000_usize,
     );
     let average = (
         prop_oneof![Just(Average::None), Just(Average::Tail), Just(Average::Ema)],
@@ -111,7 +112,7 @@ fn any_config() -> impl Strategy<Value = Config> {
             let (loss, lambda, c, gamma, axes) = objective;
             let (optimizer, learning_rate, momentum, nesterov, weight_decay) = optimiser;
             let (
-                (schedule, decay, decay_epochs, lambda_warmup),
+                (schedule, decay, decay_epochs, lambda_warmup, estimated_epochs),
                 (average, average_from, average_decay),
             ) = course;
             let (batch_size, epochs, seed, dtype, checkpoint_seconds) = run;
@@ -121,6 +122,8 @@ fn any_config() -> impl Strategy<Value = Config> {
                 gamma
             };
             let nesterov = nesterov && momentum > 0.0;
+            let mean = loss == Loss::Roll && gamma == Gamma::Percent(100.0);
+            let estimated_epochs = if mean { estimated_epochs } else { 0 };
             Config {
                 dataset,
                 architecture,
@@ -141,6 +144,7 @@ fn any_config() -> impl Strategy<Value = Config> {
                 decay,
                 decay_epochs: decay_epochs.into_iter().collect(),
                 lambda_warmup,
+                estimated_epochs,
                 average,
                 average_from: average_from * epochs as f64,
                 average_decay,

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::Config;
 
 /// Every key in the order of [`Config`], and what it expects; the words of the messages.
-const KEYS: [(&str, &str); 27] = [
+const KEYS: [(&str, &str); 28] = [
     (
         "dataset",
         r#""digits", "mnist", "japanese-vowels" or the path of a directory"#,
@@ -34,6 +34,7 @@ const KEYS: [(&str, &str); 27] = [
         "a list of increasing epochs, each at least 1",
     ),
     ("lambda_warmup", "a number of at least 0"),
+    ("estimated_epochs", "an integer of at least 0"),
     ("average", r#""none", "tail" or "ema""#),
     ("average_from", "a number of at least 0"),
     ("average_decay", "a number in [0, 1)"),

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Config;
+use super::{Config, Loss};
 
 /// How the learning rate falls from `learning_rate`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +53,14 @@ impl Config {
         match epoch < self.lambda_warmup {
             true => self.lambda * epoch / self.lambda_warmup,
             false => self.lambda,
+        }
+    }
+
+    /// The objective of the steps of epoch `epoch`, counted from 0.
+    pub(crate) fn loss_at(&self, epoch: usize) -> Loss {
+        match epoch < self.estimated_epochs {
+            true => Loss::Sampled,
+            false => self.loss,
         }
     }
 

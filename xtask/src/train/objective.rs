@@ -28,13 +28,18 @@ pub(super) struct Traced {
 }
 
 impl Parts {
-    /// Both parts at a mini-batch, means over all its inputs; `path` names the random draw, if there is one.
-    pub(super) fn new(config: &Config, batch: &[Traced], path: &[u64]) -> anyhow::Result<Self> {
+    /// Both parts of `loss` at a mini-batch, means over all its inputs; `path` names the random draw, if there is one.
+    pub(super) fn new(
+        config: &Config,
+        loss: Loss,
+        batch: &[Traced],
+        path: &[u64],
+    ) -> anyhow::Result<Self> {
         let rng = &mut random::stream(config.seed, path);
         let total: usize = batch.iter().map(|traced| traced.trace.batch()).sum();
         let mut sum: Option<Self> = None;
         for traced in batch {
-            let one = Self::of_one_shape(config, &traced.trace, &traced.labels, rng)?;
+            let one = Self::of_one_shape(config, loss, &traced.trace, &traced.labels, rng)?;
             if batch.len() == 1 {
                 return Ok(one);
             }
@@ -55,6 +60,7 @@ impl Parts {
     /// Both parts at inputs of one shape.
     fn of_one_shape(
         config: &Config,
+        loss: Loss,
         trace: &Trace,
         labels: &Tensor,
         rng: &mut impl Rng,
@@ -62,7 +68,7 @@ impl Parts {
         let task = candle_nn::loss::cross_entropy(trace.output(), labels)
             .context("the labels do not fit the network's outputs")?;
         let c = config.c;
-        let regulariser = match config.loss {
+        let regulariser = match loss {
             Loss::Vanilla => None,
             Loss::Distance => Some(distance(trace)?),
             Loss::Relaxed => Some(relaxed(trace, c)?),
@@ -74,7 +80,7 @@ impl Parts {
                 },
             )?),
             Loss::Sampled | Loss::Axes => {
-                let probes = match config.loss {
+                let probes = match loss {
                     Loss::Axes => Probes::Axes(config.axes),
                     _ => Probes::Signs(1),
                 };

@@ -158,7 +158,7 @@ impl<'a> Trainer<'a> {
         let position = epoch as f64 + step as f64 / steps as f64;
         let path = &[TRAIN, epoch as u64, step as u64];
         let batch = self.trace(&self.learner.model()?, &self.data[0], rows)?;
-        let parts = Parts::new(self.config, &batch, path)?;
+        let parts = Parts::new(self.config, self.config.loss_at(epoch), &batch, path)?;
         let values = parts.values()?;
         let [task, regulariser] = values;
         ensure!(
@@ -201,7 +201,8 @@ impl<'a> Trainer<'a> {
         let rows: Vec<usize> = (0..data.len()).collect();
         for (index, rows) in rows.chunks(self.config.batch_size).enumerate() {
             let batch = self.trace(&model, data, rows)?;
-            let values = Parts::new(self.config, &batch, &[VALID, index as u64])?.values()?;
+            let path = &[VALID, index as u64];
+            let values = Parts::new(self.config, self.config.loss, &batch, path)?.values()?;
             sums.iter_mut()
                 .zip(values)
                 .for_each(|(sum, value)| *sum += value * rows.len() as f64);

@@ -214,6 +214,9 @@ fn words(config: &Config) -> String {
             lambda, c, gamma, ..
         } = config;
         words.push(format!("lambda {lambda}, C {c}, gamma {gamma}"));
+        if config.estimated_epochs > 0 {
+            words.push(format!("estimated for {} epochs", config.estimated_epochs));
+        }
         if config.lambda_warmup > 0.0 {
             words.push(format!("warm-up {} epochs", config.lambda_warmup));
         }
