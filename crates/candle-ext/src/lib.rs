@@ -13,6 +13,8 @@
 //! * [`linear()`]: a fully connected layer on the CPU as one operation, with
 //!   a backward pass that computes what is asked for.
 //! * [`TwoPieces`]: functions of two linear pieces on the CPU in one pass.
+//! * [`channel_moments`], [`scale_channels`], [`shift_channels`]: what batch
+//!   normalisation is made of, without broadcasts.
 //! * [`inverse()`]: the inverse of a matrix, differentiable.
 //! * [`product`]: matrix products into memory the caller owns, with the
 //!   kernels Candle multiplies with.
@@ -25,6 +27,7 @@
 //!
 //! One call in [`product`] is the only `unsafe` code of the workspace.
 
+mod channels;
 mod convolution;
 mod error;
 mod inverse;
@@ -37,6 +40,7 @@ mod pieces;
 pub mod product;
 pub mod random;
 
+pub use channels::{channel_moments, scale_channels, shift_channels};
 pub use convolution::Convolution;
 pub use error::{Error, Result};
 pub use inverse::inverse;
