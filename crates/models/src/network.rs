@@ -264,6 +264,14 @@ impl Network {
             .build(VarBuilder::from_tensors(tensors, self.dtype, &self.device))
     }
 
+    /// The same graph with other operators at its nodes.
+    pub(crate) fn with_operators(&self, nodes: Vec<Node>) -> Self {
+        Self {
+            nodes: nodes.into(),
+            ..self.clone()
+        }
+    }
+
     /// Index of the last node that reads node `index`: after it the node's value is not needed.
     pub(crate) fn last_use(&self, index: usize) -> usize {
         self.last_use[index]

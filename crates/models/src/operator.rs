@@ -9,6 +9,7 @@
 //! | push | tangents through the fixed-pattern linear map | `[B or 1, K, in...] -> [B or 1, K, out...]` |
 //! | pull | cotangents through its transpose | `[B or 1, K, out...] -> [B or 1, K, in...]` |
 //! | offset | the constant of the fixed-pattern *affine* map | `[B or 1, out...]` |
+//! | jumps | what a pull changes by across each constraint's boundary | `[B or 1, K, out...] -> [B or 1, K, m]` |
 //!
 //! A leading dimension of 1 in tangents, cotangents or offsets says that all inputs of the batch share them:
 //! below the first switching operator every input has the same Jacobian, and it is computed once.
@@ -134,6 +135,11 @@ pub trait Switching: Debug + Send + Sync {
     /// The largest l2 norm of a constraint's gradient with respect to the operand: 1 for a pre-activation, the square
     /// root of 2 for a difference of two entries.
     fn constraint_length(&self) -> f64;
+
+    /// What the constraints are worth: cotangents `[B or 1, K, out...]` of the output to `[B or 1, K, m]`. The operator
+    /// is continuous, so the linear maps on the positive and on the negative side of constraint `c_j` differ by a
+    /// matrix of rank one, `a_j (grad c_j)^T`; this is `a_j . cotangent`. `operand` is the operand's shape.
+    fn jumps(&self, cotangent: &Tensor, operand: &[usize]) -> Result<Tensor>;
 
     /// How many numbers one tangent needs for a moment beside the operand and the result, the constraints'
     /// tangents included, given the shape of the operand. Inference sizes its work by it.

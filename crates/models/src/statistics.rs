@@ -1,11 +1,14 @@
 //! Batch normalisation in training mode: the statistics of a batch of inputs.
 
 use crate::{
-    Error, Network, Operator, Parameters, Result, operator::Affine, operators::OperatorSpec,
+    Error, Network, Operator, Parameters, Result, Trace,
+    operator::Affine,
+    operators::{BatchNorm, OperatorSpec},
 };
-use candle_core::{D, Tensor};
+use candle_core::Tensor;
+use candle_ext::channel_moments;
 use candle_nn::VarBuilder;
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 /// Mean and variance of what one batch normalisation is given, for each channel.
 #[derive(Debug, Clone)]
@@ -21,13 +24,16 @@ pub struct BatchStatistics {
 }
 
 impl Network {
-    /// The value at a batch `x` `[B, in...]` in *training mode*, `[B, L]`, and the statistics in the order of the
-    /// nodes: every batch normalisation uses mean and variance of its own operand over the batch, as PyTorch does in
-    /// `train()`. Differentiable in the parameters, through the statistics too.
+    /// The trace at a batch `x` `[B, in...]` in *training mode*, and the statistics in the order of the nodes: every
+    /// batch normalisation uses mean and variance of its own operand over the batch, as PyTorch does in `train()`.
+    /// Differentiable in the parameters, through the statistics too.
     ///
-    /// In training mode an input's output depends on the other inputs, so it has no region of its own. A task loss
-    /// may be computed this way; what is regularised, certified and saved is the network in inference mode, whose
-    /// running statistics follow by [`BatchStatistics::update`].
+    /// In training mode an input's output depends on the other inputs, so it has no region of its own. The trace is
+    /// that of the network whose running statistics *are* those of the batch, and they are constants in the input: what
+    /// is pushed through it are the gradients of a network in inference mode, close to the one that is certified, whose
+    /// running statistics follow by [`BatchStatistics::update`]. As functions of the weights they are not constants:
+    /// multiplying a convolution before a normalisation by a number changes nothing, and no regulariser can be made
+    /// small that way.
     ///
     /// ```
     /// use candle_core::{DType, Device, Tensor};
@@ -37,25 +43,31 @@ impl Network {
     /// let config = ResNetConfig { width: 4, blocks: vec![1], inputs: [3, 8, 8], ..ResNetConfig::resnet20(10) };
     /// let network = config.build(parameters.builder(DType::F32, &Device::Cpu))?;
     /// let x = Tensor::arange(0f32, 384.0, &Device::Cpu)?.sin()?.reshape((2, 3, 8, 8))?;
-    /// let (logits, statistics) = network.forward_train(&x)?;
+    /// let (trace, statistics) = network.trace_train(&x)?;
     /// BatchStatistics::update(&statistics, &parameters, 0.1)?;
-    /// assert_eq!((logits.dims(), statistics.len()), (&[2, 10][..], 3));
+    /// assert_eq!((trace.output().dims(), statistics.len()), (&[2, 10][..], 3));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// # Errors
     /// An input of another shape, and a batch normalisation that is given a single value for a channel.
-    pub fn forward_train(&self, x: &Tensor) -> Result<(Tensor, Vec<BatchStatistics>)> {
+    pub fn trace_train(&self, x: &Tensor) -> Result<(Trace, Vec<BatchStatistics>)> {
         self.check_input(x)?;
-        let mut statistics = Vec::new();
-        let output = self.forward_walk(x.clone(), |_, node, operands| {
+        let (mut switches, mut statistics) = (Vec::new(), Vec::new());
+        let mut nodes = self.nodes().to_vec();
+        let output = self.forward_walk(x.clone(), |index, node, operands| {
             Ok::<_, Error>(match &node.operator {
                 Operator::Input => operands[0].clone(),
-                Operator::Switching(operator) => operator.value(operands[0])?,
+                Operator::Switching(operator) => {
+                    switches.push(operator.switch(operands[0])?);
+                    operator.value(operands[0])?
+                }
                 Operator::Affine(operator) => match operator.spec() {
                     OperatorSpec::BatchNorm { eps, .. } => {
-                        let (value, found) =
-                            normalized(&node.name, operands[0], operator.as_ref(), eps)?;
+                        let found = BatchStatistics::of(&node.name, operands[0])?;
+                        let of_batch = found.normalization(operator.as_ref(), eps)?;
+                        let value = of_batch.value(operands, &node.shape)?;
+                        nodes[index].operator = Operator::Affine(Arc::new(of_batch));
                         statistics.push(found);
                         value
                     }
@@ -63,17 +75,25 @@ impl Network {
                 },
             })
         })?;
-        Ok((output, statistics))
+        // A network without normalisations is the same in both modes.
+        let network = match statistics.is_empty() {
+            true => self.clone(),
+            false => self.with_operators(nodes),
+        };
+        Ok((
+            Trace::from_switches(&network, output, switches)?,
+            statistics,
+        ))
     }
 
     /// The network whose batch normalisations use the statistics of the batch `x` `[B, in...]` in inference mode: on
-    /// this batch it computes what the network computes in training mode ([`Network::forward_train`]).
+    /// this batch it computes what the network computes in training mode ([`Network::trace_train`]).
     ///
     /// The result's parameters are detached from this network's. It gives a network with seeded weights the scale
     /// of activations that a trained one has.
     pub fn with_batch_statistics(&self, x: &Tensor) -> Result<Self> {
         let network = self.detached()?;
-        let (_, statistics) = network.forward_train(&x.detach())?;
+        let (_, statistics) = network.trace_train(&x.detach())?;
         let mut tensors: HashMap<String, Tensor> = network.parameters().into_iter().collect();
         for BatchStatistics {
             node,
@@ -94,6 +114,43 @@ impl Network {
 }
 
 impl BatchStatistics {
+    /// Those of the operand `[B, C, n...]` of a node.
+    fn of(node: &str, operand: &Tensor) -> Result<Self> {
+        let count = operand.elem_count() / operand.dim(1)?;
+        if count < 2 {
+            return Err(Error::Config {
+                field: "batch_norm",
+                cause: format!(
+                    "{node}: training mode needs more than one value for each channel of a batch"
+                ),
+            });
+        }
+        let [mean, variance] = channel_moments(operand).map_err(candle_core::Error::wrap)?;
+        Ok(Self {
+            node: node.to_owned(),
+            mean,
+            variance,
+            count,
+        })
+    }
+
+    /// The node's normalisation with these statistics.
+    fn normalization(&self, operator: &dyn Affine, eps: f64) -> Result<BatchNorm> {
+        let (mean, variance) = (self.mean.clone(), self.variance.clone());
+        match operator.parameters()[..] {
+            [(_, weight), (_, bias), ..] => Ok(BatchNorm::with_statistics(
+                weight.clone(),
+                bias.clone(),
+                [mean, variance],
+                eps,
+            )),
+            _ => Err(Error::Graph(format!(
+                "{}: a batch normalisation without parameters",
+                self.node
+            ))),
+        }
+    }
+
     /// Moves the running statistics among `parameters` the share `momentum` (PyTorch's default: 0.1) of the way to
     /// those of a batch, the variance unbiased, as PyTorch does. Networks built on the parameters see it.
     ///
@@ -117,54 +174,4 @@ impl BatchStatistics {
         }
         Ok(())
     }
-}
-
-/// The operand `[B, C, n...]` normalised over the batch, then scaled and shifted by the operator's parameters.
-fn normalized(
-    node: &str,
-    operand: &Tensor,
-    operator: &dyn Affine,
-    eps: f64,
-) -> Result<(Tensor, BatchStatistics)> {
-    let channels = operand.dim(1)?;
-    let count = operand.elem_count() / channels;
-    if count < 2 {
-        return Err(Error::Config {
-            field: "batch_norm",
-            cause: format!(
-                "{node}: training mode needs more than one value for each channel of a batch"
-            ),
-        });
-    }
-    // Channels first: one row of all values for each.
-    let rows = operand.transpose(0, 1)?.flatten_from(1)?;
-    let mean = rows.mean_keepdim(D::Minus1)?;
-    let centred = rows.broadcast_sub(&mean)?;
-    let variance = centred.sqr()?.mean_keepdim(D::Minus1)?;
-    let parameter = |name: &str| {
-        let found = operator
-            .parameters()
-            .into_iter()
-            .find(|(known, _)| *known == name);
-        found.map(|(_, tensor)| tensor.clone())
-    };
-    let (Some(weight), Some(bias)) = (parameter("weight"), parameter("bias")) else {
-        return Err(Error::Graph(format!(
-            "{node}: a batch normalisation without parameters"
-        )));
-    };
-    let scale = (weight.unsqueeze(1)? / (&variance + eps)?.sqrt()?)?;
-    let value = centred
-        .broadcast_mul(&scale)?
-        .broadcast_add(&bias.unsqueeze(1)?)?;
-    let shape = operand.dims();
-    let first = [&[channels, shape[0]], &shape[2..]].concat();
-    let value = value.reshape(first)?.transpose(0, 1)?.contiguous()?;
-    let statistics = BatchStatistics {
-        node: node.to_owned(),
-        mean: mean.squeeze(D::Minus1)?,
-        variance: variance.squeeze(D::Minus1)?,
-        count,
-    };
-    Ok((value, statistics))
 }

@@ -1,5 +1,7 @@
 //! A network at a batch of inputs: its value, its activation pattern, and the fixed-pattern linear map.
 
+mod facets;
+
 use crate::{
     Error, Network, Node, Result,
     operator::{Operator, Switch},

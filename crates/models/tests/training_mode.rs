@@ -52,16 +52,31 @@ fn training_mode_is_inference_with_the_statistics_of_the_batch() {
     for family in [ResNetFamily::ImageNet, ResNetFamily::Cifar] {
         let (network, _) = network(family);
         let x = normal(1, &[4, 3, 10, 10]);
-        let (value, statistics) = network.forward_train(&x).unwrap();
-        let fixed = network
-            .with_batch_statistics(&x)
-            .unwrap()
-            .forward(&x)
-            .unwrap();
-        // The same numbers in another order of operations, a dozen layers deep.
-        for (a, b) in entries(&value).into_iter().zip(entries(&fixed)) {
-            assert!((a - b).abs() < 1e-10 * (1.0 + b.abs()), "{a} {b}");
-        }
+        let (here, statistics) = network.trace_train(&x).unwrap();
+        let fixed = network.with_batch_statistics(&x).unwrap();
+        let same = |a: &Tensor, b: &Tensor| {
+            // The same numbers in another order of operations, a dozen layers deep.
+            for (a, b) in entries(a).into_iter().zip(entries(b)) {
+                assert!((a - b).abs() < 1e-10 * (1.0 + b.abs()), "{a} {b}");
+            }
+        };
+        same(here.output(), &fixed.forward(&x).unwrap());
+        let tangents = normal(7, &[4, 2, 3, 10, 10]);
+        let there = fixed.trace(&x).unwrap();
+        let [(mut found, a), (expected, b)] = [&here, &there].map(|trace| {
+            let mut constraints = Vec::new();
+            let visit = |_, tangents| {
+                constraints.push(tangents);
+                Ok(())
+            };
+            let output = trace.push(&tangents, visit).unwrap();
+            (constraints, output)
+        });
+        same(&a, &b);
+        found
+            .drain(..)
+            .zip(expected)
+            .for_each(|(a, b)| same(&a, &b));
         assert!(statistics.iter().all(|one| one.count % 4 == 0));
     }
 }
@@ -71,9 +86,17 @@ fn gradients_flow_through_the_statistics() {
     let (network, parameters) = network(ResNetFamily::Cifar);
     let x = normal(2, &[3, 3, 10, 10]);
     let numbers = normal(3, &[3, 3]);
+    let tangents = normal(8, &[3, 1, 3, 10, 10]);
+    // A task loss, and a regulariser of what is pushed through the same pattern.
     let loss = || {
-        let (value, _) = network.forward_train(&x).unwrap();
-        (value * &numbers).unwrap().sum_all().unwrap()
+        let (here, _) = network.trace_train(&x).unwrap();
+        let mut sum = (here.output() * &numbers).unwrap().sum_all().unwrap();
+        let visit = |_, tangents: Tensor| {
+            sum = (&sum + tangents.sqr()?.mean_all()?)?;
+            Ok(())
+        };
+        here.push(&tangents, visit).unwrap();
+        sum
     };
     let gradients = loss().backward().unwrap();
     let step = 1e-6;
@@ -106,7 +129,7 @@ fn gradients_flow_through_the_statistics() {
 fn running_statistics_move_as_pytorchs() {
     let (network, parameters) = network(ResNetFamily::Cifar);
     let x = normal(6, &[2, 3, 10, 10]);
-    let (_, statistics) = network.forward_train(&x).unwrap();
+    let (_, statistics) = network.trace_train(&x).unwrap();
     BatchStatistics::update(&statistics, &parameters, 0.25).unwrap();
     let running: std::collections::BTreeMap<_, _> = network.parameters().into_iter().collect();
     for one in &statistics {
@@ -143,8 +166,6 @@ fn one_value_has_no_variance() {
         .build(Parameters::seeded(0).builder(DType::F64, &Device::Cpu))
         .unwrap();
     // The second stage halves 2 x 2 to one position.
-    let error = network
-        .forward_train(&normal(0, &[1, 3, 2, 2]))
-        .unwrap_err();
+    let error = network.trace_train(&normal(0, &[1, 3, 2, 2])).unwrap_err();
     assert!(error.to_string().contains("layer2.0.bn1"), "{error}");
 }

@@ -261,4 +261,10 @@ impl Switching for Activation {
     fn constraint_length(&self) -> f64 {
         1.0
     }
+
+    fn jumps(&self, cotangent: &Tensor, _operand: &[usize]) -> Result<Tensor> {
+        let flat = cotangent.flatten_from(2)?;
+        let each = self.slope_jumps().into_iter().map(|jump| &flat * jump);
+        Tensor::cat(&each.collect::<Result<Vec<_>>>()?, D::Minus1)
+    }
 }

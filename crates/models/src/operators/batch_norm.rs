@@ -2,7 +2,7 @@
 
 use super::{
     OperatorSpec,
-    layout::{per_channel, refuse, single},
+    layout::{fold, per_channel, refuse, single, unfold},
     spectral::largest,
 };
 use crate::{
@@ -10,6 +10,7 @@ use crate::{
     operator::{Affine, ShapeResult},
 };
 use candle_core::{DType, Result, Tensor};
+use candle_ext::{scale_channels, shift_channels};
 use candle_nn::{Init, VarBuilder};
 
 /// `weight (x - running_mean) / sqrt(running_var + eps) + bias` for each channel, the first dimension of an
@@ -59,9 +60,30 @@ impl BatchNorm {
         Ok(normalization)
     }
 
+    /// Normalises with the given mean and variance, each `[channels]`, through which gradients flow.
+    pub(crate) fn with_statistics(
+        weight: Tensor,
+        bias: Tensor,
+        [running_mean, running_var]: [Tensor; 2],
+        eps: f64,
+    ) -> Self {
+        Self {
+            weight,
+            bias,
+            running_mean,
+            running_var,
+            eps,
+        }
+    }
+
     /// What each channel is multiplied by.
     fn scale(&self) -> Result<Tensor> {
         &self.weight / (&self.running_var + self.eps)?.sqrt()?
+    }
+
+    /// What is then added.
+    fn shift(&self) -> Result<Tensor> {
+        &self.bias - (&self.running_mean * self.scale()?)?
     }
 }
 
@@ -82,7 +104,14 @@ impl Affine for BatchNorm {
     }
 
     fn push(&self, tangents: &[&Tensor]) -> Result<Tensor> {
-        tangents[0].broadcast_mul(&per_channel(&self.scale()?, 2, tangents[0].rank())?)
+        let folded = scale_channels(&fold(tangents[0])?, &self.scale()?);
+        unfold(&folded.map_err(candle_core::Error::wrap)?, tangents[0])
+    }
+
+    fn value(&self, operands: &[&Tensor], _output: &[usize]) -> Result<Tensor> {
+        let scaled = scale_channels(operands[0], &self.scale()?);
+        let shifted = scaled.and_then(|scaled| shift_channels(&scaled, &self.shift()?));
+        shifted.map_err(candle_core::Error::wrap)
     }
 
     fn pull(&self, cotangent: &Tensor, _operands: &[&[usize]]) -> Result<Vec<Tensor>> {
@@ -90,8 +119,7 @@ impl Affine for BatchNorm {
     }
 
     fn offset(&self, output: &[usize]) -> Result<Option<Tensor>> {
-        let shift = (&self.bias - (&self.running_mean * self.scale()?)?)?;
-        Ok(Some(per_channel(&shift, 1, output.len() + 1)?))
+        Ok(Some(per_channel(&self.shift()?, 1, output.len() + 1)?))
     }
 
     fn parameters(&self) -> Vec<(&'static str, &Tensor)> {

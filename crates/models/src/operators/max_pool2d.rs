@@ -147,6 +147,10 @@ impl Switching for MaxPool2d {
         pulled.reshape([&pulled.dims()[..2], operand].concat())
     }
 
+    fn jumps(&self, cotangent: &Tensor, operand: &[usize]) -> Result<Tensor> {
+        self.groups(operand)?.jumps(&cotangent.flatten_from(2)?)
+    }
+
     fn workspace(&self, operand: &[usize]) -> usize {
         // The constraints' tangents, and both terms of their differences.
         let [height, width] = self.window.kernel;

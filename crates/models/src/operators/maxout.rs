@@ -117,6 +117,10 @@ impl Switching for Maxout {
         pulled.reshape([&pulled.dims()[..2], operand].concat())
     }
 
+    fn jumps(&self, cotangent: &Tensor, operand: &[usize]) -> Result<Tensor> {
+        self.groups(operand).jumps(&cotangent.flatten_from(2)?)
+    }
+
     fn workspace(&self, operand: &[usize]) -> usize {
         // The constraints' tangents, and both terms of their differences.
         operand.iter().product::<usize>().saturating_mul(3)

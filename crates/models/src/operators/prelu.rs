@@ -105,6 +105,11 @@ impl Switching for Prelu {
         cotangent.reshape([&cotangent.dims()[..2], operand].concat())
     }
 
+    fn jumps(&self, cotangent: &Tensor, _operand: &[usize]) -> Result<Tensor> {
+        let jumps = per_channel(&self.weight, 2, cotangent.rank())?.affine(-1.0, 1.0)?;
+        cotangent.broadcast_mul(&jumps)?.flatten_from(2)
+    }
+
     fn parameters(&self) -> Vec<(&'static str, &Tensor)> {
         vec![("weight", &self.weight)]
     }

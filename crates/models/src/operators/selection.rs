@@ -87,6 +87,13 @@ impl Groups {
         give(cotangent, &selected, n)? - give(cotangent, &others, n)?
     }
 
+    /// The cotangents of the units that the constraints belong to, `[b, K, units]` to `[b, K, m]`: where another entry
+    /// overtakes the selected one, the unit loses the difference.
+    pub(super) fn jumps(&self, cotangent: &Tensor) -> Result<Tensor> {
+        let owners = self.owners(cotangent.device())?;
+        cotangent.contiguous()?.index_select(&owners, 2)
+    }
+
     /// For each constraint, the indices of the selected entry and of the other.
     fn pairs(&self, switch: &Switch) -> Result<(Tensor, Tensor)> {
         let (units, constraints) = (self.units(), switch.constraints.dim(1)?);
