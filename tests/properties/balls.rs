@@ -42,7 +42,7 @@ fn in_unit_ball(rng: &mut ChaCha8Rng, p: f64, size: usize, on_sphere: bool) -> V
 
 /// Whether no neuron comes closer to 0 within a radius than rounding reaches, in the worst case, so that a changed
 /// pattern is an error and not a rounding. A neuron so close to 0 that it is hardly known has too small a ball.
-fn is_resolved(fc: &Fc, a: &Analysis, p: f64, radius: f64) -> bool {
+pub(crate) fn is_resolved(fc: &Fc, a: &Analysis, p: f64, radius: f64) -> bool {
     let paths = Fc {
         leak: fc.leak.abs(),
         ..fc.absolute()

@@ -5,6 +5,7 @@
 
 mod balls;
 mod counts;
+mod distortion;
 mod example;
 mod jacobians;
 mod margins;
@@ -13,6 +14,7 @@ mod operators;
 mod planar;
 mod readings;
 mod refusals;
+mod segments;
 
 use candle_core::{DType, Tensor};
 use proptest::test_runner::Config;

@@ -88,6 +88,18 @@ impl Linearization {
         self.collect(2 * size, exits)
     }
 
+    /// The margins along `tangent` `[1, 1, in...]` of all inputs, backward and forward, in one push.
+    pub(crate) fn line_margins(&self, tangent: &Tensor) -> Result<(Vec<f64>, Vec<f64>)> {
+        let mut exits = self.exits(2);
+        let own = |_, _| Ok(tangent.clone());
+        self.push_rows(1, &mut exits, own, |(values, exits), start, _, row| {
+            update(&mut exits[0], &values[start..], start, row, -1.0);
+            update(&mut exits[1], &values[start..], start, row, 1.0);
+        })?;
+        let steps = self.collect(2, exits)?.step;
+        Ok(steps.chunks_exact(2).map(|both| (both[0], both[1])).unzip())
+    }
+
     fn exits(&self, count: usize) -> Vec<(&Vec<f64>, Vec<Exit>)> {
         self.constraints
             .iter()

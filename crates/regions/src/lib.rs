@@ -2,16 +2,20 @@
 //!
 //! [`Linearization`] does the expensive step once for a batch; margins in any norm, directional margins, the
 //! polyhedron, Jacobians and gradients are then questions to it. [`RegionCounter`] counts complete linear
-//! regions over many batches. The crate knows no architecture: it sees a network only through its readings.
+//! regions over many batches, [`segment`] walks through those along a line, [`attribution`] integrates gradients over
+//! them exactly, and [`distortion`] looks in a ball for the gradient that differs most. The crate knows no
+//! architecture: it sees a network only through its readings.
 //!
 //! Every fast answer has a second, plain road: Jacobians by perturbation, margins by binary search over patterns,
 //! the polyhedron's own distances.
 
+pub mod attribution;
 mod bound;
 mod budget;
 mod count;
 mod device;
 mod direction;
+pub mod distortion;
 mod error;
 mod estimate;
 mod forward;
@@ -25,6 +29,7 @@ mod pattern;
 pub mod planar;
 mod polyhedron;
 mod search;
+pub mod segment;
 mod skip;
 mod verify;
 

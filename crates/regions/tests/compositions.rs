@@ -18,7 +18,10 @@ use roll_models::{
     },
     operators::{Conv2dConfig, OperatorSpec, Window2d},
 };
-use roll_regions::{Budget, Estimate, Linearization, Norm, patterns};
+use roll_regions::{
+    Budget, Estimate, Linearization, Norm, attribution::integrated_gradients, patterns,
+    segment::Walk,
+};
 
 const NORMS: [Norm; 3] = [Norm::L1, Norm::L2, Norm::LINF];
 
@@ -406,5 +409,105 @@ proptest! {
     #[test]
     fn named_networks_have_the_margins_of_back_propagation(seed in any::<u64>(), pick in 0usize..9) {
         check(&named(seed, pick), seed)?;
+    }
+}
+
+/// Integrated gradients that are exact add up to the difference of the outputs.
+fn adds_up(network: &Network, seed: u64) -> TestCaseResult {
+    let ends = draw(network, seed, 2);
+    let (from, to) = (ends.get(0).unwrap(), ends.get(1).unwrap());
+    let found = integrated_gradients(network, &from, &to, 1, Walk::default()).unwrap();
+    let size: f64 = found.values.iter().map(|v| v.abs()).sum();
+    let error = (found.values.iter().sum::<f64>() - found.difference).abs();
+    // Gradients and outputs are sums of a few thousand products at most, each known to about 1e-14 of its terms; those
+    // of an output may cancel, hence the 1.
+    prop_assert!(error <= 1e-11 * (1.0 + size), "{} of {}", error, size);
+    let ends = found
+        .pieces
+        .windows(2)
+        .map(|w| (w[0].end - w[1].start).abs());
+    prop_assert!(ends.fold(0.0, f64::max) <= 1e-13);
+    Ok(())
+}
+
+/// Across the nearest boundary, the gradients change by the jump of the neuron times its gradient.
+fn jumps(network: &Network, seed: u64) -> TestCaseResult {
+    let x = draw(network, seed, 1);
+    let here = Linearization::new(network, &x, Budget::default()).unwrap();
+    let nearest = here.margins(&[Norm::L2]).unwrap().remove(0);
+    let Some(neuron) = nearest.limiting[0] else {
+        return Ok(());
+    };
+    // Networks whose numbers hardly differ on the other side, or that are on a boundary already, show nothing.
+    prop_assume!(nearest.radius[0] > 1e-8);
+    let position = here.position(neuron).unwrap();
+    let z = here.pre_activations()[0][position];
+    let sign = if z >= 0.0 { 1.0 } else { -1.0 };
+    let sites = here.trace().sites().unwrap();
+    let site = sites.iter().find(|site| site.node == neuron.node).unwrap();
+    let mut unit = vec![0.0; site.count];
+    unit[neuron.index] = 1.0;
+    let unit = Tensor::from_vec(unit, (1, 1, site.count), &Device::Cpu).unwrap();
+    let normal = here.trace().pull_constraints(site.node, &unit).unwrap();
+    let normal = normal.squeeze(0).unwrap();
+    let together = here.trace().pull_all_constraints([(site.node, unit)]);
+    prop_assert!(same(&normal, &together.unwrap().squeeze(0).unwrap()));
+    let square: f64 = entries(&normal).iter().map(|v| v * v).sum();
+    let step = (&normal * (-(z + sign * 1e-6 * z.abs()) / square)).unwrap();
+    let there = Linearization::new(network, &(&x + step).unwrap(), Budget::default()).unwrap();
+    let pieces = |here: &Linearization| -> Vec<f64> {
+        let all = here
+            .trace()
+            .switches()
+            .map(|s| entries(&s.pieces.to_dtype(DType::F64).unwrap()));
+        all.flatten().collect()
+    };
+    let switched = pieces(&here)
+        .iter()
+        .zip(pieces(&there))
+        .filter(|(a, b)| *a != b)
+        .count();
+    // Neurons that copy each other switch together.
+    prop_assume!(switched == 1);
+    for output in 0..2 {
+        let mut unit = vec![0.0; 2];
+        unit[output] = 1.0;
+        let unit = Tensor::from_vec(unit, (1, 1, 2), &Device::Cpu).unwrap();
+        let mut jump = 0.0;
+        let pulled = here.trace().pull_jumps(&unit, |node, jumps| {
+            if node == neuron.node {
+                jump = entries(&jumps)[neuron.index];
+            }
+            Ok(())
+        });
+        let before = pulled.unwrap();
+        prop_assert!(same(&before, &here.trace().pull(&unit).unwrap()));
+        let expected = (&before - (normal.unsqueeze(0).unwrap() * (sign * jump)).unwrap()).unwrap();
+        prop_assert!(
+            same(&expected, &there.trace().pull(&unit).unwrap()),
+            "output {}",
+            output
+        );
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, max_global_rejects: 100_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn exact_integrated_gradients_add_up(seed in any::<u64>(), pick in 0usize..18) {
+        match pick {
+            0..9 => adds_up(&named(seed, pick), seed)?,
+            _ => adds_up(&composition(seed), seed)?,
+        }
+    }
+
+    #[test]
+    fn gradients_jump_by_rank_one(seed in any::<u64>(), pick in 0usize..18) {
+        match pick {
+            0..9 => jumps(&named(seed, pick), seed)?,
+            _ => jumps(&composition(seed), seed)?,
+        }
     }
 }
