@@ -88,15 +88,7 @@ impl ImageFiles {
         paths: &[PathBuf],
         options: &ImageOptions,
     ) -> Result<(Self, Vec<usize>), Error> {
-        if let Some(size) = options.size
-            && size.iter().any(|side| !(1..=LARGEST).contains(side))
-        {
-            return Err(Error::Parameter {
-                name: "size",
-                found: format!("{} x {}", size[0], size[1]),
-                expected: "height and width from 1 to 4096",
-            });
-        }
+        check_size(options.size)?;
         let checked: Vec<Result<Checked, String>> =
             paths.par_iter().map(|path| check(path)).collect();
         let mut faults: [Vec<LeftOut>; 2] = Default::default();
@@ -166,6 +158,24 @@ impl ImageFiles {
         Ok((files, rows))
     }
 
+    /// A single file, resized to `size` or of its own size.
+    ///
+    /// # Errors
+    /// A size out of its range, and a file that cannot be read as an image.
+    pub fn one(path: &Path, size: Option<[usize; 2]>) -> Result<Self, Error> {
+        let cause = |cause| Error::Image {
+            path: path.into(),
+            cause,
+        };
+        let own = check(path).map_err(cause)?.size;
+        check_size(size)?;
+        Ok(Self {
+            paths: vec![path.into()],
+            size: size.unwrap_or(own),
+            left_out: Vec::new(),
+        })
+    }
+
     /// The files, one per row.
     pub fn paths(&self) -> &[PathBuf] {
         &self.paths
@@ -230,6 +240,19 @@ impl ImageFiles {
 
     fn features(&self) -> usize {
         3 * self.size[0] * self.size[1]
+    }
+}
+
+fn check_size(size: Option<[usize; 2]>) -> Result<(), Error> {
+    match size {
+        Some(size) if size.iter().any(|side| !(1..=LARGEST).contains(side)) => {
+            Err(Error::Parameter {
+                name: "size",
+                found: format!("{} x {}", size[0], size[1]),
+                expected: "height and width from 1 to 4096",
+            })
+        }
+        _ => Ok(()),
     }
 }
 
