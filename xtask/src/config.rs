@@ -18,10 +18,14 @@ mod keys;
 mod schedule;
 
 pub use keys::ConfigError;
+pub use roll_models::architectures::ResNetFamily;
 pub use roll_objectives::Gamma;
 pub use schedule::{Average, Schedule};
 
 use keys::{complete, expectation, set, split};
+
+/// The value of `init` for weights drawn from the seed.
+pub(crate) const SEEDED: &str = "seeded";
 
 /// Everything that decides how a network is trained.
 ///
@@ -39,18 +43,32 @@ use keys::{complete, expectation, set, split};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// What to learn: `"digits"` (in the program), `"mnist"` or `"japanese-vowels"` (in the data
-    /// directory), or the path of a directory in the layout of either. Not empty. Paper: `"mnist"`.
+    /// What to learn: `"digits"` (in the program), `"mnist"`, `"cifar10"`, `"caltech256"` or
+    /// `"japanese-vowels"` (in the data directory), or the path of a directory in the layout of one, with
+    /// the options of [`roll_data::source::open`] behind it. Not empty. Paper: `"mnist"`.
     pub dataset: String,
-    /// The kind of network. Paper: [`Architecture::Fc`]; for Table 3, [`Architecture::ScoRnn`].
+    /// The kind of network. Paper: [`Architecture::Fc`]; for Table 3, [`Architecture::ScoRnn`]; for Table 4,
+    /// [`Architecture::ResNet`].
     pub architecture: Architecture,
     /// Widths of the hidden layers, first to last: 1 to 64 of them, each 1 to 65536.
-    /// One for [`Architecture::ScoRnn`]. Paper: `[300, 300, 300, 300]`; for Table 3, `[512]`.
+    /// One for [`Architecture::ScoRnn`]; one for [`Architecture::ResNet`], the channels of its first
+    /// stage. Paper: `[300, 300, 300, 300]`; for Table 3, `[512]`; for Table 4, `[64]`.
     pub hidden: Vec<usize>,
     /// Entries of -1 on the diagonal `D` of [`Architecture::ScoRnn`], at most its width; unused by
     /// the others. The paper does not say.
     pub negative: usize,
-    /// Slope of the activation for negative pre-activations, in [0, 1); 0 is ReLU. Paper: 0.
+    /// How [`Architecture::ResNet`] begins and projects; unused by the others. Paper:
+    /// [`ResNetFamily::ImageNet`].
+    pub family: ResNetFamily,
+    /// Blocks in each stage of [`Architecture::ResNet`], 1 to 8 stages of 1 to 64; unused by the others.
+    /// Paper: `[2, 2, 2, 2]`.
+    pub blocks: Vec<usize>,
+    /// Where the weights come from before training: `"seeded"`, or a PyTorch state dict (`.pth`, or
+    /// `.safetensors` with its names) of a network of this architecture. An output layer for another number of
+    /// classes is left at its seeded weights. Paper: ImageNet's weights (Table 4).
+    pub init: String,
+    /// Slope of the activation for negative pre-activations, in [0, 1); 0 is ReLU, and all that
+    /// [`Architecture::ResNet`] has. Paper: 0.
     pub leak: f64,
     /// The training objective. Paper: [`Loss::Roll`].
     pub loss: Loss,
@@ -95,6 +113,11 @@ pub struct Config {
     pub average_from: f64,
     /// Decay rate of [`Average::Ema`] for each step, in [0, 1).
     pub average_decay: f64,
+    /// Black pixels around a training image that is cropped back to its size at a random place, 0 to 1000000;
+    /// 0 for none, and for inputs that are no images. Paper: 0.
+    pub crop_padding: usize,
+    /// Whether every other training image is mirrored, at random; false for inputs that are no images. Paper: false.
+    pub flip: bool,
     /// Inputs per step, 1 to 1000000. Paper: 64.
     pub batch_size: usize,
     /// Passes over the training set, 1 to 1000000. Paper: 20.
@@ -116,6 +139,8 @@ pub enum Architecture {
     Fc,
     /// Recurrent with an orthogonal matrix, for sequences of any length (Helfrich et al., 2018).
     ScoRnn,
+    /// Residual, for images (He et al., 2016); trained with batch statistics, saved with running ones.
+    ResNet,
 }
 
 /// Training objectives, by the equation of the paper.
@@ -227,10 +252,14 @@ impl Config {
         let count = |n: usize| (1..=1_000_000).contains(&n);
         let widths = (1..=64).contains(&self.hidden.len())
             && self.hidden.iter().all(|n| (1..=65_536).contains(n));
-        let dataset = !self.dataset.is_empty() && !self.dataset.contains(char::is_control);
+        let blocks = (1..=8).contains(&self.blocks.len())
+            && self.blocks.iter().all(|n| (1..=64).contains(n));
+        let text = |text: &str| !text.is_empty() && !text.contains(char::is_control);
         let ranges = [
-            ("dataset", dataset),
+            ("dataset", text(&self.dataset)),
             ("hidden", widths),
+            ("blocks", blocks),
+            ("init", text(&self.init)),
             ("leak", in_0_1(self.leak)),
             ("lambda", at_least_0(self.lambda)),
             ("c", at_least_0(self.c)),
@@ -247,6 +276,7 @@ impl Config {
             ("lambda_warmup", at_least_0(self.lambda_warmup)),
             ("average_from", at_least_0(self.average_from)),
             ("average_decay", in_0_1(self.average_decay)),
+            ("crop_padding", self.crop_padding <= 1_000_000),
             ("batch_size", count(self.batch_size)),
             ("epochs", count(self.epochs)),
             ("seed", i64::try_from(self.seed).is_ok()),
@@ -255,15 +285,7 @@ impl Config {
         if let Some((key, _)) = ranges.iter().find(|(_, valid)| !valid) {
             return Err(self.invalid(key, expectation(key).to_owned()));
         }
-        if self.architecture == Architecture::ScoRnn {
-            let [width] = self.hidden[..] else {
-                let expected = r#"one width, because architecture = "scornn""#;
-                return Err(self.invalid("hidden", expected.to_owned()));
-            };
-            if self.negative > width {
-                return Err(self.invalid("negative", format!("at most {width}, the hidden width")));
-            }
-        }
+        self.check_architecture()?;
         let estimate = matches!(self.loss, Loss::Sampled | Loss::Axes);
         if estimate && self.gamma != Gamma::Percent(100.0) {
             let expected = r#"100, because loss = "sampled" and "axes" are estimates of the mean over all neurons (Eq. 10)"#;
@@ -284,6 +306,37 @@ impl Config {
         if self.average != Average::None && self.average_from >= self.epochs as f64 {
             let expected = format!("less than the {} epochs", self.epochs);
             return Err(self.invalid("average_from", expected));
+        }
+        Ok(())
+    }
+
+    /// What an architecture does not take.
+    fn check_architecture(&self) -> Result<(), ConfigError> {
+        let because = |architecture: &str, expected: &str| {
+            format!(r#"{expected}, because architecture = "{architecture}""#)
+        };
+        match (self.architecture, &self.hidden[..]) {
+            (Architecture::Fc, _) => {}
+            (Architecture::ScoRnn, [width]) => {
+                if self.negative > *width {
+                    let expected = format!("at most {width}, the hidden width");
+                    return Err(self.invalid("negative", expected));
+                }
+                if self.init != SEEDED {
+                    return Err(self.invalid("init", because("scornn", r#""seeded""#)));
+                }
+            }
+            (Architecture::ResNet, [_]) => {
+                if self.leak != 0.0 {
+                    return Err(self.invalid("leak", because("resnet", "0")));
+                }
+            }
+            (Architecture::ScoRnn, _) => {
+                return Err(self.invalid("hidden", because("scornn", "one width")));
+            }
+            (Architecture::ResNet, _) => {
+                return Err(self.invalid("hidden", because("resnet", "one width")));
+            }
         }
         Ok(())
     }

@@ -10,7 +10,9 @@ use std::path::{Path, PathBuf};
 use proptest::prelude::*;
 use xtask::cli::Global;
 use xtask::compute::Dtype;
-use xtask::config::{Architecture, Average, Config, Gamma, Loss, Optimizer, Schedule};
+use xtask::config::{
+    Architecture, Average, Config, Gamma, Loss, Optimizer, ResNetFamily, Schedule,
+};
 use xtask::errors::{FAILED, USAGE, exit_code};
 
 const DEMO: &str = include_str!("../configs/demo.toml");
@@ -63,10 +65,15 @@ fn any_config() -> impl Strategy<Value = Config> {
             (1..=65_536_usize, 0.0..=1.0).prop_map(|(width, share)| {
                 let negative = (share * width as f64) as usize;
                 (Architecture::ScoRnn, vec![width], negative)
-            })
+            }),
+            (1..=65_536_usize).prop_map(|width| (Architecture::ResNet, vec![width], 0)),
         ],
+        prop_oneof![Just(ResNetFamily::Cifar), Just(ResNetFamily::ImageNet)],
+        prop::collection::vec(1..=64_usize, 1..=8),
+        "[^\\p{Cc}]{1,20}",
         0.0..1.0,
     );
+    let augmentation = (0..=1_000_000_usize, any::<bool>());
     let objective = (
         loss,
         0.0..f64::MAX,
@@ -105,16 +112,25 @@ fn any_config() -> impl Strategy<Value = Config> {
         dtype,
         positive(),
     );
-    let course = (schedule, average);
+    let course = (schedule, average, augmentation);
     (network, objective, optimiser, course, run).prop_map(
         |(network, objective, optimiser, course, run)| {
-            let (dataset, (architecture, hidden, negative), leak) = network;
+            let (dataset, (architecture, hidden, negative), family, blocks, init, leak) = network;
             let (loss, lambda, c, gamma, axes) = objective;
             let (optimizer, learning_rate, momentum, nesterov, weight_decay) = optimiser;
             let (
                 (schedule, decay, decay_epochs, lambda_warmup, estimated_epochs),
                 (average, average_from, average_decay),
+                (crop_padding, flip),
             ) = course;
+            let init = match architecture {
+                Architecture::ScoRnn => "seeded".to_owned(),
+                Architecture::Fc | Architecture::ResNet => init,
+            };
+            let leak = match architecture {
+                Architecture::ResNet => 0.0,
+                Architecture::Fc | Architecture::ScoRnn => leak,
+            };
             let (batch_size, epochs, seed, dtype, checkpoint_seconds) = run;
             let gamma = if matches!(loss, Loss::Sampled | Loss::Axes) {
                 Gamma::Percent(100.0)
@@ -129,6 +145,9 @@ fn any_config() -> impl Strategy<Value = Config> {
                 architecture,
                 hidden,
                 negative,
+                family,
+                blocks,
+                init,
                 leak,
                 loss,
                 lambda,
@@ -148,6 +167,8 @@ fn any_config() -> impl Strategy<Value = Config> {
                 average,
                 average_from: average_from * epochs as f64,
                 average_decay,
+                crop_padding,
+                flip,
                 batch_size,
                 epochs,
                 seed,
@@ -180,6 +201,10 @@ fn the_shipped_files_are_the_experiments_they_name() {
         .collect();
     names.sort();
     let expected = [
+        "caltech256-roll.toml",
+        "caltech256-vanilla.toml",
+        "cifar10-roll.toml",
+        "cifar10-vanilla.toml",
         "demo-vanilla.toml",
         "demo.toml",
         "mnist-roll-0.25.toml",
@@ -209,6 +234,16 @@ fn the_shipped_files_are_the_experiments_they_name() {
             (64, 20, true)
         );
     }
+    // Table 4, with 120 axes for each of three channels.
+    let config = load("caltech256-roll.toml");
+    assert_eq!(
+        (config.loss, config.lambda, config.c, config.axes),
+        (Loss::Axes, 0.001, 8.0, 360)
+    );
+    assert_eq!(
+        [0.0, 9.9, 10.0].map(|epoch| config.learning_rate_at(epoch)),
+        [0.005, 0.005, 0.0005]
+    );
     // The best that we know of have the paper's data, architecture and budget.
     let paper = load("mnist-roll-1.toml");
     for name in ["mnist-roll-same.toml", "mnist-roll-less.toml"] {
@@ -224,23 +259,20 @@ fn the_shipped_files_are_the_experiments_they_name() {
     for (vanilla, roll) in [
         ("mnist-vanilla.toml", "mnist-roll-0.25.toml"),
         ("demo-vanilla.toml", "demo.toml"),
+        ("cifar10-vanilla.toml", "cifar10-roll.toml"),
+        ("caltech256-vanilla.toml", "caltech256-roll.toml"),
     ] {
-        let config = load(vanilla);
+        let (config, roll) = (load(vanilla), load(roll));
         assert_eq!(config.loss, Loss::Vanilla);
-        assert_eq!(
-            Config {
-                loss: Loss::Roll,
-                ..config
-            },
-            load(roll)
-        );
+        let loss = roll.loss;
+        assert_eq!(Config { loss, ..config }, roll);
     }
 }
 
 #[test]
 fn every_key_is_needed_and_named_when_missing() {
     let keys: toml::Table = DEMO.parse().unwrap();
-    assert_eq!(keys.len(), 27);
+    assert_eq!(keys.len(), 33);
     for key in keys.keys() {
         let (message, code) = refusal(&with_line(key, ""), &[]);
         assert!(
@@ -284,6 +316,9 @@ fn a_value_out_of_range_is_named_with_its_range_in_the_file_and_in_an_option() {
         ("hidden", "[]", "1 to 64 widths"),
         ("hidden", "[10, 0]", "each 1 to 65536"),
         ("leak", "1.0", "[0, 1)"),
+        ("blocks", "[]", "1 to 8 numbers"),
+        ("blocks", "[2, 0]", "each 1 to 64"),
+        ("init", r#""""#, "seeded"),
         ("lambda", "-1.0", "at least 0"),
         ("lambda", "inf", "at least 0"),
         ("c", "nan", "at least 0"),
@@ -325,7 +360,19 @@ fn a_value_out_of_range_is_named_with_its_range_in_the_file_and_in_an_option() {
         };
         assert_eq!(code, blamed, "{key} = {value}");
     }
-    let combinations: [(&[&str], &str); 3] = [
+    let combinations: [(&[&str], &str); 6] = [
+        (
+            &["architecture=resnet"],
+            "`hidden` is [200, 200, 200]; expected one width, because architecture = \"resnet\"",
+        ),
+        (
+            &["architecture=resnet", "hidden=[8]", "leak=0.1"],
+            "--set leak=0.1: `leak` is 0.1; expected 0, because architecture = \"resnet\"",
+        ),
+        (
+            &["architecture=scornn", "hidden=[8]", "init=a.pth"],
+            "--set init=a.pth: `init` is \"a.pth\"; expected \"seeded\", because",
+        ),
         (
             &["loss=sampled", "gamma=50"],
             "--set gamma=50: `gamma` is 50.0; expected 100",

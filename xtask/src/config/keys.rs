@@ -5,14 +5,20 @@ use std::collections::BTreeSet;
 use super::Config;
 
 /// Every key in the order of [`Config`], and what it expects; the words of the messages.
-const KEYS: [(&str, &str); 28] = [
+const KEYS: [(&str, &str); 33] = [
     (
         "dataset",
-        r#""digits", "mnist", "japanese-vowels" or the path of a directory"#,
+        r#""digits", "mnist", "cifar10", "caltech256", "japanese-vowels" or the path of a directory"#,
     ),
-    ("architecture", r#""fc" or "scornn""#),
+    ("architecture", r#""fc", "scornn" or "resnet""#),
     ("hidden", "a list of 1 to 64 widths, each 1 to 65536"),
     ("negative", "an integer of at least 0"),
+    ("family", r#""cifar" or "imagenet""#),
+    ("blocks", "a list of 1 to 8 numbers, each 1 to 64"),
+    (
+        "init",
+        r#""seeded" or the path of a .pth or .safetensors file"#,
+    ),
     ("leak", "a number in [0, 1)"),
     (
         "loss",
@@ -38,6 +44,8 @@ const KEYS: [(&str, &str); 28] = [
     ("average", r#""none", "tail" or "ema""#),
     ("average_from", "a number of at least 0"),
     ("average_decay", "a number in [0, 1)"),
+    ("crop_padding", "an integer from 0 to 1000000"),
+    ("flip", "true or false"),
     ("batch_size", "an integer from 1 to 1000000"),
     ("epochs", "an integer from 1 to 1000000"),
     ("seed", "an integer from 0 to 2^63 - 1"),

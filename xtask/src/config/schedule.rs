@@ -33,7 +33,7 @@ pub enum Average {
 
 impl Config {
     /// The learning rate of the step at `epoch`: the epochs completed, plus the share of the current one.
-    pub(crate) fn learning_rate_at(&self, epoch: f64) -> f64 {
+    pub fn learning_rate_at(&self, epoch: f64) -> f64 {
         let factor = match self.schedule {
             Schedule::Constant => 1.0,
             Schedule::Cosine => {

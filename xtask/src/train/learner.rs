@@ -1,14 +1,17 @@
 //! The architecture of a configuration: its parameters, and the networks that they make.
 
+use std::collections::BTreeMap;
+use std::path::Path;
+
 use anyhow::{Context, bail};
 use candle_core::{DType, Device};
 use candle_ext::Parameters;
 use roll_data::Data;
-use roll_models::architectures::{Rnn, ScoRnn, ScoRnnConfig};
-use roll_models::{FcConfig, Model, ModelFile, Network, Normalization};
+use roll_models::architectures::{ResNetConfig, Rnn, ScoRnn, ScoRnnConfig};
+use roll_models::{FcConfig, Model, ModelFile, Network, Normalization, pytorch};
 
 use crate::config::{Architecture, Config};
-use crate::tensors;
+use crate::{files, tensors};
 
 /// Parameters in training, and how they make a model.
 pub(super) struct Learner {
@@ -54,6 +57,35 @@ impl Learner {
                     "{name}: sequences of different lengths; architecture = \"fc\" takes inputs of one shape, \"scornn\" takes these"
                 )
             }
+            (Architecture::ResNet, data) => {
+                let Data::Table(table) = data else {
+                    bail!(
+                        "{name}: sequences of different lengths; architecture = \"resnet\" takes images"
+                    )
+                };
+                let &[channels, height, width] = table.input_shape() else {
+                    bail!(
+                        "{name}: inputs of shape {:?}; architecture = \"resnet\" takes images, [channels, height, width]",
+                        table.input_shape()
+                    )
+                };
+                let resnet = ResNetConfig {
+                    inputs: [channels, height, width],
+                    family: config.family,
+                    width: *config.hidden.first().context("hidden is empty")?,
+                    blocks: config.blocks.clone(),
+                    classes: outputs,
+                };
+                let parameters = Parameters::seeded(config.seed);
+                let model = Model {
+                    network: resnet.build(parameters.builder(dtype, device))?,
+                    normalization: tensors::normalization(table),
+                };
+                Ok(Self {
+                    parameters,
+                    maker: Maker::Network(model),
+                })
+            }
             (Architecture::ScoRnn, _) => {
                 let inputs = match train {
                     Data::Sequences(sequences) => sequences.channels(),
@@ -80,6 +112,43 @@ impl Learner {
                 })
             }
         }
+    }
+
+    /// Takes the parameters of a PyTorch state dict. An output layer of another size keeps what it has; any other
+    /// parameter must be there, with the same shape.
+    pub(super) fn load(&self, path: &Path) -> anyhow::Result<()> {
+        let read = || -> anyhow::Result<()> {
+            let head = match &self.maker {
+                Maker::Network(model) => model.network.nodes().last().map(|node| &node.name[..]),
+                Maker::ScoRnn(_) => None,
+            };
+            let bytes = files::read(path)?;
+            let mut tensors: BTreeMap<_, _> = pytorch::state_dict(&bytes)?.into_iter().collect();
+            for (name, variable) in self.parameters.named() {
+                let of_head = name.rsplit_once('.').map(|(node, _)| node) == head;
+                let fits = tensors
+                    .get(&name)
+                    .is_some_and(|t| t.shape() == variable.shape());
+                if of_head && !fits {
+                    tracing::info!(
+                        "{}: no `{name}` of shape {:?}; it stays as it was drawn",
+                        path.display(),
+                        variable.dims()
+                    );
+                    tensors.insert(name, variable.as_detached_tensor());
+                }
+            }
+            if let Some((name, _)) = tensors.iter().find(|(_, tensor)| {
+                !tensor
+                    .to_dtype(DType::F64)
+                    .and_then(|t| t.sum_all()?.to_scalar::<f64>())
+                    .is_ok_and(f64::is_finite)
+            }) {
+                bail!("`{name}` is not finite");
+            }
+            Ok(self.parameters.load(&tensors)?)
+        };
+        read().with_context(|| format!("{}: cannot initialise this architecture", path.display()))
     }
 
     /// The model with the present parameters, differentiable in them.

@@ -18,7 +18,7 @@ use roll_data::{Data, Split, source};
 use serde::{Deserialize, Serialize};
 
 use crate::cli::{DataDir, Global};
-use crate::config::Config;
+use crate::config::{Config, SEEDED};
 use crate::errors::Usage;
 use crate::files;
 
@@ -78,7 +78,8 @@ pub struct Epoch {
     pub regulariser: f64,
     /// Share of correct predictions on the validation inputs.
     pub accuracy: f64,
-    /// Median l2 margin of the first 1000 validation inputs, in raw input units.
+    /// Median l2 margin of the first 1000 validation inputs (of the first 50 for a residual network), in raw input
+    /// units.
     pub median_eps_2: f64,
 }
 
@@ -175,6 +176,9 @@ pub(crate) fn train(
 ) -> anyhow::Result<Outcome> {
     // The directory last: what cannot be trained leaves nothing behind.
     let mut trainer = trainer::Trainer::new(config, data, global.device.open()?)?;
+    if config.init != SEEDED && !out.join(LAST).exists() {
+        trainer.initialise(Path::new(&config.init))?;
+    }
     prepare(out, config, resume)?;
     let history = trainer.run(out, label)?;
     Outcome::new(out, &history)

@@ -4,7 +4,7 @@ use anyhow::Context;
 use candle_core::Tensor;
 use candle_ext::random;
 use rand::Rng;
-use roll_models::Trace;
+use roll_models::{BatchStatistics, Trace};
 use roll_objectives::{Probes, RollConfig, SampledConfig, distance, relaxed, roll, sampled};
 
 use crate::config::{Config, Loss};
@@ -25,6 +25,8 @@ pub(super) struct Traced {
     pub(super) trace: Trace,
     /// Their labels, `[B]`.
     pub(super) labels: Tensor,
+    /// What batch normalisations saw, in training mode.
+    pub(super) statistics: Vec<BatchStatistics>,
 }
 
 impl Parts {

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use candle_core::{Device, Tensor};
 use candle_ext::{AdamConfig, AdamVariant, Optimizer, OptimizerConfig, SgdConfig};
-use roll_data::{Data, Dataset, batches};
-use roll_models::ModelFile;
-use roll_regions::{Budget, Linearization, Norm};
+use roll_data::{Augmentation, Data, Dataset, Part, batches};
+use roll_models::{BatchStatistics, ModelFile};
+use roll_regions::{Budget, Estimate, Linearization, Norm};
 
 use super::checkpoint::{self, Progress, State};
 use super::learner::{self, Learner};
@@ -22,6 +22,12 @@ use crate::{files, tensors};
 
 /// Validation inputs whose margins are followed.
 const MARGIN_INPUTS: usize = 1000;
+
+/// The same of a residual network, whose margins are searched for input by input.
+const RESNET_MARGIN_INPUTS: usize = 50;
+
+/// The share that running statistics move towards those of a batch: PyTorch's default.
+const STATISTICS_SHARE: f64 = 0.1;
 
 /// Paths of the random streams: training steps and validation.
 const TRAIN: u64 = 1;
@@ -66,6 +72,11 @@ impl<'a> Trainer<'a> {
             average,
             optimizer,
         })
+    }
+
+    /// Takes the weights of a file.
+    pub(super) fn initialise(&mut self, file: &Path) -> anyhow::Result<()> {
+        self.learner.load(file)
     }
 
     /// Trains the epochs that are missing in the run directory `out`, and returns all of them.
@@ -157,7 +168,7 @@ impl<'a> Trainer<'a> {
         let steps = self.steps();
         let position = epoch as f64 + step as f64 / steps as f64;
         let path = &[TRAIN, epoch as u64, step as u64];
-        let batch = self.trace(&self.learner.model()?, &self.data[0], rows)?;
+        let batch = self.training_batch(rows, epoch)?;
         let parts = Parts::new(self.config, self.config.loss_at(epoch), &batch, path)?;
         let values = parts.values()?;
         let [task, regulariser] = values;
@@ -171,6 +182,10 @@ impl<'a> Trainer<'a> {
         self.optimizer
             .set_learning_rate(self.config.learning_rate_at(position))?;
         self.optimizer.step(&loss.backward()?)?;
+        for traced in &batch {
+            let parameters = &self.learner.parameters;
+            BatchStatistics::update(&traced.statistics, parameters, STATISTICS_SHARE)?;
+        }
         let share = self.config.average_share(epoch * steps + step + 1, steps);
         if let (Some(average), Some(share)) = (&self.average, share) {
             let parameters = &average.parameters;
@@ -179,15 +194,35 @@ impl<'a> Trainer<'a> {
         Ok(values)
     }
 
-    /// A mini-batch of normalised inputs, those of one shape together.
-    fn trace(&self, model: &ModelFile, data: &Data, rows: &[usize]) -> anyhow::Result<Vec<Traced>> {
+    /// A mini-batch of training inputs, augmented and normalised, those of one shape together, in training mode.
+    fn training_batch(&self, rows: &[usize], epoch: usize) -> anyhow::Result<Vec<Traced>> {
+        let model = self.learner.model()?;
         let mut batch = Vec::new();
-        for part in data.tables(rows)? {
-            let network = learner::network(model, part.inputs.input_shape())?;
-            let all: Vec<usize> = (0..part.inputs.len()).collect();
+        for Part { positions, inputs } in self.data[0].tables(rows)? {
+            let rows: Vec<usize> = positions.iter().map(|&at| rows[at]).collect();
+            let x = self.augmented(&inputs, &rows, epoch)?;
+            let network = learner::network(&model, inputs.input_shape())?;
+            let (trace, statistics) = network.trace_train(&self.normalized(x)?)?;
             batch.push(Traced {
-                trace: network.trace(&self.inputs(&part.inputs, &all)?)?,
-                labels: tensors::labels(&part.inputs, &all, &self.device)?,
+                trace,
+                labels: self.labels(&inputs)?,
+                statistics,
+            });
+        }
+        Ok(batch)
+    }
+
+    /// A mini-batch of validation inputs.
+    fn validation_batch(&self, model: &ModelFile, rows: &[usize]) -> anyhow::Result<Vec<Traced>> {
+        let mut batch = Vec::new();
+        for Part { inputs, .. } in self.data[1].tables(rows)? {
+            let network = learner::network(model, inputs.input_shape())?;
+            let all: Vec<usize> = (0..inputs.len()).collect();
+            let x = tensors::inputs(&inputs, &all, self.config.dtype.candle(), &self.device)?;
+            batch.push(Traced {
+                trace: network.trace(&self.normalized(x)?)?,
+                labels: self.labels(&inputs)?,
+                statistics: Vec::new(),
             });
         }
         Ok(batch)
@@ -200,13 +235,13 @@ impl<'a> Trainer<'a> {
         let (mut sums, mut correct) = ([0.0; 2], 0);
         let rows: Vec<usize> = (0..data.len()).collect();
         for (index, rows) in rows.chunks(self.config.batch_size).enumerate() {
-            let batch = self.trace(&model, data, rows)?;
+            let batch = self.validation_batch(&model, rows)?;
             let path = &[VALID, index as u64];
             let values = Parts::new(self.config, self.config.loss, &batch, path)?.values()?;
             sums.iter_mut()
                 .zip(values)
                 .for_each(|(sum, value)| *sum += value * rows.len() as f64);
-            for Traced { trace, labels } in &batch {
+            for Traced { trace, labels, .. } in &batch {
                 let predicted = tensors::predictions(trace.output())?;
                 let labels = labels.to_vec1::<u32>()?;
                 correct += predicted
@@ -231,31 +266,64 @@ impl<'a> Trainer<'a> {
             task_loss,
             regulariser,
             accuracy: correct as f64 / data.len() as f64,
-            median_eps_2: self.median_margin(&model, &rows[..data.len().min(MARGIN_INPUTS)])?,
+            median_eps_2: self.median_margin(&model, &rows)?,
         })
     }
 
+    /// Of the first of the validation `rows`.
     fn median_margin(&self, model: &ModelFile, rows: &[usize]) -> anyhow::Result<f64> {
+        let resnet = self.config.architecture == config::Architecture::ResNet;
+        let count = if resnet {
+            RESNET_MARGIN_INPUTS
+        } else {
+            MARGIN_INPUTS
+        };
         let mut radii = Vec::new();
-        for part in self.data[1].tables(rows)? {
-            let network = model.raw(part.inputs.input_shape())?;
-            let all: Vec<usize> = (0..part.inputs.len()).collect();
-            let x = tensors::inputs(&part.inputs, &all, learner::dtype(model), &self.device)?;
-            let margins =
-                Linearization::new(&network, &x, Budget::default())?.margins(&[Norm::L2])?;
+        for Part { inputs, .. } in self.data[1].tables(&rows[..rows.len().min(count)])? {
+            let network = model.raw(inputs.input_shape())?;
+            let all: Vec<usize> = (0..inputs.len()).collect();
+            let x = tensors::inputs(&inputs, &all, learner::dtype(model), &self.device)?;
+            let here = Linearization::new(&network, &x, Budget::default())?;
+            let margins = match resnet {
+                true => vec![here.l2_margins_by_estimate(Estimate::default())?.margins],
+                false => here.margins(&[Norm::L2])?,
+            };
             radii.extend(margins.into_iter().flat_map(|margins| margins.radius));
         }
         let percentiles = Percentiles::of(&radii).context("no validation inputs")?;
         Ok(percentiles.p50)
     }
 
-    /// Normalised inputs.
-    fn inputs(&self, data: &Dataset, rows: &[usize]) -> anyhow::Result<Tensor> {
-        let x = tensors::inputs(data, rows, self.config.dtype.candle(), &self.device)?;
+    /// Training inputs as the epoch sees them; `rows` are their numbers in the training data.
+    fn augmented(&self, inputs: &Dataset, rows: &[usize], epoch: usize) -> anyhow::Result<Tensor> {
+        let Config {
+            seed,
+            crop_padding: padding,
+            flip,
+            ..
+        } = *self.config;
+        let dtype = self.config.dtype.candle();
+        let all: Vec<usize> = (0..inputs.len()).collect();
+        if padding == 0 && !flip {
+            return tensors::inputs(inputs, &all, dtype, &self.device);
+        }
+        let (augmentation, shape) = (Augmentation { padding, flip }, inputs.input_shape());
+        let mut values = inputs.rows_f64(&all)?;
+        augmentation.apply(&mut values, shape, rows, seed, epoch as u64)?;
+        let shape = [&[rows.len()], shape].concat();
+        Ok(Tensor::from_vec(values, shape, &self.device)?.to_dtype(dtype)?)
+    }
+
+    fn normalized(&self, x: Tensor) -> anyhow::Result<Tensor> {
         match self.learner.normalization() {
             Some(normalization) => Ok(normalization.apply(&x)?),
             None => Ok(x),
         }
+    }
+
+    fn labels(&self, inputs: &Dataset) -> anyhow::Result<Tensor> {
+        let all: Vec<usize> = (0..inputs.len()).collect();
+        tensors::labels(inputs, &all, &self.device)
     }
 
     /// Steps of an epoch.

@@ -106,3 +106,17 @@ fn a_recurrent_network_survives_kills() {
     ];
     survives(small_sequences, &[&network[..], &rest].concat());
 }
+
+/// Batch statistics, running statistics and augmented images.
+#[test]
+fn a_residual_network_survives_kills() {
+    let network = ["architecture=resnet", "hidden=[2]", "blocks=[1, 1]"];
+    let images = ["crop_padding=1", "flip=true"];
+    let rest = [
+        "loss=sampled",
+        "optimizer=sgd",
+        "weight_decay=0.001",
+        "average=ema",
+    ];
+    survives(small_data, &[&network[..], &images, &rest].concat());
+}

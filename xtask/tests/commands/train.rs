@@ -30,7 +30,7 @@ fn a_run_on_the_digits_leaves_the_documented_files_and_certifies() {
         .unwrap()
         .parse()
         .unwrap();
-    assert_eq!(config.len(), 27, "every key: {config}");
+    assert_eq!(config.len(), 33, "every key: {config}");
     assert_eq!(config["seed"].as_integer(), Some(3));
     assert_eq!(config["loss"].as_str(), Some("roll"));
 
