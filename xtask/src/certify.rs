@@ -5,21 +5,19 @@ mod table;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::{Context, bail};
-use roll_data::{Data, Split, source};
-use roll_models::ModelFile;
+use roll_data::Split;
 use roll_regions::{Estimate, Norm};
 use serde::Serialize;
 
 use crate::cli::{DataDir, Global};
 use crate::compute::Dtype;
-use crate::config::Config;
 use crate::errors::Usage;
+use crate::files;
 use crate::model::ModelPath;
+use crate::opened::Opened;
 use crate::stats::Percentiles;
-use crate::{files, tensors, train};
 
 pub(crate) use run::{BATCH, Certificates, Method, certify, certify_all};
 
@@ -147,20 +145,13 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
             seed,
         }),
     };
-    let config = configuration(&args.source.model)?;
-    let dtype = dtype(global, config.as_ref());
-    let model = args.source.load(dtype.candle(), &global.device.open()?)?;
-    let data = match (open(args, global, config.as_ref())?, &model) {
-        (Data::Table(table), ModelFile::Network(model)) => {
-            tensors::fit(table, model.network.input_shape())?.into()
-        }
-        (Data::Sequences(sequences), ModelFile::Network(model)) => bail!(
-            "{}: sequences of different lengths; the model takes inputs of shape {:?} only",
-            sequences.name(),
-            model.network.input_shape()
-        ),
-        (data, ModelFile::Recurrent(_)) => data,
-    };
+    let Opened { model, data, dtype } = Opened::new(
+        &args.source,
+        args.data.as_deref(),
+        args.split,
+        &args.place,
+        global,
+    )?;
     let data = match args.limit {
         Some(limit) => data.take(limit)?,
         None => data,
@@ -212,36 +203,6 @@ fn norms(args: &Args) -> anyhow::Result<Vec<Norm>> {
         return Err(Usage::new(message).into());
     }
     Ok(vec![Norm::L2])
-}
-
-fn dtype(global: &Global, config: Option<&Config>) -> Dtype {
-    global
-        .dtype
-        .or(config.map(|config| config.dtype))
-        .unwrap_or(Dtype::F32)
-}
-
-/// The configuration of a run directory.
-fn configuration(path: &Path) -> anyhow::Result<Option<Config>> {
-    if !path.is_dir() {
-        return Ok(None);
-    }
-    let config = Config::load(&path.join(train::CONFIG), &[]);
-    config
-        .map(Some)
-        .with_context(|| format!("{}: not a run directory", path.display()))
-}
-
-fn open(args: &Args, global: &Global, config: Option<&Config>) -> anyhow::Result<Data> {
-    let Some(name) = args.data.as_ref().or(config.map(|config| &config.dataset)) else {
-        return Err(Usage::new("--data is needed where --model is not a run directory").into());
-    };
-    let seed = global
-        .seed
-        .or(config.map(|config| config.seed))
-        .unwrap_or(0);
-    source::open(name, args.split, Some(&args.place.data_dir), seed)
-        .with_context(|| format!("cannot load the {} split of `{name}`", args.split))
 }
 
 impl fmt::Display for Outcome {

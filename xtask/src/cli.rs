@@ -10,7 +10,9 @@ use clap::{Args, Parser, Subcommand};
 use serde::Serialize;
 
 use crate::compute::{Device, Dtype};
-use crate::{bench, certify, demo, fetch, init, reproduce, sweep, train, validate};
+use crate::{
+    bench, certify, demo, distortion, explain, fetch, init, reproduce, sweep, train, validate,
+};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -61,6 +63,10 @@ pub enum Command {
     Sweep(sweep::Args),
     /// Find how far the gradient stays constant around every input
     Certify(certify::Args),
+    /// Find how much the gradient changes when inputs move a little
+    Distortion(distortion::Args),
+    /// Show one input, its gradient, and how far and how much that may change
+    Explain(explain::Args),
     /// Measure steps and margins, beside PyTorch if it is there
     Bench(bench::Args),
     /// Make a table or a figure of the paper again
@@ -123,6 +129,8 @@ pub fn dispatch(cli: &Cli) -> anyhow::Result<()> {
         Command::Train(args) => print(&train::run(args, global)?, global.json),
         Command::Sweep(args) => print(&sweep::run(args, global)?, global.json),
         Command::Certify(args) => print(&certify::run(args, global)?, global.json),
+        Command::Distortion(args) => print(&distortion::run(args, global)?, global.json),
+        Command::Explain(args) => print(&explain::run(args, global)?, global.json),
         Command::Bench(args) => print(&bench::run(args, global)?, global.json),
         Command::Reproduce(args) => print(&reproduce::run(args, global)?, global.json),
         Command::Init(args) => print(&init::run(args, global)?, global.json),

@@ -181,6 +181,7 @@ fn page(certified: &[Certified], global: &Global) -> anyhow::Result<Report> {
             .collect::<anyhow::Result<_>>()?,
         digits: digits::rows(certified, &test)?,
         toy: toy::panels(&toy)?,
+        explanations: Vec::new(),
         commands: vec![
             format!("cargo xtask demo --seed {}", certified[0].config.seed),
             "cargo xtask train --config xtask/configs/demo.toml --out runs/roll".into(),

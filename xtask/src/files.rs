@@ -9,6 +9,8 @@ use std::fs;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use sha2::{Digest, Sha256};
+
 /// How the names of temporary files begin.
 const TEMPORARY: &str = ".tmp-";
 
@@ -145,6 +147,15 @@ pub fn read_text(path: &Path) -> Result<String, FileError> {
 /// When it cannot be read.
 pub fn read(path: &Path) -> Result<Vec<u8>, FileError> {
     fs::read(path).map_err(|source| FileError::new("read the file", path, source))
+}
+
+/// SHA-256 of the whole file, in hexadecimal digits.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn digest(path: &Path) -> Result<String, FileError> {
+    let digest: [u8; 32] = Sha256::digest(read(path)?).into();
+    Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// The directory `path` lies in; a bare file name lies in the current one.

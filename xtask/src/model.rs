@@ -43,16 +43,28 @@ impl Described {
 }
 
 impl ModelPath {
+    /// The model's file, which for a run directory is in it.
+    pub(crate) fn file(&self) -> PathBuf {
+        match self.model.is_dir() {
+            true => self.model.join(train::MODEL),
+            false => self.model.clone(),
+        }
+    }
+
+    /// SHA-256 of the model's file, in hexadecimal digits.
+    ///
+    /// # Errors
+    /// A file that cannot be read.
+    pub(crate) fn digest(&self) -> anyhow::Result<String> {
+        Ok(files::digest(&self.file())?)
+    }
+
     /// Reads the model, its parameters converted to `dtype`.
     ///
     /// # Errors
     /// A file that cannot be read, is not a model, or does not fit its architecture.
     pub fn load(&self, dtype: DType, device: &Device) -> anyhow::Result<ModelFile> {
-        let path = &self.model;
-        let file = match path.is_dir() {
-            true => path.join(train::MODEL),
-            false => path.clone(),
-        };
+        let file = self.file();
         if let Some(architecture) = &self.architecture {
             return Ok(ModelFile::Network(state_dict(
                 &file,
@@ -66,12 +78,12 @@ impl ModelPath {
             "safetensors" => Ok(ModelFile::load(&file, dtype, device)?),
             "onnx" => Ok(ModelFile::Network(onnx::load(&file, dtype, device)?)),
             "pth" | "pt" => {
-                let path = path.display();
+                let path = self.model.display();
                 let message = format!("{path}: a PyTorch state dict needs --architecture");
                 Err(Usage::new(message).into())
             }
             _ => {
-                let path = path.display();
+                let path = self.model.display();
                 fs::metadata(&self.model)
                     .with_context(|| format!("{path}: cannot read the model"))?;
                 bail!(

@@ -8,10 +8,12 @@ mod certificate;
 pub mod figure1;
 pub mod figure2;
 pub mod figure3;
+mod figure4;
 mod markdown;
 mod provenance;
 pub mod table;
 pub mod table2;
+pub mod table4;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -48,12 +50,17 @@ pub enum Experiment {
     Table2(table2::Args),
     /// Japanese Vowels: accuracy and margins of recurrent networks
     Table3(table::Args),
+    /// CIFAR-10: gradient distortion and margins of residual networks
+    Table4(table4::Args),
     /// The plane: regions, margins and gradients of three toy classifiers
     Figure1(figure1::Args),
     /// Accuracy and median margin against C and lambda, for each gamma
     Figure2(figure2::Args),
     /// Japanese Vowels: how far each value of a sequence may move, vanilla and ROLL
     Figure3(figure3::Args),
+    /// CIFAR-10: gradients, distorted gradients and integrated gradients as pictures (Figures 4 to 6)
+    #[command(visible_aliases = ["figure5", "figure6"])]
+    Figure4(table4::Args),
 }
 
 /// Options of the experiments that train networks.
@@ -158,6 +165,18 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         Experiment::Table3(args) => {
             let places = args.training.places("table3");
             write(&places.out, || table::run("table3", args, &places, global))
+        }
+        Experiment::Table4(args) => {
+            let places = args.training.places("table4");
+            write(&places.out, || table4::run(args, &places, global))
+        }
+        Experiment::Figure4(args) => {
+            // The networks are those of the table.
+            let mut places = args.training.places("table4");
+            if args.training.out.is_none() {
+                places.out = "docs/results/figure4".into();
+            }
+            write(&places.out, || figure4::run(args, &places, global))
         }
         Experiment::Figure2(args) => {
             let places = args.training.places("figure2");

@@ -9,9 +9,11 @@ use resvg::tiny_skia::{Pixmap, Transform};
 use resvg::usvg::{Options, Tree};
 
 mod chart;
+mod pictures;
 
 pub(crate) use super::toy::toy_figure;
 pub(crate) use chart::{Chart, Curve, Scale, charts};
+pub(crate) use pictures::pictures;
 
 const STYLE: &str = include_str!("figure.css");
 /// PNG pixels per SVG unit.

@@ -11,6 +11,7 @@ mod axis;
 mod digits;
 mod distributions;
 mod edges;
+mod explanation;
 pub(crate) mod figure;
 mod format;
 mod page;
@@ -21,11 +22,13 @@ mod toy;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use explanation::{Explanation, Panel, Picture};
+pub(crate) use format::significant;
 pub(crate) use page::render;
 pub(crate) use table::text_table;
 
 /// Everything the page shows.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Report {
     /// The page's title; the first heading.
     pub(crate) title: String,
@@ -41,6 +44,8 @@ pub(crate) struct Report {
     pub(crate) networks: Vec<NetworkSummary>,
     /// Single inputs, with the gradients of every network.
     pub(crate) digits: Vec<DigitRow>,
+    /// Single inputs, with everything that is known of their gradients.
+    pub(crate) explanations: Vec<Explanation>,
     /// Two-dimensional classifiers whose regions can be drawn.
     pub(crate) toy: Vec<ToyPanel>,
     /// Shell commands that make the numbers again, one a line.

@@ -5,7 +5,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::format::{bracket, ell, percent, times};
 use super::table::{median_ratio, table};
-use super::{Report, digits, distributions, toy};
+use super::{Report, digits, distributions, explanation, toy};
 
 const STYLE: &str = include_str!("style.css");
 /// Tells the browser what the page promises: nothing comes from outside.
@@ -57,6 +57,12 @@ pub(crate) fn render(report: &Report) -> Result<String> {
                             "What each network bases its answer on, and how far from the input that "
                             "picture provably does not change."
                         }, digits::digits(report)?))
+                    }
+                    @if !report.explanations.is_empty() {
+                        (section("One input", html! {
+                            "What the network looks at, what it looks at in the most misleading image "
+                            "nearby, and how near that cannot be."
+                        }, explanation::explanations(&report.explanations)?))
                     }
                     (method(report))
                 }

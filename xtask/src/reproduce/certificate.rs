@@ -9,7 +9,6 @@ use roll_data::Split;
 use roll_models::ModelFile;
 use roll_regions::Norm;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use crate::certify::{Method, certify_all};
 use crate::cli::{DataDir, Global};
@@ -57,8 +56,7 @@ impl Certificate {
         global: &Global,
     ) -> anyhow::Result<Self> {
         let model = directory.join(train::MODEL);
-        let digest: [u8; 32] = Sha256::digest(files::read(&model)?).into();
-        let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        let digest = files::digest(&model)?;
         let kept = directory.join(FILE);
         if kept.exists() {
             let text = files::read_text(&kept)?;

@@ -127,10 +127,15 @@ pub(crate) fn small_sequences(directory: &Path) -> PathBuf {
 
 /// An untrained network with MNIST's normalisation in a model file.
 pub(crate) fn model(file: &Path, inputs: &[usize], hidden: &[usize]) {
+    model_with_outputs(file, inputs, hidden, 10);
+}
+
+/// The same with another number of outputs.
+pub(crate) fn model_with_outputs(file: &Path, inputs: &[usize], hidden: &[usize], outputs: usize) {
     let fc = FcConfig {
         inputs: inputs.to_vec(),
         hidden: hidden.to_vec(),
-        outputs: 10,
+        outputs,
         leak: 0.0,
     };
     let parameters = Parameters::seeded(11);

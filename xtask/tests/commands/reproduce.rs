@@ -283,3 +283,54 @@ fn files_that_do_not_fit_are_refused() {
         );
     }
 }
+
+/// Table 4 and Figures 4 to 6 on small images: the table's networks are those of the figures.
+#[test]
+fn residual_networks_are_trained_measured_and_drawn() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    let data = small_data(dir.path());
+    let configs = Path::new(env!("CARGO_MANIFEST_DIR")).join("configs");
+    for name in ["vanilla", "roll"] {
+        let file = configs.join(format!("cifar10-{name}.toml"));
+        let mut config: toml::Table = fs::read_to_string(file).unwrap().parse().unwrap();
+        let small = "hidden = [2]\nblocks = [1, 1]\nepochs = 1\ncrop_padding = 1";
+        config.extend(small.parse::<toml::Table>().unwrap());
+        fs::write(at(&format!("{name}.toml")), config.to_string()).unwrap();
+    }
+    let row = |name: &str| {
+        format!(
+            "[[rows]]\nname = \"{name}\"\nconfig = \"{name}.toml\"\n\
+             published = {{ accuracy = 80, expected = [1, 2, 3, 4], maximum = [5, 6, 7, 8] }}\n"
+        )
+    };
+    let head = format!(
+        "title = \"Small\"\ndataset = {:?}\nseed = 3\ninputs = 6\neps = \"1/16\"\nsamples = 10\npopulation = 8\n\
+         generations = 2\n",
+        text(&data)
+    );
+    let plan = [head, row("vanilla"), row("roll")].concat();
+    fs::write(at("small.toml"), plan).unwrap();
+    let reproduce = |experiment: &str, out: &str| {
+        let (config, runs, out) = (at("small.toml"), at("runs"), at(out));
+        json(&[
+            "reproduce",
+            experiment,
+            "--config",
+            text(&config),
+            "--runs",
+            text(&runs),
+            "--out",
+            text(&out),
+        ]);
+        names(&out)
+    };
+    let files = ["README.md", "networks.json", "roll.csv", "vanilla.csv"];
+    assert_eq!(reproduce("table4", "table"), files);
+    let page = fs::read_to_string(at("table/README.md")).unwrap();
+    assert!(page.contains("## Exact l2 margins"), "{page}");
+    let table = fs::read_to_string(at("table/roll.csv")).unwrap();
+    assert_eq!(table.lines().count(), 7);
+    let pictures = ["README.md", "p100.png", "p25.png", "p50.png", "p75.png"];
+    assert_eq!(reproduce("figure5", "figure"), pictures);
+}

@@ -1,0 +1,171 @@
+//! The measurements of one input.
+
+use std::time::{Duration, Instant};
+
+use candle_core::{DType, Tensor};
+use candle_ext::random;
+use rand::Rng;
+use roll_models::{Module, Network};
+use roll_regions::Budget;
+use roll_regions::distortion::{Ascent, Ball, Distortion, Genetic, Search, State};
+use serde::Serialize;
+
+use super::{Directory, Looks, Record};
+use crate::tensors;
+
+/// A search is saved after so long: the most work that a kill may lose.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What the numbers of one input take, in gradients.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Costs {
+    /// Uniform points.
+    pub samples: usize,
+    /// Evaluations of the genetic search.
+    pub genetic: usize,
+    /// Evaluations of ascent, at most as many.
+    pub ascent: usize,
+}
+
+/// How inputs are measured.
+pub(crate) struct Measure<'a> {
+    network: &'a Network,
+    looks: &'a Looks,
+    genetic: Genetic,
+    ascent: Ascent,
+}
+
+/// A point of the ball and the gradients at it and at the centre, all `[D]`.
+pub(crate) struct Worst {
+    pub(crate) distortion: f64,
+    pub(crate) point: Tensor,
+    pub(crate) gradient: Tensor,
+    pub(crate) gradient_there: Tensor,
+}
+
+impl<'a> Measure<'a> {
+    pub(crate) fn new(network: &'a Network, looks: &'a Looks) -> anyhow::Result<Self> {
+        let genetic = Genetic {
+            population: looks.population,
+            generations: looks.generations,
+            ..Genetic::default()
+        };
+        let evaluations = Search::Genetic(genetic).evaluations();
+        Ok(Self {
+            network,
+            looks,
+            genetic,
+            ascent: Ascent::default().within(evaluations),
+        })
+    }
+
+    pub(crate) fn costs(&self) -> Costs {
+        Costs {
+            samples: self.looks.samples,
+            genetic: Search::Genetic(self.genetic).evaluations(),
+            ascent: Search::Ascent(self.ascent).evaluations(),
+        }
+    }
+
+    /// Everything about input number `index`; searches go on from what `directory` has kept of it.
+    pub(crate) fn record(
+        &self,
+        index: usize,
+        x: &Tensor,
+        label: u32,
+        seed: u64,
+        directory: Option<&Directory>,
+    ) -> anyhow::Result<Record> {
+        let distortion = self.distortion(x, label)?;
+        let seed = seed_of(seed, index);
+        let expectation = distortion.expectation(self.looks.samples, seed)?;
+        let batch = x.unsqueeze(0)?.to_dtype(self.network.dtype())?;
+        let prediction = tensors::predictions(&self.network.forward(&batch)?)?;
+        let mut found = [0.0; 2];
+        for (number, search) in self.searches(seed).into_iter().enumerate() {
+            let kept = directory.map(|directory| directory.kept(index, number));
+            let mut state = match kept.transpose()?.flatten() {
+                Some(state) => state,
+                None => search.start(&distortion)?,
+            };
+            let mut since = Instant::now();
+            while state.step < search.steps() {
+                search.step(&distortion, &mut state)?;
+                if let Some(directory) = directory
+                    && since.elapsed() >= PATIENCE
+                {
+                    directory.keep(index, number, &state)?;
+                    since = Instant::now();
+                }
+            }
+            found[number] = state.best;
+        }
+        Ok(Record {
+            index,
+            label,
+            prediction: prediction.first().copied().unwrap_or(0),
+            gradient: distortion.gradient_length(),
+            expected: expectation.mean,
+            standard_error: expectation.standard_error,
+            genetic: found[0],
+            ascent: found[1],
+        })
+    }
+
+    /// The point that gave a record its maximum.
+    pub(crate) fn worst(&self, x: &Tensor, record: &Record, seed: u64) -> anyhow::Result<Worst> {
+        let distortion = self.distortion(x, record.label)?;
+        let [genetic, ascent] = self.searches(seed_of(seed, record.index));
+        let better = match record.ascent > record.genetic {
+            true => ascent,
+            false => genetic,
+        };
+        worst_of(&distortion, &better.run(&distortion)?)
+    }
+
+    fn searches(&self, seed: u64) -> [Search; 2] {
+        [
+            Search::Genetic(Genetic {
+                seed,
+                ..self.genetic
+            }),
+            Search::Ascent(Ascent {
+                seed,
+                ..self.ascent
+            }),
+        ]
+    }
+
+    /// Around `x` `[in...]`; a network with one output has one gradient, whatever the label.
+    fn distortion(&self, x: &Tensor, label: u32) -> anyhow::Result<Distortion> {
+        let center = x.flatten_all()?.to_dtype(DType::F64)?.to_vec1::<f64>()?;
+        let (radius, domain) = (self.looks.eps.value(), self.looks.domain.0);
+        let ball = Ball::new(&center, radius, Some(domain))?;
+        let output = match self.network.output_size() {
+            1 => 0,
+            _ => label,
+        };
+        Ok(Distortion::new(
+            self.network,
+            ball,
+            output,
+            Budget::default(),
+        )?)
+    }
+}
+
+/// The worst point of a search, with the gradients.
+pub(crate) fn worst_of(distortion: &Distortion, state: &State) -> anyhow::Result<Worst> {
+    let points = state.worst_input.unsqueeze(0)?;
+    Ok(Worst {
+        distortion: state.best,
+        gradient: distortion.gradient()?,
+        gradient_there: distortion.gradients_at(&points)?.squeeze(0)?,
+        point: state.worst_input.clone(),
+    })
+}
+
+/// The seed of the searches around input number `index`.
+pub(crate) fn seed_of(seed: u64, index: usize) -> u64 {
+    random::stream(seed, &[index as u64]).random()
+}

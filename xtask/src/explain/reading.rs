@@ -1,0 +1,238 @@
+//! What a network says about one input.
+
+use std::fmt;
+
+use anyhow::Context;
+use candle_core::{DType, Tensor};
+use roll_models::{Module, Network};
+use roll_regions::attribution::{
+    Rule, completeness_error, integrated_gradients, integrated_gradients_by_quadrature,
+};
+use roll_regions::distortion::{Ascent, Ball, Distortion, Search};
+use roll_regions::segment::Walk;
+use roll_regions::{Budget, Estimate, Linearization, Norm};
+use serde::Serialize;
+
+use super::Subject;
+use crate::distortion::{Radius, worst_of};
+use crate::report::{Panel, Picture, significant};
+use crate::tensors;
+
+/// How an input is looked at.
+#[derive(Clone, Debug)]
+pub(crate) struct Look {
+    /// Radius of the l-infinity ball and the domain it is cut with.
+    pub(crate) eps: f64,
+    pub(crate) domain: [f64; 2],
+    /// Gradients that the search may evaluate.
+    pub(crate) evaluations: usize,
+    pub(crate) seed: u64,
+    pub(crate) integration: Integration,
+}
+
+/// How gradients are integrated.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Integration {
+    /// Through every region.
+    Exact,
+    /// At the middle of so many steps.
+    Steps(usize),
+}
+
+/// What is known of one input.
+#[derive(Clone, Debug, Serialize)]
+pub struct Reading {
+    /// The class that is explained.
+    pub label: u32,
+    /// The predicted class.
+    pub prediction: u32,
+    /// The certified l2 radius in raw units, and the neuron that limits it.
+    pub eps_2: f64,
+    /// `None` if nothing does.
+    pub limiting: Option<String>,
+    /// `||grad f(x)_y||_1`.
+    pub gradient_length: f64,
+    /// The largest distortion found.
+    pub distortion: f64,
+    /// Gradients evaluated in the search.
+    pub evaluations: usize,
+    /// Integrated gradients of the input and of the distorted one.
+    pub integrated: [Integrated; 2],
+    #[serde(skip)]
+    gradients: [Vec<f64>; 2],
+    #[serde(skip)]
+    worst: Vec<f64>,
+}
+
+/// Integrated gradients from a black image.
+#[derive(Clone, Debug, Serialize)]
+pub struct Integrated {
+    /// Regions that the segment crosses; `None` where it was not walked.
+    pub regions: Option<usize>,
+    /// Gradients evaluated; `None` where the segment was walked.
+    pub steps: Option<usize>,
+    /// How far their sum is from the difference of the outputs, relative to it.
+    pub completeness_error: f64,
+    #[serde(skip)]
+    values: Vec<f64>,
+}
+
+/// Looks at `x` `[in...]` in float64; without a label, the predicted class is explained.
+pub(crate) fn read(
+    network: &Network,
+    x: &Tensor,
+    label: Option<u32>,
+    look: &Look,
+) -> anyhow::Result<Reading> {
+    let batch = x.unsqueeze(0)?;
+    let here = Linearization::new(network, &batch, Budget::default())?;
+    let prediction = tensors::predictions(here.trace().output())?;
+    let prediction = prediction.first().copied().context("no output")?;
+    let label = label.unwrap_or(prediction);
+    let margins = match network.fc_chain() {
+        Some(_) => here.margins(&[Norm::L2])?.swap_remove(0),
+        None => {
+            here.l2_margins_by_estimate(Estimate {
+                seed: look.seed,
+                ..Estimate::default()
+            })?
+            .margins
+        }
+    };
+    let nodes = network.nodes();
+    let limiting = margins.limiting[0]
+        .map(|neuron| format!("{}, neuron {}", nodes[neuron.node].name, neuron.index));
+
+    let output = match network.output_size() {
+        1 => 0,
+        _ => label,
+    };
+    let ball = Ball::new(&numbers(x)?, look.eps, Some(look.domain))?;
+    let distortion = Distortion::new(network, ball, output, Budget::default())?;
+    let search = Search::Ascent(
+        Ascent {
+            seed: look.seed,
+            ..Ascent::default()
+        }
+        .within(look.evaluations),
+    );
+    let found = search.run(&distortion)?;
+    let worst = worst_of(&distortion, &found)?;
+    let there = worst.point.to_dtype(DType::F64)?.reshape(x.dims())?;
+    Ok(Reading {
+        label,
+        prediction,
+        eps_2: margins.radius[0],
+        limiting,
+        gradient_length: distortion.gradient_length(),
+        distortion: worst.distortion,
+        evaluations: found.evaluations,
+        integrated: [
+            integrate(network, x, output, look.integration)?,
+            integrate(network, &there, output, look.integration)?,
+        ],
+        gradients: [numbers(&worst.gradient)?, numbers(&worst.gradient_there)?],
+        worst: numbers(&there)?,
+    })
+}
+
+fn integrate(
+    network: &Network,
+    x: &Tensor,
+    output: u32,
+    integration: Integration,
+) -> anyhow::Result<Integrated> {
+    let baseline = x.zeros_like()?;
+    Ok(match integration {
+        Integration::Exact => {
+            let found = integrated_gradients(network, &baseline, x, output, Walk::default())?;
+            Integrated {
+                regions: Some(found.pieces.len()),
+                steps: None,
+                completeness_error: found.completeness_error(),
+                values: found.values,
+            }
+        }
+        Integration::Steps(steps) => {
+            let rule = (steps, Rule::Midpoint);
+            let budget = Budget::default();
+            let values =
+                integrated_gradients_by_quadrature(network, &baseline, x, output, rule, budget)?;
+            let ends = Tensor::stack(&[&baseline, x], 0)?.to_dtype(network.dtype())?;
+            let outputs = network.forward(&ends)?.to_dtype(DType::F64)?;
+            let outputs = outputs.get_on_dim(1, output as usize)?.to_vec1::<f64>()?;
+            Integrated {
+                regions: None,
+                steps: Some(steps),
+                completeness_error: completeness_error(&values, outputs[1] - outputs[0]),
+                values,
+            }
+        }
+    })
+}
+
+fn numbers(tensor: &Tensor) -> anyhow::Result<Vec<f64>> {
+    Ok(tensor.to_dtype(DType::F64)?.flatten_all()?.to_vec1()?)
+}
+
+impl Reading {
+    /// The facts under a picture.
+    pub(crate) fn lines(&self, eps: Radius) -> Vec<String> {
+        let share = 100.0 * self.distortion / self.gradient_length;
+        let certificate = match &self.limiting {
+            Some(neuron) => format!(
+                "the gradient is provably constant within an l2 radius of {:.3e}; the first neuron to change sides: {neuron}",
+                self.eps_2
+            ),
+            None => "the gradient is the same everywhere".to_owned(),
+        };
+        vec![
+            format!("class {}, predicted {}", self.label, self.prediction),
+            certificate,
+            format!(
+                "moving every pixel by at most {eps} changes the gradient by {} in l1 norm or more, {share:.0}% of its own {}",
+                significant(self.distortion),
+                significant(self.gradient_length)
+            ),
+        ]
+    }
+
+    /// The pictures, in two rows.
+    pub(crate) fn panels(&self, subject: &Subject) -> anyhow::Result<Vec<Vec<Panel>>> {
+        let shape = subject.shape;
+        let row = |titles: [&str; 3], image: &[f64], side: usize| {
+            let pictures = [
+                Picture::image(shape, image)?,
+                Picture::gradient(shape, &self.gradients[side])?,
+                Picture::gradient(shape, &self.integrated[side].values)?,
+            ];
+            let panels = titles.into_iter().zip(pictures);
+            let panel = |(title, picture): (&str, Picture)| Panel {
+                title: title.to_owned(),
+                picture,
+            };
+            anyhow::Ok(panels.map(panel).collect())
+        };
+        let here = ["image", "gradient", "integrated gradients"];
+        let there = [
+            "most distorting image found",
+            "its gradient",
+            "its integrated gradients",
+        ];
+        Ok(vec![
+            row(here, &subject.values, 0)?,
+            row(there, &self.worst, 1)?,
+        ])
+    }
+}
+
+impl fmt::Display for Integrated {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.regions, self.steps) {
+            (Some(regions), _) => write!(f, "exact over {regions} regions")?,
+            (_, Some(steps)) => write!(f, "{steps} steps")?,
+            _ => {}
+        }
+        write!(f, ", completeness error {:.2e}", self.completeness_error)
+    }
+}

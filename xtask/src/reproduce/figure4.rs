@@ -1,0 +1,77 @@
+//! Figures 4 to 6: images, their gradients, the most distorted gradients nearby, and integrated gradients of both.
+//!
+//! The images are those at the percentiles of the first network's maximum distortion; all networks are shown for each.
+
+use anyhow::{Context, bail};
+use candle_core::DType;
+use roll_data::{Data, Split};
+
+use super::provenance::Provenance;
+use super::table4::{Args, Measured, Plan, measured};
+use super::{PAGE, Places, Results};
+use crate::cli::Global;
+use crate::explain::{Integration, Look, Subject, read};
+use crate::report::{Explanation, figure};
+use crate::train;
+
+/// The percentiles of the paper's figures.
+const PERCENTILES: [usize; 4] = [25, 50, 75, 100];
+/// Gradients that integrated gradients are the mean of.
+const STEPS: usize = 300;
+
+pub(super) fn run(args: &Args, places: &Places, global: &Global) -> anyhow::Result<Results> {
+    let plan = Plan::load(&places.config)?;
+    let networks = measured(&plan, args, places, global)?;
+    let first = networks.first().context("the plan has no rows")?;
+    let Data::Table(data) = train::open(&first.config, Split::Test, &args.training.data.data_dir)?
+    else {
+        bail!("{}: sequences are no images", first.config.dataset)
+    };
+    let looks = plan.looks()?;
+    let mut written = Vec::new();
+    let mut page = String::from(
+        "# Figures 4 to 6: gradients of residual networks\n\nThe image at each percentile of the first network's \
+         maximum distortion, its gradient, the most distorted gradient found and the image that has it, and \
+         integrated gradients of both.\n\n",
+    );
+    for percent in PERCENTILES {
+        let index = at_percentile(first, percent);
+        let subject = Subject::of_row(&data, index, first.network.input_shape())?;
+        let mut explanations = Vec::new();
+        for network in &networks {
+            let raw = &network.network;
+            let x = subject.tensor(raw.input_shape(), DType::F64, raw.device())?;
+            let look = Look {
+                eps: looks.eps.value(),
+                domain: looks.domain.0,
+                evaluations: network.costs().ascent,
+                seed: plan.seed,
+                integration: Integration::Steps(STEPS),
+            };
+            let reading = read(raw, &x, subject.label, &look)?;
+            explanations.push(Explanation {
+                heading: format!("{}, test image {index}", network.name),
+                lines: reading.lines(looks.eps),
+                panels: reading.panels(&subject)?,
+            });
+        }
+        let name = format!("p{percent}.png");
+        written.push((name.clone(), figure::pictures(&explanations)?.png()?));
+        page += &format!("## P{percent}\n\n![Pictures of test image {index}]({name})\n\n");
+    }
+    page += &format!("{}\n", Provenance::of(places.command("figure4")));
+    written.insert(0, (PAGE.into(), page.into_bytes()));
+    Ok(Results {
+        text: format!("{} pictures\n", written.len() - 1),
+        files: written,
+    })
+}
+
+/// The image whose maximum distortion is at the percentile, rounded to the nearest rank.
+fn at_percentile(network: &Measured, percent: usize) -> usize {
+    let mut order: Vec<usize> = (0..network.records.len()).collect();
+    let maximum = |index: usize| network.records[index].maximum();
+    order.sort_by(|a, b| maximum(*a).total_cmp(&maximum(*b)));
+    let last = order.len().saturating_sub(1);
+    order[(last * percent + 50) / 100]
+}

@@ -1,0 +1,131 @@
+//! `distortion`: what it says, what it keeps, and how it goes on.
+
+use std::fs;
+
+use candle_core::Device;
+use serde_json::Value;
+
+use crate::fixture::{command, json, model, model_with_outputs, names, small_data, text};
+use crate::refusal::refused;
+
+const SMALL: [&str; 8] = [
+    "--samples",
+    "20",
+    "--population",
+    "12",
+    "--generations",
+    "3",
+    "--eps",
+    "0.5",
+];
+
+#[test]
+fn measurements_are_kept_and_go_on_with_the_same_bits() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = small_data(dir.path());
+    let net = dir.path().join("net.safetensors");
+    model(&net, &[1, 6, 6], &[12, 8]);
+    let measure = |out: &str, limit: &str| {
+        let out = dir.path().join(out);
+        let own = [
+            "distortion",
+            "--model",
+            text(&net),
+            "--data",
+            text(&data),
+            "--limit",
+            limit,
+            "--out",
+            text(&out),
+        ];
+        json(&[&own[..], &SMALL].concat())
+    };
+    measure("parts", "3");
+    let found = measure("parts", "5");
+    measure("whole", "5");
+    let bytes = |out: &str, name: &str| fs::read(dir.path().join(out).join(name)).unwrap();
+    let kept = ["distortion.csv", "settings.json", "worst.safetensors"];
+    assert_eq!(names(&dir.path().join("parts")), kept);
+    for name in kept {
+        assert!(bytes("parts", name) == bytes("whole", name), "{name}");
+    }
+
+    assert_eq!(found["inputs"], 5);
+    let number = |path: &str| found.pointer(path).and_then(Value::as_f64).unwrap();
+    // 12 in the first generation, 9 new ones in each of three.
+    assert_eq!(number("/costs/genetic"), 39.0);
+    assert!(number("/costs/ascent") <= 81.0);
+    for percentile in ["p25", "p50", "p75", "p100"] {
+        let of = |name: &str| number(&format!("/{name}/{percentile}"));
+        let most = of("genetic").max(of("ascent"));
+        assert!(of("maximum") >= most && of("expected") >= 0.0);
+    }
+    let file = dir.path().join("parts/worst.safetensors");
+    let worst = candle_core::safetensors::load(file, &Device::Cpu).unwrap();
+    let numbers = |name: &str| -> Vec<f64> {
+        let tensor = worst[name].flatten_all().unwrap();
+        tensor
+            .to_dtype(candle_core::DType::F64)
+            .unwrap()
+            .to_vec1()
+            .unwrap()
+    };
+    let sum: f64 = numbers("gradient")
+        .iter()
+        .zip(numbers("worst_gradient"))
+        .map(|(a, b)| (a - b).abs())
+        .sum();
+    let most = number("/maximum/p100");
+    // Gradients in single precision, summed in another order.
+    assert!((sum - most).abs() <= 1e-5 * most, "{sum} {most}");
+    let moved = numbers("input").into_iter().zip(numbers("worst_input"));
+    // In single precision, 0.5 and a rounding.
+    assert!(
+        moved
+            .into_iter()
+            .all(|(a, b)| (a - b).abs() < 0.5001 && (0.0..=1.0).contains(&b))
+    );
+
+    let out = dir.path().join("parts");
+    let others = [
+        "distortion",
+        "--model",
+        text(&net),
+        "--data",
+        text(&data),
+        "--limit",
+        "5",
+    ];
+    let output = command(&others)
+        .args(["--out", text(&out), "--eps", "0.25"])
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    assert!(stderr.contains("other settings"), "{stderr}");
+}
+
+#[test]
+fn what_cannot_be_measured_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    small_data(dir.path());
+    let net = dir.path().join("net.safetensors");
+    model(&net, &[1, 6, 6], &[4]);
+    let few = dir.path().join("few.safetensors");
+    model_with_outputs(&few, &[1, 6, 6], &[4], 2);
+    let refuse = |more: &str, code, needles: &str| {
+        let arguments = format!("distortion --data @data --model @{more}");
+        refused(dir.path(), &arguments, code, needles);
+    };
+    let usage = |more: &str, needles: &str| refuse(&format!("net.safetensors {more}"), 2, needles);
+    usage("--eps 0", "--eps|8/256");
+    usage("--eps 1/0", "--eps|8/256");
+    usage("--domain 1,0", "--domain|the smaller first");
+    usage("--samples 0", "--samples 0|at least 1");
+    usage("--population 1", "--population 1|at least 2");
+    usage("--limit 0", "--limit 0|at least 1");
+    // Pixels from 0 to 1 are not in [0.5, 1].
+    let outside = "net.safetensors --limit 1 --samples 5 --domain 0.5,1";
+    refuse(outside, 1, "input 0|outside the domain");
+    refuse("few.safetensors", 1, "the label of input 2 is 2|2 outputs");
+}

@@ -1,0 +1,141 @@
+//! `explain`: the picture, the numbers, the report, and what it refuses.
+
+use std::fs;
+use std::path::Path;
+
+use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
+
+use crate::fixture::{json, model, small_data, text};
+use crate::refusal::refused;
+
+const QUICK: [&str; 4] = ["--evaluations", "100", "--steps", "20"];
+
+fn write(path: &Path, image: impl Into<DynamicImage>, format: ImageFormat) {
+    image.into().save_with_format(path, format).unwrap();
+}
+
+/// A residual network for colour images of 8 x 8 pixels.
+fn resnet(directory: &Path) -> std::path::PathBuf {
+    let (described, out) = (
+        directory.join("net.toml"),
+        directory.join("net.safetensors"),
+    );
+    let architecture = "[architecture]\nkind = \"resnet\"\nfamily = \"cifar\"\ninput_shape = [3, 8, 8]\nwidth = 2\nblocks = [1, 1]\nclasses = 3\n";
+    fs::write(&described, architecture).unwrap();
+    json(&[
+        "init",
+        "--architecture",
+        text(&described),
+        "--out",
+        text(&out),
+    ]);
+    out
+}
+
+fn colours(side: u32) -> RgbImage {
+    RgbImage::from_fn(side, side, |x, y| {
+        Rgb([(x * 30) as u8, (y * 30) as u8, ((x + y) * 15) as u8])
+    })
+}
+
+#[test]
+fn an_index_and_a_file_become_a_picture_and_a_report() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    let data = small_data(dir.path());
+    let fc = at("fc.safetensors");
+    model(&fc, &[1, 6, 6], &[12, 8]);
+    let (out, page) = (at("digit.png"), at("digit.html"));
+    let arguments = [
+        "explain",
+        "--model",
+        text(&fc),
+        "--input",
+        "4",
+        "--data",
+        text(&data),
+        "--exact",
+    ];
+    let files = [
+        "--out",
+        text(&out),
+        "--report",
+        text(&page),
+        "--dtype",
+        "f64",
+    ];
+    let found = json(&[&arguments[..], &files, &QUICK[..2]].concat());
+    assert_eq!(found["label"], 1);
+    assert!(found["eps_2"].as_f64().unwrap() > 0.0);
+    for integrated in found["integrated"].as_array().unwrap() {
+        assert!(integrated["regions"].as_u64().unwrap() >= 1);
+        // In float64, and the outputs' difference is a sizeable one.
+        assert!(integrated["completeness_error"].as_f64().unwrap() < 1e-9);
+    }
+    let picture = image::open(&out).unwrap();
+    assert!(picture.width() > 900 && picture.height() > 600);
+    let html = fs::read_to_string(&page).unwrap();
+    assert_eq!(html.matches("<img ").count(), 6);
+    assert!(html.contains("provably constant") && html.contains("input 4 of"));
+
+    let net = resnet(dir.path());
+    let (photo, deep) = (at("photo.png"), at("deep.png"));
+    write(&photo, colours(8), ImageFormat::Png);
+    let wide = DynamicImage::from(colours(8)).into_rgb16();
+    write(&deep, wide, ImageFormat::Png);
+    let explain = |input: &Path, more: &[&str]| {
+        let own = [
+            "explain",
+            "--model",
+            text(&net),
+            "--input",
+            text(input),
+            "--out",
+            text(&out),
+        ];
+        json(&[&own[..], &QUICK, more].concat())
+    };
+    let photo = explain(&photo, &[]);
+    assert!(photo["limiting"].as_str().unwrap().contains("neuron"));
+    // The same pixels in 16 bits.
+    assert_eq!(explain(&deep, &[])["eps_2"], photo["eps_2"]);
+    let large = at("large.jpg");
+    write(&large, colours(20), ImageFormat::Jpeg);
+    let normalized = ["--mean", "0.5,0.5,0.5", "--std", "0.25,0.25,0.25"];
+    explain(
+        &large,
+        &[&["--resize", "--label", "2"], &normalized[..]].concat(),
+    );
+}
+
+#[test]
+fn bad_inputs_are_named_and_leave_nothing_behind() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    resnet(dir.path());
+    small_data(dir.path());
+    model(&at("grey.safetensors"), &[1, 8, 8], &[4]);
+    fs::write(at("text.jpg"), "a photograph of a cat").unwrap();
+    write(&at("whole.jpg"), colours(8), ImageFormat::Jpeg);
+    let bytes = fs::read(at("whole.jpg")).unwrap();
+    fs::write(at("half.jpg"), &bytes[..bytes.len() / 2]).unwrap();
+    write(&at("dot.png"), colours(1), ImageFormat::Png);
+    let refuse = |more: &str, code, needles: &str| {
+        let arguments = format!("explain --model @net.safetensors --out @out.png --input {more}");
+        refused(dir.path(), &arguments, code, needles);
+    };
+    refuse("@text.jpg", 1, "text.jpg|not a JPEG or PNG image");
+    refuse("@half.jpg", 1, "half.jpg|ends too early");
+    refuse("@dot.png", 1, "dot.png|1 x 1|[3, 8, 8]|--resize");
+    refuse("@none.png", 1, "none.png");
+    refuse("3", 2, "--data");
+    refuse("3 --data @data", 1, "[1, 6, 6]|[3, 8, 8]");
+    refuse("900 --data @data", 2, "--input 900|40 inputs");
+    refuse("@whole.jpg --label 3", 2, "--label 3|below 3");
+    refuse("@whole.jpg --eps 0", 2, "--eps");
+    refuse("@whole.jpg --mean 0.5", 2, "--std");
+    refuse("@whole.jpg --mean 1,2 --std 1,2", 1, "--mean");
+    refuse("@whole.jpg --steps 0", 2, "at least 1");
+    let grey = "explain --model @grey.safetensors --out @out.png --input @whole.jpg";
+    refused(dir.path(), grey, 1, "colour|one channel");
+}
