@@ -113,7 +113,7 @@ fn signs(n: usize, rng: &mut impl Rng) -> Vec<f32> {
     while signs.len() < n {
         let word: u64 = rng.random();
         // A set bit is +1; the sign bit of a float is the other way round.
-        signs.extend((0..64).map(|bit| f32::from_bits(ONE | ((!word >> bit) & 1) as u32 * SIGN)));
+        signs.extend((0..64).map(|bit| f32::from_bits(ONE | (((!word >> bit) & 1) as u32 * SIGN))));
     }
     signs.truncate(n);
     signs
