@@ -1,5 +1,6 @@
 //! What is kept of measurements in a directory.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, ensure};
@@ -162,22 +163,21 @@ impl Directory {
         worst: &Worst,
     ) -> anyhow::Result<()> {
         let shape = x.dims();
-        let metadata = [
-            ("index", record.index.to_string()),
-            ("label", record.label.to_string()),
-            ("distortion", worst.distortion.to_string()),
-        ];
-        let metadata = metadata.map(|(key, value)| (key.to_owned(), value));
+        // One key: the order of several would differ from file to file.
+        let metadata = HashMap::from([(KEY.to_owned(), serde_json::to_string(record)?)]);
         let tensors = [
             ("input", x.clone()),
             ("gradient", worst.gradient.reshape(shape)?),
             ("worst_input", worst.point.reshape(shape)?),
             ("worst_gradient", worst.gradient_there.reshape(shape)?),
         ];
-        let bytes = safetensors::serialize(tensors, Some(metadata.into()))?;
+        let bytes = safetensors::serialize(tensors, Some(metadata))?;
         Ok(files::write_atomic(&self.path.join(WORST), &bytes)?)
     }
 }
+
+/// Key of the record in the worst input's metadata.
+const KEY: &str = "roll-distortion";
 
 /// Which input and search a state belongs to.
 const OF: &str = "of";
