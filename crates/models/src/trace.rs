@@ -33,6 +33,9 @@ pub struct Reached<'a> {
 /// for all of them.
 pub type Keep<'a> = dyn FnMut(&[Reached<'_>]) -> Result<Option<Vec<u32>>> + 'a;
 
+/// Sees the jumps of a switching node, [`Trace::pull_jumps`].
+type Jumps<'a> = dyn FnMut(usize, Tensor) -> Result<()> + 'a;
+
 /// A network linearised at `B` inputs.
 ///
 /// Holds the output, and for every switching node what it selected. Through it go tangents
@@ -272,16 +275,14 @@ impl Trace {
 
     /// Pulls cotangents `[B or 1, K, L]` of the output back to the input: `[B or 1, K, in...]`.
     pub fn pull(&self, cotangents: &Tensor) -> Result<Tensor> {
-        let last = self.network.nodes().len() - 1;
-        self.check_cotangents(cotangents, self.network.output_size())?;
-        let pulled = self.back(last, cotangents.clone(), None)?;
+        let pulled = self.back(self.at_output(cotangents)?, None, None)?;
         pulled.map_or_else(|| self.no_cotangent(cotangents.dim(1)?), Ok)
     }
 
     /// Pulls cotangents `[B or 1, K, m]` of the `m` constraints of switching node `node` back to the input:
     /// `[B or 1, K, in...]`.
     pub fn pull_constraints(&self, node: usize, cotangents: &Tensor) -> Result<Tensor> {
-        let pulled = self.back_from(node, cotangents, None)?;
+        let pulled = self.back(self.at_constraints(node, cotangents)?, None, None)?;
         pulled.map_or_else(|| self.no_cotangent(cotangents.dim(1)?), Ok)
     }
 
@@ -294,15 +295,19 @@ impl Trace {
         cotangents: &Tensor,
         keep: &mut Keep<'_>,
     ) -> Result<Option<Tensor>> {
-        self.back_from(node, cotangents, Some(keep))
+        self.back(self.at_constraints(node, cotangents)?, None, Some(keep))
     }
 
-    fn back_from(
-        &self,
-        node: usize,
-        cotangents: &Tensor,
-        keep: Option<&mut Keep<'_>>,
-    ) -> Result<Option<Tensor>> {
+    /// Cotangents of the output, where [`Trace::back`] begins.
+    fn at_output(&self, cotangents: &Tensor) -> Result<Vec<Option<Tensor>>> {
+        self.check_cotangents(cotangents, self.network.output_size())?;
+        let mut begin = vec![None; self.network.nodes().len() - 1];
+        begin.push(Some(cotangents.clone()));
+        Ok(begin)
+    }
+
+    /// Cotangents of a node's constraints, where [`Trace::back`] begins: at the node's operand.
+    fn at_constraints(&self, node: usize, cotangents: &Tensor) -> Result<Vec<Option<Tensor>>> {
         let nodes = self.network.nodes();
         match (nodes.get(node), self.switches.get(node)) {
             (
@@ -315,11 +320,11 @@ impl Trace {
             ) => {
                 self.check_cotangents(cotangents, switch.constraints.dim(1)?)?;
                 let operand = operands[0];
-                self.back(
-                    operand,
-                    operator.pull_constraints(cotangents, switch, &nodes[operand].shape)?,
-                    keep,
-                )
+                let pulled =
+                    operator.pull_constraints(cotangents, switch, &nodes[operand].shape)?;
+                let mut begin = vec![None; operand];
+                begin.push(Some(pulled));
+                Ok(begin)
             }
             _ => Err(Error::Graph(format!("node {node} has no constraints"))),
         }
@@ -339,17 +344,16 @@ impl Trace {
         }
     }
 
-    /// Walks from node `start`, whose output has the given cotangent, down to the input; `None` if nothing arrives.
+    /// Walks from the last node that has one of `cotangents`, those of the nodes' outputs by index, down to the input;
+    /// `None` if nothing arrives. `jumps` sees what [`Trace::pull_jumps`] says.
     fn back(
         &self,
-        start: usize,
-        cotangent: Tensor,
+        mut cotangents: Vec<Option<Tensor>>,
+        mut jumps: Option<&mut Jumps<'_>>,
         mut keep: Option<&mut Keep<'_>>,
     ) -> Result<Option<Tensor>> {
         let nodes = self.network.nodes();
-        let mut cotangents: Vec<Option<Tensor>> = vec![None; start + 1];
-        cotangents[start] = Some(cotangent);
-        for index in (1..=start).rev() {
+        for index in (1..cotangents.len()).rev() {
             let Some(cotangent) = cotangents[index].take() else {
                 continue;
             };
@@ -359,15 +363,15 @@ impl Trace {
             let pulled = match (&node.operator, &self.switches[index]) {
                 (Operator::Affine(operator), _) => operator.pull(&cotangent, &shapes)?,
                 (Operator::Switching(operator), Some(switch)) => {
+                    if let Some(jumps) = &mut jumps {
+                        jumps(index, operator.jumps(&cotangent, shapes[0])?)?;
+                    }
                     vec![operator.pull(&cotangent, switch, shapes[0])?]
                 }
                 _ => vec![],
             };
             for (&operand, part) in node.operands.iter().zip(pulled) {
-                cotangents[operand] = Some(match cotangents[operand].take() {
-                    Some(sum) => sum.broadcast_add(&part)?,
-                    None => part,
-                });
+                add(&mut cotangents[operand], part)?;
             }
             if let Some(keep) = &mut keep {
                 let reached = cotangents[..index].iter().enumerate();
@@ -388,7 +392,7 @@ impl Trace {
                 }
             }
         }
-        Ok(cotangents[0].take())
+        Ok(cotangents.into_iter().next().flatten())
     }
 
     /// `count` cotangents of the input that are zero: no path leads there.
@@ -397,4 +401,13 @@ impl Trace {
         let network = &self.network;
         Ok(Tensor::zeros(shape, network.dtype(), network.device())?)
     }
+}
+
+/// Adds a part of a cotangent to those that have arrived.
+fn add(sum: &mut Option<Tensor>, part: Tensor) -> Result<()> {
+    *sum = Some(match sum.take() {
+        Some(sum) => sum.broadcast_add(&part)?,
+        None => part,
+    });
+    Ok(())
 }

@@ -4,8 +4,8 @@
 //! neuron itself, and their gradients by a multiple of the neuron's gradient: a matrix of rank one. The multiple comes
 //! out of the pull that finds the gradient.
 
-use super::Trace;
-use crate::{Result, operator::Operator};
+use super::{Trace, add};
+use crate::Result;
 use candle_core::Tensor;
 
 impl Trace {
@@ -33,14 +33,10 @@ impl Trace {
     pub fn pull_jumps(
         &self,
         cotangents: &Tensor,
-        visit: impl FnMut(usize, Tensor) -> Result<()>,
+        mut visit: impl FnMut(usize, Tensor) -> Result<()>,
     ) -> Result<Tensor> {
-        let mut arriving = self.nowhere();
-        self.check_cotangents(cotangents, self.network.output_size())?;
-        if let Some(last) = arriving.last_mut() {
-            last.output = Some(cotangents.clone());
-        }
-        self.walk_back(arriving, cotangents.dim(1)?, visit)
+        let pulled = self.back(self.at_output(cotangents)?, Some(&mut visit), None)?;
+        pulled.map_or_else(|| self.no_cotangent(cotangents.dim(1)?), Ok)
     }
 
     /// [`Trace::pull_constraints`] of several nodes in one walk: cotangents `[B or 1, K, m]` of each node's constraints,
@@ -49,90 +45,18 @@ impl Trace {
         &self,
         cotangents: impl IntoIterator<Item = (usize, Tensor)>,
     ) -> Result<Tensor> {
-        let mut arriving = self.nowhere();
+        let mut begin = vec![None; self.network.nodes().len()];
         let mut count = 1;
         for (node, cotangents) in cotangents {
-            match self.switches.get(node) {
-                Some(Some(switch)) => {
-                    self.check_cotangents(&cotangents, switch.constraints.dim(1)?)?;
-                }
-                _ => {
-                    let cause = format!("node {node} has no constraints");
-                    return Err(crate::Error::Graph(cause));
-                }
-            }
             count = cotangents.dim(1)?;
-            arriving[node].constraints = Some(cotangents);
-        }
-        self.walk_back(arriving, count, |_, _| Ok(()))
-    }
-
-    fn nowhere(&self) -> Vec<Arriving> {
-        self.network
-            .nodes()
-            .iter()
-            .map(|_| Arriving::default())
-            .collect()
-    }
-
-    fn walk_back(
-        &self,
-        mut arriving: Vec<Arriving>,
-        count: usize,
-        mut visit: impl FnMut(usize, Tensor) -> Result<()>,
-    ) -> Result<Tensor> {
-        let nodes = self.network.nodes();
-        for index in (1..nodes.len()).rev() {
-            let node = &nodes[index];
-            let shapes: Vec<&[usize]> =
-                node.operands.iter().map(|&i| &nodes[i].shape[..]).collect();
-            let Arriving {
-                output,
-                constraints,
-            } = std::mem::take(&mut arriving[index]);
-            let mut pulled = Vec::new();
-            match (&node.operator, &self.switches[index]) {
-                (Operator::Affine(operator), _) => {
-                    if let Some(cotangent) = output {
-                        let parts = operator.pull(&cotangent, &shapes)?;
-                        pulled.extend(node.operands.iter().copied().zip(parts));
-                    }
+            let of_node = self.at_constraints(node, &cotangents)?;
+            for (sum, part) in begin.iter_mut().zip(of_node) {
+                if let Some(part) = part {
+                    add(sum, part)?;
                 }
-                (Operator::Switching(operator), Some(switch)) => {
-                    if let Some(cotangent) = output {
-                        visit(index, operator.jumps(&cotangent, shapes[0])?)?;
-                        let part = operator.pull(&cotangent, switch, shapes[0])?;
-                        pulled.push((node.operands[0], part));
-                    }
-                    if let Some(cotangent) = constraints {
-                        let part = operator.pull_constraints(&cotangent, switch, shapes[0])?;
-                        pulled.push((node.operands[0], part));
-                    }
-                }
-                _ => {}
-            }
-            for (operand, part) in pulled {
-                let sum = &mut arriving[operand].output;
-                *sum = Some(match sum.take() {
-                    Some(sum) => sum.broadcast_add(&part)?,
-                    None => part,
-                });
             }
         }
-        match arriving.swap_remove(0).output {
-            Some(cotangent) => Ok(cotangent),
-            None => {
-                let shape = [&[1, count], self.network.input_shape()].concat();
-                let network = &self.network;
-                Ok(Tensor::zeros(shape, network.dtype(), network.device())?)
-            }
-        }
+        let pulled = self.back(begin, None, None)?;
+        pulled.map_or_else(|| self.no_cotangent(count), Ok)
     }
-}
-
-/// Cotangents that have arrived at a node so far.
-#[derive(Default)]
-struct Arriving {
-    output: Option<Tensor>,
-    constraints: Option<Tensor>,
 }
