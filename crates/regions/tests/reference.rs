@@ -4,47 +4,22 @@
 #![allow(clippy::unwrap_used, reason = "a test states its expectations with it")]
 #![allow(clippy::print_stderr, reason = "a skipped test says so")]
 
+mod foreign;
+
 use candle_core::{DType, Device, Tensor};
+use foreign::{load, shared};
 use roll_models::onnx;
 use roll_regions::{Budget, Linearization, Norm};
-use std::path::{Path, PathBuf};
 
 /// Both programs compute in float64 and differ in the order of summation only, which for these sizes stays below
 /// 1e-10; the margins of a network depend on pre-activations that cancel, hence four digits of room.
 const TOLERANCE: f64 = 1e-6;
 
-fn shared() -> Option<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
-    let found = folder.join("reference/inputs.txt").is_file();
-    if !found {
-        eprintln!("skipped: {} has no reference margins", folder.display());
-    }
-    found.then_some(folder)
-}
-
 /// Compares the first `limit` inputs: a fraction where all would take a minute.
 fn agrees(name: &str, network: &str, limit: usize) {
     let Some(shared) = shared() else { return };
-    let reference = shared.join("reference");
-    let inputs = std::fs::read_to_string(reference.join("inputs.txt")).unwrap();
-    let inputs = inputs
-        .lines()
-        .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))
-        .unwrap();
-    let file = shared
-        .join("nets")
-        .join(network)
-        .join(format!("{name}.onnx"));
-    let network = onnx::load(&file, DType::F64, &Device::Cpu).unwrap().network;
-    let x = Tensor::read_npy(reference.join(inputs))
-        .unwrap()
-        .to_dtype(DType::F64)
-        .unwrap();
-    let count = x.dim(0).unwrap().min(limit);
-    let x = x.narrow(0, 0, count).unwrap();
-    let x = x
-        .reshape([&[count], network.input_shape()].concat())
-        .unwrap();
+    let (network, x) = load(&shared, network, name, limit);
+    let count = x.dim(0).unwrap();
     let here = Linearization::new(&network, &x, Budget::default()).unwrap();
     let margins = here.margins(&[Norm::L1, Norm::L2, Norm::LINF]).unwrap();
     let predictions = here
@@ -55,7 +30,8 @@ fn agrees(name: &str, network: &str, limit: usize) {
         .to_vec1::<u32>()
         .unwrap();
 
-    let table = std::fs::read_to_string(reference.join(format!("{name}.csv"))).unwrap();
+    let table =
+        std::fs::read_to_string(shared.join("reference").join(format!("{name}.csv"))).unwrap();
     let rows: Vec<Vec<f64>> = table
         .lines()
         .skip(1)

@@ -2,10 +2,11 @@
 
 use std::fmt;
 use std::fs;
-use std::process::Command;
 use std::time::Instant;
 
 use serde::Serialize;
+
+use crate::machine::{commit, processor};
 
 /// The machine and the program.
 #[derive(Clone, Debug, Serialize)]
@@ -20,13 +21,10 @@ pub(super) struct Machine {
 
 impl Machine {
     pub(super) fn here() -> Self {
-        let cpus = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-        let model = cpus.lines().find(|line| line.starts_with("model name"));
-        let processor = model.and_then(|line| Some(line.split_once(':')?.1.trim().to_owned()));
         Self {
-            processor,
+            processor: processor("model name"),
             threads: threads(),
-            commit: commit(),
+            commit: commit(&["--dirty"]),
         }
     }
 }
@@ -47,16 +45,6 @@ impl fmt::Display for Machine {
 /// The threads that this program computes with.
 pub(super) fn threads() -> usize {
     candle_core::utils::get_num_threads()
-}
-
-fn commit() -> Option<String> {
-    let output = Command::new("git")
-        .args(["describe", "--always", "--dirty", "--exclude=*"])
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .output()
-        .ok()?;
-    let text = String::from_utf8(output.stdout).ok()?;
-    output.status.success().then(|| text.trim().to_owned())
 }
 
 /// The most memory that this process has had at any moment so far, in bytes; `None` where the system does not tell.

@@ -16,6 +16,8 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+pub(crate) use step::Times;
+
 use crate::cli::{DataDir, Global};
 use crate::errors::Usage;
 

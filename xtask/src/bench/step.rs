@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use roll_data::{Split, batches, source};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::subject::{BATCH, Batch, Subject, Way, batch, table1};
 use super::{Args, estimators, faster, machine, peer};
@@ -16,15 +16,15 @@ use crate::errors::Usage;
 const TURNS: usize = 8;
 
 /// Median seconds of a step of 64 inputs.
-#[derive(Clone, Debug, Serialize)]
-struct Times {
-    vanilla_seconds: f64,
-    exact_seconds: f64,
-    approximate_seconds: f64,
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Times {
+    pub(crate) vanilla_seconds: f64,
+    pub(crate) exact_seconds: f64,
+    pub(crate) approximate_seconds: f64,
     /// By the paper's 3 random axes.
-    axes_seconds: f64,
+    pub(crate) axes_seconds: f64,
     /// Mean share of active units.
-    active_share: f64,
+    pub(crate) active_share: f64,
 }
 
 /// What was measured.

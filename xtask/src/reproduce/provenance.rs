@@ -1,10 +1,10 @@
 //! Where numbers come from.
 
 use std::fmt;
-use std::fs;
-use std::process::Command;
 
 use serde::Serialize;
+
+use crate::machine::{commit, processor};
 
 /// What a reader needs to make the numbers again.
 #[derive(Clone, Debug, Serialize)]
@@ -24,42 +24,18 @@ impl Provenance {
     pub(super) fn of(command: impl Into<String>) -> Self {
         Self {
             command: command.into(),
-            commit: commit().unwrap_or_else(|| "unknown".to_owned()),
+            commit: commit(&["--abbrev=12", "--dirty=+"]).unwrap_or_else(|| "unknown".to_owned()),
             machine: machine(),
             threads: rayon::current_num_threads(),
         }
     }
 }
 
-fn commit() -> Option<String> {
-    let git = |arguments: &[&str]| {
-        let output = Command::new("git")
-            .args(arguments)
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .output()
-            .ok()?;
-        let text = String::from_utf8(output.stdout).ok()?;
-        output.status.success().then(|| text.trim().to_owned())
-    };
-    let commit = git(&["rev-parse", "--short=12", "HEAD"])?;
-    let changed = git(&["status", "--porcelain", "--untracked-files=no"])?;
-    Some(if changed.is_empty() {
-        commit
-    } else {
-        commit + "+"
-    })
-}
-
 fn machine() -> String {
-    let field = |text: &str, name: &str| {
-        let line = text.lines().find(|line| line.starts_with(name))?;
-        Some(line.split_once(':')?.1.trim().to_owned())
-    };
-    // Linux only; elsewhere the architecture has to do.
-    let processors = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = field(&processors, "model name").unwrap_or_else(|| std::env::consts::ARCH.into());
+    // Linux tells; elsewhere the architecture has to do.
+    let model = processor("model name").unwrap_or_else(|| std::env::consts::ARCH.into());
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let wide = field(&processors, "flags").is_some_and(|flags| flags.contains("avx512f"));
+    let wide = processor("flags").is_some_and(|flags| flags.contains("avx512f"));
     format!(
         "{cores} cores of {model}{}, {}",
         if wide { " with AVX-512" } else { "" },

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::{PAGE, Results, markdown};
-use crate::bench;
+use crate::bench::{self, Times};
 use crate::cli::{DataDir, Global};
 
 /// Options of `reproduce table2`.
@@ -45,16 +45,6 @@ struct Measured {
     trained: Times,
     epoch_seconds: f64,
     peer_step_seconds: Option<BTreeMap<String, f64>>,
-}
-
-/// Median seconds of a step.
-#[derive(Debug, Serialize, Deserialize)]
-struct Times {
-    vanilla_seconds: f64,
-    exact_seconds: f64,
-    approximate_seconds: f64,
-    axes_seconds: f64,
-    active_share: f64,
 }
 
 /// What is compared: our time of a step, and the peer's name for what stands beside it.
