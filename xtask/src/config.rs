@@ -122,6 +122,9 @@ pub struct Config {
     pub batch_size: usize,
     /// Passes over the training set, 1 to 1000000. Paper: 20.
     pub epochs: usize,
+    /// Epochs from one validation to the next, 1 to 1000000; the last epoch is always validated. A line of
+    /// `metrics.jsonl` and a candidate for the best network is what was validated. Paper: 1.
+    pub validate_every: usize,
     /// Seed of the initial weights, the split, the batches and the directions sampled, below 2^63.
     pub seed: u64,
     /// Floating-point type of all tensors.
@@ -279,6 +282,7 @@ impl Config {
             ("crop_padding", self.crop_padding <= 1_000_000),
             ("batch_size", count(self.batch_size)),
             ("epochs", count(self.epochs)),
+            ("validate_every", count(self.validate_every)),
             ("seed", i64::try_from(self.seed).is_ok()),
             ("checkpoint_seconds", at_least_0(self.checkpoint_seconds)),
         ];

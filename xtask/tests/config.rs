@@ -108,6 +108,7 @@ fn any_config() -> impl Strategy<Value = Config> {
     let run = (
         1..=1_000_000_usize,
         1..=1_000_000_usize,
+        1..=1_000_000_usize,
         0..=i64::MAX as u64,
         dtype,
         positive(),
@@ -131,7 +132,7 @@ fn any_config() -> impl Strategy<Value = Config> {
                 Architecture::ResNet => 0.0,
                 Architecture::Fc | Architecture::ScoRnn => leak,
             };
-            let (batch_size, epochs, seed, dtype, checkpoint_seconds) = run;
+            let (batch_size, epochs, validate_every, seed, dtype, checkpoint_seconds) = run;
             let gamma = if matches!(loss, Loss::Sampled | Loss::Axes) {
                 Gamma::Percent(100.0)
             } else {
@@ -171,6 +172,7 @@ fn any_config() -> impl Strategy<Value = Config> {
                 flip,
                 batch_size,
                 epochs,
+                validate_every,
                 seed,
                 dtype,
                 checkpoint_seconds,
@@ -338,6 +340,7 @@ fn a_value_out_of_range_is_named_with_its_range_in_the_file_and_in_an_option() {
         ("average_decay", "1.0", "[0, 1)"),
         ("batch_size", "0", "from 1 to 1000000"),
         ("epochs", "0", "from 1 to 1000000"),
+        ("validate_every", "0", "from 1 to 1000000"),
         ("checkpoint_seconds", "-1.0", "at least 0"),
     ];
     for (key, value, range) in cases {

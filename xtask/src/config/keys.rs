@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::Config;
 
 /// Every key in the order of [`Config`], and what it expects; the words of the messages.
-const KEYS: [(&str, &str); 33] = [
+const KEYS: [(&str, &str); 34] = [
     (
         "dataset",
         r#""digits", "mnist", "cifar10", "caltech256", "japanese-vowels" or the path of a directory"#,
@@ -48,6 +48,7 @@ const KEYS: [(&str, &str); 33] = [
     ("flip", "true or false"),
     ("batch_size", "an integer from 1 to 1000000"),
     ("epochs", "an integer from 1 to 1000000"),
+    ("validate_every", "an integer from 1 to 1000000"),
     ("seed", "an integer from 0 to 2^63 - 1"),
     ("dtype", r#""f32" or "f64""#),
     ("checkpoint_seconds", "a number of at least 0"),

@@ -25,13 +25,13 @@ pub(super) struct Progress {
     pub(super) epoch: usize,
     /// Steps taken in the current epoch.
     pub(super) step: usize,
-    /// Sums over the current epoch's inputs: task loss, regulariser.
+    /// Sums over the inputs since the last validation: task loss, regulariser.
     pub(super) sums: [f64; 2],
     /// Inputs in those sums.
     pub(super) inputs: usize,
-    /// Seconds spent in the current epoch.
+    /// Seconds since the last validation.
     pub(super) seconds: f64,
-    /// The completed epochs.
+    /// The validated epochs.
     pub(super) history: Vec<Epoch>,
 }
 

@@ -2,7 +2,7 @@
 //!
 //! A run directory holds `config.toml` (the complete effective configuration), `model.safetensors` (the best
 //! epoch by validation loss, regulariser included), `last.safetensors` (everything that a resumed run needs) and
-//! `metrics.jsonl` (an object per epoch). Each is whole or absent at any moment, and a run that was killed and
+//! `metrics.jsonl` (an object per validated epoch). Each is whole or absent at any moment, and a run that was killed and
 //! resumed ends with the same bits as one that was not.
 
 mod checkpoint;
@@ -56,18 +56,18 @@ pub struct Args {
     pub data: DataDir,
 }
 
-/// One completed epoch: a line of `metrics.jsonl`.
+/// One validated epoch: a line of `metrics.jsonl`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Epoch {
     /// Counted from 1.
     pub epoch: usize,
-    /// Wall-clock seconds, training and validation.
+    /// Wall-clock seconds since the last validation, this one included.
     pub seconds: f64,
-    /// Threads that it ran on; 0 where that was not recorded.
+    /// Threads that they ran on; 0 where that was not recorded.
     #[serde(default)]
     pub threads: usize,
-    /// Mean loss over the epoch's steps: task loss + lambda * regulariser, lambda at its final value.
+    /// Mean loss over the steps since the last validation: task loss + lambda * regulariser, lambda at its final value.
     pub train_loss: f64,
     /// The same on the validation inputs after the epoch, by the network with the mean of the weights once there
     /// is one; the best epoch has the least.
@@ -105,7 +105,7 @@ impl Outcome {
     fn new(run: &Path, history: &[Epoch]) -> anyhow::Result<Self> {
         Ok(Self {
             run: run.to_owned(),
-            epochs: history.len(),
+            epochs: history.last().map_or(0, |last| last.epoch),
             best: best(history).context("no epoch was trained")?.clone(),
             seconds: history.iter().map(|epoch| epoch.seconds).sum(),
         })
@@ -191,9 +191,9 @@ pub(crate) fn finished(config: &Config, out: &Path) -> anyhow::Result<Option<Out
         return Ok(None);
     }
     // The checkpoint is written last of all, so what it counts as done is there.
-    let history = checkpoint::progress(&last)?.history;
-    match history.len() == config.epochs {
-        true => Outcome::new(out, &history).map(Some),
+    let progress = checkpoint::progress(&last)?;
+    match progress.epoch == config.epochs {
+        true => Outcome::new(out, &progress.history).map(Some),
         false => Ok(None),
     }
 }

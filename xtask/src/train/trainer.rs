@@ -101,17 +101,20 @@ impl<'a> Trainer<'a> {
             self.finish_epoch(&mut progress, &last, &bar)?;
             // The checkpoint last: were the run killed before it, the epoch would be repeated and give the same
             // model and metrics; what a checkpoint counts as done is never done again.
-            if best(&progress.history) == progress.history.last() {
-                let model = self.validated(progress.epoch * steps).model()?;
-                files::write_atomic(&out.join(MODEL), &model.to_bytes()?)?;
+            let validated = progress.history.last();
+            if validated.is_some_and(|validated| validated.epoch == progress.epoch) {
+                if best(&progress.history) == validated {
+                    let model = self.validated(progress.epoch * steps).model()?;
+                    files::write_atomic(&out.join(MODEL), &model.to_bytes()?)?;
+                }
+                files::write_atomic(&out.join(METRICS), &lines(&progress.history)?)?;
             }
-            files::write_atomic(&out.join(METRICS), &lines(&progress.history)?)?;
             self.save(&progress, &last)?;
         }
         Ok(progress.history)
     }
 
-    /// The rest of the current epoch, and its validation.
+    /// The rest of the current epoch, and its validation where one is due.
     fn finish_epoch(
         &mut self,
         progress: &mut Progress,
@@ -139,9 +142,17 @@ impl<'a> Trainer<'a> {
                 self.save(progress, last)?;
             }
         }
-        let mut metrics = self.validate(self.validated((epoch + 1) * self.steps()))?;
+        progress.epoch += 1;
+        progress.step = 0;
+        if progress.epoch < self.config.epochs
+            && !progress.epoch.is_multiple_of(self.config.validate_every)
+        {
+            progress.seconds += since.elapsed().as_secs_f64();
+            return Ok(());
+        }
+        let mut metrics = self.validate(self.validated(progress.epoch * self.steps()))?;
         let [task, regulariser] = progress.sums.map(|sum| sum / progress.inputs as f64);
-        metrics.epoch = epoch + 1;
+        metrics.epoch = progress.epoch;
         metrics.train_loss = task + self.config.lambda * regulariser;
         metrics.seconds = progress.seconds + since.elapsed().as_secs_f64();
         tracing::debug!(
@@ -156,7 +167,7 @@ impl<'a> Trainer<'a> {
         let mut history = std::mem::take(&mut progress.history);
         history.push(metrics);
         *progress = Progress {
-            epoch: epoch + 1,
+            epoch: progress.epoch,
             history,
             ..Progress::default()
         };

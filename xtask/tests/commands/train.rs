@@ -30,7 +30,7 @@ fn a_run_on_the_digits_leaves_the_documented_files_and_certifies() {
         .unwrap()
         .parse()
         .unwrap();
-    assert_eq!(config.len(), 33, "every key: {config}");
+    assert_eq!(config.len(), 34, "every key: {config}");
     assert_eq!(config["seed"].as_integer(), Some(3));
     assert_eq!(config["loss"].as_str(), Some("roll"));
 
@@ -136,6 +136,30 @@ fn a_run_goes_on_only_when_told_and_ends_as_if_it_had_never_stopped() {
     assert_same(&run, &whole);
     let config = |name| fs::read(dir.path().join(name).join("config.toml")).unwrap();
     assert_eq!(config("run"), config("whole"));
+}
+
+#[test]
+fn rarer_validations_find_the_same_weights_and_choose_among_fewer() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = format!("dataset={}", text(&small_data(dir.path())));
+    let (each, some) = (dir.path().join("each"), dir.path().join("some"));
+    let set = [data.as_str(), "hidden=[7,5]", "batch_size=16", "epochs=5"];
+    train(&each, &set, &[]);
+    let outcome = train(&some, &[&set[..], &["validate_every=2"]].concat(), &[]);
+    assert_eq!(outcome["epochs"], 5);
+    assert_eq!(checkpoint(&each).0, checkpoint(&some).0);
+    let of = |epochs: &[Value], at: usize, field: &str| epochs[at][field].clone();
+    let (all, few) = (metrics(&each), metrics(&some));
+    for (few_at, all_at) in [(0, 1), (1, 3), (2, 4)] {
+        for field in ["epoch", "valid_loss", "accuracy", "median_eps_2"] {
+            assert_eq!(of(&few, few_at, field), of(&all, all_at, field), "{field}");
+        }
+    }
+    assert_eq!(few.len(), 3);
+    // A training loss is that of all steps since the last validation.
+    let loss = |epochs: &[Value], at| of(epochs, at, "train_loss").as_f64().unwrap();
+    let mean = 0.5 * (loss(&all, 0) + loss(&all, 1));
+    assert!((loss(&few, 0) - mean).abs() < 1e-12 * mean);
 }
 
 #[test]
