@@ -18,7 +18,7 @@ use crate::distortion::{Domain, Radius};
 use crate::errors::Usage;
 use crate::files;
 use crate::model::ModelPath;
-use crate::opened::{configuration, dtype};
+use crate::opened::{Trained, dtype};
 use crate::report::{self, Report};
 
 pub(crate) use reading::{Integration, Look, Reading, read};
@@ -121,14 +121,14 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     if let Some(report) = &args.report {
         files::check_writable(report)?;
     }
-    let config = configuration(&args.source.model)?;
-    let dtype = dtype(global, config.as_ref());
+    let run = Trained::of(&args.source.model)?;
+    let dtype = dtype(global, run.as_ref());
     let model = args.source.load(dtype.candle(), &global.device.open()?)?;
     let model = model
         .into_network()
         .with_context(|| args.source.model.display().to_string())?;
     let network = with_normalization(args, model.raw()?)?;
-    let subject = Subject::find(args, network.input_shape(), config.as_ref(), global)?;
+    let subject = Subject::find(args, network.input_shape(), run.as_ref(), global)?;
     let look = Look {
         eps: args.eps.value(),
         domain: args.domain.0,

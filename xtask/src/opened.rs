@@ -5,13 +5,13 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use roll_data::{Data, Split, source};
 use roll_models::ModelFile;
+use serde::Deserialize;
 
 use crate::cli::{DataDir, Global};
 use crate::compute::Dtype;
-use crate::config::Config;
 use crate::errors::Usage;
 use crate::model::ModelPath;
-use crate::{tensors, train};
+use crate::{files, tensors, train};
 
 /// A model, and data that it takes.
 pub(crate) struct Opened {
@@ -32,13 +32,13 @@ impl Opened {
         place: &DataDir,
         global: &Global,
     ) -> anyhow::Result<Self> {
-        let config = configuration(&source.model)?;
-        let dtype = dtype(global, config.as_ref());
+        let run = Trained::of(&source.model)?;
+        let dtype = dtype(global, run.as_ref());
         let model = source.load(dtype.candle(), &global.device.open()?)?;
-        let Some(name) = data.or(config.as_ref().map(|config| &config.dataset[..])) else {
+        let Some(name) = data.or(run.as_ref().map(|run| &run.dataset[..])) else {
             return Err(Usage::new("--data is needed where --model is not a run directory").into());
         };
-        let seed = global.seed.or(config.as_ref().map(|config| config.seed));
+        let seed = global.seed.or(run.as_ref().map(|run| run.seed));
         let data = source::open(name, split, Some(&place.data_dir), seed.unwrap_or(0))
             .with_context(|| format!("cannot load the {split} split of `{name}`"))?;
         let data = match (data, &model) {
@@ -56,19 +56,36 @@ impl Opened {
     }
 }
 
-/// The floating-point type asked for, or that of the run.
-pub(crate) fn dtype(global: &Global, config: Option<&Config>) -> Dtype {
-    let own = config.map(|config| config.dtype);
-    global.dtype.or(own).unwrap_or(Dtype::F32)
+/// What the commands that read a run ask its configuration. They do not look at its other keys, which may be those of
+/// another version of the program.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Trained {
+    pub(crate) dataset: String,
+    pub(crate) seed: u64,
+    pub(crate) dtype: Dtype,
 }
 
-/// The configuration of a run directory.
-pub(crate) fn configuration(path: &Path) -> anyhow::Result<Option<Config>> {
-    if !path.is_dir() {
-        return Ok(None);
+impl Trained {
+    /// That of a run directory; `None` for a path that is no directory.
+    ///
+    /// # Errors
+    /// A directory without a configuration.
+    pub(crate) fn of(path: &Path) -> anyhow::Result<Option<Self>> {
+        if !path.is_dir() {
+            return Ok(None);
+        }
+        let read = || -> anyhow::Result<Self> {
+            let file = path.join(train::CONFIG);
+            let text = files::read_text(&file)?;
+            toml::from_str(&text).with_context(|| file.display().to_string())
+        };
+        let trained = read().with_context(|| format!("{}: not a run directory", path.display()));
+        trained.map(Some)
     }
-    let config = Config::load(&path.join(train::CONFIG), &[]);
-    config
-        .map(Some)
-        .with_context(|| format!("{}: not a run directory", path.display()))
+}
+
+/// The floating-point type asked for, or that of the run.
+pub(crate) fn dtype(global: &Global, run: Option<&Trained>) -> Dtype {
+    let own = run.map(|run| run.dtype);
+    global.dtype.or(own).unwrap_or(Dtype::F32)
 }

@@ -8,8 +8,8 @@ use roll_data::{Data, Dataset, ImageFiles, Values, source};
 
 use super::Args;
 use crate::cli::Global;
-use crate::config::Config;
 use crate::errors::Usage;
+use crate::opened::Trained;
 
 /// One image.
 pub(crate) struct Subject {
@@ -28,15 +28,15 @@ impl Subject {
     pub(super) fn find(
         args: &Args,
         wanted: &[usize],
-        config: Option<&Config>,
+        run: Option<&Trained>,
         global: &Global,
     ) -> anyhow::Result<Self> {
         if let Ok(index) = args.input.parse::<usize>() {
-            let Some(name) = args.data.as_ref().or(config.map(|config| &config.dataset)) else {
+            let Some(name) = args.data.as_ref().or(run.map(|run| &run.dataset)) else {
                 let message = "--input: a number counts in --data, which is needed where --model is not a run directory";
                 return Err(Usage::new(message).into());
             };
-            let seed = global.seed.or(config.map(|config| config.seed));
+            let seed = global.seed.or(run.map(|run| run.seed));
             let place = &args.place.data_dir;
             let data = source::open(name, args.split, Some(place), seed.unwrap_or(0))
                 .with_context(|| format!("cannot load the {} split of `{name}`", args.split))?;

@@ -76,6 +76,19 @@ fn a_run_on_the_digits_leaves_the_documented_files_and_certifies() {
     let again = json(&["certify", "--model", text(&run), "--split", "valid"]);
     assert_eq!(again["accuracy"], outcome["best"]["accuracy"]);
     assert_eq!(again["data"], "digits");
+
+    // It is read whatever other keys the program has by then; training does not go on with it.
+    let file = run.join("config.toml");
+    let old = fs::read_to_string(&file).unwrap();
+    fs::write(&file, old.replace("validate_every = 1", "a_key_of_old = 2")).unwrap();
+    let old = json(&["certify", "--model", text(&run), "--split", "valid"]);
+    assert_eq!(old["accuracy"], again["accuracy"]);
+    let arguments = training(&run, &["epochs=3"]);
+    let output = command(&[]).args(arguments).arg("--resume").output();
+    let output = output.unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("unknown key `a_key_of_old`"), "{stderr}");
 }
 
 #[test]
