@@ -5,8 +5,12 @@
 
 mod foreign;
 
-use foreign::{load, shared};
-use roll_models::Module;
+use std::path::Path;
+
+use candle_core::{Device, Tensor};
+use foreign::shared;
+use rand::{Rng, SeedableRng};
+use roll_models::{Module, Network};
 use roll_regions::{
     Budget,
     attribution::{
@@ -15,10 +19,62 @@ use roll_regions::{
     segment::Walk,
 };
 
+/// Networks, and the reference inputs of each; none for networks of one value.
+const NETWORKS: [(&str, Option<&str>); 11] = [
+    (
+        "acasxu/ACASXU_run2a_1_1_batch_2000.onnx",
+        Some("acas20.npy"),
+    ),
+    (
+        "acasxu/ACASXU_run2a_2_4_batch_2000.onnx",
+        Some("acas20.npy"),
+    ),
+    (
+        "acasxu/ACASXU_run2a_5_3_batch_2000.onnx",
+        Some("acas20.npy"),
+    ),
+    ("mnistfc/mnist-net_256x2.onnx", Some("mnist20.npy")),
+    ("mnistfc/mnist_6_100_nat.pth", Some("mnist20.npy")),
+    ("onnx-small/test_nano.onnx", None),
+    ("onnx-small/test_tiny.onnx", None),
+    ("onnx-small/test_small.onnx", None),
+    ("verivital/Convnet_avgpool.onnx", Some("mnist20.npy")),
+    ("verivital/Convnet_maxpool.onnx", Some("mnist3_noisy.npy")),
+    ("cifar10_resnet/resnet_2b.onnx", Some("cifar4.npy")),
+];
+
+/// `count` inputs of a network: those of the references and, where they are fewer, random mixtures of them; for networks
+/// of one value, equally spaced ones.
+fn inputs(shared: &Path, network: &Network, references: Option<&str>, count: usize) -> Tensor {
+    let Some(file) = references else {
+        let values = (1..=count).map(|i| 4.0 * i as f64 / count as f64);
+        return Tensor::from_iter(values, &Device::Cpu)
+            .unwrap()
+            .unsqueeze(1)
+            .unwrap();
+    };
+    let given = foreign::inputs(shared, file, network, count);
+    let own = given.dim(0).unwrap();
+    let mut rng = rand::rngs::StdRng::seed_from_u64(0);
+    let mut rows = vec![given.clone()];
+    for _ in own..count {
+        let weights: Vec<f64> = (0..own).map(|_| rng.random()).collect();
+        let shares: Vec<f64> = weights
+            .iter()
+            .map(|w| w / weights.iter().sum::<f64>())
+            .collect();
+        let shares = Tensor::from_vec(shares, (1, own), &Device::Cpu).unwrap();
+        let mixed = shares.matmul(&given.flatten_from(1).unwrap()).unwrap();
+        let shape = [&[1], network.input_shape()].concat();
+        rows.push(mixed.reshape(shape).unwrap());
+    }
+    Tensor::cat(&rows, 0).unwrap()
+}
+
 /// From 0 to each input, the predicted class: the sum of the parts is the whole, to rounding.
-fn adds_up(folder: &str, name: &str, limit: usize) {
-    let Some(shared) = shared() else { return };
-    let (network, inputs) = load(&shared, folder, name, limit);
+fn adds_up(shared: &Path, (file, references): (&str, Option<&str>), count: usize) {
+    let network = foreign::network(shared, file);
+    let inputs = inputs(shared, &network, references, count);
     let predicted = network.forward(&inputs).unwrap().argmax(1).unwrap();
     let predicted = predicted.to_vec1::<u32>().unwrap();
     let (mut exact, mut coarse, mut regions) = (0.0f64, 0.0f64, 0);
@@ -28,7 +84,7 @@ fn adds_up(folder: &str, name: &str, limit: usize) {
         let found = integrated_gradients(&network, &baseline, &x, output, Walk::default()).unwrap();
         // Some thousand pieces, each known to some roundings of its ends; 1e-9 is what is promised.
         let error = found.completeness_error();
-        assert!(error < 1e-9, "{name}, input {index}: {error:e}");
+        assert!(error < 1e-9, "{file}, input {index}: {error:e}");
         let rule = (50, Rule::Right);
         let budget = Budget::default();
         let values =
@@ -37,36 +93,28 @@ fn adds_up(folder: &str, name: &str, limit: usize) {
         exact = exact.max(error);
         regions += found.pieces.len();
     }
-    let count = inputs.dim(0).unwrap();
+    assert_eq!(inputs.dim(0).unwrap(), count);
     eprintln!(
-        "{name}: {count} inputs, {} regions on average, largest completeness error {exact:.1e}, by 50 steps {coarse:.1e}",
+        "{file}: {count} inputs, {} regions on average, largest completeness error {exact:.1e}, by 50 steps {coarse:.1e}",
         regions / count
     );
 }
 
-const NETWORKS: [(&str, &str); 7] = [
-    ("acasxu", "ACASXU_run2a_1_1_batch_2000"),
-    ("acasxu", "ACASXU_run2a_2_4_batch_2000"),
-    ("acasxu", "ACASXU_run2a_5_3_batch_2000"),
-    ("mnistfc", "mnist-net_256x2"),
-    ("verivital", "Convnet_avgpool"),
-    ("verivital", "Convnet_maxpool"),
-    ("cifar10_resnet", "resnet_2b"),
-];
-
 #[test]
 fn integrated_gradients_add_up_on_foreign_networks() {
-    for (folder, name) in &NETWORKS[..5] {
-        adds_up(folder, name, 1);
+    let Some(shared) = shared() else { return };
+    for network in &NETWORKS[..9] {
+        adds_up(&shared, *network, 1);
     }
 }
 
-/// `cargo test --workspace --test attribution -- --ignored --nocapture` prints what
+/// `cargo test --workspace --release --test attribution -- --ignored --nocapture` prints what
 /// `docs/results/attribution.md` shows.
 #[test]
 #[ignore = "takes minutes"]
 fn integrated_gradients_add_up_on_twenty_inputs_of_each() {
-    for (folder, name) in NETWORKS {
-        adds_up(folder, name, 20);
+    let Some(shared) = shared() else { return };
+    for network in NETWORKS {
+        adds_up(&shared, network, 20);
     }
 }

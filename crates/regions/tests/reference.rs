@@ -6,9 +6,8 @@
 
 mod foreign;
 
-use candle_core::{DType, Device, Tensor};
-use foreign::{load, shared};
-use roll_models::onnx;
+use candle_core::{Device, Tensor};
+use foreign::shared;
 use roll_regions::{Budget, Linearization, Norm};
 
 /// Both programs compute in float64 and differ in the order of summation only, which for these sizes stays below
@@ -16,9 +15,10 @@ use roll_regions::{Budget, Linearization, Norm};
 const TOLERANCE: f64 = 1e-6;
 
 /// Compares the first `limit` inputs: a fraction where all would take a minute.
-fn agrees(name: &str, network: &str, limit: usize) {
+fn agrees(name: &str, folder: &str, inputs: &str, limit: usize) {
     let Some(shared) = shared() else { return };
-    let (network, x) = load(&shared, network, name, limit);
+    let network = foreign::network(&shared, &format!("{folder}/{name}.onnx"));
+    let x = foreign::inputs(&shared, inputs, &network, limit);
     let count = x.dim(0).unwrap();
     let here = Linearization::new(&network, &x, Budget::default()).unwrap();
     let margins = here.margins(&[Norm::L1, Norm::L2, Norm::LINF]).unwrap();
@@ -70,36 +70,40 @@ fn agrees(name: &str, network: &str, limit: usize) {
 #[test]
 fn acas_xu() {
     for name in ["1_1", "2_4", "5_3"] {
-        agrees(&format!("ACASXU_run2a_{name}_batch_2000"), "acasxu", 20);
+        agrees(
+            &format!("ACASXU_run2a_{name}_batch_2000"),
+            "acasxu",
+            "acas20.npy",
+            20,
+        );
     }
 }
 
 #[test]
 fn mnist_fully_connected() {
-    agrees("mnist-net_256x2", "mnistfc", 20);
+    agrees("mnist-net_256x2", "mnistfc", "mnist20.npy", 20);
 }
 
 #[test]
 fn convolution_with_average_pooling() {
-    agrees("Convnet_avgpool", "verivital", 3);
+    agrees("Convnet_avgpool", "verivital", "mnist20.npy", 3);
 }
 
 #[test]
 fn convolution_with_max_pooling() {
-    agrees("Convnet_maxpool", "verivital", 3);
+    agrees("Convnet_maxpool", "verivital", "mnist3_noisy.npy", 3);
 }
 
 #[test]
 fn residual_network() {
-    agrees("resnet_2b", "cifar10_resnet", 4);
+    agrees("resnet_2b", "cifar10_resnet", "cifar4.npy", 4);
 }
 
 #[test]
 fn small_networks_load() {
     let Some(shared) = shared() else { return };
     for name in ["test_nano", "test_tiny", "test_small"] {
-        let file = shared.join(format!("nets/onnx-small/{name}.onnx"));
-        let network = onnx::load(&file, DType::F64, &Device::Cpu).unwrap().network;
+        let network = foreign::network(&shared, &format!("onnx-small/{name}.onnx"));
         assert_eq!(
             (network.input_shape(), network.output_size()),
             (&[1][..], 1),

@@ -2,6 +2,7 @@
 //! says so and passes.
 
 use candle_core::{DType, Device, Tensor};
+use roll_models::pytorch::{self, Architecture};
 use roll_models::{Network, onnx};
 use std::path::{Path, PathBuf};
 
@@ -14,21 +15,29 @@ pub(crate) fn shared() -> Option<PathBuf> {
     found.then_some(folder)
 }
 
-/// The network `folder/name` and the first `limit` of its inputs.
-pub(crate) fn load(shared: &Path, folder: &str, name: &str, limit: usize) -> (Network, Tensor) {
-    let inputs = std::fs::read_to_string(shared.join("reference/inputs.txt")).unwrap();
-    let inputs = inputs
-        .lines()
-        .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))
-        .unwrap();
-    let file = shared
-        .join("nets")
-        .join(folder)
-        .join(format!("{name}.onnx"));
-    let network = onnx::load(&file, DType::F64, &Device::Cpu).unwrap().network;
-    let x = Tensor::read_npy(shared.join("reference").join(inputs)).unwrap();
+/// The network of a file in `nets`, in float64. A state dict is a fully connected network's of 28 x 28 images.
+pub(crate) fn network(shared: &Path, file: &str) -> Network {
+    let path = shared.join("nets").join(file);
+    let (dtype, device) = (DType::F64, Device::Cpu);
+    let images = Architecture::Fc {
+        input_shape: Some(vec![1, 28, 28]),
+        leak: 0.0,
+    };
+    let model = match path
+        .extension()
+        .is_some_and(|extension| extension == "onnx")
+    {
+        true => onnx::load(&path, dtype, &device),
+        false => pytorch::load(&path, &images, dtype, &device),
+    };
+    model.unwrap().network
+}
+
+/// The inputs in a file of `reference`, at most `limit`, as `network` takes them.
+pub(crate) fn inputs(shared: &Path, file: &str, network: &Network, limit: usize) -> Tensor {
+    let x = Tensor::read_npy(shared.join("reference").join(file)).unwrap();
     let count = x.dim(0).unwrap().min(limit);
     let shape = [&[count], network.input_shape()].concat();
     let x = x.narrow(0, 0, count).unwrap().reshape(shape).unwrap();
-    (network, x.to_dtype(DType::F64).unwrap())
+    x.to_dtype(DType::F64).unwrap()
 }
