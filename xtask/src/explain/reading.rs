@@ -180,6 +180,9 @@ impl Reading {
     pub(crate) fn lines(&self, eps: Radius) -> Vec<String> {
         let share = 100.0 * self.distortion / self.gradient_length;
         let certificate = match &self.limiting {
+            Some(neuron) if self.eps_2 == 0.0 => format!(
+                "the image lies on a boundary between regions, so there is no radius to certify: {neuron}, is 0 there"
+            ),
             Some(neuron) => format!(
                 "the gradient is provably constant within an l2 radius of {:.3e}; the first neuron to change sides: {neuron}",
                 self.eps_2

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
 
-use crate::fixture::{json, model, small_data, text};
+use crate::fixture::{command, json, model, small_data, text};
 use crate::refusal::refused;
 
 const QUICK: [&str; 4] = ["--evaluations", "100", "--steps", "20"];
@@ -105,6 +105,30 @@ fn an_index_and_a_file_become_a_picture_and_a_report() {
     explain(
         &large,
         &[&["--resize", "--label", "2"], &normalized[..]].concat(),
+    );
+}
+
+/// Equal values in a pooling window: where a black image is, the network has no one gradient.
+#[test]
+fn an_image_on_a_boundary_is_said_to_be_on_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    let architecture = "[architecture]\nkind = \"convnet\"\ninput_shape = [1, 8, 8]\nchannels = [8]\nkernel = 3\npooling = \"max\"\noutputs = 3\nleak = 0.0\n";
+    fs::write(at("net.toml"), architecture).unwrap();
+    let (described, net) = (at("net.toml"), at("net.safetensors"));
+    let init = ["init", "--architecture", text(&described)];
+    json(&[&init[..], &["--out", text(&net)]].concat());
+    let (image, out) = (at("black.png"), at("out.png"));
+    write(&image, image::GrayImage::new(8, 8), ImageFormat::Png);
+    let (model, input) = (["--model", text(&net)], ["--input", text(&image)]);
+    let more = ["--out", text(&out)];
+    let arguments = [&["explain"], &model[..], &input, &more, &QUICK].concat();
+    assert_eq!(json(&arguments)["eps_2"], 0.0);
+    let output = command(&arguments).output().unwrap();
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        stdout.contains("lies on a boundary") && !stdout.contains("provably"),
+        "{stdout}"
     );
 }
 
