@@ -218,16 +218,13 @@ impl fmt::Display for Outcome {
             label,
             prediction,
             gradient_length,
-            eps_2,
-            limiting,
             distortion,
             evaluations,
             integrated,
             ..
         } = &self.reading;
         writeln!(f, "{}: class {label}, predicted {prediction}", self.input)?;
-        let limiting = limiting.as_deref().unwrap_or("nothing");
-        writeln!(f, "certified l2 radius {eps_2:.4e}, limited by {limiting}")?;
+        writeln!(f, "{}", self.reading.certificate())?;
         writeln!(
             f,
             "gradient: l1 norm {gradient_length:.4}; distortion up to {distortion:.4} in {evaluations} evaluations"

@@ -179,7 +179,20 @@ impl Reading {
     /// The facts under a picture.
     pub(crate) fn lines(&self, eps: Radius) -> Vec<String> {
         let share = 100.0 * self.distortion / self.gradient_length;
-        let certificate = match &self.limiting {
+        vec![
+            format!("class {}, predicted {}", self.label, self.prediction),
+            self.certificate(),
+            format!(
+                "moving every pixel by at most {eps} changes the gradient by {} in l1 norm or more, {share:.0}% of its own {}",
+                significant(self.distortion),
+                significant(self.gradient_length)
+            ),
+        ]
+    }
+
+    /// What is certified, in a sentence.
+    pub(crate) fn certificate(&self) -> String {
+        match &self.limiting {
             Some(neuron) if self.eps_2 == 0.0 => format!(
                 "the image lies on a boundary between regions, so there is no radius to certify: {neuron}, is 0 there"
             ),
@@ -188,16 +201,7 @@ impl Reading {
                 self.eps_2
             ),
             None => "the gradient is the same everywhere".to_owned(),
-        };
-        vec![
-            format!("class {}, predicted {}", self.label, self.prediction),
-            certificate,
-            format!(
-                "moving every pixel by at most {eps} changes the gradient by {} in l1 norm or more, {share:.0}% of its own {}",
-                significant(self.distortion),
-                significant(self.gradient_length)
-            ),
-        ]
+        }
     }
 
     /// The pictures, in two rows.
