@@ -108,7 +108,7 @@ fn integrated_gradients_add_up_on_foreign_networks() {
     }
 }
 
-/// `cargo test --workspace --release --test attribution -- --ignored --nocapture` prints what
+/// `cargo test --release --workspace --test attribution -- --ignored --nocapture` prints what
 /// `docs/results/attribution.md` shows.
 #[test]
 #[ignore = "takes minutes"]
