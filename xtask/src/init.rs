@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use anyhow::{Context, ensure};
-use roll_data::{Split, source};
+use roll_data::Split;
 use roll_models::operators::OperatorSpec;
 use roll_models::{Model, Network};
 use serde::Serialize;
@@ -13,7 +13,7 @@ use crate::cli::{DataDir, Global};
 use crate::compute::Dtype;
 use crate::errors::Usage;
 use crate::model::Described;
-use crate::{files, tensors};
+use crate::{files, opened, tensors};
 
 const EXAMPLE: &str = "\
 Examples:
@@ -93,8 +93,7 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
             normalizes(&model.network),
             "{name}: --statistics: the network has no batch normalisation"
         );
-        let dataset = source::open(data, args.split, Some(&args.place.data_dir), seed)
-            .with_context(|| format!("cannot load the {} split of `{data}`", args.split))?;
+        let dataset = opened::data(data, args.split, &args.place.data_dir, seed)?;
         let dataset = tensors::fit(dataset.into_table()?, model.network.input_shape())?;
         let rows: Vec<usize> = (0..dataset.len().min(args.limit)).collect();
         let mut x = tensors::inputs(&dataset, &rows, dtype.candle(), model.network.device())?;

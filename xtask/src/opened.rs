@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use roll_data::{Data, Split, source};
+use roll_data::{Data, LeftOut, Split, source};
 use roll_models::ModelFile;
 use serde::Deserialize;
 
@@ -27,7 +27,7 @@ impl Opened {
     /// A model or dataset that cannot be read, or that do not belong together.
     pub(crate) fn new(
         source: &ModelPath,
-        data: Option<&str>,
+        named: Option<&str>,
         split: Split,
         place: &DataDir,
         global: &Global,
@@ -35,12 +35,11 @@ impl Opened {
         let run = Trained::of(&source.model)?;
         let dtype = dtype(global, run.as_ref());
         let model = source.load(dtype.candle(), &global.device.open()?)?;
-        let Some(name) = data.or(run.as_ref().map(|run| &run.dataset[..])) else {
+        let Some(name) = named.or(run.as_ref().map(|run| &run.dataset[..])) else {
             return Err(Usage::new("--data is needed where --model is not a run directory").into());
         };
         let seed = global.seed.or(run.as_ref().map(|run| run.seed));
-        let data = source::open(name, split, Some(&place.data_dir), seed.unwrap_or(0))
-            .with_context(|| format!("cannot load the {split} split of `{name}`"))?;
+        let data = data(name, split, &place.data_dir, seed.unwrap_or(0))?;
         let data = match (data, &model) {
             (Data::Table(table), ModelFile::Network(model)) => {
                 tensors::fit(table, model.network.input_shape())?.into()
@@ -88,4 +87,23 @@ impl Trained {
 pub(crate) fn dtype(global: &Global, run: Option<&Trained>) -> Dtype {
     let own = run.map(|run| run.dtype);
     global.dtype.or(own).unwrap_or(Dtype::F32)
+}
+
+/// The dataset `name`, with a word on the images that its options leave out; `-v` names all of them.
+///
+/// # Errors
+/// A dataset that cannot be read.
+pub(crate) fn data(name: &str, split: Split, data_dir: &Path, seed: u64) -> anyhow::Result<Data> {
+    let data = source::open(name, split, Some(data_dir), seed)
+        .with_context(|| format!("dataset `{name}`: cannot load its {split} split"))?;
+    if let [first, more @ ..] = data.left_out() {
+        let (path, cause, count) = (first.path.display(), &first.cause, 1 + more.len());
+        tracing::warn!(
+            "dataset `{name}`: {count} images left out of its {split} split, the first of them {path}: {cause}"
+        );
+    }
+    for LeftOut { path, cause } in data.left_out() {
+        tracing::debug!("left out: {}: {cause}", path.display());
+    }
+    Ok(data)
 }

@@ -1,4 +1,4 @@
-use crate::{Dataset, Error, Moments, Sequences};
+use crate::{Dataset, Error, LeftOut, Moments, Sequences};
 
 /// What a name or path holds: inputs of one shape, or sequences of different lengths.
 ///
@@ -66,6 +66,14 @@ impl Data {
         match self {
             Self::Table(table) => table.moments(),
             Self::Sequences(_) => None,
+        }
+    }
+
+    /// The images that were left out because they are broken or grey; none where rows are no image files.
+    pub fn left_out(&self) -> &[LeftOut] {
+        match self {
+            Self::Table(table) => table.left_out(),
+            Self::Sequences(_) => &[],
         }
     }
 

@@ -1,5 +1,5 @@
 use crate::values::{check_labels, element_count, shape_text, unit};
-use crate::{Error, Moments, Values};
+use crate::{Error, LeftOut, Moments, Values};
 
 /// A table of inputs of one shape, one per row, with optional class labels.
 ///
@@ -204,6 +204,14 @@ impl Dataset {
     /// The moments to normalise with, where they are known.
     pub fn moments(&self) -> Option<&Moments> {
         self.moments.as_ref()
+    }
+
+    /// The images that were left out because they are broken or grey; none where rows are no image files.
+    pub fn left_out(&self) -> &[LeftOut] {
+        match &self.values {
+            Values::Files(files) => files.left_out(),
+            Values::Bytes(_) | Values::F32(_) | Values::F64(_) => &[],
+        }
     }
 
     /// The given rows in the given order, flattened: `rows.len() * features()` values.

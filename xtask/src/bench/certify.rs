@@ -5,7 +5,7 @@ use std::fmt;
 
 use anyhow::Context;
 use candle_core::{DType, Tensor};
-use roll_data::{Dataset, Split, source};
+use roll_data::{Dataset, Split};
 use roll_models::{Model, Module, Network};
 use roll_regions::{Budget, Linearizer, Norm};
 use serde::Serialize;
@@ -17,7 +17,7 @@ use crate::cli::Global;
 use crate::compute::Dtype;
 use crate::model::ModelPath;
 use crate::stats::Percentiles;
-use crate::tensors;
+use crate::{opened, tensors};
 
 /// Passes over the whole dataset, of which the median counts: margins differ in what they cost.
 const PASSES: usize = 5;
@@ -54,7 +54,7 @@ pub(super) fn measure(
     peer: Option<&peer::Peer>,
 ) -> anyhow::Result<Outcome> {
     let seed = global.seed.unwrap_or(0);
-    let open = |split| source::open(&args.data, split, Some(&args.place.data_dir), seed);
+    let open = |split| opened::data(&args.data, split, &args.place.data_dir, seed);
     let test = open(Split::Test)?.into_table()?;
     let test = match args.limit {
         Some(limit) => test.take(limit)?,

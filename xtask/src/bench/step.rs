@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use roll_data::{Split, batches, source};
+use roll_data::{Split, batches};
 use serde::{Deserialize, Serialize};
 
 use super::subject::{BATCH, Batch, Subject, Way, batch, table1};
@@ -11,6 +11,7 @@ use super::{Args, estimators, faster, machine, peer};
 use crate::cli::Global;
 use crate::compute::Dtype;
 use crate::errors::Usage;
+use crate::opened;
 
 /// Batches that the steps take turns with.
 const TURNS: usize = 8;
@@ -55,8 +56,7 @@ pub(super) fn measure(
 ) -> anyhow::Result<Outcome> {
     let seed = global.seed.unwrap_or(0);
     let dtype = global.dtype.unwrap_or(Dtype::F32);
-    let data =
-        source::open(&args.data, Split::Train, Some(&args.place.data_dir), seed)?.into_table()?;
+    let data = opened::data(&args.data, Split::Train, &args.place.data_dir, seed)?.into_table()?;
     let config = table1(&data)?;
     if peer.is_some() && (data.features(), config.outputs) != (784, 10) {
         let message = format!(

@@ -2,14 +2,14 @@
 
 use std::path::Path;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{bail, ensure};
 use candle_core::{DType, Device, Tensor};
-use roll_data::{Data, Dataset, ImageFiles, Values, source};
+use roll_data::{Data, Dataset, ImageFiles, Values};
 
 use super::Args;
 use crate::cli::Global;
 use crate::errors::Usage;
-use crate::opened::Trained;
+use crate::opened::{self, Trained};
 
 /// One image.
 pub(crate) struct Subject {
@@ -38,8 +38,7 @@ impl Subject {
             };
             let seed = global.seed.or(run.map(|run| run.seed));
             let place = &args.place.data_dir;
-            let data = source::open(name, args.split, Some(place), seed.unwrap_or(0))
-                .with_context(|| format!("cannot load the {} split of `{name}`", args.split))?;
+            let data = opened::data(name, args.split, place, seed.unwrap_or(0))?;
             let Data::Table(data) = data else {
                 bail!("{}: sequences, which are no images", data.name());
             };

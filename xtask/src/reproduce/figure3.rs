@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use candle_core::DType;
-use roll_data::{Data, Split, source};
+use roll_data::{Data, Split};
 use roll_models::ModelFile;
 use roll_regions::{Budget, Linearization, Norm};
 
@@ -13,7 +13,7 @@ use super::{PAGE, Results};
 use crate::certify::{Method, certify_all};
 use crate::cli::{DataDir, Global};
 use crate::errors::Usage;
-use crate::opened::Trained;
+use crate::opened::{self, Trained};
 use crate::report::figure::{Chart, Curve, Scale, charts};
 use crate::{tensors, train};
 
@@ -71,8 +71,7 @@ pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<Results> {
     let models = [load(&args.vanilla)?, load(&args.roll)?];
     let run = Trained::of(&args.roll)?;
     let run = run.with_context(|| format!("{}: not a run directory", args.roll.display()))?;
-    let place = Some(args.data.data_dir.as_path());
-    let data = source::open(&run.dataset, Split::Test, place, run.seed)?;
+    let data = opened::data(&run.dataset, Split::Test, &args.data.data_dir, run.seed)?;
     let Data::Sequences(sequences) = &data else {
         bail!("{}: not sequences", data.name())
     };

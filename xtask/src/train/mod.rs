@@ -14,13 +14,13 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use roll_data::{Data, Split, source};
+use roll_data::{Data, Split};
 use serde::{Deserialize, Serialize};
 
 use crate::cli::{DataDir, Global};
 use crate::config::{Config, SEEDED};
 use crate::errors::Usage;
-use crate::files;
+use crate::{files, opened};
 
 /// The complete effective configuration of a run.
 pub(crate) const CONFIG: &str = "config.toml";
@@ -155,13 +155,7 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
 
 /// The dataset of a configuration.
 pub(crate) fn open(config: &Config, split: Split, data_dir: &Path) -> anyhow::Result<Data> {
-    let seed = config.seed;
-    source::open(&config.dataset, split, Some(data_dir), seed).with_context(|| {
-        format!(
-            "dataset `{}`: cannot load its {split} split",
-            config.dataset
-        )
-    })
+    opened::data(&config.dataset, split, data_dir, config.seed)
 }
 
 /// Trains `config` on `[training, validation]` data in the directory `out`, going on from its checkpoint if it

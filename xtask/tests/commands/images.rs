@@ -87,6 +87,20 @@ fn caltech_trains_from_the_weights_of_a_file() {
         tensor(&weights, "bn1.running_mean")
     );
 
+    // Files that are no images are refused, or left out and named; a split has some of them.
+    let broken = |index: usize| tree.join(format!("001.ak47/001_99{index:02}.jpg"));
+    (0..12).for_each(|index| fs::write(broken(index), "text").unwrap());
+    let on_request = format!("dataset={},size=32,broken=skip", text(&tree));
+    for (name, more, code) in [("a", vec![], 1), ("b", vec![on_request.as_str()], 0)] {
+        let arguments = train(&dir.path().join(name), &more);
+        let output = command(&[]).args(arguments).output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{stderr}");
+        let named = |index| stderr.contains(&format!("{}: not a JPEG", text(&broken(index))));
+        assert!((0..12).any(named), "{stderr}");
+    }
+    (0..12).for_each(|index| fs::remove_file(broken(index)).unwrap());
+
     // Another width is another network.
     let other = dir.path().join("other");
     let arguments = train(&other, &["hidden=[3]"]);
