@@ -7,6 +7,7 @@ use rand::Rng;
 use roll_models::{BatchStatistics, Trace};
 use roll_objectives::{Probes, RollConfig, SampledConfig, distance, relaxed, roll, sampled};
 
+use super::Diverged;
 use crate::config::{Config, Loss};
 
 /// The two parts of the loss on a mini-batch, both scalars `[]`.
@@ -69,26 +70,12 @@ impl Parts {
     ) -> anyhow::Result<Self> {
         let task = candle_nn::loss::cross_entropy(trace.output(), labels)
             .context("the labels do not fit the network's outputs")?;
-        let c = config.c;
-        let regulariser = match loss {
-            Loss::Vanilla => None,
-            Loss::Distance => Some(distance(trace)?),
-            Loss::Relaxed => Some(relaxed(trace, c)?),
-            Loss::Roll => Some(roll(
-                trace,
-                RollConfig {
-                    c,
-                    gamma: config.gamma,
-                },
-            )?),
-            Loss::Sampled | Loss::Axes => {
-                let probes = match loss {
-                    Loss::Axes => Probes::Axes(config.axes),
-                    _ => Probes::Signs(1),
-                };
-                Some(sampled(trace, SampledConfig { c, probes }, rng)?)
+        let regulariser = regulariser(config, loss, trace, rng).map_err(|error| match error {
+            roll_objectives::Error::Ext(error @ candle_ext::Error::NanScore { .. }) => {
+                Diverged(format!("the loss of a neuron is not finite ({error})")).into()
             }
-        };
+            error => anyhow::Error::from(error),
+        })?;
         Ok(Self { task, regulariser })
     }
 
@@ -106,4 +93,32 @@ impl Parts {
         let regulariser = self.regulariser.as_ref().map_or(Ok(0.0), number)?;
         Ok([number(&self.task)?, regulariser])
     }
+}
+
+/// The regulariser of `loss` at inputs of one shape, if it has one.
+fn regulariser(
+    config: &Config,
+    loss: Loss,
+    trace: &Trace,
+    rng: &mut impl Rng,
+) -> roll_objectives::Result<Option<Tensor>> {
+    let c = config.c;
+    let value = match loss {
+        Loss::Vanilla => return Ok(None),
+        Loss::Distance => distance(trace)?,
+        Loss::Relaxed => relaxed(trace, c)?,
+        Loss::Roll => {
+            let gamma = config.gamma;
+            roll(trace, RollConfig { c, gamma })?
+        }
+        Loss::Sampled => {
+            let probes = Probes::Signs(1);
+            sampled(trace, SampledConfig { c, probes }, rng)?
+        }
+        Loss::Axes => {
+            let probes = Probes::Axes(config.axes);
+            sampled(trace, SampledConfig { c, probes }, rng)?
+        }
+    };
+    Ok(Some(value))
 }
