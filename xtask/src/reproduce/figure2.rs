@@ -85,10 +85,11 @@ pub(super) fn run(args: &Args, places: &Places, global: &Global) -> anyhow::Resu
     let unusable = || format!("{}: not a usable figure", places.config.display());
     let plan: Plan = toml::from_str(&files::read_text(&places.config)?).with_context(unusable)?;
     let directory = places.config.parent().unwrap_or(Path::new(""));
-    let (mut points, mut drawn) = (Vec::new(), Vec::new());
+    let (mut points, mut drawn, mut diverged) = (Vec::new(), Vec::new(), Vec::new());
     for panel in &plan.panels {
         let file = directory.join(&panel.sweep);
-        let found = trained(&file, args, places, global)?;
+        let (found, lost) = trained(&file, args, places, global)?;
+        diverged.extend(lost);
         ensure!(!found.is_empty(), "{}: every run diverged", file.display());
         drawn.extend(charts_of(panel.axis, &found)?);
         points.extend(found);
@@ -103,7 +104,7 @@ pub(super) fn run(args: &Args, places: &Places, global: &Global) -> anyhow::Resu
     let page = format!(
         "# {}\n\n![Accuracy and median l2 margin against C and against lambda, a curve for each gamma](figure2.svg)\n\n\
          One network a point, seed {}: hidden layers {:?}, data `{}`, {} epochs; {} say everything else. Accuracy and \
-         radii on the {} test inputs, certified in float64; all points in [`figure2.csv`](figure2.csv).\n\n{}\n",
+         radii on the {} test inputs, certified in float64; all points in [`figure2.csv`](figure2.csv).{}\n\n{}\n",
         plan.title,
         config.seed,
         config.hidden,
@@ -111,6 +112,13 @@ pub(super) fn run(args: &Args, places: &Places, global: &Global) -> anyhow::Resu
         config.epochs,
         sweeps.collect::<Vec<_>>().join(" and "),
         first.certificate.inputs,
+        match diverged.is_empty() {
+            true => String::new(),
+            false => format!(
+                " Without a point, because they diverged: {}.",
+                diverged.join("; ")
+            ),
+        },
         Provenance::of(places.command("figure2")),
     );
     Ok(Results {
@@ -124,31 +132,33 @@ pub(super) fn run(args: &Args, places: &Places, global: &Global) -> anyhow::Resu
     })
 }
 
-/// The networks of a sweep that did not diverge: those have no place in the figure, and their gap tells.
+/// The networks of a sweep, and the names of those that diverged: they have no place in the figure.
 fn trained(
     file: &Path,
     args: &Args,
     places: &Places,
     global: &Global,
-) -> anyhow::Result<Vec<Point>> {
+) -> anyhow::Result<(Vec<Point>, Vec<String>)> {
     let plan = sweep::Plan::load(file, global)?;
     let name = file.file_stem().unwrap_or_default().to_string_lossy();
     let runs = places.runs.join(&*name);
     files::create_dir(&runs)?;
     let Training { workers, data, .. } = &args.training;
     let rows = execute(&plan.runs, &runs, workers, data, global, |_| Ok(()))?;
-    let mut points = Vec::new();
+    let (mut points, mut diverged) = (Vec::new(), Vec::new());
     for (run, row) in plan.runs.into_iter().zip(rows) {
-        if let Status::Done { .. } = row.status {
-            let certificate = Certificate::of(&run, &runs.join(&run.name), data, global)?;
-            points.push(Point {
-                sweep: name.to_string(),
-                run,
-                certificate,
-            });
+        if !matches!(row.status, Status::Done { .. }) {
+            diverged.push(format!("`{}` of {name}", run.name));
+            continue;
         }
+        let certificate = Certificate::of(&run, &runs.join(&run.name), data, global)?;
+        points.push(Point {
+            sweep: name.to_string(),
+            run,
+            certificate,
+        });
     }
-    Ok(points)
+    Ok((points, diverged))
 }
 
 /// Accuracy and median margin along `axis`.
