@@ -216,7 +216,6 @@ fn the_shipped_files_are_the_experiments_they_name() {
         "mnist-vanilla.toml",
         "vowels-roll-less.toml",
         "vowels-roll-same.toml",
-        "vowels-roll-wide.toml",
         "vowels-vanilla.toml",
     ];
     assert_eq!(names, expected);

@@ -51,8 +51,7 @@ struct Row {
     name: String,
     /// Its configuration, a path relative to the file.
     config: PathBuf,
-    /// `None` for what the paper does not have.
-    published: Option<Published>,
+    published: Published,
 }
 
 /// A row of the paper's table: accuracy in percent, #CLR, and P25, P50, P75, P100 in the plan's unit.
