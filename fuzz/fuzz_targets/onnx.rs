@@ -3,7 +3,7 @@
 
 use candle_core::{DType, Device};
 use libfuzzer_sys::fuzz_target;
-use roll_models::onnx;
+use loclin_models::onnx;
 
 fuzz_target!(|bytes: &[u8]| {
     let _ = onnx::from_bytes(bytes, DType::F32, &Device::Cpu);

@@ -4,12 +4,12 @@
 
 use candle_core::{DType, Device};
 use libfuzzer_sys::fuzz_target;
-use roll_models::pytorch::{self, Architecture};
+use loclin_models::pytorch::{self, Architecture};
 use std::io::{Cursor, Write};
 use zip::{CompressionMethod, ZipWriter, result::ZipResult, write::SimpleFileOptions};
 
 fuzz_target!(|bytes: &[u8]| {
-    let fc = Architecture::Fc { input_shape: None, leak: 0.0 };
+    let fc = Architecture::Fc { input_shape: None, negative_slope: 0.0 };
     if bytes.starts_with(b"PK") {
         let _ = pytorch::from_bytes(bytes, &fc, DType::F32, &Device::Cpu);
     } else if let Ok(archive) = archive(bytes) {

@@ -3,13 +3,13 @@
 
 use candle_core::{DType, Device};
 use libfuzzer_sys::fuzz_target;
-use roll_models::{
+use loclin_models::{
     Model,
     pytorch::{self, Architecture},
 };
 
 fuzz_target!(|bytes: &[u8]| {
-    let fc = Architecture::Fc { input_shape: None, leak: 0.0 };
+    let fc = Architecture::Fc { input_shape: None, negative_slope: 0.0 };
     let _ = Model::from_bytes(bytes, DType::F32, &Device::Cpu);
     let _ = pytorch::from_bytes(bytes, &fc, DType::F32, &Device::Cpu);
 });

@@ -2,15 +2,15 @@
 
 use crate::{Case, cases, numbers};
 use candle_core::{DType, Tensor};
+use loclin_regions::{Budget, Linearization, Norm, patterns};
+use loclin_tests::{
+    Analysis, Fc, bridge, dual, norm,
+    strategies::{LARGE, Recipe, recipes},
+};
 use proptest::{prelude::*, test_runner::TestRunner};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Exp1, StandardNormal};
-use roll_regions::{Budget, Linearization, Norm, patterns};
-use roll_tests::{
-    Analysis, Fc, bridge, dual, norm,
-    strategies::{LARGE, Recipe, recipes},
-};
 use std::cell::Cell;
 
 /// The share of the radius that is tried.
@@ -44,7 +44,7 @@ fn in_unit_ball(rng: &mut ChaCha8Rng, p: f64, size: usize, on_sphere: bool) -> V
 /// pattern is an error and not a rounding. A neuron so close to 0 that it is hardly known has too small a ball.
 pub(crate) fn is_resolved(fc: &Fc, a: &Analysis, p: f64, radius: f64) -> bool {
     let paths = Fc {
-        leak: fc.leak.abs(),
+        negative_slope: fc.negative_slope.abs(),
         ..fc.absolute()
     }
     .neuron_gradients(&a.pattern);

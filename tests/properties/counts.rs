@@ -2,13 +2,13 @@
 
 use crate::{Case, cases};
 use candle_core::DType;
-use proptest::prelude::*;
-use roll_models::Network;
-use roll_regions::{Budget, Linearization, RegionCount, RegionCounter};
-use roll_tests::{
+use loclin_models::Network;
+use loclin_regions::{Budget, Linearization, RegionCount, RegionCounter};
+use loclin_tests::{
     Fc, bridge,
     strategies::{LARGE, Numbers, Quirk, Recipe, recipes, recipes_of},
 };
+use proptest::prelude::*;
 use std::collections::BTreeSet;
 
 fn count(network: &Network, batches: &[&[Vec<f64>]]) -> RegionCount {

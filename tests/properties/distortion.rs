@@ -2,15 +2,15 @@
 
 use crate::{Case, balls::is_resolved, cases};
 use candle_core::DType;
-use proptest::prelude::*;
-use roll_regions::{
+use loclin_regions::{
     Budget, Norm,
     distortion::{Ascent, Ball, Distortion, Genetic, Search, State},
 };
-use roll_tests::{
+use loclin_tests::{
     Analysis, F64, bridge,
     strategies::{LARGE, recipes},
 };
+use proptest::prelude::*;
 
 fn searches(seed: u64) -> [Search; 2] {
     [

@@ -3,9 +3,9 @@
 
 use crate::{Case, assert_near, cases, numbers};
 use candle_core::{DType, Tensor, Var};
+use loclin_regions::Budget;
+use loclin_tests::strategies::{LARGE, Numbers, recipes, recipes_of};
 use proptest::prelude::*;
-use roll_regions::Budget;
-use roll_tests::strategies::{LARGE, Numbers, recipes, recipes_of};
 
 proptest! {
     #![proptest_config(cases(96))]
@@ -17,9 +17,9 @@ proptest! {
         let here = case.linearization_within(Budget { bytes });
         let chain = here.neuron_jacobians().unwrap();
         let perturbation = here.neuron_jacobians_by_perturbation().unwrap();
-        let unit = if single { roll_tests::F32 } else { roll_tests::F64 };
+        let unit = if single { loclin_tests::F32 } else { loclin_tests::F64 };
         // The perturbation subtracts values at the axes from those at the origin: errors of values there, too.
-        let at_axes = roll_tests::Analysis::new(&case.fc, &vec![1.0; recipe.inputs], unit);
+        let at_axes = loclin_tests::Analysis::new(&case.fc, &vec![1.0; recipe.inputs], unit);
         for (i, a) in case.analyses.iter().enumerate() {
             for j in 0..case.fc.neurons() {
                 assert_near(&chain[i][j], &a.gradients[j], &a.gradient_errors[j], "chain");
@@ -69,7 +69,7 @@ proptest! {
         prop_assume!(!case.is_doubtful());
         let x = Var::from_tensor(&case.x).unwrap();
         let trace = case.network.trace(&x).unwrap();
-        let neurons = trace.constraints().unwrap().unwrap();
+        let neurons = trace.pre_activations().unwrap().unwrap();
         let a = &case.analyses[0];
         let gradient = |values: &Tensor, j: usize| {
             let gradients = values.narrow(1, j, 1).unwrap().sum_all().unwrap().backward().unwrap();

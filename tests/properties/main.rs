@@ -1,6 +1,6 @@
 //! The property suite, one module for each theme.
 //!
-//! A tolerance that is not an interval of [`roll_tests::Analysis`] stands next to its reason.
+//! A tolerance that is not an interval of [`loclin_tests::Analysis`] stands next to its reason.
 #![allow(clippy::unwrap_used, reason = "a test states its expectations with it")]
 
 mod balls;
@@ -17,10 +17,10 @@ mod refusals;
 mod segments;
 
 use candle_core::{DType, Tensor};
+use loclin_models::Network;
+use loclin_regions::{Budget, Linearization};
+use loclin_tests::{Analysis, F32, F64, Fc, bridge, strategies::Recipe};
 use proptest::test_runner::Config;
-use roll_models::Network;
-use roll_regions::{Budget, Linearization};
-use roll_tests::{Analysis, F32, F64, Fc, bridge, strategies::Recipe};
 
 /// So many cases, or as many as the variable `PROPTEST_CASES` says, for a long search; failing ones are kept in
 /// `proptest-regressions/` and tried first from then on.

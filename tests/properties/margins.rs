@@ -2,12 +2,12 @@
 
 use crate::{Case, assert_near, cases, numbers};
 use candle_core::{DType, Tensor};
-use proptest::{prelude::*, strategy::ValueTree};
-use roll_regions::{Budget, Linearization, Margins, Norm, Search};
-use roll_tests::{
+use loclin_regions::{Budget, Linearization, Margins, Norm, Search};
+use loclin_tests::{
     Analysis, F64, Interval, bridge, norm,
     strategies::{LARGE, Numbers, Quirk, Recipe, SMALL, norms, recipes, recipes_of},
 };
+use proptest::{prelude::*, strategy::ValueTree};
 
 /// Radii within the oracle's interval, each with a neuron that attains it.
 fn assert_margins(case: &Case, here: &Linearization, p: f64, margins: &Margins) {

@@ -2,18 +2,18 @@
 
 use crate::cases;
 use candle_core::{DType, Device, Tensor, Var};
-use candle_ext::random;
 use candle_nn::loss::cross_entropy;
-use proptest::prelude::*;
-use roll_models::{Network, Trace};
-use roll_objectives::{
+use loclin_models::{Network, Trace};
+use loclin_objectives::{
     Error, Gamma, Probes, RollConfig, SampledConfig, distance, relaxed, roll, sampled,
 };
-use roll_tests::{
+use loclin_tensor::random;
+use loclin_tests::{
     Fc, bridge,
     objectives::{Loss, Regularizer, objective},
     strategies::{LARGE, Numbers, Recipe, SMALL, recipes, recipes_of},
 };
+use proptest::prelude::*;
 
 /// Half the distance of two values in a finite difference.
 const STEP: f64 = 1e-5;
@@ -40,7 +40,7 @@ fn asked() -> impl Strategy<Value = Asked> {
 
 /// What the library answers, and the oracle's regularisers that this may be: one, or one for each draw of axes.
 fn ask(asked: Asked, trace: &Trace) -> (Tensor, Vec<Regularizer>) {
-    let neurons = trace.constraints().unwrap().unwrap().dim(1).unwrap();
+    let neurons = trace.pre_activations().unwrap().unwrap().dim(1).unwrap();
     match asked {
         Asked::Distance => (distance(trace).unwrap(), vec![Regularizer::Distance]),
         Asked::Relaxed { c } => (
@@ -226,7 +226,7 @@ proptest! {
     #[test]
     fn dead_neurons_do_not_poison(recipe in recipes(LARGE), all: bool) {
         let mut recipe = recipe;
-        recipe.quirks = vec![roll_tests::strategies::Quirk::Dead];
+        recipe.quirks = vec![loclin_tests::strategies::Quirk::Dead];
         let mut problem = Problem::new(&recipe);
         if all {
             problem.fc.layers[0].weight.iter_mut().for_each(|row| row.fill(0.0));
@@ -305,7 +305,7 @@ proptest! {
     fn hyper_parameters_out_of_range_are_named(recipe in recipes(SMALL), c in prop_oneof![-5.0..-1e-9, Just(f64::NAN), Just(f64::INFINITY)], gamma in prop_oneof![-5.0..=0.0, 100.1..1e9, Just(f64::NAN)]) {
         let problem = Problem::new(&recipe);
         let trace = problem.trace();
-        let named = |result: roll_objectives::Result<Tensor>, name: &str| match result {
+        let named = |result: loclin_objectives::Result<Tensor>, name: &str| match result {
             Err(Error::Config { field, .. }) => assert_eq!(field, name),
             other => panic!("{other:?}"),
         };
@@ -320,7 +320,7 @@ proptest! {
         }
         assert!(gamma.to_string().parse::<Gamma>().is_err() && "half".parse::<Gamma>().is_err());
 
-        let affine = Fc { layers: recipe.network().layers.split_off(recipe.hidden.len()), leak: 0.0 };
+        let affine = Fc { layers: recipe.network().layers.split_off(recipe.hidden.len()), negative_slope: 0.0 };
         let trace = bridge::network(&affine, DType::F64).unwrap().trace(&Tensor::ones((1, affine.inputs()), DType::F64, &Device::Cpu).unwrap()).unwrap();
         assert!(matches!(distance(&trace), Err(Error::NoNeurons)));
         assert!(matches!(relaxed(&trace, 1.0), Err(Error::NoNeurons)));
@@ -334,7 +334,7 @@ fn a_percentage_is_not_rounded_twice() {
         inputs: 2,
         hidden: vec![50, 50],
         outputs: 1,
-        leak: 0.0,
+        negative_slope: 0.0,
         numbers: Numbers::Gaussian,
         quirks: vec![],
         seed: 1,

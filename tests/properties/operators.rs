@@ -6,13 +6,13 @@
 use crate::{cases, numbers};
 use candle_core::{D, DType, Device, Result, Tensor, Var};
 use candle_nn::{loss, ops};
+use loclin_tests::bridge;
 use proptest::prelude::*;
-use roll_tests::bridge;
 
 /// A computation from three tensors: `x` `[2, 3, 4]`, `m` `[4, 4]` and `b` `[4]`.
 type Operator = fn(&Tensor, &Tensor, &Tensor) -> Result<Tensor>;
 
-/// What [`roll_models`] and [`roll_objectives`] use, each as they use it.
+/// What [`loclin_models`] and [`loclin_objectives`] use, each as they use it.
 const OPERATORS: &[(&str, Operator)] = &[
     ("linear layer", |x, m, b| {
         x.reshape((6, 4))?
@@ -58,10 +58,10 @@ const OPERATORS: &[(&str, Operator)] = &[
     }),
     ("mean", |x, _, b| x.mean_all()? * b.sum_all()?),
     ("safe square root", |x, _, _| {
-        candle_ext::safe_sqrt(&x.sqr()?.sum(1)?).map_err(candle_core::Error::wrap)
+        loclin_tensor::safe_sqrt(&x.sqr()?.sum(1)?).map_err(candle_core::Error::wrap)
     }),
     ("safe quotient", |x, _, b| {
-        candle_ext::safe_divide(
+        loclin_tensor::safe_divide(
             x,
             &(b.broadcast_as((2, 3, 4))?.contiguous()?.sqr()? + 1.0)?,
             9.0,

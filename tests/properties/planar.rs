@@ -2,16 +2,16 @@
 
 use crate::cases;
 use candle_core::DType;
-use proptest::prelude::*;
-use rand::Rng;
-use roll_regions::{
+use loclin_regions::{
     Error,
     planar::{Polygon, Viewport, area, regions},
 };
-use roll_tests::{
+use loclin_tests::{
     Analysis, F64, bridge,
     strategies::{Limits, Numbers, Quirk, Recipe, recipes, recipes_of},
 };
+use proptest::prelude::*;
+use rand::Rng;
 
 /// Up to three hidden layers, so that there are at most some thousand regions.
 const PLANAR: Limits = Limits {

@@ -3,16 +3,15 @@
 use crate::{Case, assert_near, cases, dot, numbers};
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
-use proptest::prelude::*;
-use roll_models::{
-    FcConfig, Model, Module, NetworkSpec, NodeSpec, Normalization, Parameters,
-    operators::OperatorSpec,
+use loclin_models::{
+    Mlp, Model, Module, NetworkSpec, NodeSpec, Normalization, Parameters, operators::OperatorSpec,
 };
-use roll_regions::{Budget, Linearization, Norm};
-use roll_tests::{
+use loclin_regions::{Budget, Linearization, Norm};
+use loclin_tests::{
     Analysis, F32, F64, bridge, norm,
     strategies::{LARGE, Recipe, recipes},
 };
+use proptest::prelude::*;
 use std::collections::HashMap;
 
 proptest! {
@@ -27,7 +26,7 @@ proptest! {
         prop_assert_eq!(numbers(&case.network.forward(&case.x).unwrap()), numbers(trace.output()));
         let all = |f: fn(&Analysis) -> &Vec<f64>| case.analyses.iter().flat_map(f).copied().collect::<Vec<_>>();
         assert_near(&numbers(trace.output()), &all(|a| &a.output), &all(|a| &a.output_errors), "output");
-        let z = trace.constraints().unwrap().unwrap();
+        let z = trace.pre_activations().unwrap().unwrap();
         assert_near(&numbers(&z), &all(|a| &a.neurons), &all(|a| &a.neuron_errors), "neuron");
         let signs: Vec<bool> = numbers(&trace.signs().unwrap().unwrap()).iter().map(|o| *o > 0.0).collect();
         prop_assert_eq!(signs, case.analyses.iter().flat_map(|a| a.pattern.clone()).collect::<Vec<_>>());
@@ -81,7 +80,7 @@ proptest! {
             let cotangents = recipe.vectors(3 + stream as u64, 2 * 3, width);
             let c = bridge::batch(&cotangents, DType::F64).unwrap().reshape((2, 3, width)).unwrap();
             let pulled = match node {
-                Some(node) => trace.pull_constraints(node, &c),
+                Some(node) => trace.pull_neurons(node, &c),
                 None => trace.pull(&c),
             };
             let (pulled, pushed) = (numbers(&pulled.unwrap().broadcast_as((2, 3, recipe.inputs)).unwrap()), numbers(&pushed));
@@ -106,13 +105,13 @@ proptest! {
         let trace = case.network.trace(&case.x).unwrap();
         let mut z = Vec::new();
         let own = case.x.unsqueeze(1).unwrap();
-        let output = trace.frozen(&own, |_, value| { z.push(value.squeeze(1)?); Ok(()) }).unwrap();
+        let output = trace.fixed_pattern(&own, |_, value| { z.push(value.squeeze(1)?); Ok(()) }).unwrap();
         // Products with slopes in place of activations: the same roundings but for those of the slopes.
         let errors: Vec<f64> = case.analyses.iter().flat_map(|a| a.neuron_errors.clone()).collect();
-        let values = numbers(&trace.constraints().unwrap().unwrap());
-        assert_near(&numbers(&Tensor::cat(&z, 1).unwrap()), &values, &errors, "frozen neuron");
+        let values = numbers(&trace.pre_activations().unwrap().unwrap());
+        assert_near(&numbers(&Tensor::cat(&z, 1).unwrap()), &values, &errors, "fixed_pattern neuron");
         let errors: Vec<f64> = case.analyses.iter().flat_map(|a| a.output_errors.clone()).collect();
-        assert_near(&numbers(&output), &numbers(trace.output()), &errors, "frozen output");
+        assert_near(&numbers(&output), &numbers(trace.output()), &errors, "fixed_pattern output");
     }
 
     #[test]
@@ -158,7 +157,7 @@ proptest! {
         let recipe = Recipe { inputs: pairs.len() * height, ..recipe };
         let fc = recipe.network();
         let (mean, std): (Vec<f64>, Vec<f64>) = pairs.iter().copied().unzip();
-        let config = FcConfig { inputs: vec![pairs.len(), height], ..bridge::config(&fc) };
+        let config = Mlp { inputs: vec![pairs.len(), height], ..bridge::config(&fc) };
         let weights = bridge::network(&fc, DType::F64).unwrap().parameters().into_iter().collect::<HashMap<_, _>>();
         let network = config.build(VarBuilder::from_tensors(weights, DType::F64, &Device::Cpu)).unwrap();
         let points = recipe.points(2);
@@ -179,7 +178,7 @@ proptest! {
     /// The networks of one seed are one network, rounded.
     #[test]
     fn single_and_double_precision_agree(recipe in recipes(LARGE), seed: u64) {
-        let config = FcConfig { inputs: vec![recipe.inputs], hidden: recipe.hidden.clone(), outputs: recipe.outputs, leak: recipe.leak };
+        let config = Mlp { inputs: vec![recipe.inputs], hidden: recipe.hidden.clone(), outputs: recipe.outputs, negative_slope: recipe.negative_slope };
         let build = |dtype| config.build(Parameters::seeded(seed).builder(dtype, &Device::Cpu)).unwrap();
         let (narrow, wide) = (build(DType::F32), build(DType::F64));
         for ((name, a), (_, b)) in narrow.parameters().iter().zip(wide.parameters()) {
@@ -188,9 +187,9 @@ proptest! {
             prop_assert!(numbers(&b).iter().all(|w| w.abs() <= 1.0));
         }
         let points = recipe.points(3);
-        let value = |network: &roll_models::Network, dtype| numbers(&network.forward(&bridge::batch(&points, dtype).unwrap()).unwrap());
+        let value = |network: &loclin_models::Network, dtype| numbers(&network.forward(&bridge::batch(&points, dtype).unwrap()).unwrap());
         let (a, b) = (value(&narrow, DType::F32), value(&wide, DType::F64));
-        let here = oracle_of(&wide, recipe.leak);
+        let here = oracle_of(&wide, recipe.negative_slope);
         let errors: Vec<f64> = points.iter().flat_map(|x| Analysis::new(&here, x, F32).output_errors).collect();
         assert_near(&a, &b, &errors, "output");
         // A change of dtype is the same rounding.
@@ -256,14 +255,14 @@ fn smallest(rows: &[Vec<f64>]) -> f64 {
 }
 
 /// The oracle's network of the library's parameters.
-fn oracle_of(network: &roll_models::Network, leak: f64) -> roll_tests::Fc {
+fn oracle_of(network: &loclin_models::Network, negative_slope: f64) -> loclin_tests::Fc {
     let parameters = network.parameters();
-    let layers = parameters.chunks(2).map(|pair| roll_tests::Layer {
+    let layers = parameters.chunks(2).map(|pair| loclin_tests::Layer {
         weight: pair[0].1.to_vec2().unwrap(),
         bias: pair[1].1.to_vec1().unwrap(),
     });
-    roll_tests::Fc {
+    loclin_tests::Fc {
         layers: layers.collect(),
-        leak,
+        negative_slope,
     }
 }

@@ -2,13 +2,13 @@
 
 use crate::cases;
 use candle_core::{DType, Device, Tensor};
-use proptest::prelude::*;
-use roll_models::{Error as ModelError, Model};
-use roll_regions::{Budget, Error, Linearization, Norm, Search};
-use roll_tests::{
+use loclin_models::{Error as ModelError, Model};
+use loclin_regions::{Budget, Error, Linearization, Norm, Search};
+use loclin_tests::{
     bridge,
     strategies::{LARGE, SMALL, recipes},
 };
+use proptest::prelude::*;
 
 /// What is not finite.
 fn not_finite() -> impl Strategy<Value = f64> {
@@ -109,7 +109,7 @@ proptest! {
         assert!(is_argument(here.l1_margin_by_search(0, Search { relative: 0.0, ..Search::default() }).err()));
         assert!(is_argument(here.output_gradients(&[0]).err()));
         assert!(is_argument(here.output_gradients(&[0, recipe.outputs as u32]).err()));
-        assert!(is_argument(roll_regions::axes(&network, 0..recipe.inputs + beyond).err()));
+        assert!(is_argument(loclin_regions::axes(&network, 0..recipe.inputs + beyond).err()));
         let wide = bridge::batch(&[vec![0.0; recipe.inputs + beyond]], DType::F64).unwrap();
         assert!(matches!(network.trace(&wide), Err(ModelError::InputShape { .. })));
         let directions = wide.unsqueeze(0).unwrap();

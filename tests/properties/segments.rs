@@ -2,18 +2,18 @@
 
 use crate::{cases, dot};
 use candle_core::{DType, Tensor};
-use proptest::prelude::*;
-use roll_models::Network;
-use roll_regions::{
+use loclin_models::Network;
+use loclin_regions::{
     Budget,
     attribution::{Rule, integrated_gradients, integrated_gradients_by_quadrature},
     patterns,
     segment::{Walk, walk},
 };
-use roll_tests::{
+use loclin_tests::{
     Analysis, F64, bridge,
     strategies::{LARGE, Numbers, Recipe, recipes, recipes_of},
 };
+use proptest::prelude::*;
 
 /// The ends of a segment as tensors.
 fn ends(points: &[Vec<f64>]) -> [Tensor; 2] {
@@ -25,7 +25,7 @@ fn between(points: &[Vec<f64>], t: f64) -> Vec<f64> {
     pair.map(|(a, b)| a + t * (b - a)).collect()
 }
 
-fn pattern_at(network: &Network, points: &[Vec<f64>], t: f64) -> roll_regions::ActivationPattern {
+fn pattern_at(network: &Network, points: &[Vec<f64>], t: f64) -> loclin_regions::ActivationPattern {
     let x = bridge::batch(&[between(points, t)], DType::F64).unwrap();
     patterns(&network.trace(&x).unwrap()).unwrap().remove(0)
 }
@@ -92,9 +92,9 @@ proptest! {
         for (i, (exact, near)) in found.values.iter().zip(&near).enumerate() {
             // A boundary puts at most one step on the wrong side; rounding may put a whole piece there that is one.
             let d = (points[1][i] - points[0][i]).abs();
-            let jumps = gradients.windows(2).map(|pair| (pair[1][i] - pair[0][i]).abs()).sum::<f64>();
+            let slope_changes = gradients.windows(2).map(|pair| (pair[1][i] - pair[0][i]).abs()).sum::<f64>();
             let size = gradients.iter().map(|g| g[i].abs()).fold(0.0, f64::max);
-            let allowed = d * (jumps / steps as f64 + 1e-9 * size) + 1e-12;
+            let allowed = d * (slope_changes / steps as f64 + 1e-9 * size) + 1e-12;
             prop_assert!((exact - near).abs() <= allowed, "{} {} {}", exact, near, allowed);
         }
     }
@@ -102,7 +102,7 @@ proptest! {
     /// Every boundary of the first layer in the middle of the segment, exactly: many neurons switch at the first probe.
     #[test]
     fn many_neurons_may_switch_at_once(recipe in recipes_of(Numbers::Lattice, LARGE)) {
-        let recipe = Recipe { quirks: vec![roll_tests::strategies::Quirk::NoBias], ..recipe };
+        let recipe = Recipe { quirks: vec![loclin_tests::strategies::Quirk::NoBias], ..recipe };
         let fc = recipe.network();
         let network = bridge::network(&fc, DType::F64).unwrap();
         let x = recipe.points(1).remove(0);

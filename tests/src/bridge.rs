@@ -3,7 +3,7 @@
 use crate::{Fc, Layer};
 use candle_core::{DType, Device, Tensor, Var};
 use candle_nn::VarBuilder;
-use roll_models::{FcConfig, Network, Parameters, Result};
+use loclin_models::{Mlp, Network, Parameters, Result};
 use std::collections::{BTreeMap, HashMap};
 
 /// The library's network with the oracle's parameters.
@@ -36,12 +36,12 @@ pub fn batch(rows: &[Vec<f64>], dtype: DType) -> candle_core::Result<Tensor> {
 }
 
 /// The library's description of the architecture.
-pub fn config(fc: &Fc) -> FcConfig {
-    FcConfig {
+pub fn config(fc: &Fc) -> Mlp {
+    Mlp {
         inputs: vec![fc.inputs()],
         hidden: fc.hidden(),
         outputs: fc.outputs(),
-        leak: fc.leak,
+        negative_slope: fc.negative_slope,
     }
 }
 

@@ -15,7 +15,7 @@ pub struct Fc {
     /// The layers, at least one.
     pub layers: Vec<Layer>,
     /// Slope of the activation for negative pre-activations.
-    pub leak: f64,
+    pub negative_slope: f64,
 }
 
 /// What a forward pass sees.
@@ -68,7 +68,13 @@ impl Fc {
             let z = layer.apply(&a);
             a = z
                 .iter()
-                .map(|z| if *z >= 0.0 { *z } else { self.leak * z })
+                .map(|z| {
+                    if *z >= 0.0 {
+                        *z
+                    } else {
+                        self.negative_slope * z
+                    }
+                })
                 .collect();
             neurons.extend(z);
         }
@@ -96,7 +102,7 @@ impl Fc {
                 .zip(&pattern[start..end])
                 .zip(&below.weight)
             {
-                let c = if *on { *c } else { self.leak * c };
+                let c = if *on { *c } else { self.negative_slope * c };
                 next.iter_mut().zip(row).for_each(|(n, w)| *n += c * w);
             }
             (cotangent, end) = (next, start);
@@ -122,7 +128,7 @@ impl Fc {
     }
 
     /// Absolute values of all parameters. At `|x|` every unit of it is at least as large as every partial sum of
-    /// this network's at `x` (for `|leak| <= 1`), and so are its gradients: what rounding errors scale with.
+    /// this network's at `x` (for `|negative_slope| <= 1`), and so are its gradients: what rounding errors scale with.
     pub fn absolute(&self) -> Self {
         let abs = |row: &Vec<f64>| row.iter().map(|w| w.abs()).collect::<Vec<_>>();
         let layer = |l: &Layer| Layer {
@@ -131,7 +137,7 @@ impl Fc {
         };
         Self {
             layers: self.layers.iter().map(layer).collect(),
-            leak: 1.0,
+            negative_slope: 1.0,
         }
     }
 

@@ -19,7 +19,7 @@ pub struct Recipe {
     /// Number of outputs.
     pub outputs: usize,
     /// Slope of the activation for negative pre-activations, -1 to 1.
-    pub leak: f64,
+    pub negative_slope: f64,
     /// What the numbers are.
     pub numbers: Numbers,
     /// What is odd about the network.
@@ -33,7 +33,7 @@ pub struct Recipe {
 pub enum Numbers {
     /// Gaussians of the scale that keeps activations near 1, rounded to single precision.
     Gaussian,
-    /// Small integers (and a leak in eighths): every sum is exact in any order, neurons are often exactly 0.
+    /// Small integers (and a negative_slope in eighths): every sum is exact in any order, neurons are often exactly 0.
     Lattice,
 }
 
@@ -86,32 +86,39 @@ pub fn recipes(limits: Limits) -> impl Strategy<Value = Recipe> {
         vec![Quirk::NoBias, Quirk::Dead, Quirk::Duplicate, Quirk::Mute],
         0..=4,
     );
-    let leak = prop_oneof![3 => Just(0.0), 1 => Just(1.0), 3 => -1.0..1.0];
+    let negative_slope = prop_oneof![3 => Just(0.0), 1 => Just(1.0), 3 => -1.0..1.0];
     let shape = (1..=limits.inputs, hidden, 1..=limits.outputs);
-    (shape, leak, numbers, quirks, any::<u64>().no_shrink()).prop_map(
-        |((inputs, hidden, outputs), leak, numbers, quirks, seed)| {
-            let leak = if numbers == Numbers::Lattice {
-                (leak * 8.0f64).round() / 8.0
-            } else {
-                f64::from(leak as f32)
-            };
-            Recipe {
-                inputs,
-                hidden,
-                outputs,
-                leak,
-                numbers,
-                quirks,
-                seed,
-            }
-        },
+    (
+        shape,
+        negative_slope,
+        numbers,
+        quirks,
+        any::<u64>().no_shrink(),
     )
+        .prop_map(
+            |((inputs, hidden, outputs), negative_slope, numbers, quirks, seed)| {
+                let negative_slope = if numbers == Numbers::Lattice {
+                    (negative_slope * 8.0f64).round() / 8.0
+                } else {
+                    f64::from(negative_slope as f32)
+                };
+                Recipe {
+                    inputs,
+                    hidden,
+                    outputs,
+                    negative_slope,
+                    numbers,
+                    quirks,
+                    seed,
+                }
+            },
+        )
 }
 
 /// Recipes of one kind of numbers.
 pub fn recipes_of(numbers: Numbers, limits: Limits) -> impl Strategy<Value = Recipe> {
     recipes(limits).prop_map(move |recipe| Recipe {
-        leak: (recipe.leak * 8.0).round() / 8.0,
+        negative_slope: (recipe.negative_slope * 8.0).round() / 8.0,
         numbers,
         ..recipe
     })
@@ -144,7 +151,7 @@ impl Recipe {
         }
         Fc {
             layers,
-            leak: self.leak,
+            negative_slope: self.negative_slope,
         }
     }
 

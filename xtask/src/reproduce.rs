@@ -20,9 +20,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::cli::{DataDir, Global};
-use crate::files;
-use crate::sweep::Workers;
+use loclin::files;
+use loclin::options::{DataDir, Global};
+use loclin::sweep::Workers;
 
 const EXAMPLE: &str = "\
 Examples:

@@ -10,8 +10,8 @@ use anyhow::{Context, ensure};
 use clap::ValueEnum;
 use serde::Serialize;
 
-use crate::cli::Global;
-use crate::errors::Usage;
+use loclin::errors::Usage;
+use loclin::options::Global;
 
 mod demo;
 mod directions;

@@ -1,7 +1,7 @@
 //! Makes the embedded digits from the four files of MNIST:
 //!
 //! ```text
-//! cargo run -p roll-data --example embed_digits -- MNIST_DIR crates/data/digits/digits.idx.gz
+//! cargo run -p loclin-data --example embed_digits -- MNIST_DIR crates/data/digits/digits.idx.gz
 //! ```
 
 use std::error::Error;
@@ -17,7 +17,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let [mnist_directory, out] = arguments.as_slice() else {
         return Err("expected two arguments: MNIST_DIR OUT".into());
     };
-    let content = roll_data::digits::archive(Path::new(mnist_directory))?;
+    let content = loclin_data::digits::archive(Path::new(mnist_directory))?;
     // The encoder writes no name and no time, so equal content gives equal bytes.
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
     encoder.write_all(&content)?;

@@ -11,15 +11,15 @@ use crate::Error;
 /// What is drawn for an image is a function of seed, epoch and row alone, so a resumed run sees the same images.
 ///
 /// ```
-/// use roll_data::Augmentation;
+/// use loclin_data::Augmentation;
 /// let image: Vec<f32> = (0..12).map(|value| value as f32).collect();
 /// let mut epochs = (0..8).map(|epoch| {
 ///     let mut values = image.clone();
 ///     Augmentation::default().apply(&mut values, &[3, 2, 2], &[7], 0, epoch)?;
-///     Ok::<_, roll_data::Error>(values)
+///     Ok::<_, loclin_data::Error>(values)
 /// });
 /// assert!(epochs.any(|values| values.is_ok_and(|values| values != image)));
-/// # Ok::<(), roll_data::Error>(())
+/// # Ok::<(), loclin_data::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Augmentation {

@@ -12,7 +12,7 @@ use rand_chacha::ChaCha8Rng;
 ///
 /// ```
 /// use std::num::NonZeroUsize;
-/// let batches: Vec<_> = roll_data::batches(10, NonZeroUsize::new(4).unwrap(), 0, 3).collect();
+/// let batches: Vec<_> = loclin_data::batches(10, NonZeroUsize::new(4).unwrap(), 0, 3).collect();
 /// assert_eq!(batches.iter().map(Vec::len).collect::<Vec<_>>(), [4, 4, 2]);
 /// ```
 pub fn batches(
@@ -34,7 +34,7 @@ pub fn batches(
 /// Streams of one seed are independent of each other (ChaCha8's stream number).
 ///
 /// ```
-/// assert_eq!(roll_data::permutation(8, 0, 0), [2, 0, 6, 1, 3, 5, 7, 4]);
+/// assert_eq!(loclin_data::permutation(8, 0, 0), [2, 0, 6, 1, 3, 5, 7, 4]);
 /// ```
 pub fn permutation(n: usize, seed: u64, stream: u64) -> Vec<usize> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);

@@ -3,12 +3,12 @@ use crate::{Dataset, Error, LeftOut, Moments, Sequences};
 /// What a name or path holds: inputs of one shape, or sequences of different lengths.
 ///
 /// ```
-/// use roll_data::{Split, source};
+/// use loclin_data::{Split, source};
 /// let data = source::open("digits", Split::Test, None, 0)?;
 /// let parts = data.tables(&[4, 2])?;
 /// assert_eq!((parts.len(), parts[0].positions.as_slice()), (1, &[0, 1][..]));
 /// assert_eq!(parts[0].inputs.labels(), Some(&data.row_labels(&[4, 2])?[..]));
-/// # Ok::<(), roll_data::Error>(())
+/// # Ok::<(), loclin_data::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub enum Data {

@@ -7,11 +7,11 @@ use crate::{Error, LeftOut, Moments, Values};
 /// row and below the number of classes (if known).
 ///
 /// ```
-/// use roll_data::{Dataset, Values};
+/// use loclin_data::{Dataset, Values};
 /// let set = Dataset::new("two grey pixels", &[1], Values::Bytes(vec![0, 255]))?
 ///     .with_labels(vec![0, 1], Some(2))?;
 /// assert_eq!(set.rows_f64(&[1, 0])?, [1.0, 0.0]);
-/// # Ok::<(), roll_data::Error>(())
+/// # Ok::<(), loclin_data::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Dataset {

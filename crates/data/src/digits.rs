@@ -25,10 +25,10 @@ pub const TEST_PER_CLASS: usize = 200;
 /// None, unless the embedded file is damaged.
 ///
 /// ```
-/// use roll_data::{Split, digits};
+/// use loclin_data::{Split, digits};
 /// let test = digits::load(Split::Test, 0)?;
 /// assert_eq!((test.len(), test.classes()), (2000, Some(10)));
-/// # Ok::<(), roll_data::Error>(())
+/// # Ok::<(), loclin_data::Error>(())
 /// ```
 pub fn load(split: Split, seed: u64) -> Result<Dataset, Error> {
     let [train, test] = unpack()?;

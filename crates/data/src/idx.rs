@@ -33,8 +33,8 @@ pub const MAX_VALUES: u64 = 1 << 32;
 /// trailing bytes; a damaged gzip stream.
 ///
 /// ```
-/// use roll_data::idx;
-/// let path = std::env::temp_dir().join(format!("roll-data-doc-{}", std::process::id()));
+/// use loclin_data::idx;
+/// let path = std::env::temp_dir().join(format!("loclin-data-doc-{}", std::process::id()));
 /// std::fs::write(&path, idx::encode(&[2, 3], &[1, 2, 3, 4, 5, 6])?)?;
 /// assert_eq!(idx::read(&path, 2)?.dims, [2, 3]);
 /// assert!(idx::read(&path, 3).is_err());

@@ -35,9 +35,9 @@ pub enum Grey {
 /// How image files are read.
 ///
 /// ```
-/// use roll_data::{Grey, ImageOptions};
+/// use loclin_data::{Grey, ImageOptions};
 /// let options = ImageOptions { size: Some([64, 64]), grey: Grey::Skip, ..ImageOptions::default() };
-/// assert_eq!(options.broken, roll_data::Unusable::Refuse);
+/// assert_eq!(options.broken, loclin_data::Unusable::Refuse);
 /// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ImageOptions {

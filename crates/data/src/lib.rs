@@ -23,7 +23,7 @@
 //!
 //! ```
 //! use std::num::NonZeroUsize;
-//! use roll_data::{Split, batches, digits};
+//! use loclin_data::{Split, batches, digits};
 //!
 //! let train = digits::load(Split::Train, 0)?;
 //! assert_eq!(train.input_shape(), [1, 28, 28]);

@@ -21,8 +21,8 @@ use crate::{Dataset, Error, Values};
 /// missing or trailing bytes, and values that are not finite.
 ///
 /// ```no_run
-/// let inputs = roll_data::npy::read("inputs.npy".as_ref())?;
-/// # Ok::<(), roll_data::Error>(())
+/// let inputs = loclin_data::npy::read("inputs.npy".as_ref())?;
+/// # Ok::<(), loclin_data::Error>(())
 /// ```
 pub fn read(path: &Path) -> Result<Dataset, Error> {
     let mut source = Source::open(path)?;

@@ -13,12 +13,12 @@ use crate::{Dataset, Error, Values};
 /// any) one per row and below the number of classes (if known).
 ///
 /// ```
-/// use roll_data::Sequences;
+/// use loclin_data::Sequences;
 /// let set = Sequences::new("two voices", 2, &[1, 2], vec![0.0, 0.1, 0.2, 0.3, 0.4, 0.5])?
 ///     .with_labels(vec![0, 1], Some(2))?;
 /// assert_eq!(set.by_length(&[0, 1]).into_iter().collect::<Vec<_>>(), [(1, vec![0]), (2, vec![1])]);
 /// assert_eq!(set.table(&[1])?.input_shape(), [2, 2]);
-/// # Ok::<(), roll_data::Error>(())
+/// # Ok::<(), loclin_data::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sequences {

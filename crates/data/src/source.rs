@@ -44,11 +44,11 @@ pub const NAMES: [&str; 5] = [
 /// have, and whatever is wrong with the data.
 ///
 /// ```
-/// use roll_data::{Split, source};
+/// use loclin_data::{Split, source};
 /// assert_eq!(source::open("digits", Split::Test, None, 0)?.len(), 2000);
 /// let error = source::open("digit", Split::Test, None, 0).unwrap_err().to_string();
 /// assert!(error.ends_with("did you mean \"digits\"?"), "{error}");
-/// # Ok::<(), roll_data::Error>(())
+/// # Ok::<(), loclin_data::Error>(())
 /// ```
 pub fn open(
     name_or_path: &str,

@@ -53,7 +53,7 @@ impl FromStr for Split {
 /// exactly one part. With fewer than two rows one part is empty.
 ///
 /// ```
-/// let (train, valid) = roll_data::train_valid(60_000, 7);
+/// let (train, valid) = loclin_data::train_valid(60_000, 7);
 /// assert_eq!((train.len(), valid.len()), (55_000, 5_000));
 /// ```
 pub fn train_valid(n: usize, seed: u64) -> (Vec<usize>, Vec<usize>) {
@@ -74,7 +74,7 @@ pub fn train_valid(n: usize, seed: u64) -> (Vec<usize>, Vec<usize>) {
 ///
 /// ```
 /// let labels = [0, 0, 0, 0, 1, 1, 1, 1];
-/// let (train, valid) = roll_data::stratified(&labels, 4, 7);
+/// let (train, valid) = loclin_data::stratified(&labels, 4, 7);
 /// assert_eq!((train.len(), valid.len()), (6, 2));
 /// assert!(valid[0] < 4 && valid[1] >= 4);
 /// ```

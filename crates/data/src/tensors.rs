@@ -24,8 +24,8 @@ use crate::{Dataset, Error, Values};
 /// label that is negative or does not fit in 32 bits; values that are not finite.
 ///
 /// ```no_run
-/// let set = roll_data::tensors::read_safetensors("set.safetensors".as_ref())?;
-/// # Ok::<(), roll_data::Error>(())
+/// let set = loclin_data::tensors::read_safetensors("set.safetensors".as_ref())?;
+/// # Ok::<(), loclin_data::Error>(())
 /// ```
 pub fn read_safetensors(path: &Path) -> Result<Dataset, Error> {
     let bytes = read_all(path)?;

@@ -39,10 +39,10 @@ impl Default for Moons {
 /// Parameters outside their ranges.
 ///
 /// ```
-/// use roll_data::toy::{Moons, moons};
+/// use loclin_data::toy::{Moons, moons};
 /// let toy = moons(&Moons { points: 40, ..Moons::default() })?;
 /// assert_eq!((toy.len(), toy.input_shape()), (40, &[2][..]));
-/// # Ok::<(), roll_data::Error>(())
+/// # Ok::<(), loclin_data::Error>(())
 /// ```
 pub fn moons(config: &Moons) -> Result<Dataset, Error> {
     let &Moons {

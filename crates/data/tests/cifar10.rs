@@ -6,7 +6,7 @@ mod common;
 use std::path::Path;
 
 use common::{assert_says, shared, write};
-use roll_data::{Data, Dataset, Split, cifar10, source};
+use loclin_data::{Data, Dataset, Split, cifar10, source};
 
 /// Images whose pixels are `first`, `first + 1`, ... and whose labels are given.
 fn file(labels: &[u8], first: u8) -> Vec<u8> {
@@ -17,7 +17,7 @@ fn file(labels: &[u8], first: u8) -> Vec<u8> {
         .collect()
 }
 
-fn open(name: &str, split: Split) -> Result<Dataset, roll_data::Error> {
+fn open(name: &str, split: Split) -> Result<Dataset, loclin_data::Error> {
     source::open(name, split, None, 0).and_then(Data::into_table)
 }
 
@@ -79,7 +79,7 @@ fn files_are_missing_only_with_permission() {
 
     let none = tempfile::tempdir().unwrap();
     let path = none.path();
-    let missing = roll_data::Unusable::Skip;
+    let missing = loclin_data::Unusable::Skip;
     let error = cifar10::load_directory(path, Split::Test, 0, missing).unwrap_err();
     assert_says(&error, &["no test images", "test_batch.bin"]);
 }

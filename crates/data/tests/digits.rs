@@ -10,7 +10,7 @@ use std::path::Path;
 
 use common::{assert_says, npy, shared, write};
 use flate2::read::GzDecoder;
-use roll_data::{Dataset, Split, Values, digits, mnist, source};
+use loclin_data::{Dataset, Split, Values, digits, mnist, source};
 
 fn counts(set: &Dataset) -> [usize; 10] {
     let mut counts = [0; 10];
@@ -83,7 +83,7 @@ fn numpy_reads_the_same_pixels() {
         return;
     };
     let by_numpy = source::open(path.to_str().unwrap(), Split::Test, None, 0)
-        .and_then(roll_data::Data::into_table)
+        .and_then(loclin_data::Data::into_table)
         .unwrap();
     let whole = mnist::load_directory(&directory, Split::Test, 0).unwrap();
     assert_eq!(

@@ -4,8 +4,8 @@
 mod common;
 
 use common::{assert_says, gzip, write};
+use loclin_data::{Split, idx, mnist};
 use proptest::prelude::*;
-use roll_data::{Split, idx, mnist};
 
 /// Dimensions and values of a small array.
 fn arrays() -> impl Strategy<Value = (Vec<usize>, Vec<u8>)> {

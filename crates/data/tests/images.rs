@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 
 use common::{assert_says, write};
 use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
+use loclin_data::{Augmentation, Data, Dataset, Error, Split, Values, folders, source};
 use proptest::prelude::*;
-use roll_data::{Augmentation, Data, Dataset, Error, Split, Values, folders, source};
 
 fn open(name: impl AsRef<str>, split: Split) -> Result<Dataset, Error> {
     source::open(name.as_ref(), split, None, 0).and_then(Data::into_table)

@@ -6,8 +6,8 @@ mod common;
 use std::path::Path;
 
 use common::{assert_says, shared, write};
+use loclin_data::{Data, Error, Sequences, Split, japanese_vowels, source};
 use proptest::prelude::*;
-use roll_data::{Data, Error, Sequences, Split, japanese_vowels, source};
 
 const SIZES: &str = "1 1 1 1 1 1 1 1 2\n";
 

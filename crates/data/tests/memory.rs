@@ -10,7 +10,7 @@ use std::io::{self, Read, Write};
 use common::{assert_says, npy, write};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use roll_data::{Split, idx, npy as npy_file, source};
+use loclin_data::{Split, idx, npy as npy_file, source};
 
 /// The most address space this program has had so far, in bytes.
 fn peak() -> u64 {

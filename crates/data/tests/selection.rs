@@ -6,9 +6,9 @@ mod common;
 use std::num::NonZeroUsize;
 
 use common::assert_says;
+use loclin_data::toy::{Moons, moons};
+use loclin_data::{Dataset, Error, Moments, Split, Values, batches, permutation, train_valid};
 use proptest::prelude::*;
-use roll_data::toy::{Moons, moons};
-use roll_data::{Dataset, Error, Moments, Split, Values, batches, permutation, train_valid};
 
 proptest! {
     #[test]

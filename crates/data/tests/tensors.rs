@@ -6,8 +6,8 @@ mod common;
 use std::collections::BTreeMap;
 
 use common::{assert_says, npy, write};
+use loclin_data::{Dataset, Error, Values, npy as npy_file, tensors};
 use proptest::prelude::*;
-use roll_data::{Dataset, Error, Values, npy as npy_file, tensors};
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 

@@ -1,4 +1,4 @@
-//! `cargo xtask certify`: the margins of every input of a dataset.
+//! `loclin certify`: the margins of every input of a dataset.
 
 mod run;
 mod table;
@@ -7,28 +7,28 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
-use roll_data::Split;
-use roll_regions::{Estimate, Norm};
+use loclin_data::Split;
+use loclin_regions::{Estimate, Norm};
 use serde::Serialize;
 
-use crate::cli::{DataDir, Global};
 use crate::compute::Dtype;
 use crate::errors::Usage;
 use crate::files;
 use crate::model::ModelPath;
 use crate::opened::Opened;
-use crate::stats::Percentiles;
+use crate::options::{DataDir, Global};
+use loclin_report::stats::Percentiles;
 
-pub(crate) use run::{BATCH, Certificates, Method, certify, certify_all};
+pub use run::{BATCH, Certificates, Method, certify, certify_all};
 
 const EXAMPLE: &str = "\
 Examples:
-  cargo xtask certify --model runs/demo-seed0
-  cargo xtask certify --model RUN --data mnist --norm 2 --limit 1000 --dtype f64 --out margins.csv
-  cargo xtask certify --model network.onnx --data inputs.npy --norm 1 --norm inf --dtype f64
-  cargo xtask certify --model runs/vowels-vanilla-seed0 --norm 2 --dtype f64
-  cargo xtask certify --model resnet.onnx --data images.npy --dtype f64 --failure-probability 1e-9
-  cargo xtask certify --model cnn.pth --architecture xtask/architectures/digit-recognizer.toml --data mnist";
+  loclin certify --model runs/demo-seed0
+  loclin certify --model RUN --data mnist --norm 2 --limit 1000 --dtype f64 --out margins.csv
+  loclin certify --model network.onnx --data inputs.npy --norm 1 --norm inf --dtype f64
+  loclin certify --model runs/vowels-vanilla-seed0 --norm 2 --dtype f64
+  loclin certify --model resnet.onnx --data images.npy --dtype f64 --failure-probability 1e-9
+  loclin certify --model cnn.pth --architecture crates/loclin/architectures/digit-recognizer.toml --data mnist";
 
 /// Options of `certify`.
 #[derive(Clone, Debug, clap::Args)]

@@ -38,7 +38,7 @@ pub enum DeviceError {
     Unknown,
     /// A GPU was asked for in a build that knows none.
     #[error(
-        "this build has no CUDA; run `cargo run --release --package xtask --features cuda -- ...` in place of `cargo xtask ...`"
+        "this build has no CUDA; run `cargo run --release --package xtask --features cuda -- ...` in place of `loclin ...`"
     )]
     NoCuda,
 }

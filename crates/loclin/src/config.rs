@@ -8,24 +8,24 @@ use std::path::Path;
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
-use crate::cli::Global;
 use crate::compute::Dtype;
 use crate::errors::Usage;
 use crate::files;
+use crate::options::Global;
 
 mod gamma;
 mod keys;
 mod schedule;
 
 pub use keys::ConfigError;
-pub use roll_models::architectures::ResNetFamily;
-pub use roll_objectives::Gamma;
+pub use loclin_models::architectures::ResNetFamily;
+pub use loclin_objectives::Gamma;
 pub use schedule::{Average, Schedule};
 
 use keys::{complete, expectation, set, split};
 
 /// The value of `init` for weights drawn from the seed.
-pub(crate) const SEEDED: &str = "seeded";
+pub const SEEDED: &str = "seeded";
 
 /// Everything that decides how a network is trained.
 ///
@@ -33,8 +33,8 @@ pub(crate) const SEEDED: &str = "seeded";
 /// whose message names the file or the option, the key, its value and the range.
 ///
 /// ```
-/// use xtask::config::Config;
-/// let text = include_str!("../configs/mnist-roll-1.toml");
+/// use loclin::config::Config;
+/// let text = include_str!("../presets/mnist-roll-1.toml");
 /// let config = Config::parse(text, &["epochs=3".into()])?;
 /// assert_eq!((config.epochs, config.hidden.len()), (3, 4));
 /// assert_eq!(Config::parse(&config.to_toml()?, &[])?, config);
@@ -45,7 +45,7 @@ pub(crate) const SEEDED: &str = "seeded";
 pub struct Config {
     /// What to learn: `"digits"` (in the program), `"mnist"`, `"cifar10"`, `"caltech256"` or
     /// `"japanese-vowels"` (in the data directory), or the path of a directory in the layout of one, with
-    /// the options of [`roll_data::source::open`] behind it. Not empty. Paper: `"mnist"`.
+    /// the options of [`loclin_data::source::open`] behind it. Not empty. Paper: `"mnist"`.
     pub dataset: String,
     /// The kind of network. Paper: [`Architecture::Fc`]; for Table 3, [`Architecture::ScoRnn`]; for Table 4,
     /// [`Architecture::ResNet`].
@@ -69,7 +69,7 @@ pub struct Config {
     pub init: String,
     /// Slope of the activation for negative pre-activations, in [0, 1); 0 is ReLU, and all that
     /// [`Architecture::ResNet`] has. Paper: 0.
-    pub leak: f64,
+    pub negative_slope: f64,
     /// The training objective. Paper: [`Loss::Roll`].
     pub loss: Loss,
     /// Weight of the regulariser, 0 or more; unused by [`Loss::Vanilla`]. Paper: 2.
@@ -221,7 +221,7 @@ impl Config {
     ///
     /// # Errors
     /// A key that no configuration has, or a value that its key does not take.
-    pub(crate) fn with<'a>(
+    pub fn with<'a>(
         &self,
         pairs: impl Iterator<Item = (&'a String, &'a toml::Value)>,
     ) -> Result<Self, ConfigError> {
@@ -263,7 +263,7 @@ impl Config {
             ("hidden", widths),
             ("blocks", blocks),
             ("init", text(&self.init)),
-            ("leak", in_0_1(self.leak)),
+            ("negative_slope", in_0_1(self.negative_slope)),
             ("lambda", at_least_0(self.lambda)),
             ("c", at_least_0(self.c)),
             ("gamma", gamma::is_valid(self.gamma)),
@@ -331,8 +331,8 @@ impl Config {
                 }
             }
             (Architecture::ResNet, [_]) => {
-                if self.leak != 0.0 {
-                    return Err(self.invalid("leak", because("resnet", "0")));
+                if self.negative_slope != 0.0 {
+                    return Err(self.invalid("negative_slope", because("resnet", "0")));
                 }
             }
             (Architecture::ScoRnn, _) => {

@@ -1,4 +1,4 @@
-//! `cargo xtask demo`: the main job, end to end, on data that is in the program.
+//! `loclin demo`: the main job, end to end, on data that is in the program.
 //!
 //! Trains a vanilla and a ROLL network on the embedded digits, certifies both on held-out digits, and writes a
 //! report with pictures.
@@ -12,34 +12,34 @@ use std::thread::available_parallelism;
 
 use anyhow::{Context, bail};
 use candle_core::DType;
-use roll_data::{Data, Dataset, Split};
-use roll_models::{Model, Network};
-use roll_regions::Norm;
+use loclin_data::{Data, Dataset, Split};
+use loclin_models::{Model, Network};
+use loclin_regions::Norm;
 use serde::Serialize;
 
 use crate::certify::{Certificates, Method, certify};
-use crate::cli::Global;
 use crate::config::{Config, Loss};
-use crate::report::{self, NetworkSummary, NormRadii, Report};
-use crate::stats::Percentiles;
+use crate::options::Global;
 use crate::toy::{self, Toy};
 use crate::{files, train};
+use loclin_report::stats::Percentiles;
+use loclin_report::{NetworkSummary, NormRadii, Report};
 
 /// The two experiments: name in the report and directory, configuration.
 const RUNS: [(&str, &str, &str); 2] = [
     (
         "vanilla",
         "vanilla",
-        include_str!("../configs/demo-vanilla.toml"),
+        include_str!("../presets/demo-vanilla.toml"),
     ),
-    ("ROLL", "roll", include_str!("../configs/demo.toml")),
+    ("ROLL", "roll", include_str!("../presets/demo.toml")),
 ];
 const NORMS: [Norm; 3] = [Norm::L1, Norm::L2, Norm::LINF];
 
 const EXAMPLE: &str = "\
 Examples:
-  cargo xtask demo
-  cargo xtask demo --json --seed 7 --out runs/demo-7";
+  loclin demo
+  loclin demo --json --seed 7 --out runs/demo-7";
 
 /// Options of `demo`.
 #[derive(Clone, Debug, clap::Args)]
@@ -113,14 +113,14 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         bail!("the demo compares two networks")
     };
     let report = page(&certified, global)?;
-    files::write_atomic(&report_path, report::render(&report)?.as_bytes())?;
+    files::write_atomic(&report_path, loclin_report::render(&report)?.as_bytes())?;
     let median = |c: &Certified| c.row.margins.get("eps_2").map_or(f64::NAN, |p| p.p50);
     Ok(Outcome {
         median_eps_2_ratio: median(roll) / median(vanilla),
         vanilla: vanilla.row.clone(),
         roll: roll.row.clone(),
         report: report_path,
-        table: report::text_table(&report.networks),
+        table: loclin_report::text_table(&report.networks),
     })
 }
 
@@ -183,9 +183,9 @@ fn page(certified: &[Certified], global: &Global) -> anyhow::Result<Report> {
         toy: toy::panels(&toy)?,
         explanations: Vec::new(),
         commands: vec![
-            format!("cargo xtask demo --seed {}", certified[0].config.seed),
-            "cargo xtask train --config xtask/configs/demo.toml --out runs/roll".into(),
-            "cargo xtask certify --model runs/roll --dtype f64 --out margins.csv".into(),
+            format!("loclin demo --seed {}", certified[0].config.seed),
+            "loclin train --config crates/loclin/presets/demo.toml --out runs/roll".into(),
+            "loclin certify --model runs/roll --dtype f64 --out margins.csv".into(),
         ],
     })
 }

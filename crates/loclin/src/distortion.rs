@@ -1,4 +1,4 @@
-//! `cargo xtask distortion`: how much gradients change when inputs move a little.
+//! `loclin distortion`: how much gradients change when inputs move a little.
 
 mod eps;
 mod record;
@@ -9,29 +9,29 @@ use std::path::PathBuf;
 
 use anyhow::{Context, ensure};
 use candle_core::{DType, Tensor};
-use roll_data::{Data, Dataset, Split};
-use roll_models::Network;
+use loclin_data::{Data, Dataset, Split};
+use loclin_models::Network;
 use serde::Serialize;
 
-use crate::cli::{DataDir, Global};
 use crate::compute::Dtype;
 use crate::errors::Usage;
 use crate::model::ModelPath;
 use crate::opened::Opened;
+use crate::options::{DataDir, Global};
 use crate::progress::Bar;
-use crate::stats::Percentiles;
 use crate::tensors;
+use loclin_report::stats::Percentiles;
 
 pub use eps::{Domain, Radius};
-pub(crate) use record::{Directory, Record, Settings};
+pub use record::{Directory, Record, Settings};
 pub use search::Costs;
-pub(crate) use search::{Measure, worst_of};
+pub use search::{Measure, worst_of};
 
 const EXAMPLE: &str = "\
 Examples:
-  cargo xtask distortion --model runs/cifar10-roll-seed0 --eps 8/256 --limit 256 --out runs/distortion
-  cargo xtask distortion --model resnet.onnx --data photos,size=32 --eps 0.01 --samples 500 --population 300
-  cargo xtask distortion --model runs/demo-seed0 --eps 8/256 --limit 4 --population 100 --generations 10 --json";
+  loclin distortion --model runs/cifar10-roll-seed0 --eps 8/256 --limit 256 --out runs/distortion
+  loclin distortion --model resnet.onnx --data photos,size=32 --eps 0.01 --samples 500 --population 300
+  loclin distortion --model runs/demo-seed0 --eps 8/256 --limit 4 --population 100 --generations 10 --json";
 
 /// Options of `distortion`.
 #[derive(Clone, Debug, clap::Args)]
@@ -198,18 +198,18 @@ fn check(args: &Args) -> anyhow::Result<()> {
 }
 
 /// The records of a dataset.
-pub(crate) struct Found {
-    pub(crate) records: Vec<Record>,
-    pub(crate) costs: Costs,
+pub struct Found {
+    pub records: Vec<Record>,
+    pub costs: Costs,
     /// Which record has the largest distortion.
-    pub(crate) worst: usize,
+    pub worst: usize,
     /// Wall-clock seconds.
-    pub(crate) seconds: f64,
+    pub seconds: f64,
 }
 
 /// Measures every input of `data` at the network of raw inputs; in the directory `out`, if there is one, goes on where
 /// it was stopped and leaves the worst input.
-pub(crate) fn measure(
+pub fn measure(
     network: &Network,
     data: &Dataset,
     looks: &Looks,

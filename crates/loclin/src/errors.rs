@@ -12,8 +12,8 @@ pub const USAGE: u8 = 2;
 /// A request that parses and makes no sense, such as `--limit 0`.
 ///
 /// ```
-/// let error = anyhow::Error::from(xtask::errors::Usage::new("--limit 0: expected at least 1"));
-/// assert_eq!(xtask::errors::exit_code(&error), xtask::errors::USAGE);
+/// let error = anyhow::Error::from(loclin::errors::Usage::new("--limit 0: expected at least 1"));
+/// assert_eq!(loclin::errors::exit_code(&error), loclin::errors::USAGE);
 /// ```
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]

@@ -1,4 +1,4 @@
-//! `cargo xtask explain`: one input, its gradient, how much that can change nearby, and how far it provably does not.
+//! `loclin explain`: one input, its gradient, how much that can change nearby, and how far it provably does not.
 
 mod reading;
 mod subject;
@@ -8,28 +8,28 @@ use std::path::PathBuf;
 
 use anyhow::{Context, ensure};
 use candle_core::DType;
-use roll_data::Split;
-use roll_models::Network;
+use loclin_data::Split;
+use loclin_models::Network;
 use serde::Serialize;
 
-use crate::cli::{DataDir, Global};
 use crate::compute::Dtype;
 use crate::distortion::{Domain, Radius};
 use crate::errors::Usage;
 use crate::files;
 use crate::model::ModelPath;
 use crate::opened::{Trained, dtype};
-use crate::report::{self, Report};
+use crate::options::{DataDir, Global};
+use loclin_report::Report;
 
-pub(crate) use reading::{Integration, Look, Reading, read};
-pub(crate) use subject::Subject;
+pub use reading::{Integration, Look, Reading, read};
+pub use subject::Subject;
 
 const EXAMPLE: &str = "\
 Examples:
-  cargo xtask explain --model runs/cifar10-roll-seed0 --input 17
-  cargo xtask explain --model runs/cifar10-roll-seed0 --input cat.jpg --resize --out cat.png --report cat.html
-  cargo xtask explain --model resnet.onnx --input cat.png --label 3 --mean 0.49,0.48,0.45 --std 0.25,0.24,0.26
-  cargo xtask explain --model cnn.pth --architecture xtask/architectures/digit-recognizer.toml --input 5 --data mnist";
+  loclin explain --model runs/cifar10-roll-seed0 --input 17
+  loclin explain --model runs/cifar10-roll-seed0 --input cat.jpg --resize --out cat.png --report cat.html
+  loclin explain --model resnet.onnx --input cat.png --label 3 --mean 0.49,0.48,0.45 --std 0.25,0.24,0.26
+  loclin explain --model cnn.pth --architecture crates/loclin/architectures/digit-recognizer.toml --input 5 --data mnist";
 
 /// Options of `explain`.
 #[derive(Clone, Debug, clap::Args)]
@@ -144,12 +144,12 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let named = || subject.name.clone();
     let x = subject.tensor(network.input_shape(), DType::F64, network.device())?;
     let reading = read(&network, &x, label, &look).with_context(named)?;
-    let explanation = report::Explanation {
+    let explanation = loclin_report::Explanation {
         heading: subject.name.clone(),
         lines: reading.lines(args.eps),
         panels: reading.panels(&subject)?,
     };
-    let canvas = report::figure::pictures(std::slice::from_ref(&explanation))?;
+    let canvas = loclin_report::figure::pictures(std::slice::from_ref(&explanation))?;
     files::write_atomic(&args.out, &canvas.png()?)?;
     if let Some(path) = &args.report {
         let page = page(args, &explanation, dtype)?;
@@ -190,20 +190,24 @@ fn check_label(label: Option<u32>, network: &Network, subject: &Subject) -> anyh
     Err(Usage::new(message).into())
 }
 
-fn page(args: &Args, explanation: &report::Explanation, dtype: Dtype) -> anyhow::Result<String> {
+fn page(
+    args: &Args,
+    explanation: &loclin_report::Explanation,
+    dtype: Dtype,
+) -> anyhow::Result<String> {
     let settings = [
         ("model", args.source.model.display().to_string()),
         ("input", args.input.clone()),
         ("floating-point type", dtype.to_string()),
     ];
-    report::render(&Report {
+    loclin_report::render(&Report {
         title: "One input, explained".into(),
         settings: settings
             .map(|(name, value)| (name.to_owned(), value))
             .into(),
         explanations: vec![explanation.clone()],
         commands: vec![format!(
-            "cargo xtask explain --model {} --input {} --eps {}",
+            "loclin explain --model {} --input {} --eps {}",
             args.source.model.display(),
             args.input,
             args.eps

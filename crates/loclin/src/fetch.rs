@@ -1,4 +1,4 @@
-//! `cargo xtask fetch`: full datasets for people with a network.
+//! `loclin fetch`: full datasets for people with a network.
 //!
 //! A file is trusted for its content, not for where it came from: the SHA-256 of the decompressed
 //! bytes must be the known one before anything is placed, and it is placed whole or not at all.
@@ -13,19 +13,19 @@ use flate2::read::MultiGzDecoder;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::cli::{DataDir, Global};
 use crate::errors::Usage;
 use crate::files;
+use crate::options::{DataDir, Global};
 use crate::progress::Bar;
 
 mod archive;
 
-/// Options of `cargo xtask fetch`.
+/// Options of `loclin fetch`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  cargo xtask fetch mnist --data-dir data
-  cargo xtask fetch cifar10
+  loclin fetch mnist --data-dir data
+  loclin fetch cifar10
 
 Files that are there and intact are kept, so an interrupted download goes on where it stopped.")]
 pub struct Args {
@@ -216,7 +216,7 @@ pub fn run(args: &Args, _: &Global) -> anyhow::Result<Fetched> {
         .timeout_recv_response(Some(Duration::from_secs(30)))
         .timeout_per_read(Some(Duration::from_secs(30)))
         .timeout_global(Some(Duration::from_secs(900)))
-        .user_agent(concat!("roll-xtask/", env!("CARGO_PKG_VERSION")))
+        .user_agent(concat!("loclin/", env!("CARGO_PKG_VERSION")))
         .build()
         .new_agent();
     fetch(&source, &agent, &args.data_dir.data_dir, args.force).with_context(|| {

@@ -1,31 +1,31 @@
-//! `cargo xtask init`: a network with seeded parameters, as a model file.
+//! `loclin init`: a network with seeded parameters, as a model file.
 
 use std::fmt;
 use std::path::PathBuf;
 
 use anyhow::{Context, ensure};
-use roll_data::Split;
-use roll_models::operators::OperatorSpec;
-use roll_models::{Model, Network};
+use loclin_data::Split;
+use loclin_models::operators::OperatorSpec;
+use loclin_models::{Model, Network};
 use serde::Serialize;
 
-use crate::cli::{DataDir, Global};
 use crate::compute::Dtype;
 use crate::errors::Usage;
 use crate::model::Described;
+use crate::options::{DataDir, Global};
 use crate::{files, opened, tensors};
 
 const EXAMPLE: &str = "\
 Examples:
-  cargo xtask init --architecture xtask/architectures/convnet.toml --out convnet.safetensors
-  cargo xtask init --architecture xtask/architectures/resnet18.toml --statistics images.npy \\
+  loclin init --architecture crates/loclin/architectures/convnet.toml --out convnet.safetensors
+  loclin init --architecture crates/loclin/architectures/resnet18.toml --statistics images.npy \\
       --out resnet18.safetensors --seed 7";
 
 /// Options of `init`.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = EXAMPLE)]
 pub struct Args {
-    /// What network, a file such as those in xtask/architectures
+    /// What network, a file such as those in crates/loclin/architectures
     #[arg(long, value_name = "FILE.toml")]
     pub architecture: PathBuf,
     /// Inputs that the statistics of batch normalisations are set from, layer by layer, so that activations have

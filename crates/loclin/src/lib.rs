@@ -1,13 +1,5 @@
-//! The runner behind `cargo xtask`: it trains, certifies, shows and checks.
-//!
-//! Only this package reads configuration, prints, draws, or writes files.
-//! Every command is one module with `pub struct Args` (its options) and
-//! `pub fn run(&Args, &cli::Global) -> anyhow::Result<Outcome>`, where the outcome is
-//! both [`serde::Serialize`] (what `--json` prints) and [`std::fmt::Display`] (what people read).
-//! Commands never print their result themselves, so stdout holds exactly one of the two
-//! and stays empty when a command fails.
+//! Locally linear deep networks: find, bound and enlarge the regions in which a network's gradient is constant.
 
-pub mod bench;
 pub mod certify;
 pub mod cli;
 pub mod compute;
@@ -20,17 +12,15 @@ pub mod fetch;
 pub mod files;
 pub mod init;
 pub mod machine;
-mod model;
-mod opened;
+pub mod model;
+pub mod opened;
+pub mod options;
+pub mod outcome;
 pub mod progress;
-mod report;
-pub mod reproduce;
-pub mod stats;
 pub mod sweep;
-mod tensors;
-mod toy;
+pub mod tensors;
+pub mod toy;
 pub mod train;
-pub mod validate;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -41,7 +31,20 @@ use clap::Parser;
 ///
 /// The exit code is 0 when the command did its work, 1 when it failed, 2 when it was asked wrongly.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = match cli::Cli::try_parse_from(arguments) {
+    run_as(
+        arguments,
+        |cli: &cli::Cli| &cli.global,
+        |cli| cli::dispatch(&cli.command, &cli.global),
+    )
+}
+
+/// [`run`] for a program with commands of its own beside the product's.
+pub fn run_as<C: Parser>(
+    arguments: impl IntoIterator<Item = OsString>,
+    options: impl Fn(&C) -> &options::Global,
+    dispatch: impl FnOnce(&C) -> anyhow::Result<()>,
+) -> ExitCode {
+    let cli = match C::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version arrive here too, with code 0. A closed pipe is no reason to complain.
@@ -53,8 +56,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             });
         }
     };
-    progress::start(&cli.global);
-    match cli::dispatch(&cli) {
+    progress::start(options(&cli));
+    match dispatch(&cli) {
         Ok(()) => ExitCode::from(errors::DONE),
         Err(error) => {
             errors::report(&error);

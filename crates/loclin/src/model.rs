@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use candle_core::{DType, Device};
-use roll_models::pytorch::{self, Architecture};
-use roll_models::{Model, ModelFile, Normalization, onnx};
+use loclin_models::pytorch::{self, Architecture};
+use loclin_models::{Model, ModelFile, Normalization, onnx};
 use serde::Deserialize;
 
 use crate::errors::Usage;
@@ -18,7 +18,7 @@ pub struct ModelPath {
     /// A run directory, or a model file: .safetensors, .onnx, or a PyTorch state dict (.pth, .pt)
     #[arg(long, value_name = "PATH")]
     pub model: PathBuf,
-    /// What network a PyTorch state dict belongs to, a file such as those in xtask/architectures
+    /// What network a PyTorch state dict belongs to, a file such as those in crates/loclin/architectures
     #[arg(long, value_name = "FILE.toml")]
     pub architecture: Option<PathBuf>,
 }
@@ -26,9 +26,9 @@ pub struct ModelPath {
 /// An architecture file.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Described {
-    pub(crate) architecture: Architecture,
-    pub(crate) normalization: Option<Normalization>,
+pub struct Described {
+    pub architecture: Architecture,
+    pub normalization: Option<Normalization>,
 }
 
 impl Described {
@@ -36,7 +36,7 @@ impl Described {
     ///
     /// # Errors
     /// A file that cannot be read, or describes no architecture.
-    pub(crate) fn read(file: &Path) -> anyhow::Result<Self> {
+    pub fn read(file: &Path) -> anyhow::Result<Self> {
         let text = files::read_text(file)?;
         toml::from_str(&text).with_context(|| format!("{}: not an architecture", file.display()))
     }
@@ -44,7 +44,7 @@ impl Described {
 
 impl ModelPath {
     /// The model's file, which for a run directory is in it.
-    pub(crate) fn file(&self) -> PathBuf {
+    pub fn file(&self) -> PathBuf {
         match self.model.is_dir() {
             true => self.model.join(train::MODEL),
             false => self.model.clone(),
@@ -55,7 +55,7 @@ impl ModelPath {
     ///
     /// # Errors
     /// A file that cannot be read.
-    pub(crate) fn digest(&self) -> anyhow::Result<String> {
+    pub fn digest(&self) -> anyhow::Result<String> {
         Ok(files::digest(&self.file())?)
     }
 

@@ -3,21 +3,21 @@
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use roll_data::{Data, LeftOut, Split, source};
-use roll_models::ModelFile;
+use loclin_data::{Data, LeftOut, Split, source};
+use loclin_models::ModelFile;
 use serde::Deserialize;
 
-use crate::cli::{DataDir, Global};
 use crate::compute::Dtype;
 use crate::errors::Usage;
 use crate::model::ModelPath;
+use crate::options::{DataDir, Global};
 use crate::{files, tensors, train};
 
 /// A model, and data that it takes.
-pub(crate) struct Opened {
-    pub(crate) model: ModelFile,
-    pub(crate) data: Data,
-    pub(crate) dtype: Dtype,
+pub struct Opened {
+    pub model: ModelFile,
+    pub data: Data,
+    pub dtype: Dtype,
 }
 
 impl Opened {
@@ -25,7 +25,7 @@ impl Opened {
     ///
     /// # Errors
     /// A model or dataset that cannot be read, or that do not belong together.
-    pub(crate) fn new(
+    pub fn new(
         source: &ModelPath,
         named: Option<&str>,
         split: Split,
@@ -58,10 +58,10 @@ impl Opened {
 /// What the commands that read a run ask its configuration. They do not look at its other keys, which may be those of
 /// another version of the program.
 #[derive(Debug, Deserialize)]
-pub(crate) struct Trained {
-    pub(crate) dataset: String,
-    pub(crate) seed: u64,
-    pub(crate) dtype: Dtype,
+pub struct Trained {
+    pub dataset: String,
+    pub seed: u64,
+    pub dtype: Dtype,
 }
 
 impl Trained {
@@ -69,7 +69,7 @@ impl Trained {
     ///
     /// # Errors
     /// A directory without a configuration.
-    pub(crate) fn of(path: &Path) -> anyhow::Result<Option<Self>> {
+    pub fn of(path: &Path) -> anyhow::Result<Option<Self>> {
         if !path.is_dir() {
             return Ok(None);
         }
@@ -84,7 +84,7 @@ impl Trained {
 }
 
 /// The floating-point type asked for, or that of the run.
-pub(crate) fn dtype(global: &Global, run: Option<&Trained>) -> Dtype {
+pub fn dtype(global: &Global, run: Option<&Trained>) -> Dtype {
     let own = run.map(|run| run.dtype);
     global.dtype.or(own).unwrap_or(Dtype::F32)
 }
@@ -93,7 +93,7 @@ pub(crate) fn dtype(global: &Global, run: Option<&Trained>) -> Dtype {
 ///
 /// # Errors
 /// A dataset that cannot be read.
-pub(crate) fn data(name: &str, split: Split, data_dir: &Path, seed: u64) -> anyhow::Result<Data> {
+pub fn data(name: &str, split: Split, data_dir: &Path, seed: u64) -> anyhow::Result<Data> {
     let data = source::open(name, split, Some(data_dir), seed)
         .with_context(|| format!("dataset `{name}`: cannot load its {split} split"))?;
     if let [first, more @ ..] = data.left_out() {

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tracing_subscriber::EnvFilter;
 
-use crate::cli::Global;
+use crate::options::Global;
 
 /// Work shorter than this shows no bar.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -28,9 +28,9 @@ pub fn start(global: &Global) {
         BARS_WANTED.store(terminal && !global.quiet, Ordering::Relaxed);
         let level = match (global.quiet, global.verbose) {
             (true, _) => "error",
-            (false, 0) => "warn,xtask=info",
-            (false, 1) => "info,xtask=debug",
-            (false, _) => "debug,xtask=trace",
+            (false, 0) => "warn,loclin=info,xtask=info",
+            (false, 1) => "info,loclin=debug,xtask=debug",
+            (false, _) => "debug,loclin=trace,xtask=trace",
         };
         tracing_subscriber::fmt()
             .with_env_filter(EnvFilter::new(level))
@@ -45,7 +45,7 @@ pub fn start(global: &Global) {
 /// A count towards an end; it shows itself once two seconds have passed and vanishes when dropped.
 ///
 /// ```
-/// let bar = xtask::progress::Bar::count("epoch", 20);
+/// let bar = loclin::progress::Bar::count("epoch", 20);
 /// for _ in 0..20 {
 ///     bar.advance(1);
 /// }

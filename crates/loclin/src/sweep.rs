@@ -1,4 +1,4 @@
-//! `cargo xtask sweep`: many training runs from one file, side by side, and the best of them.
+//! `loclin sweep`: many training runs from one file, side by side, and the best of them.
 //!
 //! A sweep file names a base configuration and what varies, on a grid or at random. Every run has a directory of
 //! its own, named after what varies, so a sweep that was stopped at any point goes on, and one that was extended
@@ -17,23 +17,23 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::cli::{DataDir, Global};
 use crate::errors::Usage;
 use crate::files;
+use crate::options::{DataDir, Global};
 
 pub use plan::PlanError;
 pub use select::Selected;
 pub use shard::{Shard, ShardError};
 pub use table::{Row, Status};
 
-pub(crate) use plan::{Plan, Planned};
-pub(crate) use pool::{Workers, execute};
+pub use plan::{Plan, Planned};
+pub use pool::{Workers, execute};
 
 const EXAMPLE: &str = "\
 Examples:
-  cargo xtask sweep --config xtask/sweeps/digits.toml
-  cargo xtask sweep --config xtask/sweeps/mnist-random.toml --shard 2/3 --out runs/random-2
-  cargo xtask sweep merge runs/random-1 runs/random-2 runs/random-3 --out runs/random";
+  loclin sweep --config crates/loclin/sweeps/digits.toml
+  loclin sweep --config crates/loclin/sweeps/mnist-random.toml --shard 2/3 --out runs/random-2
+  loclin sweep merge runs/random-1 runs/random-2 runs/random-3 --out runs/random";
 
 /// Options of `sweep`.
 #[derive(Clone, Debug, clap::Args)]
@@ -42,7 +42,7 @@ pub struct Args {
     /// What else than to run a sweep.
     #[command(subcommand)]
     pub command: Option<Command>,
-    /// The sweep, a file such as those in xtask/sweeps
+    /// The sweep, a file such as those in crates/loclin/sweeps
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Directory of the runs and of the results; what was begun there goes on [default: runs/sweep-NAME, after

@@ -2,14 +2,14 @@
 
 use anyhow::{Context, ensure};
 use candle_core::{DType, Device, Tensor};
-use roll_data::Dataset;
-use roll_models::Normalization;
+use loclin_data::Dataset;
+use loclin_models::Normalization;
 
 /// Rows `rows` of a dataset as they are, `[rows, in...]`.
 ///
 /// # Errors
 /// When a row does not exist, or the device refuses.
-pub(crate) fn inputs(
+pub fn inputs(
     dataset: &Dataset,
     rows: &[usize],
     dtype: DType,
@@ -27,12 +27,12 @@ pub(crate) fn inputs(
 ///
 /// # Errors
 /// When a row does not exist, or the dataset has no labels.
-pub(crate) fn labels(dataset: &Dataset, rows: &[usize], device: &Device) -> anyhow::Result<Tensor> {
+pub fn labels(dataset: &Dataset, rows: &[usize], device: &Device) -> anyhow::Result<Tensor> {
     Ok(Tensor::new(dataset.row_labels(rows)?, device)?)
 }
 
 /// The normalisation that belongs to a dataset, if it has one.
-pub(crate) fn normalization(dataset: &Dataset) -> Option<Normalization> {
+pub fn normalization(dataset: &Dataset) -> Option<Normalization> {
     dataset.moments().map(|moments| Normalization {
         mean: moments.mean.clone(),
         std: moments.std.clone(),
@@ -43,7 +43,7 @@ pub(crate) fn normalization(dataset: &Dataset) -> Option<Normalization> {
 ///
 /// # Errors
 /// When the number of values differs.
-pub(crate) fn fit(dataset: Dataset, shape: &[usize]) -> anyhow::Result<Dataset> {
+pub fn fit(dataset: Dataset, shape: &[usize]) -> anyhow::Result<Dataset> {
     let (name, features) = (dataset.name().to_owned(), dataset.features());
     ensure!(
         features == shape.iter().product::<usize>(),
@@ -60,7 +60,7 @@ pub(crate) fn fit(dataset: Dataset, shape: &[usize]) -> anyhow::Result<Dataset> 
 ///
 /// # Errors
 /// When the tensor cannot be read.
-pub(crate) fn predictions(outputs: &Tensor) -> anyhow::Result<Vec<u32>> {
+pub fn predictions(outputs: &Tensor) -> anyhow::Result<Vec<u32>> {
     let rows = outputs.to_dtype(DType::F64)?.to_vec2::<f64>()?;
     let predict = |row: &Vec<f64>| match row[..] {
         [score] => u32::from(score > 0.0),

@@ -2,18 +2,18 @@
 
 use anyhow::Context;
 use candle_core::{D, DType, Device, Tensor};
-use candle_ext::{Adam, AdamConfig, Optimizer, Parameters};
 use candle_nn::ops::sigmoid;
-use roll_data::toy::{Moons, moons};
-use roll_models::{FcConfig, Module, Network, Trace};
-use roll_objectives::{distance, relaxed};
-use roll_regions::planar::{self, Viewport};
-use roll_regions::{Budget, Linearization, Norm};
+use loclin_data::toy::{Moons, moons};
+use loclin_models::{Mlp, Module, Network, Trace};
+use loclin_objectives::{distance, relaxed};
+use loclin_regions::planar::{self, Viewport};
+use loclin_regions::{Budget, Linearization, Norm};
+use loclin_tensor::{Adam, AdamConfig, Optimizer, Parameters};
 
 use crate::progress::Bar;
-use crate::report::{HeatMap, ToyPanel, ToyPoint};
-use crate::stats::Percentiles;
 use crate::tensors;
+use loclin_report::stats::Percentiles;
+use loclin_report::{HeatMap, ToyPanel, ToyPoint};
 
 /// As in the paper: four hidden layers of 100, and C = 5.
 const HIDDEN: [usize; 4] = [100; 4];
@@ -27,14 +27,14 @@ const MOST_REGIONS: usize = 200_000;
 
 /// How the three networks are trained.
 #[derive(Clone, Debug)]
-pub(crate) struct Toy {
+pub struct Toy {
     /// Seed of the points and of the weights.
-    pub(crate) seed: u64,
+    pub seed: u64,
     /// Full-batch steps of Adam. Paper: 5000.
-    pub(crate) epochs: usize,
+    pub epochs: usize,
     /// Values of lambda, increasing, for both regularised networks: the last is taken with which every value up to
     /// it classifies all points, or the first. Paper: 1e-2 to 1e2, of which 1 was taken.
-    pub(crate) lambdas: Vec<f64>,
+    pub lambdas: Vec<f64>,
 }
 
 #[derive(Clone, Copy)]
@@ -55,7 +55,7 @@ impl Objective {
 }
 
 /// The three panels: vanilla, distance regularisation (Eq. 4) and the relaxed objective (Eq. 7).
-pub(crate) fn panels(toy: &Toy) -> anyhow::Result<Vec<ToyPanel>> {
+pub fn panels(toy: &Toy) -> anyhow::Result<Vec<ToyPanel>> {
     let data = moons(&Moons {
         seed: toy.seed,
         ..Moons::default()
@@ -123,11 +123,11 @@ fn train(
     bar: &Bar,
 ) -> anyhow::Result<Network> {
     let parameters = Parameters::seeded(toy.seed);
-    let config = FcConfig {
+    let config = Mlp {
         inputs: vec![2],
         hidden: HIDDEN.to_vec(),
         outputs: 1,
-        leak: 0.0,
+        negative_slope: 0.0,
     };
     let network = config.build(parameters.builder(DType::F64, &Device::Cpu))?;
     let adam = AdamConfig {

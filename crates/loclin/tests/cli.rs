@@ -27,7 +27,7 @@ fn xtask(arguments: &[&str]) -> Assert {
 }
 
 fn command(arguments: &[&str]) -> assert_cmd::Command {
-    let mut command = assert_cmd::Command::new(env!("CARGO_BIN_EXE_xtask"));
+    let mut command = assert_cmd::Command::new(env!("CARGO_BIN_EXE_loclin"));
     command.args(arguments).env_remove("ROLL_DATA");
     command
 }
@@ -35,7 +35,7 @@ fn command(arguments: &[&str]) -> assert_cmd::Command {
 #[test]
 fn help_lists_commands_examples_and_exit_codes() {
     let shown = xtask(&["--help"]).code(0).stderr(is_empty());
-    let shown = shown.stdout(contains("Usage: cargo xtask").and(contains("Exit codes:")));
+    let shown = shown.stdout(contains("Usage: loclin").and(contains("Exit codes:")));
     let mut shown = shown.stdout(
         contains("Examples:")
             .and(contains("--json"))
@@ -49,7 +49,7 @@ fn help_lists_commands_examples_and_exit_codes() {
 #[test]
 fn every_command_explains_itself_with_an_example() {
     for name in COMMANDS {
-        let example = format!("cargo xtask {name}");
+        let example = format!("loclin {name}");
         xtask(&[name, "--help"])
             .code(0)
             .stdout(contains("Example").and(contains(example)))
@@ -204,7 +204,7 @@ fn outside_the_workspace_validation_fails_with_one_error_and_its_causes() {
 fn a_reader_that_leaves_early_is_no_error() {
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
-    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_loclin"));
     let output = command
         .args(["validate", "--list"])
         .stdout(writer)
@@ -218,7 +218,7 @@ fn a_reader_that_leaves_early_is_no_error() {
 #[test]
 fn a_result_that_cannot_be_written_is_a_failure() {
     let full = File::options().write(true).open("/dev/full").unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_loclin"));
     let output = command
         .args(["validate", "--list"])
         .stdout(full)

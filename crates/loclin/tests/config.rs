@@ -7,18 +7,18 @@
 
 use std::path::{Path, PathBuf};
 
-use proptest::prelude::*;
-use xtask::cli::Global;
-use xtask::compute::Dtype;
-use xtask::config::{
+use loclin::compute::Dtype;
+use loclin::config::{
     Architecture, Average, Config, Gamma, Loss, Optimizer, ResNetFamily, Schedule,
 };
-use xtask::errors::{FAILED, USAGE, exit_code};
+use loclin::errors::{FAILED, USAGE, exit_code};
+use loclin::options::Global;
+use proptest::prelude::*;
 
-const DEMO: &str = include_str!("../configs/demo.toml");
+const DEMO: &str = include_str!("../presets/demo.toml");
 
 fn configs() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("configs")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("presets")
 }
 
 /// The demo's configuration with one line replaced, or removed when `line` is empty.
@@ -116,7 +116,8 @@ fn any_config() -> impl Strategy<Value = Config> {
     let course = (schedule, average, augmentation);
     (network, objective, optimiser, course, run).prop_map(
         |(network, objective, optimiser, course, run)| {
-            let (dataset, (architecture, hidden, negative), family, blocks, init, leak) = network;
+            let (dataset, (architecture, hidden, negative), family, blocks, init, negative_slope) =
+                network;
             let (loss, lambda, c, gamma, axes) = objective;
             let (optimizer, learning_rate, momentum, nesterov, weight_decay) = optimiser;
             let (
@@ -128,9 +129,9 @@ fn any_config() -> impl Strategy<Value = Config> {
                 Architecture::ScoRnn => "seeded".to_owned(),
                 Architecture::Fc | Architecture::ResNet => init,
             };
-            let leak = match architecture {
+            let negative_slope = match architecture {
                 Architecture::ResNet => 0.0,
-                Architecture::Fc | Architecture::ScoRnn => leak,
+                Architecture::Fc | Architecture::ScoRnn => negative_slope,
             };
             let (batch_size, epochs, validate_every, seed, dtype, checkpoint_seconds) = run;
             let gamma = if matches!(loss, Loss::Sampled | Loss::Axes) {
@@ -149,7 +150,7 @@ fn any_config() -> impl Strategy<Value = Config> {
                 family,
                 blocks,
                 init,
-                leak,
+                negative_slope,
                 loss,
                 lambda,
                 c,
@@ -317,7 +318,7 @@ fn a_value_out_of_range_is_named_with_its_range_in_the_file_and_in_an_option() {
         ("dataset", r#""""#, "directory"),
         ("hidden", "[]", "1 to 64 widths"),
         ("hidden", "[10, 0]", "each 1 to 65536"),
-        ("leak", "1.0", "[0, 1)"),
+        ("negative_slope", "1.0", "[0, 1)"),
         ("blocks", "[]", "1 to 8 numbers"),
         ("blocks", "[2, 0]", "each 1 to 64"),
         ("init", r#""""#, "seeded"),
@@ -369,8 +370,8 @@ fn a_value_out_of_range_is_named_with_its_range_in_the_file_and_in_an_option() {
             "`hidden` is [200, 200, 200]; expected one width, because architecture = \"resnet\"",
         ),
         (
-            &["architecture=resnet", "hidden=[8]", "leak=0.1"],
-            "--set leak=0.1: `leak` is 0.1; expected 0, because architecture = \"resnet\"",
+            &["architecture=resnet", "hidden=[8]", "negative_slope=0.1"],
+            "--set negative_slope=0.1: `negative_slope` is 0.1; expected 0, because architecture = \"resnet\"",
         ),
         (
             &["architecture=scornn", "hidden=[8]", "init=a.pth"],
@@ -399,7 +400,7 @@ fn a_value_out_of_range_is_named_with_its_range_in_the_file_and_in_an_option() {
 fn a_wrong_type_shows_line_and_column_or_the_option() {
     for (key, value) in [
         ("hidden", "300"),
-        ("leak", "true"),
+        ("negative_slope", "true"),
         ("loss", r#""rol""#),
         ("gamma", r#""min""#),
         ("epochs", "1.5"),

@@ -1,4 +1,4 @@
-//! `cargo xtask fetch` against servers of this process. What a stand-in dataset can show is tested
+//! `loclin fetch` against servers of this process. What a stand-in dataset can show is tested
 //! next to the code; here are the command's own exit codes, outputs and the hashes of the real files.
 
 use std::fs;
@@ -12,7 +12,7 @@ use server::{Reply, nobody, serve};
 
 /// The command without a proxy, which would stand between it and this process.
 fn fetch(mirror: &str, data_dir: &Path) -> assert_cmd::Command {
-    let mut command = assert_cmd::Command::new(env!("CARGO_BIN_EXE_xtask"));
+    let mut command = assert_cmd::Command::new(env!("CARGO_BIN_EXE_loclin"));
     for name in [
         "http_proxy",
         "HTTP_PROXY",

@@ -2,7 +2,7 @@
 //! it. `fuzz/README.md` says how they are used:
 //!
 //! ```sh
-//! cargo run --package roll-models --example fuzz_seeds -- fuzz/corpus
+//! cargo run --package loclin-models --example fuzz_seeds -- fuzz/corpus
 //! ```
 #![allow(clippy::unwrap_used, reason = "the writers are those of the tests")]
 
@@ -14,12 +14,12 @@ mod pickle_writer;
 mod whole;
 
 use candle_core::{DType, Device};
-use onnx_writer::{attribute_float, attribute_int, attribute_ints, doubles, ints, model, node};
-use roll_models::{
+use loclin_models::{
     Model, NetworkSpec, Parameters,
-    architectures::{ConvNetConfig, FcConfig, Pooling, ResNetConfig},
+    architectures::{ConvNetConfig, Mlp, Pooling, ResNetConfig},
     onnx,
 };
+use onnx_writer::{attribute_float, attribute_int, attribute_ints, doubles, ints, model, node};
 use std::{error::Error, fs, path::Path};
 use whole::{fc_pickle, onnx_file, pytorch_file};
 
@@ -62,11 +62,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     write("pickle", "pickle", &state)?;
     write("pickle", "archive", &pytorch_file(&state))?;
 
-    let fc = FcConfig {
+    let fc = Mlp {
         inputs: vec![1, 3],
         hidden: vec![2],
         outputs: 1,
-        leak: 0.1,
+        negative_slope: 0.1,
     };
     let convnet = ConvNetConfig {
         inputs: [1, 4, 4],
@@ -74,7 +74,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         kernel: 3,
         pooling: Pooling::Max,
         outputs: 1,
-        leak: 0.0,
+        negative_slope: 0.0,
     };
     let resnet = ResNetConfig {
         width: 1,
@@ -92,7 +92,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn safetensors(spec: &NetworkSpec) -> roll_models::Result<Vec<u8>> {
+fn safetensors(spec: &NetworkSpec) -> loclin_models::Result<Vec<u8>> {
     let network = spec.build(Parameters::seeded(0).builder(DType::F32, &Device::Cpu))?;
     Model {
         network,

@@ -2,7 +2,7 @@
 
 use crate::{Network, Node, operator::Operator, operators::OperatorSpec};
 use candle_core::Tensor;
-use candle_ext::TwoPieces;
+use loclin_tensor::TwoPieces;
 
 /// A network that is a fully connected chain: whatever flattens the input or maps all of it by one affine function
 /// of a number, then linear layers with activations of two pieces between them, and at most one linear layer
@@ -29,14 +29,14 @@ pub struct FcChain {
 impl Network {
     /// The chain this network is, if it is one with at least one hidden layer.
     ///
-    /// Layer `i` feeds the `i`-th switching node, so that [`crate::Trace::switches`] lists the layers in order,
+    /// Layer `i` feeds the `i`-th piecewise-linear node, so that [`crate::Trace::records`] lists the layers in order,
     /// each with one constraint and one selected slope for each unit.
     ///
     /// ```
     /// use candle_core::{DType, Device};
-    /// use roll_models::{FcConfig, Parameters};
+    /// use loclin_models::{Mlp, Parameters};
     ///
-    /// let config = FcConfig { inputs: vec![2, 2], hidden: vec![3, 5], outputs: 1, leak: 0.0 };
+    /// let config = Mlp { inputs: vec![2, 2], hidden: vec![3, 5], outputs: 1, negative_slope: 0.0 };
     /// let network = config.build(Parameters::seeded(0).builder(DType::F64, &Device::Cpu))?;
     /// let raw = network.standardized(&[0.5], &[0.25])?;
     /// let chain = raw.fc_chain().unwrap();

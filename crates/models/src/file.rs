@@ -70,9 +70,9 @@ struct Header {
 ///
 /// ```
 /// use candle_core::{DType, Device};
-/// use roll_models::{ModelFile, Parameters, architectures::{Rnn, RnnConfig}};
+/// use loclin_models::{ModelFile, Parameters, architectures::{Rnn, RnnConfig}};
 ///
-/// let config = RnnConfig { inputs: 2, hidden: 4, outputs: 3, leak: 0.1 };
+/// let config = RnnConfig { inputs: 2, hidden: 4, outputs: 3, negative_slope: 0.1 };
 /// let rnn = Rnn::new(config, Parameters::seeded(0).builder(DType::F32, &Device::Cpu))?;
 /// let bytes = ModelFile::Recurrent(rnn).to_bytes()?;
 /// let model = ModelFile::from_bytes(&bytes, DType::F64, &Device::Cpu)?;

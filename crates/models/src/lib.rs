@@ -1,6 +1,6 @@
 //! Piecewise-linear networks on Candle: one definition, several readings.
 //!
-//! A [`Network`] is a graph of operators, each affine ([`Affine`]) or switching ([`Switching`]). From that one
+//! A [`Network`] is a graph of operators, each affine ([`Affine`]) or switching ([`PiecewiseLinear`]). From that one
 //! definition come its value ([`Module`]), its value with the activation pattern ([`Network::trace`]), the push
 //! of tangents and the pull of cotangents through the fixed-pattern linear map ([`Trace`]). A new operator is
 //! one file; sequences, residual sums and recurrence are ways of building a graph, not kinds of operator.
@@ -22,15 +22,15 @@ mod recurrence;
 mod statistics;
 mod trace;
 
-pub use architectures::FcConfig;
-pub use candle_ext::Parameters;
-pub use candle_ext::TwoPieces;
+pub use architectures::Mlp;
 pub use candle_nn::Module;
 pub use chain::FcChain;
 pub use error::{Error, Result};
 pub use file::{Model, ModelFile, Normalization};
+pub use loclin_tensor::Parameters;
+pub use loclin_tensor::TwoPieces;
 pub use network::{INPUT, Network, NetworkBuilder, NetworkSpec, Node, NodeSpec};
-pub use operator::{Affine, Operator, Switch, Switching};
+pub use operator::{ActivationRecord, Affine, Operator, PiecewiseLinear};
 pub use recurrence::Recurrence;
 pub use statistics::BatchStatistics;
-pub use trace::{Keep, Reached, Site, Trace};
+pub use trace::{Keep, NeuronRange, Reached, Trace};

@@ -13,14 +13,14 @@ impl Network {
     ///
     /// ```
     /// use candle_core::{DType, Device};
-    /// use roll_models::{FcConfig, Parameters};
+    /// use loclin_models::{Mlp, Parameters};
     ///
-    /// let config = FcConfig { inputs: vec![2], hidden: vec![3], outputs: 1, leak: 0.0 };
+    /// let config = Mlp { inputs: vec![2], hidden: vec![3], outputs: 1, negative_slope: 0.0 };
     /// let network = config.build(Parameters::seeded(0).builder(DType::F64, &Device::Cpu))?;
     /// let bounds = network.lipschitz_bounds()?;
     /// assert_eq!(bounds.len(), network.nodes().len());
     /// assert_eq!(bounds[0], 1.0); // the input itself
-    /// # Ok::<(), roll_models::Error>(())
+    /// # Ok::<(), loclin_models::Error>(())
     /// ```
     pub fn lipschitz_bounds(&self) -> Result<Vec<f64>> {
         let mut bounds: Vec<f64> = Vec::with_capacity(self.nodes().len());
@@ -33,7 +33,7 @@ impl Network {
                 .collect();
             let bound = match &node.operator {
                 Operator::Input => 1.0,
-                Operator::Switching(operator) => own[0] * operator.lipschitz(shapes[0])?,
+                Operator::PiecewiseLinear(operator) => own[0] * operator.lipschitz(shapes[0])?,
                 Operator::Affine(operator) => {
                     let fused = match operator.channel_scale()? {
                         Some(scale) => {

@@ -2,7 +2,7 @@
 
 use crate::{
     Error, Result, Trace,
-    operator::{Affine, Operator, Switching},
+    operator::{Affine, Operator, PiecewiseLinear},
     operators::{OperatorSpec, Standardize},
 };
 use candle_core::{DType, Device, Tensor};
@@ -34,10 +34,10 @@ pub struct Node {
 ///
 /// ```
 /// use candle_core::{DType, Device, Tensor};
-/// use roll_models::{FcConfig, Module, Parameters};
+/// use loclin_models::{Mlp, Module, Parameters};
 ///
 /// let parameters = Parameters::seeded(7);
-/// let config = FcConfig { inputs: vec![4], hidden: vec![8, 8], outputs: 3, leak: 0.0 };
+/// let config = Mlp { inputs: vec![4], hidden: vec![8, 8], outputs: 3, negative_slope: 0.0 };
 /// let network = config.build(parameters.builder(DType::F64, &Device::Cpu))?;
 /// let x = Tensor::ones((5, 4), DType::F64, &Device::Cpu)?;
 /// assert_eq!(network.forward(&x)?.dims(), [5, 3]);
@@ -160,14 +160,18 @@ impl NetworkBuilder {
         self.add(name, Operator::Affine(Arc::new(operator)), operands)
     }
 
-    /// Adds a switching operator.
-    pub fn switching(
+    /// Adds a piecewise-linear operator.
+    pub fn piecewise_linear(
         &mut self,
         name: &str,
-        operator: impl Switching + 'static,
+        operator: impl PiecewiseLinear + 'static,
         operand: usize,
     ) -> Result<usize> {
-        self.add(name, Operator::Switching(Arc::new(operator)), &[operand])
+        self.add(
+            name,
+            Operator::PiecewiseLinear(Arc::new(operator)),
+            &[operand],
+        )
     }
 
     /// The index of a node by its name.
@@ -416,7 +420,7 @@ impl Module for Network {
         self.forward_walk(x.clone(), |_, node, operands| match &node.operator {
             Operator::Input => Ok(operands[0].clone()),
             Operator::Affine(operator) => operator.value(operands, &node.shape),
-            Operator::Switching(operator) => operator.value(operands[0]),
+            Operator::PiecewiseLinear(operator) => operator.value(operands[0]),
         })
     }
 }

@@ -1,4 +1,4 @@
-//! The two kinds of operator, and what a switching operator records.
+//! The two kinds of operator, and what a piecewise-linear operator records.
 //!
 //! A network is a graph of operators. Each gives *local readings* only, and the loops over the graph
 //! ([`crate::Network`]) are written once:
@@ -9,10 +9,10 @@
 //! | push | tangents through the fixed-pattern linear map | `[B or 1, K, in...] -> [B or 1, K, out...]` |
 //! | pull | cotangents through its transpose | `[B or 1, K, out...] -> [B or 1, K, in...]` |
 //! | offset | the constant of the fixed-pattern *affine* map | `[B or 1, out...]` |
-//! | jumps | what a pull changes by across each constraint's boundary | `[B or 1, K, out...] -> [B or 1, K, m]` |
+//! | slope_changes | what a pull changes by across each constraint's boundary | `[B or 1, K, out...] -> [B or 1, K, m]` |
 //!
 //! A leading dimension of 1 in tangents, cotangents or offsets says that all inputs of the batch share them:
-//! below the first switching operator every input has the same Jacobian, and it is computed once.
+//! below the first piecewise-linear operator every input has the same Jacobian, and it is computed once.
 //!
 //! The value of an affine operator is by definition `push(x) + offset`. Readings are ordinary Candle
 //! computations, differentiable in the parameters.
@@ -95,7 +95,7 @@ pub trait Affine: Debug + Send + Sync {
 /// The set of inputs with one selection is cut out by linear constraints on the operand, "neurons" for short:
 /// `sign * constraint >= 0`. For a ReLU the constraint is the pre-activation itself; a max over `N` inputs
 /// has the `N - 1` differences to the selected one (App. E).
-pub trait Switching: Debug + Send + Sync {
+pub trait PiecewiseLinear: Debug + Send + Sync {
     /// What a model file stores to build the operator again.
     fn spec(&self) -> OperatorSpec;
 
@@ -106,25 +106,30 @@ pub trait Switching: Debug + Send + Sync {
     fn value(&self, operand: &Tensor) -> Result<Tensor>;
 
     /// The selection made at a batch of operands `[B, in...]`.
-    fn switch(&self, operand: &Tensor) -> Result<Switch>;
+    fn record(&self, operand: &Tensor) -> Result<ActivationRecord>;
 
     /// Tangents `[B or 1, K, in...]` through the selected linear maps: `[B, K, out...]`.
-    fn push(&self, tangent: &Tensor, switch: &Switch) -> Result<Tensor>;
+    fn push(&self, tangent: &Tensor, record: &ActivationRecord) -> Result<Tensor>;
 
     /// Cotangents `[B or 1, K, out...]` through their transpose: `[B, K, in...]`.
-    fn pull(&self, cotangent: &Tensor, switch: &Switch, operand: &[usize]) -> Result<Tensor>;
-
-    /// The constant part of the selected affine maps, `[B or 1, out...]`; `None` when it is zero.
-    fn offset(&self, switch: &Switch) -> Result<Option<Tensor>>;
-
-    /// Tangents `[B or 1, K, in...]` of the operand to tangents `[B or 1, K, m]` of the `m` constraints.
-    fn push_constraints(&self, tangent: &Tensor, switch: &Switch) -> Result<Tensor>;
-
-    /// The transpose: cotangents `[B or 1, K, m]` of the constraints to `[B or 1, K, in...]` of the operand.
-    fn pull_constraints(
+    fn pull(
         &self,
         cotangent: &Tensor,
-        switch: &Switch,
+        record: &ActivationRecord,
+        operand: &[usize],
+    ) -> Result<Tensor>;
+
+    /// The constant part of the selected affine maps, `[B or 1, out...]`; `None` when it is zero.
+    fn offset(&self, record: &ActivationRecord) -> Result<Option<Tensor>>;
+
+    /// Tangents `[B or 1, K, in...]` of the operand to tangents `[B or 1, K, m]` of the `m` constraints.
+    fn push_neurons(&self, tangent: &Tensor, record: &ActivationRecord) -> Result<Tensor>;
+
+    /// The transpose: cotangents `[B or 1, K, m]` of the constraints to `[B or 1, K, in...]` of the operand.
+    fn pull_neurons(
+        &self,
+        cotangent: &Tensor,
+        record: &ActivationRecord,
         operand: &[usize],
     ) -> Result<Tensor>;
 
@@ -134,12 +139,12 @@ pub trait Switching: Debug + Send + Sync {
 
     /// The largest l2 norm of a constraint's gradient with respect to the operand: 1 for a pre-activation, the square
     /// root of 2 for a difference of two entries.
-    fn constraint_length(&self) -> f64;
+    fn neuron_length(&self) -> f64;
 
     /// What the constraints are worth: cotangents `[B or 1, K, out...]` of the output to `[B or 1, K, m]`. The operator
     /// is continuous, so the linear maps on the positive and on the negative side of constraint `c_j` differ by a
     /// matrix of rank one, `a_j (grad c_j)^T`; this is `a_j . cotangent`. `operand` is the operand's shape.
-    fn jumps(&self, cotangent: &Tensor, operand: &[usize]) -> Result<Tensor>;
+    fn slope_changes(&self, cotangent: &Tensor, operand: &[usize]) -> Result<Tensor>;
 
     /// How many numbers one tangent needs for a moment beside the operand and the result, the constraints'
     /// tangents included, given the shape of the operand. Inference sizes its work by it.
@@ -153,14 +158,14 @@ pub trait Switching: Debug + Send + Sync {
     }
 }
 
-/// What a switching operator recorded at a batch of `B` inputs.
+/// What a piecewise-linear operator recorded at a batch of `B` inputs.
 #[derive(Debug, Clone)]
-pub struct Switch {
+pub struct ActivationRecord {
     /// Values of the constraints, `[B, m]`, differentiable: pre-activations for a ReLU.
-    pub constraints: Tensor,
+    pub pre_activations: Tensor,
     /// The side each constraint is on, `[B, m]`, +1 or -1 (+1 at exactly 0), a constant in differentiation.
     pub signs: Tensor,
-    /// The selected piece of each unit, `[B, units]`, `u8` or `u32`, each below [`Switch::piece_count`].
+    /// The selected piece of each unit, `[B, units]`, `u8` or `u32`, each below [`ActivationRecord::piece_count`].
     pub pieces: Tensor,
     /// How many pieces a unit can choose from.
     pub piece_count: usize,
@@ -169,11 +174,11 @@ pub struct Switch {
     pub selection: Tensor,
 }
 
-impl Switch {
+impl ActivationRecord {
     /// The selections of inputs `start .. start + len`.
     pub fn narrow(&self, start: usize, len: usize) -> Result<Self> {
         Ok(Self {
-            constraints: self.constraints.narrow(0, start, len)?,
+            pre_activations: self.pre_activations.narrow(0, start, len)?,
             signs: self.signs.narrow(0, start, len)?,
             pieces: self.pieces.narrow(0, start, len)?,
             piece_count: self.piece_count,
@@ -188,7 +193,7 @@ impl Switch {
             false => self.selection.clone(),
         };
         Ok(Self {
-            constraints: self.constraints.to_dtype(dtype)?,
+            pre_activations: self.pre_activations.to_dtype(dtype)?,
             signs: self.signs.to_dtype(dtype)?,
             pieces: self.pieces.clone(),
             piece_count: self.piece_count,
@@ -205,7 +210,7 @@ pub enum Operator {
     /// An affine map.
     Affine(Arc<dyn Affine>),
     /// A map that selects.
-    Switching(Arc<dyn Switching>),
+    PiecewiseLinear(Arc<dyn PiecewiseLinear>),
 }
 
 impl Operator {
@@ -214,7 +219,7 @@ impl Operator {
         match self {
             Self::Input => Vec::new(),
             Self::Affine(operator) => operator.parameters(),
-            Self::Switching(operator) => operator.parameters(),
+            Self::PiecewiseLinear(operator) => operator.parameters(),
         }
     }
 
@@ -223,7 +228,7 @@ impl Operator {
         match self {
             Self::Input => None,
             Self::Affine(operator) => Some(operator.spec()),
-            Self::Switching(operator) => Some(operator.spec()),
+            Self::PiecewiseLinear(operator) => Some(operator.spec()),
         }
     }
 
@@ -237,7 +242,7 @@ impl Operator {
         match self {
             Self::Input => None,
             Self::Affine(operator) => Some(Arc::as_ptr(operator).cast()),
-            Self::Switching(operator) => Some(Arc::as_ptr(operator).cast()),
+            Self::PiecewiseLinear(operator) => Some(Arc::as_ptr(operator).cast()),
         }
     }
 
@@ -245,7 +250,7 @@ impl Operator {
     pub(crate) fn workspace(&self, operands: &[&[usize]], output: &[usize]) -> usize {
         match (self, operands) {
             (Self::Affine(operator), _) => operator.workspace(operands, output),
-            (Self::Switching(operator), [operand]) => operator.workspace(operand),
+            (Self::PiecewiseLinear(operator), [operand]) => operator.workspace(operand),
             _ => 0,
         }
     }
@@ -254,8 +259,10 @@ impl Operator {
         match (self, operands) {
             (Self::Input, _) => Err("the input takes no operand".into()),
             (Self::Affine(operator), _) => operator.output_shape(operands),
-            (Self::Switching(operator), [operand]) => operator.output_shape(operand),
-            (Self::Switching(_), _) => Err(format!("takes one operand, found {}", operands.len())),
+            (Self::PiecewiseLinear(operator), [operand]) => operator.output_shape(operand),
+            (Self::PiecewiseLinear(_), _) => {
+                Err(format!("takes one operand, found {}", operands.len()))
+            }
         }
     }
 }

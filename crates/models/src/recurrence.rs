@@ -21,14 +21,14 @@ pub struct Recurrence {
 impl Network {
     /// The recurrence this network is, if it is one: a graph as [`crate::architectures::RnnConfig::spec`] builds it.
     ///
-    /// The `t`-th switching node is step `t`, so that [`crate::Trace::switches`] lists the steps in order, each with
+    /// The `t`-th piecewise-linear node is step `t`, so that [`crate::Trace::records`] lists the steps in order, each with
     /// one constraint and one selected slope for each unit.
     ///
     /// ```
     /// use candle_core::{DType, Device};
-    /// use roll_models::{Parameters, architectures::{Rnn, RnnConfig}};
+    /// use loclin_models::{Parameters, architectures::{Rnn, RnnConfig}};
     ///
-    /// let config = RnnConfig { inputs: 2, hidden: 4, outputs: 3, leak: 0.1 };
+    /// let config = RnnConfig { inputs: 2, hidden: 4, outputs: 3, negative_slope: 0.1 };
     /// let rnn = Rnn::new(config, Parameters::seeded(0).builder(DType::F64, &Device::Cpu))?;
     /// let recurrence = rnn.network(6)?.recurrence().unwrap();
     /// assert_eq!((recurrence.steps, recurrence.input.dims()), (6, &[4, 2][..]));

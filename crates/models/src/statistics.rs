@@ -6,8 +6,8 @@ use crate::{
     operators::{BatchNorm, OperatorSpec},
 };
 use candle_core::Tensor;
-use candle_ext::channel_moments;
 use candle_nn::VarBuilder;
+use loclin_tensor::channel_moments;
 use std::{collections::HashMap, sync::Arc};
 
 /// Mean and variance of what one batch normalisation is given, for each channel.
@@ -37,7 +37,7 @@ impl Network {
     ///
     /// ```
     /// use candle_core::{DType, Device, Tensor};
-    /// use roll_models::{BatchStatistics, Parameters, architectures::ResNetConfig};
+    /// use loclin_models::{BatchStatistics, Parameters, architectures::ResNetConfig};
     ///
     /// let parameters = Parameters::seeded(0);
     /// let config = ResNetConfig { width: 4, blocks: vec![1], inputs: [3, 8, 8], ..ResNetConfig::resnet20(10) };
@@ -53,13 +53,13 @@ impl Network {
     /// An input of another shape, and a batch normalisation that is given a single value for a channel.
     pub fn trace_train(&self, x: &Tensor) -> Result<(Trace, Vec<BatchStatistics>)> {
         self.check_input(x)?;
-        let (mut switches, mut statistics) = (Vec::new(), Vec::new());
+        let (mut records, mut statistics) = (Vec::new(), Vec::new());
         let mut nodes = self.nodes().to_vec();
         let output = self.forward_walk(x.clone(), |index, node, operands| {
             Ok::<_, Error>(match &node.operator {
                 Operator::Input => operands[0].clone(),
-                Operator::Switching(operator) => {
-                    switches.push(operator.switch(operands[0])?);
+                Operator::PiecewiseLinear(operator) => {
+                    records.push(operator.record(operands[0])?);
                     operator.value(operands[0])?
                 }
                 Operator::Affine(operator) => match operator.spec() {
@@ -80,10 +80,7 @@ impl Network {
             true => self.clone(),
             false => self.with_operators(nodes),
         };
-        Ok((
-            Trace::from_switches(&network, output, switches)?,
-            statistics,
-        ))
+        Ok((Trace::from_records(&network, output, records)?, statistics))
     }
 
     /// The network whose batch normalisations use the statistics of the batch `x` `[B, in...]` in inference mode: on

@@ -4,13 +4,13 @@ mod facets;
 
 use crate::{
     Error, Network, Node, Result,
-    operator::{Operator, Switch},
+    operator::{ActivationRecord, Operator},
 };
 use candle_core::Tensor;
 
-/// The constraints ("neurons") that one switching node contributes.
+/// The constraints ("neurons") that one piecewise-linear node contributes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Site {
+pub struct NeuronRange {
     /// Index of the node.
     pub node: usize,
     /// Index of its first constraint among all constraints of the network.
@@ -33,21 +33,21 @@ pub struct Reached<'a> {
 /// for all of them.
 pub type Keep<'a> = dyn FnMut(&[Reached<'_>]) -> Result<Option<Vec<u32>>> + 'a;
 
-/// Sees the jumps of a switching node, [`Trace::pull_jumps`].
-type Jumps<'a> = dyn FnMut(usize, Tensor) -> Result<()> + 'a;
+/// Sees the slope_changes of a piecewise-linear node, [`Trace::pull_slope_changes`].
+type SlopeChanges<'a> = dyn FnMut(usize, Tensor) -> Result<()> + 'a;
 
 /// A network linearised at `B` inputs.
 ///
-/// Holds the output, and for every switching node what it selected. Through it go tangents
+/// Holds the output, and for every piecewise-linear node what it selected. Through it go tangents
 /// ([`Trace::push`]) and cotangents ([`Trace::pull`]): the Jacobian of the network's own affine piece, which is
 /// constant on the region of each input (Lemma 2). Everything is an ordinary Candle computation that can be
 /// differentiated in the parameters; the pattern is a constant in that differentiation.
 ///
 /// ```
 /// use candle_core::{DType, Device, Tensor};
-/// use roll_models::{FcConfig, Parameters};
+/// use loclin_models::{Mlp, Parameters};
 ///
-/// let config = FcConfig { inputs: vec![2], hidden: vec![3], outputs: 1, leak: 0.1 };
+/// let config = Mlp { inputs: vec![2], hidden: vec![3], outputs: 1, negative_slope: 0.1 };
 /// let network = config.build(Parameters::seeded(0).builder(DType::F64, &Device::Cpu))?;
 /// let x = Tensor::new(&[[0.3, -0.2]], &Device::Cpu)?;
 /// let trace = network.trace(&x)?;
@@ -64,19 +64,19 @@ pub struct Trace {
     network: Network,
     batch: usize,
     output: Tensor,
-    switches: Vec<Option<Switch>>,
+    records: Vec<Option<ActivationRecord>>,
 }
 
 impl Trace {
     pub(crate) fn new(network: &Network, x: &Tensor) -> Result<Self> {
         network.check_input(x)?;
-        let mut switches = vec![None; network.nodes().len()];
+        let mut records = vec![None; network.nodes().len()];
         let output =
             network.forward_walk(x.clone(), |index, node, operands| match &node.operator {
                 Operator::Input => Ok(operands[0].clone()),
                 Operator::Affine(operator) => operator.value(operands, &node.shape),
-                Operator::Switching(operator) => {
-                    switches[index] = Some(operator.switch(operands[0])?);
+                Operator::PiecewiseLinear(operator) => {
+                    records[index] = Some(operator.record(operands[0])?);
                     operator.value(operands[0])
                 }
             });
@@ -85,29 +85,30 @@ impl Trace {
             network: network.clone(),
             batch: x.dim(0)?,
             output,
-            switches,
+            records,
         })
     }
 
-    /// The trace of an output `[B, L]` and of what each switching node selected, in the order of the nodes: for
+    /// The trace of an output `[B, L]` and of what each piecewise-linear node selected, in the order of the nodes: for
     /// those who found them in another way than [`Network::trace`]. That they are right is theirs to ensure; an
     /// error if there are more or fewer than the network has, or of other inputs.
-    pub fn from_switches(
+    pub fn from_records(
         network: &Network,
         output: Tensor,
-        switches: impl IntoIterator<Item = Switch>,
+        records: impl IntoIterator<Item = ActivationRecord>,
     ) -> Result<Self> {
         let (batch, width) = output.dims2()?;
-        let mut switches = switches.into_iter();
+        let mut records = records.into_iter();
         let own = |node: &Node| match node.operator {
-            Operator::Switching(_) => switches.next().map(Some).ok_or(()),
+            Operator::PiecewiseLinear(_) => records.next().map(Some).ok_or(()),
             _ => Ok(None),
         };
         let own: std::result::Result<Vec<_>, ()> = network.nodes().iter().map(own).collect();
-        let other = |switch: &Switch| switch.constraints.dims().first() != Some(&batch);
+        let other =
+            |record: &ActivationRecord| record.pre_activations.dims().first() != Some(&batch);
         match own {
             Ok(own)
-                if switches.next().is_none()
+                if records.next().is_none()
                     && width == network.output_size()
                     && !own.iter().flatten().any(other) =>
             {
@@ -115,7 +116,7 @@ impl Trace {
                     network: network.clone(),
                     batch,
                     output,
-                    switches: own,
+                    records: own,
                 })
             }
             _ => Err(Error::Graph(format!(
@@ -140,38 +141,38 @@ impl Trace {
         &self.output
     }
 
-    /// What the switching nodes recorded, in the order of the nodes.
-    pub fn switches(&self) -> impl Iterator<Item = &Switch> {
-        self.switches.iter().flatten()
+    /// What the piecewise-linear node recorded, in the order of the nodes.
+    pub fn records(&self) -> impl Iterator<Item = &ActivationRecord> {
+        self.records.iter().flatten()
     }
 
     /// Where the constraints are, in the order of the nodes.
-    pub fn sites(&self) -> Result<Vec<Site>> {
+    pub fn neuron_ranges(&self) -> Result<Vec<NeuronRange>> {
         let mut start = 0;
-        let mut sites = Vec::new();
-        for (node, switch) in self.switches.iter().enumerate() {
-            if let Some(switch) = switch {
-                let count = switch.constraints.dim(1)?;
-                sites.push(Site { node, start, count });
+        let mut ranges = Vec::new();
+        for (node, record) in self.records.iter().enumerate() {
+            if let Some(record) = record {
+                let count = record.pre_activations.dim(1)?;
+                ranges.push(NeuronRange { node, start, count });
                 start += count;
             }
         }
-        Ok(sites)
+        Ok(ranges)
     }
 
     /// Values of all constraints, `[B, |I|]`: the pre-activations `z` of a network of ReLUs. `None` if the
-    /// network has no switching node, and so is affine.
-    pub fn constraints(&self) -> Result<Option<Tensor>> {
-        self.concatenate(|switch| &switch.constraints)
+    /// network has no piecewise-linear node, and so is affine.
+    pub fn pre_activations(&self) -> Result<Option<Tensor>> {
+        self.concatenate(|record| &record.pre_activations)
     }
 
     /// The side of every constraint, `[B, |I|]`, +1 or -1: `o` of Def. 1.
     pub fn signs(&self) -> Result<Option<Tensor>> {
-        self.concatenate(|switch| &switch.signs)
+        self.concatenate(|record| &record.signs)
     }
 
-    fn concatenate(&self, field: impl Fn(&Switch) -> &Tensor) -> Result<Option<Tensor>> {
-        let parts: Vec<&Tensor> = self.switches().map(field).collect();
+    fn concatenate(&self, field: impl Fn(&ActivationRecord) -> &Tensor) -> Result<Option<Tensor>> {
+        let parts: Vec<&Tensor> = self.records().map(field).collect();
         Ok(if parts.is_empty() {
             None
         } else {
@@ -183,34 +184,34 @@ impl Trace {
     /// ([`Network::to`]): a pattern found in float64 steers tangents in float32.
     pub fn for_network(&self, network: &Network) -> Result<Self> {
         let dtype = network.dtype();
-        let switches = self.switches.iter();
-        let switches = switches.map(|s| s.as_ref().map(|s| s.to_dtype(dtype)).transpose());
+        let records = self.records.iter();
+        let records = records.map(|s| s.as_ref().map(|s| s.to_dtype(dtype)).transpose());
         Ok(Self {
             network: network.clone(),
             batch: self.batch,
             output: self.output.to_dtype(dtype)?,
-            switches: switches.collect::<candle_core::Result<_>>()?,
+            records: records.collect::<candle_core::Result<_>>()?,
         })
     }
 
     /// The trace of inputs `start .. start + len` alone.
     pub fn narrow(&self, start: usize, len: usize) -> Result<Self> {
-        let switches = self
-            .switches
+        let records = self
+            .records
             .iter()
             .map(|s| s.as_ref().map(|s| s.narrow(start, len)).transpose());
         Ok(Self {
             network: self.network.clone(),
             batch: len,
             output: self.output.narrow(0, start, len)?,
-            switches: switches.collect::<candle_core::Result<_>>()?,
+            records: records.collect::<candle_core::Result<_>>()?,
         })
     }
 
     /// Pushes input tangents `[B or 1, K, in...]` through the fixed-pattern linear network.
     ///
-    /// `visit` sees the tangents of each switching node's constraints, `[B or 1, K, m]`, in the order of
-    /// [`Trace::sites`]; the result is the tangents of the output, `[B or 1, K, L]`. Intermediate tangents are
+    /// `visit` sees the tangents of each piecewise-linear node's constraints, `[B or 1, K, m]`, in the order of
+    /// [`Trace::neuron_ranges`]; the result is the tangents of the output, `[B or 1, K, L]`. Intermediate tangents are
     /// dropped after their last use.
     pub fn push(
         &self,
@@ -221,10 +222,10 @@ impl Trace {
     }
 
     /// The values of the fixed-pattern *affine* network `g` (Sec. 4.1) at points `[B or 1, K, in...]`; `visit`
-    /// sees the constraints' values at them, up to a constant for each constraint (0 for ReLU and LeakyReLU).
+    /// sees the pre-activations at them, up to a constant for each constraint (0 for ReLU and LeakyReLU).
     ///
     /// `g(x + t) - g(x)` is what [`Trace::push`] computes directly; this is the published road.
-    pub fn frozen(
+    pub fn fixed_pattern(
         &self,
         points: &Tensor,
         visit: impl FnMut(usize, Tensor) -> Result<()>,
@@ -253,15 +254,15 @@ impl Trace {
         }
         self.network
             .forward_walk(tangents.clone(), |index, node, operands| {
-                let (mut value, offset) = match (&node.operator, &self.switches[index]) {
+                let (mut value, offset) = match (&node.operator, &self.records[index]) {
                     (Operator::Affine(operator), _) => {
                         (operator.push(operands)?, operator.offset(&node.shape)?)
                     }
-                    (Operator::Switching(operator), Some(switch)) => {
-                        visit(index, operator.push_constraints(operands[0], switch)?)?;
+                    (Operator::PiecewiseLinear(operator), Some(record)) => {
+                        visit(index, operator.push_neurons(operands[0], record)?)?;
                         (
-                            operator.push(operands[0], switch)?,
-                            operator.offset(switch)?,
+                            operator.push(operands[0], record)?,
+                            operator.offset(record)?,
                         )
                     }
                     _ => (operands[0].clone(), None),
@@ -279,23 +280,23 @@ impl Trace {
         pulled.map_or_else(|| self.no_cotangent(cotangents.dim(1)?), Ok)
     }
 
-    /// Pulls cotangents `[B or 1, K, m]` of the `m` constraints of switching node `node` back to the input:
+    /// Pulls cotangents `[B or 1, K, m]` of the `m` constraints of piecewise-linear node `node` back to the input:
     /// `[B or 1, K, in...]`.
-    pub fn pull_constraints(&self, node: usize, cotangents: &Tensor) -> Result<Tensor> {
-        let pulled = self.back(self.at_constraints(node, cotangents)?, None, None)?;
+    pub fn pull_neurons(&self, node: usize, cotangents: &Tensor) -> Result<Tensor> {
+        let pulled = self.back(self.at_neurons(node, cotangents)?, None, None)?;
         pulled.map_or_else(|| self.no_cotangent(cotangents.dim(1)?), Ok)
     }
 
-    /// [`Trace::pull_constraints`] with rows dropped on the way: after each node `keep` sees how far the pull has come
+    /// [`Trace::pull_neurons`] with rows dropped on the way: after each node `keep` sees how far the pull has come
     /// and says which of the `K` rows that are left go on. The result has
     /// those kept to the end, and is `None` if there are none or if nothing leads to the input.
-    pub fn pull_constraints_while(
+    pub fn pull_neurons_while(
         &self,
         node: usize,
         cotangents: &Tensor,
         keep: &mut Keep<'_>,
     ) -> Result<Option<Tensor>> {
-        self.back(self.at_constraints(node, cotangents)?, None, Some(keep))
+        self.back(self.at_neurons(node, cotangents)?, None, Some(keep))
     }
 
     /// Cotangents of the output, where [`Trace::back`] begins.
@@ -307,26 +308,25 @@ impl Trace {
     }
 
     /// Cotangents of a node's constraints, where [`Trace::back`] begins: at the node's operand.
-    fn at_constraints(&self, node: usize, cotangents: &Tensor) -> Result<Vec<Option<Tensor>>> {
+    fn at_neurons(&self, node: usize, cotangents: &Tensor) -> Result<Vec<Option<Tensor>>> {
         let nodes = self.network.nodes();
-        match (nodes.get(node), self.switches.get(node)) {
+        match (nodes.get(node), self.records.get(node)) {
             (
                 Some(Node {
-                    operator: Operator::Switching(operator),
+                    operator: Operator::PiecewiseLinear(operator),
                     operands,
                     ..
                 }),
-                Some(Some(switch)),
+                Some(Some(record)),
             ) => {
-                self.check_cotangents(cotangents, switch.constraints.dim(1)?)?;
+                self.check_cotangents(cotangents, record.pre_activations.dim(1)?)?;
                 let operand = operands[0];
-                let pulled =
-                    operator.pull_constraints(cotangents, switch, &nodes[operand].shape)?;
+                let pulled = operator.pull_neurons(cotangents, record, &nodes[operand].shape)?;
                 let mut begin = vec![None; operand];
                 begin.push(Some(pulled));
                 Ok(begin)
             }
-            _ => Err(Error::Graph(format!("node {node} has no constraints"))),
+            _ => Err(Error::Graph(format!("node {node} has no neurons"))),
         }
     }
 
@@ -345,11 +345,11 @@ impl Trace {
     }
 
     /// Walks from the last node that has one of `cotangents`, those of the nodes' outputs by index, down to the input;
-    /// `None` if nothing arrives. `jumps` sees what [`Trace::pull_jumps`] says.
+    /// `None` if nothing arrives. `slope_changes` sees what [`Trace::pull_slope_changes`] says.
     fn back(
         &self,
         mut cotangents: Vec<Option<Tensor>>,
-        mut jumps: Option<&mut Jumps<'_>>,
+        mut slope_changes: Option<&mut SlopeChanges<'_>>,
         mut keep: Option<&mut Keep<'_>>,
     ) -> Result<Option<Tensor>> {
         let nodes = self.network.nodes();
@@ -360,13 +360,13 @@ impl Trace {
             let node = &nodes[index];
             let shapes: Vec<&[usize]> =
                 node.operands.iter().map(|&i| &nodes[i].shape[..]).collect();
-            let pulled = match (&node.operator, &self.switches[index]) {
+            let pulled = match (&node.operator, &self.records[index]) {
                 (Operator::Affine(operator), _) => operator.pull(&cotangent, &shapes)?,
-                (Operator::Switching(operator), Some(switch)) => {
-                    if let Some(jumps) = &mut jumps {
-                        jumps(index, operator.jumps(&cotangent, shapes[0])?)?;
+                (Operator::PiecewiseLinear(operator), Some(record)) => {
+                    if let Some(slope_changes) = &mut slope_changes {
+                        slope_changes(index, operator.slope_changes(&cotangent, shapes[0])?)?;
                     }
-                    vec![operator.pull(&cotangent, switch, shapes[0])?]
+                    vec![operator.pull(&cotangent, record, shapes[0])?]
                 }
                 _ => vec![],
             };

@@ -6,14 +6,14 @@
 )]
 
 use candle_core::{DType, Device, Tensor};
-use candle_ext::random;
 use candle_nn::VarBuilder;
-use proptest::prelude::*;
-use roll_models::{
+use loclin_models::{
     INPUT, Module, Network, Parameters,
     architectures::{GraphSpec, ResNetConfig, ResNetFamily, ScoRnn, ScoRnnConfig},
     operators::{Conv2dConfig, OperatorSpec, Window2d},
 };
+use loclin_tensor::random;
+use proptest::prelude::*;
 use std::collections::BTreeMap;
 
 fn normal(seed: u64, shape: &[usize]) -> Tensor {
@@ -169,7 +169,7 @@ proptest! {
         inputs in 1usize..4, hidden in 1usize..7, outputs in 1usize..4, length in 1usize..6, seed in any::<u64>(), share in 0.0..1.0,
     ) {
         let negative = (share * (hidden + 1) as f64) as usize;
-        let config = ScoRnnConfig { inputs, hidden, negative, outputs, leak: 0.2 };
+        let config = ScoRnnConfig { inputs, hidden, negative, outputs, negative_slope: 0.2 };
         let (rnn, parameters) = ScoRnn::seeded(config, seed, DType::F64, &Device::Cpu).unwrap();
         let named: BTreeMap<_, _> = parameters.named().into_iter().collect();
         // Any skew-symmetric matrix, also where the entries at and above the diagonal are not 0.
@@ -193,8 +193,8 @@ proptest! {
         let trace = network.trace(&x).unwrap();
         prop_assert!(largest(&(trace.output() - output).unwrap()) < 1e-10);
         // A neuron is a hidden unit at a time step.
-        let constraints = trace.constraints().unwrap().unwrap();
-        prop_assert_eq!(constraints.dims(), &[2, length * hidden]);
+        let pre_activations = trace.pre_activations().unwrap().unwrap();
+        prop_assert_eq!(pre_activations.dims(), &[2, length * hidden]);
         let names: Vec<String> = network.parameters().into_iter().map(|(name, _)| name).collect();
         prop_assert_eq!(names.len(), if length > 1 { 5 } else { 4 });
 
@@ -231,7 +231,7 @@ fn the_initial_recurrent_matrix_is_rotations() {
         hidden: 9,
         negative: 4,
         outputs: 1,
-        leak: 0.1,
+        negative_slope: 0.1,
     };
     let (rnn, _) = ScoRnn::seeded(config, 3, DType::F64, &Device::Cpu).unwrap();
     let weight = rnn.recurrent_weight().unwrap().to_vec2::<f64>().unwrap();

@@ -10,20 +10,20 @@ mod pickle_writer;
 mod whole;
 
 use candle_core::{DType, Device};
+use loclin_models::{
+    Mlp, Model, Parameters, onnx,
+    pytorch::{self, Architecture},
+};
 use onnx_writer::{attribute_int, bytes, doubles, int, ints, model, node, tensor_head};
 use pickle_writer::{pickle, tensor};
 use proptest::prelude::*;
-use roll_models::{
-    FcConfig, Model, Parameters, onnx,
-    pytorch::{self, Architecture},
-};
 use whole::{fc_pickle, onnx_file, pytorch_file};
 
 /// Reads bytes in every way; the results do not matter.
 fn read(bytes: &[u8]) {
     let architecture = Architecture::Fc {
         input_shape: None,
-        leak: 0.0,
+        negative_slope: 0.0,
     };
     onnx::from_bytes(bytes, DType::F32, &Device::Cpu).ok();
     pytorch::from_bytes(bytes, &architecture, DType::F32, &Device::Cpu).ok();
@@ -31,11 +31,11 @@ fn read(bytes: &[u8]) {
 }
 
 fn safetensors_file() -> Vec<u8> {
-    let config = FcConfig {
+    let config = Mlp {
         inputs: vec![3],
         hidden: vec![4],
         outputs: 2,
-        leak: 0.1,
+        negative_slope: 0.1,
     };
     let network = config
         .build(Parameters::seeded(1).builder(DType::F32, &Device::Cpu))
@@ -52,7 +52,7 @@ fn safetensors_file() -> Vec<u8> {
 fn undamaged_files_load() {
     let fc = Architecture::Fc {
         input_shape: None,
-        leak: 0.0,
+        negative_slope: 0.0,
     };
     let device = Device::Cpu;
     onnx::from_bytes(&onnx_file(), DType::F32, &device).unwrap();
@@ -65,7 +65,7 @@ fn undamaged_files_load() {
 fn every_truncation_is_an_error() {
     let fc = Architecture::Fc {
         input_shape: None,
-        leak: 0.0,
+        negative_slope: 0.0,
     };
     let file = onnx_file();
     // The version of the operators comes last, so that nothing shorter is complete.

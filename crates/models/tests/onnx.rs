@@ -5,9 +5,9 @@
 mod onnx_writer;
 
 use candle_core::{DType, Device, Tensor};
+use loclin_models::{Mlp, Module, Network, Parameters, onnx};
 use onnx_writer::{attribute_int, attribute_ints, bytes, doubles, int, model, node, tensor_head};
 use proptest::prelude::*;
-use roll_models::{FcConfig, Module, Network, Parameters, onnx};
 
 fn read(bytes: &[u8]) -> Network {
     onnx::from_bytes(bytes, DType::F64, &Device::Cpu)
@@ -84,7 +84,7 @@ proptest! {
         hidden in proptest::collection::vec(1usize..6, 0..4), inputs in 1usize..5, outputs in 1usize..4,
         style in 0usize..3, seed in 0u64..1000,
     ) {
-        let config = FcConfig { inputs: vec![inputs], hidden: hidden.clone(), outputs, leak: 0.0 };
+        let config = Mlp { inputs: vec![inputs], hidden: hidden.clone(), outputs, negative_slope: 0.0 };
         let network = config.build(Parameters::seeded(seed).builder(DType::F64, &Device::Cpu)).unwrap();
         let found = read(&exported(&network, hidden.len() + 1, style));
         let kinds = |n: &Network| n.nodes().iter().map(|n| n.operator.kind()).collect::<Vec<_>>();

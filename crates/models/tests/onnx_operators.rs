@@ -5,10 +5,10 @@
 mod onnx_writer;
 
 use candle_core::{DType, Device, Tensor};
+use loclin_models::{Module, onnx};
 use onnx_writer::{
     attribute_float, attribute_int, attribute_ints, bytes, doubles, ints, model, node,
 };
-use roll_models::{Module, onnx};
 
 /// Operator, names of its inputs, initialisers, attributes, and the output.
 type Case = (

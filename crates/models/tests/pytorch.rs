@@ -6,13 +6,13 @@
 mod pickle_writer;
 
 use candle_core::{DType, Device, Tensor};
-use pickle_writer::{archive, pickle, tensor};
-use proptest::prelude::*;
-use roll_models::{
-    FcConfig, Module, Network, Parameters,
+use loclin_models::{
+    Mlp, Module, Network, Parameters,
     architectures::{ConvNetConfig, Pooling, ResNetConfig, ScoRnn, ScoRnnConfig},
     pytorch::{self, Architecture, Layer},
 };
+use pickle_writer::{archive, pickle, tensor};
+use proptest::prelude::*;
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},
@@ -20,7 +20,7 @@ use std::{
 
 const FC: Architecture = Architecture::Fc {
     input_shape: None,
-    leak: 0.0,
+    negative_slope: 0.0,
 };
 
 fn numbers(tensor: &Tensor) -> Vec<f32> {
@@ -37,7 +37,7 @@ proptest! {
         hidden in proptest::collection::vec(1usize..6, 0..4), inputs in 1usize..5, outputs in 1usize..4,
         seed in 0u64..1000,
     ) {
-        let config = FcConfig { inputs: vec![inputs], hidden, outputs, leak: 0.0 };
+        let config = Mlp { inputs: vec![inputs], hidden, outputs, negative_slope: 0.0 };
         let network = config.build(Parameters::seeded(seed).builder(DType::F32, &Device::Cpu)).unwrap();
         let (mut entries, mut storages) = (Vec::new(), Vec::new());
         let parameters = network.parameters();
@@ -73,7 +73,7 @@ fn state_dicts_of_named_architectures_load() {
         kernel: 3,
         pooling: Pooling::Max,
         outputs: 2,
-        leak: 0.1,
+        negative_slope: 0.1,
     };
     let resnet = ResNetConfig {
         inputs: [3, 9, 9],
@@ -85,7 +85,7 @@ fn state_dicts_of_named_architectures_load() {
         hidden: 5,
         negative: 2,
         outputs: 3,
-        leak: 0.1,
+        negative_slope: 0.1,
     };
     let (rnn, parameters) = ScoRnn::seeded(config.clone(), 3, DType::F64, &Device::Cpu).unwrap();
     let of = |network: &Network| network.parameters().into_iter().collect::<HashMap<_, _>>();
@@ -203,11 +203,11 @@ fn errors_say_what_is_wrong_where() {
     let error = pytorch::state_dict(&command).unwrap_err().to_string();
     assert!(error.contains("names os.system"), "{error}");
 
-    let spec = FcConfig {
+    let spec = Mlp {
         inputs: vec![3],
         hidden: vec![],
         outputs: 2,
-        leak: 0.0,
+        negative_slope: 0.0,
     }
     .spec()
     .unwrap();
@@ -271,7 +271,7 @@ fn a_checkpoint_of_somebody_else_loads() {
     };
     let architecture = Architecture::Fc {
         input_shape: Some(vec![1, 28, 28]),
-        leak: 0.0,
+        negative_slope: 0.0,
     };
     let network = pytorch::load(&path, &architecture, DType::F64, &Device::Cpu)
         .unwrap()

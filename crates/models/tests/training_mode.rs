@@ -6,11 +6,11 @@
 )]
 
 use candle_core::{DType, Device, Tensor};
-use candle_ext::random;
-use roll_models::{
+use loclin_models::{
     BatchStatistics, Module, Network, Parameters,
     architectures::{ResNetConfig, ResNetFamily},
 };
+use loclin_tensor::random;
 
 fn normal(seed: u64, shape: &[usize]) -> Tensor {
     let rng = &mut random::stream(seed, &[]);
@@ -64,13 +64,13 @@ fn training_mode_is_inference_with_the_statistics_of_the_batch() {
         let tangents = normal(7, &[4, 2, 3, 10, 10]);
         let there = fixed.trace(&x).unwrap();
         let [(mut found, a), (expected, b)] = [&here, &there].map(|trace| {
-            let mut constraints = Vec::new();
+            let mut pre_activations = Vec::new();
             let visit = |_, tangents| {
-                constraints.push(tangents);
+                pre_activations.push(tangents);
                 Ok(())
             };
             let output = trace.push(&tangents, visit).unwrap();
-            (constraints, output)
+            (pre_activations, output)
         });
         same(&a, &b);
         found

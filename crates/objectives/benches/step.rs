@@ -1,5 +1,5 @@
 //! What the terms of a step of training cost, value and gradients, on the network of Table 1 of the paper
-//! (784-300-300-300-300-10, untrained) and a batch of 64: `cargo bench -p roll-objectives`.
+//! (784-300-300-300-300-10, untrained) and a batch of 64: `cargo bench -p loclin-objectives`.
 
 #![expect(
     clippy::expect_used,
@@ -7,30 +7,30 @@
 )]
 
 use candle_core::{DType, Device, Tensor};
-use candle_ext::random::{normal, stream};
 use candle_nn::loss::cross_entropy;
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use roll_models::{FcConfig, Module, Network, Parameters, Trace};
-use roll_objectives::{
+use loclin_models::{Mlp, Module, Network, Parameters, Trace};
+use loclin_objectives::{
     Gamma, Probes, RollConfig, SampledConfig, relaxed, roll, sampled, squared_gradient_norms,
 };
+use loclin_tensor::random::{normal, stream};
 
 const BATCH: usize = 64;
 const C: f64 = 0.25;
 
 fn network(dtype: DType) -> Network {
-    let config = FcConfig {
+    let config = Mlp {
         inputs: vec![784],
         hidden: vec![300; 4],
         outputs: 10,
-        leak: 0.0,
+        negative_slope: 0.0,
     };
     let parameters = Parameters::seeded(0);
     let network = config.build(parameters.builder(dtype, &Device::Cpu));
     network.expect("a valid configuration")
 }
 
-fn gradients(loss: roll_objectives::Result<Tensor>) -> candle_core::backprop::GradStore {
+fn gradients(loss: loclin_objectives::Result<Tensor>) -> candle_core::backprop::GradStore {
     let loss = loss.expect("a valid objective");
     loss.backward().expect("a differentiable objective")
 }
@@ -53,7 +53,7 @@ fn steps(criterion: &mut Criterion) {
             });
         });
         let mut regulariser =
-            |name: &str, of: &dyn Fn(&Trace) -> roll_objectives::Result<Tensor>| {
+            |name: &str, of: &dyn Fn(&Trace) -> loclin_objectives::Result<Tensor>| {
                 let id = BenchmarkId::new("regulariser", name);
                 group.bench_function(id, |b| b.iter(|| gradients(of(&trace))));
             };

@@ -2,16 +2,16 @@
 
 use crate::Result;
 use candle_core::Tensor;
-use candle_ext::{
+use loclin_models::Trace;
+use loclin_tensor::{
     product::{self, Real},
     with_gradients,
 };
-use roll_models::Trace;
 
-/// The slopes of each switching node at all inputs, row-major `[B, units]`.
+/// The slopes of each piecewise-linear node at all inputs, row-major `[B, units]`.
 pub(crate) fn slopes<T: Real>(trace: &Trace) -> Result<Vec<Vec<T>>> {
-    let read = trace.switches().map(|switch| {
-        let slopes = switch.selection.flatten_all()?.to_dtype(T::DTYPE)?;
+    let read = trace.records().map(|record| {
+        let slopes = record.selection.flatten_all()?.to_dtype(T::DTYPE)?;
         slopes.to_vec1::<T>()
     });
     Ok(read.collect::<candle_core::Result<_>>()?)
@@ -27,7 +27,7 @@ pub(crate) fn is_tracked(parameters: &[Tensor]) -> bool {
 pub(crate) fn scalar<T: Real>(
     parameters: &[Tensor],
     factor: f64,
-    compute: impl FnOnce(Vec<&[T]>) -> candle_ext::Result<(f64, Vec<Vec<T>>)>,
+    compute: impl FnOnce(Vec<&[T]>) -> loclin_tensor::Result<(f64, Vec<Vec<T>>)>,
 ) -> Result<Tensor> {
     let detached = parameters
         .iter()
@@ -37,7 +37,7 @@ pub(crate) fn scalar<T: Real>(
     let slices = storages
         .iter()
         .map(|(storage, layout)| product::slice(storage, layout))
-        .collect::<candle_ext::Result<Vec<&[T]>>>()?;
+        .collect::<loclin_tensor::Result<Vec<&[T]>>>()?;
     let (sum, gradients) = compute(slices)?;
     if !is_tracked(parameters) {
         let device = detached[0].device();

@@ -5,8 +5,8 @@ use crate::{
     neuron_loss::{distances_to_zero, squared_gradient_norms},
 };
 use candle_core::{D, Tensor};
-use candle_ext::{safe_divide, safe_sqrt};
-use roll_models::Trace;
+use loclin_models::Trace;
+use loclin_tensor::{safe_divide, safe_sqrt};
 
 /// A distance that no real boundary has: neurons without a gradient never are the nearest one.
 const NEVER: f64 = 1e30;
@@ -22,12 +22,12 @@ const NEVER: f64 = 1e30;
 ///
 /// ```
 /// use candle_core::{DType, Device, Tensor};
-/// use roll_models::{FcConfig, Parameters};
+/// use loclin_models::{Mlp, Parameters};
 ///
-/// let config = FcConfig { inputs: vec![2], hidden: vec![8], outputs: 1, leak: 0.0 };
+/// let config = Mlp { inputs: vec![2], hidden: vec![8], outputs: 1, negative_slope: 0.0 };
 /// let network = config.build(Parameters::seeded(0).builder(DType::F64, &Device::Cpu))?;
 /// let trace = network.trace(&Tensor::new(&[[0.5, -0.5]], &Device::Cpu)?)?;
-/// assert!(roll_objectives::distance(&trace)?.to_scalar::<f64>()? < 0.0);
+/// assert!(loclin_objectives::distance(&trace)?.to_scalar::<f64>()? < 0.0);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn distance(trace: &Trace) -> Result<Tensor> {

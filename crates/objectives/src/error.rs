@@ -9,11 +9,11 @@ pub type Result<T> = std::result::Result<T, Error>;
 pub enum Error {
     /// The network refused its input.
     #[error(transparent)]
-    Model(#[from] roll_models::Error),
+    Model(#[from] loclin_models::Error),
 
     /// A question about the region failed.
     #[error(transparent)]
-    Region(#[from] roll_regions::Error),
+    Region(#[from] loclin_regions::Error),
 
     /// A tensor computation failed.
     #[error(transparent)]
@@ -21,7 +21,7 @@ pub enum Error {
 
     /// A numeric helper failed.
     #[error(transparent)]
-    Ext(#[from] candle_ext::Error),
+    Ext(#[from] loclin_tensor::Error),
 
     /// A hyper-parameter is out of range.
     #[error("{field} must be {expected}, found {found}")]

@@ -5,9 +5,9 @@
 //! ```
 //! # use candle_core::{DType, Device, Tensor};
 //! # use candle_nn::loss::cross_entropy;
-//! # use roll_models::{FcConfig, Parameters};
-//! # use roll_objectives::{roll, Gamma, RollConfig};
-//! # let config = FcConfig { inputs: vec![2], hidden: vec![8], outputs: 2, leak: 0.0 };
+//! # use loclin_models::{Mlp, Parameters};
+//! # use loclin_objectives::{roll, Gamma, RollConfig};
+//! # let config = Mlp { inputs: vec![2], hidden: vec![8], outputs: 2, negative_slope: 0.0 };
 //! # let network = config.build(Parameters::seeded(0).builder(DType::F64, &Device::Cpu))?;
 //! # let x = Tensor::new(&[[0.5, -0.5], [1.0, 0.2]], &Device::Cpu)?;
 //! # let y = Tensor::new(&[0u32, 1], &Device::Cpu)?;

@@ -2,9 +2,9 @@
 
 use crate::{Error, Result, analytic, fc};
 use candle_core::{DType, Tensor};
-use candle_ext::product::Real;
-use roll_models::Trace;
-use roll_regions::axes;
+use loclin_models::Trace;
+use loclin_regions::axes;
+use loclin_tensor::product::Real;
 
 /// `||grad z||_2^2` of all neurons, `[B, |I|]`, differentiable in the parameters.
 ///
@@ -41,7 +41,7 @@ pub fn squared_derivatives(trace: &Trace, tangents: &Tensor) -> Result<Tensor> {
 
 /// `|z|` of all neurons, `[B, |I|]`, differentiable in the parameters; at `z = 0` the neuron counts as positive.
 pub fn distances_to_zero(trace: &Trace) -> Result<Tensor> {
-    match (trace.constraints()?, trace.signs()?) {
+    match (trace.pre_activations()?, trace.signs()?) {
         (Some(z), Some(signs)) => Ok((z * signs)?),
         _ => Err(Error::NoNeurons),
     }
@@ -64,7 +64,7 @@ pub(crate) fn mean_hinge(trace: &Trace) -> Result<Tensor> {
 }
 
 fn mean_hinge_of<T: Real>(trace: &Trace) -> Result<Tensor> {
-    let z: Vec<Tensor> = trace.switches().map(|s| s.constraints.clone()).collect();
+    let z: Vec<Tensor> = trace.records().map(|s| s.pre_activations.clone()).collect();
     let neurons: usize = z.iter().map(Tensor::elem_count).sum();
     if neurons == 0 {
         return Err(Error::NoNeurons);

@@ -2,7 +2,7 @@
 
 use crate::{Gamma, Result, RollConfig, roll};
 use candle_core::Tensor;
-use roll_models::Trace;
+use loclin_models::Trace;
 
 /// The regulariser of Eq. 7, `max over neurons of ||grad z||_2^2 + c max(0, 1 - |z|)`, averaged over the batch:
 /// a scalar to be added to the task loss times `lambda`. It is [`crate::roll`] with [`Gamma::Max`].

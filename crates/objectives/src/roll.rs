@@ -8,8 +8,8 @@ use crate::{
     recurrent,
 };
 use candle_core::Tensor;
-use candle_ext::top_k_mask;
-use roll_models::Trace;
+use loclin_models::Trace;
+use loclin_tensor::top_k_mask;
 use std::{fmt, str::FromStr};
 
 /// How many neurons of an input learn: `I_gamma(x)` of Eq. 9.
@@ -44,11 +44,11 @@ pub struct RollConfig {
 /// ```
 /// use candle_core::{DType, Device, Tensor};
 /// use candle_nn::loss::cross_entropy;
-/// use roll_models::{FcConfig, Parameters};
-/// use roll_objectives::{roll, Gamma, RollConfig};
+/// use loclin_models::{Mlp, Parameters};
+/// use loclin_objectives::{roll, Gamma, RollConfig};
 ///
 /// let parameters = Parameters::seeded(0);
-/// let config = FcConfig { inputs: vec![2], hidden: vec![8], outputs: 2, leak: 0.0 };
+/// let config = Mlp { inputs: vec![2], hidden: vec![8], outputs: 2, negative_slope: 0.0 };
 /// let network = config.build(parameters.builder(DType::F64, &Device::Cpu))?;
 /// let x = Tensor::new(&[[0.5, -0.5], [1.0, 0.2]], &Device::Cpu)?;
 /// let y = Tensor::new(&[0u32, 1], &Device::Cpu)?;
@@ -66,7 +66,7 @@ pub fn roll(trace: &Trace, config: RollConfig) -> Result<Tensor> {
     if percent == Some(100.0)
         && let Some(norms) = mean_squared_norms(trace)?
     {
-        let neurons: usize = trace.sites()?.iter().map(|site| site.count).sum();
+        let neurons: usize = trace.neuron_ranges()?.iter().map(|range| range.count).sum();
         return Ok(((norms / neurons as f64)? + (mean_hinge(trace)? * config.c)?)?);
     }
     let losses = tsvm_losses(trace, config.c)?;

@@ -7,9 +7,9 @@ use crate::{
     neuron_loss::{mean_hinge, squared_derivatives},
 };
 use candle_core::Tensor;
+use loclin_models::Trace;
+use loclin_regions::unit_tangents;
 use rand::{Rng, seq::index};
-use roll_models::Trace;
-use roll_regions::unit_tangents;
 
 /// Hyper-parameters of [`sampled`].
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -44,11 +44,11 @@ pub enum Probes {
 ///
 /// ```
 /// use candle_core::{DType, Device, Tensor};
-/// use candle_ext::random::stream;
-/// use roll_models::{FcConfig, Parameters};
-/// use roll_objectives::{roll, sampled, Gamma, Probes, RollConfig, SampledConfig};
+/// use loclin_tensor::random::stream;
+/// use loclin_models::{Mlp, Parameters};
+/// use loclin_objectives::{roll, sampled, Gamma, Probes, RollConfig, SampledConfig};
 ///
-/// let config = FcConfig { inputs: vec![3], hidden: vec![8], outputs: 2, leak: 0.0 };
+/// let config = Mlp { inputs: vec![3], hidden: vec![8], outputs: 2, negative_slope: 0.0 };
 /// let network = config.build(Parameters::seeded(0).builder(DType::F64, &Device::Cpu))?;
 /// let trace = network.trace(&Tensor::new(&[[0.5, -0.5, 1.0]], &Device::Cpu)?)?;
 /// let exact = roll(&trace, RollConfig { c: 1.0, gamma: Gamma::Percent(100.0) })?.to_scalar::<f64>()?;

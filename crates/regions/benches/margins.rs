@@ -1,5 +1,5 @@
 //! What a certificate of a fully connected chain (784-300-300-300-300-10, Table 1 of the paper, untrained) costs, and
-//! the forward pass beside it: `cargo bench -p roll-regions`. Times are of a batch.
+//! the forward pass beside it: `cargo bench -p loclin-regions`. Times are of a batch.
 
 #![expect(
     clippy::expect_used,
@@ -7,21 +7,21 @@
 )]
 
 use candle_core::{DType, Device, Tensor};
-use candle_ext::random::{normal, stream};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use roll_models::{FcConfig, Module, Network, Parameters};
-use roll_regions::{Budget, Linearizer, Norm, RegionCounter};
+use loclin_models::{Mlp, Module, Network, Parameters};
+use loclin_regions::{Budget, Linearizer, Norm, RegionCounter};
+use loclin_tensor::random::{normal, stream};
 
 const BATCH: usize = 256;
 /// The plain road takes so much longer that fewer inputs do.
 const PLAIN_BATCH: usize = 4;
 
 fn network(dtype: DType) -> Network {
-    let config = FcConfig {
+    let config = Mlp {
         inputs: vec![784],
         hidden: vec![300; 4],
         outputs: 10,
-        leak: 0.0,
+        negative_slope: 0.0,
     };
     let parameters = Parameters::seeded(0);
     let network = config.build(parameters.builder(dtype, &Device::Cpu));

@@ -11,7 +11,7 @@ use crate::{
     segment::{Piece, Walk, walk},
 };
 use candle_core::{DType, Tensor};
-use roll_models::Network;
+use loclin_models::Network;
 
 /// Exact integrated gradients, and what was found on the way.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,10 +49,10 @@ pub fn completeness_error(values: &[f64], difference: f64) -> f64 {
 ///
 /// ```
 /// use candle_core::{DType, Device, Tensor};
-/// use roll_models::{FcConfig, Parameters};
-/// use roll_regions::{attribution::integrated_gradients, segment::Walk};
+/// use loclin_models::{Mlp, Parameters};
+/// use loclin_regions::{attribution::integrated_gradients, segment::Walk};
 ///
-/// let config = FcConfig { inputs: vec![4], hidden: vec![20, 20], outputs: 3, leak: 0.0 };
+/// let config = Mlp { inputs: vec![4], hidden: vec![20, 20], outputs: 3, negative_slope: 0.0 };
 /// let network = config.build(Parameters::seeded(3).builder(DType::F64, &Device::Cpu))?;
 /// let x = Tensor::new(&[0.3, -2.0, 1.5, 0.1], &Device::Cpu)?;
 /// let found = integrated_gradients(&network, &x.zeros_like()?, &x, 2, Walk::default())?;

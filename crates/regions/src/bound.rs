@@ -1,7 +1,7 @@
 //! Exact l2 margins of large networks with every skipped neuron excluded by proof.
 //!
 //! The Jacobian of a node has at most the norm that the node's Lipschitz bound says
-//! ([`roll_models::Network::lipschitz_bounds`]). So a neuron whose pre-activation is larger than that bound times a
+//! ([`loclin_models::Network::lipschitz_bounds`]). So a neuron whose pre-activation is larger than that bound times a
 //! distance already known is not the nearest. Every other neuron's gradient is pulled back; at each node that it passes,
 //! what it has become by then times the bounds of the nodes reached bounds it better, and most gradients are given up
 //! after a few layers. Where more neurons than input axes would be left, pushing the axes is less work and proves the same.
@@ -24,8 +24,8 @@ impl Linearization {
     ///
     /// ```
     /// use candle_core::{DType, Device, Tensor};
-    /// use roll_models::{Parameters, architectures::ResNetConfig};
-    /// use roll_regions::{Budget, Linearization, Norm};
+    /// use loclin_models::{Parameters, architectures::ResNetConfig};
+    /// use loclin_regions::{Budget, Linearization, Norm};
     ///
     /// let config = ResNetConfig { width: 2, inputs: [3, 16, 16], ..ResNetConfig::resnet20(10) };
     /// let network = config.build(Parameters::seeded(3).builder(DType::F64, &Device::Cpu))?;
@@ -65,7 +65,7 @@ impl Linearization {
         lengths: &[f64],
         lipschitz: &[f64],
     ) -> Result<(Nearest, usize)> {
-        let values = &self.constraints[input];
+        let values = &self.pre_activations[input];
         let trace = self.trace.narrow(input, 1)?;
         let mut best = Nearest::default();
         let first = nearest_few(values, lengths);
@@ -76,9 +76,9 @@ impl Linearization {
         }
         // For each site the neurons that its bound does not exclude, the nearest by it first.
         let mut candidates: Vec<Vec<(f64, usize)>> = Vec::new();
-        for site in &self.sites {
-            let bound = self.length_bound(site.node, lipschitz);
-            let mut own: Vec<(f64, usize)> = (site.start..site.start + site.count)
+        for range in &self.ranges {
+            let bound = self.length_bound(range.node, lipschitz);
+            let mut own: Vec<(f64, usize)> = (range.start..range.start + range.count)
                 .map(|at| (distance(values[at].abs(), bound), at))
                 .filter(|(least, at)| *least <= best.distance && !first.contains(at))
                 .collect();
@@ -112,8 +112,8 @@ impl Linearization {
     fn length_bound(&self, node: usize, lipschitz: &[f64]) -> f64 {
         let node = &self.network().nodes()[node];
         match &node.operator {
-            roll_models::Operator::Switching(operator) => {
-                operator.constraint_length() * lipschitz[node.operands[0]]
+            loclin_models::Operator::PiecewiseLinear(operator) => {
+                operator.neuron_length() * lipschitz[node.operands[0]]
             }
             _ => f64::INFINITY,
         }

@@ -1,6 +1,6 @@
 //! How much memory inference may use at once.
 
-use roll_models::{Network, Operator};
+use loclin_models::{Network, Operator};
 use std::ops::Range;
 
 /// A bound on the memory that one question about a batch uses for tangents.
@@ -35,7 +35,7 @@ impl Budget {
             .nodes()
             .iter()
             .filter_map(|node| match (&node.operator, &node.operands[..]) {
-                (Operator::Switching(_), [operand]) => Some(&network.nodes()[*operand].shape),
+                (Operator::PiecewiseLinear(_), [operand]) => Some(&network.nodes()[*operand].shape),
                 _ => None,
             })
             .map(|shape| shape.iter().product::<usize>())

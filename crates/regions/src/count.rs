@@ -2,7 +2,7 @@
 
 use crate::{ActivationPattern, Linearization, Norm, Result};
 use candle_core::{DType, Tensor};
-use candle_ext::random;
+use loclin_tensor::random;
 use std::collections::BTreeMap;
 
 /// Numbers that stand for the Jacobian when two of them are compared, at least.
@@ -46,10 +46,10 @@ pub struct RegionCount {
 ///
 /// ```
 /// use candle_core::{DType, Device, Tensor};
-/// use roll_models::{FcConfig, Parameters};
-/// use roll_regions::{Budget, Linearization, RegionCounter};
+/// use loclin_models::{Mlp, Parameters};
+/// use loclin_regions::{Budget, Linearization, RegionCounter};
 ///
-/// let config = FcConfig { inputs: vec![1], hidden: vec![3], outputs: 1, leak: 0.0 };
+/// let config = Mlp { inputs: vec![1], hidden: vec![3], outputs: 1, negative_slope: 0.0 };
 /// let network = config.build(Parameters::seeded(1).builder(DType::F64, &Device::Cpu))?;
 /// let x = Tensor::arange_step(-9.0, 9.0, 0.1, &Device::Cpu)?.unsqueeze(1)?;
 /// let mut counter = RegionCounter::new(RegionCounter::default_tolerance(DType::F64));

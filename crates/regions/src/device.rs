@@ -103,9 +103,9 @@ impl Reduction {
 mod tests {
     use crate::{Budget, Linearization, Norm};
     use candle_core::{DType, Device};
-    use candle_ext::random::{normal, stream};
+    use loclin_models::{Mlp, Parameters};
+    use loclin_tensor::random::{normal, stream};
     use proptest::prelude::*;
-    use roll_models::{FcConfig, Parameters};
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
@@ -118,7 +118,7 @@ mod tests {
             bytes in 1usize..20_000,
             seed in any::<u64>(),
         ) {
-            let config = FcConfig { inputs: vec![inputs], hidden, outputs: 1, leak: 0.1 };
+            let config = Mlp { inputs: vec![inputs], hidden, outputs: 1, negative_slope: 0.1 };
             let network =
                 config.build(Parameters::seeded(seed).builder(DType::F64, &Device::Cpu)).unwrap();
             let shape = (batch, inputs);

@@ -69,7 +69,7 @@ impl Linearization {
     pub fn axis_margins(&self) -> Result<DirectionalMargins> {
         match skip::axes(self)? {
             Some(exits) => {
-                let exits = self.constraints.iter().zip(exits).collect();
+                let exits = self.pre_activations.iter().zip(exits).collect();
                 self.collect(2 * self.network().input_size(), exits)
             }
             None => self.axis_margins_by_all(),
@@ -101,7 +101,7 @@ impl Linearization {
     }
 
     fn exits(&self, count: usize) -> Vec<(&Vec<f64>, Vec<Exit>)> {
-        self.constraints
+        self.pre_activations
             .iter()
             .map(|values| (values, vec![NEVER; count]))
             .collect()

@@ -9,7 +9,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 pub enum Error {
     /// The network refused its input, or a tensor computation failed.
     #[error(transparent)]
-    Model(#[from] roll_models::Error),
+    Model(#[from] loclin_models::Error),
 
     /// A tensor computation failed.
     #[error(transparent)]
@@ -17,7 +17,7 @@ pub enum Error {
 
     /// A seeded tensor could not be drawn.
     #[error(transparent)]
-    Ext(#[from] candle_ext::Error),
+    Ext(#[from] loclin_tensor::Error),
 
     /// A number that is not finite, so that no region can be certified.
     #[error("input {index} of the batch: {what} is not finite ({value})")]

@@ -10,7 +10,7 @@
 
 use crate::{Error, Linearization, Result, VerifiedMargins, margin::distance};
 use candle_core::Tensor;
-use candle_ext::random;
+use loclin_tensor::random;
 
 /// `F`: the nearest neuron's gradient is not longer than this many times its estimate, but for the failure probability.
 /// Small distances are about equally likely, so that some more than `F` gradients are measured; the larger `F`, the
@@ -42,10 +42,10 @@ impl Linearization {
     ///
     /// ```
     /// use candle_core::{DType, Device, Tensor};
-    /// use roll_models::{FcConfig, Parameters};
-    /// use roll_regions::{Budget, Estimate, Linearization, Norm};
+    /// use loclin_models::{Mlp, Parameters};
+    /// use loclin_regions::{Budget, Estimate, Linearization, Norm};
     ///
-    /// let config = FcConfig { inputs: vec![9], hidden: vec![30, 30], outputs: 1, leak: 0.0 };
+    /// let config = Mlp { inputs: vec![9], hidden: vec![30, 30], outputs: 1, negative_slope: 0.0 };
     /// let network = config.build(Parameters::seeded(3).builder(DType::F64, &Device::Cpu))?;
     /// let x = Tensor::ones((2, 9), DType::F64, &Device::Cpu)?;
     /// let here = Linearization::new(&network, &x, Budget::default())?;
@@ -61,7 +61,7 @@ impl Linearization {
             let least = |(z, length): (&f64, &f64)| distance(z.abs(), FACTOR * length);
             self.verify(
                 input,
-                self.constraints[input].iter().zip(lengths).map(least),
+                self.pre_activations[input].iter().zip(lengths).map(least),
             )
         });
         self.verified(found, directions, estimate.failure_probability)
@@ -78,7 +78,7 @@ impl Linearization {
                 let rng = &mut random::stream(seed, &[k as u64]);
                 random::normal(rng, shape, network.dtype(), network.device())
             };
-            let drawn = range.map(draw).collect::<candle_ext::Result<Vec<_>>>()?;
+            let drawn = range.map(draw).collect::<loclin_tensor::Result<Vec<_>>>()?;
             Ok(Tensor::cat(&drawn, 1)?)
         };
         self.push_rows(

@@ -5,15 +5,15 @@
 
 use crate::Result;
 use candle_core::{Device, Tensor};
-use candle_ext::product::{self, Real, View, ViewMut, Write, multiply};
+use loclin_models::{ActivationRecord, FcChain, Network, Trace, TwoPieces};
+use loclin_tensor::product::{self, Real, View, ViewMut, Write, multiply};
 use rayon::prelude::*;
-use roll_models::{FcChain, Network, Switch, Trace, TwoPieces};
 
 #[cfg(test)]
 mod tests;
 
 /// The trace of `network`'s `chain` at `inputs` `[B, in...]` in float64, for a network whose numbers are `T`, with
-/// the constraints' values in float64 layer by layer, `[B * units]` each.
+/// the pre-activations in float64 layer by layer, `[B * units]` each.
 pub(crate) fn of_chain<T: Real>(
     network: &Network,
     chain: &FcChain,
@@ -26,15 +26,15 @@ pub(crate) fn of_chain<T: Real>(
         let normalize = |v: &mut f64| *v = *v * chain.scale + chain.shift;
         values.par_iter_mut().for_each(normalize);
     }
-    let (mut switches, mut constraints) = (Vec::new(), Vec::new());
+    let (mut records, mut pre_activations) = (Vec::new(), Vec::new());
     let layers = chain.weights.iter().zip(&chain.biases);
     for ((weight, bias), activation) in layers.zip(&chain.activations) {
         let mut layer = Layer::<T>::new(batch * weight.dim(0)?, activation);
-        affine(&values, weight, bias.as_ref(), &mut layer.constraints)?;
+        affine(&values, weight, bias.as_ref(), &mut layer.pre_activations)?;
         values = layer.activate();
-        let (switch, own) = layer.switch(batch)?;
-        switches.push(switch);
-        constraints.push(own);
+        let (record, own) = layer.record(batch)?;
+        records.push(record);
+        pre_activations.push(own);
     }
     if let Some((weight, bias)) = &chain.head {
         let mut output = vec![0.0; batch * weight.dim(0)?];
@@ -43,8 +43,8 @@ pub(crate) fn of_chain<T: Real>(
     }
     let output = Tensor::from_vec(values, (batch, network.output_size()), &Device::Cpu)?;
     let output = output.to_dtype(network.dtype())?;
-    let trace = Trace::from_switches(network, output, switches)?;
-    Ok((trace, constraints))
+    let trace = Trace::from_records(network, output, records)?;
+    Ok((trace, pre_activations))
 }
 
 /// `x W^T + b` into `result`, blocks of rows in parallel; `x` is `[rows, in]`, `W` `[out, in]`.
@@ -80,7 +80,7 @@ pub(crate) fn block(batch: usize) -> usize {
 /// What one hidden layer records, `[B * units]` each.
 struct Layer<'a, T> {
     activation: &'a TwoPieces,
-    constraints: Vec<f64>,
+    pre_activations: Vec<f64>,
     rounded: Vec<T>,
     signs: Vec<T>,
     pieces: Vec<u8>,
@@ -91,7 +91,7 @@ impl<'a, T: Real> Layer<'a, T> {
     fn new(size: usize, activation: &'a TwoPieces) -> Self {
         Self {
             activation,
-            constraints: vec![0.0; size],
+            pre_activations: vec![0.0; size],
             rounded: vec![T::zero(); size],
             signs: vec![T::zero(); size],
             pieces: vec![0; size],
@@ -110,8 +110,8 @@ impl<'a, T: Real> Layer<'a, T> {
         } = *self.activation;
         let slopes = [below, above].map(T::from_f64);
         let sides = [-1.0, 1.0].map(T::from_f64);
-        let mut values = vec![0.0; self.constraints.len()];
-        self.constraints
+        let mut values = vec![0.0; self.pre_activations.len()];
+        self.pre_activations
             .par_chunks_mut(PIECE)
             .zip(values.par_chunks_mut(PIECE))
             .zip(self.rounded.par_chunks_mut(PIECE))
@@ -141,15 +141,15 @@ impl<'a, T: Real> Layer<'a, T> {
     }
 
     /// The record as tensors, and the constraints in float64.
-    fn switch(self, batch: usize) -> Result<(Switch, Vec<f64>)> {
-        let shape = [batch, self.constraints.len() / batch];
-        let switch = Switch {
-            constraints: product::tensor(self.rounded, &shape)?,
+    fn record(self, batch: usize) -> Result<(ActivationRecord, Vec<f64>)> {
+        let shape = [batch, self.pre_activations.len() / batch];
+        let record = ActivationRecord {
+            pre_activations: product::tensor(self.rounded, &shape)?,
             signs: product::tensor(self.signs, &shape)?,
             pieces: Tensor::from_vec(self.pieces, &shape, &Device::Cpu)?,
             piece_count: 2,
             selection: product::tensor(self.selection, &shape)?,
         };
-        Ok((switch, self.constraints))
+        Ok((record, self.pre_activations))
     }
 }

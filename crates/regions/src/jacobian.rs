@@ -35,11 +35,11 @@ impl Linearization {
             let points = self.axes(chunk.tangents.clone())?;
             let origin = points.narrow(1, 0, 1)?.zeros_like()?;
             let mut values = Vec::new();
-            trace.frozen(&Tensor::cat(&[&origin, &points], 1)?, |_, z| {
+            trace.fixed_pattern(&Tensor::cat(&[&origin, &points], 1)?, |_, z| {
                 values.push(z);
                 Ok(())
             })?;
-            for (site, z) in self.sites.iter().zip(values) {
+            for (range, z) in self.ranges.iter().zip(values) {
                 let differences = z
                     .narrow(1, 1, chunk.tangents.len())?
                     .broadcast_sub(&z.narrow(1, 0, 1)?)?;
@@ -48,7 +48,7 @@ impl Linearization {
                     &differences,
                     &mut jacobians[chunk.inputs.clone()],
                     |jacobian, k, row| {
-                        jacobian[site.start..]
+                        jacobian[range.start..]
                             .iter_mut()
                             .zip(row)
                             .for_each(|(g, value)| g[first + k] = *value);

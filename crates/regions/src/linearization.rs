@@ -2,10 +2,10 @@
 
 use crate::{ActivationPattern, Budget, Error, Linearizer, Result, host, patterns, skip};
 use candle_core::Tensor;
-use roll_models::{Network, Site, Trace};
+use loclin_models::{Network, NeuronRange, Trace};
 use std::{ops::Range, sync::Arc};
 
-/// A neuron (constraint): the switching node it belongs to, and its index there.
+/// A neuron (constraint): the piecewise-linear node it belongs to, and its index there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Neuron {
     /// Index of the node in [`Network::nodes`], where its name is.
@@ -18,10 +18,10 @@ pub struct Neuron {
 ///
 /// ```
 /// use candle_core::{DType, Device, Tensor};
-/// use roll_models::{FcConfig, Parameters};
-/// use roll_regions::{Budget, Linearization, Norm};
+/// use loclin_models::{Mlp, Parameters};
+/// use loclin_regions::{Budget, Linearization, Norm};
 ///
-/// let config = FcConfig { inputs: vec![2], hidden: vec![8, 8], outputs: 1, leak: 0.0 };
+/// let config = Mlp { inputs: vec![2], hidden: vec![8, 8], outputs: 1, negative_slope: 0.0 };
 /// let network = config.build(Parameters::seeded(3).builder(DType::F64, &Device::Cpu))?;
 /// let x = Tensor::new(&[[0.3, -0.2], [1.0, 0.5]], &Device::Cpu)?;
 /// let here = Linearization::new(&network, &x, Budget::default())?;
@@ -37,9 +37,9 @@ pub struct Linearization {
     pub(crate) precise: Network,
     pub(crate) inputs: Tensor,
     pub(crate) budget: Budget,
-    pub(crate) sites: Vec<Site>,
+    pub(crate) ranges: Vec<NeuronRange>,
     /// Values of the constraints, `[B][|I|]`.
-    pub(crate) constraints: Vec<Vec<f64>>,
+    pub(crate) pre_activations: Vec<Vec<f64>>,
     pub(crate) facts: Arc<skip::Facts>,
 }
 
@@ -68,34 +68,36 @@ impl Linearization {
 
     /// `|I|`, the number of neurons.
     pub fn neurons(&self) -> usize {
-        self.sites.last().map_or(0, |site| site.start + site.count)
+        self.ranges
+            .last()
+            .map_or(0, |range| range.start + range.count)
     }
 
     /// Values of the neurons of each input, `[B][|I|]`, in float64: pre-activations, for activations that switch
     /// at 0.
     pub fn pre_activations(&self) -> &[Vec<f64>] {
-        &self.constraints
+        &self.pre_activations
     }
 
     /// The neuron at a position among all `|I|`.
     pub fn neuron(&self, position: usize) -> Option<Neuron> {
-        let site = self
-            .sites
+        let range = self
+            .ranges
             .iter()
-            .find(|site| (site.start..site.start + site.count).contains(&position))?;
+            .find(|range| (range.start..range.start + range.count).contains(&position))?;
         Some(Neuron {
-            node: site.node,
-            index: position - site.start,
+            node: range.node,
+            index: position - range.start,
         })
     }
 
     /// The position of a neuron among all `|I|`.
     pub fn position(&self, neuron: Neuron) -> Option<usize> {
-        let site = self
-            .sites
+        let range = self
+            .ranges
             .iter()
-            .find(|site| site.node == neuron.node && neuron.index < site.count)?;
-        Some(site.start + neuron.index)
+            .find(|range| range.node == neuron.node && neuron.index < range.count)?;
+        Some(range.start + neuron.index)
     }
 
     /// The activation pattern of each input.
@@ -106,7 +108,7 @@ impl Linearization {
     /// Whether each input lies exactly on the boundary of a neuron (`z = 0`), where several patterns are
     /// feasible.
     pub fn on_boundary(&self) -> Vec<bool> {
-        self.constraints
+        self.pre_activations
             .iter()
             .map(|row| row.contains(&0.0))
             .collect()
@@ -118,10 +120,10 @@ impl Linearization {
             trace: self.trace.narrow(input, 1)?,
             precise: self.precise.clone(),
             inputs: self.inputs.narrow(0, input, 1)?,
-            constraints: vec![self.constraints[input].clone()],
+            pre_activations: vec![self.pre_activations[input].clone()],
             facts: self.facts.clone(),
             budget: self.budget,
-            sites: self.sites.clone(),
+            ranges: self.ranges.clone(),
         })
     }
 
@@ -143,10 +145,10 @@ impl Linearization {
             let first = chunk.tangents.start;
             trace.push(&tangents(chunk.inputs, chunk.tangents)?, |node, rows| {
                 let start = self
-                    .sites
+                    .ranges
                     .iter()
-                    .find(|site| site.node == node)
-                    .map_or(0, |site| site.start);
+                    .find(|range| range.node == node)
+                    .map_or(0, |range| range.start);
                 let read =
                     host::for_each_row(&rows, results, |r, k, row| visit(r, start, first + k, row));
                 failure = failure.take().or(read.err());

@@ -2,8 +2,8 @@
 
 use crate::{Budget, Error, Linearization, Result, forward, host, skip};
 use candle_core::{DType, Tensor};
+use loclin_models::{Network, Trace};
 use rayon::prelude::*;
-use roll_models::{Network, Trace};
 use std::sync::Arc;
 
 /// A network to be linearised at many batches: its parameters cut off from differentiation, its float64 copy, and
@@ -11,10 +11,10 @@ use std::sync::Arc;
 ///
 /// ```
 /// use candle_core::{DType, Device, Tensor};
-/// use roll_models::{FcConfig, Parameters};
-/// use roll_regions::{Budget, Linearizer, Norm};
+/// use loclin_models::{Mlp, Parameters};
+/// use loclin_regions::{Budget, Linearizer, Norm};
 ///
-/// let config = FcConfig { inputs: vec![2], hidden: vec![8, 8], outputs: 1, leak: 0.0 };
+/// let config = Mlp { inputs: vec![2], hidden: vec![8, 8], outputs: 1, negative_slope: 0.0 };
 /// let network = config.build(Parameters::seeded(3).builder(DType::F64, &Device::Cpu))?;
 /// let linearizer = Linearizer::new(&network, Budget::default())?;
 /// for batch in [[[0.3, -0.2]], [[1.0, 0.5]]] {
@@ -56,16 +56,16 @@ impl Linearizer {
         let inputs = x.detach().to_dtype(DType::F64)?;
         self.network.check_input(&inputs)?;
         check_finite("the input", &host::rows(&inputs.flatten_from(1)?)?)?;
-        let (trace, constraints) = self.forward(&inputs)?;
-        check_finite("a pre-activation", &constraints)?;
+        let (trace, pre_activations) = self.forward(&inputs)?;
+        check_finite("a pre-activation", &pre_activations)?;
         check_finite("an output", &host::rows(trace.output())?)?;
         Ok(Linearization {
-            sites: trace.sites()?,
+            ranges: trace.neuron_ranges()?,
             trace,
             precise: self.precise.clone(),
             inputs,
             budget: self.budget,
-            constraints,
+            pre_activations,
             facts: Arc::clone(&self.facts),
         })
     }
@@ -88,18 +88,18 @@ impl Linearizer {
             let parts: Vec<&[f64]> = layers.iter().map(|l| &l[of_layer(l)]).collect();
             parts.concat()
         };
-        let constraints = (0..trace.batch()).into_par_iter().map(row).collect();
-        Ok((trace, constraints))
+        let pre_activations = (0..trace.batch()).into_par_iter().map(row).collect();
+        Ok((trace, pre_activations))
     }
 
     /// The same by the network's own readings: the plain road, for every network.
     pub(crate) fn forward_by_trace(&self, inputs: &Tensor) -> Result<(Trace, Vec<Vec<f64>>)> {
         let trace = self.precise.trace(inputs)?;
-        let constraints = match trace.constraints()? {
-            Some(constraints) => host::rows(&constraints)?,
+        let pre_activations = match trace.pre_activations()? {
+            Some(pre_activations) => host::rows(&pre_activations)?,
             None => vec![Vec::new(); trace.batch()],
         };
-        Ok((trace.for_network(&self.network)?, constraints))
+        Ok((trace.for_network(&self.network)?, pre_activations))
     }
 }
 

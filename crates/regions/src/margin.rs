@@ -32,7 +32,7 @@ impl Linearization {
         let lengths = self.gradient_norms(&norms.iter().map(|p| p.dual()).collect::<Vec<_>>())?;
         let margins = |lengths: Vec<Vec<f64>>| {
             let nearest = self
-                .constraints
+                .pre_activations
                 .iter()
                 .zip(lengths)
                 .map(|(values, lengths)| {

@@ -6,11 +6,11 @@ use std::{fmt, str::FromStr};
 /// An lp norm, `1 <= p <= inf`.
 ///
 /// ```
-/// use roll_regions::Norm;
+/// use loclin_regions::Norm;
 /// assert_eq!("inf".parse::<Norm>()?, Norm::LINF);
 /// assert_eq!(Norm::L1.dual(), Norm::LINF);
 /// assert_eq!(Norm::new(4.0)?.dual().p(), 4.0 / 3.0);
-/// # Ok::<(), roll_regions::Error>(())
+/// # Ok::<(), loclin_regions::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
 pub struct Norm(f64);

@@ -2,18 +2,18 @@
 
 use crate::Result;
 use candle_core::DType;
+use loclin_models::Trace;
 use rayon::prelude::*;
-use roll_models::Trace;
 
-/// The activation pattern of one input (Def. 1): which piece every unit of every switching node is on,
+/// The activation pattern of one input (Def. 1): which piece every unit of every piecewise-linear node is on,
 /// bit-packed. Two inputs of one network are in the same region (Lemma 2) exactly if their patterns are equal.
 ///
 /// ```
 /// use candle_core::{DType, Device, Tensor};
-/// use roll_models::{FcConfig, Parameters};
-/// use roll_regions::patterns;
+/// use loclin_models::{Mlp, Parameters};
+/// use loclin_regions::patterns;
 ///
-/// let config = FcConfig { inputs: vec![2], hidden: vec![70], outputs: 1, leak: 0.0 };
+/// let config = Mlp { inputs: vec![2], hidden: vec![70], outputs: 1, negative_slope: 0.0 };
 /// let network = config.build(Parameters::seeded(0).builder(DType::F64, &Device::Cpu))?;
 /// let x = Tensor::new(&[[0.3, -0.2], [0.3, -0.2], [-9.0, 4.0]], &Device::Cpu)?;
 /// let patterns = patterns(&network.trace(&x)?)?;
@@ -47,9 +47,9 @@ impl ActivationPattern {
 /// The activation patterns of a trace's `B` inputs.
 pub fn patterns(trace: &Trace) -> Result<Vec<ActivationPattern>> {
     let mut packers = vec![Packer::default(); trace.batch()];
-    for switch in trace.switches() {
-        let width = usize::BITS - switch.piece_count.saturating_sub(1).leading_zeros();
-        let pieces = switch.pieces.flatten_all()?.to_dtype(DType::U32)?;
+    for record in trace.records() {
+        let width = usize::BITS - record.piece_count.saturating_sub(1).leading_zeros();
+        let pieces = record.pieces.flatten_all()?.to_dtype(DType::U32)?;
         let pieces = pieces.to_vec1::<u32>()?;
         let units = pieces.len() / trace.batch();
         let pack = |(packer, row): (&mut Packer, &[u32])| {

@@ -2,7 +2,7 @@
 
 use crate::{ActivationPattern, Budget, Error, Linearization, Polyhedron, Result, patterns};
 use candle_core::{Device, Tensor};
-use roll_models::Network;
+use loclin_models::Network;
 use std::collections::BTreeSet;
 
 /// A rectangle in the plane.
@@ -25,10 +25,10 @@ pub type Polygon = Vec<[f64; 2]>;
 ///
 /// ```
 /// use candle_core::{DType, Device};
-/// use roll_models::{FcConfig, Parameters};
-/// use roll_regions::planar::{area, regions, Viewport};
+/// use loclin_models::{Mlp, Parameters};
+/// use loclin_regions::planar::{area, regions, Viewport};
 ///
-/// let config = FcConfig { inputs: vec![2], hidden: vec![6, 6], outputs: 1, leak: 0.0 };
+/// let config = Mlp { inputs: vec![2], hidden: vec![6, 6], outputs: 1, negative_slope: 0.0 };
 /// let network = config.build(Parameters::seeded(0).builder(DType::F64, &Device::Cpu))?;
 /// let viewport = Viewport { x: [-2.0, 2.0], y: [-2.0, 2.0] };
 /// let regions = regions(&network, viewport, 16, 10_000)?;

@@ -68,7 +68,7 @@ impl Linearization {
     pub fn polyhedra(&self) -> Result<Vec<Polyhedron>> {
         let inputs = host::rows(&self.inputs.flatten_from(1)?)?;
         let gradients = self.neuron_jacobians()?.into_iter();
-        let polyhedra = gradients.zip(inputs.iter().zip(&self.constraints));
+        let polyhedra = gradients.zip(inputs.iter().zip(&self.pre_activations));
         Ok(polyhedra
             .map(|(gradients, (x, values))| half_spaces(gradients, x, values))
             .collect())

@@ -8,7 +8,7 @@
 
 use crate::{Budget, Error, Linearization, Result, patterns};
 use candle_core::{DType, Tensor};
-use roll_models::Network;
+use loclin_models::Network;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// How a segment is walked.
@@ -62,10 +62,10 @@ impl Piece {
 ///
 /// ```
 /// use candle_core::{DType, Device, Tensor};
-/// use roll_models::{FcConfig, Parameters};
-/// use roll_regions::segment::{Walk, walk};
+/// use loclin_models::{Mlp, Parameters};
+/// use loclin_regions::segment::{Walk, walk};
 ///
-/// let config = FcConfig { inputs: vec![2], hidden: vec![8, 8], outputs: 1, leak: 0.0 };
+/// let config = Mlp { inputs: vec![2], hidden: vec![8, 8], outputs: 1, negative_slope: 0.0 };
 /// let network = config.build(Parameters::seeded(3).builder(DType::F64, &Device::Cpu))?;
 /// let [from, to] = [[-1.0, 2.0], [1.5, -1.0]].map(|x| Tensor::new(&x, &Device::Cpu).unwrap());
 /// let pieces = walk(&network, &from, &to, Walk::default(), |_, _| Ok(()))?;

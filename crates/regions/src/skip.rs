@@ -10,8 +10,8 @@
 
 use crate::{Linearization, Margins, Norm, Result, direction::Exit};
 use candle_core::{DType, Tensor};
-use candle_ext::product::{self, Real};
 use chain::Chain;
+use loclin_tensor::product::{self, Real};
 use rayon::prelude::*;
 use search::{Block, Nearest};
 use std::sync::OnceLock;
@@ -77,7 +77,7 @@ fn axes_of<T: Real>(here: &Linearization, chain: &Chain<T>) -> Result<Option<Vec
     with_slopes(here, |slopes| {
         let block = Block {
             chain,
-            values: &here.constraints,
+            values: &here.pre_activations,
             slopes: slopes.to_vec(),
         };
         let inputs = (0..here.batch()).into_par_iter();
@@ -107,7 +107,7 @@ fn margins_of<T: Real>(
             };
             block.nearest(&duals)
         };
-        let blocks = here.constraints.par_chunks(size).enumerate().map(block);
+        let blocks = here.pre_activations.par_chunks(size).enumerate().map(block);
         blocks.collect::<Result<Option<Vec<Vec<Vec<Nearest>>>>>>()
     })?;
     Ok(blocks.map(|blocks| {
@@ -126,10 +126,10 @@ fn with_slopes<T: Real, R>(
     here: &Linearization,
     read: impl FnOnce(&[&[T]]) -> Result<R>,
 ) -> Result<R> {
-    let selections = here.trace.switches().map(|switch| &switch.selection);
+    let selections = here.trace.records().map(|record| &record.selection);
     let selections = selections.map(Tensor::contiguous);
     let selections = selections.collect::<candle_core::Result<Vec<_>>>()?;
     let storages: Vec<_> = selections.iter().map(Tensor::storage_and_layout).collect();
     let slices = storages.iter().map(|(s, layout)| product::slice(s, layout));
-    read(&slices.collect::<candle_ext::Result<Vec<&[T]>>>()?)
+    read(&slices.collect::<loclin_tensor::Result<Vec<&[T]>>>()?)
 }

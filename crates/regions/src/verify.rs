@@ -2,7 +2,7 @@
 
 use crate::{Error, Linearization, Margins, Norm, Result, host::rows, margin::distance};
 use candle_core::{D, DType, Tensor};
-use roll_models::{Reached, Site, Trace};
+use loclin_models::{NeuronRange, Reached, Trace};
 use std::ops::Range;
 
 /// Pulls made at once at first; each further round doubles them, within the budget.
@@ -102,17 +102,17 @@ impl Linearization {
         best: &mut Nearest,
     ) -> Result<()> {
         positions.sort_unstable();
-        let values = &self.constraints[input];
-        for site in &self.sites {
+        let values = &self.pre_activations[input];
+        for range in &self.ranges {
             let within = |range: Range<usize>| {
                 let place = |at: usize| positions.partition_point(|position| *position < at);
                 &positions[place(range.start)..place(range.end)]
             };
-            let own = within(site.start..site.start + site.count);
+            let own = within(range.start..range.start + range.count);
             if own.is_empty() {
                 continue;
             }
-            for (at, gradient) in self.pull(trace, site, own, values, exclusion)? {
+            for (at, gradient) in self.pull(trace, range, own, values, exclusion)? {
                 let length = Norm::L2.of(&gradient);
                 if !length.is_finite() {
                     return Err(Error::NotFinite {
@@ -131,22 +131,22 @@ impl Linearization {
     fn pull(
         &self,
         trace: &Trace,
-        site: &Site,
+        range: &NeuronRange,
         positions: &[usize],
         values: &[f64],
         exclusion: Option<&Exclusion<'_>>,
     ) -> Result<Vec<(usize, Vec<f64>)>> {
         let (dtype, device) = (self.network().dtype(), self.network().device());
-        let mut units = vec![0f32; positions.len() * site.count];
+        let mut units = vec![0f32; positions.len() * range.count];
         for (row, at) in positions.iter().enumerate() {
-            units[row * site.count + at - site.start] = 1.0;
+            units[row * range.count + at - range.start] = 1.0;
         }
-        let units = Tensor::from_vec(units, (1, positions.len(), site.count), device)?;
+        let units = Tensor::from_vec(units, (1, positions.len(), range.count), device)?;
         let units = units.to_dtype(dtype)?;
         let mut left = positions.to_vec();
         let pulled = match exclusion {
-            None => Some(trace.pull_constraints(site.node, &units)?),
-            Some(exclusion) => trace.pull_constraints_while(site.node, &units, &mut |reached| {
+            None => Some(trace.pull_neurons(range.node, &units)?),
+            Some(exclusion) => trace.pull_neurons_while(range.node, &units, &mut |reached| {
                 let bounds = exclusion.bounds(reached)?;
                 let kept: Vec<u32> = (0u32..)
                     .zip(left.iter().zip(&bounds))
@@ -174,7 +174,7 @@ impl Linearization {
 
 impl Exclusion<'_> {
     /// Upper bounds on the lengths of the gradients that are being pulled.
-    fn bounds(&self, reached: &[Reached<'_>]) -> roll_models::Result<Vec<f64>> {
+    fn bounds(&self, reached: &[Reached<'_>]) -> loclin_models::Result<Vec<f64>> {
         let mut bounds = Vec::new();
         for Reached { node, cotangents } in reached {
             let squares = cotangents.flatten_from(2)?.sqr()?.sum(D::Minus1)?;

@@ -9,15 +9,15 @@ use std::path::Path;
 
 use candle_core::{Device, Tensor};
 use foreign::shared;
-use rand::{Rng, SeedableRng};
-use roll_models::{Module, Network};
-use roll_regions::{
+use loclin_models::{Module, Network};
+use loclin_regions::{
     Budget,
     attribution::{
         Rule, completeness_error, integrated_gradients, integrated_gradients_by_quadrature,
     },
     segment::Walk,
 };
+use rand::{Rng, SeedableRng};
 
 /// Networks, and the reference inputs of each; none for networks of one value.
 const NETWORKS: [(&str, Option<&str>); 11] = [

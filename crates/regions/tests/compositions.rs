@@ -7,21 +7,21 @@
 )]
 
 use candle_core::{DType, Device, Tensor, Var};
-use candle_ext::random;
 use candle_nn::VarBuilder;
-use proptest::{prelude::*, test_runner::TestCaseResult};
-use rand::{Rng, SeedableRng, rngs::StdRng};
-use roll_models::{
+use loclin_models::{
     INPUT, Network, Operator, Parameters,
     architectures::{
         ConvNetConfig, GraphSpec, Pooling, ResNetConfig, ResNetFamily, ScoRnn, ScoRnnConfig,
     },
     operators::{Conv2dConfig, OperatorSpec, Window2d},
 };
-use roll_regions::{
+use loclin_regions::{
     Budget, Estimate, Linearization, Norm, attribution::integrated_gradients, patterns,
     segment::Walk,
 };
+use loclin_tensor::random;
+use proptest::{prelude::*, test_runner::TestCaseResult};
+use rand::{Rng, SeedableRng, rngs::StdRng};
 
 const NORMS: [Norm; 3] = [Norm::L1, Norm::L2, Norm::LINF];
 
@@ -36,7 +36,7 @@ fn output(operator: &OperatorSpec, operand: &[usize]) -> Option<Vec<usize>> {
         .ok()?;
     match built {
         Operator::Affine(operator) => operator.output_shape(&[operand]).ok(),
-        Operator::Switching(operator) => operator.output_shape(operand).ok(),
+        Operator::PiecewiseLinear(operator) => operator.output_shape(operand).ok(),
         Operator::Input => None,
     }
 }
@@ -182,7 +182,7 @@ fn named(seed: u64, pick: usize) -> Network {
             kernel: 3,
             pooling,
             outputs: 2,
-            leak: 0.1,
+            negative_slope: 0.1,
         };
         config.build(vars(seed)).unwrap()
     };
@@ -215,7 +215,7 @@ fn named(seed: u64, pick: usize) -> Network {
                 hidden: 6,
                 negative: 3,
                 outputs: 2,
-                leak: 0.1,
+                negative_slope: 0.1,
             };
             let (rnn, _) = ScoRnn::seeded(config, seed, DType::F64, &Device::Cpu).unwrap();
             rnn.rnn().unwrap().network(steps).unwrap()
@@ -249,14 +249,14 @@ fn same(a: &Tensor, b: &Tensor) -> bool {
 /// Gradients of all neurons at one input by one back-propagation through the *values* for each.
 fn gradients(network: &Network, x: &Tensor) -> Vec<Vec<f64>> {
     let input = Var::from_tensor(&x.unsqueeze(0).unwrap()).unwrap();
-    let constraints = network
+    let pre_activations = network
         .trace(&input)
         .unwrap()
-        .constraints()
+        .pre_activations()
         .unwrap()
         .unwrap();
     let one = |j| {
-        let gradients = constraints
+        let gradients = pre_activations
             .narrow(1, j, 1)
             .unwrap()
             .sum_all()
@@ -267,7 +267,7 @@ fn gradients(network: &Network, x: &Tensor) -> Vec<Vec<f64>> {
             .get(&input)
             .map_or(vec![0.0; network.input_size()], entries)
     };
-    (0..constraints.dim(1).unwrap()).map(one).collect()
+    (0..pre_activations.dim(1).unwrap()).map(one).collect()
 }
 
 fn check(network: &Network, seed: u64) -> TestCaseResult {
@@ -295,10 +295,10 @@ fn check(network: &Network, seed: u64) -> TestCaseResult {
         let z = &here.pre_activations()[input];
         for (position, gradient) in brute.iter().enumerate() {
             let node = &network.nodes()[here.neuron(position).unwrap().node];
-            let Operator::Switching(operator) = &node.operator else {
+            let Operator::PiecewiseLinear(operator) = &node.operator else {
                 continue;
             };
-            let bound = operator.constraint_length() * bounds[node.operands[0]];
+            let bound = operator.neuron_length() * bounds[node.operands[0]];
             // One layer is bounded as tightly as its gradients are long, but for rounding.
             prop_assert!(Norm::L2.of(gradient) <= bound * (1.0 + 1e-9));
         }
@@ -327,10 +327,10 @@ fn check(network: &Network, seed: u64) -> TestCaseResult {
         }
         // The pull of each neuron is its gradient too.
         let neuron = here.neuron((seed % z.len() as u64) as usize).unwrap();
-        let sites = here.trace().sites().unwrap();
-        let count = sites
+        let ranges = here.trace().neuron_ranges().unwrap();
+        let count = ranges
             .iter()
-            .find(|site| site.node == neuron.node)
+            .find(|range| range.node == neuron.node)
             .unwrap()
             .count;
         let unit = Tensor::eye(count, DType::F64, &Device::Cpu)
@@ -339,7 +339,7 @@ fn check(network: &Network, seed: u64) -> TestCaseResult {
             .unwrap();
         let one = here.trace().narrow(input, 1).unwrap();
         let pulled = one
-            .pull_constraints(neuron.node, &unit.unsqueeze(0).unwrap())
+            .pull_neurons(neuron.node, &unit.unsqueeze(0).unwrap())
             .unwrap()
             .flatten_all()
             .unwrap();
@@ -348,7 +348,7 @@ fn check(network: &Network, seed: u64) -> TestCaseResult {
         prop_assert!(same(&pulled, &expected));
     }
     // Outputs pulled and axes pushed have one Jacobian.
-    let axes = roll_regions::axes(here.network(), 0..network.input_size()).unwrap();
+    let axes = loclin_regions::axes(here.network(), 0..network.input_size()).unwrap();
     let pushed = here
         .trace()
         .push(&axes, |_, _| Ok(()))
@@ -431,7 +431,7 @@ fn adds_up(network: &Network, seed: u64) -> TestCaseResult {
 }
 
 /// Across the nearest boundary, the gradients change by the jump of the neuron times its gradient.
-fn jumps(network: &Network, seed: u64) -> TestCaseResult {
+fn slope_changes(network: &Network, seed: u64) -> TestCaseResult {
     let x = draw(network, seed, 1);
     let here = Linearization::new(network, &x, Budget::default()).unwrap();
     let nearest = here.margins(&[Norm::L2]).unwrap().remove(0);
@@ -443,14 +443,17 @@ fn jumps(network: &Network, seed: u64) -> TestCaseResult {
     let position = here.position(neuron).unwrap();
     let z = here.pre_activations()[0][position];
     let sign = if z >= 0.0 { 1.0 } else { -1.0 };
-    let sites = here.trace().sites().unwrap();
-    let site = sites.iter().find(|site| site.node == neuron.node).unwrap();
-    let mut unit = vec![0.0; site.count];
+    let ranges = here.trace().neuron_ranges().unwrap();
+    let range = ranges
+        .iter()
+        .find(|range| range.node == neuron.node)
+        .unwrap();
+    let mut unit = vec![0.0; range.count];
     unit[neuron.index] = 1.0;
-    let unit = Tensor::from_vec(unit, (1, 1, site.count), &Device::Cpu).unwrap();
-    let normal = here.trace().pull_constraints(site.node, &unit).unwrap();
+    let unit = Tensor::from_vec(unit, (1, 1, range.count), &Device::Cpu).unwrap();
+    let normal = here.trace().pull_neurons(range.node, &unit).unwrap();
     let normal = normal.squeeze(0).unwrap();
-    let together = here.trace().pull_all_constraints([(site.node, unit)]);
+    let together = here.trace().pull_all_neurons([(range.node, unit)]);
     prop_assert!(same(&normal, &together.unwrap().squeeze(0).unwrap()));
     let square: f64 = entries(&normal).iter().map(|v| v * v).sum();
     let step = (&normal * (-(z + sign * 1e-6 * z.abs()) / square)).unwrap();
@@ -458,7 +461,7 @@ fn jumps(network: &Network, seed: u64) -> TestCaseResult {
     let pieces = |here: &Linearization| -> Vec<f64> {
         let all = here
             .trace()
-            .switches()
+            .records()
             .map(|s| entries(&s.pieces.to_dtype(DType::F64).unwrap()));
         all.flatten().collect()
     };
@@ -474,12 +477,14 @@ fn jumps(network: &Network, seed: u64) -> TestCaseResult {
         unit[output] = 1.0;
         let unit = Tensor::from_vec(unit, (1, 1, 2), &Device::Cpu).unwrap();
         let mut jump = 0.0;
-        let pulled = here.trace().pull_jumps(&unit, |node, jumps| {
-            if node == neuron.node {
-                jump = entries(&jumps)[neuron.index];
-            }
-            Ok(())
-        });
+        let pulled = here
+            .trace()
+            .pull_slope_changes(&unit, |node, slope_changes| {
+                if node == neuron.node {
+                    jump = entries(&slope_changes)[neuron.index];
+                }
+                Ok(())
+            });
         let before = pulled.unwrap();
         prop_assert!(same(&before, &here.trace().pull(&unit).unwrap()));
         let expected = (&before - (normal.unsqueeze(0).unwrap() * (sign * jump)).unwrap()).unwrap();
@@ -506,8 +511,8 @@ proptest! {
     #[test]
     fn gradients_jump_by_rank_one(seed in any::<u64>(), pick in 0usize..18) {
         match pick {
-            0..9 => jumps(&named(seed, pick), seed)?,
-            _ => jumps(&composition(seed), seed)?,
+            0..9 => slope_changes(&named(seed, pick), seed)?,
+            _ => slope_changes(&composition(seed), seed)?,
         }
     }
 }

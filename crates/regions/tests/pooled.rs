@@ -5,12 +5,12 @@
 #![allow(clippy::print_stderr, reason = "a skipped test says so")]
 
 use candle_core::{DType, Device, Tensor};
-use candle_ext::random;
-use roll_models::{
+use loclin_models::{
     Network,
     pytorch::{self, Architecture, Layer},
 };
-use roll_regions::{Budget, Estimate, Linearization, Norm, patterns};
+use loclin_regions::{Budget, Estimate, Linearization, Norm, patterns};
+use loclin_tensor::random;
 use std::path::Path;
 
 /// The network of pixels in [0, 1], with its author's normalisation.

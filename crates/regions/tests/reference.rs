@@ -8,7 +8,7 @@ mod foreign;
 
 use candle_core::{Device, Tensor};
 use foreign::shared;
-use roll_regions::{Budget, Linearization, Norm};
+use loclin_regions::{Budget, Linearization, Norm};
 
 /// Both programs compute in float64 and differ in the order of summation only, which for these sizes stays below
 /// 1e-10; the margins of a network depend on pre-activations that cancel, hence four digits of room.

@@ -6,9 +6,9 @@
 )]
 
 use candle_core::{DType, Device, Tensor};
-use candle_ext::random;
-use roll_models::{Network, Parameters, architectures::ResNetConfig};
-use roll_regions::{Budget, Estimate, Linearization, Norm, VerifiedMargins};
+use loclin_models::{Network, Parameters, architectures::ResNetConfig};
+use loclin_regions::{Budget, Estimate, Linearization, Norm, VerifiedMargins};
+use loclin_tensor::random;
 
 fn images(seed: u64, batch: usize, side: usize) -> Tensor {
     let rng = &mut random::stream(seed, &[2]);

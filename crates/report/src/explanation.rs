@@ -7,27 +7,27 @@ use super::png;
 
 /// One input and what was found out about it.
 #[derive(Debug, Clone)]
-pub(crate) struct Explanation {
+pub struct Explanation {
     /// Which input.
-    pub(crate) heading: String,
+    pub heading: String,
     /// Facts, a sentence each.
-    pub(crate) lines: Vec<String>,
+    pub lines: Vec<String>,
     /// Rows of pictures.
-    pub(crate) panels: Vec<Vec<Panel>>,
+    pub panels: Vec<Vec<Panel>>,
 }
 
 /// A picture and the words over it.
 #[derive(Debug, Clone)]
-pub(crate) struct Panel {
-    pub(crate) title: String,
-    pub(crate) picture: Picture,
+pub struct Panel {
+    pub title: String,
+    pub picture: Picture,
 }
 
 /// Pixels, row by row from the top.
 #[derive(Debug, Clone)]
-pub(crate) struct Picture {
-    pub(crate) width: usize,
-    pub(crate) height: usize,
+pub struct Picture {
+    pub width: usize,
+    pub height: usize,
     pixels: Vec<[u8; 3]>,
 }
 
@@ -36,7 +36,7 @@ impl Picture {
     ///
     /// # Errors
     /// When the number of values is not the shape's, or there are neither one nor three channels.
-    pub(crate) fn image(shape: [usize; 3], values: &[f64]) -> Result<Self> {
+    pub fn image(shape: [usize; 3], values: &[f64]) -> Result<Self> {
         let [channels, height, width] = shape;
         let area = height * width;
         ensure!(
@@ -59,7 +59,7 @@ impl Picture {
     ///
     /// # Errors
     /// When the number of values is not the shape's.
-    pub(crate) fn gradient(shape: [usize; 3], values: &[f64]) -> Result<Self> {
+    pub fn gradient(shape: [usize; 3], values: &[f64]) -> Result<Self> {
         let [channels, height, width] = shape;
         let area = height * width;
         ensure!(

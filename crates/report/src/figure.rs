@@ -11,16 +11,16 @@ use resvg::usvg::{Options, Tree};
 mod chart;
 mod pictures;
 
-pub(crate) use super::toy::toy_figure;
-pub(crate) use chart::{Chart, Curve, Scale, charts};
-pub(crate) use pictures::pictures;
+pub use super::toy::toy_figure;
+pub use chart::{Chart, Curve, Scale, charts};
+pub use pictures::pictures;
 
 const STYLE: &str = include_str!("figure.css");
 /// PNG pixels per SVG unit.
 const RESOLUTION: f32 = 2.0;
 
 /// A drawing on white, its size in SVG units.
-pub(crate) struct Canvas {
+pub struct Canvas {
     width: f64,
     height: f64,
     drawing: Markup,
@@ -28,7 +28,7 @@ pub(crate) struct Canvas {
 
 impl Canvas {
     /// `drawing` is SVG in the classes of `figure.css`.
-    pub(crate) fn new(width: f64, height: f64, drawing: Markup) -> Self {
+    pub fn new(width: f64, height: f64, drawing: Markup) -> Self {
         Self {
             width,
             height,
@@ -37,7 +37,7 @@ impl Canvas {
     }
 
     /// A whole SVG file.
-    pub(crate) fn svg(&self) -> String {
+    pub fn svg(&self) -> String {
         let (width, height) = (self.width.ceil(), self.height.ceil());
         let markup = html! {
             svg xmlns="http://www.w3.org/2000/svg" width=(width) height=(height)
@@ -54,7 +54,7 @@ impl Canvas {
     ///
     /// # Errors
     /// When the drawing is no valid SVG, or too large for a picture.
-    pub(crate) fn png(&self) -> Result<Vec<u8>> {
+    pub fn png(&self) -> Result<Vec<u8>> {
         let mut options = Options::default();
         let fonts = options.fontdb_mut();
         // The fonts of the machine play no part: the same picture everywhere.

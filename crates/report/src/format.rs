@@ -9,7 +9,7 @@ pub(super) const MISSING: &str = "–";
 ///
 /// NaN is "–" and infinity "∞"; from a million on, and below a ten-thousandth,
 /// the exponent is written out.
-pub(crate) fn significant(value: f64) -> String {
+pub fn significant(value: f64) -> String {
     if value.is_nan() {
         return MISSING.to_owned();
     }

@@ -12,158 +12,159 @@ mod digits;
 mod distributions;
 mod edges;
 mod explanation;
-pub(crate) mod figure;
+pub mod figure;
 mod format;
 mod page;
 mod png;
+pub mod stats;
 mod table;
 mod toy;
 
 #[cfg(test)]
 mod tests;
 
-pub(crate) use explanation::{Explanation, Panel, Picture};
-pub(crate) use format::significant;
-pub(crate) use page::render;
-pub(crate) use table::text_table;
+pub use explanation::{Explanation, Panel, Picture};
+pub use format::significant;
+pub use page::render;
+pub use table::text_table;
 
 /// Everything the page shows.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Report {
+pub struct Report {
     /// The page's title; the first heading.
-    pub(crate) title: String,
+    pub title: String,
     /// What the certified inputs are, in the plural ("held-out digits").
-    pub(crate) inputs: String,
+    pub inputs: String,
     /// The unit of every radius of `networks` and `digits` ("pixel units in [0, 1]").
-    pub(crate) unit: String,
+    pub unit: String,
     /// What the drawn gradients are gradients of ("the predicted digit's score").
-    pub(crate) gradient_of: String,
+    pub gradient_of: String,
     /// How the numbers were made: machine, seed, data, element type, ...
-    pub(crate) settings: Vec<(String, String)>,
+    pub settings: Vec<(String, String)>,
     /// The compared networks. The first one is the baseline of every ratio.
-    pub(crate) networks: Vec<NetworkSummary>,
+    pub networks: Vec<NetworkSummary>,
     /// Single inputs, with the gradients of every network.
-    pub(crate) digits: Vec<DigitRow>,
+    pub digits: Vec<DigitRow>,
     /// Single inputs, with everything that is known of their gradients.
-    pub(crate) explanations: Vec<Explanation>,
+    pub explanations: Vec<Explanation>,
     /// Two-dimensional classifiers whose regions can be drawn.
-    pub(crate) toy: Vec<ToyPanel>,
+    pub toy: Vec<ToyPanel>,
     /// Shell commands that make the numbers again, one a line.
-    pub(crate) commands: Vec<String>,
+    pub commands: Vec<String>,
 }
 
 /// One network, certified on many inputs: a row of the paper's Table 1.
 #[derive(Debug, Clone)]
-pub(crate) struct NetworkSummary {
+pub struct NetworkSummary {
     /// "vanilla", "ROLL", ...
-    pub(crate) name: String,
+    pub name: String,
     /// The objective's settings in words ("λ = 2, C = 0.25, γ = 100"); may be empty.
-    pub(crate) settings: String,
+    pub settings: String,
     /// Share of correct predictions on the certified inputs, in `[0, 1]`.
-    pub(crate) accuracy: f64,
+    pub accuracy: f64,
     /// Lower bound on the number of complete linear regions (Lemma 7).
-    pub(crate) clr_lower: usize,
+    pub clr_lower: usize,
     /// Upper bound on the number of complete linear regions (Lemma 7).
-    pub(crate) clr_upper: usize,
+    pub clr_upper: usize,
     /// Number of certified inputs.
-    pub(crate) points: usize,
+    pub points: usize,
     /// Certified radii, one entry per norm, the same norms for every network.
-    pub(crate) radii: Vec<NormRadii>,
+    pub radii: Vec<NormRadii>,
     /// Wall-clock seconds of training.
-    pub(crate) training_seconds: f64,
+    pub training_seconds: f64,
 }
 
 /// Certified radii of one network in one norm.
 #[derive(Debug, Clone)]
-pub(crate) struct NormRadii {
+pub struct NormRadii {
     /// The norm's order: "1", "2" or "inf".
-    pub(crate) norm: String,
+    pub norm: String,
     /// Lower quartile.
-    pub(crate) p25: f64,
+    pub p25: f64,
     /// Median.
-    pub(crate) p50: f64,
+    pub p50: f64,
     /// Upper quartile.
-    pub(crate) p75: f64,
+    pub p75: f64,
     /// Maximum.
-    pub(crate) p100: f64,
+    pub p100: f64,
     /// The radius at every input, in any order; may hold zeros and infinities.
-    pub(crate) values: Vec<f64>,
+    pub values: Vec<f64>,
 }
 
 /// One input image with what each network says about it.
 #[derive(Debug, Clone)]
-pub(crate) struct DigitRow {
+pub struct DigitRow {
     /// Position of the input in its data set.
-    pub(crate) index: usize,
+    pub index: usize,
     /// Pixels in `[0, 1]`, row by row from the top, `side * side` of them.
-    pub(crate) pixels: Vec<f32>,
+    pub pixels: Vec<f32>,
     /// Width and height of the picture in pixels.
-    pub(crate) side: usize,
+    pub side: usize,
     /// The true class.
-    pub(crate) label: usize,
+    pub label: usize,
     /// One reading per network, in the order of [`Report::networks`].
-    pub(crate) readings: Vec<DigitReading>,
+    pub readings: Vec<DigitReading>,
 }
 
 /// One network's prediction, gradient and certified radii at one input.
 #[derive(Debug, Clone)]
-pub(crate) struct DigitReading {
+pub struct DigitReading {
     /// The predicted class.
-    pub(crate) prediction: usize,
+    pub prediction: usize,
     /// The signed input gradient, laid out like [`DigitRow::pixels`].
-    pub(crate) gradient: Vec<f32>,
+    pub gradient: Vec<f32>,
     /// Certified l1 radius.
-    pub(crate) eps_1: f64,
+    pub eps_1: f64,
     /// Certified l2 radius.
-    pub(crate) eps_2: f64,
+    pub eps_2: f64,
     /// Certified l-infinity radius.
-    pub(crate) eps_inf: f64,
+    pub eps_inf: f64,
     /// The neuron whose boundary limits the l2 radius ("layers.2, neuron 117").
-    pub(crate) limiting_neuron: String,
+    pub limiting_neuron: String,
 }
 
 /// One panel of the paper's Figure 1: a binary classifier on the plane.
 #[derive(Debug, Clone)]
-pub(crate) struct ToyPanel {
+pub struct ToyPanel {
     /// Short name of the objective ("distance (Eq. 4)").
-    pub(crate) title: String,
+    pub title: String,
     /// A sentence under the panel; may be empty.
-    pub(crate) caption: String,
+    pub caption: String,
     /// The visible rectangle `[x0, x1, y0, y1]`.
-    pub(crate) viewport: [f64; 4],
+    pub viewport: [f64; 4],
     /// The linear regions inside the viewport: convex polygons in either
     /// orientation, without repeating the first corner.
-    pub(crate) cells: Vec<Vec<[f64; 2]>>,
+    pub cells: Vec<Vec<[f64; 2]>>,
     /// The training points.
-    pub(crate) points: Vec<ToyPoint>,
+    pub points: Vec<ToyPoint>,
     /// Predicted probability of the `true` class on a regular grid.
-    pub(crate) heat: HeatMap,
+    pub heat: HeatMap,
     /// Share of correct predictions on `points`, in `[0, 1]`.
-    pub(crate) accuracy: f64,
+    pub accuracy: f64,
     /// Median of the points' radii.
-    pub(crate) median_radius: f64,
+    pub median_radius: f64,
 }
 
 /// One training point of a [`ToyPanel`].
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct ToyPoint {
+pub struct ToyPoint {
     /// Where it is.
-    pub(crate) x: [f64; 2],
+    pub x: [f64; 2],
     /// Its class.
-    pub(crate) label: bool,
+    pub label: bool,
     /// Certified l2 radius, in the units of the plane.
-    pub(crate) radius: f64,
+    pub radius: f64,
     /// Gradient of the classifier's score with respect to `x`.
-    pub(crate) gradient: [f64; 2],
+    pub gradient: [f64; 2],
 }
 
 /// Values in `[0, 1]` at the centres of a `rows * cols` grid over a viewport.
 #[derive(Debug, Clone)]
-pub(crate) struct HeatMap {
+pub struct HeatMap {
     /// Number of grid rows.
-    pub(crate) rows: usize,
+    pub rows: usize,
     /// Number of grid columns.
-    pub(crate) cols: usize,
+    pub cols: usize,
     /// Row-major values; row 0 is the *lowest* `y`, column 0 the lowest `x`.
-    pub(crate) values: Vec<f32>,
+    pub values: Vec<f32>,
 }

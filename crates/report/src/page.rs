@@ -19,7 +19,7 @@ const POLICY: &str = "default-src 'none'; img-src data:; style-src 'unsafe-inlin
 /// # Errors
 /// When a picture's length does not match its stated size, a digit does not
 /// have one reading per network, or a toy panel's viewport is empty.
-pub(crate) fn render(report: &Report) -> Result<String> {
+pub fn render(report: &Report) -> Result<String> {
     let page = html! {
         (DOCTYPE)
         html lang="en" {

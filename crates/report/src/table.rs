@@ -9,7 +9,7 @@ use super::format::{MISSING, bracket, ell, epsilon, percent, radius_e4, ratio, s
 ///
 /// Radii are in units of 1e-4; the last column is the median over the first
 /// network's median in the same norm.
-pub(crate) fn text_table(networks: &[NetworkSummary]) -> String {
+pub fn text_table(networks: &[NetworkSummary]) -> String {
     let header = [
         "network",
         "accuracy",

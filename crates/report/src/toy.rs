@@ -63,7 +63,7 @@ pub(super) fn toy(panels: &[ToyPanel]) -> Result<Markup> {
 ///
 /// # Errors
 /// As [`toy`].
-pub(crate) fn toy_figure(panels: &[ToyPanel]) -> Result<Canvas> {
+pub fn toy_figure(panels: &[ToyPanel]) -> Result<Canvas> {
     const GAP: f64 = 26.0;
     let arrow_scale = arrow_scale(panels);
     let step = SIDE + GUTTER[0] + GAP;

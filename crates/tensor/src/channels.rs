@@ -18,9 +18,9 @@ use crate::product::{Real, slice_of};
 /// ```
 /// use candle_core::{Device, Tensor};
 /// let x = Tensor::new(&[[1.0, 5.0], [3.0, 5.0]], &Device::Cpu)?;
-/// let [mean, variance] = candle_ext::channel_moments(&x)?;
+/// let [mean, variance] = loclin_tensor::channel_moments(&x)?;
 /// assert_eq!((mean.to_vec1::<f64>()?, variance.to_vec1::<f64>()?), (vec![2.0, 5.0], vec![1.0, 0.0]));
-/// # Ok::<(), candle_ext::Error>(())
+/// # Ok::<(), loclin_tensor::Error>(())
 /// ```
 pub fn channel_moments(x: &Tensor) -> Result<[Tensor; 2]> {
     if x.device().is_cpu() {

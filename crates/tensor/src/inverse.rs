@@ -17,9 +17,9 @@ use crate::{Error, Result};
 /// ```
 /// use candle_core::{Device, Tensor};
 /// let matrix = Tensor::new(&[[0.0, 2.0], [1.0, 0.0]], &Device::Cpu)?;
-/// let inverse = candle_ext::inverse(&matrix)?;
+/// let inverse = loclin_tensor::inverse(&matrix)?;
 /// assert_eq!(inverse.to_vec2::<f64>()?, [[0.0, 1.0], [0.5, 0.0]]);
-/// # Ok::<(), candle_ext::Error>(())
+/// # Ok::<(), loclin_tensor::Error>(())
 /// ```
 pub fn inverse(matrix: &Tensor) -> Result<Tensor> {
     let square = matches!(matrix.dims(), [rows, columns] if rows == columns && *rows > 0);

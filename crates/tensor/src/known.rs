@@ -16,11 +16,11 @@ use crate::Result;
 /// use candle_core::{Device, Tensor, Var};
 /// let x = Var::new(&[1.0, 2.0], &Device::Cpu)?;
 /// let gradient = Tensor::new(&[2.0, 4.0], &Device::Cpu)?;
-/// let square = candle_ext::with_gradients(5.0, &[(x.as_tensor().clone(), gradient)])?;
+/// let square = loclin_tensor::with_gradients(5.0, &[(x.as_tensor().clone(), gradient)])?;
 /// assert_eq!(square.to_scalar::<f64>()?, 5.0);
 /// let gradient = (square * 10.0)?.backward()?.remove(&x).unwrap();
 /// assert_eq!(gradient.to_vec1::<f64>()?, [20.0, 40.0]);
-/// # Ok::<(), candle_ext::Error>(())
+/// # Ok::<(), loclin_tensor::Error>(())
 /// ```
 pub fn with_gradients(value: f64, parts: &[(Tensor, Tensor)]) -> Result<Tensor> {
     let Some((first, _)) = parts.first() else {

@@ -30,9 +30,9 @@ const TALL: usize = 128;
 /// let x = Tensor::new(&[[1.0, 2.0]], &Device::Cpu)?;
 /// let weight = Tensor::new(&[[3.0, 4.0], [5.0, 6.0], [0.0, 1.0]], &Device::Cpu)?;
 /// let bias = Tensor::new(&[0.5, 0.0, 0.0], &Device::Cpu)?;
-/// let z = candle_ext::linear(&x, &weight, Some(&bias))?;
+/// let z = loclin_tensor::linear(&x, &weight, Some(&bias))?;
 /// assert_eq!(z.to_vec2::<f64>()?, [[11.5, 17.0, 2.0]]);
-/// # Ok::<(), candle_ext::Error>(())
+/// # Ok::<(), loclin_tensor::Error>(())
 /// ```
 pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> candle_core::Result<Tensor> {
     let suited = |tensor: &Tensor| {

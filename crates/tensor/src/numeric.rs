@@ -17,11 +17,11 @@ use crate::{Error, Result};
 /// ```
 /// use candle_core::{Device, Var};
 /// let x = Var::new(&[0.0, 4.0], &Device::Cpu)?;
-/// let root = candle_ext::safe_sqrt(&x)?;
+/// let root = loclin_tensor::safe_sqrt(&x)?;
 /// assert_eq!(root.to_vec1::<f64>()?, [0.0, 2.0]);
 /// let gradient = root.sum_all()?.backward()?.remove(&x).unwrap();
 /// assert_eq!(gradient.to_vec1::<f64>()?, [0.0, 0.25]);
-/// # Ok::<(), candle_ext::Error>(())
+/// # Ok::<(), loclin_tensor::Error>(())
 /// ```
 pub fn safe_sqrt(x: &Tensor) -> Result<Tensor> {
     // `x <= 0`, not the negation of `x > 0`: a NaN must not be hidden as 0.
@@ -43,9 +43,9 @@ pub fn safe_sqrt(x: &Tensor) -> Result<Tensor> {
 /// use candle_core::{Device, Tensor};
 /// let distance = Tensor::new(&[1.0, 2.0], &Device::Cpu)?;
 /// let slope = Tensor::new(&[0.0, 4.0], &Device::Cpu)?;
-/// let margin = candle_ext::safe_divide(&distance, &slope, f64::INFINITY)?;
+/// let margin = loclin_tensor::safe_divide(&distance, &slope, f64::INFINITY)?;
 /// assert_eq!(margin.to_vec1::<f64>()?, [f64::INFINITY, 0.5]);
-/// # Ok::<(), candle_ext::Error>(())
+/// # Ok::<(), loclin_tensor::Error>(())
 /// ```
 pub fn safe_divide(numerator: &Tensor, denominator: &Tensor, otherwise: f64) -> Result<Tensor> {
     let zero = denominator.detach().eq(0.0)?;
@@ -69,9 +69,9 @@ pub fn safe_divide(numerator: &Tensor, denominator: &Tensor, otherwise: f64) -> 
 /// ```
 /// use candle_core::{Device, Tensor};
 /// let scores = Tensor::new(&[[1.0f32, 3.0, 2.0, 3.0]], &Device::Cpu)?;
-/// let mask = candle_ext::top_k_mask(&scores, 1)?;
+/// let mask = loclin_tensor::top_k_mask(&scores, 1)?;
 /// assert_eq!(mask.to_vec2::<f32>()?, [[0.0, 1.0, 0.0, 0.0]]);
-/// # Ok::<(), candle_ext::Error>(())
+/// # Ok::<(), loclin_tensor::Error>(())
 /// ```
 pub fn top_k_mask(scores: &Tensor, k: usize) -> Result<Tensor> {
     let (batch, n) = scores.dims2()?;
@@ -112,9 +112,9 @@ pub fn top_k_mask(scores: &Tensor, k: usize) -> Result<Tensor> {
 ///
 /// ```
 /// use candle_core::{Device, Tensor};
-/// assert!(candle_ext::all_finite(&Tensor::new(&[1.0, -2.0], &Device::Cpu)?)?);
-/// assert!(!candle_ext::all_finite(&Tensor::new(&[1.0, f64::NAN], &Device::Cpu)?)?);
-/// # Ok::<(), candle_ext::Error>(())
+/// assert!(loclin_tensor::all_finite(&Tensor::new(&[1.0, -2.0], &Device::Cpu)?)?);
+/// assert!(!loclin_tensor::all_finite(&Tensor::new(&[1.0, f64::NAN], &Device::Cpu)?)?);
+/// # Ok::<(), loclin_tensor::Error>(())
 /// ```
 pub fn all_finite(tensor: &Tensor) -> Result<bool> {
     if !tensor.dtype().is_float() {

@@ -30,7 +30,7 @@ const DOMAIN: u64 = u64::from_le_bytes(*b"paramete");
 ///
 /// ```
 /// use candle_core::{DType, Device, Module, Tensor};
-/// let parameters = candle_ext::Parameters::seeded(1);
+/// let parameters = loclin_tensor::Parameters::seeded(1);
 /// let builder = parameters.builder(DType::F32, &Device::Cpu);
 /// let layer = candle_nn::linear(4, 3, builder.pp("layers.0"))?;
 /// layer.forward(&Tensor::zeros((2, 4), DType::F32, &Device::Cpu)?)?;
@@ -144,7 +144,7 @@ impl Parameters {
     ///
     /// ```
     /// use candle_core::{DType, Device};
-    /// use candle_ext::Parameters;
+    /// use loclin_tensor::Parameters;
     /// let value = |of: f64| {
     ///     let parameters = Parameters::seeded(0);
     ///     let builder = parameters.builder(DType::F64, &Device::Cpu);

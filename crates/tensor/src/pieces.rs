@@ -16,12 +16,12 @@ use crate::product::{Real, slice, slice_of, tensor};
 ///
 /// ```
 /// use candle_core::{Device, Tensor};
-/// use candle_ext::TwoPieces;
+/// use loclin_tensor::TwoPieces;
 /// let leaky = TwoPieces { breakpoint: 0.0, slopes: [0.5, 1.0], anchor: 0.0 };
 /// let z = Tensor::new(&[-2.0, 0.0, 3.0], &Device::Cpu)?;
 /// assert_eq!(leaky.apply(&z)?.to_vec1::<f64>()?, [-1.0, 0.0, 3.0]);
 /// assert_eq!(leaky.choose(&z, -1.0, 1.0)?.to_vec1::<f64>()?, [-1.0, 1.0, 1.0]);
-/// # Ok::<(), candle_ext::Error>(())
+/// # Ok::<(), loclin_tensor::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TwoPieces {

@@ -155,13 +155,13 @@ pub enum Write {
 /// [`Error::Product`] if the shapes do not fit.
 ///
 /// ```
-/// use candle_ext::product::{View, ViewMut, Write, multiply};
+/// use loclin_tensor::product::{View, ViewMut, Write, multiply};
 /// let (a, b) = ([1.0, 2.0, 3.0, 4.0], [1.0, 1.0]);
 /// let mut result = [0.0; 2];
 /// let column = ViewMut::new(&mut result, 2, 1)?;
 /// multiply(column, Write::Replace, 10.0, View::new(&a, 2, 2)?, View::new(&b, 2, 1)?)?;
 /// assert_eq!(result, [30.0, 70.0]);
-/// # Ok::<(), candle_ext::Error>(())
+/// # Ok::<(), loclin_tensor::Error>(())
 /// ```
 pub fn multiply<T: Real>(
     result: ViewMut<T>,

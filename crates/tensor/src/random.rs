@@ -22,7 +22,7 @@ use crate::{Error, Result};
 ///
 /// ```
 /// use rand::Rng;
-/// let draw = |path: &[u64]| candle_ext::random::stream(7, path).random::<u64>();
+/// let draw = |path: &[u64]| loclin_tensor::random::stream(7, path).random::<u64>();
 /// assert_eq!(draw(&[1, 2]), draw(&[1, 2]));
 /// assert_ne!(draw(&[1, 2]), draw(&[2, 1]));
 /// assert_ne!(draw(&[1]), draw(&[1, 0]));
@@ -47,10 +47,10 @@ pub fn stream(seed: u64, path: &[u64]) -> ChaCha8Rng {
 ///
 /// ```
 /// use candle_core::{DType, Device};
-/// use candle_ext::random::{normal, stream};
+/// use loclin_tensor::random::{normal, stream};
 /// let noise = normal(&mut stream(0, &[]), (64, 32), DType::F32, &Device::Cpu)?;
 /// assert_eq!(noise.dims(), [64, 32]);
-/// # Ok::<(), candle_ext::Error>(())
+/// # Ok::<(), loclin_tensor::Error>(())
 /// ```
 pub fn normal(
     rng: &mut impl Rng,

@@ -6,7 +6,7 @@
 )]
 
 use candle_core::{DType, Device, Tensor, Var};
-use candle_ext::{inverse, random};
+use loclin_tensor::{inverse, random};
 use proptest::prelude::*;
 
 fn entries(tensor: &Tensor) -> Vec<f64> {

@@ -6,7 +6,7 @@
 )]
 
 use candle_core::{DType, Device, Tensor, Var};
-use candle_ext::{Error, Result, all_finite, safe_divide, safe_sqrt, top_k_mask};
+use loclin_tensor::{Error, Result, all_finite, safe_divide, safe_sqrt, top_k_mask};
 use proptest::prelude::*;
 
 fn tensor(values: &[f64]) -> Tensor {

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use candle_core::backprop::GradStore;
 use candle_core::{DType, Device, Tensor, Var};
-use candle_ext::{
+use loclin_tensor::{
     AdamConfig, AdamVariant, Error, Optimizer, OptimizerConfig, Result, Sgd, SgdConfig, random,
 };
 use serde_json::Value;

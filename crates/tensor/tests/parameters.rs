@@ -8,9 +8,9 @@
 use std::collections::BTreeMap;
 
 use candle_core::{DType, Device, Shape, Tensor};
-use candle_ext::{Error, Parameters, Result};
 use candle_nn::Init;
 use candle_nn::init::{DEFAULT_KAIMING_NORMAL, DEFAULT_KAIMING_UNIFORM};
+use loclin_tensor::{Error, Parameters, Result};
 use proptest::prelude::*;
 
 const HINTS: [(&str, Init); 5] = [

@@ -3,9 +3,9 @@
 
 use candle_core::{DType, Device, Tensor};
 use candle_nn::{AdamW, Optimizer, loss::cross_entropy};
-use roll_models::{FcConfig, Parameters};
-use roll_objectives::{Gamma, RollConfig, roll};
-use roll_regions::{Budget, Linearization, Norm};
+use loclin_models::{Mlp, Parameters};
+use loclin_objectives::{Gamma, RollConfig, roll};
+use loclin_regions::{Budget, Linearization, Norm};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
@@ -24,11 +24,11 @@ pub fn train(lambda: f64) -> Result<(f64, f64)> {
     let y = Tensor::new((0..80).map(|i| i % 2).collect::<Vec<u32>>(), &Device::Cpu)?;
     let parameters = Parameters::seeded(1);
     let (inputs, hidden) = (vec![2], vec![32, 32]);
-    let network = FcConfig {
+    let network = Mlp {
         inputs,
         hidden,
         outputs: 2,
-        leak: 0.0,
+        negative_slope: 0.0,
     }
     .build(parameters.builder(DType::F64, &Device::Cpu))?;
     let variables = parameters.named().into_iter().map(|(_, v)| v).collect();

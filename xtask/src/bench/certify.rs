@@ -5,19 +5,19 @@ use std::fmt;
 
 use anyhow::Context;
 use candle_core::{DType, Tensor};
-use roll_data::{Dataset, Split};
-use roll_models::{Model, Module, Network};
-use roll_regions::{Budget, Linearizer, Norm};
+use loclin_data::{Dataset, Split};
+use loclin_models::{Model, Module, Network};
+use loclin_regions::{Budget, Linearizer, Norm};
 use serde::Serialize;
 
 use super::subject::{Subject, Way, table1};
 use super::{Args, faster, machine, peer};
-use crate::certify::{BATCH, Method, certify};
-use crate::cli::Global;
-use crate::compute::Dtype;
-use crate::model::ModelPath;
-use crate::stats::Percentiles;
-use crate::{opened, tensors};
+use loclin::certify::{BATCH, Method, certify};
+use loclin::compute::Dtype;
+use loclin::model::ModelPath;
+use loclin::options::Global;
+use loclin::{opened, tensors};
+use loclin_report::stats::Percentiles;
 
 /// Passes over the whole dataset, of which the median counts: margins differ in what they cost.
 const PASSES: usize = 5;

@@ -4,11 +4,11 @@ use std::fmt;
 
 use anyhow::Context;
 use candle_core::{DType, Tensor};
-use candle_ext::random;
-use roll_models::Trace;
-use roll_objectives::{
+use loclin_models::Trace;
+use loclin_objectives::{
     Gamma, Probes, RollConfig, SampledConfig, roll, sampled, squared_derivatives,
 };
+use loclin_tensor::random;
 use serde::Serialize;
 
 use super::machine::median_seconds;

@@ -18,8 +18,8 @@ use serde::Serialize;
 
 pub(crate) use step::Times;
 
-use crate::cli::{DataDir, Global};
-use crate::errors::Usage;
+use loclin::errors::Usage;
+use loclin::options::{DataDir, Global};
 
 const EXAMPLE: &str = "\
 Examples:

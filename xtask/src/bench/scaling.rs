@@ -3,16 +3,16 @@
 use std::fmt;
 
 use candle_core::{DType, Device, Tensor};
-use candle_ext::product::{View, Write, gram, multiply_shared};
-use candle_ext::random;
-use roll_models::FcConfig;
+use loclin_models::Mlp;
+use loclin_tensor::product::{View, Write, gram, multiply_shared};
+use loclin_tensor::random;
 use serde::Serialize;
 
 use super::Args;
 use super::machine::median_seconds;
 use super::subject::{Batch, Subject, Way};
-use crate::cli::Global;
-use crate::compute::Dtype;
+use loclin::compute::Dtype;
+use loclin::options::Global;
 
 /// The network of Table 1, from which one size at a time departs.
 const TABLE_1: Size = Size {
@@ -108,11 +108,11 @@ pub(super) fn measure(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
 }
 
 fn row(size: Size, dtype: DType, device: &Device, runs: usize, seed: u64) -> anyhow::Result<Row> {
-    let config = FcConfig {
+    let config = Mlp {
         inputs: vec![size.inputs],
         hidden: vec![size.width; size.depth],
         outputs: 10,
-        leak: 0.0,
+        negative_slope: 0.0,
     };
     let mut subject = Subject::new(&config, dtype, device, seed)?;
     let rng = &mut random::stream(seed, &[1]);

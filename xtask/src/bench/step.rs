@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use roll_data::{Split, batches};
+use loclin_data::{Split, batches};
 use serde::{Deserialize, Serialize};
 
 use super::subject::{BATCH, Batch, Subject, Way, batch, table1};
 use super::{Args, estimators, faster, machine, peer};
-use crate::cli::Global;
-use crate::compute::Dtype;
-use crate::errors::Usage;
-use crate::opened;
+use loclin::compute::Dtype;
+use loclin::errors::Usage;
+use loclin::opened;
+use loclin::options::Global;
 
 /// Batches that the steps take turns with.
 const TURNS: usize = 8;

@@ -4,14 +4,14 @@ use std::num::NonZeroUsize;
 
 use anyhow::Context;
 use candle_core::{DType, Device, Tensor, Var};
-use candle_ext::{Optimizer, OptimizerConfig, Parameters, SgdConfig, random};
-use roll_data::{Dataset, batches};
-use roll_models::{FcConfig, Module, Network};
-use roll_objectives::{Gamma, Probes, RollConfig, SampledConfig, roll, sampled};
+use loclin_data::{Dataset, batches};
+use loclin_models::{Mlp, Module, Network};
+use loclin_objectives::{Gamma, Probes, RollConfig, SampledConfig, roll, sampled};
+use loclin_tensor::{Optimizer, OptimizerConfig, Parameters, SgdConfig, random};
 
 use super::machine::median_seconds;
-use crate::progress::Bar;
-use crate::tensors;
+use loclin::progress::Bar;
+use loclin::tensors;
 
 /// The paper's: Table 1, second row.
 pub(super) const LAMBDA: f64 = 2.0;
@@ -47,7 +47,7 @@ pub(super) struct Subject {
 
 impl Subject {
     pub(super) fn new(
-        config: &FcConfig,
+        config: &Mlp,
         dtype: DType,
         device: &Device,
         seed: u64,
@@ -178,14 +178,14 @@ fn optimizer(parameters: &Parameters, learning_rate: f64) -> anyhow::Result<Box<
 }
 
 /// The network of Table 1 for a dataset.
-pub(super) fn table1(data: &Dataset) -> anyhow::Result<FcConfig> {
+pub(super) fn table1(data: &Dataset) -> anyhow::Result<Mlp> {
     let outputs = data
         .classes()
         .with_context(|| format!("{}: expected labelled data", data.name()))?;
-    Ok(FcConfig {
+    Ok(Mlp {
         inputs: data.input_shape().to_vec(),
         hidden: vec![300; 4],
         outputs,
-        leak: 0.0,
+        negative_slope: 0.0,
     })
 }

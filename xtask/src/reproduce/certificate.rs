@@ -5,17 +5,17 @@ use std::path::Path;
 
 use anyhow::Context;
 use candle_core::DType;
-use roll_data::Split;
-use roll_models::ModelFile;
-use roll_regions::Norm;
+use loclin_data::Split;
+use loclin_models::ModelFile;
+use loclin_regions::Norm;
 use serde::{Deserialize, Serialize};
 
-use crate::certify::{Method, certify_all};
-use crate::cli::{DataDir, Global};
-use crate::files;
-use crate::stats::{Percentiles, spearman};
-use crate::sweep::Planned;
-use crate::train;
+use loclin::certify::{Method, certify_all};
+use loclin::files;
+use loclin::options::{DataDir, Global};
+use loclin::sweep::Planned;
+use loclin::train;
+use loclin_report::stats::{Percentiles, spearman};
 
 /// The certificate of a run, in the run's directory.
 const FILE: &str = "certificate.json";

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use super::provenance::Provenance;
 use super::{PAGE, Results, markdown};
-use crate::cli::Global;
-use crate::report::figure;
-use crate::toy::{self, Toy};
+use loclin::options::Global;
+use loclin::toy::{self, Toy};
+use loclin_report::figure;
 
 /// Options of `reproduce figure1`.
 #[derive(Clone, Debug, clap::Args)]

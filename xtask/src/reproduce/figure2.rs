@@ -10,10 +10,10 @@ use serde::Deserialize;
 use super::certificate::Certificate;
 use super::provenance::Provenance;
 use super::{PAGE, Places, Results, Training};
-use crate::cli::Global;
-use crate::files;
-use crate::report::figure::{Chart, Curve, Scale, charts};
-use crate::sweep::{self, Planned, Status, execute};
+use loclin::files;
+use loclin::options::Global;
+use loclin::sweep::{self, Planned, Status, execute};
+use loclin_report::figure::{Chart, Curve, Scale, charts};
 
 /// Options of `reproduce figure2`.
 #[derive(Clone, Debug, clap::Args)]

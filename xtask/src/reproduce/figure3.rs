@@ -4,18 +4,18 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use candle_core::DType;
-use roll_data::{Data, Split};
-use roll_models::ModelFile;
-use roll_regions::{Budget, Linearization, Norm};
+use loclin_data::{Data, Split};
+use loclin_models::ModelFile;
+use loclin_regions::{Budget, Linearization, Norm};
 
 use super::provenance::Provenance;
 use super::{PAGE, Results};
-use crate::certify::{Method, certify_all};
-use crate::cli::{DataDir, Global};
-use crate::errors::Usage;
-use crate::opened::{self, Trained};
-use crate::report::figure::{Chart, Curve, Scale, charts};
-use crate::{tensors, train};
+use loclin::certify::{Method, certify_all};
+use loclin::errors::Usage;
+use loclin::opened::{self, Trained};
+use loclin::options::{DataDir, Global};
+use loclin::{tensors, train};
+use loclin_report::figure::{Chart, Curve, Scale, charts};
 
 /// Options of `reproduce figure3`.
 #[derive(Clone, Debug, clap::Args)]

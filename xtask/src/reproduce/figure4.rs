@@ -4,15 +4,15 @@
 
 use anyhow::{Context, bail};
 use candle_core::DType;
-use roll_data::{Data, Split};
+use loclin_data::{Data, Split};
 
 use super::provenance::Provenance;
 use super::table4::{Args, Measured, Plan, measured};
 use super::{PAGE, Places, Results};
-use crate::cli::Global;
-use crate::explain::{Integration, Look, Subject, read};
-use crate::report::{Explanation, figure};
-use crate::train;
+use loclin::explain::{Integration, Look, Subject, read};
+use loclin::options::Global;
+use loclin::train;
+use loclin_report::{Explanation, figure};
 
 /// The percentiles of the paper's figures.
 const PERCENTILES: [usize; 4] = [25, 50, 75, 100];

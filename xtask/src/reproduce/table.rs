@@ -12,11 +12,11 @@ use toml::Table;
 use super::certificate::Certificate;
 use super::provenance::Provenance;
 use super::{PAGE, Places, Results, Training};
-use crate::cli::Global;
-use crate::config::Config;
-use crate::files;
-use crate::sweep::{Planned, Status, execute};
-use crate::train;
+use loclin::config::Config;
+use loclin::files;
+use loclin::options::Global;
+use loclin::sweep::{Planned, Status, execute};
+use loclin::train;
 
 /// Options of `reproduce table1` and `table3`.
 #[derive(Clone, Debug, clap::Args)]

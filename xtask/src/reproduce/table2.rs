@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{PAGE, Results, markdown};
 use crate::bench::{self, Times};
-use crate::cli::{DataDir, Global};
+use loclin::options::{DataDir, Global};
 
 /// Options of `reproduce table2`.
 #[derive(Clone, Debug, clap::Args)]

@@ -6,23 +6,23 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
 use candle_core::DType;
-use roll_data::{Data, Dataset, Split};
-use roll_models::{ModelFile, Module, Network};
-use roll_regions::{Estimate, Norm};
+use loclin_data::{Data, Dataset, Split};
+use loclin_models::{ModelFile, Module, Network};
+use loclin_regions::{Estimate, Norm};
 use serde::{Deserialize, Serialize};
 use toml::Table;
 
 use super::provenance::Provenance;
 use super::{PAGE, Places, Results, Training};
-use crate::certify::{Method, certify};
-use crate::cli::Global;
-use crate::config::Config;
-use crate::distortion::{self, Domain, Looks, Record};
-use crate::files;
-use crate::progress::Bar;
-use crate::stats::Percentiles;
-use crate::sweep::{Planned, Status, execute};
-use crate::{tensors, train};
+use loclin::certify::{Method, certify};
+use loclin::config::Config;
+use loclin::distortion::{self, Domain, Looks, Record};
+use loclin::files;
+use loclin::options::Global;
+use loclin::progress::Bar;
+use loclin::sweep::{Planned, Status, execute};
+use loclin::{tensors, train};
+use loclin_report::stats::Percentiles;
 
 /// Options of `reproduce table4` and of Figures 4 to 6.
 #[derive(Clone, Debug, clap::Args)]

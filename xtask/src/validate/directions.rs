@@ -1,6 +1,6 @@
 //! Which member of the workspace may depend on which.
 //!
-//! `candle-ext <- models <- regions <- objectives <- xtask`, and `data <- xtask`. The library is
+//! `loclin-tensor <- models <- regions <- objectives <- xtask`, and `data <- xtask`. The library is
 //! usable one crate at a time because no arrow ever turns round, not even for tests.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,32 +13,32 @@ pub(super) type Graph = BTreeMap<String, BTreeSet<String>>;
 
 /// Each member and the members it may stand on.
 const BELOW: [(&str, &[&str]); 7] = [
-    ("candle-ext", &[]),
-    ("roll-data", &[]),
-    ("roll-models", &["candle-ext"]),
-    ("roll-regions", &["candle-ext", "roll-models"]),
+    ("loclin-tensor", &[]),
+    ("loclin-data", &[]),
+    ("loclin-models", &["loclin-tensor"]),
+    ("loclin-regions", &["loclin-tensor", "loclin-models"]),
     (
-        "roll-objectives",
-        &["candle-ext", "roll-models", "roll-regions"],
+        "loclin-objectives",
+        &["loclin-tensor", "loclin-models", "loclin-regions"],
     ),
     (
-        "roll-tests",
+        "loclin-tests",
         &[
-            "candle-ext",
-            "roll-data",
-            "roll-models",
-            "roll-objectives",
-            "roll-regions",
+            "loclin-tensor",
+            "loclin-data",
+            "loclin-models",
+            "loclin-objectives",
+            "loclin-regions",
         ],
     ),
     (
         "xtask",
         &[
-            "candle-ext",
-            "roll-data",
-            "roll-models",
-            "roll-objectives",
-            "roll-regions",
+            "loclin-tensor",
+            "loclin-data",
+            "loclin-models",
+            "loclin-objectives",
+            "loclin-regions",
         ],
     ),
 ];
@@ -160,12 +160,12 @@ mod tests {
     #[test]
     fn the_runners_crates_and_unknown_members_are_refused() {
         let graph = graph_of(&[
-            ("roll-data", &["anyhow", "flate2"]),
-            ("roll-extra", &["roll-data"]),
+            ("loclin-data", &["anyhow", "flate2"]),
+            ("roll-extra", &["loclin-data"]),
         ]);
         let wrong = violations(&graph);
         assert_eq!(wrong.len(), 2, "{wrong:?}");
-        assert!(wrong[0].contains("roll-data must not depend on anyhow"));
+        assert!(wrong[0].contains("loclin-data must not depend on anyhow"));
         assert!(wrong[1].contains("roll-extra has no place"));
         assert!(violations(&graph_of(&[("xtask", &["anyhow", "clap"])])).is_empty());
     }

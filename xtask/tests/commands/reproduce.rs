@@ -165,7 +165,7 @@ fn figure_3_has_the_margins_of_every_value() {
             "architecture=scornn",
             "hidden=[6]",
             "negative=3",
-            "leak=0.1",
+            "negative_slope=0.1",
         ];
         let rest = [data.as_str(), &loss_is, "epochs=1", "optimizer=amsgrad"];
         train(&at(loss), &[&network[..], &rest].concat(), &[]);

@@ -5,24 +5,24 @@ use std::time::Instant;
 
 use anyhow::Context;
 use candle_core::DType;
-use roll_data::{Data, Dataset, Part};
-use roll_models::{ModelFile, Network};
-use roll_regions::{
+use loclin_data::{Data, Dataset, Part};
+use loclin_models::{ModelFile, Network};
+use loclin_regions::{
     Budget, Estimate, Linearizer, Margins, Neuron, Norm, RegionCount, RegionCounter,
     VerifiedMargins,
 };
 
 use super::Search;
 use crate::progress::Bar;
-use crate::stats::Percentiles;
 use crate::tensors;
+use loclin_report::stats::Percentiles;
 
 /// Inputs linearised at a time, where the budget allows; what their tangents take is bounded on its own.
-pub(crate) const BATCH: usize = 512;
+pub const BATCH: usize = 512;
 
 /// How the nearest neuron is found.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Method {
+pub enum Method {
     /// Every gradient, or for FC networks a bound of it, is measured; for any norm.
     Every,
     /// Gradients are estimated and the few that matter measured; l2 only.
@@ -36,32 +36,32 @@ pub(crate) enum Method {
 
 /// What was found out about every input of a dataset.
 #[derive(Debug)]
-pub(crate) struct Certificates {
+pub struct Certificates {
     /// The norms, in the order asked for.
-    pub(crate) norms: Vec<Norm>,
+    pub norms: Vec<Norm>,
     /// For each norm, the margins of all inputs.
-    pub(crate) margins: Vec<Margins>,
+    pub margins: Vec<Margins>,
     /// Labels, if the dataset has them.
-    pub(crate) labels: Option<Vec<u32>>,
+    pub labels: Option<Vec<u32>>,
     /// Predicted classes.
-    pub(crate) predictions: Vec<u32>,
+    pub predictions: Vec<u32>,
     /// Names of the network's nodes, for limiting neurons; those of the longest sequence, whose first nodes are
     /// those of the shorter ones.
-    pub(crate) names: Vec<String>,
+    pub names: Vec<String>,
     /// Number of neurons of the network, for sequences of the longest one's.
-    pub(crate) neurons: usize,
+    pub neurons: usize,
     /// For each input the number of its region: equal where inputs share one.
-    pub(crate) region: Vec<usize>,
+    pub region: Vec<usize>,
     /// #CLR over the dataset.
-    pub(crate) regions: RegionCount,
+    pub regions: RegionCount,
     /// How the nearest neurons were searched for; `None` if every gradient was measured.
-    pub(crate) search: Option<Search>,
+    pub search: Option<Search>,
     /// Wall-clock seconds.
-    pub(crate) seconds: f64,
+    pub seconds: f64,
 }
 
 /// Certifies every input of `data` by the network of raw inputs.
-pub(crate) fn certify(
+pub fn certify(
     network: &Network,
     data: &Dataset,
     norms: &[Norm],
@@ -73,7 +73,7 @@ pub(crate) fn certify(
 }
 
 /// Certifies every input of `data` by the model's networks, those of one shape together.
-pub(crate) fn certify_all(
+pub fn certify_all(
     model: &ModelFile,
     data: &Data,
     norms: &[Norm],
@@ -235,7 +235,7 @@ impl Certificates {
     }
 
     /// Share of correct predictions; `None` without labels.
-    pub(crate) fn accuracy(&self) -> Option<f64> {
+    pub fn accuracy(&self) -> Option<f64> {
         let labels = self.labels.as_ref()?;
         let correct = self
             .predictions
@@ -247,7 +247,7 @@ impl Certificates {
     }
 
     /// Percentiles of each norm's margins, by column name (`eps_2`).
-    pub(crate) fn percentiles(&self) -> anyhow::Result<BTreeMap<String, Percentiles>> {
+    pub fn percentiles(&self) -> anyhow::Result<BTreeMap<String, Percentiles>> {
         let one = |(norm, margins): (&Norm, &Margins)| {
             let percentiles = Percentiles::of(&margins.radius).context("no margins")?;
             Ok((format!("eps_{norm}"), percentiles))
@@ -256,13 +256,13 @@ impl Certificates {
     }
 
     /// The margins that name the limiting neuron: those of l2, or of the first norm.
-    pub(crate) fn leading(&self) -> Option<&Margins> {
+    pub fn leading(&self) -> Option<&Margins> {
         let l2 = self.norms.iter().position(|norm| *norm == Norm::L2);
         self.margins.get(l2.unwrap_or(0))
     }
 
     /// The name of a neuron's node.
-    pub(crate) fn layer(&self, neuron: Neuron) -> &str {
+    pub fn layer(&self, neuron: Neuron) -> &str {
         self.names.get(neuron.node).map_or("", String::as_str)
     }
 }

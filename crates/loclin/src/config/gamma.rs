@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use roll_objectives::Gamma;
+use loclin_objectives::Gamma;
 use serde::{Deserializer, Serializer, de};
 
 use super::keys::expectation;

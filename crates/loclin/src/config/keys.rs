@@ -19,7 +19,7 @@ const KEYS: [(&str, &str); 34] = [
         "init",
         r#""seeded" or the path of a .pth or .safetensors file"#,
     ),
-    ("leak", "a number in [0, 1)"),
+    ("negative_slope", "a number in [0, 1)"),
     (
         "loss",
         r#""vanilla", "distance", "relaxed", "roll", "sampled" or "axes""#,

@@ -49,7 +49,7 @@ impl Config {
     }
 
     /// Lambda at `epoch`.
-    pub(crate) fn lambda_at(&self, epoch: f64) -> f64 {
+    pub fn lambda_at(&self, epoch: f64) -> f64 {
         match epoch < self.lambda_warmup {
             true => self.lambda * epoch / self.lambda_warmup,
             false => self.lambda,
@@ -57,7 +57,7 @@ impl Config {
     }
 
     /// The objective of the steps of epoch `epoch`, counted from 0.
-    pub(crate) fn loss_at(&self, epoch: usize) -> Loss {
+    pub fn loss_at(&self, epoch: usize) -> Loss {
         match epoch < self.estimated_epochs {
             true => Loss::Sampled,
             false => self.loss,
@@ -66,7 +66,7 @@ impl Config {
 
     /// How far the mean moves towards the weights after the step that ends at step `step` of `steps` per epoch,
     /// both counted over the whole run; `None` before there is one. The first step is its start, share 1.
-    pub(crate) fn average_share(&self, step: usize, steps: usize) -> Option<f64> {
+    pub fn average_share(&self, step: usize, steps: usize) -> Option<f64> {
         let start = (self.average_from * steps as f64).ceil() as usize;
         let averaged = step.checked_sub(start).filter(|n| *n > 0)?;
         match self.average {
@@ -79,7 +79,7 @@ impl Config {
 
     /// Whether a run of this configuration, begun with `begun`, is the same run: more epochs are, unless the
     /// learning rate depends on how many there will be, and so are other checkpoints.
-    pub(crate) fn continues(&self, begun: &Self) -> bool {
+    pub fn continues(&self, begun: &Self) -> bool {
         let same = Self {
             epochs: self.epochs,
             checkpoint_seconds: self.checkpoint_seconds,
@@ -99,7 +99,7 @@ mod tests {
 
     fn config(overrides: &[&str]) -> Config {
         let overrides: Vec<String> = overrides.iter().map(ToString::to_string).collect();
-        let text = include_str!("../../configs/mnist-roll-1.toml");
+        let text = include_str!("../../presets/mnist-roll-1.toml");
         Config::parse(text, &overrides).unwrap()
     }
 

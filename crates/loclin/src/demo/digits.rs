@@ -2,12 +2,12 @@
 
 use anyhow::Context;
 use candle_core::DType;
-use roll_data::Dataset;
-use roll_regions::{Budget, Linearization};
+use loclin_data::Dataset;
+use loclin_regions::{Budget, Linearization};
 
 use super::Certified;
-use crate::report::{DigitReading, DigitRow};
 use crate::tensors;
+use loclin_report::{DigitReading, DigitRow};
 
 /// Digits shown, each the first of its class.
 const SHOWN: [u32; 6] = [0, 2, 4, 5, 7, 9];

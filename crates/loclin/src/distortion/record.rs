@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, ensure};
 use candle_core::{DType, Device, Tensor};
-use roll_data::Dataset;
-use roll_regions::distortion::State;
+use loclin_data::Dataset;
+use loclin_regions::distortion::State;
 use serde::{Deserialize, Serialize};
 
 use super::{Looks, search::Worst};
@@ -20,31 +20,31 @@ const WORST: &str = "worst.safetensors";
 
 /// What was found out about one input: a row of `distortion.csv`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Record {
+pub struct Record {
     /// Its number in the dataset.
-    pub(crate) index: usize,
-    pub(crate) label: u32,
-    pub(crate) prediction: u32,
+    pub index: usize,
+    pub label: u32,
+    pub prediction: u32,
     /// The l1 norm of the gradient of the true class at the input.
-    pub(crate) gradient: f64,
+    pub gradient: f64,
     /// The mean distortion over uniform points, and its standard error.
-    pub(crate) expected: f64,
-    pub(crate) standard_error: f64,
+    pub expected: f64,
+    pub standard_error: f64,
     /// The largest distortion that each search found.
-    pub(crate) genetic: f64,
-    pub(crate) ascent: f64,
+    pub genetic: f64,
+    pub ascent: f64,
 }
 
 impl Record {
     /// The largest distortion found.
-    pub(crate) fn maximum(&self) -> f64 {
+    pub fn maximum(&self) -> f64 {
         self.genetic.max(self.ascent)
     }
 }
 
 /// Everything that the records depend on but how many there are.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Settings {
+pub struct Settings {
     /// SHA-256 of the model's file.
     model: String,
     data: String,
@@ -58,7 +58,7 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    pub(crate) fn new(model: &str, data: &Dataset, looks: &Looks, seed: u64, dtype: DType) -> Self {
+    pub fn new(model: &str, data: &Dataset, looks: &Looks, seed: u64, dtype: DType) -> Self {
         Self {
             model: model.to_owned(),
             data: data.name().to_owned(),
@@ -74,13 +74,13 @@ impl Settings {
 }
 
 /// A directory of measurements.
-pub(crate) struct Directory {
+pub struct Directory {
     path: PathBuf,
 }
 
 impl Directory {
     /// Makes the directory, or checks that what was begun there is the same.
-    pub(crate) fn open(path: &Path, settings: &Settings) -> anyhow::Result<Self> {
+    pub fn open(path: &Path, settings: &Settings) -> anyhow::Result<Self> {
         files::create_dir(path)?;
         let file = path.join(SETTINGS);
         if file.exists() {
@@ -102,7 +102,7 @@ impl Directory {
     }
 
     /// The records of the first inputs.
-    pub(crate) fn records(&self) -> anyhow::Result<Vec<Record>> {
+    pub fn records(&self) -> anyhow::Result<Vec<Record>> {
         let file = self.path.join(RECORDS);
         if !file.exists() {
             return Ok(Vec::new());
@@ -117,7 +117,7 @@ impl Directory {
         Ok(records)
     }
 
-    pub(crate) fn save(&self, records: &[Record]) -> anyhow::Result<()> {
+    pub fn save(&self, records: &[Record]) -> anyhow::Result<()> {
         let mut writer = csv::Writer::from_writer(Vec::new());
         records
             .iter()
@@ -127,7 +127,7 @@ impl Directory {
     }
 
     /// What was kept of a search around an input.
-    pub(crate) fn kept(&self, index: usize, search: usize) -> anyhow::Result<Option<State>> {
+    pub fn kept(&self, index: usize, search: usize) -> anyhow::Result<Option<State>> {
         let file = self.path.join(STATE);
         if !file.exists() {
             return Ok(None);
@@ -147,7 +147,7 @@ impl Directory {
         read().with_context(|| format!("{}: not the state of a search", file.display()))
     }
 
-    pub(crate) fn keep(&self, index: usize, search: usize, state: &State) -> anyhow::Result<()> {
+    pub fn keep(&self, index: usize, search: usize, state: &State) -> anyhow::Result<()> {
         let mut tensors = state.tensors()?;
         let of = Tensor::new(&[index as u32, search as u32], &Device::Cpu)?;
         tensors.insert(OF.to_owned(), of);
@@ -156,12 +156,7 @@ impl Directory {
     }
 
     /// The input `x` `[in...]` with the largest distortion, the point that showed it, and the gradients at both.
-    pub(crate) fn save_worst(
-        &self,
-        record: &Record,
-        x: &Tensor,
-        worst: &Worst,
-    ) -> anyhow::Result<()> {
+    pub fn save_worst(&self, record: &Record, x: &Tensor, worst: &Worst) -> anyhow::Result<()> {
         let shape = x.dims();
         // One key: the order of several would differ from file to file.
         let metadata = HashMap::from([(KEY.to_owned(), serde_json::to_string(record)?)]);

@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use candle_core::{DType, Tensor};
-use candle_ext::random;
+use loclin_models::{Module, Network};
+use loclin_regions::Budget;
+use loclin_regions::distortion::{Ascent, Ball, Distortion, Genetic, Search, State};
+use loclin_tensor::random;
 use rand::Rng;
-use roll_models::{Module, Network};
-use roll_regions::Budget;
-use roll_regions::distortion::{Ascent, Ball, Distortion, Genetic, Search, State};
 use serde::Serialize;
 
 use super::{Directory, Looks, Record};
@@ -28,7 +28,7 @@ pub struct Costs {
 }
 
 /// How inputs are measured.
-pub(crate) struct Measure<'a> {
+pub struct Measure<'a> {
     network: &'a Network,
     looks: &'a Looks,
     genetic: Genetic,
@@ -36,15 +36,15 @@ pub(crate) struct Measure<'a> {
 }
 
 /// A point of the ball and the gradients at it and at the centre, all `[D]`.
-pub(crate) struct Worst {
-    pub(crate) distortion: f64,
-    pub(crate) point: Tensor,
-    pub(crate) gradient: Tensor,
-    pub(crate) gradient_there: Tensor,
+pub struct Worst {
+    pub distortion: f64,
+    pub point: Tensor,
+    pub gradient: Tensor,
+    pub gradient_there: Tensor,
 }
 
 impl<'a> Measure<'a> {
-    pub(crate) fn new(network: &'a Network, looks: &'a Looks) -> anyhow::Result<Self> {
+    pub fn new(network: &'a Network, looks: &'a Looks) -> anyhow::Result<Self> {
         let genetic = Genetic {
             population: looks.population,
             generations: looks.generations,
@@ -59,7 +59,7 @@ impl<'a> Measure<'a> {
         })
     }
 
-    pub(crate) fn costs(&self) -> Costs {
+    pub fn costs(&self) -> Costs {
         Costs {
             samples: self.looks.samples,
             genetic: Search::Genetic(self.genetic).evaluations(),
@@ -68,7 +68,7 @@ impl<'a> Measure<'a> {
     }
 
     /// Everything about input number `index`; searches go on from what `directory` has kept of it.
-    pub(crate) fn record(
+    pub fn record(
         &self,
         index: usize,
         x: &Tensor,
@@ -113,7 +113,7 @@ impl<'a> Measure<'a> {
     }
 
     /// The point that gave a record its maximum.
-    pub(crate) fn worst(&self, x: &Tensor, record: &Record, seed: u64) -> anyhow::Result<Worst> {
+    pub fn worst(&self, x: &Tensor, record: &Record, seed: u64) -> anyhow::Result<Worst> {
         let distortion = self.distortion(x, record.label)?;
         let [genetic, ascent] = self.searches(seed_of(seed, record.index));
         let better = match record.ascent > record.genetic {
@@ -155,7 +155,7 @@ impl<'a> Measure<'a> {
 }
 
 /// The worst point of a search, with the gradients.
-pub(crate) fn worst_of(distortion: &Distortion, state: &State) -> anyhow::Result<Worst> {
+pub fn worst_of(distortion: &Distortion, state: &State) -> anyhow::Result<Worst> {
     let points = state.worst_input.unsqueeze(0)?;
     Ok(Worst {
         distortion: state.best,
@@ -166,6 +166,6 @@ pub(crate) fn worst_of(distortion: &Distortion, state: &State) -> anyhow::Result
 }
 
 /// The seed of the searches around input number `index`.
-pub(crate) fn seed_of(seed: u64, index: usize) -> u64 {
+pub fn seed_of(seed: u64, index: usize) -> u64 {
     random::stream(seed, &[index as u64]).random()
 }

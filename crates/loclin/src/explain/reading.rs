@@ -4,35 +4,35 @@ use std::fmt;
 
 use anyhow::Context;
 use candle_core::{DType, Tensor};
-use roll_models::{Module, Network};
-use roll_regions::attribution::{
+use loclin_models::{Module, Network};
+use loclin_regions::attribution::{
     Rule, completeness_error, integrated_gradients, integrated_gradients_by_quadrature,
 };
-use roll_regions::distortion::{Ascent, Ball, Distortion, Search};
-use roll_regions::segment::Walk;
-use roll_regions::{Budget, Estimate, Linearization, Norm};
+use loclin_regions::distortion::{Ascent, Ball, Distortion, Search};
+use loclin_regions::segment::Walk;
+use loclin_regions::{Budget, Estimate, Linearization, Norm};
 use serde::Serialize;
 
 use super::Subject;
 use crate::distortion::{Radius, worst_of};
-use crate::report::{Panel, Picture, significant};
 use crate::tensors;
+use loclin_report::{Panel, Picture, significant};
 
 /// How an input is looked at.
 #[derive(Clone, Debug)]
-pub(crate) struct Look {
+pub struct Look {
     /// Radius of the l-infinity ball and the domain it is cut with.
-    pub(crate) eps: f64,
-    pub(crate) domain: [f64; 2],
+    pub eps: f64,
+    pub domain: [f64; 2],
     /// Gradients that the search may evaluate.
-    pub(crate) evaluations: usize,
-    pub(crate) seed: u64,
-    pub(crate) integration: Integration,
+    pub evaluations: usize,
+    pub seed: u64,
+    pub integration: Integration,
 }
 
 /// How gradients are integrated.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Integration {
+pub enum Integration {
     /// Through every region.
     Exact,
     /// At the middle of so many steps.
@@ -78,7 +78,7 @@ pub struct Integrated {
 }
 
 /// Looks at `x` `[in...]` in float64; without a label, the predicted class is explained.
-pub(crate) fn read(
+pub fn read(
     network: &Network,
     x: &Tensor,
     label: Option<u32>,
@@ -177,7 +177,7 @@ fn numbers(tensor: &Tensor) -> anyhow::Result<Vec<f64>> {
 
 impl Reading {
     /// The facts under a picture.
-    pub(crate) fn lines(&self, eps: Radius) -> Vec<String> {
+    pub fn lines(&self, eps: Radius) -> Vec<String> {
         let share = 100.0 * self.distortion / self.gradient_length;
         vec![
             format!("class {}, predicted {}", self.label, self.prediction),
@@ -191,7 +191,7 @@ impl Reading {
     }
 
     /// What is certified, in a sentence.
-    pub(crate) fn certificate(&self) -> String {
+    pub fn certificate(&self) -> String {
         match &self.limiting {
             Some(neuron) if self.eps_2 == 0.0 => format!(
                 "the image lies on a boundary between regions, so there is no radius to certify: {neuron}, is 0 there"
@@ -205,7 +205,7 @@ impl Reading {
     }
 
     /// The pictures, in two rows.
-    pub(crate) fn panels(&self, subject: &Subject) -> anyhow::Result<Vec<Vec<Panel>>> {
+    pub fn panels(&self, subject: &Subject) -> anyhow::Result<Vec<Vec<Panel>>> {
         let shape = subject.shape;
         let row = |titles: [&str; 3], image: &[f64], side: usize| {
             let pictures = [

@@ -4,23 +4,23 @@ use std::path::Path;
 
 use anyhow::{bail, ensure};
 use candle_core::{DType, Device, Tensor};
-use roll_data::{Data, Dataset, ImageFiles, Values};
+use loclin_data::{Data, Dataset, ImageFiles, Values};
 
 use super::Args;
-use crate::cli::Global;
 use crate::errors::Usage;
 use crate::opened::{self, Trained};
+use crate::options::Global;
 
 /// One image.
-pub(crate) struct Subject {
+pub struct Subject {
     /// What it is called: "photo.png", or "input 17 of cifar10".
-    pub(crate) name: String,
+    pub name: String,
     /// Channels (1 or 3), height and width.
-    pub(crate) shape: [usize; 3],
+    pub shape: [usize; 3],
     /// Its pixels in [0, 1], channel by channel.
-    pub(crate) values: Vec<f64>,
+    pub values: Vec<f64>,
     /// Its class, where it is known.
-    pub(crate) label: Option<u32>,
+    pub label: Option<u32>,
 }
 
 impl Subject {
@@ -48,7 +48,7 @@ impl Subject {
     }
 
     /// Row `index` of a dataset of images.
-    pub(crate) fn of_row(data: &Dataset, index: usize, wanted: &[usize]) -> anyhow::Result<Self> {
+    pub fn of_row(data: &Dataset, index: usize, wanted: &[usize]) -> anyhow::Result<Self> {
         if index >= data.len() {
             let message = format!(
                 "--input {index}: {} has {} inputs, numbered from 0",
@@ -121,12 +121,7 @@ impl Subject {
     }
 
     /// The image as an input of shape `shape`.
-    pub(crate) fn tensor(
-        &self,
-        shape: &[usize],
-        dtype: DType,
-        device: &Device,
-    ) -> anyhow::Result<Tensor> {
+    pub fn tensor(&self, shape: &[usize], dtype: DType, device: &Device) -> anyhow::Result<Tensor> {
         let tensor = Tensor::from_slice(&self.values, shape, device)?;
         Ok(tensor.to_dtype(dtype)?)
     }

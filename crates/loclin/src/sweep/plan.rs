@@ -10,10 +10,10 @@ use toml::{Table, Value};
 
 use super::random::{Draw, drawn};
 use super::select::Rule;
-use crate::cli::Global;
 use crate::config::{Config, ConfigError};
 use crate::errors::Usage;
 use crate::files;
+use crate::options::Global;
 
 /// Most runs of one sweep: a grid beyond this is a slip of the pen.
 const MOST_RUNS: usize = 10_000;
@@ -51,20 +51,20 @@ enum Search {
 
 /// The runs of a sweep, in order, and what is chosen from them.
 #[derive(Clone, Debug)]
-pub(crate) struct Plan {
-    pub(crate) runs: Vec<Planned>,
+pub struct Plan {
+    pub runs: Vec<Planned>,
     pub(super) rules: Vec<Rule>,
 }
 
 /// One run of a sweep.
 #[derive(Clone, Debug)]
-pub(crate) struct Planned {
+pub struct Planned {
     /// Its directory's name, unique in the sweep.
-    pub(crate) name: String,
+    pub name: String,
     /// What it has of its own, by key.
-    pub(crate) varied: Table,
+    pub varied: Table,
     /// The complete configuration.
-    pub(crate) config: Config,
+    pub config: Config,
 }
 
 /// Why a sweep was refused. The file is named by the error around it.
@@ -107,7 +107,7 @@ impl PlanError {
 
 impl Plan {
     /// Reads a sweep file and the configurations that it builds on; `--seed` and `--dtype` have the last word.
-    pub(crate) fn load(path: &Path, global: &Global) -> anyhow::Result<Self> {
+    pub fn load(path: &Path, global: &Global) -> anyhow::Result<Self> {
         let unusable = || format!("{}: not a usable sweep", path.display());
         let written: Written = toml::from_str(&files::read_text(path)?)
             .map_err(PlanError::from)

@@ -5,12 +5,12 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use anyhow::Context;
-use roll_data::Split;
+use loclin_data::Split;
 
 use super::plan::Planned;
 use super::table::{Row, Status};
-use crate::cli::{DataDir, Global};
 use crate::errors::Usage;
+use crate::options::{DataDir, Global};
 use crate::train::{self, Diverged};
 
 /// How the cores are shared out.
@@ -52,7 +52,7 @@ struct Shared {
 ///
 /// # Errors
 /// The first failure other than a loss that is no longer finite; runs under way are ended first.
-pub(crate) fn execute(
+pub fn execute(
     runs: &[Planned],
     out: &Path,
     workers: &Workers,

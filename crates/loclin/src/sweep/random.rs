@@ -1,6 +1,6 @@
 //! What a random search draws from.
 
-use candle_ext::random;
+use loclin_tensor::random;
 use rand::Rng;
 use serde::Deserialize;
 use toml::Value;

@@ -56,7 +56,7 @@ impl Status {
     }
 
     /// The best epoch of a run that ended well.
-    pub(crate) fn best(&self) -> Option<&Epoch> {
+    pub fn best(&self) -> Option<&Epoch> {
         match self {
             Self::Done { best, .. } => Some(best),
             Self::Diverged { .. } => None,

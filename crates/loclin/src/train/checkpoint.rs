@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, anyhow};
 use candle_core::{Device, Tensor};
-use candle_ext::{Optimizer, Parameters};
+use loclin_tensor::{Optimizer, Parameters};
 use serde::{Deserialize, Serialize};
 
 use super::Epoch;

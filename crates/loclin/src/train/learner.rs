@@ -5,10 +5,10 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 use candle_core::{DType, Device};
-use candle_ext::Parameters;
-use roll_data::Data;
-use roll_models::architectures::{ResNetConfig, Rnn, ScoRnn, ScoRnnConfig};
-use roll_models::{FcConfig, Model, ModelFile, Network, Normalization, pytorch};
+use loclin_data::Data;
+use loclin_models::architectures::{ResNetConfig, Rnn, ScoRnn, ScoRnnConfig};
+use loclin_models::{Mlp, Model, ModelFile, Network, Normalization, pytorch};
+use loclin_tensor::Parameters;
 
 use crate::config::{Architecture, Config};
 use crate::{files, tensors};
@@ -36,11 +36,11 @@ impl Learner {
         let dtype = config.dtype.candle();
         match (config.architecture, train) {
             (Architecture::Fc, Data::Table(table)) => {
-                let fc = FcConfig {
+                let fc = Mlp {
                     inputs: table.input_shape().to_vec(),
                     hidden: config.hidden.clone(),
                     outputs,
-                    leak: config.leak,
+                    negative_slope: config.negative_slope,
                 };
                 let parameters = Parameters::seeded(config.seed);
                 let model = Model {
@@ -103,7 +103,7 @@ impl Learner {
                     hidden,
                     negative: config.negative,
                     outputs,
-                    leak: config.leak,
+                    negative_slope: config.negative_slope,
                 };
                 let (rnn, parameters) = ScoRnn::seeded(scornn, config.seed, dtype, device)?;
                 Ok(Self {
@@ -169,7 +169,7 @@ impl Learner {
 }
 
 /// A model's network of normalised inputs of shape `input_shape`.
-pub(super) fn network(model: &ModelFile, input_shape: &[usize]) -> roll_models::Result<Network> {
+pub(super) fn network(model: &ModelFile, input_shape: &[usize]) -> loclin_models::Result<Network> {
     match model {
         ModelFile::Network(model) => Ok(model.network.clone()),
         ModelFile::Recurrent(rnn) => rnn.network_for(input_shape),

@@ -1,4 +1,4 @@
-//! `cargo xtask train`: one training run in one directory.
+//! `loclin train`: one training run in one directory.
 //!
 //! A run directory holds `config.toml` (the complete effective configuration), `model.safetensors` (the best
 //! epoch by validation loss, regulariser included), `last.safetensors` (everything that a resumed run needs) and
@@ -14,32 +14,32 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use roll_data::{Data, Split};
+use loclin_data::{Data, Split};
 use serde::{Deserialize, Serialize};
 
-use crate::cli::{DataDir, Global};
 use crate::config::{Config, SEEDED};
 use crate::errors::Usage;
+use crate::options::{DataDir, Global};
 use crate::{files, opened};
 
 /// The complete effective configuration of a run.
-pub(crate) const CONFIG: &str = "config.toml";
+pub const CONFIG: &str = "config.toml";
 /// The best network of a run.
-pub(crate) const MODEL: &str = "model.safetensors";
+pub const MODEL: &str = "model.safetensors";
 const LAST: &str = "last.safetensors";
 const METRICS: &str = "metrics.jsonl";
 
 const EXAMPLE: &str = "\
 Examples:
-  cargo xtask train --config xtask/configs/demo.toml --out runs/demo
-  cargo xtask train --config xtask/configs/mnist-roll-1.toml --set epochs=5 --set loss=sampled
-  cargo xtask train --config xtask/configs/demo.toml --out runs/demo --resume";
+  loclin train --config crates/loclin/presets/demo.toml --out runs/demo
+  loclin train --config crates/loclin/presets/mnist-roll-1.toml --set epochs=5 --set loss=sampled
+  loclin train --config crates/loclin/presets/demo.toml --out runs/demo --resume";
 
 /// Options of `train`.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = EXAMPLE)]
 pub struct Args {
-    /// The experiment, a file such as those in xtask/configs
+    /// The experiment, a file such as those in crates/loclin/presets
     #[arg(long, value_name = "FILE")]
     pub config: PathBuf,
     /// Change one key of the configuration; may be given several times
@@ -129,7 +129,7 @@ impl fmt::Display for Outcome {
             100.0 * accuracy
         )?;
         writeln!(f, "{run}/{MODEL}")?;
-        write!(f, "next: cargo xtask certify --model {run}")
+        write!(f, "next: loclin certify --model {run}")
     }
 }
 
@@ -154,13 +154,13 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
 }
 
 /// The dataset of a configuration.
-pub(crate) fn open(config: &Config, split: Split, data_dir: &Path) -> anyhow::Result<Data> {
+pub fn open(config: &Config, split: Split, data_dir: &Path) -> anyhow::Result<Data> {
     opened::data(&config.dataset, split, data_dir, config.seed)
 }
 
 /// Trains `config` on `[training, validation]` data in the directory `out`, going on from its checkpoint if it
 /// has one and `resume` allows it.
-pub(crate) fn train(
+pub fn train(
     config: &Config,
     data: &[Data; 2],
     out: &Path,
@@ -179,7 +179,7 @@ pub(crate) fn train(
 }
 
 /// What a run of `config` in the directory `out` says of itself if all its epochs are trained. Its data are not read.
-pub(crate) fn finished(config: &Config, out: &Path) -> anyhow::Result<Option<Outcome>> {
+pub fn finished(config: &Config, out: &Path) -> anyhow::Result<Option<Outcome>> {
     let [begun, last] = [CONFIG, LAST].map(|name| out.join(name));
     if !last.exists() || !config.continues(&Config::load(&begun, &[])?) {
         return Ok(None);

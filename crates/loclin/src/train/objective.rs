@@ -2,10 +2,10 @@
 
 use anyhow::Context;
 use candle_core::Tensor;
-use candle_ext::random;
+use loclin_models::{BatchStatistics, Trace};
+use loclin_objectives::{Probes, RollConfig, SampledConfig, distance, relaxed, roll, sampled};
+use loclin_tensor::random;
 use rand::Rng;
-use roll_models::{BatchStatistics, Trace};
-use roll_objectives::{Probes, RollConfig, SampledConfig, distance, relaxed, roll, sampled};
 
 use super::Diverged;
 use crate::config::{Config, Loss};
@@ -71,7 +71,7 @@ impl Parts {
         let task = candle_nn::loss::cross_entropy(trace.output(), labels)
             .context("the labels do not fit the network's outputs")?;
         let regulariser = regulariser(config, loss, trace, rng).map_err(|error| match error {
-            roll_objectives::Error::Ext(error @ candle_ext::Error::NanScore { .. }) => {
+            loclin_objectives::Error::Ext(error @ loclin_tensor::Error::NanScore { .. }) => {
                 Diverged(format!("the loss of a neuron is not finite ({error})")).into()
             }
             error => anyhow::Error::from(error),
@@ -101,7 +101,7 @@ fn regulariser(
     loss: Loss,
     trace: &Trace,
     rng: &mut impl Rng,
-) -> roll_objectives::Result<Option<Tensor>> {
+) -> loclin_objectives::Result<Option<Tensor>> {
     let c = config.c;
     let value = match loss {
         Loss::Vanilla => return Ok(None),

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use candle_core::{Device, Tensor};
-use candle_ext::{AdamConfig, AdamVariant, Optimizer, OptimizerConfig, SgdConfig};
-use roll_data::{Augmentation, Data, Dataset, Part, batches};
-use roll_models::{BatchStatistics, ModelFile};
-use roll_regions::{Budget, Estimate, Linearization, Norm};
+use loclin_data::{Augmentation, Data, Dataset, Part, batches};
+use loclin_models::{BatchStatistics, ModelFile};
+use loclin_regions::{Budget, Estimate, Linearization, Norm};
+use loclin_tensor::{AdamConfig, AdamVariant, Optimizer, OptimizerConfig, SgdConfig};
 
 use super::checkpoint::{self, Progress, State};
 use super::learner::{self, Learner};
@@ -17,8 +17,8 @@ use super::objective::{Parts, Traced};
 use super::{Diverged, Epoch, LAST, METRICS, MODEL, best};
 use crate::config::{self, Average, Config};
 use crate::progress::Bar;
-use crate::stats::Percentiles;
 use crate::{files, tensors};
+use loclin_report::stats::Percentiles;
 
 /// Validation inputs whose margins are followed.
 const MARGIN_INPUTS: usize = 1000;

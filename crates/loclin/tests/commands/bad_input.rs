@@ -96,7 +96,7 @@ fn data_that_cannot_be_used() {
     write(
         "lengths",
         &good[0],
-        &roll_data::idx::encode(&[3], &[0, 1, 2]).unwrap(),
+        &loclin_data::idx::encode(&[3], &[0, 1, 2]).unwrap(),
     );
     write("label", &good[0], &[&good[1][..8], &[10; 40]].concat());
     write("empty", b"", &good[1]);

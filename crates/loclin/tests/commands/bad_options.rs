@@ -92,7 +92,7 @@ fn trainings_that_cannot_be_begun() {
     let inputs = Tensor::ones((40, 6), DType::F32, &Device::Cpu).unwrap();
     inputs.write_npy(path("x.npy")).unwrap();
     fs::write(path("broken/last.safetensors"), "no checkpoint").unwrap();
-    let config = xtask::config::Config::parse(&good, &[]).unwrap();
+    let config = loclin::config::Config::parse(&good, &[]).unwrap();
     fs::write(path("broken/config.toml"), config.to_toml().unwrap()).unwrap();
     let cases = [
         (

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use candle_core::{Device, Tensor};
-use roll_data::{Split, digits};
+use loclin_data::{Split, digits};
 use safetensors::SafeTensors;
 use serde_json::Value;
 

@@ -1,4 +1,4 @@
-//! `demo`, as far as it is quick: what it refuses before it trains. `cargo xtask validate` runs the whole.
+//! `demo`, as far as it is quick: what it refuses before it trains. `loclin validate` runs the whole.
 
 use std::fs;
 

@@ -5,9 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device};
-use candle_ext::Parameters;
-use roll_data::idx;
-use roll_models::{FcConfig, Model, Normalization};
+use loclin_data::idx;
+use loclin_models::{Mlp, Model, Normalization};
+use loclin_tensor::Parameters;
 use safetensors::SafeTensors;
 use serde_json::Value;
 
@@ -18,7 +18,14 @@ pub(crate) const TEST: usize = 40;
 
 /// The demo's configuration, from which every run here is derived.
 pub(crate) fn demo_config() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("configs/demo.toml")
+    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut folders = own
+        .ancestors()
+        .map(|folder| folder.join("crates/loclin/presets"));
+    folders
+        .find(|folder| folder.is_dir())
+        .unwrap()
+        .join("demo.toml")
 }
 
 /// A path as an argument; those of the tests are UTF-8.
@@ -26,9 +33,15 @@ pub(crate) fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
+/// The program of the package whose tests these are.
+fn program() -> &'static str {
+    let own = option_env!("CARGO_BIN_EXE_loclin").or(option_env!("CARGO_BIN_EXE_xtask"));
+    own.unwrap()
+}
+
 /// The program with these arguments, its environment cleared of what would change them.
 pub(crate) fn command(arguments: &[&str]) -> std::process::Command {
-    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_xtask"));
+    let mut command = std::process::Command::new(program());
     command.args(arguments).env_remove("ROLL_DATA");
     command
 }
@@ -132,11 +145,11 @@ pub(crate) fn model(file: &Path, inputs: &[usize], hidden: &[usize]) {
 
 /// The same with another number of outputs.
 pub(crate) fn model_with_outputs(file: &Path, inputs: &[usize], hidden: &[usize], outputs: usize) {
-    let fc = FcConfig {
+    let fc = Mlp {
         inputs: inputs.to_vec(),
         hidden: hidden.to_vec(),
         outputs,
-        leak: 0.0,
+        negative_slope: 0.0,
     };
     let parameters = Parameters::seeded(11);
     let model = Model {

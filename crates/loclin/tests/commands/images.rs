@@ -53,7 +53,7 @@ fn tensor(file: &Path, name: &str) -> Vec<f32> {
 fn caltech_trains_from_the_weights_of_a_file() {
     let dir = tempfile::tempdir().unwrap();
     let (tree, weights) = (small_tree(dir.path()), pretrained(dir.path()));
-    let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("configs/caltech256-roll.toml");
+    let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("presets/caltech256-roll.toml");
     let train = |out: &Path, more: &[&str]| {
         let dataset = format!("dataset={},size=32", text(&tree));
         let mut arguments = vec!["train".to_owned(), "--config".into(), text(&config).into()];

@@ -103,7 +103,7 @@ fn the_described_architectures_can_be_made() {
         let (file, out) = (folder.join(format!("{name}.toml")), dir.path().join(name));
         let arguments = ["init", "--architecture", text(&file), "--out", text(&out)];
         assert!(json(&arguments)["parameters"].as_u64().unwrap() > 1000);
-        let model = roll_models::Model::load(&out, DType::F32, &Device::Cpu).unwrap();
+        let model = loclin_models::Model::load(&out, DType::F32, &Device::Cpu).unwrap();
         assert!(model.normalization.is_some());
     }
 }

@@ -97,7 +97,7 @@ fn a_recurrent_network_survives_kills() {
         "architecture=scornn",
         "hidden=[6]",
         "negative=3",
-        "leak=0.1",
+        "negative_slope=0.1",
     ];
     let rest = [
         "loss=roll",

@@ -7,7 +7,6 @@
 
 mod bad_input;
 mod bad_options;
-mod bench;
 mod certify;
 mod demo;
 mod distortion;
@@ -17,7 +16,6 @@ mod images;
 mod init;
 mod kill;
 mod refusal;
-mod reproduce;
 mod sweep;
 mod train;
 mod vowels;

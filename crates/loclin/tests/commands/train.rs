@@ -51,7 +51,7 @@ fn a_run_on_the_digits_leaves_the_documented_files_and_certifies() {
         "median_eps_2",
     ];
     documented.sort_unstable();
-    let lambda = xtask::config::Config::load(&demo_config(), &[])
+    let lambda = loclin::config::Config::load(&demo_config(), &[])
         .unwrap()
         .lambda;
     for (line, number) in lines.iter().zip(1..) {
@@ -185,7 +185,7 @@ fn every_objective_and_optimiser_trains() {
         ("relaxed", &["optimizer=adam"]),
         ("roll", &["gamma=20"]),
         ("roll", &["gamma=max"]),
-        ("roll", &["leak=0.1", "dtype=f64"]),
+        ("roll", &["negative_slope=0.1", "dtype=f64"]),
         ("sampled", &[]),
         ("sampled", &["optimizer=amsgrad", "weight_decay=0.01"]),
         ("axes", &["axes=36"]),

@@ -8,7 +8,7 @@ const NETWORK: [&str; 5] = [
     "architecture=scornn",
     "hidden=[8]",
     "negative=4",
-    "leak=0.1",
+    "negative_slope=0.1",
     "optimizer=amsgrad",
 ];
 

@@ -28,13 +28,13 @@ pub enum Pooling {
 ///
 /// ```
 /// use candle_core::{DType, Device};
-/// use roll_models::{Parameters, architectures::{ConvNetConfig, Pooling}};
+/// use loclin_models::{Parameters, architectures::{ConvNetConfig, Pooling}};
 ///
 /// let config = ConvNetConfig { inputs: [1, 28, 28], channels: vec![8, 16], kernel: 3, pooling: Pooling::Average,
-///     outputs: 10, leak: 0.0 };
+///     outputs: 10, negative_slope: 0.0 };
 /// let network = config.build(Parameters::seeded(0).builder(DType::F32, &Device::Cpu))?;
 /// assert_eq!(network.output_size(), 10);
-/// # Ok::<(), roll_models::Error>(())
+/// # Ok::<(), loclin_models::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -51,7 +51,7 @@ pub struct ConvNetConfig {
     /// Number of outputs, at least 1.
     pub outputs: usize,
     /// Slope of the activation for negative pre-activations, finite; 0 is the ReLU.
-    pub leak: f64,
+    pub negative_slope: f64,
 }
 
 impl ConvNetConfig {
@@ -97,7 +97,7 @@ impl ConvNetConfig {
             add(format!("features.{i}"), convolution);
             add(
                 format!("features.{i}.activation"),
-                OperatorSpec::leaky_relu(self.leak),
+                OperatorSpec::leaky_relu(self.negative_slope),
             );
             let window = Window2d::square(2, 2, 0);
             let pool = match self.pooling {

@@ -10,7 +10,7 @@ use candle_nn::VarBuilder;
 /// and `layers.0.bias` `[out]`, as PyTorch's. Where the builder initialises, it does so as PyTorch's default:
 /// uniform in `+-1/sqrt(fan_in)` for weights and biases.
 #[derive(Debug, Clone, PartialEq)]
-pub struct FcConfig {
+pub struct Mlp {
     /// Shape of one input, flattened if it has more than one dimension. The paper's MNIST: `[1, 28, 28]`.
     pub inputs: Vec<usize>,
     /// Widths of the hidden layers; the paper's MNIST: `[300, 300, 300, 300]`. May be empty: an affine map.
@@ -18,10 +18,10 @@ pub struct FcConfig {
     /// Number of outputs, at least 1.
     pub outputs: usize,
     /// Slope of the activation for negative pre-activations, finite; 0 is the ReLU.
-    pub leak: f64,
+    pub negative_slope: f64,
 }
 
-impl FcConfig {
+impl Mlp {
     /// The network's graph.
     pub fn spec(&self) -> Result<NetworkSpec> {
         if let Some(width) = self
@@ -55,7 +55,7 @@ impl FcConfig {
             );
             add(
                 format!("layers.{i}.activation"),
-                OperatorSpec::leaky_relu(self.leak),
+                OperatorSpec::leaky_relu(self.negative_slope),
             );
             inputs = outputs;
         }

@@ -6,9 +6,9 @@ use crate::{NetworkSpec, NodeSpec, network::INPUT, operators::OperatorSpec};
 /// functions that take and return names.
 ///
 /// ```
-/// use roll_models::architectures::GraphSpec;
-/// use roll_models::operators::OperatorSpec;
-/// use roll_models::INPUT;
+/// use loclin_models::architectures::GraphSpec;
+/// use loclin_models::operators::OperatorSpec;
+/// use loclin_models::INPUT;
 ///
 /// let mut graph = GraphSpec::new(&[4]);
 /// let linear = |inputs, outputs| OperatorSpec::Linear { inputs, outputs, bias: true };

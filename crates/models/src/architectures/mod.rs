@@ -8,7 +8,7 @@ mod rnn;
 mod scornn;
 
 pub use convnet::{ConvNetConfig, Pooling};
-pub use fc::FcConfig;
+pub use fc::Mlp;
 pub use graph::GraphSpec;
 pub use resnet::{ResNetConfig, ResNetFamily};
 pub use rnn::{Rnn, RnnConfig};

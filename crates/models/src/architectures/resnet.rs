@@ -34,12 +34,12 @@ pub enum ResNetFamily {
 ///
 /// ```
 /// use candle_core::{DType, Device};
-/// use roll_models::{Parameters, architectures::ResNetConfig};
+/// use loclin_models::{Parameters, architectures::ResNetConfig};
 ///
 /// let narrow = ResNetConfig { width: 4, inputs: [3, 32, 32], ..ResNetConfig::resnet18(10) };
 /// let network = narrow.build(Parameters::seeded(0).builder(DType::F32, &Device::Cpu))?;
 /// assert!(network.parameters().iter().any(|(name, _)| name == "layer2.0.downsample.0.weight"));
-/// # Ok::<(), roll_models::Error>(())
+/// # Ok::<(), loclin_models::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -19,7 +19,7 @@ pub struct RnnConfig {
     /// Number of outputs, at least 1.
     pub outputs: usize,
     /// Slope of the LeakyReLU `phi` for negative pre-activations, finite; 0 is the ReLU.
-    pub leak: f64,
+    pub negative_slope: f64,
 }
 
 /// A recurrent network with its parameters: a [`Network`] for each length of sequence.
@@ -30,9 +30,9 @@ pub struct RnnConfig {
 ///
 /// ```
 /// use candle_core::{DType, Device, Tensor};
-/// use roll_models::{Module, Parameters, architectures::{Rnn, RnnConfig}};
+/// use loclin_models::{Module, Parameters, architectures::{Rnn, RnnConfig}};
 ///
-/// let config = RnnConfig { inputs: 12, hidden: 16, outputs: 9, leak: 0.1 };
+/// let config = RnnConfig { inputs: 12, hidden: 16, outputs: 9, negative_slope: 0.1 };
 /// let rnn = Rnn::new(config, Parameters::seeded(0).builder(DType::F64, &Device::Cpu))?;
 /// let sequences = Tensor::ones((2, 7, 12), DType::F64, &Device::Cpu)?;
 /// assert_eq!(rnn.network(7)?.forward(&sequences)?.dims(), [2, 9]);
@@ -139,7 +139,11 @@ impl RnnConfig {
                 );
                 z = graph.add(node("sum"), OperatorSpec::Add, &[&z, &fed]);
             }
-            state = Some(graph.add(node("state"), OperatorSpec::leaky_relu(self.leak), &[&z]));
+            state = Some(graph.add(
+                node("state"),
+                OperatorSpec::leaky_relu(self.negative_slope),
+                &[&z],
+            ));
         }
         let last = graph.last();
         graph.add("output", linear(self.hidden, self.outputs, true), &[&last]);

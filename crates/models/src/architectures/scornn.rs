@@ -3,8 +3,8 @@
 use super::{Rnn, RnnConfig};
 use crate::{Error, Parameters, Result};
 use candle_core::{DType, Device, Tensor};
-use candle_ext::random;
 use candle_nn::{Init, VarBuilder};
+use loclin_tensor::random;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
@@ -25,7 +25,7 @@ pub struct ScoRnnConfig {
     /// Number of outputs; the paper: 9.
     pub outputs: usize,
     /// Slope of the LeakyReLU for negative pre-activations, finite.
-    pub leak: f64,
+    pub negative_slope: f64,
 }
 
 /// `h_t = phi(U x_t + b + W h_{t-1})` from `h_0 = 0`, and a linear read-out of the last state, where
@@ -40,9 +40,9 @@ pub struct ScoRnnConfig {
 ///
 /// ```
 /// use candle_core::{DType, Device, Tensor};
-/// use roll_models::{Module, architectures::{ScoRnn, ScoRnnConfig}};
+/// use loclin_models::{Module, architectures::{ScoRnn, ScoRnnConfig}};
 ///
-/// let config = ScoRnnConfig { inputs: 12, hidden: 16, negative: 8, outputs: 9, leak: 0.1 };
+/// let config = ScoRnnConfig { inputs: 12, hidden: 16, negative: 8, outputs: 9, negative_slope: 0.1 };
 /// let (rnn, parameters) = ScoRnn::seeded(config, 0, DType::F64, &Device::Cpu)?;
 /// let sequences = Tensor::ones((2, 7, 12), DType::F64, &Device::Cpu)?;
 /// assert_eq!(rnn.rnn()?.network(7)?.forward(&sequences)?.dims(), [2, 9]);
@@ -132,7 +132,7 @@ impl ScoRnn {
     }
 
     /// `W = (I + A)^{-1} (I - A) D`, `[hidden, hidden]`, orthogonal, differentiable in `recurrent.skew`: one
-    /// inversion ([`candle_ext::inverse`]) and one product.
+    /// inversion ([`loclin_tensor::inverse`]) and one product.
     pub fn recurrent_weight(&self) -> Result<Tensor> {
         let n = self.config.hidden;
         let below: Vec<f64> = (0..n * n)
@@ -143,7 +143,7 @@ impl ScoRnn {
         let skew = (&lower - lower.t()?)?;
         let identity = Tensor::eye(n, self.dtype, &self.device)?;
         let inverse =
-            candle_ext::inverse(&(&identity + &skew)?).map_err(candle_core::Error::wrap)?;
+            loclin_tensor::inverse(&(&identity + &skew)?).map_err(candle_core::Error::wrap)?;
         let signs: Vec<f64> = (0..n)
             .map(|i| if i < self.config.negative { -1.0 } else { 1.0 })
             .collect();
@@ -168,7 +168,7 @@ impl ScoRnnConfig {
             inputs: self.inputs,
             hidden: self.hidden,
             outputs: self.outputs,
-            leak: self.leak,
+            negative_slope: self.negative_slope,
         }
     }
 }

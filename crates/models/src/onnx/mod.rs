@@ -52,7 +52,7 @@ pub fn load(path: &Path, dtype: DType, device: &Device) -> Result<Model> {
 ///
 /// ```
 /// use candle_core::{DType, Device};
-/// let error = roll_models::onnx::from_bytes(b"not a model", DType::F64, &Device::Cpu).unwrap_err();
+/// let error = loclin_models::onnx::from_bytes(b"not a model", DType::F64, &Device::Cpu).unwrap_err();
 /// assert!(error.to_string().starts_with("not a well-formed ONNX file"));
 /// ```
 pub fn from_bytes(bytes: &[u8], dtype: DType, device: &Device) -> Result<Model> {

@@ -280,7 +280,7 @@ impl<'a> Translator<'a> {
 
     /// Adds an activation at the node's first input as its output.
     pub(super) fn activate(&mut self, node: &Node<'a>, activation: &Activation) -> Result<()> {
-        use crate::Switching;
+        use crate::PiecewiseLinear;
         let operand = self.dynamic(node, 0)?;
         let index = self.add(node, "", &activation.spec(), &[], &[operand])?;
         self.set(node, Value::Dynamic(index))

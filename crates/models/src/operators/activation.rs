@@ -3,10 +3,10 @@
 use super::OperatorSpec;
 use crate::{
     Error,
-    operator::{ShapeResult, Switch, Switching},
+    operator::{ActivationRecord, PiecewiseLinear, ShapeResult},
 };
 use candle_core::{D, DType, Result, Tensor};
-use candle_ext::TwoPieces;
+use loclin_tensor::TwoPieces;
 
 /// A continuous piecewise-linear function applied to every unit.
 ///
@@ -30,9 +30,9 @@ impl Activation {
         }
     }
 
-    /// `z` for `z >= 0`, `leak * z` otherwise.
-    pub fn leaky_relu(leak: f64) -> crate::Result<Self> {
-        Self::new(&[0.0], &[leak, 1.0], 0.0)
+    /// `z` for `z >= 0`, `negative_slope * z` otherwise.
+    pub fn leaky_relu(negative_slope: f64) -> crate::Result<Self> {
+        Self::new(&[0.0], &[negative_slope, 1.0], 0.0)
     }
 
     /// `|z|`.
@@ -99,9 +99,9 @@ impl Activation {
     }
 
     /// `first + sum_i jumps_i * indicator_i`: a quantity that is constant on every piece.
-    fn staircase(indicators: &[Tensor], first: f64, jumps: &[f64]) -> Result<Tensor> {
-        let mut total = indicators[0].affine(jumps[0], first)?;
-        for (indicator, jump) in indicators.iter().zip(jumps).skip(1) {
+    fn staircase(indicators: &[Tensor], first: f64, steps: &[f64]) -> Result<Tensor> {
+        let mut total = indicators[0].affine(steps[0], first)?;
+        for (indicator, jump) in indicators.iter().zip(steps).skip(1) {
             total = (total + (indicator * *jump)?)?;
         }
         Ok(total)
@@ -119,24 +119,24 @@ impl Activation {
         }
     }
 
-    fn slope_jumps(&self) -> Vec<f64> {
+    fn slope_differences(&self) -> Vec<f64> {
         self.slopes.windows(2).map(|w| w[1] - w[0]).collect()
     }
 
-    /// The intercept on the first piece and its jumps; `None` if every piece passes through the origin.
+    /// The intercept on the first piece and its steps; `None` if every piece passes through the origin.
     fn intercepts(&self) -> Option<(f64, Vec<f64>)> {
         let first = self.anchor - self.slopes[0] * self.breakpoints[0];
-        let jumps: Vec<f64> = self
-            .slope_jumps()
+        let steps: Vec<f64> = self
+            .slope_differences()
             .iter()
             .zip(&self.breakpoints)
             .map(|(s, t)| -s * t)
             .collect();
-        (first != 0.0 || jumps.iter().any(|j| *j != 0.0)).then_some((first, jumps))
+        (first != 0.0 || steps.iter().any(|j| *j != 0.0)).then_some((first, steps))
     }
 }
 
-impl Switching for Activation {
+impl PiecewiseLinear for Activation {
     fn spec(&self) -> OperatorSpec {
         OperatorSpec::Activation {
             breakpoints: self.breakpoints.clone(),
@@ -162,23 +162,24 @@ impl Switching for Activation {
             return pieces.apply(operand);
         }
         let indicators = self.indicators(operand)?;
-        let value = (operand * Self::staircase(&indicators, self.slopes[0], &self.slope_jumps())?)?;
+        let value =
+            (operand * Self::staircase(&indicators, self.slopes[0], &self.slope_differences())?)?;
         match self.intercepts() {
-            Some((first, jumps)) => value + Self::staircase(&indicators, first, &jumps)?,
+            Some((first, steps)) => value + Self::staircase(&indicators, first, &steps)?,
             None => Ok(value),
         }
     }
 
-    fn switch(&self, operand: &Tensor) -> Result<Switch> {
+    fn record(&self, operand: &Tensor) -> Result<ActivationRecord> {
         let flat = operand.flatten_from(1)?;
         if let Some(pieces) = self.two_pieces() {
             let [below, above] = pieces.slopes;
-            return Ok(Switch {
+            return Ok(ActivationRecord {
                 signs: pieces.choose(&flat, -1.0, 1.0)?,
                 pieces: pieces.side(&flat)?,
                 piece_count: 2,
                 selection: pieces.choose(operand, below, above)?,
-                constraints: match pieces.breakpoint {
+                pre_activations: match pieces.breakpoint {
                     0.0 => flat,
                     at => (flat - at)?,
                 },
@@ -189,44 +190,49 @@ impl Switching for Activation {
             .iter()
             .map(|i| i.flatten_from(1))
             .collect::<Result<Vec<_>>>()?;
-        let constraints = self
+        let pre_activations = self
             .breakpoints
             .iter()
             .map(|t| &flat - *t)
             .collect::<Result<Vec<_>>>()?;
-        Ok(Switch {
-            constraints: Tensor::cat(&constraints, 1)?,
+        Ok(ActivationRecord {
+            pre_activations: Tensor::cat(&pre_activations, 1)?,
             signs: Tensor::cat(&flat_indicators, 1)?.affine(2.0, -1.0)?,
             pieces: Self::staircase(&flat_indicators, 0.0, &vec![1.0; self.breakpoints.len()])?
                 .to_dtype(DType::U8)?,
             piece_count: self.slopes.len(),
-            selection: Self::staircase(&indicators, self.slopes[0], &self.slope_jumps())?,
+            selection: Self::staircase(&indicators, self.slopes[0], &self.slope_differences())?,
         })
     }
 
-    fn push(&self, tangent: &Tensor, switch: &Switch) -> Result<Tensor> {
-        tangent.broadcast_mul(&switch.selection.unsqueeze(1)?)
+    fn push(&self, tangent: &Tensor, record: &ActivationRecord) -> Result<Tensor> {
+        tangent.broadcast_mul(&record.selection.unsqueeze(1)?)
     }
 
-    fn pull(&self, cotangent: &Tensor, switch: &Switch, _operand: &[usize]) -> Result<Tensor> {
-        self.push(cotangent, switch)
+    fn pull(
+        &self,
+        cotangent: &Tensor,
+        record: &ActivationRecord,
+        _operand: &[usize],
+    ) -> Result<Tensor> {
+        self.push(cotangent, record)
     }
 
-    fn offset(&self, switch: &Switch) -> Result<Option<Tensor>> {
-        let Some((first, jumps)) = self.intercepts() else {
+    fn offset(&self, record: &ActivationRecord) -> Result<Option<Tensor>> {
+        let Some((first, steps)) = self.intercepts() else {
             return Ok(None);
         };
-        let pieces = switch.pieces.to_dtype(switch.selection.dtype())?;
+        let pieces = record.pieces.to_dtype(record.selection.dtype())?;
         // A unit on piece k is at or above its first k breakpoints.
-        let indicators = (0..jumps.len())
+        let indicators = (0..steps.len())
             .map(|i| pieces.gt(i as f64)?.to_dtype(pieces.dtype()))
             .collect::<Result<Vec<_>>>()?;
         Ok(Some(
-            Self::staircase(&indicators, first, &jumps)?.reshape(switch.selection.shape())?,
+            Self::staircase(&indicators, first, &steps)?.reshape(record.selection.shape())?,
         ))
     }
 
-    fn push_constraints(&self, tangent: &Tensor, _switch: &Switch) -> Result<Tensor> {
+    fn push_neurons(&self, tangent: &Tensor, _switch: &ActivationRecord) -> Result<Tensor> {
         let flat = tangent.flatten_from(2)?;
         match self.breakpoints.len() {
             1 => Ok(flat),
@@ -234,18 +240,18 @@ impl Switching for Activation {
         }
     }
 
-    fn pull_constraints(
+    fn pull_neurons(
         &self,
         cotangent: &Tensor,
-        _switch: &Switch,
+        _switch: &ActivationRecord,
         operand: &[usize],
     ) -> Result<Tensor> {
-        let (batch, count, constraints) = cotangent.dims3()?;
+        let (batch, count, pre_activations) = cotangent.dims3()?;
         let n = self.breakpoints.len();
         let summed = match n {
             1 => cotangent.clone(),
             _ => cotangent
-                .reshape((batch, count, n, constraints / n))?
+                .reshape((batch, count, n, pre_activations / n))?
                 .sum(2)?,
         };
         summed.reshape([&[batch, count], operand].concat())
@@ -258,13 +264,16 @@ impl Switching for Activation {
             .fold(0.0, |most, slope| slope.abs().max(most)))
     }
 
-    fn constraint_length(&self) -> f64 {
+    fn neuron_length(&self) -> f64 {
         1.0
     }
 
-    fn jumps(&self, cotangent: &Tensor, _operand: &[usize]) -> Result<Tensor> {
+    fn slope_changes(&self, cotangent: &Tensor, _operand: &[usize]) -> Result<Tensor> {
         let flat = cotangent.flatten_from(2)?;
-        let each = self.slope_jumps().into_iter().map(|jump| &flat * jump);
+        let each = self
+            .slope_differences()
+            .into_iter()
+            .map(|jump| &flat * jump);
         Tensor::cat(&each.collect::<Result<Vec<_>>>()?, D::Minus1)
     }
 }

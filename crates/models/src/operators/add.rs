@@ -23,7 +23,7 @@ impl Affine for Add {
     fn push(&self, tangents: &[&Tensor]) -> Result<Tensor> {
         let mut sum = tangents[0].clone();
         for tangent in &tangents[1..] {
-            // Operands below the first switching operator have one tangent for all inputs.
+            // Operands below the first piecewise-linear operator have one tangent for all inputs.
             sum = sum.broadcast_add(tangent)?;
         }
         Ok(sum)

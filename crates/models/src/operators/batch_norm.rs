@@ -10,8 +10,8 @@ use crate::{
     operator::{Affine, ShapeResult},
 };
 use candle_core::{DType, Result, Tensor};
-use candle_ext::{scale_channels, shift_channels};
 use candle_nn::{Init, VarBuilder};
+use loclin_tensor::{scale_channels, shift_channels};
 
 /// `weight (x - running_mean) / sqrt(running_var + eps) + bias` for each channel, the first dimension of an
 /// input: batch normalisation in *inference mode*, an affine map.

@@ -46,7 +46,7 @@ impl Affine for Concat {
     }
 
     fn push(&self, tangents: &[&Tensor]) -> Result<Tensor> {
-        // Operands below the first switching operator have one tangent for all inputs.
+        // Operands below the first piecewise-linear operator have one tangent for all inputs.
         let batch = tangents.iter().map(|t| t.dims()[0]).max().unwrap_or(1);
         let whole = |t: &&Tensor| t.broadcast_as([&[batch], &t.dims()[1..]].concat());
         let whole = tangents.iter().map(whole).collect::<Result<Vec<_>>>()?;

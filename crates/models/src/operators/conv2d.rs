@@ -10,8 +10,8 @@ use crate::{
     operator::{Affine, ShapeResult},
 };
 use candle_core::{DType, Result, Tensor};
-use candle_ext::Convolution;
 use candle_nn::{Init, VarBuilder};
+use loclin_tensor::Convolution;
 use serde::{Deserialize, Serialize};
 
 /// Hyper-parameters of a [`Conv2d`].
@@ -325,9 +325,9 @@ impl Affine for Conv2d {
 }
 
 /// The tensor library's own error, without a wrapping where it comes from there.
-fn unwrapped(error: candle_ext::Error) -> candle_core::Error {
+fn unwrapped(error: loclin_tensor::Error) -> candle_core::Error {
     match error {
-        candle_ext::Error::Tensor(error) => error,
+        loclin_tensor::Error::Tensor(error) => error,
         error => candle_core::Error::wrap(error),
     }
 }
@@ -336,7 +336,7 @@ fn unwrapped(error: candle_ext::Error) -> candle_core::Error {
 mod tests {
     use super::*;
     use candle_core::{Device, Var};
-    use candle_ext::Parameters;
+    use loclin_tensor::Parameters;
     use proptest::prelude::*;
 
     /// The largest difference of two tensors, and of the gradients of their products with fixed numbers.

@@ -6,8 +6,8 @@ use crate::{
     operator::{Affine, ShapeResult},
 };
 use candle_core::{Result, Tensor};
-use candle_ext::linear;
 use candle_nn::{Init, VarBuilder};
+use loclin_tensor::linear;
 
 /// `z = W a + b` with `W` of shape `[out, in]`, as PyTorch's `nn.Linear`.
 #[derive(Debug)]

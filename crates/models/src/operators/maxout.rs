@@ -3,7 +3,7 @@
 use super::{OperatorSpec, layout::refuse, selection::Groups};
 use crate::{
     Error,
-    operator::{ShapeResult, Switch, Switching},
+    operator::{ActivationRecord, PiecewiseLinear, ShapeResult},
 };
 use candle_core::{Result, Tensor};
 
@@ -48,7 +48,7 @@ impl Maxout {
     }
 }
 
-impl Switching for Maxout {
+impl PiecewiseLinear for Maxout {
     fn spec(&self) -> OperatorSpec {
         OperatorSpec::Maxout {
             pieces: self.pieces,
@@ -78,47 +78,53 @@ impl Switching for Maxout {
         self.shaped(&value, 1, shape)
     }
 
-    fn switch(&self, operand: &Tensor) -> Result<Switch> {
+    fn record(&self, operand: &Tensor) -> Result<ActivationRecord> {
         self.groups(&operand.dims()[1..])
-            .switch(&operand.flatten_from(1)?)
+            .record(&operand.flatten_from(1)?)
     }
 
-    fn push(&self, tangent: &Tensor, switch: &Switch) -> Result<Tensor> {
+    fn push(&self, tangent: &Tensor, record: &ActivationRecord) -> Result<Tensor> {
         let shape = &tangent.dims()[2..];
-        let pushed = self.groups(shape).push(&tangent.flatten_from(2)?, switch)?;
+        let pushed = self.groups(shape).push(&tangent.flatten_from(2)?, record)?;
         self.shaped(&pushed, 2, shape)
     }
 
-    fn pull(&self, cotangent: &Tensor, switch: &Switch, operand: &[usize]) -> Result<Tensor> {
+    fn pull(
+        &self,
+        cotangent: &Tensor,
+        record: &ActivationRecord,
+        operand: &[usize],
+    ) -> Result<Tensor> {
         let flat = cotangent.flatten_from(2)?;
         let pulled = self
             .groups(operand)
-            .pull(&flat, switch, operand.iter().product())?;
+            .pull(&flat, record, operand.iter().product())?;
         pulled.reshape([&pulled.dims()[..2], operand].concat())
     }
 
-    fn offset(&self, _switch: &Switch) -> Result<Option<Tensor>> {
+    fn offset(&self, _switch: &ActivationRecord) -> Result<Option<Tensor>> {
         Ok(None)
     }
 
-    fn push_constraints(&self, tangent: &Tensor, switch: &Switch) -> Result<Tensor> {
+    fn push_neurons(&self, tangent: &Tensor, record: &ActivationRecord) -> Result<Tensor> {
         let groups = self.groups(&tangent.dims()[2..]);
-        groups.push_constraints(&tangent.flatten_from(2)?, switch)
+        groups.push_neurons(&tangent.flatten_from(2)?, record)
     }
 
-    fn pull_constraints(
+    fn pull_neurons(
         &self,
         cotangent: &Tensor,
-        switch: &Switch,
+        record: &ActivationRecord,
         operand: &[usize],
     ) -> Result<Tensor> {
         let groups = self.groups(operand);
-        let pulled = groups.pull_constraints(cotangent, switch, operand.iter().product())?;
+        let pulled = groups.pull_neurons(cotangent, record, operand.iter().product())?;
         pulled.reshape([&pulled.dims()[..2], operand].concat())
     }
 
-    fn jumps(&self, cotangent: &Tensor, operand: &[usize]) -> Result<Tensor> {
-        self.groups(operand).jumps(&cotangent.flatten_from(2)?)
+    fn slope_changes(&self, cotangent: &Tensor, operand: &[usize]) -> Result<Tensor> {
+        self.groups(operand)
+            .slope_changes(&cotangent.flatten_from(2)?)
     }
 
     fn workspace(&self, operand: &[usize]) -> usize {
@@ -130,7 +136,7 @@ impl Switching for Maxout {
         Ok(1.0)
     }
 
-    fn constraint_length(&self) -> f64 {
+    fn neuron_length(&self) -> f64 {
         std::f64::consts::SQRT_2
     }
 }

@@ -47,7 +47,7 @@ pub use translate::Translate;
 pub use transpose::Transpose;
 pub use window::Window2d;
 
-use crate::{Affine, Error, Operator, Result, Switching};
+use crate::{Affine, Error, Operator, PiecewiseLinear, Result};
 use candle_nn::VarBuilder;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -188,11 +188,11 @@ impl OperatorSpec {
         Activation::relu().spec()
     }
 
-    /// `z` for `z >= 0`, `leak * z` otherwise, an [`Activation`].
-    pub fn leaky_relu(leak: f64) -> Self {
+    /// `z` for `z >= 0`, `negative_slope * z` otherwise, an [`Activation`].
+    pub fn leaky_relu(negative_slope: f64) -> Self {
         Self::Activation {
             breakpoints: vec![0.0],
-            slopes: vec![leak, 1.0],
+            slopes: vec![negative_slope, 1.0],
             anchor: 0.0,
         }
     }
@@ -247,7 +247,7 @@ impl OperatorSpec {
                 breakpoints,
                 slopes,
                 anchor,
-            } => switching(Activation::new(breakpoints, slopes, *anchor)?),
+            } => piecewise_linear(Activation::new(breakpoints, slopes, *anchor)?),
             Self::Add => affine(Add),
             Self::AvgPool2d {
                 window,
@@ -263,14 +263,14 @@ impl OperatorSpec {
                 outputs,
                 bias,
             } => affine(Linear::new(*inputs, *outputs, *bias, vars)?),
-            Self::MaxPool2d { window } => switching(MaxPool2d::new(window.clone())?),
-            Self::Maxout { pieces } => switching(Maxout::new(*pieces)?),
+            Self::MaxPool2d { window } => piecewise_linear(MaxPool2d::new(window.clone())?),
+            Self::Maxout { pieces } => piecewise_linear(Maxout::new(*pieces)?),
             Self::Pad {
                 before,
                 after,
                 value,
             } => affine(Pad::new(before, after, *value, dtype, &device)?),
-            Self::Prelu { channels } => switching(Prelu::new(*channels, vars)?),
+            Self::Prelu { channels } => piecewise_linear(Prelu::new(*channels, vars)?),
             Self::Reshape { shape } => affine(Reshape::new(shape)),
             Self::Scale { shape } => affine(Scale::new(shape, vars)?),
             Self::Select { axis, index } => affine(Select::new(*axis, *index)),
@@ -295,6 +295,6 @@ fn affine(operator: impl Affine + 'static) -> Operator {
     Operator::Affine(Arc::new(operator))
 }
 
-fn switching(operator: impl Switching + 'static) -> Operator {
-    Operator::Switching(Arc::new(operator))
+fn piecewise_linear(operator: impl PiecewiseLinear + 'static) -> Operator {
+    Operator::PiecewiseLinear(Arc::new(operator))
 }

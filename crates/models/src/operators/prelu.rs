@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     Error,
-    operator::{ShapeResult, Switch, Switching},
+    operator::{ActivationRecord, PiecewiseLinear, ShapeResult},
 };
 use candle_core::{DType, Result, Tensor};
 use candle_nn::{Init, VarBuilder};
@@ -48,7 +48,7 @@ fn right(z: &Tensor) -> Result<Tensor> {
     z.detach().ge(0.0)?.to_dtype(z.dtype())
 }
 
-impl Switching for Prelu {
+impl PiecewiseLinear for Prelu {
     fn spec(&self) -> OperatorSpec {
         OperatorSpec::Prelu {
             channels: self.weight.elem_count(),
@@ -67,11 +67,11 @@ impl Switching for Prelu {
         operand * self.slopes(&right(operand)?, 1)?
     }
 
-    fn switch(&self, operand: &Tensor) -> Result<Switch> {
+    fn record(&self, operand: &Tensor) -> Result<ActivationRecord> {
         let right = right(operand)?;
         let flat = right.flatten_from(1)?;
-        Ok(Switch {
-            constraints: operand.flatten_from(1)?,
+        Ok(ActivationRecord {
+            pre_activations: operand.flatten_from(1)?,
             signs: flat.affine(2.0, -1.0)?,
             pieces: flat.to_dtype(DType::U8)?,
             piece_count: 2,
@@ -79,35 +79,40 @@ impl Switching for Prelu {
         })
     }
 
-    fn push(&self, tangent: &Tensor, switch: &Switch) -> Result<Tensor> {
-        let slopes = self.slopes(&switch.selection, 1)?;
+    fn push(&self, tangent: &Tensor, record: &ActivationRecord) -> Result<Tensor> {
+        let slopes = self.slopes(&record.selection, 1)?;
         tangent.broadcast_mul(&slopes.unsqueeze(1)?)
     }
 
-    fn pull(&self, cotangent: &Tensor, switch: &Switch, _operand: &[usize]) -> Result<Tensor> {
-        self.push(cotangent, switch)
+    fn pull(
+        &self,
+        cotangent: &Tensor,
+        record: &ActivationRecord,
+        _operand: &[usize],
+    ) -> Result<Tensor> {
+        self.push(cotangent, record)
     }
 
-    fn offset(&self, _switch: &Switch) -> Result<Option<Tensor>> {
+    fn offset(&self, _switch: &ActivationRecord) -> Result<Option<Tensor>> {
         Ok(None)
     }
 
-    fn push_constraints(&self, tangent: &Tensor, _switch: &Switch) -> Result<Tensor> {
+    fn push_neurons(&self, tangent: &Tensor, _switch: &ActivationRecord) -> Result<Tensor> {
         tangent.flatten_from(2)
     }
 
-    fn pull_constraints(
+    fn pull_neurons(
         &self,
         cotangent: &Tensor,
-        _switch: &Switch,
+        _switch: &ActivationRecord,
         operand: &[usize],
     ) -> Result<Tensor> {
         cotangent.reshape([&cotangent.dims()[..2], operand].concat())
     }
 
-    fn jumps(&self, cotangent: &Tensor, _operand: &[usize]) -> Result<Tensor> {
-        let jumps = per_channel(&self.weight, 2, cotangent.rank())?.affine(-1.0, 1.0)?;
-        cotangent.broadcast_mul(&jumps)?.flatten_from(2)
+    fn slope_changes(&self, cotangent: &Tensor, _operand: &[usize]) -> Result<Tensor> {
+        let slope_changes = per_channel(&self.weight, 2, cotangent.rank())?.affine(-1.0, 1.0)?;
+        cotangent.broadcast_mul(&slope_changes)?.flatten_from(2)
     }
 
     fn parameters(&self) -> Vec<(&'static str, &Tensor)> {
@@ -118,7 +123,7 @@ impl Switching for Prelu {
         Ok(largest(&self.weight)?.max(1.0))
     }
 
-    fn constraint_length(&self) -> f64 {
+    fn neuron_length(&self) -> f64 {
         1.0
     }
 }

@@ -4,7 +4,7 @@
 //! and the `N - 1` differences "selected minus other" are its constraints (App. E). Candle's own gradient of
 //! max pooling is wrong, so every reading is made of gathers, whose gradients are right.
 
-use crate::operator::Switch;
+use crate::operator::ActivationRecord;
 use candle_core::{DType, Device, Result, Tensor};
 
 /// Which entries of a flat operand each unit of the output is the maximum of.
@@ -44,16 +44,16 @@ impl Groups {
     }
 
     /// The selection at `x` `[B, n]`: indices of the selected entries, then those of the others.
-    pub(super) fn switch(&self, x: &Tensor) -> Result<Switch> {
+    pub(super) fn record(&self, x: &Tensor) -> Result<ActivationRecord> {
         let ranks = self.ranks(x)?;
         let selected = self.selected(&ranks)?;
         let others = self.others(&ranks)?;
         let owner = self.owners(x.device())?;
-        let constraints =
+        let pre_activations =
             (x.gather(&selected.index_select(&owner, 1)?, 1)? - x.gather(&others, 1)?)?;
-        Ok(Switch {
-            signs: constraints.detach().ones_like()?,
-            constraints,
+        Ok(ActivationRecord {
+            signs: pre_activations.detach().ones_like()?,
+            pre_activations,
             pieces: ranks,
             piece_count: self.spans().map(|(_, n)| n as usize).max().unwrap_or(1),
             selection: Tensor::cat(&[&selected, &others], 1)?,
@@ -61,47 +61,56 @@ impl Groups {
     }
 
     /// Tangents `[b, K, n]` of the selected entries: `[B, K, units]`.
-    pub(super) fn push(&self, tangent: &Tensor, switch: &Switch) -> Result<Tensor> {
-        take(tangent, &switch.selection.narrow(1, 0, self.units())?)
+    pub(super) fn push(&self, tangent: &Tensor, record: &ActivationRecord) -> Result<Tensor> {
+        take(tangent, &record.selection.narrow(1, 0, self.units())?)
     }
 
     /// The transpose of [`Groups::push`] to `n` entries.
-    pub(super) fn pull(&self, cotangent: &Tensor, switch: &Switch, n: usize) -> Result<Tensor> {
-        give(cotangent, &switch.selection.narrow(1, 0, self.units())?, n)
+    pub(super) fn pull(
+        &self,
+        cotangent: &Tensor,
+        record: &ActivationRecord,
+        n: usize,
+    ) -> Result<Tensor> {
+        give(cotangent, &record.selection.narrow(1, 0, self.units())?, n)
     }
 
     /// Tangents of the differences, `[b, K, n]` to `[B, K, m]`.
-    pub(super) fn push_constraints(&self, tangent: &Tensor, switch: &Switch) -> Result<Tensor> {
-        let (selected, others) = self.pairs(switch)?;
+    pub(super) fn push_neurons(
+        &self,
+        tangent: &Tensor,
+        record: &ActivationRecord,
+    ) -> Result<Tensor> {
+        let (selected, others) = self.pairs(record)?;
         take(tangent, &selected)? - take(tangent, &others)?
     }
 
-    /// The transpose of [`Groups::push_constraints`] to `n` entries.
-    pub(super) fn pull_constraints(
+    /// The transpose of [`Groups::push_neurons`] to `n` entries.
+    pub(super) fn pull_neurons(
         &self,
         cotangent: &Tensor,
-        switch: &Switch,
+        record: &ActivationRecord,
         n: usize,
     ) -> Result<Tensor> {
-        let (selected, others) = self.pairs(switch)?;
+        let (selected, others) = self.pairs(record)?;
         give(cotangent, &selected, n)? - give(cotangent, &others, n)?
     }
 
     /// The cotangents of the units that the constraints belong to, `[b, K, units]` to `[b, K, m]`: where another entry
     /// overtakes the selected one, the unit loses the difference.
-    pub(super) fn jumps(&self, cotangent: &Tensor) -> Result<Tensor> {
+    pub(super) fn slope_changes(&self, cotangent: &Tensor) -> Result<Tensor> {
         let owners = self.owners(cotangent.device())?;
         cotangent.contiguous()?.index_select(&owners, 2)
     }
 
     /// For each constraint, the indices of the selected entry and of the other.
-    fn pairs(&self, switch: &Switch) -> Result<(Tensor, Tensor)> {
-        let (units, constraints) = (self.units(), switch.constraints.dim(1)?);
-        let selected = switch.selection.narrow(1, 0, units)?;
+    fn pairs(&self, record: &ActivationRecord) -> Result<(Tensor, Tensor)> {
+        let (units, pre_activations) = (self.units(), record.pre_activations.dim(1)?);
+        let selected = record.selection.narrow(1, 0, units)?;
         let owner = self.owners(selected.device())?;
         Ok((
             selected.contiguous()?.index_select(&owner, 1)?,
-            switch.selection.narrow(1, units, constraints)?,
+            record.selection.narrow(1, units, pre_activations)?,
         ))
     }
 

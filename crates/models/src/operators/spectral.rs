@@ -111,7 +111,7 @@ pub(super) fn unstrided(kernel: &Tensor, [s, t]: [usize; 2]) -> Result<Tensor> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use candle_ext::random;
+    use loclin_tensor::random;
 
     /// The norm itself, from below, by power iteration with the convolution of a large image.
     fn norm(kernel: &Tensor, stride: usize) -> Result<f64> {

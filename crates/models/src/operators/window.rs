@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// `floor((n + padding - dilation (kernel - 1) - 1) / stride) + 1` positions fit, as in PyTorch and ONNX.
 ///
 /// ```
-/// use roll_models::operators::Window2d;
+/// use loclin_models::operators::Window2d;
 /// let window = Window2d::square(3, 2, 1);
 /// assert_eq!(window.output(&[5, 7, 8])?, [5, 4, 4]);
 /// # Ok::<(), String>(())

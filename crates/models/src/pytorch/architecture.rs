@@ -2,7 +2,7 @@
 
 use super::StateDict;
 use crate::{
-    Error, FcConfig, INPUT, Network, NetworkSpec, NodeSpec, Parameters, Result,
+    Error, INPUT, Mlp, Network, NetworkSpec, NodeSpec, Parameters, Result,
     architectures::{ConvNetConfig, ResNetConfig, ScoRnn, ScoRnnConfig},
     operators::{Conv2dConfig, OperatorSpec, Window2d},
 };
@@ -23,7 +23,7 @@ pub enum Architecture {
         input_shape: Option<Vec<usize>>,
         /// Slope of the activation for negative pre-activations; 0 is the ReLU.
         #[serde(default)]
-        leak: f64,
+        negative_slope: f64,
     },
     /// Layers in sequence. Numbers of features and channels and sizes of kernels are those of the tensors.
     Sequential {
@@ -94,7 +94,7 @@ pub enum Layer {
     /// `nn.LeakyReLU`.
     LeakyRelu {
         /// Slope for negative values.
-        leak: f64,
+        negative_slope: f64,
     },
     /// `nn.MaxPool2d`.
     #[serde(rename = "max_pool2d")]
@@ -143,7 +143,10 @@ impl Architecture {
     /// The graph with the sizes that the tensors have, and the tensors under the graph's names.
     pub(super) fn resolve(&self, tensors: StateDict) -> Result<(NetworkSpec, StateDict)> {
         match self {
-            Self::Fc { input_shape, leak } => fc(input_shape.as_deref(), *leak, tensors),
+            Self::Fc {
+                input_shape,
+                negative_slope,
+            } => fc(input_shape.as_deref(), *negative_slope, tensors),
             Self::Sequential {
                 input_shape,
                 layers,
@@ -162,12 +165,12 @@ impl Architecture {
     ///
     /// ```
     /// use candle_core::{DType, Device};
-    /// use roll_models::{architectures::ResNetConfig, pytorch::Architecture};
+    /// use loclin_models::{architectures::ResNetConfig, pytorch::Architecture};
     ///
     /// let architecture = Architecture::ResNet(ResNetConfig { width: 2, ..ResNetConfig::resnet20(10) });
     /// let network = architecture.seeded(7, DType::F32, &Device::Cpu)?;
     /// assert_eq!(network.output_size(), 10);
-    /// # Ok::<(), roll_models::Error>(())
+    /// # Ok::<(), loclin_models::Error>(())
     /// ```
     pub fn seeded(&self, seed: u64, dtype: DType, device: &Device) -> Result<Network> {
         let parameters = Parameters::seeded(seed);
@@ -231,10 +234,10 @@ fn scornn(
     Ok((spec, others))
 }
 
-/// Linear layers in order, renamed as [`FcConfig`] names them.
+/// Linear layers in order, renamed as [`Mlp`] names them.
 fn fc(
     input_shape: Option<&[usize]>,
-    leak: f64,
+    negative_slope: f64,
     tensors: StateDict,
 ) -> Result<(NetworkSpec, StateDict)> {
     let mut biases: HashMap<String, Tensor> = HashMap::new();
@@ -283,11 +286,11 @@ fn fc(
         return Err(says("*.weight", "no linear layer in the file"));
     };
     let input_shape = input_shape.map_or(vec![*inputs], <[usize]>::to_vec);
-    let config = FcConfig {
+    let config = Mlp {
         inputs: input_shape,
         hidden: hidden.to_vec(),
         outputs: *outputs,
-        leak,
+        negative_slope,
     };
     Ok((config.spec()?, renamed))
 }
@@ -370,7 +373,9 @@ fn sequential(
                 )
             }
             Layer::Relu => (None, OperatorSpec::relu()),
-            Layer::LeakyRelu { leak } => (None, OperatorSpec::leaky_relu(*leak)),
+            Layer::LeakyRelu { negative_slope } => {
+                (None, OperatorSpec::leaky_relu(*negative_slope))
+            }
             Layer::MaxPool2d {
                 kernel,
                 stride,

@@ -46,14 +46,14 @@ pub fn load(
 ///
 /// ```
 /// use candle_core::{DType, Device};
-/// use roll_models::{FcConfig, Model, Parameters, pytorch::{self, Architecture}};
+/// use loclin_models::{Mlp, Model, Parameters, pytorch::{self, Architecture}};
 ///
 /// // Our own files are safetensors with PyTorch's names.
-/// let config = FcConfig { inputs: vec![3], hidden: vec![4], outputs: 2, leak: 0.0 };
+/// let config = Mlp { inputs: vec![3], hidden: vec![4], outputs: 2, negative_slope: 0.0 };
 /// let network = config.build(Parameters::seeded(1).builder(DType::F32, &Device::Cpu))?;
 /// let bytes = Model { network, normalization: None }.to_bytes()?;
 ///
-/// let architecture = Architecture::Fc { input_shape: None, leak: 0.0 };
+/// let architecture = Architecture::Fc { input_shape: None, negative_slope: 0.0 };
 /// let model = pytorch::from_bytes(&bytes, &architecture, DType::F64, &Device::Cpu)?;
 /// assert_eq!(model.network.spec(), config.spec()?);
 /// # Ok::<(), Box<dyn std::error::Error>>(())

@@ -9,19 +9,19 @@ use crate::Result;
 use candle_core::Tensor;
 
 impl Trace {
-    /// [`Trace::pull`] that also tells what each constraint is worth: `visit(node, jumps)` sees, in the reverse order of
-    /// [`Trace::sites`], the jumps `[B or 1, K, m]` of each switching node that the output depends on. Where constraint
+    /// [`Trace::pull`] that also tells what each constraint is worth: `visit(node, slope_changes)` sees, in the reverse order of
+    /// [`Trace::neuron_ranges`], the slope_changes `[B or 1, K, m]` of each piecewise-linear node that the output depends on. Where constraint
     /// `j` alone changes sides, the pulled cotangent changes by `-sign_j * jumps_j * (grad c_j)`.
     ///
     /// ```
     /// use candle_core::{DType, Device, Tensor};
-    /// use roll_models::{FcConfig, Parameters};
+    /// use loclin_models::{Mlp, Parameters};
     ///
-    /// let config = FcConfig { inputs: vec![1], hidden: vec![1], outputs: 1, leak: 0.0 };
+    /// let config = Mlp { inputs: vec![1], hidden: vec![1], outputs: 1, negative_slope: 0.0 };
     /// let network = config.build(Parameters::seeded(5).builder(DType::F64, &Device::Cpu))?;
     /// let x = Tensor::new(&[[0.0]], &Device::Cpu)?;
     /// let mut jumps = Vec::new();
-    /// network.trace(&x)?.pull_jumps(&Tensor::ones((1, 1, 1), DType::F64, &Device::Cpu)?, |_, at| {
+    /// network.trace(&x)?.pull_slope_changes(&Tensor::ones((1, 1, 1), DType::F64, &Device::Cpu)?, |_, at| {
     ///     jumps.push(at.flatten_all()?.to_vec1::<f64>()?[0]);
     ///     Ok(())
     /// })?;
@@ -30,7 +30,7 @@ impl Trace {
     /// assert_eq!(jumps, weight);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn pull_jumps(
+    pub fn pull_slope_changes(
         &self,
         cotangents: &Tensor,
         mut visit: impl FnMut(usize, Tensor) -> Result<()>,
@@ -39,9 +39,9 @@ impl Trace {
         pulled.map_or_else(|| self.no_cotangent(cotangents.dim(1)?), Ok)
     }
 
-    /// [`Trace::pull_constraints`] of several nodes in one walk: cotangents `[B or 1, K, m]` of each node's constraints,
+    /// [`Trace::pull_neurons`] of several nodes in one walk: cotangents `[B or 1, K, m]` of each node's constraints,
     /// with one `K`, to their sum at the input, `[B or 1, K, in...]`.
-    pub fn pull_all_constraints(
+    pub fn pull_all_neurons(
         &self,
         cotangents: impl IntoIterator<Item = (usize, Tensor)>,
     ) -> Result<Tensor> {
@@ -49,7 +49,7 @@ impl Trace {
         let mut count = 1;
         for (node, cotangents) in cotangents {
             count = cotangents.dim(1)?;
-            let of_node = self.at_constraints(node, &cotangents)?;
+            let of_node = self.at_neurons(node, &cotangents)?;
             for (sum, part) in begin.iter_mut().zip(of_node) {
                 if let Some(part) = part {
                     add(sum, part)?;

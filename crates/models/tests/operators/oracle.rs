@@ -1,6 +1,6 @@
 //! Every operator again, as plain loops over one input that share no code with the library.
 
-use roll_models::operators::{Conv2dConfig, OperatorSpec, Window2d};
+use loclin_models::operators::{Conv2dConfig, OperatorSpec, Window2d};
 use std::collections::BTreeMap;
 
 /// Numbers and their shape, in row-major order.

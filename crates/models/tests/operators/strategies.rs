@@ -1,7 +1,7 @@
 //! Random operators with operands that fit them.
 
+use loclin_models::operators::{Conv2dConfig, OperatorSpec, Window2d};
 use proptest::{collection::vec, prelude::*};
-use roll_models::operators::{Conv2dConfig, OperatorSpec, Window2d};
 
 /// An operator and the shapes of its operands.
 #[derive(Debug, Clone)]
@@ -197,8 +197,8 @@ pub(crate) fn affine() -> impl Strategy<Value = Case> {
     ]
 }
 
-/// Every switching operator.
-pub(crate) fn switching() -> impl Strategy<Value = Case> {
+/// Every piecewise-linear operator.
+pub(crate) fn piecewise_linear() -> impl Strategy<Value = Case> {
     let slopes = (vec(0.1f64..1.0, 1..4), vec(-2.0f64..2.0, 4), -1.0f64..1.0);
     let activation = slopes.prop_map(|(gaps, slopes, anchor)| {
         let breakpoints: Vec<f64> = gaps

@@ -2,8 +2,8 @@
 
 use crate::Result;
 use candle_core::DType;
-use candle_ext::product::Real;
-use roll_models::Trace;
+use loclin_models::Trace;
+use loclin_tensor::product::Real;
 
 /// The units of one layer whose slope at one input is not 0, and those slopes.
 #[derive(Debug)]
@@ -47,8 +47,8 @@ impl<T: Real> Active<T> {
 /// The active units of the first `layers` layers at each input: `[B][layers]`.
 pub(super) fn of_trace<T: Real>(trace: &Trace, layers: usize) -> Result<Vec<Vec<Active<T>>>> {
     let mut active: Vec<Vec<Active<T>>> = (0..trace.batch()).map(|_| Vec::new()).collect();
-    for switch in trace.switches().take(layers) {
-        let slopes = switch.selection.flatten_from(1)?.to_dtype(T::DTYPE)?;
+    for record in trace.records().take(layers) {
+        let slopes = record.selection.flatten_from(1)?.to_dtype(T::DTYPE)?;
         debug_assert!(matches!(T::DTYPE, DType::F32 | DType::F64));
         for (input, row) in active.iter_mut().zip(slopes.to_vec2::<T>()?) {
             input.push(Active::new(&row));

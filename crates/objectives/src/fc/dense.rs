@@ -1,6 +1,6 @@
 //! Symmetric matrices by their lower triangles, and inner products.
 
-use candle_ext::product::Real;
+use loclin_tensor::product::Real;
 
 /// `sum of a[i] * b[i]`, in double precision.
 pub(super) fn dot<T: Real>(a: &[T], b: &[T]) -> f64 {

@@ -18,7 +18,7 @@ use super::{
     active::{gather, scale_columns_by, scale_rows_by, scatter},
     varying::{Change, Varying},
 };
-use candle_ext::{
+use loclin_tensor::{
     Result,
     product::{Real, View, ViewMut, Write, multiply, multiply_by_all},
 };

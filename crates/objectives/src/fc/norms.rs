@@ -8,7 +8,7 @@
 use super::active::{Active, gather, scale_columns, scale_rows, scatter};
 use crate::Result;
 use candle_core::{CpuStorage, CustomOp1, Layout, Shape, Storage, Tensor};
-use candle_ext::product::{
+use loclin_tensor::product::{
     self, Real, View, ViewMut, Write, gram, multiply, multiply_shared, slice_of,
 };
 use rayon::prelude::*;

@@ -5,7 +5,7 @@
 //! all inputs: their `||W^1||_F^2` is exact and costs nothing. Then `dW^i` is the sum of `c^i (D_{i-1} t^{i-1})^T`.
 
 use super::{dense::dot, total::Layers};
-use candle_ext::{
+use loclin_tensor::{
     Result,
     linear::{gradients, values},
     product::{Real, View},

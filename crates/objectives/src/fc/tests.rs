@@ -5,16 +5,16 @@ use crate::{
     hinges, neuron_loss::mean_hinge, squared_derivatives, squared_gradient_norms_by_pushing,
 };
 use candle_core::{DType, Device, Tensor, Var};
-use candle_ext::random::{normal, stream, uniform};
+use loclin_models::{Mlp, Network, Parameters, Trace};
+use loclin_tensor::random::{normal, stream, uniform};
 use proptest::prelude::*;
-use roll_models::{FcConfig, Network, Parameters, Trace};
 
 /// A network, its variables and a batch of inputs.
 #[derive(Debug, Clone)]
 struct Case {
     hidden: Vec<usize>,
     inputs: usize,
-    leak: f64,
+    negative_slope: f64,
     /// A layer whose first units are switched off everywhere, and how many of them.
     dead: (usize, usize),
     std: f64,
@@ -35,23 +35,25 @@ fn cases() -> impl Strategy<Value = Case> {
         prop_oneof![1usize..=12, 17usize..=40],
         any::<u64>(),
     )
-        .prop_map(|(hidden, inputs, leak, dead, std, batch, seed)| Case {
-            hidden,
-            inputs,
-            leak,
-            dead,
-            std,
-            batch,
-            seed,
-        })
+        .prop_map(
+            |(hidden, inputs, negative_slope, dead, std, batch, seed)| Case {
+                hidden,
+                inputs,
+                negative_slope,
+                dead,
+                std,
+                batch,
+                seed,
+            },
+        )
 }
 
 fn build(case: &Case, dtype: DType) -> (Network, Vec<(String, Var)>, Tensor) {
-    let config = FcConfig {
+    let config = Mlp {
         inputs: vec![case.inputs],
         hidden: case.hidden.clone(),
         outputs: 2,
-        leak: case.leak,
+        negative_slope: case.negative_slope,
     };
     let parameters = Parameters::seeded(case.seed);
     let network = config
@@ -202,7 +204,7 @@ fn bits_do_not_depend_on_the_threads() {
     let case = Case {
         hidden: vec![70, 90, 66, 40],
         inputs: 130,
-        leak: 0.0,
+        negative_slope: 0.0,
         dead: (1, 7),
         std: 1.0,
         batch: 21,

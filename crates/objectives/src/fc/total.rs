@@ -20,7 +20,7 @@ use super::{
     end::{self, End},
     varying::Varying,
 };
-use candle_ext::{
+use loclin_tensor::{
     Result,
     product::{Real, View, ViewMut, Write, gram, multiply, multiply_by_all},
 };

@@ -1,7 +1,7 @@
 //! The slopes of one layer over a batch, as what most inputs have in common and where each departs from it.
 
 use super::active::Active;
-use candle_ext::product::Real;
+use loclin_tensor::product::Real;
 
 /// `D_b = R + E_b` for each input `b` of the batch: a reference and few exceptions.
 #[derive(Debug)]

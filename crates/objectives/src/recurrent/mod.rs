@@ -15,8 +15,8 @@ use crate::{
     analytic::{is_tracked, scalar, slopes},
 };
 use candle_core::{DType, Tensor};
-use candle_ext::product::Real;
-use roll_models::{Recurrence, Trace};
+use loclin_models::{Recurrence, Trace};
+use loclin_tensor::product::Real;
 
 /// `sum over neurons of ||grad z||_2^2`, averaged over the batch, as a scalar `[]` with analytic gradients;
 /// `None` where the plain road is to be taken: another network, device or type.

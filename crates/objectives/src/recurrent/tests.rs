@@ -3,9 +3,9 @@
 use super::mean_squared_norms;
 use crate::squared_gradient_norms_by_pushing;
 use candle_core::{DType, Device, Tensor};
-use candle_ext::random::{normal, stream};
+use loclin_models::architectures::{ScoRnn, ScoRnnConfig};
+use loclin_tensor::random::{normal, stream};
 use proptest::prelude::*;
-use roll_models::architectures::{ScoRnn, ScoRnnConfig};
 
 proptest! {
     /// Value, and gradients in all parameters, through the Cayley transform too.
@@ -15,10 +15,10 @@ proptest! {
         hidden in 1usize..7,
         steps in 1usize..6,
         batch in 1usize..4,
-        leak in prop_oneof![Just(0.0), Just(0.1), Just(-0.5), Just(1.0)],
+        negative_slope in prop_oneof![Just(0.0), Just(0.1), Just(-0.5), Just(1.0)],
         seed: u64,
     ) {
-        let config = ScoRnnConfig { inputs, hidden, negative: hidden / 2, outputs: 2, leak };
+        let config = ScoRnnConfig { inputs, hidden, negative: hidden / 2, outputs: 2, negative_slope };
         let (rnn, parameters) = ScoRnn::seeded(config, seed, DType::F64, &Device::Cpu).unwrap();
         let network = rnn.rnn().unwrap().network(steps).unwrap();
         let x = normal(&mut stream(seed, &[1]), (batch, steps, inputs), DType::F64, &Device::Cpu).unwrap();
@@ -51,12 +51,12 @@ fn detached_networks_and_float32_have_the_same_value() {
         hidden: 40,
         negative: 20,
         outputs: 2,
-        leak: 0.1,
+        negative_slope: 0.1,
     };
     let (rnn, _) = ScoRnn::seeded(config, 4, DType::F64, &Device::Cpu).unwrap();
     let network = rnn.rnn().unwrap().network(9).unwrap();
     let x = normal(&mut stream(4, &[1]), (5, 9, 3), DType::F64, &Device::Cpu).unwrap();
-    let value = |network: &roll_models::Network, x: &Tensor| {
+    let value = |network: &loclin_models::Network, x: &Tensor| {
         let norms = mean_squared_norms(&network.trace(x).unwrap()).unwrap();
         let norms = norms.unwrap().to_dtype(DType::F64).unwrap();
         norms.to_scalar::<f64>().unwrap()

@@ -5,7 +5,7 @@
 //! `2 z + D_t W^T (cotangents of step t + 1)`, read row by row; their products with the tangents that went into the
 //! step are the gradient of `W`, and those of a step's own axes that of `U`.
 
-use candle_ext::{
+use loclin_tensor::{
     Result,
     product::{Real, View, ViewMut, Write, multiply_by_all},
 };

@@ -9,8 +9,8 @@
 use super::{Distortion, State, stream, unit};
 use crate::{Error, Result};
 use candle_core::{D, Tensor};
-use candle_ext::random;
-use roll_models::{Switch, Trace};
+use loclin_models::{ActivationRecord, Trace};
+use loclin_tensor::random;
 use std::{collections::BTreeMap, ops::Range};
 
 /// Climbs the smoothed distortion from uniform points, each step along the sign of the derivative (the steepest
@@ -99,11 +99,12 @@ impl Ascent {
     ) -> Result<(Vec<f64>, Tensor)> {
         let network = &distortion.network;
         let trace = distortion.trace(&state.population, range.clone())?;
-        let mut jumps = BTreeMap::new();
-        let gradients = trace.pull_jumps(&unit(network, distortion.output)?, |node, own| {
-            jumps.insert(node, own);
-            Ok(())
-        })?;
+        let mut slope_changes = BTreeMap::new();
+        let gradients =
+            trace.pull_slope_changes(&unit(network, distortion.output)?, |node, own| {
+                slope_changes.insert(node, own);
+                Ok(())
+            })?;
         let gradients = gradients.flatten_from(1)?;
         let found = distortion.measure(&trace, &gradients)?;
         let size = gradients.dim(D::Minus1)?;
@@ -112,16 +113,20 @@ impl Ascent {
         let u = self.stirred(u, &found, state.step, range)?;
         let shape = [&[u.dim(0)?, 1], network.input_shape()].concat();
         let mut worth = Vec::new();
-        let switches = sites(&trace)?;
+        let records = records_by_node(&trace)?;
         trace.push(&u.reshape(shape)?, |node, tangents| {
-            if let (Some(jumps), Some(switch)) = (jumps.remove(&node), switches.get(&node)) {
-                let near = self.nearness(switch)?.unsqueeze(1)?;
-                let own = near.broadcast_mul(&jumps)?.broadcast_mul(&tangents)?;
+            if let (Some(slope_changes), Some(record)) =
+                (slope_changes.remove(&node), records.get(&node))
+            {
+                let near = self.nearness(record)?.unsqueeze(1)?;
+                let own = near
+                    .broadcast_mul(&slope_changes)?
+                    .broadcast_mul(&tangents)?;
                 worth.push((node, own));
             }
             Ok(())
         })?;
-        let climb = trace.pull_all_constraints(worth)?.flatten_from(1)?.sign()?;
+        let climb = trace.pull_all_neurons(worth)?.flatten_from(1)?.sign()?;
         Ok((
             found,
             climb.broadcast_as((trace.batch(), size))?.contiguous()?,
@@ -149,8 +154,8 @@ impl Ascent {
     }
 
     /// `sigmoid'(c / s) / s` for the constraints of a node, `[n, m]`.
-    fn nearness(&self, switch: &Switch) -> candle_core::Result<Tensor> {
-        let size = switch.constraints.abs()?;
+    fn nearness(&self, record: &ActivationRecord) -> candle_core::Result<Tensor> {
+        let size = record.pre_activations.abs()?;
         // Never 0, where every constraint is; nor so small that its inverse overflows.
         let width = size.mean_keepdim(1)?.affine(self.smoothing, 1e-20)?;
         // Beyond 40 widths the exponential is nothing beside 1.
@@ -160,8 +165,8 @@ impl Ascent {
     }
 }
 
-/// What each switching node recorded, by its index.
-fn sites(trace: &Trace) -> Result<BTreeMap<usize, &Switch>> {
-    let nodes = trace.sites()?.into_iter().map(|site| site.node);
-    Ok(nodes.zip(trace.switches()).collect())
+/// What each piecewise-linear node recorded, by its index.
+fn records_by_node(trace: &Trace) -> Result<BTreeMap<usize, &ActivationRecord>> {
+    let nodes = trace.neuron_ranges()?.into_iter().map(|range| range.node);
+    Ok(nodes.zip(trace.records()).collect())
 }

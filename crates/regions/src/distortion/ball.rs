@@ -18,10 +18,10 @@ impl Ball {
     /// A radius that is negative or not finite, an empty domain, and a centre that is not finite or outside the domain.
     ///
     /// ```
-    /// use roll_regions::distortion::Ball;
+    /// use loclin_regions::distortion::Ball;
     /// let ball = Ball::new(&[0.0, 0.5], 0.125, Some([0.0, 1.0]))?;
     /// assert_eq!((ball.lower(), ball.upper()), (&[0.0, 0.375][..], &[0.125, 0.625][..]));
-    /// # Ok::<(), roll_regions::Error>(())
+    /// # Ok::<(), loclin_regions::Error>(())
     /// ```
     pub fn new(center: &[f64], radius: f64, domain: Option<[f64; 2]>) -> Result<Self> {
         let error = |cause| {

@@ -3,7 +3,7 @@
 use super::{Distortion, State, stream};
 use crate::{Error, Result};
 use candle_core::{DType, Device, Tensor};
-use candle_ext::random;
+use loclin_tensor::random;
 
 /// A population whose fitter part recombines (App. of the paper, for the maximum of Table 4): drawn uniformly, in each
 /// generation the members of largest distortion stay, the others are replaced by random linear combinations of two that

@@ -22,8 +22,8 @@ pub use state::State;
 
 use crate::{ActivationPattern, Budget, Error, Result, patterns};
 use candle_core::{D, DType, Tensor};
-use candle_ext::random;
-use roll_models::{Network, Trace};
+use loclin_models::{Network, Trace};
+use loclin_tensor::random;
 use std::ops::Range;
 
 /// Streams of random numbers, by what they are for.
@@ -42,10 +42,10 @@ const DOUBT: f64 = 1e-3;
 ///
 /// ```
 /// use candle_core::{DType, Device, Tensor};
-/// use roll_models::{FcConfig, Parameters};
-/// use roll_regions::{Budget, distortion::{Ascent, Ball, Distortion, Search}};
+/// use loclin_models::{Mlp, Parameters};
+/// use loclin_regions::{Budget, distortion::{Ascent, Ball, Distortion, Search}};
 ///
-/// let config = FcConfig { inputs: vec![4], hidden: vec![20, 20], outputs: 3, leak: 0.0 };
+/// let config = Mlp { inputs: vec![4], hidden: vec![20, 20], outputs: 3, negative_slope: 0.0 };
 /// let network = config.build(Parameters::seeded(3).builder(DType::F64, &Device::Cpu))?;
 /// let ball = Ball::new(&[0.3, 0.9, 0.5, 0.1], 0.2, Some([0.0, 1.0]))?;
 /// let distortion = Distortion::new(&network, ball, 1, Budget::default())?;

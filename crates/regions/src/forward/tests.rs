@@ -2,9 +2,9 @@
 
 use crate::{Budget, Linearizer, patterns};
 use candle_core::{DType, Device, Tensor};
-use candle_ext::random::{normal, stream};
+use loclin_models::{Mlp, Network, Parameters, Trace, operators::OperatorSpec};
+use loclin_tensor::random::{normal, stream};
 use proptest::prelude::*;
-use roll_models::{FcConfig, Network, Parameters, Trace, operators::OperatorSpec};
 
 /// A random chain of inputs with mean 0.1, its activations of any two pieces; `bare` ends it with one of them.
 fn network(
@@ -14,11 +14,11 @@ fn network(
     dtype: DType,
     seed: u64,
 ) -> Network {
-    let config = FcConfig {
+    let config = Mlp {
         inputs: vec![inputs],
         hidden: hidden.to_vec(),
         outputs: 3,
-        leak: 0.0,
+        negative_slope: 0.0,
     };
     let parameters = Parameters::seeded(seed);
     let builder = || parameters.builder(dtype, &Device::Cpu);
@@ -46,8 +46,8 @@ fn numbers(tensor: &Tensor) -> Vec<f64> {
 
 fn parts(trace: &Trace) -> [Vec<f64>; 3] {
     let signs = trace.signs().unwrap().unwrap();
-    let constraints = trace.constraints().unwrap().unwrap();
-    [trace.output(), &signs, &constraints].map(numbers)
+    let pre_activations = trace.pre_activations().unwrap().unwrap();
+    [trace.output(), &signs, &pre_activations].map(numbers)
 }
 
 proptest! {
@@ -79,7 +79,7 @@ proptest! {
             prop_assert!(own.iter().zip(other).all(|(a, b)| close(*a, *b, tolerance)));
         }
         prop_assert_eq!(patterns(&fast).unwrap(), patterns(&plain).unwrap());
-        for (own, other) in fast.switches().zip(plain.switches()) {
+        for (own, other) in fast.records().zip(plain.records()) {
             let slopes = numbers(&own.selection).into_iter().zip(numbers(&other.selection));
             prop_assert!(slopes.into_iter().all(|(a, b)| close(a, b, tolerance)));
             prop_assert_eq!(own.piece_count, other.piece_count);

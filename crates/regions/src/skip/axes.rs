@@ -12,7 +12,7 @@ use crate::{
     direction::{Exit, NEVER},
     margin::distance,
 };
-use candle_ext::product::Real;
+use loclin_tensor::product::Real;
 use std::collections::BinaryHeap;
 
 /// Neurons looked at together, as one matrix product.

@@ -2,8 +2,8 @@
 
 use crate::{Norm, Result};
 use candle_core::{DType, Tensor};
-use candle_ext::product::{Real, View, gram};
-use roll_models::{FcChain, TwoPieces};
+use loclin_models::{FcChain, TwoPieces};
+use loclin_tensor::product::{Real, View, gram};
 
 /// A batch from which on sharper norms of the layers are worth their price.
 const LARGE: usize = 256;

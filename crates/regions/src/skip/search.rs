@@ -7,7 +7,7 @@
 
 use super::chain::{Bounds, Chain, length, rounding};
 use crate::{Norm, Result, margin::distance};
-use candle_ext::product::{Real, View, ViewMut, Write, multiply};
+use loclin_tensor::product::{Real, View, ViewMut, Write, multiply};
 use std::{cmp::Ordering, collections::BinaryHeap};
 
 /// Closer looks that a round takes together, if there are as many: enough to keep a matrix product busy.

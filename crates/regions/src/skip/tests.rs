@@ -3,9 +3,9 @@
 use super::*;
 use crate::Budget;
 use candle_core::Device;
-use candle_ext::random::{normal, stream};
+use loclin_models::{Mlp, Parameters};
+use loclin_tensor::random::{normal, stream};
 use proptest::prelude::*;
-use roll_models::{FcConfig, Parameters};
 
 const NORMS: [Norm; 3] = [Norm::L1, Norm::L2, Norm::LINF];
 
@@ -13,15 +13,15 @@ const NORMS: [Norm; 3] = [Norm::L1, Norm::L2, Norm::LINF];
 fn linearize(
     hidden: &[usize],
     (inputs, batch): (usize, usize),
-    (leak, std, dead): (f64, f64, bool),
+    (negative_slope, std, dead): (f64, f64, bool),
     dtype: DType,
     seed: u64,
 ) -> Linearization {
-    let config = FcConfig {
+    let config = Mlp {
         inputs: vec![inputs],
         hidden: hidden.to_vec(),
         outputs: 2,
-        leak,
+        negative_slope,
     };
     let parameters = Parameters::seeded(seed);
     let network = config
@@ -75,7 +75,7 @@ proptest! {
                     continue;
                 };
                 let position = here.position(neuron).unwrap();
-                let attained = here.constraints[input][position].abs() / lengths[position];
+                let attained = here.pre_activations[input][position].abs() / lengths[position];
                 prop_assert!((radius - expected).abs() <= tolerance * expected);
                 prop_assert!((attained - expected).abs() <= tolerance * expected);
             }
@@ -102,7 +102,7 @@ proptest! {
             for (axis, ((step, at), expected)) in exits.iter().zip(plain.of_input(input)).enumerate() {
                 let k = axis % here.network().input_size();
                 let rounding = 1e-6 * tolerance * longest(k);
-                if let Some(z) = here.constraints[input].get(*at) {
+                if let Some(z) = here.pre_activations[input].get(*at) {
                     let speed = jacobians[input][*at][k].abs();
                     prop_assert!((z.abs() / step - speed).abs() <= tolerance * speed + rounding);
                 }

@@ -2,8 +2,8 @@
 //! says so and passes.
 
 use candle_core::{DType, Device, Tensor};
-use roll_models::pytorch::{self, Architecture};
-use roll_models::{Network, onnx};
+use loclin_models::pytorch::{self, Architecture};
+use loclin_models::{Network, onnx};
 use std::path::{Path, PathBuf};
 
 pub(crate) fn shared() -> Option<PathBuf> {
@@ -21,7 +21,7 @@ pub(crate) fn network(shared: &Path, file: &str) -> Network {
     let (dtype, device) = (DType::F64, Device::Cpu);
     let images = Architecture::Fc {
         input_shape: Some(vec![1, 28, 28]),
-        leak: 0.0,
+        negative_slope: 0.0,
     };
     let model = match path
         .extension()

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::Canvas;
-use crate::report::format::coordinate;
+use crate::format::coordinate;
 
 const WIDTH: f64 = 300.0;
 const HEIGHT: f64 = 210.0;
@@ -15,37 +15,37 @@ const BOTTOM: f64 = 44.0;
 const DASHES: [&str; 5] = ["none", "7 3", "2 2.5", "9 3 2 3", "1 4"];
 
 /// One plot.
-pub(crate) struct Chart {
-    pub(crate) title: String,
+pub struct Chart {
+    pub title: String,
     /// Quantity and unit.
-    pub(crate) x_label: String,
-    pub(crate) x_scale: Scale,
+    pub x_label: String,
+    pub x_scale: Scale,
     /// Quantity and unit.
-    pub(crate) y_label: String,
-    pub(crate) y_scale: Scale,
+    pub y_label: String,
+    pub y_scale: Scale,
     /// Values that the vertical axis holds even if no curve comes near, so that charts can share a scale.
-    pub(crate) y_holds: Vec<f64>,
-    pub(crate) curves: Vec<Curve>,
+    pub y_holds: Vec<f64>,
+    pub curves: Vec<Curve>,
     /// An area behind the curves: horizontal place, lower and upper end. The curves of a chart with a band have no
     /// marks, which would hide it.
-    pub(crate) band: Vec<[f64; 3]>,
+    pub band: Vec<[f64; 3]>,
 }
 
 /// The scale of an axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Scale {
+pub enum Scale {
     Linear,
     Log,
 }
 
 /// Points joined in their order; those that a logarithmic axis cannot hold, or that are not finite, are left out.
-pub(crate) struct Curve {
-    pub(crate) name: String,
-    pub(crate) points: Vec<[f64; 2]>,
+pub struct Curve {
+    pub name: String,
+    pub points: Vec<[f64; 2]>,
 }
 
 /// The charts in rows of `columns`, with one legend of the first chart's curves.
-pub(crate) fn charts(charts: &[Chart], columns: usize) -> Canvas {
+pub fn charts(charts: &[Chart], columns: usize) -> Canvas {
     let columns = columns.max(1);
     let (step_x, step_y) = (LEFT + WIDTH + 18.0, TOP + HEIGHT + BOTTOM + 12.0);
     let rows = charts.len().div_ceil(columns);

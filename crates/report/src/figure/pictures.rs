@@ -4,8 +4,8 @@ use anyhow::Result;
 use maud::{Markup, html};
 
 use super::Canvas;
-use crate::report::format::coordinate;
-use crate::report::{Explanation, Panel};
+use crate::format::coordinate;
+use crate::{Explanation, Panel};
 
 /// Side of a picture, and the room between pictures.
 const SIDE: f64 = 150.0;
@@ -19,7 +19,7 @@ const CHARACTERS: f64 = 1.0 / 5.6;
 ///
 /// # Errors
 /// When a picture cannot be encoded.
-pub(crate) fn pictures(explanations: &[Explanation]) -> Result<Canvas> {
+pub fn pictures(explanations: &[Explanation]) -> Result<Canvas> {
     let columns = explanations.iter().flat_map(|e| &e.panels).map(Vec::len);
     let columns = columns.max().unwrap_or(1);
     let width = GAP + columns as f64 * (SIDE + GAP);
@@ -92,7 +92,7 @@ fn wrapped(line: &str, limit: usize) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::Picture;
+    use crate::Picture;
 
     #[test]
     fn long_lines_are_wrapped_between_words() {

@@ -21,13 +21,13 @@ use geometry::Geometry;
 ///
 /// ```
 /// use candle_core::{Device, Tensor};
-/// use candle_ext::Convolution;
+/// use loclin_tensor::Convolution;
 /// let image = Tensor::new(&[[[[1.0, 2.0, 3.0, 4.0]]]], &Device::Cpu)?;
 /// let kernel = Tensor::new(&[[[[1.0, 10.0]]]], &Device::Cpu)?;
 /// let every_other = Convolution { stride: [1, 2], ..Convolution::default() };
 /// let z = every_other.apply(&image, &kernel)?;
 /// assert_eq!(z.flatten_all()?.to_vec1::<f64>()?, [21.0, 43.0]);
-/// # Ok::<(), candle_ext::Error>(())
+/// # Ok::<(), loclin_tensor::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Convolution {

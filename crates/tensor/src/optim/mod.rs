@@ -61,7 +61,7 @@ pub trait Optimizer: Debug + Send {
 ///
 /// ```
 /// use candle_core::{DType, Device};
-/// use candle_ext::{OptimizerConfig, Parameters, SgdConfig};
+/// use loclin_tensor::{OptimizerConfig, Parameters, SgdConfig};
 /// let parameters = Parameters::seeded(0);
 /// let builder = parameters.builder(DType::F32, &Device::Cpu);
 /// let weight = builder.get_with_hints(2, "weight", candle_nn::init::ONE)?;
@@ -73,7 +73,7 @@ pub trait Optimizer: Debug + Send {
 /// let loss = weight.sqr()?.sum_all()?;
 /// optimizer.step(&loss.backward()?)?;
 /// assert_eq!(weight.to_vec1::<f32>()?, [0.5, 0.5]);
-/// # Ok::<(), candle_ext::Error>(())
+/// # Ok::<(), loclin_tensor::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum OptimizerConfig {

@@ -1,8 +1,8 @@
 //! The tables of the page: ours beside the published, the spread over the seeds, each network, the settings.
 
 use super::{Network, Plan, Row, by_row};
-use crate::config::{Architecture, Config, Loss};
 use crate::reproduce::markdown;
+use loclin::config::{Architecture, Config, Loss};
 
 pub(super) fn tables(plan: &Plan, networks: &[Network]) -> anyhow::Result<String> {
     let rows = by_row(plan, networks);
@@ -233,11 +233,11 @@ fn words(config: &Config) -> String {
     if config.weight_decay > 0.0 {
         words.push(format!("weight decay {}", config.weight_decay));
     }
-    if config.average != crate::config::Average::None {
+    if config.average != loclin::config::Average::None {
         words.push(format!("average {:?}", config.average).to_lowercase());
     }
     if config.architecture == Architecture::ScoRnn {
-        words.push(format!("leak {}", config.leak));
+        words.push(format!("negative_slope {}", config.negative_slope));
     }
     words.push(format!("hidden {:?}", config.hidden));
     words.push(format!(

@@ -2,7 +2,7 @@
 
 use super::{Measured, Plan};
 use crate::reproduce::markdown;
-use crate::stats::Percentiles;
+use loclin_report::stats::Percentiles;
 
 pub(super) fn tables(plan: &Plan, networks: &[Measured]) -> String {
     let first = &networks[0];

@@ -1,0 +1,46 @@
+//! The options that commands share.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::compute::{Device, Dtype};
+
+/// Options of every command.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Options of every command")]
+pub struct Global {
+    /// Print one JSON object on stdout; logs and progress stay on stderr
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Where to compute: `cpu`, or `cuda:N` for the N-th GPU
+    #[arg(long, global = true, value_name = "DEVICE", default_value_t)]
+    pub device: Device,
+    /// Floating-point type: f32, or f64 for exact margins [default: the configuration's, else f32]
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        value_name = "DTYPE",
+        hide_possible_values = true
+    )]
+    pub dtype: Option<Dtype>,
+    /// Seed of every random number [default: the configuration's, else 0]
+    // TOML integers end at 2^63 - 1, and a run's configuration records its seed.
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
+    pub seed: Option<u64>,
+    /// Say more on stderr; twice for everything
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, conflicts_with = "quiet")]
+    pub verbose: u8,
+    /// Say nothing on stderr but errors
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+}
+
+/// Where the datasets are; for commands that read or fetch them.
+#[derive(Clone, Debug, Args)]
+pub struct DataDir {
+    /// Directory that holds one folder per dataset, such as `mnist`
+    #[arg(long, value_name = "DIR", env = "ROLL_DATA", default_value = "data")]
+    pub data_dir: PathBuf,
+}

@@ -1,0 +1,31 @@
+//! What a command found, on standard output.
+
+use std::fmt::Display;
+use std::io::{self, Write};
+
+use anyhow::Context;
+use serde::Serialize;
+
+/// The outcome as one JSON object or as text, on stdout.
+///
+/// # Errors
+/// When it cannot be written; a reader that has seen enough is no error.
+pub fn print(outcome: &(impl Serialize + Display), json: bool) -> anyhow::Result<()> {
+    let mut text = if json {
+        serde_json::to_string(outcome)?
+    } else {
+        outcome.to_string()
+    };
+    if !text.is_empty() && !text.ends_with('\n') {
+        text.push('\n');
+    }
+    let mut stdout = io::stdout().lock();
+    match stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush())
+    {
+        // The reader has seen enough, as in `loclin validate --list | head -1`.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.context("cannot write the result to standard output"),
+    }
+}

@@ -1,0 +1,7 @@
+//! Entry point of `cargo xtask`; everything happens in the library half of the package.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    xtask::run(std::env::args_os())
+}
