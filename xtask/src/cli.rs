@@ -1,11 +1,11 @@
 //! The command line: the workspace's own commands beside the product's.
 
 use clap::{Parser, Subcommand};
-use loclin::cli::STYLES;
-use loclin::options::Global;
-use loclin::outcome::print;
+use loclin::program::cli::STYLES;
+use loclin::program::options::Global;
+use loclin::program::outcome::print;
 
-use crate::{bench, reproduce, validate};
+use crate::program::{bench, reproduce, validate};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -44,7 +44,7 @@ pub struct Cli {
 pub enum Command {
     /// The product's commands.
     #[command(flatten)]
-    Product(loclin::cli::Command),
+    Product(loclin::program::cli::Command),
     /// Measure steps and margins, beside PyTorch if it is there
     Bench(bench::Args),
     /// Make a table or a figure of the paper again
@@ -60,7 +60,7 @@ pub enum Command {
 pub fn dispatch(cli: &Cli) -> anyhow::Result<()> {
     let global = &cli.global;
     match &cli.command {
-        Command::Product(command) => loclin::cli::dispatch(command, global),
+        Command::Product(command) => loclin::program::cli::dispatch(command, global),
         Command::Bench(args) => print(&bench::run(args, global)?, global.json),
         Command::Reproduce(args) => print(&reproduce::run(args, global)?, global.json),
         Command::Validate(args) => print(&validate::run(args, global)?, global.json),

@@ -20,9 +20,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use loclin::files;
-use loclin::options::{DataDir, Global};
-use loclin::sweep::Workers;
+use loclin::program::files;
+use loclin::program::options::{DataDir, Global};
+use loclin::program::sweep::Workers;
 
 const EXAMPLE: &str = "\
 Examples:

@@ -10,8 +10,8 @@ use anyhow::{Context, ensure};
 use clap::ValueEnum;
 use serde::Serialize;
 
-use loclin::errors::Usage;
-use loclin::options::Global;
+use loclin::program::errors::Usage;
+use loclin::program::options::Global;
 
 mod demo;
 mod directions;

@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    loclin::run(std::env::args_os())
+    loclin::program::run(std::env::args_os())
 }

@@ -7,15 +7,15 @@
 
 use std::path::{Path, PathBuf};
 
-use loclin::compute::Dtype;
-use loclin::config::{
+use loclin::program::compute::Dtype;
+use loclin::program::config::{
     Architecture, Average, Config, Gamma, Loss, Optimizer, ResNetFamily, Schedule,
 };
-use loclin::errors::{FAILED, USAGE, exit_code};
-use loclin::options::Global;
+use loclin::program::errors::{FAILED, USAGE, exit_code};
+use loclin::program::options::Global;
 use proptest::prelude::*;
 
-const DEMO: &str = include_str!("../presets/demo.toml");
+const DEMO: &str = include_str!("../../../presets/demo.toml");
 
 fn configs() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("presets")

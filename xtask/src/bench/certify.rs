@@ -12,11 +12,11 @@ use serde::Serialize;
 
 use super::subject::{Subject, Way, table1};
 use super::{Args, faster, machine, peer};
-use loclin::certify::{BATCH, Method, certify};
-use loclin::compute::Dtype;
-use loclin::model::ModelPath;
-use loclin::options::Global;
-use loclin::{opened, tensors};
+use loclin::program::certify::{BATCH, Method, certify};
+use loclin::program::compute::Dtype;
+use loclin::program::model::ModelPath;
+use loclin::program::options::Global;
+use loclin::program::{opened, tensors};
 use loclin_report::stats::Percentiles;
 
 /// Passes over the whole dataset, of which the median counts: margins differ in what they cost.

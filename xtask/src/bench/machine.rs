@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use loclin::machine::{commit, processor};
+use loclin::program::machine::{commit, processor};
 
 /// The machine and the program.
 #[derive(Clone, Debug, Serialize)]

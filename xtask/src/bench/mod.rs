@@ -18,8 +18,8 @@ use serde::Serialize;
 
 pub(crate) use step::Times;
 
-use loclin::errors::Usage;
-use loclin::options::{DataDir, Global};
+use loclin::program::errors::Usage;
+use loclin::program::options::{DataDir, Global};
 
 const EXAMPLE: &str = "\
 Examples:

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, bail};
 
 use super::{Args, machine};
-use loclin::errors::Usage;
+use loclin::program::errors::Usage;
 
 /// A Python with PyTorch, and the program that measures it.
 #[derive(Debug)]

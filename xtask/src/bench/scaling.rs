@@ -11,8 +11,8 @@ use serde::Serialize;
 use super::Args;
 use super::machine::median_seconds;
 use super::subject::{Batch, Subject, Way};
-use loclin::compute::Dtype;
-use loclin::options::Global;
+use loclin::program::compute::Dtype;
+use loclin::program::options::Global;
 
 /// The network of Table 1, from which one size at a time departs.
 const TABLE_1: Size = Size {

@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use super::subject::{BATCH, Batch, Subject, Way, batch, table1};
 use super::{Args, estimators, faster, machine, peer};
-use loclin::compute::Dtype;
-use loclin::errors::Usage;
-use loclin::opened;
-use loclin::options::Global;
+use loclin::program::compute::Dtype;
+use loclin::program::errors::Usage;
+use loclin::program::opened;
+use loclin::program::options::Global;
 
 /// Batches that the steps take turns with.
 const TURNS: usize = 8;

@@ -10,8 +10,8 @@ use loclin_objectives::{Gamma, Probes, RollConfig, SampledConfig, roll, sampled}
 use loclin_tensor::{Optimizer, OptimizerConfig, Parameters, SgdConfig, random};
 
 use super::machine::median_seconds;
-use loclin::progress::Bar;
-use loclin::tensors;
+use loclin::program::progress::Bar;
+use loclin::program::tensors;
 
 /// The paper's: Table 1, second row.
 pub(super) const LAMBDA: f64 = 2.0;

@@ -10,11 +10,11 @@ use loclin_models::ModelFile;
 use loclin_regions::Norm;
 use serde::{Deserialize, Serialize};
 
-use loclin::certify::{Method, certify_all};
-use loclin::files;
-use loclin::options::{DataDir, Global};
-use loclin::sweep::Planned;
-use loclin::train;
+use loclin::program::certify::{Method, certify_all};
+use loclin::program::files;
+use loclin::program::options::{DataDir, Global};
+use loclin::program::sweep::Planned;
+use loclin::program::train;
 use loclin_report::stats::{Percentiles, spearman};
 
 /// The certificate of a run, in the run's directory.

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use super::provenance::Provenance;
 use super::{PAGE, Results, markdown};
-use loclin::options::Global;
-use loclin::toy::{self, Toy};
+use loclin::program::options::Global;
+use loclin::program::toy::{self, Toy};
 use loclin_report::figure;
 
 /// Options of `reproduce figure1`.

@@ -10,9 +10,9 @@ use serde::Deserialize;
 use super::certificate::Certificate;
 use super::provenance::Provenance;
 use super::{PAGE, Places, Results, Training};
-use loclin::files;
-use loclin::options::Global;
-use loclin::sweep::{self, Planned, Status, execute};
+use loclin::program::files;
+use loclin::program::options::Global;
+use loclin::program::sweep::{self, Planned, Status, execute};
 use loclin_report::figure::{Chart, Curve, Scale, charts};
 
 /// Options of `reproduce figure2`.

@@ -10,11 +10,11 @@ use loclin_regions::{Budget, Linearization, Norm};
 
 use super::provenance::Provenance;
 use super::{PAGE, Results};
-use loclin::certify::{Method, certify_all};
-use loclin::errors::Usage;
-use loclin::opened::{self, Trained};
-use loclin::options::{DataDir, Global};
-use loclin::{tensors, train};
+use loclin::program::certify::{Method, certify_all};
+use loclin::program::errors::Usage;
+use loclin::program::opened::{self, Trained};
+use loclin::program::options::{DataDir, Global};
+use loclin::program::{tensors, train};
 use loclin_report::figure::{Chart, Curve, Scale, charts};
 
 /// Options of `reproduce figure3`.

@@ -9,9 +9,9 @@ use loclin_data::{Data, Split};
 use super::provenance::Provenance;
 use super::table4::{Args, Measured, Plan, measured};
 use super::{PAGE, Places, Results};
-use loclin::explain::{Integration, Look, Subject, read};
-use loclin::options::Global;
-use loclin::train;
+use loclin::program::explain::{Integration, Look, Subject, read};
+use loclin::program::options::Global;
+use loclin::program::train;
 use loclin_report::{Explanation, figure};
 
 /// The percentiles of the paper's figures.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use loclin::machine::{commit, processor};
+use loclin::program::machine::{commit, processor};
 
 /// What a reader needs to make the numbers again.
 #[derive(Clone, Debug, Serialize)]

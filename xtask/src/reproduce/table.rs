@@ -12,11 +12,11 @@ use toml::Table;
 use super::certificate::Certificate;
 use super::provenance::Provenance;
 use super::{PAGE, Places, Results, Training};
-use loclin::config::Config;
-use loclin::files;
-use loclin::options::Global;
-use loclin::sweep::{Planned, Status, execute};
-use loclin::train;
+use loclin::program::config::Config;
+use loclin::program::files;
+use loclin::program::options::Global;
+use loclin::program::sweep::{Planned, Status, execute};
+use loclin::program::train;
 
 /// Options of `reproduce table1` and `table3`.
 #[derive(Clone, Debug, clap::Args)]

@@ -8,8 +8,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::{PAGE, Results, markdown};
-use crate::bench::{self, Times};
-use loclin::options::{DataDir, Global};
+use crate::program::bench::{self, Times};
+use loclin::program::options::{DataDir, Global};
 
 /// Options of `reproduce table2`.
 #[derive(Clone, Debug, clap::Args)]

@@ -14,14 +14,14 @@ use toml::Table;
 
 use super::provenance::Provenance;
 use super::{PAGE, Places, Results, Training};
-use loclin::certify::{Method, certify};
-use loclin::config::Config;
-use loclin::distortion::{self, Domain, Looks, Record};
-use loclin::files;
-use loclin::options::Global;
-use loclin::progress::Bar;
-use loclin::sweep::{Planned, Status, execute};
-use loclin::{tensors, train};
+use loclin::program::certify::{Method, certify};
+use loclin::program::config::Config;
+use loclin::program::distortion::{self, Domain, Looks, Record};
+use loclin::program::files;
+use loclin::program::options::Global;
+use loclin::program::progress::Bar;
+use loclin::program::sweep::{Planned, Status, execute};
+use loclin::program::{tensors, train};
 use loclin_report::stats::Percentiles;
 
 /// Options of `reproduce table4` and of Figures 4 to 6.

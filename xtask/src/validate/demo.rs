@@ -8,7 +8,7 @@ use anyhow::{Context, anyhow, ensure};
 use serde_json::Value;
 
 use super::command;
-use loclin::files;
+use loclin::program::files;
 
 /// How much further the ROLL network's gradient is constant: the least ratio of the median l2 margins.
 const LEAST_RATIO: f64 = 5.0;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 
-use loclin::files;
+use loclin::program::files;
 
 const WORDS: [(&str, &str); 6] = [
     ("println!", "libraries do not print; return the value"),

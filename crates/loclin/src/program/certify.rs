@@ -11,12 +11,12 @@ use loclin_data::Split;
 use loclin_regions::{Estimate, Norm};
 use serde::Serialize;
 
-use crate::compute::Dtype;
-use crate::errors::Usage;
-use crate::files;
-use crate::model::ModelPath;
-use crate::opened::Opened;
-use crate::options::{DataDir, Global};
+use crate::program::compute::Dtype;
+use crate::program::errors::Usage;
+use crate::program::files;
+use crate::program::model::ModelPath;
+use crate::program::opened::Opened;
+use crate::program::options::{DataDir, Global};
 use loclin_report::stats::Percentiles;
 
 pub use run::{BATCH, Certificates, Method, certify, certify_all};

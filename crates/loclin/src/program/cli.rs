@@ -3,9 +3,9 @@
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Parser, Subcommand};
 
-use crate::options::Global;
-use crate::outcome::print;
-use crate::{certify, demo, distortion, explain, fetch, init, sweep, train};
+use crate::program::options::Global;
+use crate::program::outcome::print;
+use crate::program::{certify, demo, distortion, explain, fetch, init, sweep, train};
 
 /// The colours of help texts.
 pub const STYLES: Styles = Styles::styled()

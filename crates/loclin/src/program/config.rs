@@ -8,10 +8,10 @@ use std::path::Path;
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
-use crate::compute::Dtype;
-use crate::errors::Usage;
-use crate::files;
-use crate::options::Global;
+use crate::program::compute::Dtype;
+use crate::program::errors::Usage;
+use crate::program::files;
+use crate::program::options::Global;
 
 mod gamma;
 mod keys;
@@ -33,8 +33,8 @@ pub const SEEDED: &str = "seeded";
 /// whose message names the file or the option, the key, its value and the range.
 ///
 /// ```
-/// use loclin::config::Config;
-/// let text = include_str!("../presets/mnist-roll-1.toml");
+/// use loclin::program::config::Config;
+/// let text = include_str!("../../../presets/mnist-roll-1.toml");
 /// let config = Config::parse(text, &["epochs=3".into()])?;
 /// assert_eq!((config.epochs, config.hidden.len()), (3, 4));
 /// assert_eq!(Config::parse(&config.to_toml()?, &[])?, config);

@@ -17,11 +17,11 @@ use loclin_models::{Model, Network};
 use loclin_regions::Norm;
 use serde::Serialize;
 
-use crate::certify::{Certificates, Method, certify};
-use crate::config::{Config, Loss};
-use crate::options::Global;
-use crate::toy::{self, Toy};
-use crate::{files, train};
+use crate::program::certify::{Certificates, Method, certify};
+use crate::program::config::{Config, Loss};
+use crate::program::options::Global;
+use crate::program::toy::{self, Toy};
+use crate::program::{files, train};
 use loclin_report::stats::Percentiles;
 use loclin_report::{NetworkSummary, NormRadii, Report};
 
@@ -30,9 +30,9 @@ const RUNS: [(&str, &str, &str); 2] = [
     (
         "vanilla",
         "vanilla",
-        include_str!("../presets/demo-vanilla.toml"),
+        include_str!("../../presets/demo-vanilla.toml"),
     ),
-    ("ROLL", "roll", include_str!("../presets/demo.toml")),
+    ("ROLL", "roll", include_str!("../../presets/demo.toml")),
 ];
 const NORMS: [Norm; 3] = [Norm::L1, Norm::L2, Norm::LINF];
 

@@ -13,13 +13,13 @@ use loclin_data::{Data, Dataset, Split};
 use loclin_models::Network;
 use serde::Serialize;
 
-use crate::compute::Dtype;
-use crate::errors::Usage;
-use crate::model::ModelPath;
-use crate::opened::Opened;
-use crate::options::{DataDir, Global};
-use crate::progress::Bar;
-use crate::tensors;
+use crate::program::compute::Dtype;
+use crate::program::errors::Usage;
+use crate::program::model::ModelPath;
+use crate::program::opened::Opened;
+use crate::program::options::{DataDir, Global};
+use crate::program::progress::Bar;
+use crate::program::tensors;
 use loclin_report::stats::Percentiles;
 
 pub use eps::{Domain, Radius};

@@ -12,8 +12,8 @@ pub const USAGE: u8 = 2;
 /// A request that parses and makes no sense, such as `--limit 0`.
 ///
 /// ```
-/// let error = anyhow::Error::from(loclin::errors::Usage::new("--limit 0: expected at least 1"));
-/// assert_eq!(loclin::errors::exit_code(&error), loclin::errors::USAGE);
+/// let error = anyhow::Error::from(loclin::program::errors::Usage::new("--limit 0: expected at least 1"));
+/// assert_eq!(loclin::program::errors::exit_code(&error), loclin::program::errors::USAGE);
 /// ```
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]

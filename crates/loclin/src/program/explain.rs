@@ -12,13 +12,13 @@ use loclin_data::Split;
 use loclin_models::Network;
 use serde::Serialize;
 
-use crate::compute::Dtype;
-use crate::distortion::{Domain, Radius};
-use crate::errors::Usage;
-use crate::files;
-use crate::model::ModelPath;
-use crate::opened::{Trained, dtype};
-use crate::options::{DataDir, Global};
+use crate::program::compute::Dtype;
+use crate::program::distortion::{Domain, Radius};
+use crate::program::errors::Usage;
+use crate::program::files;
+use crate::program::model::ModelPath;
+use crate::program::opened::{Trained, dtype};
+use crate::program::options::{DataDir, Global};
 use loclin_report::Report;
 
 pub use reading::{Integration, Look, Reading, read};

@@ -13,10 +13,10 @@ use flate2::read::MultiGzDecoder;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::errors::Usage;
-use crate::files;
-use crate::options::{DataDir, Global};
-use crate::progress::Bar;
+use crate::program::errors::Usage;
+use crate::program::files;
+use crate::program::options::{DataDir, Global};
+use crate::program::progress::Bar;
 
 mod archive;
 

@@ -41,7 +41,7 @@ impl FileError {
 /// ```
 /// let dir = tempfile::tempdir()?;
 /// let path = dir.path().join("metrics.jsonl");
-/// loclin::files::write_atomic(&path, b"{}\n")?;
+/// loclin::program::files::write_atomic(&path, b"{}\n")?;
 /// assert_eq!(std::fs::read(&path)?, b"{}\n");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

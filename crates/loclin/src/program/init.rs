@@ -9,11 +9,11 @@ use loclin_models::operators::OperatorSpec;
 use loclin_models::{Model, Network};
 use serde::Serialize;
 
-use crate::compute::Dtype;
-use crate::errors::Usage;
-use crate::model::Described;
-use crate::options::{DataDir, Global};
-use crate::{files, opened, tensors};
+use crate::program::compute::Dtype;
+use crate::program::errors::Usage;
+use crate::program::model::Described;
+use crate::program::options::{DataDir, Global};
+use crate::program::{files, opened, tensors};
 
 const EXAMPLE: &str = "\
 Examples:

@@ -1,4 +1,4 @@
-//! Locally linear deep networks: find, bound and enlarge the regions in which a network's gradient is constant.
+//! The `loclin` program: its commands, and what they share.
 
 pub mod certify;
 pub mod cli;

@@ -9,8 +9,8 @@ use loclin_models::pytorch::{self, Architecture};
 use loclin_models::{Model, ModelFile, Normalization, onnx};
 use serde::Deserialize;
 
-use crate::errors::Usage;
-use crate::{files, train};
+use crate::program::errors::Usage;
+use crate::program::{files, train};
 
 /// Which model, for the commands that read one.
 #[derive(Clone, Debug, clap::Args)]

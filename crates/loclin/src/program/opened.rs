@@ -7,11 +7,11 @@ use loclin_data::{Data, LeftOut, Split, source};
 use loclin_models::ModelFile;
 use serde::Deserialize;
 
-use crate::compute::Dtype;
-use crate::errors::Usage;
-use crate::model::ModelPath;
-use crate::options::{DataDir, Global};
-use crate::{files, tensors, train};
+use crate::program::compute::Dtype;
+use crate::program::errors::Usage;
+use crate::program::model::ModelPath;
+use crate::program::options::{DataDir, Global};
+use crate::program::{files, tensors, train};
 
 /// A model, and data that it takes.
 pub struct Opened {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::compute::{Device, Dtype};
+use crate::program::compute::{Device, Dtype};
 
 /// Options of every command.
 #[derive(Clone, Debug, Default, Args)]

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tracing_subscriber::EnvFilter;
 
-use crate::options::Global;
+use crate::program::options::Global;
 
 /// Work shorter than this shows no bar.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -45,7 +45,7 @@ pub fn start(global: &Global) {
 /// A count towards an end; it shows itself once two seconds have passed and vanishes when dropped.
 ///
 /// ```
-/// let bar = loclin::progress::Bar::count("epoch", 20);
+/// let bar = loclin::program::progress::Bar::count("epoch", 20);
 /// for _ in 0..20 {
 ///     bar.advance(1);
 /// }

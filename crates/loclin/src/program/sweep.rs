@@ -17,9 +17,9 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::errors::Usage;
-use crate::files;
-use crate::options::{DataDir, Global};
+use crate::program::errors::Usage;
+use crate::program::files;
+use crate::program::options::{DataDir, Global};
 
 pub use plan::PlanError;
 pub use select::Selected;

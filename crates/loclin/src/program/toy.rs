@@ -10,8 +10,8 @@ use loclin_regions::planar::{self, Viewport};
 use loclin_regions::{Budget, Linearization, Norm};
 use loclin_tensor::{Adam, AdamConfig, Optimizer, Parameters};
 
-use crate::progress::Bar;
-use crate::tensors;
+use crate::program::progress::Bar;
+use crate::program::tensors;
 use loclin_report::stats::Percentiles;
 use loclin_report::{HeatMap, ToyPanel, ToyPoint};
 

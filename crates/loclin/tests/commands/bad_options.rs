@@ -4,8 +4,8 @@ use std::fs;
 
 use candle_core::{DType, Device, Tensor};
 
-use crate::fixture::{demo_config, model, small_data};
-use crate::refusal::refused;
+use crate::program::fixture::{demo_config, model, small_data};
+use crate::program::refusal::refused;
 
 #[test]
 fn options_and_outputs_that_cannot_be_used() {
@@ -92,7 +92,7 @@ fn trainings_that_cannot_be_begun() {
     let inputs = Tensor::ones((40, 6), DType::F32, &Device::Cpu).unwrap();
     inputs.write_npy(path("x.npy")).unwrap();
     fs::write(path("broken/last.safetensors"), "no checkpoint").unwrap();
-    let config = loclin::config::Config::parse(&good, &[]).unwrap();
+    let config = loclin::program::config::Config::parse(&good, &[]).unwrap();
     fs::write(path("broken/config.toml"), config.to_toml().unwrap()).unwrap();
     let cases = [
         (

@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::fixture::{
+use crate::program::fixture::{
     assert_same, checkpoint, command, demo_config, json, metrics, names, small_data, text, train,
     training, tree,
 };
@@ -51,7 +51,7 @@ fn a_run_on_the_digits_leaves_the_documented_files_and_certifies() {
         "median_eps_2",
     ];
     documented.sort_unstable();
-    let lambda = loclin::config::Config::load(&demo_config(), &[])
+    let lambda = loclin::program::config::Config::load(&demo_config(), &[])
         .unwrap()
         .lambda;
     for (line, number) in lines.iter().zip(1..) {

@@ -1,8 +1,8 @@
 //! The tables of the page: ours beside the published, the spread over the seeds, each network, the settings.
 
 use super::{Network, Plan, Row, by_row};
-use crate::reproduce::markdown;
-use loclin::config::{Architecture, Config, Loss};
+use crate::program::reproduce::markdown;
+use loclin::program::config::{Architecture, Config, Loss};
 
 pub(super) fn tables(plan: &Plan, networks: &[Network]) -> anyhow::Result<String> {
     let rows = by_row(plan, networks);
@@ -233,7 +233,7 @@ fn words(config: &Config) -> String {
     if config.weight_decay > 0.0 {
         words.push(format!("weight decay {}", config.weight_decay));
     }
-    if config.average != loclin::config::Average::None {
+    if config.average != loclin::program::config::Average::None {
         words.push(format!("average {:?}", config.average).to_lowercase());
     }
     if config.architecture == Architecture::ScoRnn {

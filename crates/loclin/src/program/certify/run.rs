@@ -13,8 +13,8 @@ use loclin_regions::{
 };
 
 use super::Search;
-use crate::progress::Bar;
-use crate::tensors;
+use crate::program::progress::Bar;
+use crate::program::tensors;
 use loclin_report::stats::Percentiles;
 
 /// Inputs linearised at a time, where the budget allows; what their tangents take is bounded on its own.

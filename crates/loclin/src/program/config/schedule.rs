@@ -99,7 +99,7 @@ mod tests {
 
     fn config(overrides: &[&str]) -> Config {
         let overrides: Vec<String> = overrides.iter().map(ToString::to_string).collect();
-        let text = include_str!("../../presets/mnist-roll-1.toml");
+        let text = include_str!("../../../presets/mnist-roll-1.toml");
         Config::parse(text, &overrides).unwrap()
     }
 

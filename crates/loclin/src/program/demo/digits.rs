@@ -6,7 +6,7 @@ use loclin_data::Dataset;
 use loclin_regions::{Budget, Linearization};
 
 use super::Certified;
-use crate::tensors;
+use crate::program::tensors;
 use loclin_report::{DigitReading, DigitRow};
 
 /// Digits shown, each the first of its class.

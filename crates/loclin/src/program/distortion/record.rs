@@ -10,8 +10,8 @@ use loclin_regions::distortion::State;
 use serde::{Deserialize, Serialize};
 
 use super::{Looks, search::Worst};
-use crate::errors::Usage;
-use crate::files;
+use crate::program::errors::Usage;
+use crate::program::files;
 
 const SETTINGS: &str = "settings.json";
 const RECORDS: &str = "distortion.csv";

@@ -11,7 +11,7 @@ use rand::Rng;
 use serde::Serialize;
 
 use super::{Directory, Looks, Record};
-use crate::tensors;
+use crate::program::tensors;
 
 /// A search is saved after so long: the most work that a kill may lose.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -14,8 +14,8 @@ use loclin_regions::{Budget, Estimate, Linearization, Norm};
 use serde::Serialize;
 
 use super::Subject;
-use crate::distortion::{Radius, worst_of};
-use crate::tensors;
+use crate::program::distortion::{Radius, worst_of};
+use crate::program::tensors;
 use loclin_report::{Panel, Picture, significant};
 
 /// How an input is looked at.

@@ -7,9 +7,9 @@ use candle_core::{DType, Device, Tensor};
 use loclin_data::{Data, Dataset, ImageFiles, Values};
 
 use super::Args;
-use crate::errors::Usage;
-use crate::opened::{self, Trained};
-use crate::options::Global;
+use crate::program::errors::Usage;
+use crate::program::opened::{self, Trained};
+use crate::program::options::Global;
 
 /// One image.
 pub struct Subject {

@@ -7,8 +7,8 @@ use anyhow::{Context, anyhow};
 use flate2::read::MultiGzDecoder;
 
 use super::{Archive, Expected, FetchedFile, Source, Status, verify};
-use crate::files;
-use crate::progress::Bar;
+use crate::program::files;
+use crate::program::progress::Bar;
 
 /// Places the files that are still missing, each as soon as it is unpacked and verified; tries the mirrors in turn.
 /// The archive itself is neither kept nor ever whole in memory.

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
 
-#[path = "../../tests/server/mod.rs"]
+#[path = "../../../tests/server/mod.rs"]
 mod server;
 use server::{Reply, nobody, serve};
 

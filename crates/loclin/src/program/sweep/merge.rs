@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::Outcome;
 use super::shard::Shard;
 use super::table::{Results, Row};
-use crate::files;
+use crate::program::files;
 
 /// Options of `sweep merge`.
 #[derive(Clone, Debug, clap::Args)]

@@ -10,10 +10,10 @@ use toml::{Table, Value};
 
 use super::random::{Draw, drawn};
 use super::select::Rule;
-use crate::config::{Config, ConfigError};
-use crate::errors::Usage;
-use crate::files;
-use crate::options::Global;
+use crate::program::config::{Config, ConfigError};
+use crate::program::errors::Usage;
+use crate::program::files;
+use crate::program::options::Global;
 
 /// Most runs of one sweep: a grid beyond this is a slip of the pen.
 const MOST_RUNS: usize = 10_000;

@@ -9,9 +9,9 @@ use loclin_data::Split;
 
 use super::plan::Planned;
 use super::table::{Row, Status};
-use crate::errors::Usage;
-use crate::options::{DataDir, Global};
-use crate::train::{self, Diverged};
+use crate::program::errors::Usage;
+use crate::program::options::{DataDir, Global};
+use crate::program::train::{self, Diverged};
 
 /// How the cores are shared out.
 #[derive(Clone, Copy, Debug, clap::Args)]

@@ -94,7 +94,7 @@ impl Rule {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::train::Epoch;
+    use crate::program::train::Epoch;
 
     fn status(results: Option<(f64, f64)>) -> Status {
         match results {

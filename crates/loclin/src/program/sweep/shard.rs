@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize};
 /// The `index`-th of `count` parts; both counted from 1.
 ///
 /// ```
-/// use loclin::sweep::Shard;
+/// use loclin::program::sweep::Shard;
 /// let shard: Shard = "2/3".parse()?;
 /// assert_eq!(shard.part(&[10, 11, 12, 13, 14]).collect::<Vec<_>>(), [&11, &14]);
 /// assert!("4/3".parse::<Shard>().is_err());
-/// # Ok::<(), loclin::sweep::ShardError>(())
+/// # Ok::<(), loclin::program::sweep::ShardError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]

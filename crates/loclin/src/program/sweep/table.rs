@@ -9,8 +9,8 @@ use toml::{Table, Value};
 use super::plan::Plan;
 use super::select::{Rule, Selected};
 use super::shard::Shard;
-use crate::files;
-use crate::train::{self, Epoch};
+use crate::program::files;
+use crate::program::train::{self, Epoch};
 
 /// The results' files.
 pub(super) const CSV: &str = "results.csv";

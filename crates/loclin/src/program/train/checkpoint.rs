@@ -9,7 +9,7 @@ use loclin_tensor::{Optimizer, Parameters};
 use serde::{Deserialize, Serialize};
 
 use super::Epoch;
-use crate::files;
+use crate::program::files;
 
 const KEY: &str = "roll-run";
 const MODEL: &str = "model.";

@@ -10,8 +10,8 @@ use loclin_models::architectures::{ResNetConfig, Rnn, ScoRnn, ScoRnnConfig};
 use loclin_models::{Mlp, Model, ModelFile, Network, Normalization, pytorch};
 use loclin_tensor::Parameters;
 
-use crate::config::{Architecture, Config};
-use crate::{files, tensors};
+use crate::program::config::{Architecture, Config};
+use crate::program::{files, tensors};
 
 /// Parameters in training, and how they make a model.
 pub(super) struct Learner {

@@ -17,10 +17,10 @@ use anyhow::Context;
 use loclin_data::{Data, Split};
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Config, SEEDED};
-use crate::errors::Usage;
-use crate::options::{DataDir, Global};
-use crate::{files, opened};
+use crate::program::config::{Config, SEEDED};
+use crate::program::errors::Usage;
+use crate::program::options::{DataDir, Global};
+use crate::program::{files, opened};
 
 /// The complete effective configuration of a run.
 pub const CONFIG: &str = "config.toml";

@@ -8,7 +8,7 @@ use loclin_tensor::random;
 use rand::Rng;
 
 use super::Diverged;
-use crate::config::{Config, Loss};
+use crate::program::config::{Config, Loss};
 
 /// The two parts of the loss on a mini-batch, both scalars `[]`.
 #[derive(Debug)]

@@ -15,9 +15,9 @@ use super::checkpoint::{self, Progress, State};
 use super::learner::{self, Learner};
 use super::objective::{Parts, Traced};
 use super::{Diverged, Epoch, LAST, METRICS, MODEL, best};
-use crate::config::{self, Average, Config};
-use crate::progress::Bar;
-use crate::{files, tensors};
+use crate::program::config::{self, Average, Config};
+use crate::program::progress::Bar;
+use crate::program::{files, tensors};
 use loclin_report::stats::Percentiles;
 
 /// Validation inputs whose margins are followed.
