@@ -5,7 +5,7 @@ use loclin::program::cli::STYLES;
 use loclin::program::options::Global;
 use loclin::program::outcome::print;
 
-use crate::program::{bench, reproduce, validate};
+use crate::{bench, reproduce, validate};
 
 const EXAMPLES: &str = "\
 Examples:

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::{PAGE, Results, markdown};
-use crate::program::bench::{self, Times};
+use crate::bench::{self, Times};
 use loclin::program::options::{DataDir, Global};
 
 /// Options of `reproduce table2`.

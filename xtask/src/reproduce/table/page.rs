@@ -1,7 +1,7 @@
 //! The tables of the page: ours beside the published, the spread over the seeds, each network, the settings.
 
 use super::{Network, Plan, Row, by_row};
-use crate::program::reproduce::markdown;
+use crate::reproduce::markdown;
 use loclin::program::config::{Architecture, Config, Loss};
 
 pub(super) fn tables(plan: &Plan, networks: &[Network]) -> anyhow::Result<String> {

@@ -1,7 +1,7 @@
 //! The tables of the page.
 
 use super::{Measured, Plan};
-use crate::program::reproduce::markdown;
+use crate::reproduce::markdown;
 use loclin_report::stats::Percentiles;
 
 pub(super) fn tables(plan: &Plan, networks: &[Measured]) -> String {
