@@ -15,7 +15,7 @@ use loclin::program::errors::{FAILED, USAGE, exit_code};
 use loclin::program::options::Global;
 use proptest::prelude::*;
 
-const DEMO: &str = include_str!("../../../presets/demo.toml");
+const DEMO: &str = include_str!("../presets/demo.toml");
 
 fn configs() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("presets")

@@ -5,8 +5,8 @@ use std::fs;
 use candle_core::{DType, Device, Tensor};
 use safetensors::SafeTensors;
 
-use crate::program::fixture::{model, small_data};
-use crate::program::refusal::refused;
+use crate::fixture::{model, small_data};
+use crate::refusal::refused;
 
 #[test]
 fn models_that_cannot_be_used() {

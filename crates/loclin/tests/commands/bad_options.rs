@@ -4,8 +4,8 @@ use std::fs;
 
 use candle_core::{DType, Device, Tensor};
 
-use crate::program::fixture::{demo_config, model, small_data};
-use crate::program::refusal::refused;
+use crate::fixture::{demo_config, model, small_data};
+use crate::refusal::refused;
 
 #[test]
 fn options_and_outputs_that_cannot_be_used() {

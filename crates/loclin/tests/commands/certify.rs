@@ -8,7 +8,7 @@ use loclin_data::{Split, digits};
 use safetensors::SafeTensors;
 use serde_json::Value;
 
-use crate::program::fixture::{TEST, demo_config, json, model, small_data, text};
+use crate::fixture::{TEST, demo_config, json, model, small_data, text};
 
 /// The CSV's header and rows.
 fn table(path: &Path) -> (Vec<String>, Vec<Vec<String>>) {

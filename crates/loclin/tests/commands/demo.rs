@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::program::fixture::{command, text, train, tree};
+use crate::fixture::{command, text, train, tree};
 
 #[test]
 fn an_output_directory_that_cannot_serve_is_refused_at_once_and_left_alone() {

@@ -5,8 +5,8 @@ use std::fs;
 use candle_core::Device;
 use serde_json::Value;
 
-use crate::program::fixture::{command, json, model, model_with_outputs, names, small_data, text};
-use crate::program::refusal::refused;
+use crate::fixture::{command, json, model, model_with_outputs, names, small_data, text};
+use crate::refusal::refused;
 
 const SMALL: [&str; 8] = [
     "--samples",

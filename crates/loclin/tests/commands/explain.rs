@@ -5,8 +5,8 @@ use std::path::Path;
 
 use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
 
-use crate::program::fixture::{command, json, model, small_data, text};
-use crate::program::refusal::refused;
+use crate::fixture::{command, json, model, small_data, text};
+use crate::refusal::refused;
 
 const QUICK: [&str; 4] = ["--evaluations", "100", "--steps", "20"];
 

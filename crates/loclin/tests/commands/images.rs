@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use image::{ImageFormat, Rgb, RgbImage};
 
-use crate::program::fixture::{command, json, text};
+use crate::fixture::{command, json, text};
 
 /// A tree in the layout of Caltech-256 with two classes of 24 JPEG files each, all of different sizes.
 fn small_tree(directory: &Path) -> PathBuf {

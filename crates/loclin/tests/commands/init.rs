@@ -5,8 +5,8 @@ use std::path::Path;
 
 use candle_core::{DType, Device, Tensor};
 
-use crate::program::fixture::{json, text};
-use crate::program::refusal::refused;
+use crate::fixture::{json, text};
+use crate::refusal::refused;
 
 /// The paper's residual network, narrow and for small images.
 const RESNET: &str = r#"

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use crate::program::fixture::{
+use crate::fixture::{
     TRAIN, assert_same, checkpoint, command, names, small_data, small_sequences, text, train,
     training,
 };

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::program::fixture::{command, text, tree};
+use crate::fixture::{command, text, tree};
 
 /// Runs the command and checks that it ends with `code`, says each of `needles` (between bars) in one error on
 /// stderr and nothing on stdout, and leaves `directory` as it was.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::program::fixture::{assert_same, command, demo_config, json, names, small_data, text};
+use crate::fixture::{assert_same, command, demo_config, json, names, small_data, text};
 
 /// A sweep file in `directory` over small data, with what it varies.
 fn sweep(directory: &Path, data: &Path, rest: &str) -> PathBuf {

@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::program::fixture::{
+use crate::fixture::{
     assert_same, checkpoint, command, demo_config, json, metrics, names, small_data, text, train,
     training, tree,
 };

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::program::fixture::{command, json, small_sequences, text, train, training};
+use crate::fixture::{command, json, small_sequences, text, train, training};
 
 const NETWORK: [&str; 5] = [
     "architecture=scornn",
