@@ -39,6 +39,7 @@ mod parameters;
 mod pieces;
 pub mod product;
 pub mod random;
+pub mod rounding;
 
 pub use channels::{channel_moments, scale_channels, shift_channels};
 pub use convolution::Convolution;
