@@ -1,6 +1,10 @@
 //! Upper bounds on Lipschitz constants, node by node.
 
-use crate::{Network, Node, Operator, Result};
+use crate::{
+    error::Result,
+    network::{Network, Node},
+    operator::Operator,
+};
 use candle_core::Tensor;
 
 impl Network {

@@ -1,4 +1,4 @@
-//! The two kinds of operator, and what a piecewise-linear operator records.
+//! The two kinds of operator.
 //!
 //! A network is a graph of operators. Each gives *local readings* only, and the loops over the graph
 //! ([`crate::Network`]) are written once:
@@ -16,9 +16,51 @@
 //!
 //! The value of an affine operator is by definition `push(x) + offset`. Readings are ordinary Candle
 //! computations, differentiable in the parameters.
+//!
+//! # An operator of your own
+//!
+//! Nothing in this workspace has a closed list of operators but the files: an operator of another crate is put into a
+//! network with [`crate::NetworkBuilder`], and every question works for it. It has no [`Affine::spec`], so that a network
+//! with it cannot be saved. If it has parameters it lists them ([`Affine::parameters`]) and says how it is made anew with
+//! others ([`Affine::map_parameters`]).
+//!
+//! ```
+//! use candle_core::{DType, Device, Result, Tensor};
+//! use loclin_models::{Affine, NetworkBuilder, operator::ShapeResult};
+//!
+//! /// All entries in the reverse order.
+//! #[derive(Debug)]
+//! struct Reverse;
+//!
+//! impl Affine for Reverse {
+//!     fn output_shape(&self, operands: &[&[usize]]) -> ShapeResult {
+//!         match operands {
+//!             [shape] if shape.len() == 1 => Ok(shape.to_vec()),
+//!             _ => Err(format!("takes a vector, found {operands:?}")),
+//!         }
+//!     }
+//!     fn push(&self, tangents: &[&Tensor]) -> Result<Tensor> {
+//!         tangents[0].flip(&[2])
+//!     }
+//!     fn pull(&self, cotangent: &Tensor, _operands: &[&[usize]]) -> Result<Vec<Tensor>> {
+//!         Ok(vec![cotangent.flip(&[2])?])
+//!     }
+//!     fn lipschitz(&self, _operands: &[&[usize]], bounds: &[f64]) -> Result<f64> {
+//!         Ok(bounds[0])
+//!     }
+//! }
+//!
+//! let mut builder = NetworkBuilder::new(&[3])?;
+//! builder.affine("reverse", Reverse, &[0])?;
+//! let network = builder.finish(DType::F64, &Device::Cpu)?;
+//! let x = Tensor::new(&[[1.0, 2.0, 3.0]], &Device::Cpu)?;
+//! assert_eq!(network.trace(&x)?.output().to_vec2::<f64>()?, [[3.0, 2.0, 1.0]]);
+//! assert!(network.spec().is_err());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
-use crate::operators::OperatorSpec;
-use candle_core::{DType, Result, Tensor};
+use crate::{error, parameter_map::ParameterMap, record::ActivationRecord, spec::OperatorSpec};
+use candle_core::{Result, Tensor};
 use std::{fmt::Debug, sync::Arc};
 
 /// Why an operator refuses its inputs' shapes; the network adds the name of the node.
@@ -26,8 +68,19 @@ pub type ShapeResult = std::result::Result<Vec<usize>, String>;
 
 /// An affine map with one or more inputs: a linear layer, a convolution, a sum, a reshape, ...
 pub trait Affine: Debug + Send + Sync {
-    /// What a model file stores to build the operator again; the parameters' values are stored beside it.
-    fn spec(&self) -> OperatorSpec;
+    /// What a model file stores to build the operator again; the parameters' values are stored beside it. `None`, the
+    /// default, if no file can say it.
+    fn spec(&self) -> Option<OperatorSpec> {
+        None
+    }
+
+    /// What messages call the operator: the kind that files write, or the name of its type.
+    fn kind(&self) -> &'static str {
+        match self.spec() {
+            Some(spec) => spec.kind(),
+            None => std::any::type_name::<Self>(),
+        }
+    }
 
     /// Shape of the output of one input, given the shapes of the operands of one input.
     fn output_shape(&self, operands: &[&[usize]]) -> ShapeResult;
@@ -87,6 +140,35 @@ pub trait Affine: Debug + Send + Sync {
     fn parameters(&self) -> Vec<(&'static str, &Tensor)> {
         Vec::new()
     }
+
+    /// The operator with other parameters: each of [`Affine::parameters`] handed to [`ParameterMap::apply`]. `None`, the
+    /// default, if it is the same in every dtype and on every device, as an operator without parameters is; a copy of a
+    /// network then shares it.
+    ///
+    /// # Errors
+    /// Those of the map, and parameters that the operator cannot have.
+    fn map_parameters(
+        &self,
+        _map: &mut ParameterMap<'_>,
+    ) -> error::Result<Option<Arc<dyn Affine>>> {
+        Ok(None)
+    }
+
+    /// The operator as a normalisation by statistics, which in training mode are those of the batch
+    /// ([`crate::Network::trace_train`]); `None`, the default, for an operator that is the same in both modes.
+    fn normalization(&self) -> Option<&dyn Normalizing> {
+        None
+    }
+}
+
+/// A normalisation of each channel (the first dimension of an input) by a mean and a variance. It keeps the running ones
+/// in parameters of the names `running_mean` and `running_var`, `[channels]`.
+pub trait Normalizing {
+    /// The operator with another mean and variance, each `[channels]`, through which gradients flow.
+    ///
+    /// # Errors
+    /// A tensor computation that fails.
+    fn with_statistics(&self, mean: Tensor, variance: Tensor) -> Result<Arc<dyn Affine>>;
 }
 
 /// A piecewise-linear operator that selects one of several affine maps for each unit: an activation,
@@ -96,8 +178,19 @@ pub trait Affine: Debug + Send + Sync {
 /// `sign * constraint >= 0`. For a ReLU the constraint is the pre-activation itself; a max over `N` inputs
 /// has the `N - 1` differences to the selected one (App. E).
 pub trait PiecewiseLinear: Debug + Send + Sync {
-    /// What a model file stores to build the operator again.
-    fn spec(&self) -> OperatorSpec;
+    /// What a model file stores to build the operator again. `None`, the
+    /// default, if no file can say it.
+    fn spec(&self) -> Option<OperatorSpec> {
+        None
+    }
+
+    /// What messages call the operator: the kind that files write, or the name of its type.
+    fn kind(&self) -> &'static str {
+        match self.spec() {
+            Some(spec) => spec.kind(),
+            None => std::any::type_name::<Self>(),
+        }
+    }
 
     /// Shape of the output of one input, given the shape of the operand of one input.
     fn output_shape(&self, operand: &[usize]) -> ShapeResult;
@@ -156,49 +249,18 @@ pub trait PiecewiseLinear: Debug + Send + Sync {
     fn parameters(&self) -> Vec<(&'static str, &Tensor)> {
         Vec::new()
     }
-}
 
-/// What a piecewise-linear operator recorded at a batch of `B` inputs.
-#[derive(Debug, Clone)]
-pub struct ActivationRecord {
-    /// Values of the constraints, `[B, m]`, differentiable: pre-activations for a ReLU.
-    pub pre_activations: Tensor,
-    /// The side each constraint is on, `[B, m]`, +1 or -1 (+1 at exactly 0), a constant in differentiation.
-    pub signs: Tensor,
-    /// The selected piece of each unit, `[B, units]`, `u8` or `u32`, each below [`ActivationRecord::piece_count`].
-    pub pieces: Tensor,
-    /// How many pieces a unit can choose from.
-    pub piece_count: usize,
-    /// What the operator's push and pull need under this selection (slopes, indices): its own business
-    /// but for the first dimension, which is the batch. Constant in differentiation.
-    pub selection: Tensor,
-}
-
-impl ActivationRecord {
-    /// The selections of inputs `start .. start + len`.
-    pub fn narrow(&self, start: usize, len: usize) -> Result<Self> {
-        Ok(Self {
-            pre_activations: self.pre_activations.narrow(0, start, len)?,
-            signs: self.signs.narrow(0, start, len)?,
-            pieces: self.pieces.narrow(0, start, len)?,
-            piece_count: self.piece_count,
-            selection: self.selection.narrow(0, start, len)?,
-        })
-    }
-
-    /// The same selections with floating-point tensors in another dtype.
-    pub fn to_dtype(&self, dtype: DType) -> Result<Self> {
-        let selection = match self.selection.dtype().is_float() {
-            true => self.selection.to_dtype(dtype)?,
-            false => self.selection.clone(),
-        };
-        Ok(Self {
-            pre_activations: self.pre_activations.to_dtype(dtype)?,
-            signs: self.signs.to_dtype(dtype)?,
-            pieces: self.pieces.clone(),
-            piece_count: self.piece_count,
-            selection,
-        })
+    /// The operator with other parameters: each of [`PiecewiseLinear::parameters`] handed to [`ParameterMap::apply`]. `None`, the
+    /// default, if it is the same in every dtype and on every device, as an operator without parameters is; a copy of a
+    /// network then shares it.
+    ///
+    /// # Errors
+    /// Those of the map, and parameters that the operator cannot have.
+    fn map_parameters(
+        &self,
+        _map: &mut ParameterMap<'_>,
+    ) -> error::Result<Option<Arc<dyn PiecewiseLinear>>> {
+        Ok(None)
     }
 }
 
@@ -223,18 +285,33 @@ impl Operator {
         }
     }
 
-    /// What a model file stores; `None` for the input.
+    /// What a model file stores; `None` for the input and for an operator that no file can hold.
     pub fn spec(&self) -> Option<OperatorSpec> {
         match self {
             Self::Input => None,
-            Self::Affine(operator) => Some(operator.spec()),
-            Self::PiecewiseLinear(operator) => Some(operator.spec()),
+            Self::Affine(operator) => operator.spec(),
+            Self::PiecewiseLinear(operator) => operator.spec(),
         }
     }
 
-    /// The operator's kind, for messages.
+    /// What messages call the operator.
     pub fn kind(&self) -> &'static str {
-        self.spec().map_or("input", |spec| spec.kind())
+        match self {
+            Self::Input => "input",
+            Self::Affine(operator) => operator.kind(),
+            Self::PiecewiseLinear(operator) => operator.kind(),
+        }
+    }
+
+    /// The operator with other parameters; `None` if it stays as it is.
+    pub(crate) fn map_parameters(&self, map: &mut ParameterMap<'_>) -> error::Result<Option<Self>> {
+        Ok(match self {
+            Self::Input => None,
+            Self::Affine(operator) => operator.map_parameters(map)?.map(Self::Affine),
+            Self::PiecewiseLinear(operator) => {
+                operator.map_parameters(map)?.map(Self::PiecewiseLinear)
+            }
+        })
     }
 
     /// Tells operators apart that are equal but have parameters of their own; `None` for the input.

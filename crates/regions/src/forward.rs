@@ -143,13 +143,13 @@ impl<'a, T: Real> Layer<'a, T> {
     /// The record as tensors, and the constraints in float64.
     fn record(self, batch: usize) -> Result<(ActivationRecord, Vec<f64>)> {
         let shape = [batch, self.pre_activations.len() / batch];
-        let record = ActivationRecord {
-            pre_activations: product::tensor(self.rounded, &shape)?,
-            signs: product::tensor(self.signs, &shape)?,
-            pieces: Tensor::from_vec(self.pieces, &shape, &Device::Cpu)?,
-            piece_count: 2,
-            selection: product::tensor(self.selection, &shape)?,
-        };
-        Ok((record, self.pre_activations))
+        let record = ActivationRecord::new(
+            product::tensor(self.rounded, &shape)?,
+            product::tensor(self.signs, &shape)?,
+            Tensor::from_vec(self.pieces, &shape, &Device::Cpu)?,
+            2,
+        )?;
+        let slopes = product::tensor(self.selection, &shape)?;
+        Ok((record.with_slopes(slopes), self.pre_activations))
     }
 }

@@ -72,11 +72,11 @@ impl Linearizer {
 
     /// The trace of the network found in float64, and the values of the constraints, `[B][|I|]`.
     pub(crate) fn forward(&self, inputs: &Tensor) -> Result<(Trace, Vec<Vec<f64>>)> {
-        let chain = self.precise.fc_chain();
+        let chain = self.precise.structure().chain();
         let chain = chain.filter(|_| inputs.device().is_cpu() && self.precise.device().is_cpu());
         let found = match (chain, self.network.dtype()) {
-            (Some(chain), DType::F32) => forward::of_chain::<f32>(&self.network, &chain, inputs)?,
-            (Some(chain), DType::F64) => forward::of_chain::<f64>(&self.network, &chain, inputs)?,
+            (Some(chain), DType::F32) => forward::of_chain::<f32>(&self.network, chain, inputs)?,
+            (Some(chain), DType::F64) => forward::of_chain::<f64>(&self.network, chain, inputs)?,
             _ => return self.forward_by_trace(inputs),
         };
         let (trace, layers) = found;

@@ -38,9 +38,9 @@ impl Facts {
             return Ok(known.as_ref());
         }
         let network = here.network();
-        let chain = match (network.fc_chain(), network.dtype()) {
-            (Some(chain), DType::F32) => Some(AnyChain::F32(Chain::new(&chain, here.batch())?)),
-            (Some(chain), DType::F64) => Some(AnyChain::F64(Chain::new(&chain, here.batch())?)),
+        let chain = match (network.structure().chain(), network.dtype()) {
+            (Some(chain), DType::F32) => Some(AnyChain::F32(Chain::new(chain, here.batch())?)),
+            (Some(chain), DType::F64) => Some(AnyChain::F64(Chain::new(chain, here.batch())?)),
             _ => None,
         };
         Ok(self.0.get_or_init(|| chain).as_ref())
@@ -126,8 +126,11 @@ fn with_slopes<T: Real, R>(
     here: &Linearization,
     read: impl FnOnce(&[&[T]]) -> Result<R>,
 ) -> Result<R> {
-    let selections = here.trace.records().map(|record| &record.selection);
-    let selections = selections.map(Tensor::contiguous);
+    let slopes = here.trace.records().map(|record| {
+        let found = record.slopes();
+        found.ok_or_else(|| candle_core::Error::Msg("an activation without recorded slopes".into()))
+    });
+    let selections = slopes.map(|slopes| slopes?.contiguous());
     let selections = selections.collect::<candle_core::Result<Vec<_>>>()?;
     let storages: Vec<_> = selections.iter().map(Tensor::storage_and_layout).collect();
     let slices = storages.iter().map(|(s, layout)| product::slice(s, layout));

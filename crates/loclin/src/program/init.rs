@@ -5,8 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, ensure};
 use loclin_data::Split;
-use loclin_models::operators::OperatorSpec;
-use loclin_models::{Model, Network};
+use loclin_models::{Model, Network, Operator};
 use serde::Serialize;
 
 use crate::program::compute::Dtype;
@@ -120,9 +119,10 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
 }
 
 fn normalizes(network: &Network) -> bool {
-    let spec = network.spec();
-    let mut operators = spec.nodes.iter().map(|node| &node.operator);
-    operators.any(|operator| matches!(operator, OperatorSpec::BatchNorm { .. }))
+    let mut operators = network.nodes().iter().map(|node| &node.operator);
+    operators.any(
+        |operator| matches!(operator, Operator::Affine(affine) if affine.normalization().is_some()),
+    )
 }
 
 impl fmt::Display for Outcome {

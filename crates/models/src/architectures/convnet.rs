@@ -1,9 +1,11 @@
 //! A small convolutional network.
 
-use super::GraphSpec;
+use super::graph::GraphSpec;
 use crate::{
-    Error, Network, NetworkSpec, Result,
-    operators::{Conv2dConfig, OperatorSpec, Window2d},
+    error::{Error, Result},
+    network::Network,
+    spec::{Conv2dConfig, NetworkSpec, OperatorSpec},
+    window::Window2d,
 };
 use candle_nn::VarBuilder;
 use serde::{Deserialize, Serialize};
@@ -51,6 +53,7 @@ pub struct ConvNetConfig {
     /// Number of outputs, at least 1.
     pub outputs: usize,
     /// Slope of the activation for negative pre-activations, finite; 0 is the ReLU.
+    #[serde(alias = "leak")]
     pub negative_slope: f64,
 }
 

@@ -1,7 +1,11 @@
 //! Fully connected networks.
 
-use super::GraphSpec;
-use crate::{Error, Network, NetworkSpec, Result, operators::OperatorSpec};
+use super::graph::GraphSpec;
+use crate::{
+    error::{Error, Result},
+    network::Network,
+    spec::{NetworkSpec, OperatorSpec},
+};
 use candle_nn::VarBuilder;
 
 /// A fully connected network: `z^i = W^i a^{i-1} + b^i`, `a^i = phi(z^i)`, `f = W^{M+1} a^M + b^{M+1}`.

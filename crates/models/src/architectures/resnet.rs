@@ -1,10 +1,11 @@
 //! Residual networks (He et al. 2016) of basic blocks, in inference mode.
 
-use super::GraphSpec;
+use super::graph::GraphSpec;
 use crate::{
-    Error, Network, NetworkSpec, Result,
-    network::INPUT,
-    operators::{Conv2dConfig, OperatorSpec, Window2d},
+    error::{Error, Result},
+    network::Network,
+    spec::{Conv2dConfig, INPUT, NetworkSpec, OperatorSpec},
+    window::Window2d,
 };
 use candle_nn::{
     Init, VarBuilder,

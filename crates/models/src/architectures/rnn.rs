@@ -1,7 +1,11 @@
 //! Recurrent networks for sequences of any length.
 
-use super::GraphSpec;
-use crate::{Error, Network, NetworkSpec, Result, network::INPUT, operators::OperatorSpec};
+use super::graph::GraphSpec;
+use crate::{
+    error::{Error, Result},
+    network::Network,
+    spec::{INPUT, NetworkSpec, OperatorSpec},
+};
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
 use serde::{Deserialize, Serialize};
@@ -19,6 +23,7 @@ pub struct RnnConfig {
     /// Number of outputs, at least 1.
     pub outputs: usize,
     /// Slope of the LeakyReLU `phi` for negative pre-activations, finite; 0 is the ReLU.
+    #[serde(alias = "leak")]
     pub negative_slope: f64,
 }
 

@@ -1,9 +1,10 @@
 //! The scaled Cayley orthogonal recurrent network (scoRNN; Helfrich, Willmott and Ye, ICML 2018).
 
-use super::{Rnn, RnnConfig};
-use crate::{Error, Parameters, Result};
+use super::rnn::{Rnn, RnnConfig};
+use crate::error::{Error, Result};
 use candle_core::{DType, Device, Tensor};
 use candle_nn::{Init, VarBuilder};
+use loclin_tensor::Parameters;
 use loclin_tensor::random;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -25,6 +26,7 @@ pub struct ScoRnnConfig {
     /// Number of outputs; the paper: 9.
     pub outputs: usize,
     /// Slope of the LeakyReLU for negative pre-activations, finite.
+    #[serde(alias = "leak")]
     pub negative_slope: f64,
 }
 

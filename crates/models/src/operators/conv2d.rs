@@ -1,34 +1,20 @@
 //! Two-dimensional convolution.
 
 use super::{
-    OperatorSpec, Window2d,
     layout::{fold, per_channel, refuse, resize, single, spread, subsample, unfold},
     spectral::{spectral_bound, unstrided},
 };
+use crate::parameter_map::ParameterMap;
 use crate::{
-    Error,
+    error::Error,
     operator::{Affine, ShapeResult},
+    spec::{Conv2dConfig, OperatorSpec},
+    window::Window2d,
 };
 use candle_core::{DType, Result, Tensor};
 use candle_nn::{Init, VarBuilder};
 use loclin_tensor::Convolution;
-use serde::{Deserialize, Serialize};
-
-/// Hyper-parameters of a [`Conv2d`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Conv2dConfig {
-    /// Number of input channels.
-    pub inputs: usize,
-    /// Number of output channels.
-    pub outputs: usize,
-    /// Kernel, stride, padding and dilation.
-    pub window: Window2d,
-    /// In how many groups of channels the convolution falls apart; divides both numbers of channels.
-    pub groups: usize,
-    /// Whether there is a bias.
-    pub bias: bool,
-}
+use std::sync::Arc;
 
 /// `z = W * a + b` (a cross-correlation, zero padding) of inputs `[channels, height, width]`, as PyTorch's
 /// `nn.Conv2d`, with stride, padding and dilation of their own for each axis.
@@ -42,7 +28,7 @@ pub struct Conv2d {
 impl Conv2d {
     /// Parameters `weight` `[outputs, inputs / groups, kernel...]` and `bias` `[outputs]` from `vars`; where
     /// `vars` initialises, both uniform in `+-1/sqrt(fan_in)`, PyTorch's default.
-    pub fn new(config: Conv2dConfig, vars: VarBuilder) -> crate::Result<Self> {
+    pub fn new(config: Conv2dConfig, vars: VarBuilder) -> crate::error::Result<Self> {
         let Conv2dConfig {
             inputs,
             outputs,
@@ -258,8 +244,8 @@ impl Conv2d {
 }
 
 impl Affine for Conv2d {
-    fn spec(&self) -> OperatorSpec {
-        OperatorSpec::Conv2d(self.config.clone())
+    fn spec(&self) -> Option<OperatorSpec> {
+        Some(OperatorSpec::Conv2d(self.config.clone()))
     }
 
     fn output_shape(&self, operands: &[&[usize]]) -> ShapeResult {
@@ -306,6 +292,17 @@ impl Affine for Conv2d {
             .max(cotangent)
             .saturating_mul(2)
             .saturating_add(operand)
+    }
+
+    fn map_parameters(
+        &self,
+        map: &mut ParameterMap<'_>,
+    ) -> crate::error::Result<Option<Arc<dyn Affine>>> {
+        Ok(Some(Arc::new(Self {
+            weight: map.apply("weight", &self.weight)?,
+            bias: map.apply_if_any("bias", self.bias.as_ref())?,
+            config: self.config.clone(),
+        })))
     }
 
     fn parameters(&self) -> Vec<(&'static str, &Tensor)> {

@@ -1,7 +1,12 @@
 //! Max pooling.
 
-use super::{OperatorSpec, Window2d, selection::Groups};
-use crate::operator::{ActivationRecord, PiecewiseLinear, ShapeResult};
+use super::selection::Groups;
+use crate::{
+    operator::{PiecewiseLinear, ShapeResult},
+    record::ActivationRecord,
+    spec::OperatorSpec,
+    window::Window2d,
+};
 use candle_core::{Error, Result, Tensor};
 
 /// Entries under all windows together: indices must fit 32 bits, and an absurd shape must not cost memory.
@@ -22,7 +27,7 @@ pub struct MaxPool2d {
 impl MaxPool2d {
     /// Pooling over `window`, which must hold at least two entries and cover an entry of the operand wherever
     /// it stands.
-    pub fn new(window: Window2d) -> crate::Result<Self> {
+    pub fn new(window: Window2d) -> crate::error::Result<Self> {
         window.check("max_pool2d")?;
         Ok(Self { window })
     }
@@ -59,10 +64,10 @@ impl MaxPool2d {
 }
 
 impl PiecewiseLinear for MaxPool2d {
-    fn spec(&self) -> OperatorSpec {
-        OperatorSpec::MaxPool2d {
+    fn spec(&self) -> Option<OperatorSpec> {
+        Some(OperatorSpec::MaxPool2d {
             window: self.window.clone(),
-        }
+        })
     }
 
     fn output_shape(&self, operand: &[usize]) -> ShapeResult {
@@ -132,7 +137,7 @@ impl PiecewiseLinear for MaxPool2d {
         pulled.reshape([&pulled.dims()[..2], operand].concat())
     }
 
-    fn offset(&self, _switch: &ActivationRecord) -> Result<Option<Tensor>> {
+    fn offset(&self, _record: &ActivationRecord) -> Result<Option<Tensor>> {
         Ok(None)
     }
 

@@ -1,9 +1,11 @@
 //! Maxout.
 
-use super::{OperatorSpec, layout::refuse, selection::Groups};
+use super::{layout::refuse, selection::Groups};
 use crate::{
-    Error,
-    operator::{ActivationRecord, PiecewiseLinear, ShapeResult},
+    error::Error,
+    operator::{PiecewiseLinear, ShapeResult},
+    record::ActivationRecord,
+    spec::OperatorSpec,
 };
 use candle_core::{Result, Tensor};
 
@@ -20,7 +22,7 @@ pub struct Maxout {
 
 impl Maxout {
     /// `pieces` is at least 2.
-    pub fn new(pieces: usize) -> crate::Result<Self> {
+    pub fn new(pieces: usize) -> crate::error::Result<Self> {
         if pieces < 2 {
             return Err(Error::Config {
                 field: "maxout",
@@ -49,10 +51,10 @@ impl Maxout {
 }
 
 impl PiecewiseLinear for Maxout {
-    fn spec(&self) -> OperatorSpec {
-        OperatorSpec::Maxout {
+    fn spec(&self) -> Option<OperatorSpec> {
+        Some(OperatorSpec::Maxout {
             pieces: self.pieces,
-        }
+        })
     }
 
     fn output_shape(&self, operand: &[usize]) -> ShapeResult {
@@ -102,7 +104,7 @@ impl PiecewiseLinear for Maxout {
         pulled.reshape([&pulled.dims()[..2], operand].concat())
     }
 
-    fn offset(&self, _switch: &ActivationRecord) -> Result<Option<Tensor>> {
+    fn offset(&self, _record: &ActivationRecord) -> Result<Option<Tensor>> {
         Ok(None)
     }
 

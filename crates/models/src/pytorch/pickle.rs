@@ -4,11 +4,8 @@
 //! `torch.save` uses and six callables, as data; any other is an error that names it. Objects lie in one list and
 //! refer to each other by position, so that neither sharing nor a cycle costs memory or recursion.
 
-use super::object::{Global, Id, Object, Objects, Storage, TensorView, global};
+use super::object::{Global, Id, Object, Objects, Outcome, Storage, TensorView, global};
 use std::collections::HashMap;
-
-/// Why a pickle cannot be read.
-pub(super) type Outcome<T> = std::result::Result<T, String>;
 
 /// The objects of a pickle and the position of its result.
 pub(super) fn read(pickle: &[u8]) -> Outcome<(Objects<'_>, Id)> {

@@ -31,8 +31,8 @@ pub(crate) fn mean_squared_norms(trace: &Trace) -> Result<Option<Tensor>> {
         return Ok(None);
     };
     match trace.network().dtype() {
-        DType::F32 => mean_of::<f32>(trace, &chain).map(Some),
-        DType::F64 => mean_of::<f64>(trace, &chain).map(Some),
+        DType::F32 => mean_of::<f32>(trace, chain).map(Some),
+        DType::F64 => mean_of::<f64>(trace, chain).map(Some),
         _ => Ok(None),
     }
 }
@@ -44,8 +44,8 @@ pub(crate) fn squared_norms(trace: &Trace) -> Result<Option<Tensor>> {
         return Ok(None);
     };
     match trace.network().dtype() {
-        DType::F32 => norms_of::<f32>(trace, &chain).map(Some),
-        DType::F64 => norms_of::<f64>(trace, &chain).map(Some),
+        DType::F32 => norms_of::<f32>(trace, chain).map(Some),
+        DType::F64 => norms_of::<f64>(trace, chain).map(Some),
         _ => Ok(None),
     }
 }
@@ -86,12 +86,12 @@ pub(crate) fn mean_along(trace: &Trace, directions: &Tensor) -> Result<Option<Te
     if !network.device().is_cpu() {
         return Ok(None);
     }
-    let Some(chain) = network.fc_chain() else {
+    let Some(chain) = network.structure().chain() else {
         return Ok(None);
     };
     match network.dtype() {
-        DType::F32 => mean_along_of::<f32>(trace, &chain, directions).map(Some),
-        DType::F64 => mean_along_of::<f64>(trace, &chain, directions).map(Some),
+        DType::F32 => mean_along_of::<f32>(trace, chain, directions).map(Some),
+        DType::F64 => mean_along_of::<f64>(trace, chain, directions).map(Some),
         _ => Ok(None),
     }
 }
@@ -119,13 +119,13 @@ fn sizes(chain: &FcChain) -> Result<Vec<usize>> {
 }
 
 /// The chain, if the engine can and should compute its gradient norms.
-fn suited(trace: &Trace) -> Option<FcChain> {
+fn suited(trace: &Trace) -> Option<&FcChain> {
     let network = trace.network();
     if !network.device().is_cpu() {
         return None;
     }
-    let chain = network.fc_chain()?;
-    let sizes = sizes(&chain).ok()?;
+    let chain = network.structure().chain()?;
+    let sizes = sizes(chain).ok()?;
     let per_layer = |cost: fn(f64, f64) -> f64| -> f64 {
         sizes[1..]
             .windows(2)

@@ -25,9 +25,9 @@ pub(crate) fn mean_squared_norms(trace: &Trace) -> Result<Option<Tensor>> {
     if !network.device().is_cpu() {
         return Ok(None);
     }
-    match (network.recurrence(), network.dtype()) {
-        (Some(recurrence), DType::F32) => mean_of::<f32>(trace, &recurrence).map(Some),
-        (Some(recurrence), DType::F64) => mean_of::<f64>(trace, &recurrence).map(Some),
+    match (network.structure().recurrence(), network.dtype()) {
+        (Some(recurrence), DType::F32) => mean_of::<f32>(trace, recurrence).map(Some),
+        (Some(recurrence), DType::F64) => mean_of::<f64>(trace, recurrence).map(Some),
         _ => Ok(None),
     }
 }

@@ -89,7 +89,7 @@ pub fn read(
     let prediction = tensors::predictions(here.trace().output())?;
     let prediction = prediction.first().copied().context("no output")?;
     let label = label.unwrap_or(prediction);
-    let margins = match network.fc_chain() {
+    let margins = match network.structure().chain() {
         Some(_) => here.margins(&[Norm::L2])?.swap_remove(0),
         None => {
             here.l2_margins_by_estimate(Estimate {

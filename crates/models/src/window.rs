@@ -1,6 +1,6 @@
 //! The geometry of a sliding window: kernel, stride, padding, dilation.
 
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 /// A window that slides over the last two dimensions (height, width) of `[channels, height, width]`.
@@ -54,7 +54,7 @@ impl Window2d {
     }
 
     /// How many positions fit along one axis (0 is the height) of `n` entries.
-    pub(super) fn positions(&self, axis: usize, n: usize) -> std::result::Result<usize, String> {
+    pub(crate) fn positions(&self, axis: usize, n: usize) -> std::result::Result<usize, String> {
         let [before, after] = self.padding[axis];
         let padded = n.checked_add(before).and_then(|n| n.checked_add(after));
         let reach = self.reach(axis);
@@ -74,7 +74,7 @@ impl Window2d {
     }
 
     /// For every position along one axis of `n` entries, the entries under the window, padding left out.
-    pub(super) fn members(
+    pub(crate) fn members(
         &self,
         axis: usize,
         n: usize,
@@ -95,7 +95,7 @@ impl Window2d {
 
     /// For every position along one axis of `n` entries, how many entries are under the window: the lengths of
     /// [`Window2d::members`], in constant memory.
-    pub(super) fn counts(
+    pub(crate) fn counts(
         &self,
         axis: usize,
         n: usize,
@@ -114,7 +114,7 @@ impl Window2d {
     }
 
     /// Refuses sizes of 0.
-    pub(super) fn check(&self, field: &'static str) -> Result<()> {
+    pub(crate) fn check(&self, field: &'static str) -> Result<()> {
         let sizes = [self.kernel, self.stride, self.dilation].concat();
         if sizes.contains(&0) {
             return Err(Error::Config {
