@@ -30,9 +30,9 @@ const RUNS: [(&str, &str, &str); 2] = [
     (
         "vanilla",
         "vanilla",
-        include_str!("../../presets/demo-vanilla.toml"),
+        include_str!("../../../presets/demo-vanilla.toml"),
     ),
-    ("ROLL", "roll", include_str!("../../presets/demo.toml")),
+    ("ROLL", "roll", include_str!("../../../presets/demo.toml")),
 ];
 const NORMS: [Norm; 3] = [Norm::L1, Norm::L2, Norm::LINF];
 

@@ -15,7 +15,7 @@ pub use super::toy::toy_figure;
 pub use chart::{Chart, Curve, Scale, charts};
 pub use pictures::pictures;
 
-const STYLE: &str = include_str!("figure.css");
+const STYLE: &str = include_str!("../figure.css");
 /// PNG pixels per SVG unit.
 const RESOLUTION: f32 = 2.0;
 
