@@ -16,6 +16,7 @@ pub mod model;
 pub mod opened;
 pub mod options;
 pub mod outcome;
+pub mod process;
 pub mod progress;
 pub mod sweep;
 pub mod tensors;
