@@ -34,3 +34,8 @@ pub use operator::{ActivationRecord, Affine, Operator, PiecewiseLinear};
 pub use recurrence::Recurrence;
 pub use statistics::BatchStatistics;
 pub use trace::{Keep, NeuronRange, Reached, Trace};
+
+/// The example of the README, as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -8,8 +8,9 @@ use anyhow::{Context, ensure};
 use serde::Deserialize;
 
 use super::certificate::Certificate;
+use super::places::{Places, Training};
 use super::provenance::Provenance;
-use super::{PAGE, Places, Results, Training};
+use super::results::{PAGE, Results};
 use loclin::program::files;
 use loclin::program::options::Global;
 use loclin::program::sweep::{self, Planned, Status, execute};

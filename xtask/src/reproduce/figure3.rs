@@ -9,7 +9,7 @@ use loclin_models::ModelFile;
 use loclin_regions::{Budget, Linearization, Norm};
 
 use super::provenance::Provenance;
-use super::{PAGE, Results};
+use super::results::{PAGE, Results};
 use loclin::program::certify::{Method, certify_all};
 use loclin::program::errors::Usage;
 use loclin::program::opened::{self, Trained};

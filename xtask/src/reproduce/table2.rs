@@ -7,7 +7,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{PAGE, Results, markdown};
+use super::markdown;
+use super::results::{PAGE, Results};
 use crate::bench::{self, Times};
 use loclin::program::options::{DataDir, Global};
 

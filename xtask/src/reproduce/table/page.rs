@@ -1,6 +1,7 @@
 //! The tables of the page: ours beside the published, the spread over the seeds, each network, the settings.
 
-use super::{Network, Plan, Row, by_row};
+use super::network::{Network, by_row};
+use super::plan::{Plan, Row};
 use crate::reproduce::markdown;
 use loclin::program::config::{Architecture, Config, Loss};
 

@@ -12,7 +12,7 @@ use loclin_regions::{
     VerifiedMargins,
 };
 
-use super::Search;
+use super::outcome::Search;
 use crate::program::progress::Bar;
 use crate::program::tensors;
 use loclin_report::stats::Percentiles;
