@@ -199,7 +199,7 @@ fn settings(rows: &Rows<'_>) -> String {
         let config = networks.first().map(|network| words(&network.config));
         let file = row.config.file_name().unwrap_or_default();
         format!(
-            "* {} (`xtask/configs/{}`): {}\n",
+            "* {} (`crates/loclin/presets/{}`): {}\n",
             row.name,
             file.to_string_lossy(),
             config.unwrap_or_default()
