@@ -2,10 +2,6 @@
 
 use std::process::ExitCode;
 
-// As in the product, so that what is measured here is what its users get.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     loclin::program::process::prepare("cargo xtask");
     xtask::run(std::env::args_os())

@@ -16,7 +16,6 @@
 //! | feature | what it adds |
 //! |---|---|
 //! | `program` (default) | the `loclin` program and the module `program` |
-//! | `mimalloc` (default) | the program's allocator |
 //! | `cuda`, `cudnn` | GPUs of NVIDIA |
 //! | `metal` | GPUs of Apple |
 //! | `mkl`, `accelerate` | matrix products by Intel's or Apple's library |
@@ -29,8 +28,9 @@
 //! library. Without them a training run was measured to take 1.5 times the processor time.
 //!
 //! * **The allocator.** Tensors of images are megabytes. The C library of Linux gives such memory back to the system after
-//!   each operation and asks for it again. Declare an allocator that keeps it, such as `mimalloc::MiMalloc`, with
-//!   `#[global_allocator]`; or start the program with `MALLOC_MMAP_THRESHOLD_` and `MALLOC_TRIM_THRESHOLD_` at 268435456.
+//!   each operation and asks for it again. Set `M_MMAP_THRESHOLD` and `M_TRIM_THRESHOLD` to 268435456 with
+//!   `libc::mallopt`, as `program::process` does, or by the variables `MALLOC_MMAP_THRESHOLD_` and
+//!   `MALLOC_TRIM_THRESHOLD_`. The crate `mimalloc`, declared as `#[global_allocator]`, comes within 5% of that.
 //! * **Candle's threads.** Its element-wise operations have a pool of threads of their own, which spin while they wait. On
 //!   few cores, set `CANDLE_NUM_THREADS` to 1 before the first thread starts. Matrix products are not concerned: they
 //!   follow `RAYON_NUM_THREADS`.

@@ -12,8 +12,9 @@ use super::provenance::Provenance;
 use super::results::{PAGE, Results};
 use loclin::program::certify::{Method, certify_all};
 use loclin::program::errors::Usage;
-use loclin::program::opened::{self, Trained};
+use loclin::program::opened;
 use loclin::program::options::{DataDir, Global};
+use loclin::program::run_directory::Trained;
 use loclin::program::{tensors, train};
 use loclin_report::figure::{Chart, Curve, Scale, charts};
 

@@ -42,11 +42,10 @@ const BELOW: [(&str, &[&str]); 9] = [
 const PROGRAMS: [&str; 2] = [PRODUCT, "xtask"];
 
 /// Crates for talking to people: stringly errors, command lines, bars, logs, the network.
-const PROGRAMS_ONLY: [&str; 7] = [
+const PROGRAMS_ONLY: [&str; 6] = [
     "anyhow",
     "clap",
     "indicatif",
-    "mimalloc",
     "toml",
     "tracing-subscriber",
     "ureq",

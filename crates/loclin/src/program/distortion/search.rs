@@ -159,6 +159,6 @@ pub fn worst_of(distortion: &Distortion, state: &State) -> anyhow::Result<Worst>
 }
 
 /// The seed of the searches around input number `index`.
-pub fn seed_of(seed: u64, index: usize) -> u64 {
+pub(super) fn seed_of(seed: u64, index: usize) -> u64 {
     random::stream(seed, &[index as u64]).random()
 }
