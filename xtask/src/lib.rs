@@ -14,6 +14,10 @@ use std::process::ExitCode;
 ///
 /// The exit code is 0 when the command did its work, 1 when it failed, 2 when it was asked wrongly.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let options = |cli: &cli::Cli| &cli.global;
-    loclin::program::run_as(arguments, cli::command(), options, cli::dispatch)
+    loclin::program::run_as(
+        arguments,
+        cli::command(),
+        |cli: &cli::Cli| &cli.global,
+        cli::dispatch,
+    )
 }
