@@ -45,3 +45,8 @@ pub use spec::{INPUT, NetworkSpec, NodeSpec};
 pub use statistics::BatchStatistics;
 pub use structure::{FcChain, Recurrence, Structure};
 pub use trace::{Keep, NeuronRange, Reached, Trace};
+
+/// The example of the README, as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

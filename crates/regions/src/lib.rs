@@ -46,3 +46,8 @@ pub use pattern::{ActivationPattern, patterns};
 pub use polyhedron::Polyhedron;
 pub use search::{Bracket, Search};
 pub use verify::VerifiedMargins;
+
+/// The example of the README, as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

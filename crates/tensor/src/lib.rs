@@ -51,3 +51,8 @@ pub use numeric::{all_finite, safe_divide, safe_sqrt, top_k_mask};
 pub use optim::{Adam, AdamConfig, AdamVariant, Optimizer, OptimizerConfig, Sgd, SgdConfig};
 pub use parameters::Parameters;
 pub use pieces::TwoPieces;
+
+/// The example of the README, as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

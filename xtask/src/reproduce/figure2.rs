@@ -8,8 +8,9 @@ use anyhow::{Context, ensure};
 use serde::Deserialize;
 
 use super::certificate::Certificate;
+use super::places::{Places, Training};
 use super::provenance::Provenance;
-use super::{PAGE, Places, Results, Training};
+use super::results::{PAGE, Results};
 use loclin::program::files;
 use loclin::program::options::Global;
 use loclin::program::sweep::{self, Planned, Status, execute};
@@ -99,7 +100,7 @@ pub(super) fn run(args: &Args, places: &Places, global: &Global) -> anyhow::Resu
     let config = &first.run.config;
     let sweeps = plan.panels.iter().map(|panel| {
         let name = panel.sweep.file_name().unwrap_or_default();
-        format!("`xtask/sweeps/{}`", name.to_string_lossy())
+        format!("`crates/loclin/sweeps/{}`", name.to_string_lossy())
     });
     let page = format!(
         "# {}\n\n![Accuracy and median l2 margin against C and against lambda, a curve for each gamma](figure2.svg)\n\n\

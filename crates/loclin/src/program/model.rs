@@ -10,7 +10,7 @@ use loclin_models::{Model, ModelFile, Normalization, onnx};
 use serde::Deserialize;
 
 use crate::program::errors::Usage;
-use crate::program::{files, train};
+use crate::program::{architectures, files, run_directory};
 
 /// Which model, for the commands that read one.
 #[derive(Clone, Debug, clap::Args)]
@@ -18,8 +18,8 @@ pub struct ModelPath {
     /// A run directory, or a model file: .safetensors, .onnx, or a PyTorch state dict (.pth, .pt)
     #[arg(long, value_name = "PATH")]
     pub model: PathBuf,
-    /// What network a PyTorch state dict belongs to, a file such as those in crates/loclin/architectures
-    #[arg(long, value_name = "FILE.toml")]
+    /// What network a PyTorch state dict belongs to: a file, or one of convnet, digit-recognizer, resnet18, resnet20
+    #[arg(long, value_name = "NAME_OR_FILE")]
     pub architecture: Option<PathBuf>,
 }
 
@@ -27,17 +27,22 @@ pub struct ModelPath {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Described {
+    /// The network.
     pub architecture: Architecture,
+    /// What its inputs are normalised with.
     pub normalization: Option<Normalization>,
 }
 
 impl Described {
-    /// Reads the file.
+    /// The one in the program of this name, or else the file's.
     ///
     /// # Errors
     /// A file that cannot be read, or describes no architecture.
     pub fn read(file: &Path) -> anyhow::Result<Self> {
-        let text = files::read_text(file)?;
+        let text = match file.to_str().and_then(architectures::find) {
+            Some(text) => text.to_owned(),
+            None => files::read_text(file)?,
+        };
         toml::from_str(&text).with_context(|| format!("{}: not an architecture", file.display()))
     }
 }
@@ -46,7 +51,7 @@ impl ModelPath {
     /// The model's file, which for a run directory is in it.
     pub fn file(&self) -> PathBuf {
         match self.model.is_dir() {
-            true => self.model.join(train::MODEL),
+            true => self.model.join(run_directory::MODEL),
             false => self.model.clone(),
         }
     }

@@ -55,6 +55,9 @@ impl Objective {
 }
 
 /// The three panels: vanilla, distance regularisation (Eq. 4) and the relaxed objective (Eq. 7).
+///
+/// # Errors
+/// When there is no lambda, or a network cannot be trained.
 pub fn panels(toy: &Toy) -> anyhow::Result<Vec<ToyPanel>> {
     let data = moons(&Moons {
         seed: toy.seed,

@@ -12,7 +12,7 @@ use loclin_regions::{
     VerifiedMargins,
 };
 
-use super::Search;
+use super::outcome::Search;
 use crate::program::progress::Bar;
 use crate::program::tensors;
 use loclin_report::stats::Percentiles;
@@ -61,6 +61,9 @@ pub struct Certificates {
 }
 
 /// Certifies every input of `data` by the network of raw inputs.
+///
+/// # Errors
+/// Inputs that the network does not take, or a norm that the method does not know.
 pub fn certify(
     network: &Network,
     data: &Dataset,
@@ -73,6 +76,9 @@ pub fn certify(
 }
 
 /// Certifies every input of `data` by the model's networks, those of one shape together.
+///
+/// # Errors
+/// As [`certify`], and data without inputs.
 pub fn certify_all(
     model: &ModelFile,
     data: &Data,
@@ -247,6 +253,9 @@ impl Certificates {
     }
 
     /// Percentiles of each norm's margins, by column name (`eps_2`).
+    ///
+    /// # Errors
+    /// When there are no inputs, or a margin is not a number.
     pub fn percentiles(&self) -> anyhow::Result<BTreeMap<String, Percentiles>> {
         let one = |(norm, margins): (&Norm, &Margins)| {
             let percentiles = Percentiles::of(&margins.radius).context("no margins")?;

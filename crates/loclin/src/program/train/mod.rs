@@ -20,12 +20,9 @@ use serde::{Deserialize, Serialize};
 use crate::program::config::{Config, SEEDED};
 use crate::program::errors::Usage;
 use crate::program::options::{DataDir, Global};
-use crate::program::{files, opened};
+use crate::program::{files, opened, process};
 
-/// The complete effective configuration of a run.
-pub const CONFIG: &str = "config.toml";
-/// The best network of a run.
-pub const MODEL: &str = "model.safetensors";
+pub use crate::program::run_directory::{CONFIG, MODEL};
 const LAST: &str = "last.safetensors";
 const METRICS: &str = "metrics.jsonl";
 
@@ -129,7 +126,7 @@ impl fmt::Display for Outcome {
             100.0 * accuracy
         )?;
         writeln!(f, "{run}/{MODEL}")?;
-        write!(f, "next: loclin certify --model {run}")
+        write!(f, "next: {} certify --model {run}", process::name())
     }
 }
 
