@@ -5,21 +5,19 @@
     reason = "what tests share states expectations too"
 )]
 
-use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use loclin::program::compute::Dtype;
 use loclin::program::config::{
-    Architecture, Average, Config, Gamma, Loss, Optimizer, ResNetFamily, Schedule,
+    Architecture, Average, Config, Gamma, KEYS, Key, Loss, Optimizer, ResNetFamily, Schedule,
 };
 use loclin::program::errors::{FAILED, USAGE, exit_code};
 use loclin::program::options::Global;
 use proptest::prelude::*;
 
-const DEMO: &str = include_str!("../presets/demo.toml");
-
-fn configs() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("presets")
-}
+/// The demo's complete configuration.
+static DEMO: LazyLock<String> =
+    LazyLock::new(|| Config::preset("demo", &[]).unwrap().to_toml().unwrap());
 
 /// The demo's configuration with one line replaced, or removed when `line` is empty.
 fn with_line(key: &str, line: &str) -> String {
@@ -36,23 +34,12 @@ fn refusal(text: &str, overrides: &[&str]) -> (String, u8) {
 }
 
 fn any_config() -> impl Strategy<Value = Config> {
-    let loss = prop_oneof![
-        Just(Loss::Vanilla),
-        Just(Loss::Distance),
-        Just(Loss::Relaxed),
-        Just(Loss::Roll),
-        Just(Loss::Sampled),
-        Just(Loss::Axes)
-    ];
+    let loss = prop::sample::select(Loss::ALL);
     let gamma = prop_oneof![
         Just(Gamma::Max),
         (f64::MIN_POSITIVE..=100.0).prop_map(Gamma::Percent)
     ];
-    let optimizer = prop_oneof![
-        Just(Optimizer::Sgd),
-        Just(Optimizer::Adam),
-        Just(Optimizer::AmsGrad)
-    ];
+    let optimizer = prop::sample::select(Optimizer::ALL);
     let positive = || f64::MIN_POSITIVE..f64::MAX;
     let network = (
         "[^\\p{Cc}]{1,20}",
@@ -89,21 +76,13 @@ fn any_config() -> impl Strategy<Value = Config> {
         0.0..f64::MAX,
     );
     let schedule = (
-        prop_oneof![
-            Just(Schedule::Constant),
-            Just(Schedule::Cosine),
-            Just(Schedule::Step)
-        ],
+        prop::sample::select(Schedule::ALL),
         f64::MIN_POSITIVE..=1.0,
         prop::collection::btree_set(1..=1_000_000_usize, 1..4),
         0.0..f64::MAX,
         0..=1_000_000_usize,
     );
-    let average = (
-        prop_oneof![Just(Average::None), Just(Average::Tail), Just(Average::Ema)],
-        0.0..1.0,
-        0.0..1.0,
-    );
+    let average = (prop::sample::select(Average::ALL), 0.0..1.0, 0.0..1.0);
     let dtype = prop_oneof![Just(Dtype::F32), Just(Dtype::F64)];
     let run = (
         1..=1_000_000_usize,
@@ -134,7 +113,7 @@ fn any_config() -> impl Strategy<Value = Config> {
                 Architecture::Fc | Architecture::ScoRnn => negative_slope,
             };
             let (batch_size, epochs, validate_every, seed, dtype, checkpoint_seconds) = run;
-            let gamma = if matches!(loss, Loss::Sampled | Loss::Axes) {
+            let gamma = if loss.is_estimate() {
                 Gamma::Percent(100.0)
             } else {
                 gamma
@@ -192,98 +171,101 @@ proptest! {
     #[test]
     fn any_text_and_any_override_are_read_or_refused(text in ".{0,200}", pair in ".{0,40}") {
         let _ = Config::parse(&text, &[]);
-        let _ = Config::parse(DEMO, &[pair]);
+        let _ = Config::parse(&DEMO, &[pair]);
     }
 }
 
 #[test]
-fn the_shipped_files_are_the_experiments_they_name() {
-    let mut names: Vec<_> = std::fs::read_dir(configs())
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
-    names.sort();
-    let expected = [
-        "caltech256-roll.toml",
-        "caltech256-vanilla.toml",
-        "cifar10-roll.toml",
-        "cifar10-vanilla.toml",
-        "demo-vanilla.toml",
-        "demo.toml",
-        "mnist-roll-0.25.toml",
-        "mnist-roll-1.toml",
-        "mnist-roll-less.toml",
-        "mnist-roll-same.toml",
-        "mnist-vanilla.toml",
-        "vowels-roll-less.toml",
-        "vowels-roll-same.toml",
-        "vowels-vanilla.toml",
-    ];
-    assert_eq!(names, expected);
-    let load = |name: &str| Config::load(&configs().join(name), &[]).unwrap();
-    // Table 1: both ROLL rows have gamma = 100 and lambda = 2.
-    for (name, c) in [("mnist-roll-0.25.toml", 0.25), ("mnist-roll-1.toml", 1.0)] {
-        let config = load(name);
-        assert_eq!(
-            (config.loss, config.c, config.lambda, config.gamma),
-            (Loss::Roll, c, 2.0, Gamma::Percent(100.0))
-        );
-        assert_eq!(
-            (config.hidden, config.learning_rate, config.momentum),
-            (vec![300; 4], 0.01, 0.5)
-        );
-        assert_eq!(
-            (config.batch_size, config.epochs, config.nesterov),
-            (64, 20, true)
-        );
-    }
-    // Table 4, with 120 axes for each of three channels.
-    let config = load("caltech256-roll.toml");
-    assert_eq!(
-        (config.loss, config.lambda, config.c, config.axes),
-        (Loss::Axes, 0.001, 8.0, 360)
-    );
-    assert_eq!(
-        [0.0, 9.9, 10.0].map(|epoch| config.learning_rate_at(epoch)),
-        [0.005, 0.005, 0.0005]
-    );
-    // The best that we know of have the paper's data, architecture and budget.
-    let paper = load("mnist-roll-1.toml");
-    for name in ["mnist-roll-same.toml", "mnist-roll-less.toml"] {
-        let config = load(name);
-        assert_eq!(config.loss, Loss::Roll, "{name}");
-        assert_eq!(
-            (config.dataset, config.hidden, config.epochs),
-            (paper.dataset.clone(), paper.hidden.clone(), paper.epochs),
-            "{name}"
-        );
-    }
-    // A comparison is one of objectives only where nothing else differs.
-    for (vanilla, roll) in [
-        ("mnist-vanilla.toml", "mnist-roll-0.25.toml"),
-        ("demo-vanilla.toml", "demo.toml"),
-        ("cifar10-vanilla.toml", "cifar10-roll.toml"),
-        ("caltech256-vanilla.toml", "caltech256-roll.toml"),
-    ] {
-        let (config, roll) = (load(vanilla), load(roll));
-        assert_eq!(config.loss, Loss::Vanilla);
-        let loss = roll.loss;
-        assert_eq!(Config { loss, ..config }, roll);
-    }
-}
-
-#[test]
-fn every_key_is_needed_and_named_when_missing() {
+fn what_a_file_does_not_say_is_the_default() {
+    assert_eq!(Config::parse("", &[]).unwrap(), Config::default());
     let keys: toml::Table = DEMO.parse().unwrap();
-    assert_eq!(keys.len(), 34);
-    for key in keys.keys() {
-        let (message, code) = refusal(&with_line(key, ""), &[]);
-        assert!(
-            message.contains(&format!("missing key `{key}`")),
-            "{message}"
-        );
-        assert_eq!(code, FAILED);
+    assert_eq!(keys.len(), 1 + KEYS.len());
+    for Key { name, .. } in KEYS {
+        let mut expected: toml::Table = DEMO.parse().unwrap();
+        let default = toml::Table::try_from(Config::default()).unwrap();
+        expected.insert((*name).to_owned(), default[*name].clone());
+        let read = Config::parse(&with_line(name, ""), &[]).unwrap();
+        assert_eq!(read, expected.try_into().unwrap(), "{name}");
     }
+}
+
+#[test]
+fn a_written_file_explains_every_key() {
+    for line in DEMO.lines() {
+        assert!(line.chars().count() <= 120, "{line}");
+    }
+    for Key { name, .. } in KEYS {
+        let lines: Vec<&str> = DEMO.lines().collect();
+        let at = lines
+            .iter()
+            .position(|line| line.starts_with(&format!("{name} = ")));
+        assert!(lines[at.unwrap() - 1].contains("Default: "), "{name}");
+    }
+    for (word, _) in Loss::WORDS {
+        assert!(DEMO.contains(&format!("#     \"{word}\": ")), "{word}");
+    }
+}
+
+/// What the first version of the program wrote, before it had a `format`.
+const FIRST: &str = r#"# The complete configuration of this run.
+dataset = "digits"
+hidden = [200, 200, 200]
+leak = 0.1
+loss = "roll"
+lambda = 1.2
+c = 0.25
+gamma = 100.0
+axes = 3
+optimizer = "sgd"
+learning_rate = 0.01
+momentum = 0.9
+nesterov = true
+weight_decay = 0.0
+batch_size = 64
+epochs = 15
+seed = 0
+dtype = "f32"
+checkpoint_seconds = 10.0
+"#;
+
+#[test]
+fn files_of_older_formats_are_read_and_newer_ones_are_named() {
+    let expected = Config::preset("demo", &["negative_slope=0.1".into()]).unwrap();
+    assert_eq!(Config::parse(FIRST, &[]).unwrap(), expected);
+    let changed = Config::parse(FIRST, &["negative_slope=0.2".into()]).unwrap();
+    assert_eq!(changed.negative_slope, 0.2);
+    let formats = [
+        ("format = 1", ""),
+        (
+            "format = 2",
+            "unknown key `leak`; the nearest known key is `negative_slope`",
+        ),
+        (
+            "format = 3",
+            "`format` is 3; this program reads formats 1 to 2: the file is of a newer one",
+        ),
+        (
+            "format = 0",
+            "`format` is 0; this program reads formats 1 to 2",
+        ),
+        ("format = \"2\"", "`format` is \"2\"; this program reads"),
+        ("negative_slope = 0.2", "duplicate"),
+    ];
+    for (line, needle) in formats {
+        match Config::parse(&format!("{line}\n{FIRST}"), &[]) {
+            Ok(read) => assert!(needle.is_empty() && read == expected, "{line}"),
+            Err(error) => {
+                let message = format!("{error:#}");
+                assert!(!needle.is_empty() && message.contains(needle), "{message}");
+            }
+        }
+    }
+    let (message, code) = refusal(&DEMO, &["leak=0.1"]);
+    assert!(
+        message.ends_with("nearest known key is `negative_slope`"),
+        "{message}"
+    );
+    assert_eq!(code, USAGE);
 }
 
 #[test]
@@ -295,12 +277,12 @@ fn an_unknown_key_names_its_line_and_the_nearest_known_one() {
         ("epoch", "epochs"),
     ];
     for (wrong, nearest) in cases {
-        let (message, code) = refusal(&format!("# a comment\n{wrong} = 1\n{DEMO}"), &[]);
+        let (message, code) = refusal(&format!("# a comment\n{wrong} = 1\n{}", *DEMO), &[]);
         let expected =
             format!("line 2, column 1: unknown key `{wrong}`; the nearest known key is ");
         assert!(message.contains(&expected), "{message}");
         assert_eq!(code, FAILED);
-        let (message, code) = refusal(DEMO, &[&format!("{wrong}=1")]);
+        let (message, code) = refusal(&DEMO, &[&format!("{wrong}=1")]);
         assert!(
             message.contains(&format!("--set {wrong}=1: unknown key `{wrong}`")),
             "{message}"
@@ -351,7 +333,7 @@ fn a_value_out_of_range_is_named_with_its_range_in_the_file_and_in_an_option() {
             "{key} = {value}: {message}"
         );
         assert_eq!(code, FAILED, "{key} = {value}");
-        let (message, code) = refusal(DEMO, &[&format!("{key}={value}")]);
+        let (message, code) = refusal(&DEMO, &[&format!("{key}={value}")]);
         assert!(
             message.contains(key) && message.contains(range),
             "{key} = {value}: {message}"
@@ -391,7 +373,7 @@ fn a_value_out_of_range_is_named_with_its_range_in_the_file_and_in_an_option() {
         ),
     ];
     for (set, expected) in combinations {
-        let (message, _) = refusal(DEMO, set);
+        let (message, _) = refusal(&DEMO, set);
         assert!(message.contains(expected), "{message}");
     }
 }
@@ -421,7 +403,7 @@ fn a_wrong_type_shows_line_and_column_or_the_option() {
             message.contains(&format!("line {line}, column ")),
             "{message}"
         );
-        let (message, code) = refusal(DEMO, &[&format!("{key}={value}")]);
+        let (message, code) = refusal(&DEMO, &[&format!("{key}={value}")]);
         assert!(
             message.contains(&format!(
                 "--set {key}={value}: `{key}` is {value}; expected "
@@ -432,7 +414,7 @@ fn a_wrong_type_shows_line_and_column_or_the_option() {
     }
     assert!(refusal("epochs = = 1", &[]).0.contains("line 1, column"));
     assert_eq!(
-        refusal(DEMO, &["epochs"]),
+        refusal(&DEMO, &["epochs"]),
         ("--set epochs: expected key=value".to_owned(), USAGE)
     );
 }
@@ -446,7 +428,7 @@ fn options_have_the_last_word() {
         "lambda=3",
         "dataset=some/folder",
     ];
-    let mut config = Config::parse(DEMO, &overrides.map(str::to_owned)).unwrap();
+    let mut config = Config::parse(&DEMO, &overrides.map(str::to_owned)).unwrap();
     assert_eq!(
         (config.hidden.clone(), config.loss, config.gamma),
         (vec![7, 5], Loss::Relaxed, Gamma::Max)
@@ -476,12 +458,10 @@ fn the_file_is_named() {
         missing.starts_with(&format!("{name}: cannot read the file: ")),
         "{missing}"
     );
-    std::fs::write(&path, with_line("seed", "")).unwrap();
+    std::fs::write(&path, with_line("seed", "sed = 1")).unwrap();
     let incomplete = format!("{:#}", Config::load(&path, &[]).unwrap_err());
     assert!(
-        incomplete.starts_with(&format!(
-            "{name}: not a usable configuration: missing key `seed`"
-        )),
+        incomplete.starts_with(&format!("{name}: not a usable configuration: line ")),
         "{incomplete}"
     );
     let directory = format!("{:#}", Config::load(dir.path(), &[]).unwrap_err());

@@ -57,7 +57,7 @@ pub(super) struct Plan {
 struct Row {
     /// The directory of its run.
     name: String,
-    /// Its configuration, a path relative to the file.
+    /// Its configuration: the name of a preset, or a path relative to the file.
     config: PathBuf,
     published: Published,
 }
@@ -138,7 +138,7 @@ impl Plan {
             let config = Config {
                 dataset: self.dataset.clone(),
                 seed: self.seed,
-                ..Config::load(&directory.join(&row.config), &[])?
+                ..Config::find(&row.config, directory, &[])?
             };
             Ok(Planned {
                 name: row.name.clone(),

@@ -28,7 +28,7 @@ Examples:
   loclin certify --model network.onnx --data inputs.npy --norm 1 --norm inf --dtype f64
   loclin certify --model runs/vowels-vanilla-seed0 --norm 2 --dtype f64
   loclin certify --model resnet.onnx --data images.npy --dtype f64 --failure-probability 1e-9
-  loclin certify --model cnn.pth --architecture crates/loclin/architectures/digit-recognizer.toml --data mnist";
+  loclin certify --model cnn.pth --architecture digit-recognizer --data mnist";
 
 /// Options of `certify`.
 #[derive(Clone, Debug, clap::Args)]

@@ -18,21 +18,17 @@ use loclin_regions::Norm;
 use serde::Serialize;
 
 use crate::program::certify::{Certificates, Method, certify};
-use crate::program::config::{Config, Loss};
+use crate::program::config::Config;
 use crate::program::options::Global;
 use crate::program::toy::{self, Toy};
 use crate::program::{files, train};
 use loclin_report::stats::Percentiles;
 use loclin_report::{NetworkSummary, NormRadii, Report};
 
-/// The two experiments: name in the report and directory, configuration.
+/// The two experiments: name in the report, directory, and preset.
 const RUNS: [(&str, &str, &str); 2] = [
-    (
-        "vanilla",
-        "vanilla",
-        include_str!("../../presets/demo-vanilla.toml"),
-    ),
-    ("ROLL", "roll", include_str!("../../presets/demo.toml")),
+    ("vanilla", "vanilla", "demo-vanilla"),
+    ("ROLL", "roll", "demo"),
 ];
 const NORMS: [Norm; 3] = [Norm::L1, Norm::L2, Norm::LINF];
 
@@ -99,8 +95,8 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     files::create_dir(&args.out)?;
     files::check_writable(&report_path)?;
     let mut certified = Vec::new();
-    for (name, directory, text) in RUNS {
-        let mut config = Config::parse(text, &[])?;
+    for (name, directory, preset) in RUNS {
+        let mut config = Config::preset(preset, &[])?;
         config.apply(global);
         certified.push(train_and_certify(
             name,
@@ -184,7 +180,7 @@ fn page(certified: &[Certified], global: &Global) -> anyhow::Result<Report> {
         explanations: Vec::new(),
         commands: vec![
             format!("loclin demo --seed {}", certified[0].config.seed),
-            "loclin train --config crates/loclin/presets/demo.toml --out runs/roll".into(),
+            "loclin train --preset demo --out runs/roll".into(),
             "loclin certify --model runs/roll --dtype f64 --out margins.csv".into(),
         ],
     })
@@ -220,7 +216,7 @@ fn summary(certified: &Certified) -> anyhow::Result<NetworkSummary> {
         });
     Ok(NetworkSummary {
         name: (*name).into(),
-        settings: words(config),
+        settings: config.loss.describe(config.lambda, &config.settings()),
         accuracy: row.accuracy,
         clr_lower: row.clr_lower,
         clr_upper: row.clr_upper,
@@ -228,25 +224,6 @@ fn summary(certified: &Certified) -> anyhow::Result<NetworkSummary> {
         radii: radii.collect::<anyhow::Result<_>>()?,
         training_seconds: row.training_seconds,
     })
-}
-
-/// The objective's settings.
-fn words(config: &Config) -> String {
-    let Config {
-        lambda,
-        c,
-        gamma,
-        axes,
-        ..
-    } = config;
-    match config.loss {
-        Loss::Vanilla => String::new(),
-        Loss::Distance => format!("λ = {lambda}"),
-        Loss::Relaxed => format!("λ = {lambda}, C = {c}"),
-        Loss::Roll => format!("λ = {lambda}, C = {c}, γ = {gamma}"),
-        Loss::Sampled => format!("λ = {lambda}, C = {c}, a direction for each input"),
-        Loss::Axes => format!("λ = {lambda}, C = {c}, {axes} axes a step"),
-    }
 }
 
 fn settings(certified: &[Certified], test: &Dataset, global: &Global) -> Vec<(String, String)> {

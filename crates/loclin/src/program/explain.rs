@@ -29,7 +29,7 @@ Examples:
   loclin explain --model runs/cifar10-roll-seed0 --input 17
   loclin explain --model runs/cifar10-roll-seed0 --input cat.jpg --resize --out cat.png --report cat.html
   loclin explain --model resnet.onnx --input cat.png --label 3 --mean 0.49,0.48,0.45 --std 0.25,0.24,0.26
-  loclin explain --model cnn.pth --architecture crates/loclin/architectures/digit-recognizer.toml --input 5 --data mnist";
+  loclin explain --model cnn.pth --architecture digit-recognizer --input 5 --data mnist";
 
 /// Options of `explain`.
 #[derive(Clone, Debug, clap::Args)]

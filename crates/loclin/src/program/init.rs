@@ -17,16 +17,16 @@ use crate::program::{files, opened, tensors};
 
 const EXAMPLE: &str = "\
 Examples:
-  loclin init --architecture crates/loclin/architectures/convnet.toml --out convnet.safetensors
-  loclin init --architecture crates/loclin/architectures/resnet18.toml --statistics images.npy \\
+  loclin init --architecture convnet --out convnet.safetensors
+  loclin init --architecture resnet18 --statistics images.npy \\
       --out resnet18.safetensors --seed 7";
 
 /// Options of `init`.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = EXAMPLE)]
 pub struct Args {
-    /// What network, a file such as those in crates/loclin/architectures
-    #[arg(long, value_name = "FILE.toml")]
+    /// What network: a file, or a name of those that `loclin config list` shows
+    #[arg(long, value_name = "NAME_OR_FILE")]
     pub architecture: PathBuf,
     /// Inputs that the statistics of batch normalisations are set from, layer by layer, so that activations have
     /// the scale of a trained network's: a dataset's name or path [default: mean 0 and variance 1]

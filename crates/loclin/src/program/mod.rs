@@ -1,9 +1,11 @@
 //! The `loclin` program: its commands, and what they share.
 
 pub mod certify;
+mod choice;
 pub mod cli;
 pub mod compute;
 pub mod config;
+pub mod config_command;
 pub mod demo;
 pub mod distortion;
 pub mod errors;
@@ -13,10 +15,12 @@ pub mod files;
 pub mod init;
 pub mod machine;
 pub mod model;
+pub mod objective;
 pub mod opened;
 pub mod options;
 pub mod outcome;
 pub mod progress;
+pub mod shipped;
 pub mod sweep;
 pub mod tensors;
 pub mod toy;

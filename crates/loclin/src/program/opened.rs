@@ -11,7 +11,8 @@ use crate::program::compute::Dtype;
 use crate::program::errors::Usage;
 use crate::program::model::ModelPath;
 use crate::program::options::{DataDir, Global};
-use crate::program::{files, tensors, train};
+use crate::program::train::names;
+use crate::program::{files, tensors};
 
 /// A model, and data that it takes.
 pub struct Opened {
@@ -74,7 +75,7 @@ impl Trained {
             return Ok(None);
         }
         let read = || -> anyhow::Result<Self> {
-            let file = path.join(train::CONFIG);
+            let file = path.join(names::CONFIG);
             let text = files::read_text(&file)?;
             toml::from_str(&text).with_context(|| file.display().to_string())
         };

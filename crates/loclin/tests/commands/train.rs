@@ -30,7 +30,8 @@ fn a_run_on_the_digits_leaves_the_documented_files_and_certifies() {
         .unwrap()
         .parse()
         .unwrap();
-    assert_eq!(config.len(), 34, "every key: {config}");
+    let keys = loclin::program::config::KEYS.len();
+    assert_eq!(config.len(), 1 + keys, "every key and the format: {config}");
     assert_eq!(config["seed"].as_integer(), Some(3));
     assert_eq!(config["loss"].as_str(), Some("roll"));
 

@@ -1,125 +1,160 @@
-//! The keys of a configuration file: which there are, and what is said about a wrong one.
+//! From files, names and options to configurations.
 
-use std::collections::BTreeSet;
+use std::path::Path;
 
-use super::Config;
+use anyhow::Context;
 
-/// Every key in the order of [`Config`], and what it expects; the words of the messages.
-const KEYS: [(&str, &str); 34] = [
-    (
-        "dataset",
-        r#""digits", "mnist", "cifar10", "caltech256", "japanese-vowels" or the path of a directory"#,
-    ),
-    ("architecture", r#""fc", "scornn" or "resnet""#),
-    ("hidden", "a list of 1 to 64 widths, each 1 to 65536"),
-    ("negative", "an integer of at least 0"),
-    ("family", r#""cifar" or "imagenet""#),
-    ("blocks", "a list of 1 to 8 numbers, each 1 to 64"),
-    (
-        "init",
-        r#""seeded" or the path of a .pth or .safetensors file"#,
-    ),
-    ("negative_slope", "a number in [0, 1)"),
-    (
-        "loss",
-        r#""vanilla", "distance", "relaxed", "roll", "sampled" or "axes""#,
-    ),
-    ("lambda", "a number of at least 0"),
-    ("c", "a number of at least 0"),
-    ("gamma", r#"a number in (0, 100] or "max""#),
-    ("axes", "an integer of at least 1"),
-    ("optimizer", r#""sgd", "adam" or "amsgrad""#),
-    ("learning_rate", "a number above 0"),
-    ("momentum", "a number in [0, 1)"),
-    ("nesterov", "true or false"),
-    ("weight_decay", "a number of at least 0"),
-    ("schedule", r#""constant", "cosine" or "step""#),
-    ("decay", "a number in (0, 1]"),
-    (
-        "decay_epochs",
-        "a list of increasing epochs, each at least 1",
-    ),
-    ("lambda_warmup", "a number of at least 0"),
-    ("estimated_epochs", "an integer of at least 0"),
-    ("average", r#""none", "tail" or "ema""#),
-    ("average_from", "a number of at least 0"),
-    ("average_decay", "a number in [0, 1)"),
-    ("crop_padding", "an integer from 0 to 1000000"),
-    ("flip", "true or false"),
-    ("batch_size", "an integer from 1 to 1000000"),
-    ("epochs", "an integer from 1 to 1000000"),
-    ("validate_every", "an integer from 1 to 1000000"),
-    ("seed", "an integer from 0 to 2^63 - 1"),
-    ("dtype", r#""f32" or "f64""#),
-    ("checkpoint_seconds", "a number of at least 0"),
-];
+use super::error::ConfigError;
+use super::keys::{Config, KEYS};
+use super::write::FORMAT;
+use crate::program::errors::Usage;
+use crate::program::files;
+use crate::program::objective::Settings;
+use crate::program::options::Global;
+use crate::program::shipped::{self, Kind};
 
-/// Why a configuration was refused. File and option are named by the error around it.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// The text is not TOML, or a value has the wrong type; the message shows line and column.
-    #[error("{0}")]
-    Toml(#[from] toml::de::Error),
-    /// A key that no configuration has.
-    #[error("{place}unknown key `{key}`; the nearest known key is `{nearest}`")]
-    UnknownKey {
-        /// Line and column, or nothing for an option.
-        place: String,
-        /// The key as written.
-        key: String,
-        /// The known key most like it.
-        nearest: &'static str,
-    },
-    /// A key that every configuration has.
-    #[error("missing key `{key}`: {expected}")]
-    MissingKey {
-        /// The key.
-        key: &'static str,
-        /// What it takes.
-        expected: &'static str,
-    },
-    /// A value out of range.
-    #[error("`{key}` is {value}; expected {expected}")]
-    Invalid {
-        /// The key.
-        key: &'static str,
-        /// Its value, as TOML.
-        value: String,
-        /// What it takes.
-        expected: String,
-    },
-    /// A value that a file cannot hold.
-    #[error("not to be written as TOML")]
-    Unwritable(#[from] toml::ser::Error),
-    /// An override without `=`.
-    #[error("expected key=value")]
-    NoValue,
+/// The key of a file that says how it is to be read.
+const FORMAT_KEY: &str = "format";
+
+impl Config {
+    /// Reads the file at `path`, then sets the `overrides`, each `key=value`.
+    ///
+    /// A key that the file does not have takes its default. A file without a `format` is of format 1, whose names of
+    /// keys are understood. A value of an override is TOML; a bare word such as `roll` stands for the string.
+    ///
+    /// # Errors
+    /// When the file cannot be read, is of a newer format, has a key that no configuration has, or a value has
+    /// the wrong type or is out of its range. An error in an override is a [`Usage`] error.
+    pub fn load(path: &Path, overrides: &[String]) -> anyhow::Result<Self> {
+        let text = files::read_text(path)?;
+        Self::parse(&text, overrides)
+            .with_context(|| format!("{}: not a usable configuration", path.display()))
+    }
+
+    /// The configuration in a file, or the shipped preset of that name; a path is relative to `directory`.
+    ///
+    /// # Errors
+    /// As [`Config::load`], and a name that is neither; the message lists the nearest names.
+    pub fn find(given: &Path, directory: &Path, overrides: &[String]) -> anyhow::Result<Self> {
+        let found = shipped::find(Kind::Preset, given, directory)?;
+        Self::parse(&found.text, overrides)
+            .with_context(|| format!("{}: not a usable configuration", found.place))
+    }
+
+    /// The shipped preset of that name.
+    ///
+    /// # Errors
+    /// As [`Config::load`], and a name that no preset has; the message lists the nearest names.
+    pub fn preset(name: &str, overrides: &[String]) -> anyhow::Result<Self> {
+        let shipped = shipped::named(Kind::Preset, name)?;
+        Self::parse(shipped.text, overrides).with_context(|| format!("preset `{name}`"))
+    }
+
+    /// Like [`Config::load`], for the text of a file.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn parse(text: &str, overrides: &[String]) -> anyhow::Result<Self> {
+        let (mut table, mut config) = read(text)?;
+        for pair in overrides {
+            config = split(pair)
+                .and_then(|(key, value)| set(&mut table, key, value))
+                .map_err(|error| Usage::caused_by(format!("--set {pair}"), error))?;
+        }
+        config.check().map_err(|error| {
+            let key = match &error {
+                ConfigError::Invalid { key, .. } => *key,
+                _ => "",
+            };
+            let set = overrides
+                .iter()
+                .rfind(|pair| pair.split_once('=').is_some_and(|(k, _)| k.trim() == key));
+            match set {
+                Some(pair) => Usage::caused_by(format!("--set {pair}"), error).into(),
+                None => anyhow::Error::from(error),
+            }
+        })?;
+        Ok(config)
+    }
+
+    /// This configuration with some keys set to other values.
+    ///
+    /// # Errors
+    /// A key that no configuration has, or a value that its key does not take.
+    pub fn with<'a>(
+        &self,
+        pairs: impl Iterator<Item = (&'a String, &'a toml::Value)>,
+    ) -> Result<Self, ConfigError> {
+        let (mut table, mut config) = (toml::Table::try_from(self)?, self.clone());
+        for (key, value) in pairs {
+            config = set(&mut table, key, value.clone())?;
+        }
+        config.check()?;
+        Ok(config)
+    }
+
+    /// Gives `--seed` and `--dtype` the last word.
+    pub fn apply(&mut self, global: &Global) {
+        self.seed = global.seed.unwrap_or(self.seed);
+        self.dtype = global.dtype.unwrap_or(self.dtype);
+    }
+
+    /// The settings of the regularisers.
+    pub fn settings(&self) -> Settings {
+        let Self { c, gamma, axes, .. } = *self;
+        Settings { c, gamma, axes }
+    }
 }
 
-/// The file's table and its typed reading, after its keys were found to be the known ones.
-pub(super) fn complete(text: &str) -> Result<(toml::Table, Config), ConfigError> {
+/// The keys of a file by their present names, and its typed reading.
+fn read(text: &str) -> Result<(toml::Table, Config), ConfigError> {
     let spanned = toml::de::DeTable::parse(text)?;
-    let mut missing: BTreeSet<&str> = KEYS.iter().map(|(key, _)| *key).collect();
+    let mut table: toml::Table = toml::from_str(text)?;
+    let format = format(table.remove(FORMAT_KEY))?;
     // In the order of the file, so that the first mistake is the one reported.
     let mut keys: Vec<_> = spanned.get_ref().keys().collect();
     keys.sort_by_key(|key| key.span().start);
     for key in keys {
         let name: &str = key.get_ref();
-        if !missing.remove(name) {
-            let before = text.get(..key.span().start).unwrap_or_default();
-            let line = before.matches('\n').count() + 1;
-            let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
-            return Err(unknown(name, format!("line {line}, column {column}: ")));
+        let old = KEYS.iter().find(|key| key.was == Some(name));
+        match old {
+            Some(key) if format == 1 => {
+                if let Some(value) = table.remove(name) {
+                    table.insert(key.name.to_owned(), value);
+                }
+            }
+            _ if name == FORMAT_KEY || KEYS.iter().any(|key| key.name == name) => {}
+            _ => {
+                let before = text.get(..key.span().start).unwrap_or_default();
+                let line = before.matches('\n').count() + 1;
+                let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
+                return Err(unknown(name, format!("line {line}, column {column}: ")));
+            }
         }
     }
-    if let Some((key, expected)) = KEYS.iter().find(|(key, _)| missing.contains(key)) {
-        return Err(ConfigError::MissingKey { key, expected });
+    // From the text, for an error in it has a line and a column.
+    Ok((table, toml::from_str(text)?))
+}
+
+/// The format of a file.
+fn format(written: Option<toml::Value>) -> Result<i64, ConfigError> {
+    let error = |found: &toml::Value, hint| ConfigError::Format {
+        found: found.to_string(),
+        known: FORMAT,
+        hint,
+    };
+    match written {
+        None => Ok(1),
+        Some(toml::Value::Integer(format @ 1..=FORMAT)) => Ok(format),
+        Some(found @ toml::Value::Integer(FORMAT..)) => {
+            Err(error(&found, ": the file is of a newer one, so update it"))
+        }
+        Some(found) => Err(error(&found, "")),
     }
-    Ok((toml::from_str(text)?, toml::from_str(text)?))
 }
 
 /// The key and the value of `key=value`; a value that is not TOML is a string.
-pub(super) fn split(pair: &str) -> Result<(&str, toml::Value), ConfigError> {
+fn split(pair: &str) -> Result<(&str, toml::Value), ConfigError> {
     let (key, value) = pair.split_once('=').ok_or(ConfigError::NoValue)?;
     let (key, value) = (key.trim(), value.trim());
     let parsed = toml::from_str::<toml::Table>(&format!("value = {value}"));
@@ -133,39 +168,26 @@ pub(super) fn split(pair: &str) -> Result<(&str, toml::Value), ConfigError> {
 }
 
 /// Sets one key in the table and reads the whole again.
-pub(super) fn set(
-    table: &mut toml::Table,
-    key: &str,
-    value: toml::Value,
-) -> Result<Config, ConfigError> {
-    let Some((key, expected)) = KEYS.iter().find(|(known, _)| *known == key) else {
+fn set(table: &mut toml::Table, key: &str, value: toml::Value) -> Result<Config, ConfigError> {
+    let Some(known) = KEYS.iter().find(|known| known.name == key) else {
         return Err(unknown(key, String::new()));
     };
     let shown = value.to_string();
-    table.insert((*key).to_owned(), value);
+    table.insert(known.name.to_owned(), value);
     table.clone().try_into().map_err(|_| ConfigError::Invalid {
-        key,
+        key: known.name,
         value: shown,
-        expected: (*expected).to_owned(),
+        expected: known.takes.to_string(),
     })
 }
 
 fn unknown(key: &str, place: String) -> ConfigError {
-    let distance = |known: &str| strsim::damerau_levenshtein(key, known);
-    let nearest = KEYS
-        .iter()
-        .map(|(known, _)| *known)
-        .min_by_key(|known| distance(known))
-        .unwrap_or_default();
+    let renamed = KEYS.iter().find(|known| known.was == Some(key));
+    let distance = |name: &str| strsim::damerau_levenshtein(key, name);
+    let nearest = renamed.or_else(|| KEYS.iter().min_by_key(|known| distance(known.name)));
     ConfigError::UnknownKey {
         place,
         key: key.to_owned(),
-        nearest,
+        nearest: nearest.map_or("", |known| known.name),
     }
-}
-
-pub(super) fn expectation(key: &str) -> &'static str {
-    KEYS.iter()
-        .find(|(known, _)| *known == key)
-        .map_or("", |(_, expected)| *expected)
 }

@@ -1,0 +1,22 @@
+//! `loclin train`: one training run in one directory.
+//!
+//! A run directory holds `config.toml` (the complete effective configuration), `model.safetensors` (the best
+//! epoch by validation loss, regulariser included), `last.safetensors` (everything that a resumed run needs) and
+//! `metrics.jsonl` (an object per validated epoch). Each is whole or absent at any moment, and a run that was killed and
+//! resumed ends with the same bits as one that was not.
+
+mod batch;
+mod checkpoint;
+mod command;
+mod directory;
+mod learner;
+pub mod names;
+mod outcome;
+mod parts;
+mod trainer;
+
+pub use command::{Args, open, run, train};
+pub use directory::finished;
+pub use names::{CONFIG, MODEL};
+pub use outcome::{Diverged, Epoch, Outcome};
+pub use parts::Parts;
