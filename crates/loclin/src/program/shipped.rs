@@ -71,7 +71,7 @@ pub struct Found {
 
 /// A name that is neither that of a file nor a shipped one.
 #[derive(Debug, thiserror::Error)]
-#[error("`{given}`: no {kind} of the program has this name{}; the nearest are {nearest}", if *.file { ", and no file" } else { "" })]
+#[error("`{given}`: no {kind} of the program has this name{}; the nearest are {nearest}", if *file { ", and no file" } else { "" })]
 pub struct UnknownName {
     given: String,
     kind: String,

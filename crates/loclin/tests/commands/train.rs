@@ -145,6 +145,19 @@ fn a_run_goes_on_only_when_told_and_ends_as_if_it_had_never_stopped() {
     assert_eq!(outcome["epochs"], 2);
     assert_eq!(tree(&run), before);
 
+    // Also where the first version of the program began it, which had fewer keys and another name for one.
+    let written: toml::Table = fs::read_to_string(&file).unwrap().parse().unwrap();
+    let old = "dataset hidden loss lambda c gamma axes optimizer learning_rate momentum nesterov weight_decay \
+               batch_size epochs seed dtype checkpoint_seconds";
+    let mut old: toml::Table = old
+        .split_whitespace()
+        .map(|key| (key.to_owned(), written[key].clone()))
+        .collect();
+    old.insert("leak".into(), written["negative_slope"].clone());
+    fs::write(&file, old.to_string()).unwrap();
+    let certified = json(&["certify", "--model", text(&run), "--limit", "3"]);
+    assert_eq!(certified["inputs"], 3);
+
     train(&run, &set("epochs=4"), &["--resume"]);
     train(&whole, &set("epochs=4"), &["--resume"]);
     assert_same(&run, &whole);

@@ -72,7 +72,7 @@ macro_rules! keys {
         pub struct $config {
             $(
                 #[doc = $means]
-                $(#[doc = concat!("\n\nPaper: ", $paper, ".")])?
+                $(#[doc = concat!("\n\nPaper: `", $paper, "`.")])?
                 #[doc = concat!("\n\nDefault: `", stringify!($default), "`.")]
                 $(#[serde(alias = $was)])?
                 $(#[$attribute])*

@@ -1,10 +1,5 @@
 //! The shipped presets: the values that they have always had, and the experiments that they are.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "what tests share states expectations too"
-)]
-
 use std::path::Path;
 
 use loclin::program::config::{Config, Gamma, Loss};
