@@ -7,7 +7,7 @@ use crate::program::machine::VERSION;
 use crate::program::options::Global;
 use crate::program::outcome::print;
 use crate::program::{
-    certify, completions, demo, distortion, explain, fetch, init, man, sweep, train,
+    certify, completions, config_command, demo, distortion, explain, fetch, init, man, sweep, train,
 };
 
 /// The colours of help texts.
@@ -57,6 +57,8 @@ pub enum Command {
     Train(train::Args),
     /// Train many networks, side by side, and choose the best
     Sweep(sweep::Args),
+    /// Show the experiments that are in the program, or write one as a file
+    Config(config_command::Args),
     /// Find how far the gradient stays constant around every input
     Certify(certify::Args),
     /// Find how much the gradient changes when inputs move a little
@@ -82,6 +84,7 @@ pub fn dispatch(command: &Command, global: &Global) -> anyhow::Result<()> {
         Command::Demo(args) => print(&demo::run(args, global)?, global.json),
         Command::Train(args) => print(&train::run(args, global)?, global.json),
         Command::Sweep(args) => print(&sweep::run(args, global)?, global.json),
+        Command::Config(args) => print(&config_command::run(args)?, global.json),
         Command::Certify(args) => print(&certify::run(args, global)?, global.json),
         Command::Distortion(args) => print(&distortion::run(args, global)?, global.json),
         Command::Explain(args) => print(&explain::run(args, global)?, global.json),

@@ -24,7 +24,7 @@ Examples:
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = EXAMPLE)]
 pub struct Args {
-    /// What network: a file, or one of convnet, digit-recognizer, resnet18, resnet20
+    /// What network: a file, or a name of those that `loclin config list` shows
     #[arg(long, value_name = "NAME_OR_FILE")]
     pub architecture: PathBuf,
     /// Inputs that the statistics of batch normalisations are set from, layer by layer, so that activations have

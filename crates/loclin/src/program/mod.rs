@@ -1,11 +1,12 @@
 //! The `loclin` program: its commands, and what they share.
 
-pub mod architectures;
 pub mod certify;
+mod choice;
 pub mod cli;
 pub mod completions;
 pub mod compute;
 pub mod config;
+pub mod config_command;
 pub mod demo;
 pub mod distortion;
 pub mod errors;
@@ -16,12 +17,14 @@ pub mod init;
 pub mod machine;
 pub mod man;
 pub mod model;
+pub mod objective;
 pub mod opened;
 pub mod options;
 pub mod outcome;
 pub mod process;
 pub mod progress;
 pub mod run_directory;
+pub mod shipped;
 pub mod sweep;
 pub mod tensors;
 pub mod toy;

@@ -10,7 +10,8 @@ use loclin_models::{Model, ModelFile, Normalization, onnx};
 use serde::Deserialize;
 
 use crate::program::errors::Usage;
-use crate::program::{architectures, files, run_directory};
+use crate::program::run_directory;
+use crate::program::shipped::{self, Kind};
 
 /// Which model, for the commands that read one.
 #[derive(Clone, Debug, clap::Args)]
@@ -18,7 +19,7 @@ pub struct ModelPath {
     /// A run directory, or a model file: .safetensors, .onnx, or a PyTorch state dict (.pth, .pt)
     #[arg(long, value_name = "PATH")]
     pub model: PathBuf,
-    /// What network a PyTorch state dict belongs to: a file, or one of convnet, digit-recognizer, resnet18, resnet20
+    /// What network a PyTorch state dict belongs to: a file, or a name of those that `loclin config list` shows
     #[arg(long, value_name = "NAME_OR_FILE")]
     pub architecture: Option<PathBuf>,
 }
@@ -34,16 +35,13 @@ pub struct Described {
 }
 
 impl Described {
-    /// The one in the program of this name, or else the file's.
+    /// Reads the file, or the shipped architecture of that name.
     ///
     /// # Errors
-    /// A file that cannot be read, or describes no architecture.
-    pub fn read(file: &Path) -> anyhow::Result<Self> {
-        let text = match file.to_str().and_then(architectures::find) {
-            Some(text) => text.to_owned(),
-            None => files::read_text(file)?,
-        };
-        toml::from_str(&text).with_context(|| format!("{}: not an architecture", file.display()))
+    /// A file that cannot be read, or describes no architecture, or a name that is neither.
+    pub fn read(given: &Path) -> anyhow::Result<Self> {
+        let found = shipped::find(Kind::Architecture, given, Path::new(""))?;
+        toml::from_str(&found.text).with_context(|| format!("{}: not an architecture", found.place))
     }
 }
 

@@ -12,6 +12,10 @@ use crate::program::files;
 pub const CONFIG: &str = "config.toml";
 /// The best network of a run.
 pub const MODEL: &str = "model.safetensors";
+/// Everything that a resumed run needs.
+pub const LAST: &str = "last.safetensors";
+/// An object for each validated epoch.
+pub const METRICS: &str = "metrics.jsonl";
 
 /// What the commands that read a run ask its configuration. They do not look at its other keys, which may be those of
 /// another version of the program.

@@ -85,7 +85,6 @@ fn configurations(directory: &Path) {
     let good = fs::read_to_string(demo_config()).unwrap();
     fs::write(path("ok.toml"), &good).unwrap();
     fs::write(path("unknown.toml"), good.replace("lambda =", "lamda =")).unwrap();
-    fs::write(path("empty.toml"), "").unwrap();
     fs::write(path("latin.toml"), b"dataset = \"\xe9\"").unwrap();
     fs::write(path("file"), "mine").unwrap();
     fs::create_dir(path("broken")).unwrap();
@@ -106,7 +105,6 @@ fn trainings_that_cannot_be_begun() {
             1,
             "unknown.toml|lamda|`lambda`|line",
         ),
-        ("--config @empty.toml --out @run", 1, "empty.toml|dataset"),
         ("--config @latin.toml --out @run", 1, "latin.toml|UTF-8"),
         (
             "--config @none.toml --out @run",

@@ -30,7 +30,7 @@ pub(super) struct Plan {
 pub(super) struct Row {
     /// With `-seedN`, the directories of its runs.
     pub(super) name: String,
-    /// Its configuration, a path relative to the file.
+    /// Its configuration: the name of a preset, or a path relative to the file.
     pub(super) config: PathBuf,
     pub(super) published: Published,
 }
@@ -67,7 +67,7 @@ impl Plan {
         let directory = path.parent().unwrap_or(Path::new(""));
         let mut runs = Vec::new();
         for row in &self.rows {
-            let mut config = Config::load(&directory.join(&row.config), &[])?;
+            let mut config = Config::find(&row.config, directory, &[])?;
             config.apply(global);
             for &seed in &self.seeds {
                 let run = Planned {

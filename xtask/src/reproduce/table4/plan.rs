@@ -35,7 +35,7 @@ pub(in crate::reproduce) struct Plan {
 pub(super) struct Row {
     /// The directory of its run.
     pub(super) name: String,
-    /// Its configuration, a path relative to the file.
+    /// Its configuration: the name of a preset, or a path relative to the file.
     pub(super) config: PathBuf,
     pub(super) published: Published,
 }
@@ -84,7 +84,7 @@ impl Plan {
             let config = Config {
                 dataset: self.dataset.clone(),
                 seed: self.seed,
-                ..Config::load(&directory.join(&row.config), &[])?
+                ..Config::find(&row.config, directory, &[])?
             };
             Ok(Planned {
                 name: row.name.clone(),

@@ -19,14 +19,10 @@ use crate::program::options::Global;
 
 pub use self::outcome::{Outcome, Row};
 
-/// The two experiments: name in the report and directory, configuration.
+/// The two experiments: name in the report, directory, and preset.
 const RUNS: [(&str, &str, &str); 2] = [
-    (
-        "vanilla",
-        "vanilla",
-        include_str!("../../../presets/demo-vanilla.toml"),
-    ),
-    ("ROLL", "roll", include_str!("../../../presets/demo.toml")),
+    ("vanilla", "vanilla", "demo-vanilla"),
+    ("ROLL", "roll", "demo"),
 ];
 
 const EXAMPLE: &str = "\
@@ -52,8 +48,8 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     files::create_dir(&args.out)?;
     files::check_writable(&report_path)?;
     let mut certified = Vec::new();
-    for (name, directory, text) in RUNS {
-        let mut config = Config::parse(text, &[])?;
+    for (name, directory, preset) in RUNS {
+        let mut config = Config::preset(preset, &[])?;
         config.apply(global);
         certified.push(train_and_certify(
             name,

@@ -78,7 +78,7 @@ fn summary(certified: &Certified) -> anyhow::Result<NetworkSummary> {
         });
     Ok(NetworkSummary {
         name: (*name).into(),
-        settings: words(config),
+        settings: config.loss.describe(config.lambda, &config.settings()),
         accuracy: row.accuracy,
         clr_lower: row.clr_lower,
         clr_upper: row.clr_upper,
@@ -86,25 +86,6 @@ fn summary(certified: &Certified) -> anyhow::Result<NetworkSummary> {
         radii: radii.collect::<anyhow::Result<_>>()?,
         training_seconds: row.training_seconds,
     })
-}
-
-/// The objective's settings.
-fn words(config: &Config) -> String {
-    let Config {
-        lambda,
-        c,
-        gamma,
-        axes,
-        ..
-    } = config;
-    match config.loss {
-        Loss::Vanilla => String::new(),
-        Loss::Distance => format!("λ = {lambda}"),
-        Loss::Relaxed => format!("λ = {lambda}, C = {c}"),
-        Loss::Roll => format!("λ = {lambda}, C = {c}, γ = {gamma}"),
-        Loss::Sampled => format!("λ = {lambda}, C = {c}, a direction for each input"),
-        Loss::Axes => format!("λ = {lambda}, C = {c}, {axes} axes a step"),
-    }
 }
 
 fn settings(certified: &[Certified], test: &Dataset, global: &Global) -> Vec<(String, String)> {

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use toml::Table;
 
-use super::plan::{PlanError, VANILLA};
-use super::table::{Row, Status};
+use super::error::PlanError;
+use super::row::{Row, Status, VANILLA};
 
 /// Of the configurations whose validation accuracy is at most some points less than that of the vanilla run, the one
 /// with the largest median `eps_2` on the validation inputs; both are means over the seeds.

@@ -3,20 +3,19 @@
 use anyhow::Context;
 use candle_core::Tensor;
 use loclin_models::{BatchStatistics, Trace};
-use loclin_objectives::{Probes, RollConfig, SampledConfig, distance, relaxed, roll, sampled};
-use loclin_tensor::random;
+use loclin_tensor::{Optimizer, random};
 use rand::Rng;
 
-use super::Diverged;
+use super::outcome::Diverged;
 use crate::program::config::{Config, Loss};
 
 /// The two parts of the loss on a mini-batch, both scalars `[]`.
 #[derive(Debug)]
-pub(super) struct Parts {
+pub struct Parts {
     /// Mean softmax cross entropy.
-    pub(super) task: Tensor,
+    pub task: Tensor,
     /// The regulariser, not yet times lambda; `None` for the vanilla objective.
-    pub(super) regulariser: Option<Tensor>,
+    pub regulariser: Option<Tensor>,
 }
 
 /// Inputs of one shape among those of a mini-batch, traced.
@@ -70,7 +69,8 @@ impl Parts {
     ) -> anyhow::Result<Self> {
         let task = candle_nn::loss::cross_entropy(trace.output(), labels)
             .context("the labels do not fit the network's outputs")?;
-        let regulariser = regulariser(config, loss, trace, rng).map_err(|error| match error {
+        let regulariser = loss.regulariser(trace, &config.settings(), rng);
+        let regulariser = regulariser.map_err(|error| match error {
             loclin_objectives::Error::Ext(error @ loclin_tensor::Error::NanScore { .. }) => {
                 Diverged(format!("the loss of a neuron is not finite ({error})")).into()
             }
@@ -79,8 +79,19 @@ impl Parts {
         Ok(Self { task, regulariser })
     }
 
-    /// What training minimises, the regulariser times the present `lambda`.
-    pub(super) fn total(&self, lambda: f64) -> candle_core::Result<Tensor> {
+    /// A step of the optimiser down their sum, the regulariser times the present `lambda`.
+    ///
+    /// # Errors
+    /// Those of the tensor library and of the optimiser.
+    pub fn descend(&self, lambda: f64, optimizer: &mut dyn Optimizer) -> anyhow::Result<()> {
+        Ok(optimizer.step(&self.total(lambda)?.backward()?)?)
+    }
+
+    /// What training minimises, the regulariser times the present `lambda`: a scalar `[]`.
+    ///
+    /// # Errors
+    /// Those of the tensor library.
+    pub fn total(&self, lambda: f64) -> candle_core::Result<Tensor> {
         match &self.regulariser {
             Some(regulariser) => &self.task + (regulariser * lambda)?,
             None => Ok(self.task.clone()),
@@ -93,32 +104,4 @@ impl Parts {
         let regulariser = self.regulariser.as_ref().map_or(Ok(0.0), number)?;
         Ok([number(&self.task)?, regulariser])
     }
-}
-
-/// The regulariser of `loss` at inputs of one shape, if it has one.
-fn regulariser(
-    config: &Config,
-    loss: Loss,
-    trace: &Trace,
-    rng: &mut impl Rng,
-) -> loclin_objectives::Result<Option<Tensor>> {
-    let c = config.c;
-    let value = match loss {
-        Loss::Vanilla => return Ok(None),
-        Loss::Distance => distance(trace)?,
-        Loss::Relaxed => relaxed(trace, c)?,
-        Loss::Roll => {
-            let gamma = config.gamma;
-            roll(trace, RollConfig { c, gamma })?
-        }
-        Loss::Sampled => {
-            let probes = Probes::Signs(1);
-            sampled(trace, SampledConfig { c, probes }, rng)?
-        }
-        Loss::Axes => {
-            let probes = Probes::Axes(config.axes);
-            sampled(trace, SampledConfig { c, probes }, rng)?
-        }
-    };
-    Ok(Some(value))
 }
