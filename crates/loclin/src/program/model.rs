@@ -10,7 +10,7 @@ use loclin_models::{Model, ModelFile, Normalization, onnx};
 use serde::Deserialize;
 
 use crate::program::errors::Usage;
-use crate::program::run_directory;
+use crate::program::{files, run_directory};
 use crate::program::shipped::{self, Kind};
 
 /// Which model, for the commands that read one.

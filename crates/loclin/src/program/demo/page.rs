@@ -10,7 +10,6 @@ use loclin_report::{NetworkSummary, NormRadii, Report};
 
 use super::certified::{Certified, NORMS};
 use super::digits;
-use crate::program::config::{Config, Loss};
 use crate::program::machine::VERSION;
 use crate::program::options::Global;
 use crate::program::toy::{self, Toy};
