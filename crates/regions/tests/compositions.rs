@@ -423,7 +423,7 @@ fn adds_up(network: &Network, seed: u64) -> TestCaseResult {
     // of an output may cancel, hence the 1.
     prop_assert!(error <= 1e-11 * (1.0 + size), "{} of {}", error, size);
     let ends = found
-        .pieces()
+        .pieces
         .windows(2)
         .map(|w| (w[0].end - w[1].start).abs());
     prop_assert!(ends.fold(0.0, f64::max) <= 1e-13);

@@ -1,10 +1,10 @@
 //! A fully connected layer.
 
 use super::{layout::times, spectral::spectral_bound};
-use crate::parameter_map::ParameterMap;
 use crate::{
     error::Error,
     operator::{Affine, ShapeResult},
+    parameter_map::ParameterMap,
     spec::OperatorSpec,
 };
 use candle_core::{Result, Tensor};

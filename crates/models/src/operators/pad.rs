@@ -1,10 +1,10 @@
 //! Padding with a constant.
 
 use super::layout::{refuse, resize, single};
-use crate::parameter_map::ParameterMap;
 use crate::{
     error::Error,
     operator::{Affine, ShapeResult},
+    parameter_map::ParameterMap,
     spec::OperatorSpec,
 };
 use candle_core::{DType, Device, Result, Tensor};

@@ -4,10 +4,10 @@ use super::{
     layout::{per_channel, refuse},
     spectral::largest,
 };
-use crate::parameter_map::ParameterMap;
 use crate::{
     error::Error,
     operator::{PiecewiseLinear, ShapeResult},
+    parameter_map::ParameterMap,
     record::ActivationRecord,
     spec::OperatorSpec,
 };

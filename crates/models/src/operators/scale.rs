@@ -4,9 +4,9 @@ use super::{
     layout::{broadcasts, single},
     spectral::largest,
 };
-use crate::parameter_map::ParameterMap;
 use crate::{
     operator::{Affine, ShapeResult},
+    parameter_map::ParameterMap,
     spec::OperatorSpec,
 };
 use candle_core::{Result, Tensor};

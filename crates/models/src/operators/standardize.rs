@@ -1,10 +1,10 @@
 //! The input normalisation, as part of the network.
 
 use super::{layout::per_channel, spectral::largest};
-use crate::parameter_map::ParameterMap;
 use crate::{
     error::Error,
     operator::{Affine, ShapeResult},
+    parameter_map::ParameterMap,
     spec::OperatorSpec,
 };
 use candle_core::{DType, Device, Result, Tensor};

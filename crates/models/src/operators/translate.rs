@@ -1,9 +1,9 @@
 //! Addition of a constant tensor.
 
 use super::layout::{broadcasts, single};
-use crate::parameter_map::ParameterMap;
 use crate::{
     operator::{Affine, ShapeResult},
+    parameter_map::ParameterMap,
     spec::OperatorSpec,
 };
 use candle_core::{Result, Tensor};
