@@ -29,6 +29,9 @@ pub struct Conv2d {
 impl Conv2d {
     /// Parameters `weight` `[outputs, inputs / groups, kernel...]` and `bias` `[outputs]` from `vars`; where
     /// `vars` initialises, both uniform in `+-1/sqrt(fan_in)`, PyTorch's default.
+    ///
+    /// # Errors
+    /// Sizes of 0, groups that do not divide the channels, and parameters that `vars` lacks or has in another shape.
     pub fn new(config: Conv2dConfig, vars: VarBuilder) -> crate::error::Result<Self> {
         let Conv2dConfig {
             inputs,

@@ -24,6 +24,9 @@ pub struct Linear {
 impl Linear {
     /// Parameters `weight` `[outputs, inputs]` and `bias` `[outputs]` from `vars`; where `vars` initialises,
     /// both uniform in `+-1/sqrt(inputs)`, PyTorch's default.
+    ///
+    /// # Errors
+    /// Sizes of 0, and parameters that `vars` lacks or has in another shape.
     pub fn new(
         inputs: usize,
         outputs: usize,

@@ -25,6 +25,9 @@ pub struct Standardize {
 
 impl Standardize {
     /// `mean` and `std` hold one number for all inputs, or one for each channel.
+    ///
+    /// # Errors
+    /// Lists that are empty or of different lengths, means that are not finite, deviations that are not positive.
     pub fn new(
         mean: &[f64],
         std: &[f64],
