@@ -11,6 +11,7 @@ mod jacobians;
 mod margins;
 mod objectives;
 mod operators;
+mod outside_operator;
 mod planar;
 mod readings;
 mod refusals;

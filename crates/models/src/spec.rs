@@ -183,7 +183,7 @@ impl OperatorSpec {
         }
     }
 
-    /// `min(max(z, lo), hi)` with `lo < hi`, an [`Activation`](crate::operators::Activation) with two constraints for each unit: the hard-tanh is
+    /// `min(max(z, lo), hi)` with `lo < hi`, an [`Activation`](crate::operators::Activation) with two neurons for each unit: the hard-tanh is
     /// `clip(-1, 1)`, the ReLU6 `clip(0, 6)`.
     pub fn clip(lo: f64, hi: f64) -> Self {
         Self::Activation {

@@ -40,6 +40,9 @@ impl Window2d {
 
     /// The shape `[channels, height, width]` that comes of the shape `[channels, height, width]` of one input,
     /// or why none does.
+    ///
+    /// # Errors
+    /// As text: a shape of another number of dimensions, and a window that fits nowhere.
     pub fn output(&self, shape: &[usize]) -> std::result::Result<Vec<usize>, String> {
         let [channels, height, width] = *shape else {
             return Err(format!(

@@ -59,6 +59,9 @@ pub struct ConvNetConfig {
 
 impl ConvNetConfig {
     /// The network's graph.
+    ///
+    /// # Errors
+    /// Sizes that make no network, named by their field.
     pub fn spec(&self) -> Result<NetworkSpec> {
         let error = |field, cause| Err(Error::Config { field, cause });
         if self.kernel.is_multiple_of(2) {
@@ -137,6 +140,9 @@ impl ConvNetConfig {
     }
 
     /// The network, its parameters taken from (or initialised by) `vars`.
+    ///
+    /// # Errors
+    /// Those of [`ConvNetConfig::spec`], and parameters that `vars` lacks or has in another shape.
     pub fn build(&self, vars: VarBuilder) -> Result<Network> {
         self.spec()?.build(vars)
     }

@@ -27,6 +27,9 @@ pub struct Mlp {
 
 impl Mlp {
     /// The network's graph.
+    ///
+    /// # Errors
+    /// A layer of width 0.
     pub fn spec(&self) -> Result<NetworkSpec> {
         if let Some(width) = self
             .hidden
@@ -73,6 +76,9 @@ impl Mlp {
     }
 
     /// The network, its parameters taken from (or initialised by) `vars`.
+    ///
+    /// # Errors
+    /// Those of [`Mlp::spec`], and parameters that `vars` lacks or has in another shape.
     pub fn build(&self, vars: VarBuilder) -> Result<Network> {
         self.spec()?.build(vars)
     }

@@ -83,6 +83,9 @@ impl ResNetConfig {
     }
 
     /// The network's graph.
+    ///
+    /// # Errors
+    /// Sizes that make no network, named by their field.
     pub fn spec(&self) -> Result<NetworkSpec> {
         let last = u32::try_from(self.blocks.len())
             .ok()
@@ -133,6 +136,9 @@ impl ResNetConfig {
     }
 
     /// The network, its parameters taken from (or initialised by) `vars`.
+    ///
+    /// # Errors
+    /// Those of [`ResNetConfig::spec`], and parameters that `vars` lacks or has in another shape.
     pub fn build(&self, vars: VarBuilder) -> Result<Network> {
         let spec = self.spec()?;
         let init = Init::Kaiming {

@@ -11,8 +11,8 @@ use loclin_tensor::TwoPieces;
 
 /// A continuous piecewise-linear function applied to every unit.
 ///
-/// With breakpoints `t_1 < ... < t_n` it has `n + 1` pieces, and each unit contributes `n` constraints
-/// `z - t_i` ("neurons"), those of the first breakpoint first. A unit exactly at a breakpoint is taken to be
+/// With breakpoints `t_1 < ... < t_n` it has `n + 1` pieces, and each unit contributes `n` neurons
+/// `z - t_i`, those of the first breakpoint first. A unit exactly at a breakpoint is taken to be
 /// on the right of it (`o = +1` at `z = 0` for a ReLU), everywhere.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Activation {
@@ -32,6 +32,9 @@ impl Activation {
     }
 
     /// `z` for `z >= 0`, `negative_slope * z` otherwise.
+    ///
+    /// # Errors
+    /// A slope that is not finite.
     pub fn leaky_relu(negative_slope: f64) -> crate::error::Result<Self> {
         Self::new(&[0.0], &[negative_slope, 1.0], 0.0)
     }
@@ -45,14 +48,20 @@ impl Activation {
         }
     }
 
-    /// `min(max(z, lo), hi)` with `lo < hi`: two breakpoints, and so two constraints for each unit. The
+    /// `min(max(z, lo), hi)` with `lo < hi`: two breakpoints, and so two neurons for each unit. The
     /// hard-tanh is `clip(-1, 1)`, the ReLU6 `clip(0, 6)`.
+    ///
+    /// # Errors
+    /// Those of [`Activation::new`].
     pub fn clip(lo: f64, hi: f64) -> crate::error::Result<Self> {
         Self::new(&[lo, hi], &[0.0, 1.0, 0.0], lo)
     }
 
     /// The function with these breakpoints (strictly increasing), slopes (one more) and value `anchor` at the
     /// first breakpoint.
+    ///
+    /// # Errors
+    /// Other numbers of breakpoints and slopes, breakpoints that do not increase, and numbers that are not finite.
     pub fn new(breakpoints: &[f64], slopes: &[f64], anchor: f64) -> crate::error::Result<Self> {
         let error = |cause| {
             Err(Error::Config {
@@ -157,7 +166,7 @@ impl PiecewiseLinear for Activation {
     }
 
     fn workspace(&self, operand: &[usize]) -> usize {
-        // One constraint is the operand itself; several are copies of it.
+        // One neuron is the operand itself; several are copies of it.
         match self.breakpoints.len() {
             1 => 0,
             n => operand.iter().product::<usize>().saturating_mul(n),

@@ -22,6 +22,9 @@ pub struct AvgPool2d {
 impl AvgPool2d {
     /// `count_padding` says whether zeros of the padding count in the mean (PyTorch's and ONNX's
     /// `count_include_pad`) or only the entries of the operand under the window.
+    ///
+    /// # Errors
+    /// A window with sizes of 0 or with a dilation.
     pub fn new(window: Window2d, count_padding: bool) -> crate::error::Result<Self> {
         window.check("avg_pool2d")?;
         if window.dilation != [1, 1] {

@@ -34,6 +34,10 @@ pub struct BatchNorm {
 impl BatchNorm {
     /// Parameters `weight`, `bias`, `running_mean`, `running_var`, all `[channels]`, from `vars`; where `vars`
     /// initialises: 1, 0, 0, 1. `eps` is added to the variance (PyTorch's default: 1e-5).
+    ///
+    /// # Errors
+    /// No channel, an `eps` that is negative or not finite, a variance that is not positive with it, and parameters that
+    /// `vars` lacks or has in another shape.
     pub fn new(channels: usize, eps: f64, vars: VarBuilder) -> crate::error::Result<Self> {
         if channels == 0 || !(eps.is_finite() && eps >= 0.0) {
             return Err(refused(format!(

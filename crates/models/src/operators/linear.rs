@@ -1,10 +1,10 @@
 //! A fully connected layer.
 
 use super::{layout::times, spectral::spectral_bound};
-use crate::parameter_map::ParameterMap;
 use crate::{
     error::Error,
     operator::{Affine, ShapeResult},
+    parameter_map::ParameterMap,
     spec::OperatorSpec,
 };
 use candle_core::{Result, Tensor};
@@ -24,6 +24,9 @@ pub struct Linear {
 impl Linear {
     /// Parameters `weight` `[outputs, inputs]` and `bias` `[outputs]` from `vars`; where `vars` initialises,
     /// both uniform in `+-1/sqrt(inputs)`, PyTorch's default.
+    ///
+    /// # Errors
+    /// Sizes of 0, and parameters that `vars` lacks or has in another shape.
     pub fn new(
         inputs: usize,
         outputs: usize,

@@ -15,7 +15,7 @@ const LIMIT: usize = 1 << 28;
 /// The largest entry under each window, per channel; padding is never selected.
 ///
 /// The selected entry of a window is its piece of the pattern, the first in row-major order where several are
-/// equal. A window of `N` entries contributes the `N - 1` constraints "selected minus other >= 0" (App. E), the
+/// equal. A window of `N` entries contributes the `N - 1` neurons "selected minus other >= 0" (App. E), the
 /// others in row-major order, window after window. Windows may overlap.
 ///
 /// The paper advises average pooling or strided convolutions instead: each window adds `N - 1` half-spaces.
@@ -27,6 +27,9 @@ pub struct MaxPool2d {
 impl MaxPool2d {
     /// Pooling over `window`, which must hold at least two entries and cover an entry of the operand wherever
     /// it stands.
+    ///
+    /// # Errors
+    /// A window with sizes of 0.
     pub fn new(window: Window2d) -> crate::error::Result<Self> {
         window.check("max_pool2d")?;
         Ok(Self { window })
@@ -163,7 +166,7 @@ impl PiecewiseLinear for MaxPool2d {
     }
 
     fn workspace(&self, operand: &[usize]) -> usize {
-        // The constraints' tangents, and both terms of their differences.
+        // The neurons' tangents, and both terms of their differences.
         let [height, width] = self.window.kernel;
         let units: usize = self
             .window

@@ -13,7 +13,7 @@ use candle_core::{Result, Tensor};
 /// (Goodfellow et al. 2013).
 ///
 /// The selected channel is the unit's piece of the pattern, the first where several are equal; each unit
-/// contributes the `pieces - 1` constraints "selected minus other >= 0" (App. E), in the channels' order, unit
+/// contributes the `pieces - 1` neurons "selected minus other >= 0" (App. E), in the channels' order, unit
 /// after unit.
 #[derive(Debug)]
 pub struct Maxout {
@@ -22,6 +22,9 @@ pub struct Maxout {
 
 impl Maxout {
     /// `pieces` is at least 2.
+    ///
+    /// # Errors
+    /// Fewer than 2 pieces.
     pub fn new(pieces: usize) -> crate::error::Result<Self> {
         if pieces < 2 {
             return Err(Error::Config {
@@ -130,7 +133,7 @@ impl PiecewiseLinear for Maxout {
     }
 
     fn workspace(&self, operand: &[usize]) -> usize {
-        // The constraints' tangents, and both terms of their differences.
+        // The neurons' tangents, and both terms of their differences.
         operand.iter().product::<usize>().saturating_mul(3)
     }
 

@@ -5,6 +5,7 @@ mod add;
 mod avg_pool2d;
 mod batch_norm;
 mod build;
+mod candle_convolution;
 mod concat;
 mod conv2d;
 mod flatten;

@@ -1,10 +1,10 @@
 //! Padding with a constant.
 
 use super::layout::{refuse, resize, single};
-use crate::parameter_map::ParameterMap;
 use crate::{
     error::Error,
     operator::{Affine, ShapeResult},
+    parameter_map::ParameterMap,
     spec::OperatorSpec,
 };
 use candle_core::{DType, Device, Result, Tensor};
@@ -23,6 +23,9 @@ pub struct Pad {
 impl Pad {
     /// `before` and `after` hold one number for each dimension of an input; `value` is finite. `dtype` and
     /// `device` are the network's.
+    ///
+    /// # Errors
+    /// Lists of different lengths, and a value that is not finite.
     pub fn new(
         before: &[usize],
         after: &[usize],

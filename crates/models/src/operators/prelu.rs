@@ -4,10 +4,10 @@ use super::{
     layout::{per_channel, refuse},
     spectral::largest,
 };
-use crate::parameter_map::ParameterMap;
 use crate::{
     error::Error,
     operator::{PiecewiseLinear, ShapeResult},
+    parameter_map::ParameterMap,
     record::ActivationRecord,
     spec::OperatorSpec,
 };
@@ -18,7 +18,7 @@ use std::sync::Arc;
 /// `z` for `z >= 0`, `weight * z` otherwise, with one slope for all units or one for each channel (the first
 /// dimension of an input), as PyTorch's `nn.PReLU`.
 ///
-/// The side of each unit is the pattern and its pre-activation the constraint, as for a ReLU; a unit at 0 is on
+/// The side of each unit is the pattern and its pre-activation the neuron, as for a ReLU; a unit at 0 is on
 /// the right. The slope is a parameter: pushed tangents are differentiable in it.
 #[derive(Debug)]
 pub struct Prelu {
@@ -28,6 +28,9 @@ pub struct Prelu {
 impl Prelu {
     /// The parameter `weight` `[channels]` from `vars` (0.25 where `vars` initialises); 1 channel stands for one
     /// slope for all units.
+    ///
+    /// # Errors
+    /// No channel, and a parameter that `vars` lacks or has in another shape.
     pub fn new(channels: usize, vars: VarBuilder) -> crate::error::Result<Self> {
         if channels == 0 {
             return Err(Error::Config {

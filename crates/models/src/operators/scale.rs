@@ -4,9 +4,9 @@ use super::{
     layout::{broadcasts, single},
     spectral::largest,
 };
-use crate::parameter_map::ParameterMap;
 use crate::{
     operator::{Affine, ShapeResult},
+    parameter_map::ParameterMap,
     spec::OperatorSpec,
 };
 use candle_core::{Result, Tensor};
@@ -22,6 +22,9 @@ pub struct Scale {
 impl Scale {
     /// The constant `scale`, of shape `shape`, from `vars` (1 where `vars` initialises). It broadcasts to the
     /// operand as in NumPy, and is a constant in differentiation too.
+    ///
+    /// # Errors
+    /// A constant that `vars` lacks or has in another shape.
     pub fn new(shape: &[usize], vars: VarBuilder) -> crate::error::Result<Self> {
         let scale = vars.get_with_hints(shape, "scale", Init::Const(1.0))?;
         Ok(Self {

@@ -1,7 +1,7 @@
 //! The maximum over groups of numbers, as max pooling and maxout need it.
 //!
 //! A group of `N` numbers selects its largest, the first of equal ones; the selection is its part of the pattern,
-//! and the `N - 1` differences "selected minus other" are its constraints (App. E). Candle's own gradient of
+//! and the `N - 1` differences "selected minus other" are its neurons (App. E). Candle's own gradient of
 //! max pooling is wrong, so every reading is made of gathers, whose gradients are right.
 
 use crate::record::ActivationRecord;
@@ -93,14 +93,14 @@ impl Groups {
         give(cotangent, &selected, n)? - give(cotangent, &others, n)?
     }
 
-    /// The cotangents of the units that the constraints belong to, `[b, K, units]` to `[b, K, m]`: where another entry
+    /// The cotangents of the units that the neurons belong to, `[b, K, units]` to `[b, K, m]`: where another entry
     /// overtakes the selected one, the unit loses the difference.
     pub(super) fn slope_changes(&self, cotangent: &Tensor) -> Result<Tensor> {
         let owners = self.owners(cotangent.device())?;
         cotangent.contiguous()?.index_select(&owners, 2)
     }
 
-    /// For each constraint, the indices of the selected entry and of the other.
+    /// For each neuron, the indices of the selected entry and of the other.
     fn pairs(&self, record: &ActivationRecord) -> Result<(Tensor, Tensor)> {
         let (units, pre_activations) = (self.units(), record.pre_activations().dim(1)?);
         let selected = record.own()?.narrow(1, 0, units)?;
@@ -157,7 +157,7 @@ impl Groups {
         self.lookup(&behind.broadcast_add(&Tensor::new(starts, device)?)?)
     }
 
-    /// The unit that each constraint belongs to.
+    /// The unit that each neuron belongs to.
     fn owners(&self, device: &Device) -> Result<Tensor> {
         let owners = (0u32..).zip(self.spans());
         let owners: Vec<u32> = owners

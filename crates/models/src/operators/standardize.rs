@@ -1,10 +1,10 @@
 //! The input normalisation, as part of the network.
 
 use super::{layout::per_channel, spectral::largest};
-use crate::parameter_map::ParameterMap;
 use crate::{
     error::Error,
     operator::{Affine, ShapeResult},
+    parameter_map::ParameterMap,
     spec::OperatorSpec,
 };
 use candle_core::{DType, Device, Result, Tensor};
@@ -25,6 +25,9 @@ pub struct Standardize {
 
 impl Standardize {
     /// `mean` and `std` hold one number for all inputs, or one for each channel.
+    ///
+    /// # Errors
+    /// Lists that are empty or of different lengths, means that are not finite, deviations that are not positive.
     pub fn new(
         mean: &[f64],
         std: &[f64],

@@ -1,9 +1,9 @@
 //! Addition of a constant tensor.
 
 use super::layout::{broadcasts, single};
-use crate::parameter_map::ParameterMap;
 use crate::{
     operator::{Affine, ShapeResult},
+    parameter_map::ParameterMap,
     spec::OperatorSpec,
 };
 use candle_core::{Result, Tensor};
@@ -19,6 +19,9 @@ pub struct Translate {
 impl Translate {
     /// The constant `shift`, of shape `shape`, from `vars` (0 where `vars` initialises). It broadcasts to the
     /// operand as in NumPy, and is a constant in differentiation too.
+    ///
+    /// # Errors
+    /// A constant that `vars` lacks or has in another shape.
     pub fn new(shape: &[usize], vars: VarBuilder) -> crate::error::Result<Self> {
         let shift = vars.get_with_hints(shape, "shift", Init::Const(0.0))?;
         Ok(Self {

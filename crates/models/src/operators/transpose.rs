@@ -16,6 +16,9 @@ pub struct Transpose {
 
 impl Transpose {
     /// `permutation` holds `0 .. rank` once each; the batch is not among them.
+    ///
+    /// # Errors
+    /// A list that is no permutation.
     pub fn new(permutation: &[usize]) -> crate::error::Result<Self> {
         let mut sorted = permutation.to_vec();
         sorted.sort_unstable();
