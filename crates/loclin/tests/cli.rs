@@ -4,22 +4,16 @@ use std::fs::{self, File};
 use std::process::{Command, Stdio};
 
 use assert_cmd::assert::Assert;
+use clap::CommandFactory;
 use predicates::prelude::*;
 use predicates::str::{contains, is_empty, starts_with};
 
-/// Every command, as `--help` lists them.
-const COMMANDS: [&str; 10] = [
-    "demo",
-    "train",
-    "sweep",
-    "certify",
-    "distortion",
-    "explain",
-    "init",
-    "fetch",
-    "completions",
-    "man",
-];
+/// Every command of the program.
+fn commands() -> Vec<String> {
+    let program = loclin::program::cli::Cli::command();
+    let names = program.get_subcommands().map(|command| command.get_name());
+    names.map(str::to_owned).collect()
+}
 
 /// Runs the binary and hands over what it did.
 fn loclin(arguments: &[&str]) -> Assert {
@@ -36,16 +30,16 @@ fn help_lists_commands_examples_and_exit_codes() {
             .and(contains("--json"))
             .and(contains("--device")),
     );
-    for name in COMMANDS {
+    for name in commands() {
         shown = shown.stdout(contains(format!("\n  {name} ")));
     }
 }
 
 #[test]
 fn every_command_explains_itself_with_an_example() {
-    for name in COMMANDS {
+    for name in commands() {
         let example = format!("loclin {name}");
-        loclin(&[name, "--help"])
+        loclin(&[&name, "--help"])
             .code(0)
             .stdout(contains("Example").and(contains(example)))
             .stderr(is_empty());
@@ -142,7 +136,7 @@ fn every_command_has_a_page_in_the_manual() {
     let out = dir.path().join("man1");
     loclin(&["man", "--out", out.to_str().unwrap()]).code(0);
     assert!(out.join("loclin.1").exists());
-    for name in COMMANDS {
+    for name in commands() {
         let page = fs::read_to_string(out.join(format!("loclin-{name}.1"))).unwrap();
         assert!(page.contains(".SH OPTIONS"), "{name}");
     }

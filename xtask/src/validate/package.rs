@@ -1,4 +1,4 @@
-//! The packages for crates.io.
+//! The packages that are published.
 
 use std::path::Path;
 

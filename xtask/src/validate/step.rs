@@ -23,7 +23,7 @@ pub enum Step {
     Docs,
     /// Every test: `cargo test --workspace`
     Tests,
-    /// The packages for crates.io are made, and each is built from its own files: `cargo package`
+    /// The packages to be published are made, and each is built from its own files: `cargo package`
     Package,
     /// The oldest toolchain that `rust-version` promises builds the libraries and the program
     Msrv,

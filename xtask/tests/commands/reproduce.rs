@@ -300,9 +300,8 @@ fn residual_networks_are_trained_measured_and_drawn() {
     let dir = tempfile::tempdir().unwrap();
     let at = |name: &str| dir.path().join(name);
     let data = small_data(dir.path());
-    let configs = Path::new(env!("CARGO_MANIFEST_DIR")).join("configs");
     for name in ["vanilla", "roll"] {
-        let file = configs.join(format!("cifar10-{name}.toml"));
+        let file = demo_config().with_file_name(format!("cifar10-{name}.toml"));
         let mut config: toml::Table = fs::read_to_string(file).unwrap().parse().unwrap();
         let small = "hidden = [2]\nblocks = [1, 1]\nepochs = 1\ncrop_padding = 1";
         config.extend(small.parse::<toml::Table>().unwrap());

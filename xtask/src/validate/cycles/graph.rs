@@ -28,8 +28,22 @@ impl Imports {
     }
 }
 
-/// A shortest circle, if there is any: its steps lead from a file back to it.
-pub(super) fn circle(imports: &Imports) -> Option<Vec<Step>> {
+/// Circles without a common import, a shortest first, such that no circle is left without their imports. The steps of each
+/// lead from a file back to it.
+pub(super) fn circles(mut imports: Imports) -> Vec<Vec<Step>> {
+    let mut found = Vec::new();
+    while let Some(circle) = shortest(&imports) {
+        for step in &circle {
+            if let Some(own) = imports.0.get_mut(&step.from) {
+                own.remove(&step.to);
+            }
+        }
+        found.push(circle);
+    }
+    found
+}
+
+fn shortest(imports: &Imports) -> Option<Vec<Step>> {
     let circles = imports.0.keys().filter_map(|start| back(imports, start));
     circles.min_by_key(Vec::len)
 }

@@ -17,7 +17,7 @@ use std::path::Path;
 use anyhow::ensure;
 use cargo_metadata::Metadata;
 
-use self::graph::{Imports, circle};
+use self::graph::{Imports, circles};
 use self::modules::Crate;
 use self::resolve::target;
 
@@ -29,8 +29,8 @@ pub(super) fn check(metadata: &Metadata) -> anyhow::Result<()> {
         for target in &package.targets {
             // Tests, examples and benches are single programs that nothing stands on.
             if target.is_lib() || target.is_bin() {
-                let circle = circle_of(target.src_path.as_std_path())?;
-                wrong.extend(circle.map(|circle| shown(&circle, root)));
+                let circles = circles_of(target.src_path.as_std_path())?;
+                wrong.extend(circles.iter().map(|circle| shown(circle, root)));
             }
         }
     }
@@ -38,8 +38,8 @@ pub(super) fn check(metadata: &Metadata) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A circle of the crate whose root is `file`, its first file repeated at its end; `None` if there is none.
-fn circle_of(file: &Path) -> anyhow::Result<Option<Vec<graph::Step>>> {
+/// The circles of the crate whose root is `file`.
+fn circles_of(file: &Path) -> anyhow::Result<Vec<Vec<graph::Step>>> {
     let sources = Crate::read(file)?;
     let mut imports = Imports::default();
     for (module, reference) in sources.references() {
@@ -48,7 +48,7 @@ fn circle_of(file: &Path) -> anyhow::Result<Option<Vec<graph::Step>>> {
             imports.add(from, to, &reference.path.join("::"));
         }
     }
-    Ok(circle(&imports))
+    Ok(circles(imports))
 }
 
 /// The circle in words: each file, and what it takes from the next.
