@@ -247,7 +247,7 @@ fn linear(inputs: usize, outputs: usize) -> OperatorSpec {
 /// Operators one after the other, named by their numbers.
 fn sequence(input_shape: &[usize], operators: Vec<OperatorSpec>) -> NetworkSpec {
     let below = |i: usize| i.checked_sub(1).map_or(INPUT.to_owned(), |i| i.to_string());
-    let node = |(i, operator)| NodeSpec {
+    let node = |(i, operator): (usize, OperatorSpec)| NodeSpec {
         name: i.to_string(),
         operator,
         operands: vec![below(i)],

@@ -11,6 +11,8 @@ mod analysis;
 pub mod bridge;
 pub mod exact;
 mod fc;
+#[cfg(doctest)]
+mod guide;
 mod interval;
 pub mod objectives;
 pub mod strategies;
