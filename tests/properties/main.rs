@@ -6,7 +6,10 @@
 mod balls;
 mod counts;
 mod distortion;
+mod evidence;
+mod exact;
 mod example;
+mod failed_once;
 mod jacobians;
 mod margins;
 mod objectives;

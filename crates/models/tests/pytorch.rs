@@ -1,6 +1,5 @@
 //! State dicts against networks that are known otherwise.
 #![allow(clippy::unwrap_used, reason = "a test states its expectations with it")]
-#![allow(clippy::print_stderr, reason = "a skipped test says so")]
 
 #[path = "support/pickle_writer.rs"]
 mod pickle_writer;
@@ -11,12 +10,11 @@ use loclin_models::{
     architectures::{ConvNetConfig, Pooling, ResNetConfig, ScoRnn, ScoRnnConfig},
     pytorch::{self, Architecture, Layer},
 };
+use loclin_test_files::shared;
+use loclin_test_files::shared;
 use pickle_writer::{archive, pickle, tensor};
 use proptest::prelude::*;
-use std::{
-    collections::HashMap,
-    path::{Path, PathBuf},
-};
+use std::collections::HashMap;
 
 const FC: Architecture = Architecture::Fc {
     input_shape: None,
@@ -240,16 +238,6 @@ fn errors_say_what_is_wrong_where() {
             .to_string()
             .contains("tensor `layers.0.bias`: is missing; expected with shape [2]")
     );
-}
-
-fn shared(file: &str) -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../../shared")
-        .join(file);
-    if !path.is_file() {
-        eprintln!("skipped: {} is not there", path.display());
-    }
-    path.is_file().then_some(path)
 }
 
 /// The outputs at `x_i = sin(i)` are those that PyTorch computed in float64, written with nine digits.
