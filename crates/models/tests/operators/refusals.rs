@@ -36,7 +36,6 @@ fn windows_that_do_not_fit_are_refused() {
         })
     };
     let pool = |window| OperatorSpec::MaxPool2d { window };
-    let image: &[usize] = &[2, 4, 4];
     for window in [
         square(0, 1, 0),
         square(2, 0, 0),
