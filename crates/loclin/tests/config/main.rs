@@ -53,11 +53,9 @@ fn a_written_file_explains_every_key() {
         assert!(line.chars().count() <= 120, "{line}");
     }
     for Key { name, .. } in KEYS {
-        let lines: Vec<&str> = DEMO.lines().collect();
-        let at = lines
-            .iter()
-            .position(|line| line.starts_with(&format!("{name} = ")));
-        assert!(lines[at.unwrap() - 1].contains("Default: "), "{name}");
+        let (before, _) = DEMO.split_once(&format!("\n{name} = ")).unwrap();
+        let comment = before.rsplit("\n\n").next().unwrap();
+        assert!(comment.contains("Default: "), "{name}: {comment}");
     }
     for (word, _) in Loss::WORDS {
         assert!(DEMO.contains(&format!("#     \"{word}\": ")), "{word}");
@@ -100,7 +98,7 @@ fn files_of_older_formats_are_read_and_newer_ones_are_named() {
         ),
         (
             "format = 3",
-            "`format` is 3; this program reads formats 1 to 2: the file is of a newer one",
+            "`format` is 3; this program reads formats 1 to 2: the file is of a newer version",
         ),
         (
             "format = 0",

@@ -146,10 +146,14 @@ fn format(written: Option<toml::Value>) -> Result<i64, ConfigError> {
     match written {
         None => Ok(1),
         Some(toml::Value::Integer(format @ 1..=FORMAT)) => Ok(format),
-        Some(found @ toml::Value::Integer(FORMAT..)) => {
-            Err(error(&found, ": the file is of a newer one, so update it"))
+        Some(found) => {
+            let newer = found.as_integer().is_some_and(|format| format > FORMAT);
+            let hint = match newer {
+                true => ": the file is of a newer version of it",
+                false => "",
+            };
+            Err(error(&found, hint))
         }
-        Some(found) => Err(error(&found, "")),
     }
 }
 

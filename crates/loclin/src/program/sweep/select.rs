@@ -15,7 +15,7 @@ use super::row::{Row, Status, VANILLA};
 /// "the same" begins at 97.5% and "one point less" at 96.5%.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Rule {
+pub(super) struct Rule {
     /// What the choice is called.
     name: String,
     /// Percentage points of accuracy that it may cost.
