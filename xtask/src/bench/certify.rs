@@ -7,12 +7,12 @@ use anyhow::Context;
 use candle_core::{DType, Tensor};
 use loclin_data::{Dataset, Split};
 use loclin_models::{Model, Module, Network};
-use loclin_regions::{Budget, Linearizer, Norm};
+use loclin_regions::{Budget, Linearizer, Method, Norm};
 use serde::Serialize;
 
 use super::subject::{Subject, Way, table1};
 use super::{Args, faster, machine, peer};
-use loclin::program::certify::{BATCH, Method, certify};
+use loclin::program::certify::{BATCH, certify};
 use loclin::program::compute::Dtype;
 use loclin::program::model::ModelPath;
 use loclin::program::options::Global;
@@ -78,7 +78,7 @@ pub(super) fn measure(
         l1_seconds_per_input: seconds(&[l1])?,
         linf_seconds_per_input: seconds(&[linf])?,
         l2_seconds_per_input: seconds(&[l2])?,
-        certify_seconds_per_input: certify(&network, &test, &[l2], Method::Every, "certifying")?
+        certify_seconds_per_input: certify(&network, &test, &[l2], Method::Auto, "certifying")?
             .seconds
             / test.len() as f64,
         forward_seconds_per_input: forward(&network, &test, args.runs)?,
@@ -139,7 +139,7 @@ fn margins(network: &Network, batches: &[Tensor], norms: &[Norm]) -> anyhow::Res
     let linearizer = Linearizer::new(network, Budget::default())?;
     let mut radii = Vec::new();
     for x in batches {
-        let margins = linearizer.at(x)?.margins(norms)?;
+        let margins = linearizer.at(x)?.margins(norms, Method::Auto)?;
         radii.extend(margins.into_iter().take(1).flat_map(|m| m.radius));
     }
     Ok(radii)

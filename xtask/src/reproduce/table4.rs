@@ -8,13 +8,13 @@ use anyhow::{Context, bail, ensure};
 use candle_core::DType;
 use loclin_data::{Data, Dataset, Split};
 use loclin_models::{ModelFile, Module, Network};
-use loclin_regions::{Estimate, Norm};
+use loclin_regions::{Estimate, Method, Norm};
 use serde::{Deserialize, Serialize};
 use toml::Table;
 
 use super::provenance::Provenance;
 use super::{PAGE, Places, Results, Training};
-use loclin::program::certify::{Method, certify};
+use loclin::program::certify::certify;
 use loclin::program::config::Config;
 use loclin::program::distortion::{self, Domain, Looks, Record};
 use loclin::program::files;

@@ -8,7 +8,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use loclin_data::Split;
-use loclin_regions::{Estimate, Norm};
+use loclin_regions::{Estimate, Guarantee, Margins, Method, Norm};
 use serde::Serialize;
 
 use crate::program::compute::Dtype;
@@ -19,7 +19,7 @@ use crate::program::opened::Opened;
 use crate::program::options::{DataDir, Global};
 use loclin_report::stats::Percentiles;
 
-pub use run::{BATCH, Certificates, Method, certify, certify_all};
+pub use run::{BATCH, Certificates, certify, certify_all};
 
 const EXAMPLE: &str = "\
 Examples:
@@ -50,12 +50,12 @@ pub struct Args {
     /// The ball's norm: a number from 1, or inf; may be given several times [default: 1, 2 and inf]
     #[arg(long, value_name = "P")]
     pub norm: Vec<Norm>,
-    /// For large networks: l2 margins by estimating every gradient and measuring the few that matter, each too
-    /// large with at most this probability, such as 1e-9; with 0, every neuron left out is excluded by a proved
-    /// bound, which is slower [default: measure every gradient]
+    /// l2 margins by what costs least: for large networks, by estimating every gradient and measuring the few that
+    /// matter, each too large with at most this probability, such as 1e-9; with 0, by proved bounds, as without this
+    /// option where they cost least [default: what costs least and proves]
     #[arg(long, value_name = "P")]
     pub failure_probability: Option<f64>,
-    /// Write one row for each input: index,label,prediction,eps_P...,layer,neuron
+    /// Write one row for each input: index,label,prediction,eps_P...,guarantee,layer,neuron
     #[arg(long, value_name = "FILE.csv")]
     pub out: Option<PathBuf>,
     /// Where the datasets are
@@ -90,7 +90,13 @@ pub struct Outcome {
     pub seconds: f64,
     /// `inputs / seconds`.
     pub inputs_per_second: f64,
-    /// How the nearest neurons were searched for; `None` if every gradient was measured.
+    /// What is claimed of the radii: `proved`, `probable(P)` or `estimate`.
+    #[serde(serialize_with = "guarantee_name")]
+    pub guarantee: Guarantee,
+    /// How they were found, in words.
+    pub method: String,
+    /// The work of searching for the nearest neurons; `None` if every gradient was measured, or a chain's pruned search
+    /// did it.
     pub search: Option<Search>,
     /// The file of margins, if one was asked for.
     pub out: Option<PathBuf>,
@@ -98,7 +104,7 @@ pub struct Outcome {
     pub dtype: Dtype,
 }
 
-/// The work that `--failure-probability` took.
+/// The work of a search by bounds or estimates.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Search {
     /// The probability, for each input, that its margin is too large; 0 if every neuron left out is excluded by
@@ -113,6 +119,22 @@ pub struct Search {
 }
 
 impl Search {
+    /// That of margins by bounds or estimates.
+    fn of(margins: &Margins) -> Option<Self> {
+        let failure_probability = match margins.method {
+            Method::Bound => 0.0,
+            Method::Estimate(estimate) => estimate.failure_probability,
+            _ => return None,
+        };
+        let gradients = &margins.work.gradients;
+        Some(Self {
+            failure_probability,
+            directions: margins.work.directions,
+            verified_mean: gradients.iter().sum::<usize>() as f64 / gradients.len() as f64,
+            verified_max: gradients.iter().copied().max().unwrap_or(0),
+        })
+    }
+
     /// The work for `own` inputs and for `others` more.
     fn joined(self, own: usize, other: Self, others: usize) -> Self {
         let sum = self.verified_mean * own as f64 + other.verified_mean * others as f64;
@@ -138,9 +160,9 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let norms = norms(args)?;
     let seed = global.seed.unwrap_or(0);
     let method = match args.failure_probability {
-        None => Method::Every,
-        Some(0.0) => Method::Bound { seed },
-        Some(failure_probability) => Method::Estimate(Estimate {
+        None => Method::Auto,
+        Some(0.0) => Method::Bound,
+        Some(failure_probability) => Method::Probable(Estimate {
             failure_probability,
             seed,
         }),
@@ -172,6 +194,10 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         margins: certificates.percentiles()?,
         seconds: certificates.seconds,
         inputs_per_second: data.len() as f64 / certificates.seconds,
+        guarantee: certificates.guarantee(),
+        method: certificates
+            .leading()
+            .map_or(String::new(), |margins| margins.method.to_string()),
         search: certificates.search,
         out: args.out.clone(),
         dtype,
@@ -236,8 +262,9 @@ impl fmt::Display for Outcome {
                 p.p25, p.p50, p.p75, p.p100
             )?;
         }
+        writeln!(f, "guarantee  {}: {}", self.guarantee, self.method)?;
         if let Some(search) = &self.search {
-            writeln!(f, "{search}")?;
+            writeln!(f, "work       {search}")?;
         }
         match &self.out {
             Some(out) => write!(f, "{}", out.display()),
@@ -246,19 +273,16 @@ impl fmt::Display for Outcome {
     }
 }
 
+fn guarantee_name<S: serde::Serializer>(guarantee: &Guarantee, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(&guarantee.name())
+}
+
 impl fmt::Display for Search {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.failure_probability {
-            0.0 => write!(
-                f,
-                "exact: every neuron left out is excluded by a proved bound; "
-            )?,
-            p => write!(f, "exact but for a probability of {p:e} for each input; ")?,
-        }
         let (directions, mean, max) = (self.directions, self.verified_mean, self.verified_max);
         write!(
             f,
-            "{directions} directions, {mean:.0} candidates verified on average, {max} at most"
+            "{directions} directions, {mean:.0} gradients on average, {max} at most"
         )
     }
 }

@@ -1,4 +1,4 @@
-//! `loclin explain`: one input, its gradient, how much that can change nearby, and how far it provably does not.
+//! `loclin explain`: one input, its gradient, how much that can change nearby, and how far it does not change.
 
 mod reading;
 mod subject;
