@@ -2,7 +2,7 @@
 
 use crate::{Case, cases, numbers};
 use candle_core::{DType, Tensor};
-use loclin_regions::{Budget, Linearization, Norm, patterns};
+use loclin_regions::{Budget, Linearization, Method, Norm, patterns};
 use loclin_tests::{
     Analysis, Fc, bridge, dual, norm,
     strategies::{LARGE, Recipe, recipes},
@@ -71,7 +71,9 @@ fn nothing_changes_inside_certified_balls() {
             let case = Case::new(&recipe, 2);
             let here = case.linearization();
             let all = [1.0, 2.0, f64::INFINITY];
-            let margins = here.margins(&all.map(|p| Norm::new(p).unwrap())).unwrap();
+            let margins = here
+                .margins(&all.map(|p| Norm::new(p).unwrap()), Method::Auto)
+                .unwrap();
             for (p, margins) in all.iter().zip(&margins) {
                 for (i, x) in case.points.iter().enumerate() {
                     let radius = margins.radius[i];
@@ -190,10 +192,10 @@ fn the_limiting_neuron_flips_just_outside() {
             let here = case.linearization();
             let start = here.patterns().unwrap();
             let all = [1.0, 2.0, f64::INFINITY];
-            for (p, margins) in all
-                .iter()
-                .zip(here.margins(&all.map(|p| Norm::new(p).unwrap())).unwrap())
-            {
+            for (p, margins) in all.iter().zip(
+                here.margins(&all.map(|p| Norm::new(p).unwrap()), Method::Auto)
+                    .unwrap(),
+            ) {
                 for (i, x) in case.points.iter().enumerate() {
                     let (a, radius) = (&case.analyses[i], margins.radius[i]);
                     let Some(j) = margins.limiting[i].and_then(|neuron| here.position(neuron))

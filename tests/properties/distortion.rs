@@ -3,7 +3,7 @@
 use crate::{Case, balls::is_resolved, cases};
 use candle_core::DType;
 use loclin_regions::{
-    Budget, Norm,
+    Budget, Method, Norm,
     distortion::{Ascent, Ball, Distortion, Genetic, Search, State},
 };
 use loclin_tests::{
@@ -37,7 +37,7 @@ proptest! {
     fn there_is_none_inside_the_certified_radius(recipe in recipes(LARGE), seed: u64) {
         let case = Case::new(&recipe, 1);
         let here = case.linearization();
-        let radius = here.margins(&[Norm::LINF]).unwrap()[0].radius[0].min(1e3);
+        let radius = here.margins(&[Norm::LINF], Method::Auto).unwrap()[0].radius[0].min(1e3);
         prop_assume!(is_resolved(&case.fc, &case.analyses[0], f64::INFINITY, radius));
         let ball = Ball::new(&case.points[0], radius * (1.0 - 1e-6), None).unwrap();
         let distortion = Distortion::new(&case.network, ball, 0, Budget::default()).unwrap();

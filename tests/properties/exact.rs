@@ -5,7 +5,7 @@ use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
 use loclin_models::operators::{OperatorSpec, Window2d};
 use loclin_models::{INPUT, Network, NetworkSpec, NodeSpec};
-use loclin_regions::{Budget, Linearization, Norm};
+use loclin_regions::{Budget, Linearization, Method, Norm};
 use loclin_tests::exact::{
     Drawn, Graph, Plan, Point, Rational, assert_radius_at_most, exact, hostile, nearest, ordinary,
 };
@@ -38,7 +38,7 @@ fn compare(plan: &Plan) -> Option<Compared> {
 /// The library's radii of the first input.
 pub(crate) fn radii(network: &Network, x: &Tensor) -> loclin_regions::Result<[f64; 3]> {
     let here = Linearization::new(network, x, Budget::default())?;
-    let margins = here.margins(&[Norm::L1, Norm::L2, Norm::LINF])?;
+    let margins = here.margins(&[Norm::L1, Norm::L2, Norm::LINF], Method::Auto)?;
     Ok([0, 1, 2].map(|i| margins[i].radius[0]))
 }
 

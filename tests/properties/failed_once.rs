@@ -4,7 +4,7 @@
 use crate::exact::radii;
 use candle_core::{DType, Device, Tensor};
 use loclin_models::{Network, onnx};
-use loclin_regions::{Budget, Estimate, Linearization, Norm};
+use loclin_regions::{Budget, Estimate, Linearization, Method, Norm};
 use loclin_test_files::shared;
 use std::path::Path;
 
@@ -62,13 +62,11 @@ impl Row {
 /// Margins by what does not measure every gradient: l2 alone.
 fn l2_by_other_ways(network: &Network, x: &Tensor) -> Vec<(&'static str, f64)> {
     let here = Linearization::new(network, x, Budget::default()).unwrap();
-    let all = here.margins_by_all(&[Norm::L2]).unwrap();
-    let bound = here.l2_margins_by_bound(0).unwrap();
-    let estimate = here.l2_margins_by_estimate(Estimate::default()).unwrap();
+    let l2 = |method| here.margins(&[Norm::L2], method).unwrap()[0].radius[0];
     vec![
-        ("all gradients", all[0].radius[0]),
-        ("bound", bound.margins.radius[0]),
-        ("estimate", estimate.margins.radius[0]),
+        ("all gradients", l2(Method::All)),
+        ("bound", l2(Method::Bound)),
+        ("estimate", l2(Method::Estimate(Estimate::default()))),
     ]
 }
 

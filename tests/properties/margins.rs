@@ -2,7 +2,7 @@
 
 use crate::{Case, assert_near, cases, numbers};
 use candle_core::{DType, Tensor};
-use loclin_regions::{Budget, Linearization, Margins, Norm, Search};
+use loclin_regions::{Budget, Linearization, Margins, Method, Norm, Search};
 use loclin_tests::{
     Analysis, F64, Interval, bridge, norm,
     strategies::{LARGE, Numbers, Quirk, Recipe, SMALL, norms, recipes, recipes_of},
@@ -46,12 +46,12 @@ proptest! {
         for budget in [Budget::default(), Budget { bytes }, Budget { bytes: 1 }] {
             let here = case.linearization_within(budget);
             let all = [1.0, 2.0, f64::INFINITY, p];
-            let margins = here.margins(&all.map(|p| Norm::new(p).unwrap())).unwrap();
+            let margins = here.margins(&all.map(|p| Norm::new(p).unwrap()), Method::Auto).unwrap();
             for (p, margins) in all.iter().zip(&margins) {
                 assert_margins(&case, &here, *p, margins);
             }
             let lengths = here.gradient_norms(&[Norm::new(p).unwrap()]).unwrap();
-            for (a, lengths) in case.analyses.iter().zip(&lengths[0]) {
+            for (a, lengths) in case.analyses.iter().zip(lengths[0].iter()) {
                 let expected: Vec<f64> = a.gradients.iter().map(|g| norm(g, p)).collect();
                 // The error of each entry, and 1e-13 for powers and roots.
                 let error = |(g, e): (&Vec<f64>, &Vec<f64>)| norm(e, p) + 1e-13 * norm(g, p);
@@ -69,7 +69,7 @@ proptest! {
         for (i, a) in case.analyses.iter().enumerate() {
             let x = case.x.narrow(0, i, 1).unwrap();
             let alone = Linearization::new(&case.network, &x, Budget::default()).unwrap();
-            prop_assert!(a.margin(p.p()).contains(alone.margins(&[p]).unwrap()[0].radius[0]));
+            prop_assert!(a.margin(p.p()).contains(alone.margins(&[p], Method::Auto).unwrap()[0].radius[0]));
             let axes = alone.axis_margins().unwrap();
             let together = case.linearization().axis_margins().unwrap();
             for (one, many) in axes.step.iter().zip(together.of_input(i)) {
@@ -84,7 +84,7 @@ proptest! {
     fn the_l1_margin_is_the_least_along_the_axes(recipe in recipes(LARGE)) {
         let here = Case::new(&recipe, 3).linearization();
         let axes = here.axis_margins().unwrap();
-        let l1 = here.margins(&[Norm::L1]).unwrap().remove(0);
+        let l1 = here.margins(&[Norm::L1], Method::Auto).unwrap().remove(0);
         prop_assert_eq!(axes.directions, 2 * recipe.inputs);
         for (i, radius) in l1.radius.iter().enumerate() {
             let least = axes.of_input(i).iter().copied().fold(f64::INFINITY, f64::min);
@@ -135,7 +135,7 @@ proptest! {
     fn margins_are_monotonic_in_p(recipe in recipes(LARGE), p in norms(), q in norms()) {
         let here = Case::new(&recipe, 3).linearization();
         let (p, q) = (p.min(q), p.max(q));
-        let margins = here.margins(&[Norm::new(p).unwrap(), Norm::new(q).unwrap()]).unwrap();
+        let margins = here.margins(&[Norm::new(p).unwrap(), Norm::new(q).unwrap()], Method::Auto).unwrap();
         let factor = (recipe.inputs as f64).powf(1.0 / p - 1.0 / q);
         for (of_p, of_q) in margins[0].radius.iter().zip(&margins[1].radius) {
             // Powers and roots are rounded.
@@ -183,7 +183,7 @@ proptest! {
         let case = Case::new(&recipe, 2);
         prop_assume!(!case.is_doubtful());
         let here = case.linearization();
-        let l1 = here.margins(&[Norm::L1]).unwrap().remove(0);
+        let l1 = here.margins(&[Norm::L1], Method::Auto).unwrap().remove(0);
         let direction = &recipe.vectors(2, 1, recipe.inputs)[0];
         let d = Tensor::new(&direction[..], &candle_core::Device::Cpu).unwrap();
         let along = here.directional_margins(&d.unsqueeze(0).unwrap().unsqueeze(0).unwrap()).unwrap();
@@ -202,7 +202,7 @@ proptest! {
         let recipe = Recipe { quirks: [&recipe.quirks[..], &[Quirk::NoBias]].concat(), ..recipe };
         let case = Case::new(&recipe, 8);
         let here = case.linearization();
-        let margins = here.margins(&[Norm::new(p).unwrap()]).unwrap().remove(0);
+        let margins = here.margins(&[Norm::new(p).unwrap()], Method::Auto).unwrap().remove(0);
         for (i, a) in case.analyses.iter().enumerate() {
             let at_zero = |j: usize| a.neurons[j] == 0.0 && a.gradients[j].iter().any(|g| *g != 0.0);
             let expected = (0..a.neurons.len()).find(|j| at_zero(*j));
@@ -222,7 +222,7 @@ proptest! {
         let network = bridge::network(&fc, DType::F64).unwrap();
         let x = bridge::batch(&recipe.points(2), DType::F64).unwrap();
         let here = Linearization::new(&network, &x, Budget::default()).unwrap();
-        let margins = here.margins(&[Norm::new(p).unwrap()]).unwrap().remove(0);
+        let margins = here.margins(&[Norm::new(p).unwrap()], Method::Auto).unwrap().remove(0);
         prop_assert_eq!(margins.radius, vec![f64::INFINITY; 2]);
         prop_assert_eq!(margins.limiting, vec![None; 2]);
         prop_assert!(here.axis_margins().unwrap().step.iter().all(|step| step.is_infinite()));
@@ -245,7 +245,7 @@ proptest! {
         let here = Linearization::new(&network, &x, Budget::default()).unwrap();
         let case = Case { fc, points, analyses, network, x };
         for p in [p, 1.0 + 1e-3, 1.0 + 1e-6] {
-            assert_margins(&case, &here, p, &here.margins(&[Norm::new(p).unwrap()]).unwrap()[0]);
+            assert_margins(&case, &here, p, &here.margins(&[Norm::new(p).unwrap()], Method::Auto).unwrap()[0]);
         }
     }
 }

@@ -8,7 +8,7 @@ use loclin_models::{
     operator::ShapeResult,
     operators::{BatchNorm, Linear},
 };
-use loclin_regions::{Budget, Linearization, Norm};
+use loclin_regions::{Budget, Linearization, Method, Norm};
 use std::sync::Arc;
 
 /// `y_i = w_0 x_i + w_1 x_{i+1} + b_i` around a ring, with the parameters `weight` `[2]` and `bias` `[n]`.
@@ -283,7 +283,11 @@ fn margins_are_those_of_differences() {
     let network = network().standardized(&[0.5], &[0.25]).unwrap();
     let x = inputs();
     let here = Linearization::new(&network, &x, Budget::default()).unwrap();
-    let found = here.margins(&[Norm::L2]).unwrap().swap_remove(0).radius;
+    let found = here
+        .margins(&[Norm::L2], Method::Auto)
+        .unwrap()
+        .swap_remove(0)
+        .radius;
     let neurons = |x: &[f64]| {
         let x = Tensor::from_slice(x, (1, 3), &Device::Cpu).unwrap();
         numbers(

@@ -6,7 +6,7 @@ use candle_nn::VarBuilder;
 use loclin_models::{
     Mlp, Model, Module, NetworkSpec, NodeSpec, Normalization, Parameters, operators::OperatorSpec,
 };
-use loclin_regions::{Budget, Linearization, Norm};
+use loclin_regions::{Budget, Linearization, Method, Norm};
 use loclin_tests::{
     Analysis, F32, F64, bridge, norm,
     strategies::{LARGE, Recipe, recipes},
@@ -140,8 +140,8 @@ proptest! {
         let raw_x = ((&case.x * std).unwrap() + mean).unwrap();
         prop_assert_eq!(numbers(&raw.forward(&raw_x).unwrap()), numbers(&case.network.forward(&case.x).unwrap()));
         let norms = [Norm::L1, Norm::L2, Norm::LINF, Norm::new(p).unwrap()];
-        let in_raw_units = Linearization::new(&raw, &raw_x, Budget::default()).unwrap().margins(&norms).unwrap();
-        for (raw, own) in in_raw_units.iter().zip(case.linearization().margins(&norms).unwrap()) {
+        let in_raw_units = Linearization::new(&raw, &raw_x, Budget::default()).unwrap().margins(&norms, Method::Auto).unwrap();
+        for (raw, own) in in_raw_units.iter().zip(case.linearization().margins(&norms, Method::Auto).unwrap()) {
             for (raw, own) in raw.radius.iter().zip(&own.radius) {
                 // Equal but for the rounding of a power and a root.
                 prop_assert!(*raw == std * own || (raw / (std * own) - 1.0).abs() < 1e-12, "{} {}", raw, own);
@@ -233,7 +233,7 @@ proptest! {
         // |z| below 60 and slopes of at most 1: rounding of a dozen terms of that size.
         assert_near(&numbers(&network.forward(&x).unwrap()), &values, &vec![1e-12; values.len()], "activation");
 
-        let margins = Linearization::new(&network, &x, Budget::default()).unwrap().margins(&[Norm::L2]).unwrap();
+        let margins = Linearization::new(&network, &x, Budget::default()).unwrap().margins(&[Norm::L2], Method::Auto).unwrap();
         for (z, radius) in z.iter().zip(&margins[0].radius) {
             let to_neuron = |j: usize| {
                 let nearest = breakpoints.iter().map(|t| (z[j] - t).abs()).fold(f64::INFINITY, f64::min);

@@ -3,7 +3,7 @@
 use crate::cases;
 use candle_core::{DType, Device, Tensor};
 use loclin_models::{Error as ModelError, Model};
-use loclin_regions::{Budget, Error, Linearization, Norm, Search};
+use loclin_regions::{Budget, Error, Linearization, Method, Norm, Search};
 use loclin_tests::{
     bridge,
     strategies::{LARGE, SMALL, recipes},
@@ -46,7 +46,7 @@ proptest! {
 
         // In memory: products with 0 are NaN as well, so that no such number goes unseen.
         let x = bridge::batch(&recipe.points(2), DType::F64).unwrap();
-        match Linearization::new(&network, &x, Budget::default()).and_then(|here| here.margins(&[Norm::L1, Norm::L2, Norm::LINF])) {
+        match Linearization::new(&network, &x, Budget::default()).and_then(|here| here.margins(&[Norm::L1, Norm::L2, Norm::LINF], Method::Auto)) {
             Err(Error::NotFinite { what, .. }) => prop_assert!(!what.is_empty()),
             Err(other) => prop_assert!(false, "{}", other),
             Ok(margins) => prop_assert!(false, "certified {:?}", margins),
@@ -73,7 +73,7 @@ proptest! {
             Err(error) => { assert!(matches!(error, Error::NotFinite { .. })); return Ok(()); }
         };
         for norm in [Norm::L1, Norm::L2, Norm::LINF, Norm::new(3.0).unwrap()] {
-            let margins = here.margins(&[norm]);
+            let margins = here.margins(&[norm], Method::Auto);
             assert!(matches!(&margins, Err(Error::NotFinite { .. })), "{:?}", margins);
         }
         assert!(matches!(here.axis_margins(), Err(Error::NotFinite { .. })));

@@ -30,6 +30,9 @@ const NEVER: f64 = 1e30;
 /// assert!(loclin_objectives::distance(&trace)?.to_scalar::<f64>()? < 0.0);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// # Errors
+/// A network without neurons.
 pub fn distance(trace: &Trace) -> Result<Tensor> {
     let lengths = safe_sqrt(&squared_gradient_norms(trace)?)?;
     let distances = safe_divide(&distances_to_zero(trace)?, &lengths, NEVER)?;

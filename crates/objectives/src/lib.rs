@@ -23,15 +23,15 @@
 
 mod analytic;
 mod distance;
+mod engines;
 mod error;
-mod fc;
 mod neuron_loss;
-mod recurrent;
 mod relaxed;
 mod roll;
 mod sampled;
 
 pub use distance::distance;
+pub use engines::Engine;
 pub use error::{Error, Result};
 pub use neuron_loss::{
     distances_to_zero, hinges, squared_derivatives, squared_gradient_norms,

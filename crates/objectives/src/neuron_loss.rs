@@ -1,6 +1,6 @@
 //! The terms that every objective is made of: gradient lengths, distances to 0, and the TSVM loss of a neuron.
 
-use crate::{Error, Result, analytic, fc};
+use crate::{Error, Result, analytic, engines};
 use candle_core::{DType, Tensor};
 use loclin_models::Trace;
 use loclin_regions::axes;
@@ -8,17 +8,22 @@ use loclin_tensor::product::Real;
 
 /// `||grad z||_2^2` of all neurons, `[B, |I|]`, differentiable in the parameters.
 ///
-/// Exact. For a fully connected chain on the CPU from Gram matrices, where that is the cheaper way; else by
-/// [`squared_gradient_norms_by_pushing`].
+/// Exact. By an engine where one does it ([`crate::Engine`]), else by [`squared_gradient_norms_by_pushing`].
+///
+/// # Errors
+/// A network without neurons, or a tensor computation that fails.
 pub fn squared_gradient_norms(trace: &Trace) -> Result<Tensor> {
-    match fc::squared_norms(trace)? {
+    match engines::squared_norms(trace)? {
         Some(norms) => Ok(norms),
         None => squared_gradient_norms_by_pushing(trace),
     }
 }
 
 /// [`squared_gradient_norms`] for every network: pushes all `D` axes (App. D), whose tangents stay in memory for
-/// the backward pass.
+/// the backward pass. The reference implementation.
+///
+/// # Errors
+/// A network without neurons, or a tensor computation that fails.
 pub fn squared_gradient_norms_by_pushing(trace: &Trace) -> Result<Tensor> {
     let network = trace.network();
     squared_derivatives(trace, &axes(network, 0..network.input_size())?)
@@ -26,6 +31,9 @@ pub fn squared_gradient_norms_by_pushing(trace: &Trace) -> Result<Tensor> {
 
 /// `sum over k of (grad z . t_k)^2` of all neurons, `[B, |I|]`, for tangents `t_k` `[1 or B, K, in...]`;
 /// differentiable in the parameters.
+///
+/// # Errors
+/// Tangents of another shape, a network without neurons.
 pub fn squared_derivatives(trace: &Trace, tangents: &Tensor) -> Result<Tensor> {
     let mut sums = Vec::new();
     trace.push(tangents, |_, derivatives| {
@@ -40,6 +48,9 @@ pub fn squared_derivatives(trace: &Trace, tangents: &Tensor) -> Result<Tensor> {
 }
 
 /// `|z|` of all neurons, `[B, |I|]`, differentiable in the parameters; at `z = 0` the neuron counts as positive.
+///
+/// # Errors
+/// A network without neurons.
 pub fn distances_to_zero(trace: &Trace) -> Result<Tensor> {
     match (trace.pre_activations()?, trace.signs()?) {
         (Some(z), Some(signs)) => Ok((z * signs)?),
@@ -48,6 +59,9 @@ pub fn distances_to_zero(trace: &Trace) -> Result<Tensor> {
 }
 
 /// `max(0, 1 - |z|)` of all neurons, `[B, |I|]`.
+///
+/// # Errors
+/// A network without neurons.
 pub fn hinges(trace: &Trace) -> Result<Tensor> {
     Ok(distances_to_zero(trace)?.affine(-1.0, 1.0)?.relu()?)
 }
@@ -113,6 +127,9 @@ fn hinge<T: Real>(z: T, factor: T) -> [T; 2] {
 }
 
 /// `||grad z||_2^2 + c max(0, 1 - |z|)` of all neurons, `[B, |I|]`: the label-free TSVM loss (Eq. 7, bracket).
+///
+/// # Errors
+/// A network without neurons, or a tensor computation that fails.
 pub fn tsvm_losses(trace: &Trace, c: f64) -> Result<Tensor> {
     Ok((squared_gradient_norms(trace)? + (hinges(trace)? * c)?)?)
 }

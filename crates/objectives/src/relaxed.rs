@@ -9,6 +9,9 @@ use loclin_models::Trace;
 ///
 /// # Shapes
 /// The trace of `B` inputs gives a scalar `[]`.
+///
+/// # Errors
+/// A `c` out of range, a network without neurons.
 pub fn relaxed(trace: &Trace, c: f64) -> Result<Tensor> {
     roll(
         trace,

@@ -1,11 +1,9 @@
 //! Robust local linearity, ROLL (Eq. 9).
 
 use crate::{
-    Error, Result,
+    Error, Result, engines,
     error::check_c,
-    fc,
     neuron_loss::{mean_hinge, tsvm_losses},
-    recurrent,
 };
 use candle_core::Tensor;
 use loclin_models::Trace;
@@ -60,11 +58,14 @@ pub struct RollConfig {
 /// assert!(parameters.named().iter().all(|(_, variable)| gradients.get(variable).is_some()));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// # Errors
+/// A hyper-parameter out of range, a network without neurons.
 pub fn roll(trace: &Trace, config: RollConfig) -> Result<Tensor> {
     check_c(config.c)?;
     let percent = config.gamma.percent()?;
     if percent == Some(100.0)
-        && let Some(norms) = mean_squared_norms(trace)?
+        && let Some(norms) = engines::mean_squared_norms(trace)?
     {
         let neurons: usize = trace.neuron_ranges()?.iter().map(|range| range.count).sum();
         return Ok(((norms / neurons as f64)? + (mean_hinge(trace)? * config.c)?)?);
@@ -81,14 +82,6 @@ pub fn roll(trace: &Trace, config: RollConfig) -> Result<Tensor> {
     }
     let mask = top_k_mask(&losses.detach(), count)?;
     Ok(((losses * mask)?.sum_all()? / (batch * count) as f64)?)
-}
-
-/// `sum over neurons of ||grad z||_2^2`, averaged over the batch, where an engine has a shorter way than by each.
-fn mean_squared_norms(trace: &Trace) -> Result<Option<Tensor>> {
-    match fc::mean_squared_norms(trace)? {
-        Some(norms) => Ok(Some(norms)),
-        None => recurrent::mean_squared_norms(trace),
-    }
 }
 
 impl Gamma {

@@ -1,9 +1,8 @@
 //! The approximate objective: squared derivatives along random directions in place of all gradients (Eq. 10).
 
 use crate::{
-    Error, Result,
+    Error, Result, engines,
     error::check_c,
-    fc,
     neuron_loss::{mean_hinge, squared_derivatives},
 };
 use candle_core::Tensor;
@@ -59,6 +58,9 @@ pub enum Probes {
 /// }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// # Errors
+/// A hyper-parameter out of range, a network without neurons.
 pub fn sampled(trace: &Trace, config: SampledConfig, rng: &mut impl Rng) -> Result<Tensor> {
     check_c(config.c)?;
     let norms = match config.probes {
@@ -97,7 +99,7 @@ fn along_signs(trace: &Trace, count: usize, rng: &mut impl Rng) -> Result<Tensor
     let shape = [&[trace.batch(), count], network.input_shape()].concat();
     let signs = signs(shape.iter().product(), rng);
     let signs = Tensor::from_vec(signs, shape, network.device())?.to_dtype(network.dtype())?;
-    match fc::mean_along(trace, &signs)? {
+    match engines::mean_along(trace, &signs)? {
         Some(mean) => Ok(mean),
         None => Ok((squared_derivatives(trace, &signs)?.mean_all()? / count as f64)?),
     }

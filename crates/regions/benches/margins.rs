@@ -9,7 +9,7 @@
 use candle_core::{DType, Device, Tensor};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use loclin_models::{Mlp, Module, Network, Parameters};
-use loclin_regions::{Budget, Linearizer, Norm, RegionCounter};
+use loclin_regions::{Budget, Linearizer, Method, Norm, RegionCounter};
 use loclin_tensor::random::{normal, stream};
 
 const BATCH: usize = 256;
@@ -44,7 +44,7 @@ fn certificates(criterion: &mut Criterion) {
         group.bench_function("linearize", |b| b.iter(|| linearizer.at(&x)));
         for norm in [Norm::L1, Norm::L2, Norm::LINF] {
             let name = format!("margins/l{norm}");
-            group.bench_function(name, |b| b.iter(|| here.margins(&[norm])));
+            group.bench_function(name, |b| b.iter(|| here.margins(&[norm], Method::Auto)));
         }
         group.bench_function("count regions", |b| {
             b.iter(|| {
@@ -57,7 +57,7 @@ fn certificates(criterion: &mut Criterion) {
         group.throughput(Throughput::Elements(PLAIN_BATCH as u64));
         group.sample_size(10);
         group.bench_function("few/margins by all gradients, l2", |b| {
-            b.iter(|| few.margins_by_all(&[Norm::L2]));
+            b.iter(|| few.margins(&[Norm::L2], Method::All));
         });
         group.bench_function("few/axes", |b| b.iter(|| few.axis_margins()));
         group.bench_function("few/axes by all gradients", |b| {

@@ -6,7 +6,7 @@
 //! the mean is a finite sum: [`integrated_gradients`] is exact, where a quadrature misses the regions between its points.
 
 use crate::{
-    Budget, Error, Linearization, Result,
+    Budget, Error, Linearizer, Result,
     host::rows,
     segment::{Piece, Walk, walk},
 };
@@ -126,11 +126,12 @@ pub fn integrated_gradients_by_quadrature(
     let positions: Vec<f64> = (0..steps)
         .map(|k| (k as f64 + shift) / steps as f64)
         .collect();
+    let linearizer = Linearizer::new(network, budget)?;
     for positions in positions.chunks(64) {
         let shape = [&[positions.len()], vec![1; x.rank()].as_slice()].concat();
         let at = Tensor::new(positions, x.device())?.reshape(shape)?;
         let points = direction.broadcast_mul(&at)?.broadcast_add(&baseline64)?;
-        let here = Linearization::new(network, &points, budget)?;
+        let here = linearizer.at(&points)?;
         let gradients = here.output_gradients(&vec![output; positions.len()])?;
         for gradient in rows(&gradients)? {
             let sum = mean.iter_mut().zip(gradient);

@@ -1,118 +1,177 @@
-//! Exact l2 margins of large networks with every skipped neuron excluded by proof.
+//! l2 margins of large networks with every neuron that is left out excluded by proof.
 //!
 //! The Jacobian of a node has at most the norm that the node's Lipschitz bound says
 //! ([`loclin_models::Network::lipschitz_bounds`]). So a neuron whose pre-activation is larger than that bound times a
 //! distance already known is not the nearest. Every other neuron's gradient is pulled back; at each node that it passes,
 //! what it has become by then times the bounds of the nodes reached bounds it better, and most gradients are given up
-//! after a few layers. Where more neurons than input axes would be left, pushing the axes is less work and proves the same.
+//! after a few layers.
+//!
+//! Pushing all axes measures every gradient and proves the same. That is done as soon as it takes fewer multiply-adds:
+//! at once, where the Lipschitz bounds alone would take more (they are found once for a network); after the first look,
+//! where whole pulls of all candidates would; and between pulls, where those that are left would, if they go as far as
+//! those before did.
 
 use crate::{
-    Linearization, Norm, Result, VerifiedMargins,
-    margin::distance,
-    verify::{Exclusion, FIRST_ROUND, Nearest},
+    Linearization, Margins, Method, Norm, Result,
+    measure::{Exclusion, FIRST_ROUND},
+    nearest::{Found, Nearest, distance},
 };
-use candle_core::DType;
+use loclin_models::{Operator, Trace};
 
 /// Directions that find neurons which are probably near, so that the search begins with a small distance. They have no
 /// part in the proof.
 const DIRECTIONS: usize = 16;
 
+/// Pulls between two looks at whether to go on.
+const PULLS: usize = 256;
+
+/// The share of all gradients' work that pulls are expected to take.
+const SHARE: f64 = 0.25;
+
+/// A neuron that no bound has excluded.
+struct Candidate {
+    /// Its distance is not below.
+    least: f64,
+    position: usize,
+}
+
 impl Linearization {
-    /// The l2 margins (Prop. 6), every gradient measured or bounded for certain: slower than
-    /// [`Linearization::l2_margins_by_estimate`], with no probability of failure. `seed` is that of the directions which
-    /// decide where to begin; it changes the work and not the result.
-    ///
-    /// ```
-    /// use candle_core::{DType, Device, Tensor};
-    /// use loclin_models::{Parameters, architectures::ResNetConfig};
-    /// use loclin_regions::{Budget, Linearization, Norm};
-    ///
-    /// let config = ResNetConfig { width: 2, inputs: [3, 16, 16], ..ResNetConfig::resnet20(10) };
-    /// let network = config.build(Parameters::seeded(3).builder(DType::F64, &Device::Cpu))?;
-    /// let x = Tensor::ones((1, 3, 16, 16), DType::F64, &Device::Cpu)?;
-    /// let here = Linearization::new(&network, &x, Budget::default())?;
-    /// let proved = here.l2_margins_by_bound(0)?;
-    /// let exact = here.margins(&[Norm::L2])?;
-    /// assert!((proved.margins.radius[0] / exact[0].radius[0] - 1.0).abs() < 1e-9);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn l2_margins_by_bound(&self, seed: u64) -> Result<VerifiedMargins> {
-        // Above the rounding of the pulled gradients, which the bounds are multiplied with.
-        let slack = match self.network().dtype() {
-            DType::F64 => 1.0 + 1e-9,
-            _ => 1.0 + 1e-4,
-        };
-        let lipschitz = self.network().lipschitz_bounds()?;
-        // Products that overflow bound nothing.
-        let sure = |bound: f64| {
-            if bound.is_nan() {
-                f64::INFINITY
-            } else {
-                bound * slack
-            }
-        };
-        let lipschitz: Vec<f64> = lipschitz.into_iter().map(sure).collect();
-        let lengths = self.estimated_lengths(DIRECTIONS, seed)?;
-        let found = lengths.iter().enumerate();
-        let found = found.map(|(input, lengths)| self.by_bound(input, lengths, &lipschitz));
-        self.verified(found, DIRECTIONS, 0.0)
+    /// The l2 margins (Prop. 6), every gradient measured or bounded for certain.
+    pub(crate) fn l2_margins_by_bound(&self) -> Result<Margins> {
+        let (prepared, cost) = (&self.prepared, &self.prepared.cost);
+        let least = cost.pushes(DIRECTIONS) * self.batch() as f64 + prepared.lipschitz_cost();
+        if least >= cost.all() * self.batch() as f64 {
+            return Ok(self.margins_by_all(&[Norm::L2])?.swap_remove(0));
+        }
+        let lipschitz = prepared.lipschitz(self.network())?;
+        // Which neurons to begin with is no part of the result.
+        let lengths = self.estimated_lengths(DIRECTIONS, 0)?;
+        let found = lengths
+            .iter()
+            .enumerate()
+            .map(|(input, lengths)| self.by_bound(input, lengths, lipschitz))
+            .collect::<Result<Vec<Found>>>()?;
+        let mut margins = self.proved(Norm::L2, found, Method::Bound);
+        margins.work.directions = DIRECTIONS;
+        Ok(margins)
     }
 
-    /// The nearest neuron of one input, and the number of gradients pulled or, by the plain road, pushed.
-    fn by_bound(
+    /// What that is expected to take, in multiply-adds.
+    pub(crate) fn bound_cost(&self) -> f64 {
+        let cost = &self.prepared.cost;
+        let each = cost.pushes(DIRECTIONS) + SHARE * cost.all();
+        self.prepared.lipschitz_cost() + self.batch() as f64 * each
+    }
+
+    /// The nearest neuron of one input.
+    fn by_bound(&self, input: usize, lengths: &[f64], lipschitz: &[f64]) -> Result<Found> {
+        let trace = self.trace.narrow(input, 1)?;
+        let mut nearest = Nearest::NONE;
+        let first = nearest_few(&self.pre_activations[input], lengths);
+        self.measure(&trace, input, first.clone(), None, &mut nearest)?;
+        if nearest.distance == 0.0 {
+            // On a boundary: nothing is nearer, and there can be many ties.
+            let gradients = first.len();
+            return Ok(Found { nearest, gradients });
+        }
+        let candidates = self.candidates(input, &first, nearest.distance, lipschitz);
+        match self.pull_candidates(&trace, input, candidates, lipschitz, &mut nearest)? {
+            Some(pulled) => Ok(Found {
+                nearest,
+                gradients: first.len() + pulled,
+            }),
+            None => self.measure_all(input),
+        }
+    }
+
+    /// For each range of neurons those that its Lipschitz bound does not exclude, the nearest by it first.
+    fn candidates(
         &self,
         input: usize,
-        lengths: &[f64],
+        measured: &[usize],
+        nearest: f64,
         lipschitz: &[f64],
-    ) -> Result<(Nearest, usize)> {
+    ) -> Vec<Vec<Candidate>> {
         let values = &self.pre_activations[input];
-        let trace = self.trace.narrow(input, 1)?;
-        let mut best = Nearest::default();
-        let first = nearest_few(values, lengths);
-        self.measure(&trace, input, first.clone(), None, &mut best)?;
-        if best.distance == 0.0 {
-            // On a boundary: nothing is nearer, and there can be many ties.
-            return Ok((best, first.len()));
-        }
-        // For each site the neurons that its bound does not exclude, the nearest by it first.
-        let mut candidates: Vec<Vec<(f64, usize)>> = Vec::new();
-        for range in &self.ranges {
+        let of_range = |range: &loclin_models::NeuronRange| {
             let bound = self.length_bound(range.node, lipschitz);
-            let mut own: Vec<(f64, usize)> = (range.start..range.start + range.count)
-                .map(|at| (distance(values[at].abs(), bound), at))
-                .filter(|(least, at)| *least <= best.distance && !first.contains(at))
+            let mut own: Vec<Candidate> = (range.start..range.start + range.count)
+                .map(|position| Candidate {
+                    least: distance(values[position].abs(), bound),
+                    position,
+                })
+                .filter(|own| own.least <= nearest && !measured.contains(&own.position))
                 .collect();
-            own.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-            candidates.push(own);
-        }
-        let count = first.len() + candidates.iter().map(Vec::len).sum::<usize>();
-        if count > self.network().input_size() {
-            let one = self.only(input)?;
-            let exact = one.margins_by_all(&[Norm::L2])?.swap_remove(0);
-            let at = exact.limiting[0].and_then(|neuron| self.position(neuron));
-            let distance = exact.radius[0];
-            return Ok((Nearest { distance, at }, self.neurons()));
-        }
-        let most = self.pulls_at_once();
-        for own in candidates {
-            for some in own.chunks(most) {
-                let near = some.iter().filter(|(least, _)| *least <= best.distance);
-                let near: Vec<usize> = near.map(|(_, at)| *at).collect();
-                let exclusion = Exclusion {
-                    lipschitz,
-                    nearest: best.distance,
-                };
-                self.measure(&trace, input, near, Some(&exclusion), &mut best)?;
-            }
-        }
-        Ok((best, count))
+            own.sort_by(|a, b| {
+                let order = a.least.total_cmp(&b.least);
+                order.then(a.position.cmp(&b.position))
+            });
+            own
+        };
+        self.ranges.iter().map(of_range).collect()
     }
 
-    /// No gradient of a constraint of this node is longer.
+    /// Pulls the gradients of all candidates and lowers `nearest` to the nearest of them; how many there were. `None` as
+    /// soon as measuring every gradient is cheaper.
+    fn pull_candidates(
+        &self,
+        trace: &Trace,
+        input: usize,
+        candidates: Vec<Vec<Candidate>>,
+        lipschitz: &[f64],
+        nearest: &mut Nearest,
+    ) -> Result<Option<usize>> {
+        let cost = &self.prepared.cost;
+        // Of the pulls to come and of those made, were none given up on the way.
+        let whole = |node: usize, count: usize| count as f64 * cost.pull(node, 0);
+        let of_range = |(range, own): (&loclin_models::NeuronRange, &Vec<Candidate>)| {
+            whole(range.node, own.len())
+        };
+        let mut rest: f64 = self.ranges.iter().zip(&candidates).map(of_range).sum();
+        let (mut done, mut spent, mut count) = (0.0, 0.0, 0);
+        let most = self.pulls_at_once().min(PULLS);
+        for (range, own) in self.ranges.iter().zip(&candidates) {
+            for some in own.chunks(most) {
+                let share = if done > 0.0 { spent / done } else { 1.0 };
+                if rest * share > cost.all() {
+                    return Ok(None);
+                }
+                let near = some.iter().filter(|own| own.least <= nearest.distance);
+                let near: Vec<usize> = near.map(|own| own.position).collect();
+                let mut exclusion = Exclusion {
+                    lipschitz,
+                    nearest: nearest.distance,
+                    spent: 0.0,
+                };
+                count += near.len();
+                self.measure(trace, input, near, Some(&mut exclusion), nearest)?;
+                spent += exclusion.spent;
+                done += whole(range.node, some.len());
+                rest -= whole(range.node, some.len());
+            }
+        }
+        Ok(Some(count))
+    }
+
+    /// The nearest neuron of one input by all gradients.
+    fn measure_all(&self, input: usize) -> Result<Found> {
+        let one = self.only(input)?;
+        let margins = one.margins_by_all(&[Norm::L2])?.swap_remove(0);
+        let nearest = Nearest {
+            distance: margins.radius[0],
+            at: margins.limiting[0].and_then(|neuron| self.position(neuron)),
+        };
+        Ok(Found {
+            nearest,
+            gradients: self.neurons(),
+        })
+    }
+
+    /// No gradient of a neuron of this node is longer.
     fn length_bound(&self, node: usize, lipschitz: &[f64]) -> f64 {
         let node = &self.network().nodes()[node];
         match &node.operator {
-            loclin_models::Operator::PiecewiseLinear(operator) => {
+            Operator::PiecewiseLinear(operator) => {
                 operator.neuron_length() * lipschitz[node.operands[0]]
             }
             _ => f64::INFINITY,

@@ -1,22 +1,19 @@
 //! Norms of all gradients by tensor operations, where the tangents are: for devices other than the processor, from
 //! which fetching every tangent would take longer than finding it.
 
-use crate::{Linearization, Norm, Result, host};
-use candle_core::{DType, Tensor};
+use crate::{Linearization, Norm, Result, Rows};
+use candle_core::{DType, Device, Tensor};
 
-/// The lq norms of all neurons' gradients, `[q][B][|I|]`; `None` if one of `norms` is not l1, l2 or l_inf. A gradient
+/// The lq norms of all neurons' gradients, `[B, |I|]` for each of `norms`; `None` if one of `norms` is not l1, l2 or l_inf. A gradient
 /// that is not finite has a norm that is not.
-pub(crate) fn gradient_norms(
-    here: &Linearization,
-    norms: &[Norm],
-) -> Result<Option<Vec<Vec<Vec<f64>>>>> {
+pub(crate) fn gradient_norms(here: &Linearization, norms: &[Norm]) -> Result<Option<Vec<Rows>>> {
     let reductions: Option<Vec<Reduction>> = norms.iter().map(|n| Reduction::of(*n)).collect();
     let Some(reductions) = reductions else {
         return Ok(None);
     };
     let size = here.network().input_size();
-    let mut found: Vec<Vec<Vec<f64>>> = norms.iter().map(|_| Vec::new()).collect();
-    // For each norm and site what was reduced so far, `[1 or b, units]`.
+    let mut found: Vec<Vec<Tensor>> = norms.iter().map(|_| Vec::new()).collect();
+    // For each norm and node what was reduced so far, `[1 or b, units]`.
     let mut totals: Vec<Vec<Tensor>> = Vec::new();
     for chunk in here.budget.chunks(here.network(), here.batch(), size) {
         let trace = here.trace.narrow(chunk.inputs.start, chunk.inputs.len())?;
@@ -38,11 +35,15 @@ pub(crate) fn gradient_norms(
         }
         if chunk.tangents.end == size {
             for ((reduction, totals), found) in reductions.iter().zip(&totals).zip(&mut found) {
-                found.extend(reduction.finish(totals, chunk.inputs.len())?);
+                found.push(reduction.finish(totals, chunk.inputs.len())?);
             }
         }
     }
-    Ok(Some(found))
+    let rows = found.iter().map(|parts| match parts.is_empty() {
+        true => Ok(Rows::default()),
+        false => Rows::of_tensor(&Tensor::cat(parts, 0)?),
+    });
+    Ok(Some(rows.collect::<Result<_>>()?))
 }
 
 /// How entries `[b, K, units]` become a norm.
@@ -83,18 +84,18 @@ impl Reduction {
     }
 
     /// The norms of all neurons of a chunk of inputs.
-    fn finish(self, totals: &[Tensor], inputs: usize) -> Result<Vec<Vec<f64>>> {
+    fn finish(self, totals: &[Tensor], inputs: usize) -> Result<Tensor> {
         let spread = |total: &Tensor| total.broadcast_as((inputs, total.dim(1)?));
         let totals = totals.iter().map(spread);
         let totals = totals.collect::<candle_core::Result<Vec<_>>>()?;
         if totals.is_empty() {
-            return Ok(vec![Vec::new(); inputs]);
+            return Ok(Tensor::zeros((inputs, 0), DType::F64, &Device::Cpu)?);
         }
-        let joined = Tensor::cat(&totals, 1)?.to_dtype(DType::F64)?;
-        host::rows(&if self == Self::SumOfSquares {
-            joined.sqrt()?
-        } else {
-            joined
+        let joined = Tensor::cat(&totals, 1)?.to_device(&Device::Cpu)?;
+        let joined = joined.to_dtype(DType::F64)?;
+        Ok(match self {
+            Self::SumOfSquares => joined.sqrt()?,
+            _ => joined,
         })
     }
 }
@@ -127,7 +128,10 @@ mod tests {
             let norms = [Norm::LINF, Norm::L1, Norm::L2];
             let own = super::gradient_norms(&here, &norms).unwrap().unwrap();
             let other = here.gradient_norms(&norms).unwrap();
-            for (own, other) in own.iter().flatten().flatten().zip(other.iter().flatten().flatten()) {
+            let numbers = |all: &[crate::Rows]| -> Vec<f64> {
+                all.iter().flat_map(|rows| rows.as_slice().to_vec()).collect()
+            };
+            for (own, other) in numbers(&own).iter().zip(&numbers(&other)) {
                 prop_assert!((own - other).abs() <= 1e-12 * other);
             }
             prop_assert!(super::gradient_norms(&here, &[Norm::new(3.0).unwrap()]).unwrap().is_none());

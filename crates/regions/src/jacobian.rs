@@ -1,35 +1,31 @@
 //! Jacobians: of every neuron, by the chain and by the published perturbation; of the outputs.
 
-use crate::{Linearization, Result, host};
+use crate::{Linearization, Result, Rows, host, units::units};
 use candle_core::{D, Tensor};
 
 impl Linearization {
-    /// Gradients of all neurons, `[B][|I|][D]`, by the chain of Jacobians (App. D): `J^1 = W^1`,
+    /// Gradients of all neurons, `[|I|, D]` for each input, by the chain of Jacobians (App. D): `J^1 = W^1`,
     /// `J^i = W^i diag(da/dz) J^{i-1}`, that is, by pushing the input axes.
-    pub fn neuron_jacobians(&self) -> Result<Vec<Vec<Vec<f64>>>> {
+    ///
+    /// # Errors
+    /// A tensor computation that fails.
+    pub fn neuron_jacobians(&self) -> Result<Vec<Rows>> {
         let size = self.network().input_size();
-        let mut jacobians = vec![vec![vec![0.0; size]; self.neurons()]; self.batch()];
+        let mut jacobians = vec![Rows::zeros(self.neurons(), size); self.batch()];
         let axes = |_, range| self.axes(range);
-        self.push_rows(
-            size,
-            &mut jacobians,
-            axes,
-            |jacobian: &mut Vec<Vec<f64>>, start, k, row| {
-                jacobian[start..]
-                    .iter_mut()
-                    .zip(row)
-                    .for_each(|(gradient, value)| gradient[k] = *value);
-            },
-        )?;
+        self.push_rows(size, &mut jacobians, axes, Rows::set_column)?;
         Ok(jacobians)
     }
 
     /// The same by the published perturbation (Sec. 4.1, App. C): `dz/dx_k = z_g(e_k) - z_g(0)`, values of the
     /// fixed-pattern affine network `g` at `D + 1` points. No derivative is taken anywhere; the price is the
     /// rounding of a difference.
-    pub fn neuron_jacobians_by_perturbation(&self) -> Result<Vec<Vec<Vec<f64>>>> {
+    ///
+    /// # Errors
+    /// A tensor computation that fails.
+    pub fn neuron_jacobians_by_perturbation(&self) -> Result<Vec<Rows>> {
         let size = self.network().input_size();
-        let mut jacobians = vec![vec![vec![0.0; size]; self.neurons()]; self.batch()];
+        let mut jacobians = vec![Rows::zeros(self.neurons(), size); self.batch()];
         for chunk in self.budget.chunks(self.network(), self.batch(), size) {
             let trace = self.trace.narrow(chunk.inputs.start, chunk.inputs.len())?;
             let points = self.axes(chunk.tangents.clone())?;
@@ -47,12 +43,7 @@ impl Linearization {
                 host::for_each_row(
                     &differences,
                     &mut jacobians[chunk.inputs.clone()],
-                    |jacobian, k, row| {
-                        jacobian[range.start..]
-                            .iter_mut()
-                            .zip(row)
-                            .for_each(|(g, value)| g[first + k] = *value);
-                    },
+                    |jacobian, k, row| jacobian.set_column(range.start, first + k, row),
                 )?;
             }
         }
@@ -60,14 +51,19 @@ impl Linearization {
     }
 
     /// The Jacobian of the outputs, `[B, L, D]`, by pulling each output back: constant on the region.
+    ///
+    /// # Errors
+    /// A tensor computation that fails.
     pub fn output_jacobians(&self) -> Result<Tensor> {
         let outputs = self.network().output_size();
-        let units =
-            Tensor::eye(outputs, self.network().dtype(), self.network().device())?.unsqueeze(0)?;
-        self.pull_outputs(&units)
+        let all: Vec<usize> = (0..outputs).collect();
+        self.pull_outputs(&units(self.network(), &all, outputs)?)
     }
 
     /// The gradient of one output of each input, `[B, D]`; `outputs` holds `B` indices, below `L` each.
+    ///
+    /// # Errors
+    /// More or fewer indices, or one that is not below `L`.
     pub fn output_gradients(&self, outputs: &[u32]) -> Result<Tensor> {
         let (batch, width) = (self.batch(), self.network().output_size());
         if outputs.len() != batch || outputs.iter().any(|o| *o as usize >= width) {
@@ -77,15 +73,9 @@ impl Linearization {
                 cause,
             });
         }
-        let mut units = vec![0f32; batch * width];
-        outputs
-            .iter()
-            .enumerate()
-            .for_each(|(input, output)| units[input * width + *output as usize] = 1.0);
-        let units = Tensor::from_vec(units, (batch, 1, width), self.network().device())?;
-        Ok(self
-            .pull_outputs(&units.to_dtype(self.network().dtype())?)?
-            .squeeze(1)?)
+        let outputs: Vec<usize> = outputs.iter().map(|output| *output as usize).collect();
+        let units = units(self.network(), &outputs, width)?.transpose(0, 1)?;
+        Ok(self.pull_outputs(&units)?.squeeze(1)?)
     }
 
     /// Pulls cotangents `[1 or B, K, L]` to `[B, K, D]`, in chunks of inputs.

@@ -1,51 +1,62 @@
-//! Where the input gradient of a piecewise-linear network is provably constant.
+//! Where the input gradient of a piecewise-linear network is constant.
 //!
 //! [`Linearization`] does the expensive step once for a batch; margins in any norm, directional margins, the
 //! polyhedron, Jacobians and gradients are then questions to it. [`RegionCounter`] counts complete linear
 //! regions over many batches, [`segment`] walks through those along a line, [`attribution`] integrates gradients over
-//! them exactly, and [`distortion`] looks in a ball for the gradient that differs most. The crate knows no
-//! architecture: it sees a network only through its readings.
+//! them exactly, and [`distortion`] looks in a ball for the gradient that differs most. Outside of
+//! `engines/` the crate knows no architecture: it sees a network only through its readings.
 //!
-//! Every fast answer has a second, plain road: Jacobians by perturbation, margins by binary search over patterns,
-//! the polyhedron's own distances.
+//! [`Linearization::margins`] chooses the way that costs least ([`Method::Auto`]), and says what it chose and what is
+//! claimed of the numbers ([`Guarantee`]). Every fast answer has a reference implementation: Jacobians by perturbation,
+//! margins by all gradients and by binary search over patterns, the polyhedron's own distances.
 
 pub mod attribution;
 mod bound;
 mod budget;
+mod cost;
 mod count;
 mod device;
 mod direction;
 pub mod distortion;
+mod engines;
 mod error;
 mod estimate;
-mod forward;
+mod gradients;
+mod guarantee;
 mod host;
 mod jacobian;
 mod linearization;
 mod linearizer;
-mod margin;
+mod margins;
+mod measure;
+mod method;
+mod nearest;
 mod norm;
 mod pattern;
 pub mod planar;
 mod polyhedron;
+mod prepared;
+mod rows;
 mod search;
 pub mod segment;
-mod skip;
-mod verify;
+mod units;
 
 pub use budget::Budget;
 pub use count::{RegionCount, RegionCounter};
 pub use direction::DirectionalMargins;
+pub use engines::Engine;
 pub use error::{Error, Result};
-pub use estimate::Estimate;
-pub use linearization::{Linearization, Neuron, axes, unit_tangents};
+pub use guarantee::Guarantee;
+pub use linearization::{Linearization, Neuron};
 pub use linearizer::Linearizer;
-pub use margin::Margins;
+pub use margins::{Margins, Work};
+pub use method::{Estimate, Method};
 pub use norm::Norm;
 pub use pattern::{ActivationPattern, patterns};
 pub use polyhedron::Polyhedron;
+pub use rows::Rows;
 pub use search::{Bracket, Search};
-pub use verify::VerifiedMargins;
+pub use units::{axes, unit_tangents};
 
 /// The example of the README, as a test.
 #[cfg(doctest)]

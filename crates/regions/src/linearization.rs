@@ -1,6 +1,8 @@
 //! The expensive step: a network linearised at a batch of inputs, to be asked cheap questions.
 
-use crate::{ActivationPattern, Budget, Error, Linearizer, Result, host, patterns, skip};
+use crate::{
+    ActivationPattern, Budget, Result, Rows, host, patterns, prepared::Prepared, units::axes,
+};
 use candle_core::Tensor;
 use loclin_models::{Network, NeuronRange, Trace};
 use std::{ops::Range, sync::Arc};
@@ -19,13 +21,13 @@ pub struct Neuron {
 /// ```
 /// use candle_core::{DType, Device, Tensor};
 /// use loclin_models::{Mlp, Parameters};
-/// use loclin_regions::{Budget, Linearization, Norm};
+/// use loclin_regions::{Budget, Linearization, Method, Norm};
 ///
 /// let config = Mlp { inputs: vec![2], hidden: vec![8, 8], outputs: 1, negative_slope: 0.0 };
 /// let network = config.build(Parameters::seeded(3).builder(DType::F64, &Device::Cpu))?;
 /// let x = Tensor::new(&[[0.3, -0.2], [1.0, 0.5]], &Device::Cpu)?;
 /// let here = Linearization::new(&network, &x, Budget::default())?;
-/// let margins = here.margins(&[Norm::L1, Norm::L2, Norm::LINF])?;
+/// let margins = here.margins(&[Norm::L1, Norm::L2, Norm::LINF], Method::Auto)?;
 /// // The larger the ball's norm, the smaller the ball that fits.
 /// assert!(margins[0].radius[0] >= margins[1].radius[0] && margins[1].radius[0] >= margins[2].radius[0]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -33,24 +35,16 @@ pub struct Neuron {
 #[derive(Debug, Clone)]
 pub struct Linearization {
     pub(crate) trace: Trace,
-    /// The network in float64, and the inputs.
-    pub(crate) precise: Network,
+    /// In float64.
     pub(crate) inputs: Tensor,
     pub(crate) budget: Budget,
     pub(crate) ranges: Vec<NeuronRange>,
-    /// Values of the constraints, `[B][|I|]`.
-    pub(crate) pre_activations: Vec<Vec<f64>>,
-    pub(crate) facts: Arc<skip::Facts>,
+    /// Values of the neurons, `[B, |I|]`.
+    pub(crate) pre_activations: Rows,
+    pub(crate) prepared: Arc<Prepared>,
 }
 
 impl Linearization {
-    /// Linearises `network` at inputs `x` `[B, in...]`; an error if an input or a pre-activation is not finite.
-    ///
-    /// For more than one batch, [`Linearizer`] prepares the network once.
-    pub fn new(network: &Network, x: &Tensor, budget: Budget) -> Result<Self> {
-        Linearizer::new(network, budget)?.at(x)
-    }
-
     /// The network with its parameters cut off from differentiation.
     pub fn network(&self) -> &Network {
         self.trace.network()
@@ -73,9 +67,9 @@ impl Linearization {
             .map_or(0, |range| range.start + range.count)
     }
 
-    /// Values of the neurons of each input, `[B][|I|]`, in float64: pre-activations, for activations that switch
+    /// Values of the neurons of each input, `[B, |I|]`, in float64: pre-activations, for activations whose slope changes
     /// at 0.
-    pub fn pre_activations(&self) -> &[Vec<f64>] {
+    pub fn pre_activations(&self) -> &Rows {
         &self.pre_activations
     }
 
@@ -101,6 +95,9 @@ impl Linearization {
     }
 
     /// The activation pattern of each input.
+    ///
+    /// # Errors
+    /// A tensor computation that fails.
     pub fn patterns(&self) -> Result<Vec<ActivationPattern>> {
         patterns(&self.trace)
     }
@@ -118,10 +115,9 @@ impl Linearization {
     pub(crate) fn only(&self, input: usize) -> Result<Self> {
         Ok(Self {
             trace: self.trace.narrow(input, 1)?,
-            precise: self.precise.clone(),
             inputs: self.inputs.narrow(0, input, 1)?,
-            pre_activations: vec![self.pre_activations[input].clone()],
-            facts: self.facts.clone(),
+            pre_activations: Rows::new(self.pre_activations[input].to_vec(), 1, self.neurons()),
+            prepared: Arc::clone(&self.prepared),
             budget: self.budget,
             ranges: self.ranges.clone(),
         })
@@ -130,7 +126,7 @@ impl Linearization {
     /// Pushes tangents and reads the neurons' answers row by row on the host.
     ///
     /// `tangents(range)` makes the tangents `[1 or b, k, in...]` number `range` of the inputs of a chunk;
-    /// `visit(result, first position, tangent, row)` sees the row of each site, for each input and tangent.
+    /// `visit(result, first position, tangent, row)` sees the row of each neuron range, for each input and tangent.
     pub(crate) fn push_rows<R: Send>(
         &self,
         count: usize,
@@ -163,34 +159,4 @@ impl Linearization {
     pub(crate) fn axes(&self, range: Range<usize>) -> Result<Tensor> {
         axes(self.network(), range)
     }
-}
-
-/// Input axes `e_k` for `k` in `range` as tangents `[1, len, in...]`, shared by all inputs.
-pub fn axes(network: &Network, range: Range<usize>) -> Result<Tensor> {
-    let size = network.input_size();
-    if range.start > range.end || range.end > size {
-        return Err(Error::Argument {
-            what: "axes",
-            cause: format!("{range:?} is not within 0..{size}"),
-        });
-    }
-    unit_tangents(network, &range.collect::<Vec<_>>())
-}
-
-/// Input axes `e_k` for the given `k`, in their order, as tangents `[1, len, in...]`, shared by all inputs; an error
-/// if one is not below `D`.
-pub fn unit_tangents(network: &Network, axes: &[usize]) -> Result<Tensor> {
-    let size = network.input_size();
-    if let Some(axis) = axes.iter().find(|axis| **axis >= size) {
-        return Err(Error::Argument {
-            what: "axes",
-            cause: format!("{axis} is not within 0..{size}"),
-        });
-    }
-    let mut values = vec![0f32; axes.len() * size];
-    for (row, axis) in axes.iter().enumerate() {
-        values[row * size + axis] = 1.0;
-    }
-    let shape = [&[1, axes.len()], network.input_shape()].concat();
-    Ok(Tensor::from_vec(values, shape, network.device())?.to_dtype(network.dtype())?)
 }

@@ -23,7 +23,10 @@ impl Norm {
     /// The largest absolute value.
     pub const LINF: Self = Self(f64::INFINITY);
 
-    /// The lp norm; an error unless `1 <= p <= inf`.
+    /// The lp norm.
+    ///
+    /// # Errors
+    /// A `p` that is not in `[1, inf]`.
     pub fn new(p: f64) -> Result<Self> {
         if p >= 1.0 {
             Ok(Self(p))
@@ -46,26 +49,83 @@ impl Norm {
         }
     }
 
-    /// The norm of a vector. Powers are taken of the entries' ratios to the largest, so that they neither
-    /// overflow nor vanish, however large `p` is.
+    /// The norm of a vector; NaN if an entry is. Powers are taken of the entries' ratios to the largest, so that they
+    /// neither overflow nor vanish, however large `p` is.
     pub fn of(self, vector: &[f64]) -> f64 {
-        let magnitudes = vector.iter().map(|v| v.abs());
+        let mut total = [0.0; 2];
         match self.0 {
-            1.0 => magnitudes.sum(),
-            2.0 => magnitudes.map(|v| v * v).sum::<f64>().sqrt(),
-            f64::INFINITY => magnitudes.fold(0.0, f64::max),
-            p => {
-                let largest = magnitudes.clone().fold(0.0, f64::max);
-                if largest == 0.0 || !largest.is_finite() {
-                    return largest;
-                }
-                largest
-                    * magnitudes
-                        .map(|v| (v / largest).powf(p))
-                        .sum::<f64>()
-                        .powf(1.0 / p)
-            }
+            1.0 => vector.iter().for_each(|v| add(&mut total[0], *v)),
+            2.0 => vector.iter().for_each(|v| add_square(&mut total[0], *v)),
+            f64::INFINITY => vector.iter().for_each(|v| keep_largest(&mut total[0], *v)),
+            p => vector.iter().for_each(|v| add_power(p, &mut total, *v)),
         }
+        self.root(&total)
+    }
+
+    /// Numbers kept of a norm while it is summed, an entry at a time: for a general `p`, the sum and what it is relative
+    /// to. They begin at 0.
+    pub(crate) fn slots(self) -> usize {
+        match self.0 {
+            1.0 | 2.0 | f64::INFINITY => 1,
+            _ => 2,
+        }
+    }
+
+    /// Adds an entry to each of many norms: `totals` holds [`Norm::slots`] numbers for each of `row`.
+    pub(crate) fn accumulate(self, totals: &mut [f64], row: &[f64]) {
+        match self.0 {
+            1.0 => totals.iter_mut().zip(row).for_each(|(t, v)| add(t, *v)),
+            2.0 => totals
+                .iter_mut()
+                .zip(row)
+                .for_each(|(t, v)| add_square(t, *v)),
+            f64::INFINITY => totals
+                .iter_mut()
+                .zip(row)
+                .for_each(|(t, v)| keep_largest(t, *v)),
+            p => totals
+                .chunks_exact_mut(2)
+                .zip(row)
+                .for_each(|(total, v)| add_power(p, total, *v)),
+        }
+    }
+
+    /// The norm that [`Norm::slots`] numbers stand for.
+    pub(crate) fn root(self, total: &[f64]) -> f64 {
+        match self.0 {
+            1.0 | f64::INFINITY => total[0],
+            2.0 => total[0].sqrt(),
+            p => total[1] * total[0].powf(1.0 / p),
+        }
+    }
+}
+
+fn add(total: &mut f64, v: f64) {
+    *total += v.abs();
+}
+
+fn add_square(total: &mut f64, v: f64) {
+    *total += v * v;
+}
+
+/// A NaN stays.
+fn keep_largest(total: &mut f64, v: f64) {
+    *total = if v.abs() > *total || v.is_nan() {
+        v.abs()
+    } else {
+        *total
+    };
+}
+
+/// Powers of ratios to the largest entry so far: those of the entries themselves would vanish or overflow for large `p`,
+/// and a gradient that vanished would not limit the region.
+fn add_power(p: f64, total: &mut [f64], v: f64) {
+    let (sum, largest) = (total[0], total[1]);
+    if v.abs() > largest || v.is_nan() {
+        total[0] = sum * (largest / v.abs()).powf(p) + 1.0;
+        total[1] = v.abs();
+    } else if largest > 0.0 {
+        total[0] = sum + (v.abs() / largest).powf(p);
     }
 }
 

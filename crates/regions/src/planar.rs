@@ -1,6 +1,6 @@
 //! The linear regions of a network with two inputs, as polygons: the picture of the paper's Figure 1.
 
-use crate::{ActivationPattern, Budget, Error, Linearization, Polyhedron, Result, patterns};
+use crate::{ActivationPattern, Budget, Error, Linearizer, Polyhedron, Result, patterns};
 use candle_core::{Device, Tensor};
 use loclin_models::Network;
 use std::collections::BTreeSet;
@@ -21,7 +21,7 @@ pub type Polygon = Vec<[f64; 2]>;
 ///
 /// Starts from a `grid x grid` lattice of points and walks across every edge found until nothing is new, so
 /// that regions too small for the lattice are found through their neighbours. The network must have `D = 2`
-/// inputs; use float64. An error if there are more than `limit` regions.
+/// inputs; use float64.
 ///
 /// ```
 /// use candle_core::{DType, Device};
@@ -36,6 +36,9 @@ pub type Polygon = Vec<[f64; 2]>;
 /// assert!((covered - 16.0).abs() < 1e-6); // they tile the viewport
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// # Errors
+/// A network with another number of inputs, an empty viewport or lattice, more than `limit` regions.
 pub fn regions(
     network: &Network,
     viewport: Viewport,
@@ -62,6 +65,7 @@ pub fn regions(
     let at = |i: usize, share: f64, [low, high]: [f64; 2]| {
         low + (high - low) * (i as f64 + share) / grid as f64
     };
+    let linearizer = Linearizer::new(network, Budget::default())?;
     let mut frontier: Vec<[f64; 2]> = (0..grid * grid)
         .map(|i| {
             [
@@ -74,8 +78,8 @@ pub fn regions(
     let mut polygons = Vec::new();
     while !frontier.is_empty() {
         let points = std::mem::take(&mut frontier);
-        let found = new_points(network, &points, &drawn)?;
-        for polyhedron in polyhedra(network, &found, &mut drawn)? {
+        let found = new_points(linearizer.network(), &points, &drawn)?;
+        for polyhedron in polyhedra(&linearizer, &found, &mut drawn)? {
             let polygon = cut(viewport, &polyhedron);
             if polygon.len() < 3 || area(&polygon) < 1e-18 * scale * scale {
                 continue;
@@ -113,7 +117,7 @@ fn new_points(
     points: &[[f64; 2]],
     drawn: &BTreeSet<ActivationPattern>,
 ) -> Result<Vec<[f64; 2]>> {
-    let trace = network.detached()?.trace(&tensor(network, points)?)?;
+    let trace = network.trace(&tensor(network, points)?)?;
     let mut found = BTreeSet::new();
     let fresh = patterns(&trace)?
         .into_iter()
@@ -126,13 +130,13 @@ fn new_points(
 /// on. At a point that is almost on a boundary, rounding may find another pattern in this batch than
 /// [`new_points`] did in its own: the one that the half-spaces are made from counts.
 fn polyhedra(
-    network: &Network,
+    linearizer: &Linearizer,
     points: &[[f64; 2]],
     drawn: &mut BTreeSet<ActivationPattern>,
 ) -> Result<Vec<Polyhedron>> {
     let mut polyhedra = Vec::new();
     for points in points.chunks(1024) {
-        let here = Linearization::new(network, &tensor(network, points)?, Budget::default())?;
+        let here = linearizer.at(&tensor(linearizer.network(), points)?)?;
         let patterns = here.patterns()?.into_iter();
         let fresh = patterns
             .zip(here.polyhedra()?)

@@ -1,6 +1,6 @@
 //! The region itself, as half-spaces.
 
-use crate::{Error, Linearization, Norm, Result, host};
+use crate::{Error, Linearization, Norm, Result, Rows};
 use candle_core::{DType, Device, Tensor};
 
 /// The convex polyhedron `S(x) = { v : A v + b >= 0 }` of Lemma 2, one row for each neuron.
@@ -9,15 +9,15 @@ use candle_core::{DType, Device, Tensor};
 #[derive(Debug, Clone, PartialEq)]
 pub struct Polyhedron {
     /// The normals `A`, `|I|` rows of `D` numbers.
-    pub normals: Vec<Vec<f64>>,
+    pub normals: Rows,
     /// The offsets `b`, `|I|` numbers.
     pub offsets: Vec<f64>,
 }
 
 impl Polyhedron {
-    /// `A v + b` at a point `v` of `D` numbers: how far each neuron is from switching, in its own units.
+    /// `A v + b` at a point `v` of `D` numbers: how far each neuron is from its boundary, in its own units.
     pub fn slack(&self, v: &[f64]) -> Vec<f64> {
-        let row = |(normal, offset): (&Vec<f64>, &f64)| dot(normal, v) + offset;
+        let row = |(normal, offset): (&[f64], &f64)| dot(normal, v) + offset;
         self.normals.iter().zip(&self.offsets).map(row).collect()
     }
 
@@ -30,7 +30,7 @@ impl Polyhedron {
     /// norm; negative if the point is outside.
     pub fn margin(&self, v: &[f64], norm: Norm) -> f64 {
         let dual = norm.dual();
-        let rows = self.slack(v).into_iter().zip(&self.normals);
+        let rows = self.slack(v).into_iter().zip(self.normals.iter());
         let distances = rows.filter_map(|(slack, normal)| {
             let length = dual.of(normal);
             (length > 0.0).then(|| slack / length)
@@ -39,16 +39,21 @@ impl Polyhedron {
     }
 
     /// `A` `[|I|, D]` and `b` `[|I|]` as tensors.
+    ///
+    /// # Errors
+    /// A type of number or a device that the tensor library refuses.
     pub fn to_tensors(&self, dtype: DType, device: &Device) -> Result<(Tensor, Tensor)> {
-        let width = self.normals.first().map_or(0, Vec::len);
-        let normals = Tensor::from_vec(self.normals.concat(), (self.normals.len(), width), device)?;
+        let normals = self.normals.to_tensor(dtype, device)?;
         let offsets = Tensor::from_vec(self.offsets.clone(), self.offsets.len(), device)?;
-        Ok((normals.to_dtype(dtype)?, offsets.to_dtype(dtype)?))
+        Ok((normals, offsets.to_dtype(dtype)?))
     }
 }
 
 impl Linearization {
     /// The polyhedron around input number `input` (Lemma 2): `|I| * (D + 1)` numbers.
+    ///
+    /// # Errors
+    /// An input that the batch does not have.
     pub fn polyhedron(&self, input: usize) -> Result<Polyhedron> {
         if input >= self.batch() {
             let cause = format!("{input} of a batch of {}", self.batch());
@@ -65,10 +70,13 @@ impl Linearization {
     }
 
     /// The polyhedra around all inputs: `B * |I| * (D + 1)` numbers.
+    ///
+    /// # Errors
+    /// A tensor computation that fails.
     pub fn polyhedra(&self) -> Result<Vec<Polyhedron>> {
-        let inputs = host::rows(&self.inputs.flatten_from(1)?)?;
+        let inputs = Rows::of_tensor(&self.inputs.flatten_from(1)?)?;
         let gradients = self.neuron_jacobians()?.into_iter();
-        let polyhedra = gradients.zip(inputs.iter().zip(&self.pre_activations));
+        let polyhedra = gradients.zip(inputs.iter().zip(self.pre_activations.iter()));
         Ok(polyhedra
             .map(|(gradients, (x, values))| half_spaces(gradients, x, values))
             .collect())
@@ -76,9 +84,9 @@ impl Linearization {
 }
 
 /// Turns the neurons' gradients, in place, into half-spaces that hold `x`.
-fn half_spaces(mut gradients: Vec<Vec<f64>>, x: &[f64], values: &[f64]) -> Polyhedron {
+fn half_spaces(mut gradients: Rows, x: &[f64], values: &[f64]) -> Polyhedron {
     let mut offsets = Vec::with_capacity(values.len());
-    for (gradient, z) in gradients.iter_mut().zip(values) {
+    for (gradient, z) in gradients.rows_mut().into_iter().zip(values) {
         let sign = if *z >= 0.0 { 1.0 } else { -1.0 };
         offsets.push(sign * (z - dot(gradient, x)));
         gradient.iter_mut().for_each(|g| *g *= sign);

@@ -1,6 +1,6 @@
 //! The paper's binary searches (App. B): margins from activation patterns alone, without any derivative.
 //!
-//! An independent road to the closed forms, and much slower: use it to check them.
+//! Independent of the closed forms, and much slower: use them to check those.
 
 use crate::{Error, Linearization, Result, patterns};
 use candle_core::{DType, Tensor};
@@ -35,6 +35,9 @@ impl Default for Search {
 impl Linearization {
     /// Brackets the l1 margin of one input (Prop. 5): the ball is inside the region exactly if its `2D`
     /// vertices `x +- eps e_k` are.
+    ///
+    /// # Errors
+    /// An input that the batch does not have, or a [`Search`] out of range.
     pub fn l1_margin_by_search(&self, input: usize, search: Search) -> Result<Bracket> {
         let axes = self.axes(0..self.network().input_size())?;
         let both = Tensor::cat(&[&axes, &axes.neg()?], 1)?;
@@ -42,6 +45,9 @@ impl Linearization {
     }
 
     /// Brackets the margin of one input in a direction of shape `[in...]` (Prop. 4).
+    ///
+    /// # Errors
+    /// As of [`Linearization::l1_margin_by_search`], and a direction of another shape.
     pub fn directional_margin_by_search(
         &self,
         input: usize,
@@ -62,16 +68,17 @@ impl Linearization {
                 cause,
             });
         }
+        let precise = &self.prepared.precise;
         let x = self.inputs.narrow(0, input, 1)?;
         let directions = directions.to_dtype(DType::F64)?;
         let pattern = patterns(&self.trace.narrow(input, 1)?)?;
-        let chunks = self.budget.chunks(&self.precise, 1, directions.dim(0)?);
+        let chunks = self.budget.chunks(precise, 1, directions.dim(0)?);
         let keeps = |step: f64| -> Result<bool> {
             for range in chunks.iter().map(|chunk| &chunk.tangents) {
                 let moved = directions
                     .narrow(0, range.start, range.len())?
                     .affine(step, 0.0)?;
-                let trace = self.precise.trace(&moved.broadcast_add(&x)?)?;
+                let trace = precise.trace(&moved.broadcast_add(&x)?)?;
                 if patterns(&trace)?.iter().any(|p| *p != pattern[0]) {
                     return Ok(false);
                 }

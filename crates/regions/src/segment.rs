@@ -3,10 +3,10 @@
 //! A point of the segment gives the whole piece of it that lies in the point's region, by the directional margins
 //! forward and backward. What is left of the segment on both sides is probed in its middle, and so on, until nothing
 //! is left: one linearisation for each region, all gaps of a round in one batch, and no step "just behind" a boundary
-//! whose length would have to be guessed. Several neurons that switch at one place leave no gap between their pieces; a
+//! whose length would have to be guessed. Several neurons whose slopes change at one place leave no gap between their pieces; a
 //! neuron at exactly 0 cuts the gap in two there.
 
-use crate::{Budget, Error, Linearization, Result, patterns};
+use crate::{Budget, Error, Linearization, Linearizer, Result, patterns};
 use candle_core::{DType, Tensor};
 use loclin_models::Network;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -84,6 +84,7 @@ pub fn walk(
 ) -> Result<Vec<Piece>> {
     check(&config)?;
     let network = network.to(DType::F64, network.device())?;
+    let linearizer = Linearizer::new(&network, config.budget)?;
     let from = from.detach().to_dtype(DType::F64)?.unsqueeze(0)?;
     let direction = (to.detach().to_dtype(DType::F64)?.unsqueeze(0)? - &from)?;
     let tangent = direction.unsqueeze(1)?;
@@ -112,7 +113,7 @@ pub fn walk(
             .concat();
             let steps = Tensor::new(&middles[..], network.device())?.reshape(steps)?;
             let points = direction.broadcast_mul(&steps)?.broadcast_add(&from)?;
-            let here = Linearization::new(&network, &points, config.budget)?;
+            let here = linearizer.at(&points)?;
             let (backward, forward) = here.line_margins(&tangent)?;
             let patterns = patterns(here.trace())?;
             let mut parts = Vec::with_capacity(gaps.len());

@@ -16,7 +16,7 @@ use loclin_models::{
     operators::{Conv2dConfig, OperatorSpec, Window2d},
 };
 use loclin_regions::{
-    Budget, Estimate, Linearization, Norm, attribution::integrated_gradients, patterns,
+    Budget, Estimate, Linearization, Method, Norm, attribution::integrated_gradients, patterns,
     segment::Walk,
 };
 use loclin_tensor::random;
@@ -274,11 +274,13 @@ fn check(network: &Network, seed: u64) -> TestCaseResult {
     let x = draw(network, seed, 2);
     // A budget so small that the work falls apart into chunks.
     let here = Linearization::new(network, &x, Budget { bytes: 40_000 }).unwrap();
-    let margins = here.margins(&NORMS).unwrap();
-    let estimated = here.l2_margins_by_estimate(Estimate::default()).unwrap();
-    let proved = here.l2_margins_by_bound(seed).unwrap();
-    for found in [&estimated, &proved] {
-        for (found, l2) in found.margins.radius.iter().zip(&margins[1].radius) {
+    let margins = here.margins(&NORMS, Method::Auto).unwrap();
+    let estimated = here
+        .margins(&[Norm::L2], Method::Estimate(Estimate::default()))
+        .unwrap();
+    let proved = here.margins(&[Norm::L2], Method::Bound).unwrap();
+    for found in [&estimated[0], &proved[0]] {
+        for (found, l2) in found.radius.iter().zip(&margins[1].radius) {
             // Gradients pulled and pushed: the same products in two orders.
             prop_assert!(
                 found == l2 || (found / l2 - 1.0).abs() < 1e-6,
@@ -434,7 +436,7 @@ fn adds_up(network: &Network, seed: u64) -> TestCaseResult {
 fn slope_changes(network: &Network, seed: u64) -> TestCaseResult {
     let x = draw(network, seed, 1);
     let here = Linearization::new(network, &x, Budget::default()).unwrap();
-    let nearest = here.margins(&[Norm::L2]).unwrap().remove(0);
+    let nearest = here.margins(&[Norm::L2], Method::Auto).unwrap().remove(0);
     let Some(neuron) = nearest.limiting[0] else {
         return Ok(());
     };

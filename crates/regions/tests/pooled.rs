@@ -8,7 +8,7 @@ use loclin_models::{
     Network,
     pytorch::{self, Architecture, Layer},
 };
-use loclin_regions::{Budget, Estimate, Linearization, Norm, patterns};
+use loclin_regions::{Budget, Estimate, Linearization, Method, Norm, patterns};
 use loclin_tensor::random;
 use loclin_test_files::shared;
 use std::path::Path;
@@ -71,9 +71,9 @@ fn points_inside_the_balls_keep_the_gradient() {
         .unwrap();
     assert_eq!(predictions, [7, 2, 1]);
     let exact = here
-        .l2_margins_by_estimate(Estimate::default())
+        .margins(&[Norm::L2], Method::Estimate(Estimate::default()))
         .unwrap()
-        .margins;
+        .remove(0);
     for (input, radius) in exact.radius.iter().enumerate() {
         assert!(*radius > 0.0);
         let rng = &mut random::stream(input as u64, &[]);

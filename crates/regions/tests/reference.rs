@@ -8,7 +8,7 @@ mod foreign;
 
 use candle_core::{Device, Tensor};
 use foreign::shared;
-use loclin_regions::{Budget, Linearization, Norm};
+use loclin_regions::{Budget, Linearization, Method, Norm};
 
 /// Both programs compute in float64 and differ in the order of summation only, which for these sizes stays below
 /// 1e-10; the margins of a network depend on pre-activations that cancel, hence four digits of room.
@@ -21,7 +21,9 @@ fn agrees(name: &str, folder: &str, inputs: &str, limit: usize) {
     let x = foreign::inputs(&shared, inputs, &network, limit);
     let count = x.dim(0).unwrap();
     let here = Linearization::new(&network, &x, Budget::default()).unwrap();
-    let margins = here.margins(&[Norm::L1, Norm::L2, Norm::LINF]).unwrap();
+    let margins = here
+        .margins(&[Norm::L1, Norm::L2, Norm::LINF], Method::Auto)
+        .unwrap();
     let predictions = here
         .trace()
         .output()
@@ -111,7 +113,7 @@ fn small_networks_load() {
         );
         let x = Tensor::new(&[[0.25], [-3.0]], &Device::Cpu).unwrap();
         let here = Linearization::new(&network, &x, Budget::default()).unwrap();
-        let margins = here.margins(&[Norm::L2]).unwrap();
+        let margins = here.margins(&[Norm::L2], Method::Auto).unwrap();
         assert!(margins[0].radius.iter().all(|r| *r > 0.0), "{name}");
     }
 }

@@ -7,7 +7,7 @@
 
 use candle_core::{DType, Device, Tensor};
 use loclin_models::{Network, Parameters, architectures::ResNetConfig};
-use loclin_regions::{Budget, Estimate, Linearization, Norm, VerifiedMargins};
+use loclin_regions::{Budget, Estimate, Linearization, Margins, Method, Norm};
 use loclin_tensor::random;
 
 fn images(seed: u64, batch: usize, side: usize) -> Tensor {
@@ -35,22 +35,29 @@ fn estimate_and_proof_agree_with_all_gradients() {
         let network = narrow(seed as u64, width, side);
         let x = images(seed as u64 + 9, 2, side);
         let here = Linearization::new(&network, &x, Budget::default()).unwrap();
-        let brute = here.margins_by_all(&[Norm::L2]).unwrap().swap_remove(0);
-        let check = |found: VerifiedMargins| {
+        let brute = here
+            .margins(&[Norm::L2], Method::All)
+            .unwrap()
+            .swap_remove(0);
+        let check = |found: Vec<Margins>| {
+            let found = &found[0];
             for input in 0..2 {
                 // Pulled and pushed gradients sum the same thousands of products in another order.
-                let ratio = found.margins.radius[input] / brute.radius[input];
+                let ratio = found.radius[input] / brute.radius[input];
                 assert!((ratio - 1.0).abs() < 1e-9, "{width} {side}: {ratio}");
-                assert_eq!(found.margins.limiting[input], brute.limiting[input]);
+                assert_eq!(found.limiting[input], brute.limiting[input]);
                 // An answer that measured everything would be no search.
                 assert!(
-                    found.verified[input] < here.neurons(),
+                    found.work.gradients[input] < here.neurons(),
                     "{:?}",
-                    found.verified
+                    found.work.gradients
                 );
             }
         };
-        check(here.l2_margins_by_estimate(Estimate::default()).unwrap());
-        check(here.l2_margins_by_bound(0).unwrap());
+        check(
+            here.margins(&[Norm::L2], Method::Estimate(Estimate::default()))
+                .unwrap(),
+        );
+        check(here.margins(&[Norm::L2], Method::Bound).unwrap());
     }
 }

@@ -18,6 +18,7 @@
 //! * [`inverse()`]: the inverse of a matrix, differentiable.
 //! * [`product`]: matrix products into memory the caller owns, with the
 //!   kernels Candle multiplies with.
+//! * [`spectral`]: upper bounds on spectral norms.
 //! * [`with_gradients`]: a scalar whose gradients are known beforehand.
 //!
 //! Cargo unites the features of a dependency: this crate asks `gemm` for its
@@ -40,6 +41,7 @@ mod pieces;
 pub mod product;
 pub mod random;
 pub mod rounding;
+pub mod spectral;
 
 pub use channels::{channel_moments, scale_channels, shift_channels};
 pub use convolution::Convolution;

@@ -5,7 +5,7 @@ use candle_core::{DType, Device, Tensor};
 use candle_nn::{AdamW, Optimizer, loss::cross_entropy};
 use loclin_models::{Mlp, Parameters};
 use loclin_objectives::{Gamma, RollConfig, roll};
-use loclin_regions::{Budget, Linearization, Norm};
+use loclin_regions::{Budget, Linearization, Method, Norm};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
@@ -41,7 +41,7 @@ pub fn train(lambda: f64) -> Result<(f64, f64)> {
         optimizer.backward_step(&loss)?;
     }
     let here = Linearization::new(&network, &x, Budget::default())?;
-    let mut radii = here.margins(&[Norm::L2])?.remove(0).radius;
+    let mut radii = here.margins(&[Norm::L2], Method::Auto)?.remove(0).radius;
     radii.sort_by(f64::total_cmp);
     let task = cross_entropy(here.trace().output(), &y)?;
     Ok((task.to_scalar()?, radii[radii.len() / 2]))

@@ -7,14 +7,14 @@ use anyhow::Context;
 use candle_core::{DType, Tensor};
 use loclin_data::{Dataset, Split};
 use loclin_models::{Model, Module, Network};
-use loclin_regions::{Budget, Linearizer, Norm};
+use loclin_regions::{Budget, Linearizer, Method, Norm};
 use serde::Serialize;
 
 use super::faster::faster;
 use super::options::Args;
 use super::subject::{Subject, Way, table1};
 use super::{machine, peer};
-use loclin::program::certify::{BATCH, Method, certify};
+use loclin::program::certify::{BATCH, certify};
 use loclin::program::compute::Dtype;
 use loclin::program::model::ModelPath;
 use loclin::program::options::Global;
@@ -80,7 +80,7 @@ pub(super) fn measure(
         l1_seconds_per_input: seconds(&[l1])?,
         linf_seconds_per_input: seconds(&[linf])?,
         l2_seconds_per_input: seconds(&[l2])?,
-        certify_seconds_per_input: certify(&network, &test, &[l2], Method::Every, "certifying")?
+        certify_seconds_per_input: certify(&network, &test, &[l2], Method::Auto, "certifying")?
             .seconds
             / test.len() as f64,
         forward_seconds_per_input: forward(&network, &test, args.runs)?,
@@ -141,7 +141,7 @@ fn margins(network: &Network, batches: &[Tensor], norms: &[Norm]) -> anyhow::Res
     let linearizer = Linearizer::new(network, Budget::default())?;
     let mut radii = Vec::new();
     for x in batches {
-        let margins = linearizer.at(x)?.margins(norms)?;
+        let margins = linearizer.at(x)?.margins(norms, Method::Auto)?;
         radii.extend(margins.into_iter().take(1).flat_map(|m| m.radius));
     }
     Ok(radii)

@@ -10,8 +10,8 @@ use loclin_models::{Model, ModelFile, Normalization, onnx};
 use serde::Deserialize;
 
 use crate::program::errors::Usage;
-use crate::program::{files, run_directory};
 use crate::program::shipped::{self, Kind};
+use crate::program::{files, run_directory};
 
 /// Which model, for the commands that read one.
 #[derive(Clone, Debug, clap::Args)]

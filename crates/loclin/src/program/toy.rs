@@ -6,7 +6,7 @@ use candle_nn::ops::sigmoid;
 use loclin_data::toy::{Moons, moons};
 use loclin_models::{Mlp, Module, Network};
 use loclin_regions::planar::{self, Viewport};
-use loclin_regions::{Budget, Linearization, Norm};
+use loclin_regions::{Budget, Linearization, Method, Norm};
 use loclin_tensor::{Adam, AdamConfig, Optimizer, Parameters, random};
 
 use crate::program::config::{Gamma, Loss, Settings};
@@ -165,7 +165,7 @@ fn draw(
     caption: &str,
 ) -> anyhow::Result<ToyPanel> {
     let here = Linearization::new(network, x, Budget::default())?;
-    let radius = &here.margins(&[Norm::L2])?[0].radius;
+    let radius = &here.margins(&[Norm::L2], Method::Auto)?[0].radius;
     let gradients = here
         .output_gradients(&vec![0; labels.len()])?
         .to_vec2::<f64>()?;

@@ -1,6 +1,7 @@
 //! Upper bounds on spectral norms, of matrices and of convolutions: bounds for certain, not estimates.
 
 use candle_core::{D, DType, Device, Result, Tensor};
+use loclin_tensor::{product::View, spectral::matrix_bound};
 use std::f64::consts::PI;
 
 /// Squarings of a Gram matrix. `||G^p||_F^(1/p)` with `p = 2^SQUARINGS` exceeds `||G||_2` by at most a factor
@@ -62,37 +63,16 @@ pub(super) fn spectral_bound(kernel: &Tensor) -> Result<f64> {
 
 /// An upper bound on the spectral norm of `re + i im`.
 fn complex_bound(re: &Tensor, im: &Tensor) -> Result<f64> {
-    // G = A^H A or A A^H, the smaller one: symmetric real and antisymmetric imaginary part.
-    let (a, b) = match re.dims2()? {
-        (outputs, inputs) if inputs > outputs => (re.t()?.contiguous()?, im.t()?.contiguous()?),
-        _ => (re.clone(), im.clone()),
+    let (outputs, inputs) = re.dims2()?;
+    let numbers = |part: &Tensor| part.flatten_all()?.to_vec1::<f64>();
+    let (re, im) = (numbers(re)?, numbers(im)?);
+    let bound = || {
+        let re = View::new(&re, outputs, inputs)?;
+        let is_real = im.iter().all(|v| *v == 0.0);
+        let im = (!is_real).then(|| View::new(&im, outputs, inputs));
+        matrix_bound(re, im.transpose()?, SQUARINGS)
     };
-    let transposed = |x: &Tensor| x.t()?.contiguous();
-    let (a_t, b_t) = (transposed(&a)?, transposed(&b)?);
-    let mut symmetric = (a_t.matmul(&a)? + b_t.matmul(&b)?)?;
-    let cross = a_t.matmul(&b)?;
-    let mut antisymmetric = (&cross - cross.t()?)?;
-    // The bound's logarithm, so that no power overflows.
-    let (mut logarithm, mut exponent) = (0.0, 1.0);
-    for squaring in 0..=SQUARINGS {
-        let size = (symmetric.sqr()?.sum_all()? + antisymmetric.sqr()?.sum_all()?)?;
-        let size = size.to_scalar::<f64>()?.sqrt();
-        if size == 0.0 {
-            return Ok(0.0);
-        }
-        logarithm += size.ln() / exponent;
-        if squaring == SQUARINGS {
-            break;
-        }
-        symmetric = (symmetric / size)?;
-        antisymmetric = (antisymmetric / size)?;
-        // (S + iK)^2 = S^2 - K^2 + i (SK + KS).
-        let cross = symmetric.matmul(&antisymmetric)?;
-        symmetric = (symmetric.matmul(&symmetric)? - antisymmetric.matmul(&antisymmetric)?)?;
-        antisymmetric = (&cross - cross.t()?)?;
-        exponent *= 2.0;
-    }
-    Ok((logarithm / 2.0).exp())
+    bound().map_err(candle_core::Error::wrap)
 }
 
 /// The kernel `[outputs, inputs, k, l]` of stride `[s, t]` as one of stride 1 over `s t` times the channels: entries of

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 use candle_core::DType;
-use loclin::program::certify::{Method, certify};
+use loclin::program::certify::certify;
 use loclin::program::config::Config;
 use loclin::program::distortion::{self, Record};
 use loclin::program::options::{DataDir, Global};
@@ -13,7 +13,7 @@ use loclin::program::sweep::{Planned, Status, execute};
 use loclin::program::{files, tensors, train};
 use loclin_data::{Data, Dataset, Split};
 use loclin_models::{ModelFile, Module, Network};
-use loclin_regions::{Estimate, Norm};
+use loclin_regions::{Estimate, Method, Norm};
 use loclin_report::stats::Percentiles;
 use serde::Serialize;
 

@@ -7,7 +7,7 @@ mod table;
 use std::path::PathBuf;
 
 use loclin_data::Split;
-use loclin_regions::{Estimate, Norm};
+use loclin_regions::{Estimate, Method, Norm};
 
 use crate::program::errors::Usage;
 use crate::program::files;
@@ -16,7 +16,7 @@ use crate::program::opened::Opened;
 use crate::program::options::{DataDir, Global};
 
 pub use outcome::{Outcome, Search};
-pub use run::{BATCH, Certificates, Method, certify, certify_all};
+pub use run::{BATCH, Certificates, certify, certify_all};
 
 const EXAMPLE: &str = "\
 Examples:
@@ -47,12 +47,12 @@ pub struct Args {
     /// The ball's norm: a number from 1, or inf; may be given several times [default: 1, 2 and inf]
     #[arg(long, value_name = "P")]
     pub norm: Vec<Norm>,
-    /// For large networks: l2 margins by estimating every gradient and measuring the few that matter, each too
-    /// large with at most this probability, such as 1e-9; with 0, every neuron left out is excluded by a proved
-    /// bound, which is slower [default: measure every gradient]
+    /// l2 margins by what costs least: for large networks, by estimating every gradient and measuring the few that
+    /// matter, each too large with at most this probability, such as 1e-9; with 0, by proved bounds, as without this
+    /// option where they cost least [default: what costs least and proves]
     #[arg(long, value_name = "P")]
     pub failure_probability: Option<f64>,
-    /// Write one row for each input: index,label,prediction,eps_P...,layer,neuron
+    /// Write one row for each input: index,label,prediction,eps_P...,guarantee,layer,neuron
     #[arg(long, value_name = "FILE.csv")]
     pub out: Option<PathBuf>,
     /// Where the datasets are
@@ -74,9 +74,9 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let norms = norms(args)?;
     let seed = global.seed.unwrap_or(0);
     let method = match args.failure_probability {
-        None => Method::Every,
-        Some(0.0) => Method::Bound { seed },
-        Some(failure_probability) => Method::Estimate(Estimate {
+        None => Method::Auto,
+        Some(0.0) => Method::Bound,
+        Some(failure_probability) => Method::Probable(Estimate {
             failure_probability,
             seed,
         }),
@@ -108,6 +108,10 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         margins: certificates.percentiles()?,
         seconds: certificates.seconds,
         inputs_per_second: data.len() as f64 / certificates.seconds,
+        guarantee: certificates.guarantee(),
+        method: certificates
+            .leading()
+            .map_or(String::new(), |margins| margins.method.to_string()),
         search: certificates.search,
         out: args.out.clone(),
         dtype,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
+use loclin_regions::{Guarantee, Margins, Method};
 use loclin_report::stats::Percentiles;
 use serde::Serialize;
 
@@ -36,7 +37,13 @@ pub struct Outcome {
     pub seconds: f64,
     /// `inputs / seconds`.
     pub inputs_per_second: f64,
-    /// How the nearest neurons were searched for; `None` if every gradient was measured.
+    /// What is claimed of the radii: `proved`, `probable(P)` or `estimate`.
+    #[serde(serialize_with = "guarantee_name")]
+    pub guarantee: Guarantee,
+    /// How they were found, in words.
+    pub method: String,
+    /// The work of searching for the nearest neurons; `None` if every gradient was measured, or a chain's pruned search
+    /// did it.
     pub search: Option<Search>,
     /// The file of margins, if one was asked for.
     pub out: Option<PathBuf>,
@@ -44,7 +51,7 @@ pub struct Outcome {
     pub dtype: Dtype,
 }
 
-/// The work that `--failure-probability` took.
+/// The work of a search by bounds or estimates.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Search {
     /// The probability, for each input, that its margin is too large; 0 if every neuron left out is excluded by
@@ -59,6 +66,22 @@ pub struct Search {
 }
 
 impl Search {
+    /// That of margins by bounds or estimates.
+    pub(super) fn of(margins: &Margins) -> Option<Self> {
+        let failure_probability = match margins.method {
+            Method::Bound => 0.0,
+            Method::Estimate(estimate) => estimate.failure_probability,
+            _ => return None,
+        };
+        let gradients = &margins.work.gradients;
+        Some(Self {
+            failure_probability,
+            directions: margins.work.directions,
+            verified_mean: gradients.iter().sum::<usize>() as f64 / gradients.len() as f64,
+            verified_max: gradients.iter().copied().max().unwrap_or(0),
+        })
+    }
+
     /// The work for `own` inputs and for `others` more.
     pub(super) fn joined(self, own: usize, other: Self, others: usize) -> Self {
         let sum = self.verified_mean * own as f64 + other.verified_mean * others as f64;
@@ -101,8 +124,9 @@ impl fmt::Display for Outcome {
                 p.p25, p.p50, p.p75, p.p100
             )?;
         }
+        writeln!(f, "guarantee  {}: {}", self.guarantee, self.method)?;
         if let Some(search) = &self.search {
-            writeln!(f, "{search}")?;
+            writeln!(f, "work       {search}")?;
         }
         match &self.out {
             Some(out) => write!(f, "{}", out.display()),
@@ -111,19 +135,16 @@ impl fmt::Display for Outcome {
     }
 }
 
+fn guarantee_name<S: serde::Serializer>(guarantee: &Guarantee, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(&guarantee.name())
+}
+
 impl fmt::Display for Search {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.failure_probability {
-            0.0 => write!(
-                f,
-                "exact: every neuron left out is excluded by a proved bound; "
-            )?,
-            p => write!(f, "exact but for a probability of {p:e} for each input; ")?,
-        }
         let (directions, mean, max) = (self.directions, self.verified_mean, self.verified_max);
         write!(
             f,
-            "{directions} directions, {mean:.0} candidates verified on average, {max} at most"
+            "{directions} directions, {mean:.0} gradients on average, {max} at most"
         )
     }
 }

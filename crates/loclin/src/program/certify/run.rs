@@ -8,8 +8,7 @@ use candle_core::DType;
 use loclin_data::{Data, Dataset, Part};
 use loclin_models::{ModelFile, Network};
 use loclin_regions::{
-    Budget, Estimate, Linearizer, Margins, Neuron, Norm, RegionCount, RegionCounter,
-    VerifiedMargins,
+    Budget, Guarantee, Linearizer, Margins, Method, Neuron, Norm, RegionCount, RegionCounter, Work,
 };
 
 use super::outcome::Search;
@@ -19,20 +18,6 @@ use loclin_report::stats::Percentiles;
 
 /// Inputs linearised at a time, where the budget allows; what their tangents take is bounded on its own.
 pub const BATCH: usize = 512;
-
-/// How the nearest neuron is found.
-#[derive(Clone, Copy, Debug)]
-pub enum Method {
-    /// Every gradient, or for FC networks a bound of it, is measured; for any norm.
-    Every,
-    /// Gradients are estimated and the few that matter measured; l2 only.
-    Estimate(Estimate),
-    /// As by the estimate, but every neuron left out is excluded by proof; l2 only.
-    Bound {
-        /// Where to begin is a function of it.
-        seed: u64,
-    },
-}
 
 /// What was found out about every input of a dataset.
 #[derive(Debug)]
@@ -54,7 +39,8 @@ pub struct Certificates {
     pub region: Vec<usize>,
     /// #CLR over the dataset.
     pub regions: RegionCount,
-    /// How the nearest neurons were searched for; `None` if every gradient was measured.
+    /// The work of searching for the nearest neurons; `None` if every gradient was measured, or a chain's pruned search
+    /// did it.
     pub search: Option<Search>,
     /// Wall-clock seconds.
     pub seconds: f64,
@@ -106,15 +92,10 @@ fn certify_one_shape(
     bar: &Bar,
 ) -> anyhow::Result<Certificates> {
     let start = Instant::now();
-    let empty = || Margins {
-        radius: Vec::new(),
-        limiting: Vec::new(),
-    };
-    let mut margins: Vec<Margins> = norms.iter().map(|_| empty()).collect();
+    let mut margins: Vec<Margins> = norms.iter().map(|norm| unknown(*norm, 0, method)).collect();
     let mut predictions = Vec::new();
     let mut counter = RegionCounter::new(RegionCounter::default_tolerance(network.dtype()));
     let (mut neurons, mut region) = (0, Vec::new());
-    let mut searched: Vec<VerifiedMargins> = Vec::new();
     let budget = Budget::default();
     let linearizer = Linearizer::new(network, budget)?;
     let rows: Vec<usize> = (0..data.len()).collect();
@@ -125,22 +106,13 @@ fn certify_one_shape(
         let here = linearizer
             .at(&x)
             .with_context(|| format!("{}, inputs from {first} on", data.name()))?;
-        let found = match method {
-            Method::Every => None,
-            Method::Estimate(estimate) => Some(here.l2_margins_by_estimate(estimate)?),
-            Method::Bound { seed } => Some(here.l2_margins_by_bound(seed)?),
-        };
-        let found = match found {
-            Some(found) => {
-                let margins = vec![found.margins.clone()];
-                searched.push(found);
-                margins
-            }
-            None => here.margins(norms)?,
-        };
-        for (all, batch) in margins.iter_mut().zip(found) {
+        for (all, batch) in margins.iter_mut().zip(here.margins(norms, method)?) {
             all.radius.extend(batch.radius);
             all.limiting.extend(batch.limiting);
+            all.guarantee = all.guarantee.weaker(batch.guarantee);
+            all.method = batch.method;
+            all.work.directions = all.work.directions.max(batch.work.directions);
+            all.work.gradients.extend(batch.work.gradients);
         }
         predictions.extend(tensors::predictions(here.trace().output())?);
         region.extend(counter.add(&here)?);
@@ -149,6 +121,7 @@ fn certify_one_shape(
     }
     Ok(Certificates {
         norms: norms.to_vec(),
+        search: margins.first().and_then(Search::of),
         margins,
         labels: data.labels().map(<[u32]>::to_vec),
         predictions,
@@ -160,37 +133,31 @@ fn certify_one_shape(
         neurons,
         region,
         regions: counter.finish(),
-        search: summary(&searched),
         seconds: start.elapsed().as_secs_f64(),
     })
 }
 
-/// The work of all batches.
-fn summary(searched: &[VerifiedMargins]) -> Option<Search> {
-    let first = searched.first()?;
-    let verified: Vec<usize> = searched
-        .iter()
-        .flat_map(|batch| &batch.verified)
-        .copied()
-        .collect();
-    Some(Search {
-        failure_probability: first.failure_probability,
-        directions: first.directions,
-        verified_mean: verified.iter().sum::<usize>() as f64 / verified.len() as f64,
-        verified_max: verified.iter().copied().max().unwrap_or(0),
-    })
+/// Margins of so many inputs of which nothing is known yet.
+fn unknown(norm: Norm, inputs: usize, method: Method) -> Margins {
+    Margins {
+        norm,
+        radius: vec![f64::NAN; inputs],
+        limiting: vec![None; inputs],
+        guarantee: Guarantee::Proved,
+        method,
+        work: Work::default(),
+    }
 }
 
 impl Certificates {
     /// Nothing yet of the inputs of `data`.
     fn empty(norms: &[Norm], data: &Data) -> Self {
-        let unknown = || Margins {
-            radius: vec![f64::NAN; data.len()],
-            limiting: vec![None; data.len()],
-        };
         Self {
             norms: norms.to_vec(),
-            margins: norms.iter().map(|_| unknown()).collect(),
+            margins: norms
+                .iter()
+                .map(|norm| unknown(*norm, data.len(), Method::Auto))
+                .collect(),
             labels: data.labels().map(<[u32]>::to_vec),
             predictions: vec![0; data.len()],
             names: Vec::new(),
@@ -210,6 +177,8 @@ impl Certificates {
     /// Puts in what was found for the inputs at `positions`; inputs of different shapes share no region.
     fn add(&mut self, part: Self, positions: &[usize]) {
         for (all, part) in self.margins.iter_mut().zip(part.margins) {
+            all.guarantee = all.guarantee.weaker(part.guarantee);
+            all.method = part.method;
             let found = part.radius.into_iter().zip(part.limiting);
             for (&at, (radius, limiting)) in positions.iter().zip(found) {
                 all.radius[at] = radius;
@@ -268,6 +237,12 @@ impl Certificates {
     pub fn leading(&self) -> Option<&Margins> {
         let l2 = self.norms.iter().position(|norm| *norm == Norm::L2);
         self.margins.get(l2.unwrap_or(0))
+    }
+
+    /// What is claimed of every radius.
+    pub fn guarantee(&self) -> Guarantee {
+        let all = self.margins.iter().map(|margins| margins.guarantee);
+        all.fold(Guarantee::Proved, Guarantee::weaker)
     }
 
     /// The name of a neuron's node.

@@ -2,9 +2,10 @@
 
 use super::run::Certificates;
 
-/// `index,label,prediction,eps_P...,layer,neuron`, one row for each input.
+/// `index,label,prediction,eps_P...,guarantee,layer,neuron`, one row for each input.
 ///
-/// Radii are in raw input units, written with as many digits as it takes to read the same number back. `layer`
+/// Radii are in raw input units, written with as many digits as it takes to read the same number back. `guarantee` is what is
+/// claimed of them: `proved`, `probable(P)` or `estimate`. `layer`
 /// and `neuron` limit the l2 margin, or that of the first norm; both are empty where nothing does, and the
 /// radius is `inf`. `label` is empty without labels.
 pub(super) fn csv(certificates: &Certificates) -> anyhow::Result<Vec<u8>> {
@@ -14,7 +15,8 @@ pub(super) fn csv(certificates: &Certificates) -> anyhow::Result<Vec<u8>> {
     let header = fixed(&["index", "label", "prediction"])
         .into_iter()
         .chain(columns);
-    writer.write_record(header.chain(fixed(&["layer", "neuron"])))?;
+    writer.write_record(header.chain(fixed(&["guarantee", "layer", "neuron"])))?;
+    let guarantee = certificates.guarantee().name();
     for (index, prediction) in certificates.predictions.iter().enumerate() {
         let label = certificates
             .labels
@@ -31,6 +33,7 @@ pub(super) fn csv(certificates: &Certificates) -> anyhow::Result<Vec<u8>> {
                 .iter()
                 .map(|m| m.radius[index].to_string()),
         );
+        record.push(guarantee.clone());
         let limiting = certificates
             .leading()
             .and_then(|margins| margins.limiting[index]);

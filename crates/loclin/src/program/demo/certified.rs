@@ -6,10 +6,10 @@ use anyhow::Context;
 use candle_core::DType;
 use loclin_data::{Data, Split};
 use loclin_models::{Model, Network};
-use loclin_regions::Norm;
+use loclin_regions::{Method, Norm};
 
 use super::outcome::Row;
-use crate::program::certify::{Certificates, Method, certify};
+use crate::program::certify::{Certificates, certify};
 use crate::program::config::Config;
 use crate::program::options::Global;
 use crate::program::train;
@@ -46,7 +46,7 @@ pub(super) fn train_and_certify(
     let network = model.raw()?;
     let test = open(Split::Test)?;
     tracing::info!("certifying it on {} held-out digits", test.len());
-    let certificates = certify(&network, &test, &NORMS, Method::Every, name)?;
+    let certificates = certify(&network, &test, &NORMS, Method::Auto, name)?;
     let row = Row {
         accuracy: certificates.accuracy().context("the digits have labels")?,
         clr_lower: certificates.regions.lower,

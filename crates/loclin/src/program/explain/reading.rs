@@ -10,7 +10,7 @@ use loclin_regions::attribution::{
 };
 use loclin_regions::distortion::{Ascent, Ball, Distortion, Search};
 use loclin_regions::segment::Walk;
-use loclin_regions::{Budget, Estimate, Linearization, Norm};
+use loclin_regions::{Budget, Estimate, Guarantee, Linearization, Method, Norm};
 use serde::Serialize;
 
 use super::subject::Subject;
@@ -49,8 +49,11 @@ pub struct Reading {
     pub label: u32,
     /// The predicted class.
     pub prediction: u32,
-    /// The certified l2 radius in raw units.
+    /// The l2 radius in raw units.
     pub eps_2: f64,
+    /// What is claimed of it: `proved`, `probable(P)` or `estimate`.
+    #[serde(serialize_with = "name")]
+    pub guarantee: Guarantee,
     /// The neuron that limits it; `None` if nothing does.
     pub limiting: Option<String>,
     /// `||grad f(x)_y||_1`.
@@ -95,16 +98,11 @@ pub fn read(
     let prediction = tensors::predictions(here.trace().output())?;
     let prediction = prediction.first().copied().context("no output")?;
     let label = label.unwrap_or(prediction);
-    let margins = match network.structure().chain() {
-        Some(_) => here.margins(&[Norm::L2])?.swap_remove(0),
-        None => {
-            here.l2_margins_by_estimate(Estimate {
-                seed: options.seed,
-                ..Estimate::default()
-            })?
-            .margins
-        }
-    };
+    let method = Method::Probable(Estimate {
+        seed: options.seed,
+        ..Estimate::default()
+    });
+    let margins = here.margins(&[Norm::L2], method)?.swap_remove(0);
     let nodes = network.nodes();
     let limiting = margins.limiting[0]
         .map(|neuron| format!("{}, neuron {}", nodes[neuron.node].name, neuron.index));
@@ -129,6 +127,7 @@ pub fn read(
         label,
         prediction,
         eps_2: margins.radius[0],
+        guarantee: margins.guarantee,
         limiting,
         gradient_length: distortion.gradient_length(),
         distortion: worst.distortion,
@@ -177,6 +176,10 @@ fn integrate(
     })
 }
 
+fn name<S: serde::Serializer>(guarantee: &Guarantee, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(&guarantee.name())
+}
+
 fn numbers(tensor: &Tensor) -> anyhow::Result<Vec<f64>> {
     Ok(tensor.to_dtype(DType::F64)?.flatten_all()?.to_vec1()?)
 }
@@ -196,15 +199,15 @@ impl Reading {
         ]
     }
 
-    /// What is certified, in a sentence.
+    /// How far the gradient is constant, and what is claimed of that, in a sentence.
     pub fn certificate(&self) -> String {
         match &self.limiting {
             Some(neuron) if self.eps_2 == 0.0 => format!(
                 "the image lies on a boundary between regions, so there is no radius to certify: {neuron}, is 0 there"
             ),
             Some(neuron) => format!(
-                "the gradient is provably constant within an l2 radius of {:.3e}; the first neuron to change sides: {neuron}",
-                self.eps_2
+                "the gradient is constant within an l2 radius of {:.3e} ({}); the first neuron to change sides: {neuron}",
+                self.eps_2, self.guarantee
             ),
             None => "the gradient is the same everywhere".to_owned(),
         }

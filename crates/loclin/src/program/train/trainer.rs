@@ -8,7 +8,7 @@ use anyhow::{Context, ensure};
 use candle_core::Device;
 use loclin_data::{Data, Part, batches};
 use loclin_models::{BatchStatistics, ModelFile};
-use loclin_regions::{Budget, Estimate, Linearization, Norm};
+use loclin_regions::{Budget, Estimate, Linearization, Method, Norm};
 use loclin_tensor::{AdamConfig, AdamVariant, Optimizer, OptimizerConfig, SgdConfig};
 
 use super::batch::Batches;
@@ -263,10 +263,7 @@ impl<'a> Trainer<'a> {
             let all: Vec<usize> = (0..inputs.len()).collect();
             let x = tensors::inputs(&inputs, &all, learner::dtype(model), &self.device)?;
             let here = Linearization::new(&network, &x, Budget::default())?;
-            let margins = match resnet {
-                true => vec![here.l2_margins_by_estimate(Estimate::default())?.margins],
-                false => here.margins(&[Norm::L2])?,
-            };
+            let margins = here.margins(&[Norm::L2], Method::Probable(Estimate::default()))?;
             radii.extend(margins.into_iter().flat_map(|margins| margins.radius));
         }
         let percentiles = Percentiles::of(&radii).context("no validation inputs")?;

@@ -1,8 +1,10 @@
-//! The engine against the plain road, and against itself.
+//! The engine against the reference implementation, and against itself.
 
-use super::{mean_along, mean_squared_norms, squared_norms};
 use crate::{
-    hinges, neuron_loss::mean_hinge, squared_derivatives, squared_gradient_norms_by_pushing,
+    engines::{mean_along, mean_squared_norms, squared_norms},
+    hinges,
+    neuron_loss::mean_hinge,
+    squared_derivatives, squared_gradient_norms_by_pushing,
 };
 use candle_core::{DType, Device, Tensor, Var};
 use loclin_models::{Mlp, Network, Parameters, Trace};
@@ -26,7 +28,7 @@ fn cases() -> impl Strategy<Value = Case> {
     (
         // With six layers two lie between the ends.
         prop::collection::vec(1usize..=20, 1..=6),
-        // From 12 axes on the engine is never dearer than the plain road at these widths.
+        // From 12 axes on the engine is never dearer than the reference implementation at these widths.
         12usize..=24,
         prop_oneof![Just(0.0), Just(0.0), Just(0.1), Just(-0.5), Just(1.0)],
         (0usize..5, 0usize..=20),

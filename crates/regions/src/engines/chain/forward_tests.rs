@@ -56,7 +56,7 @@ proptest! {
     /// The same values and the same selections. The two sum the same products in other orders; single
     /// precision rounds what was found in double precision.
     #[test]
-    fn one_network_two_roads(
+    fn layers_at_once_are_operators_one_by_one(
         hidden in prop::collection::vec(1usize..=20, 1..=4),
         (inputs, batch) in (1usize..=30, 1usize..=150),
         pieces in (-0.5f64..0.5, [-1.0f64..1.0, -1.0f64..1.0], -1.0f64..1.0),
@@ -71,7 +71,7 @@ proptest! {
         let (fast, values) = linearizer.forward(&x).unwrap();
         let (plain, expected) = linearizer.forward_by_trace(&x).unwrap();
         let close = |a: f64, b: f64, tolerance: f64| (a - b).abs() <= tolerance * (1.0 + b.abs());
-        for (own, other) in values.iter().flatten().zip(expected.iter().flatten()) {
+        for (own, other) in values.as_slice().iter().zip(expected.as_slice()) {
             prop_assert!(close(*own, *other, 1e-12), "{own} {other}");
         }
         for (own, other) in parts(&fast).iter().zip(&parts(&plain)) {

@@ -19,38 +19,12 @@ use crate::{
     Result,
     analytic::{is_tracked, scalar, slopes},
 };
-use candle_core::{DType, Tensor};
+use candle_core::Tensor;
 use loclin_models::{FcChain, Trace};
 use loclin_tensor::product::Real;
 
-/// `sum over neurons of ||grad z||_2^2`, averaged over the batch, as a scalar `[]` with analytic gradients;
-/// `None` where the plain road is to be taken: another network, device or type, or so few input axes that
-/// pushing them all is cheaper.
-pub(crate) fn mean_squared_norms(trace: &Trace) -> Result<Option<Tensor>> {
-    let Some(chain) = suited(trace) else {
-        return Ok(None);
-    };
-    match trace.network().dtype() {
-        DType::F32 => mean_of::<f32>(trace, chain).map(Some),
-        DType::F64 => mean_of::<f64>(trace, chain).map(Some),
-        _ => Ok(None),
-    }
-}
-
-/// `||grad z||_2^2` of all neurons, `[B, |I|]`, with an analytic backward pass; `None` where the plain road is
-/// to be taken.
-pub(crate) fn squared_norms(trace: &Trace) -> Result<Option<Tensor>> {
-    let Some(chain) = suited(trace) else {
-        return Ok(None);
-    };
-    match trace.network().dtype() {
-        DType::F32 => norms_of::<f32>(trace, chain).map(Some),
-        DType::F64 => norms_of::<f64>(trace, chain).map(Some),
-        _ => Ok(None),
-    }
-}
-
-fn norms_of<T: Real>(trace: &Trace, chain: &FcChain) -> Result<Tensor> {
+/// `||grad z||_2^2` of all neurons, `[B, |I|]`, with an analytic backward pass.
+pub(super) fn squared_norms<T: Real>(trace: &Trace, chain: &FcChain) -> Result<Tensor> {
     let weights = chain
         .weights
         .iter()
@@ -64,7 +38,8 @@ fn norms_of<T: Real>(trace: &Trace, chain: &FcChain) -> Result<Tensor> {
     Ok(Tensor::cat(&weights, 0)?.apply_op1(norms)?)
 }
 
-fn mean_of<T: Real>(trace: &Trace, chain: &FcChain) -> Result<Tensor> {
+/// `sum over neurons of ||grad z||_2^2`, averaged over the batch, as a scalar `[]` with analytic gradients.
+pub(super) fn mean_squared_norms<T: Real>(trace: &Trace, chain: &FcChain) -> Result<Tensor> {
     let batch = trace.batch();
     let factor = chain.scale * chain.scale / batch as f64;
     let active = active::of_trace::<T>(trace, chain.weights.len() - 1)?;
@@ -78,25 +53,12 @@ fn mean_of<T: Real>(trace: &Trace, chain: &FcChain) -> Result<Tensor> {
     })
 }
 
-/// The mean over inputs, `count` directions of each, and neurons of `(grad z . v)^2` for directions `v`
-/// `[B, count, in...]` of norm `sqrt(D)`, the first layer's neurons by `||grad z||_2^2`; `None` where the plain
-/// road is to be taken.
-pub(crate) fn mean_along(trace: &Trace, directions: &Tensor) -> Result<Option<Tensor>> {
-    let network = trace.network();
-    if !network.device().is_cpu() {
-        return Ok(None);
-    }
-    let Some(chain) = network.structure().chain() else {
-        return Ok(None);
-    };
-    match network.dtype() {
-        DType::F32 => mean_along_of::<f32>(trace, chain, directions).map(Some),
-        DType::F64 => mean_along_of::<f64>(trace, chain, directions).map(Some),
-        _ => Ok(None),
-    }
-}
-
-fn mean_along_of<T: Real>(trace: &Trace, chain: &FcChain, directions: &Tensor) -> Result<Tensor> {
+/// As of [`super::mean_along`].
+pub(super) fn mean_along<T: Real>(
+    trace: &Trace,
+    chain: &FcChain,
+    directions: &Tensor,
+) -> Result<Tensor> {
     let (batch, count) = (directions.dim(0)?, directions.dim(1)?);
     let sizes = sizes(chain)?;
     let neurons: usize = sizes[1..].iter().sum();
@@ -118,23 +80,18 @@ fn sizes(chain: &FcChain) -> Result<Vec<usize>> {
     Ok(sizes)
 }
 
-/// The chain, if the engine can and should compute its gradient norms.
-fn suited(trace: &Trace) -> Option<&FcChain> {
-    let network = trace.network();
-    if !network.device().is_cpu() {
-        return None;
-    }
-    let chain = network.structure().chain()?;
-    let sizes = sizes(chain).ok()?;
+/// Whether Gram matrices take fewer multiply-adds than pushing all input axes.
+pub(super) fn is_cheaper(chain: &FcChain) -> Result<bool> {
+    let sizes = sizes(chain)?;
     let per_layer = |cost: fn(f64, f64) -> f64| -> f64 {
         sizes[1..]
             .windows(2)
             .map(|w| cost(w[0] as f64, w[1] as f64))
             .sum()
     };
-    // Multiply-adds for one input. Pushing the D axes: D times every weight. Here: products with two sides
-    // active (taken to be two thirds of each layer) for every hidden layer but the first and the last.
+    // For one input. Pushing the D axes: D times every weight. Here: products with two sides active (taken to be two
+    // thirds of each layer) for every hidden layer but the first and the last.
     let pushed = sizes[0] as f64 * per_layer(|n, m| n * m);
     let gram = per_layer(|n, m| (n * m * (n + m)) * 8.0 / 27.0);
-    (gram <= pushed).then_some(chain)
+    Ok(gram <= pushed)
 }

@@ -1,7 +1,6 @@
-//! The engine against the plain road.
+//! The engine against the reference implementation.
 
-use super::mean_squared_norms;
-use crate::squared_gradient_norms_by_pushing;
+use crate::{engines::mean_squared_norms, squared_gradient_norms_by_pushing};
 use candle_core::{DType, Device, Tensor};
 use loclin_models::architectures::{ScoRnn, ScoRnnConfig};
 use loclin_tensor::random::{normal, stream};

@@ -3,14 +3,17 @@
 use crate::{Norm, Result};
 use candle_core::{DType, Tensor};
 use loclin_models::{FcChain, TwoPieces};
-use loclin_tensor::product::{Real, View, gram};
+use loclin_tensor::{
+    product::{Real, View, gram},
+    spectral::matrix_bound,
+};
 
-/// A batch from which on sharper norms of the layers are worth their price.
+/// A batch from which on sharper norms of the layers pay for themselves.
 const LARGE: usize = 256;
 
 /// A chain's weights and their norms, in the network's type of number.
 #[derive(Debug)]
-pub(super) struct Chain<T> {
+pub(super) struct Weights<T> {
     /// What the input is multiplied by, absolute.
     pub(super) scale: f64,
     pub(super) layers: Vec<Layer<T>>,
@@ -58,7 +61,7 @@ impl<T: Real> Layer<T> {
     }
 }
 
-impl<T: Real> Chain<T> {
+impl<T: Real> Weights<T> {
     /// Reads the weights of `chain`; `batch` is the number of inputs that will share what it costs to know them.
     pub(super) fn new(chain: &FcChain, batch: usize) -> Result<Self> {
         let layer = |(weight, activation): (&Tensor, &TwoPieces)| {
@@ -76,14 +79,20 @@ impl<T: Real> Chain<T> {
         let first: Vec<f64> = layers[0].values.iter().map(|w| w.to_f64()).collect();
         let gram = gram(View::new(&first, outputs, inputs)?)?;
         let scale = chain.scale.abs();
+        let squarings = if batch < LARGE { 2 } else { 6 };
         // The last layer is only ever the source of rows.
         let between = &layers[1..layers.len().max(2) - 1];
         let spectral = between
             .iter()
-            .map(|layer| spectral_bound(&layer.values, layer.outputs, layer.inputs, batch))
+            .map(|layer| {
+                let values: Vec<f64> = layer.values.iter().map(|w| w.to_f64()).collect();
+                let matrix = View::new(&values, layer.outputs, layer.inputs)?;
+                Ok(matrix_bound(matrix, None, squarings)?)
+            })
             .collect::<Result<Vec<_>>>()?;
         // The Gram matrix has the first layer's spectral norm squared.
-        let leading = spectral_bound(&gram, outputs, outputs, batch)?.sqrt();
+        let matrix = View::new(&gram, outputs, outputs)?;
+        let leading = matrix_bound(matrix, None, squarings)?.sqrt();
         let bounds = [Norm::L1, Norm::L2, Norm::LINF]
             .map(|dual| Bounds::new(dual, &layers, scale, leading, &spectral));
         let is_read = |column: &usize| layers[0].rows().any(|row| row[*column] != T::zero());
@@ -176,37 +185,4 @@ pub(super) fn length<T: Real>(vector: &[T]) -> f64 {
         }
     }
     (sums.iter().sum::<f64>() + rest).sqrt()
-}
-
-/// An upper bound of the spectral norm of a matrix `[rows, columns]`:
-/// `sigma^2 <= ||(W W^T)^(2^k)||_F^(1 / 2^k)` for every `k`, at most a factor `n^(1 / 2^(k + 1))` too large.
-pub(super) fn spectral_bound<T: Real>(
-    values: &[T],
-    rows: usize,
-    columns: usize,
-    batch: usize,
-) -> Result<f64> {
-    let values: Vec<f64> = values.iter().map(|v| v.to_f64()).collect();
-    let matrix = View::new(&values, rows, columns)?;
-    let narrow = rows.min(columns);
-    let mut power = gram(if rows <= columns { matrix } else { matrix.t() })?;
-    let squarings = if batch < LARGE { 2 } else { 6 };
-    // The logarithm of the bound, so that no power overflows.
-    let (mut logarithm, mut exponent) = (0.0, 1.0);
-    for squaring in 0..=squarings {
-        let size = power.iter().map(|v| v * v).sum::<f64>().sqrt();
-        if size <= 0.0 {
-            logarithm = f64::NEG_INFINITY;
-            break;
-        }
-        logarithm += size.ln() / exponent;
-        if squaring < squarings {
-            power.iter_mut().for_each(|v| *v /= size);
-            power = gram(View::new(&power, narrow, narrow)?)?;
-            exponent *= 2.0;
-        }
-    }
-    // Products of small numbers may have vanished.
-    let vanished = f64::MIN_POSITIVE * (rows * columns) as f64;
-    Ok((logarithm.exp() + vanished).sqrt())
 }

@@ -14,25 +14,15 @@ use crate::{
     Result,
     analytic::{is_tracked, scalar, slopes},
 };
-use candle_core::{DType, Tensor};
+use candle_core::Tensor;
 use loclin_models::{Recurrence, Trace};
 use loclin_tensor::product::Real;
 
-/// `sum over neurons of ||grad z||_2^2`, averaged over the batch, as a scalar `[]` with analytic gradients;
-/// `None` where the plain road is to be taken: another network, device or type.
-pub(crate) fn mean_squared_norms(trace: &Trace) -> Result<Option<Tensor>> {
-    let network = trace.network();
-    if !network.device().is_cpu() {
-        return Ok(None);
-    }
-    match (network.structure().recurrence(), network.dtype()) {
-        (Some(recurrence), DType::F32) => mean_of::<f32>(trace, recurrence).map(Some),
-        (Some(recurrence), DType::F64) => mean_of::<f64>(trace, recurrence).map(Some),
-        _ => Ok(None),
-    }
-}
-
-fn mean_of<T: Real>(trace: &Trace, recurrence: &Recurrence) -> Result<Tensor> {
+/// `sum over neurons of ||grad z||_2^2`, averaged over the batch, as a scalar `[]` with analytic gradients.
+pub(super) fn mean_squared_norms<T: Real>(
+    trace: &Trace,
+    recurrence: &Recurrence,
+) -> Result<Tensor> {
     let factor = 1.0 / trace.batch() as f64;
     let (hidden, channels) = recurrence.input.dims2()?;
     let slopes = slopes::<T>(trace)?;

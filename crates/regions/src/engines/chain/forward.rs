@@ -3,22 +3,23 @@
 //! It finds what [`Network::trace`] finds: that computes node by node with a temporary for every elementary
 //! operation, this layer by layer with all operations on a row while it is in the cache.
 
-use crate::Result;
+use crate::{Result, Rows};
 use candle_core::{Device, Tensor};
 use loclin_models::{ActivationRecord, FcChain, Network, Trace, TwoPieces};
 use loclin_tensor::product::{self, Real, View, ViewMut, Write, multiply};
 use rayon::prelude::*;
 
 #[cfg(test)]
+#[path = "forward_tests.rs"]
 mod tests;
 
 /// The trace of `network`'s `chain` at `inputs` `[B, in...]` in float64, for a network whose numbers are `T`, with
-/// the pre-activations in float64 layer by layer, `[B * units]` each.
-pub(crate) fn of_chain<T: Real>(
+/// the pre-activations in float64, `[B, |I|]`.
+pub(super) fn of_chain<T: Real>(
     network: &Network,
     chain: &FcChain,
     inputs: &Tensor,
-) -> Result<(Trace, Vec<Vec<f64>>)> {
+) -> Result<(Trace, Rows)> {
     let batch = inputs.dim(0)?;
     let inputs = inputs.flatten_from(1)?.contiguous()?;
     let mut values = inputs.flatten_all()?.to_vec1::<f64>()?;
@@ -44,7 +45,20 @@ pub(crate) fn of_chain<T: Real>(
     let output = Tensor::from_vec(values, (batch, network.output_size()), &Device::Cpu)?;
     let output = output.to_dtype(network.dtype())?;
     let trace = Trace::from_records(network, output, records)?;
-    Ok((trace, pre_activations))
+    Ok((trace, rows(&pre_activations, batch)))
+}
+
+/// The numbers of all layers input by input, `[B, |I|]`.
+fn rows(layers: &[Vec<f64>], batch: usize) -> Rows {
+    let mut values = Vec::with_capacity(layers.iter().map(Vec::len).sum());
+    for input in 0..batch {
+        for layer in layers {
+            let width = layer.len() / batch;
+            values.extend_from_slice(&layer[input * width..][..width]);
+        }
+    }
+    let width = values.len() / batch.max(1);
+    Rows::new(values, batch, width)
 }
 
 /// `x W^T + b` into `result`, blocks of rows in parallel; `x` is `[rows, in]`, `W` `[out, in]`.
@@ -73,7 +87,7 @@ fn affine(x: &[f64], weight: &Tensor, bias: Option<&Tensor>, result: &mut [f64])
 
 /// Inputs that a thread takes at a time. It does not depend on the number of threads, so that results do not
 /// either.
-pub(crate) fn block(batch: usize) -> usize {
+fn block(batch: usize) -> usize {
     batch.div_ceil(4).clamp(16, 64)
 }
 

@@ -1,0 +1,109 @@
+//! Fast engines for the terms of the objectives, and the one place where one is chosen.
+//!
+//! An engine knows an architecture and finds the same numbers with fewer products. Everything outside this folder works
+//! for every network, and asks here first: `None` says that no engine does it.
+
+mod chain;
+mod recurrent;
+
+use crate::Result;
+use candle_core::{DType, Tensor};
+use loclin_models::{FcChain, Network, Recurrence, Structure, Trace};
+use std::fmt;
+
+/// The engine that works for a network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Engine {
+    /// For fully connected chains: shared Gram matrices, and tangents with an analytic backward pass. Where the input
+    /// has so few axes that pushing all of them is cheaper, exact objectives do that.
+    Chain,
+    /// For recurrences: the axes of a time step are pushed from that step on.
+    Recurrence,
+    /// For every network: its operators' own readings.
+    General,
+}
+
+impl Engine {
+    /// The engine for `network`: one of the fast ones on the CPU, in float32 or float64.
+    pub fn of(network: &Network) -> Self {
+        match Recognised::of(network) {
+            Recognised::Chain(_) => Self::Chain,
+            Recognised::Recurrence(_) => Self::Recurrence,
+            Recognised::General => Self::General,
+        }
+    }
+}
+
+impl fmt::Display for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Chain => "fully connected chain",
+            Self::Recurrence => "recurrence",
+            Self::General => "operator by operator",
+        })
+    }
+}
+
+/// What a network is, for the engine that is chosen.
+enum Recognised<'a> {
+    Chain(&'a FcChain),
+    Recurrence(&'a Recurrence),
+    General,
+}
+
+impl<'a> Recognised<'a> {
+    fn of(network: &'a Network) -> Self {
+        if !network.device().is_cpu() || !matches!(network.dtype(), DType::F32 | DType::F64) {
+            return Self::General;
+        }
+        match network.structure() {
+            Structure::Chain(chain) => Self::Chain(chain),
+            Structure::Recurrence(recurrence) => Self::Recurrence(recurrence),
+            _ => Self::General,
+        }
+    }
+}
+
+/// `sum over neurons of ||grad z||_2^2`, averaged over the batch, as a scalar `[]` with analytic gradients.
+pub(crate) fn mean_squared_norms(trace: &Trace) -> Result<Option<Tensor>> {
+    let single = trace.network().dtype() == DType::F32;
+    match Recognised::of(trace.network()) {
+        Recognised::Chain(chain) if chain::is_cheaper(chain)? => match single {
+            true => chain::mean_squared_norms::<f32>(trace, chain).map(Some),
+            false => chain::mean_squared_norms::<f64>(trace, chain).map(Some),
+        },
+        Recognised::Recurrence(recurrence) => match single {
+            true => recurrent::mean_squared_norms::<f32>(trace, recurrence).map(Some),
+            false => recurrent::mean_squared_norms::<f64>(trace, recurrence).map(Some),
+        },
+        _ => Ok(None),
+    }
+}
+
+/// `||grad z||_2^2` of all neurons, `[B, |I|]`, with an analytic backward pass.
+pub(crate) fn squared_norms(trace: &Trace) -> Result<Option<Tensor>> {
+    match (Recognised::of(trace.network()), trace.network().dtype()) {
+        (Recognised::Chain(chain), DType::F32) if chain::is_cheaper(chain)? => {
+            chain::squared_norms::<f32>(trace, chain).map(Some)
+        }
+        (Recognised::Chain(chain), _) if chain::is_cheaper(chain)? => {
+            chain::squared_norms::<f64>(trace, chain).map(Some)
+        }
+        _ => Ok(None),
+    }
+}
+
+/// The mean over inputs, `count` directions of each, and neurons of `(grad z . v)^2` for directions `v`
+/// `[B, count, in...]` of norm `sqrt(D)`, the first layer's neurons by `||grad z||_2^2`.
+pub(crate) fn mean_along(trace: &Trace, directions: &Tensor) -> Result<Option<Tensor>> {
+    match (Recognised::of(trace.network()), trace.network().dtype()) {
+        (Recognised::Chain(chain), DType::F32) => {
+            chain::mean_along::<f32>(trace, chain, directions).map(Some)
+        }
+        (Recognised::Chain(chain), _) => {
+            chain::mean_along::<f64>(trace, chain, directions).map(Some)
+        }
+        _ => Ok(None),
+    }
+}

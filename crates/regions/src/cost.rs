@@ -1,0 +1,93 @@
+//! What the ways to margins cost on a network, in multiply-adds.
+//!
+//! Estimates from shapes alone: they choose between ways to the same numbers, and have no part in a proof.
+
+use loclin_models::{Network, Node, Operator};
+
+/// Multiply-adds on a network.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Cost {
+    /// Of one tangent pushed up to each node, or of one cotangent pulled back from it, that node included. A pull of what
+    /// does not depend on all nodes before it costs less.
+    through: Vec<f64>,
+    /// Of one tangent pushed to the last neurons.
+    push: f64,
+    /// Of the Lipschitz bounds of all nodes.
+    pub(crate) lipschitz: f64,
+    /// `D`.
+    axes: f64,
+}
+
+/// The price of a multiply-add of a pull against one of a push: pulls are fewer at a time, and wait for one another.
+const PULL: f64 = 2.0;
+
+impl Cost {
+    pub(crate) fn of(network: &Network) -> Self {
+        let (mut through, mut sum, mut lipschitz, mut push) = (Vec::new(), 0.0, 0.0, 0.0);
+        for node in network.nodes() {
+            match &node.operator {
+                Operator::PiecewiseLinear(_) => push = sum,
+                Operator::Affine(operator) => {
+                    let parameters = operator.parameters();
+                    let shapes = parameters.iter().map(|(_, parameter)| parameter.dims());
+                    lipschitz += shapes.map(spectral_bound).fold(0.0, f64::max);
+                }
+                Operator::Input => {}
+            }
+            sum += one(node);
+            through.push(sum);
+        }
+        Self {
+            through,
+            push,
+            lipschitz,
+            axes: network.input_size() as f64,
+        }
+    }
+
+    /// Of pushing so many tangents.
+    pub(crate) fn pushes(&self, count: usize) -> f64 {
+        count as f64 * self.push
+    }
+
+    /// Of every gradient of one input: pushing all axes.
+    pub(crate) fn all(&self) -> f64 {
+        self.axes * self.push
+    }
+
+    /// Of pulling one cotangent back from node `from` to node `to`, or to the input.
+    pub(crate) fn pull(&self, from: usize, to: usize) -> f64 {
+        let at = |node: usize| self.through.get(node).copied().unwrap_or(0.0);
+        PULL * (at(from) - at(to)).max(0.0)
+    }
+}
+
+/// Multiply-adds of one tangent through a node: at each position of its result, the numbers of the weight. A weight's
+/// first dimension is that of the result's channels; an operator without one handles each number once.
+fn one(node: &Node) -> f64 {
+    let numbers = node.shape.iter().product::<usize>() as f64;
+    let Operator::Affine(operator) = &node.operator else {
+        return numbers;
+    };
+    let parameters = operator.parameters();
+    let weights = parameters.iter().map(|(_, parameter)| parameter.dims());
+    let weights = weights.filter(|dims| dims.len() > 1);
+    let each = |dims: &[usize]| dims[1..].iter().product::<usize>() as f64;
+    numbers * weights.map(each).fold(1.0, f64::max)
+}
+
+/// Multiply-adds of an upper bound on the spectral norm of a weight `[outputs, inputs, taps...]`: at every frequency of a
+/// grid, the Gram matrix of a complex matrix and a few of its squares.
+fn spectral_bound(dims: &[usize]) -> f64 {
+    let &[outputs, inputs, ref taps @ ..] = dims else {
+        return 0.0;
+    };
+    let least = outputs.min(inputs) as f64;
+    let grid: f64 = taps
+        .iter()
+        .map(|taps| (6 * taps.saturating_sub(1)).max(1) as f64)
+        .product();
+    let complex = if taps.is_empty() { 1.0 } else { 3.0 };
+    let gram = least * outputs.max(inputs) as f64 * least;
+    (0.5 * grid).max(1.0) * complex * (gram + 4.0 * least.powi(3))
+}

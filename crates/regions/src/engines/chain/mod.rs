@@ -1,0 +1,125 @@
+//! Exact margins of fully connected chains without most of the gradients.
+//!
+//! A margin is a minimum of `|z| / ||grad z||`, so a neuron is out of the question as soon as `|z|` divided by
+//! an upper bound of its gradient's norm exceeds a distance that is already known. A neuron's row `W^i_j`, pulled
+//! back to the pre-activations of layer `k` and multiplied by that layer's slopes, is a cotangent `v` with
+//! `||grad z||_q <= ||v||_2 s_k`, where `s_k` is the first layer's induced norm times the spectral norms of layers
+//! `2 .. k`: the further back, the sharper the bound. From the first layer's cotangent the exact l2 norm is a
+//! quadratic form in `W^1 W^1^T`, without the input's dimension. The first layer's own norms are exact and shared
+//! by all inputs.
+
+mod axes;
+mod block;
+mod forward;
+mod search;
+#[cfg(test)]
+mod tests;
+mod weights;
+
+use crate::{
+    Norm, Result, Rows,
+    nearest::{Found, Nearest},
+};
+use block::Block;
+use candle_core::Tensor;
+use loclin_models::{ActivationRecord, FcChain, Network, Trace};
+use loclin_tensor::product::{self, Real};
+use rayon::prelude::*;
+use std::sync::OnceLock;
+use weights::Weights;
+
+/// A chain whose numbers are `T`, and what is known of its weights once a margin is asked for.
+#[derive(Debug)]
+pub(super) struct Prepared<T> {
+    chain: FcChain,
+    precise: FcChain,
+    weights: OnceLock<Weights<T>>,
+}
+
+impl<T: Real> Prepared<T> {
+    /// Of a network's chain and that of its float64 copy.
+    pub(super) fn new(chain: FcChain, precise: FcChain) -> Self {
+        Self {
+            chain,
+            precise,
+            weights: OnceLock::new(),
+        }
+    }
+
+    /// As of [`super::Prepared::forward`].
+    pub(super) fn forward(&self, network: &Network, inputs: &Tensor) -> Result<(Trace, Rows)> {
+        forward::of_chain::<T>(network, &self.precise, inputs)
+    }
+
+    /// As of [`super::Prepared::axes`].
+    pub(super) fn axes(&self, trace: &Trace, values: &Rows) -> Result<Option<Vec<Vec<Nearest>>>> {
+        let weights = self.weights(trace.batch())?;
+        let values: Vec<&[f64]> = values.iter().collect();
+        with_slopes(trace, |slopes| {
+            let block = Block {
+                weights,
+                values: &values,
+                slopes: slopes.to_vec(),
+            };
+            let inputs = (0..values.len()).into_par_iter();
+            inputs.map(|input| axes::nearest(&block, input)).collect()
+        })
+    }
+
+    /// As of [`super::Prepared::margins`].
+    pub(super) fn margins(
+        &self,
+        trace: &Trace,
+        values: &Rows,
+        norms: &[Norm],
+    ) -> Result<Option<Vec<Vec<Found>>>> {
+        let weights = self.weights(trace.batch())?;
+        let duals: Vec<Norm> = norms.iter().map(|norm| norm.dual()).collect();
+        let values: Vec<&[f64]> = values.iter().collect();
+        // Blocks do not depend on the number of threads, so that results do not either.
+        let size = values.len().div_ceil(8).clamp(16, 128);
+        let blocks = with_slopes(trace, |slopes: &[&[T]]| {
+            let block = |(number, values): (usize, &[&[f64]])| {
+                let layers = weights.layers.iter().zip(slopes);
+                let slopes = layers.map(|(layer, slopes)| {
+                    let start = number * size * layer.outputs;
+                    &slopes[start..start + values.len() * layer.outputs]
+                });
+                let block = Block {
+                    weights,
+                    values,
+                    slopes: slopes.collect(),
+                };
+                search::nearest(&block, &duals)
+            };
+            let blocks = values.par_chunks(size).enumerate().map(block);
+            blocks.collect::<Result<Option<Vec<Vec<Vec<Found>>>>>>()
+        })?;
+        Ok(blocks.map(|blocks| {
+            let of_norm = |norm: usize| {
+                let inputs = blocks.iter().flat_map(|block| &block[norm]);
+                inputs.copied().collect()
+            };
+            (0..norms.len()).map(of_norm).collect()
+        }))
+    }
+
+    /// What is known of the weights; `batch` is the number of inputs that share what it costs to know it.
+    fn weights(&self, batch: usize) -> Result<&Weights<T>> {
+        if let Some(known) = self.weights.get() {
+            return Ok(known);
+        }
+        let weights = Weights::new(&self.chain, batch)?;
+        Ok(self.weights.get_or_init(|| weights))
+    }
+}
+
+/// Calls `read` with the selected slopes of each layer, `[B * units]`, where they are.
+fn with_slopes<T: Real, R>(trace: &Trace, read: impl FnOnce(&[&[T]]) -> Result<R>) -> Result<R> {
+    let slopes = trace.records().filter_map(ActivationRecord::slopes);
+    let slopes = slopes.map(Tensor::contiguous);
+    let slopes = slopes.collect::<candle_core::Result<Vec<_>>>()?;
+    let storages: Vec<_> = slopes.iter().map(Tensor::storage_and_layout).collect();
+    let slices = storages.iter().map(|(s, layout)| product::slice(s, layout));
+    read(&slices.collect::<loclin_tensor::Result<Vec<&[T]>>>()?)
+}

@@ -1,0 +1,342 @@
+//! The nearest boundaries of a block of inputs, by bounds that are sharpened only where they have to be.
+//!
+//! Each input has a queue of neurons, the one with the smallest lower bound of its distance first. Whatever
+//! comes first is pulled back a layer further and goes back with a larger bound, until an exact distance is at most
+//! every bound that is left. No neuron is pulled back that any search with the same bounds could do without.
+//! A step is a product with a layer's weight; the inputs of a block take theirs together.
+
+use super::{
+    block::{Block, Candidate, Row, times},
+    weights::{Bounds, rounding},
+};
+use crate::{
+    Norm, Result,
+    nearest::{Found, Nearest, distance},
+};
+use loclin_tensor::product::{Real, View};
+use std::collections::BinaryHeap;
+
+/// Steps that a round takes together, if there are as many: enough to keep a matrix product busy.
+const ROUND: usize = 32;
+
+/// A quadratic form in the Gram matrix is taken for a squared length only if its terms cancel by less than this
+/// factor: rounding then leaves twelve digits.
+const CANCELLATION: f64 = 1e-3;
+
+/// Nor if it is smaller than this: some of its terms may have vanished.
+const VANISHING: f64 = 1e-200;
+
+/// One input's search.
+struct InputSearch<T> {
+    /// Every row pulled back, over all norms.
+    rows: Vec<Row<T>>,
+    queue: BinaryHeap<Candidate>,
+    best: Nearest,
+    finished: bool,
+}
+
+/// The next step towards a row's gradient.
+#[derive(Clone, Copy, PartialEq)]
+enum Step {
+    /// One layer further back, from this level.
+    Pull(usize),
+    /// The gradient's Euclidean length by the Gram matrix.
+    Gram,
+    /// The gradient.
+    Gradient,
+}
+
+/// The nearest boundary of each input for each dual norm; `None` where a gradient that is looked at, or a bound of one, is
+/// not finite.
+pub(super) fn nearest<T: Real>(
+    block: &Block<'_, T>,
+    duals: &[Norm],
+) -> Result<Option<Vec<Vec<Found>>>> {
+    let start = |_| InputSearch {
+        rows: Vec::new(),
+        queue: BinaryHeap::new(),
+        best: Nearest::NONE,
+        finished: false,
+    };
+    let mut searches: Vec<InputSearch<T>> = (0..block.values.len()).map(start).collect();
+    let mut found = Vec::new();
+    for number in 0..duals.len() {
+        let search = NormSearch {
+            block,
+            duals,
+            number,
+            bounds: block.weights.bounds(duals[number]),
+        };
+        let finite = |bounds: &[f64]| bounds.iter().all(|bound| bound.is_finite());
+        if !finite(&search.bounds.first) || !finite(&search.bounds.others) {
+            return Ok(None);
+        }
+        if !search.run(&mut searches)? {
+            return Ok(None);
+        }
+        let one = |search: &InputSearch<T>| Found {
+            nearest: search.best,
+            gradients: search.rows.len(),
+        };
+        found.push(searches.iter().map(one).collect());
+    }
+    Ok(Some(found))
+}
+
+/// The search of a block for one norm.
+struct NormSearch<'a, T> {
+    block: &'a Block<'a, T>,
+    duals: &'a [Norm],
+    number: usize,
+    bounds: &'a Bounds,
+}
+
+impl<T: Real> NormSearch<'_, T> {
+    /// Whether every number met was finite.
+    fn run(&self, searches: &mut [InputSearch<T>]) -> Result<bool> {
+        for (search, values) in searches.iter_mut().zip(self.block.values) {
+            self.start(search, values);
+        }
+        loop {
+            let unfinished = searches.iter().filter(|search| !search.finished).count();
+            if unfinished == 0 {
+                return Ok(true);
+            }
+            let each = (ROUND / unfinished).max(1);
+            let mut chosen = Vec::new();
+            for (input, search) in searches.iter_mut().enumerate() {
+                self.choose(input, search, each, &mut chosen);
+            }
+            let mut kinds: Vec<Step> = Vec::new();
+            for (step, _, _) in &chosen {
+                if !kinds.contains(step) {
+                    kinds.push(*step);
+                }
+            }
+            for kind in kinds {
+                let rows = chosen.iter().filter(|(step, _, _)| *step == kind);
+                let rows: Vec<(usize, usize)> = rows.map(|(_, i, r)| (*i, *r)).collect();
+                self.take(kind, &rows, searches)?;
+            }
+            for (_, input, row) in chosen {
+                let value = self.block.values[input][searches[input].rows[row].position].abs();
+                if !self.put_back(&mut searches[input], row, value) {
+                    return Ok(false);
+                }
+            }
+        }
+    }
+
+    /// Fills the queue with the neurons that the first layer's exact distances leave possible.
+    fn start(&self, search: &mut InputSearch<T>, values: &[f64]) {
+        let mut best = Nearest::NONE;
+        for (position, (z, length)) in values.iter().zip(&self.bounds.first).enumerate() {
+            best.lower(distance(z.abs(), *length), position);
+        }
+        search.best = best;
+        search.finished = false;
+        let first = self.bounds.first.len();
+        let mut queue = std::mem::take(&mut search.queue).into_vec();
+        queue.clear();
+        for (index, (z, bound)) in values[first..].iter().zip(&self.bounds.others).enumerate() {
+            // The division is for those that pass; `bound` is not negative.
+            if z.abs() <= best.distance * bound && *bound > 0.0 {
+                queue.push(Candidate {
+                    least: distance(z.abs(), *bound),
+                    position: first + index,
+                    row: None,
+                });
+            }
+        }
+        // What other norms' searches pulled back.
+        for (row, known) in search.rows.iter().enumerate() {
+            let Some(at) = queue.iter().position(|c| c.position == known.position) else {
+                continue;
+            };
+            let value = values[known.position].abs();
+            match self.exact(known) {
+                Some(exact) => {
+                    queue.swap_remove(at);
+                    search.best.lower(distance(value, exact), known.position);
+                }
+                None => {
+                    queue[at].row = Some(row);
+                    queue[at].least = distance(value, self.at_most(known));
+                }
+            }
+        }
+        search.queue = BinaryHeap::from(queue);
+    }
+
+    /// The sharpest known bound of a row's gradient.
+    fn at_most(&self, row: &Row<T>) -> f64 {
+        if let Some(exact) = self.exact(row) {
+            return exact;
+        }
+        let bound = row.length * self.bounds.reach[row.level];
+        let weights = self.block.weights;
+        match (self.duals[self.number], row.euclidean) {
+            // `||g||_1 <= sqrt(D) ||g||_2`.
+            (Norm::L1, Some(euclidean)) => {
+                let root = (weights.layers[0].inputs as f64).sqrt();
+                bound.min(euclidean * root * (1.0 + rounding(&weights.layers)))
+            }
+            _ => bound,
+        }
+    }
+
+    /// The gradient's norm, if it is known.
+    fn exact(&self, row: &Row<T>) -> Option<f64> {
+        match (self.duals[self.number], row.euclidean) {
+            (Norm::L2, Some(euclidean)) if euclidean.is_finite() => Some(euclidean),
+            _ => row.norms.get(self.number).copied(),
+        }
+    }
+
+    /// Takes up to `each` rows from the head of an input's queue.
+    fn choose(
+        &self,
+        input: usize,
+        search: &mut InputSearch<T>,
+        each: usize,
+        chosen: &mut Vec<(Step, usize, usize)>,
+    ) {
+        let values = &self.block.values[input];
+        let mut count = 0;
+        while count < each {
+            let next = search
+                .queue
+                .pop()
+                .filter(|next| next.least <= search.best.distance);
+            let Some(next) = next.filter(|next| next.least < f64::INFINITY) else {
+                search.finished = count == 0;
+                search.queue.clear();
+                return;
+            };
+            match next.row {
+                Some(row) => {
+                    chosen.push((self.next(&search.rows[row]), input, row));
+                    count += 1;
+                }
+                None => {
+                    let row = self.block.row(input, next.position);
+                    let least = distance(values[next.position].abs(), self.at_most(&row));
+                    search.queue.push(Candidate {
+                        least,
+                        position: next.position,
+                        row: Some(search.rows.len()),
+                    });
+                    search.rows.push(row);
+                }
+            }
+        }
+    }
+
+    /// The next step for a row whose norm is not known.
+    fn next(&self, row: &Row<T>) -> Step {
+        match (row.level, self.duals[self.number]) {
+            (level @ 1.., _) => Step::Pull(level),
+            // The largest coordinate is far below the Euclidean length: that is of no use.
+            (0, Norm::L1 | Norm::L2) if row.euclidean.is_none() => Step::Gram,
+            _ => Step::Gradient,
+        }
+    }
+
+    /// The same step for several rows, given by input and place.
+    fn take(
+        &self,
+        step: Step,
+        rows: &[(usize, usize)],
+        searches: &mut [InputSearch<T>],
+    ) -> Result<()> {
+        let weights = self.block.weights;
+        let level = if let Step::Pull(level) = step {
+            level
+        } else {
+            0
+        };
+        let width = weights.layers[level].outputs;
+        let mut cotangents = Vec::with_capacity(rows.len() * width);
+        for (input, row) in rows {
+            cotangents.extend_from_slice(&searches[*input].rows[*row].cotangent);
+        }
+        if step == Step::Gram {
+            let cotangents: Vec<f64> = cotangents.iter().map(|v| v.to_f64()).collect();
+            let gram = View::new(&weights.gram, width, width)?;
+            let products = times(&cotangents, rows.len(), gram, width)?;
+            let both = cotangents
+                .chunks_exact(width)
+                .zip(products.chunks_exact(width));
+            for ((input, row), (v, gv)) in rows.iter().zip(both) {
+                let row = &mut searches[*input].rows[*row];
+                row.euclidean = Some(self.by_gram(row.length, dot(v, gv)));
+            }
+            return Ok(());
+        }
+        let below = weights.layers[level].inputs;
+        let pulled = times(
+            &cotangents,
+            rows.len(),
+            weights.layers[level].view()?,
+            below,
+        )?;
+        for ((input, row), pulled) in rows.iter().zip(pulled.chunks_exact(below)) {
+            let row = &mut searches[*input].rows[*row];
+            if step == Step::Gradient {
+                let gradient: Vec<f64> = pulled.iter().map(|v| v.to_f64()).collect();
+                let norms = self.duals.iter().map(|q| q.of(&gradient) * weights.scale);
+                row.norms = norms.collect();
+            } else {
+                let slopes = self.block.slopes(level - 1, *input);
+                row.pull(pulled, slopes);
+            }
+        }
+        Ok(())
+    }
+
+    /// The Euclidean length from the quadratic form, or infinity if too many of its digits cancelled.
+    fn by_gram(&self, length: f64, form: f64) -> f64 {
+        let weights = self.block.weights;
+        let most = length * weights.bounds(Norm::L2).reach[0] / weights.scale;
+        if form.is_finite() && form >= (CANCELLATION * most * most).max(VANISHING) {
+            form.sqrt() * weights.scale
+        } else {
+            f64::INFINITY
+        }
+    }
+
+    /// Puts a row back into its input's queue, or takes its distance; false if a number is not finite.
+    fn put_back(&self, search: &mut InputSearch<T>, row: usize, value: f64) -> bool {
+        let known = &search.rows[row];
+        let position = known.position;
+        match self.exact(known) {
+            Some(exact) => {
+                search.best.lower(distance(value, exact), position);
+                exact.is_finite()
+            }
+            None => {
+                let bound = self.at_most(known);
+                search.queue.push(Candidate {
+                    least: distance(value, bound),
+                    position,
+                    row: Some(row),
+                });
+                bound.is_finite()
+            }
+        }
+    }
+}
+
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    let (a, b) = (a.chunks_exact(8), b.chunks_exact(8));
+    let rest = a.remainder().iter().zip(b.remainder());
+    let rest: f64 = rest.map(|(a, b)| a * b).sum();
+    // Several sums, so that the processor need not wait for one addition before the next.
+    let mut sums = [0.0; 8];
+    for (a, b) in a.zip(b) {
+        for ((sum, a), b) in sums.iter_mut().zip(a).zip(b) {
+            *sum += a * b;
+        }
+    }
+    sums.iter().sum::<f64>() + rest
+}

@@ -1,0 +1,197 @@
+//! Margins: the largest lp ball inside the region, by whichever way costs least.
+
+use crate::{
+    Error, Estimate, Guarantee, Linearization, Method, Neuron, Norm, Result,
+    nearest::{Found, Nearest, distance},
+};
+
+/// Margins of `B` inputs, what limits them, and what is claimed of them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Margins {
+    /// The ball's norm.
+    pub norm: Norm,
+    /// The radius of each input's ball, in units of the network's input; infinite if no neuron limits it.
+    pub radius: Vec<f64>,
+    /// The neuron whose boundary the ball touches; `None` if the radius is infinite.
+    pub limiting: Vec<Option<Neuron>>,
+    /// What is claimed of every radius.
+    pub guarantee: Guarantee,
+    /// The way that was chosen: neither [`Method::Auto`] nor [`Method::Probable`].
+    pub method: Method,
+    /// The work it took.
+    pub work: Work,
+}
+
+/// The work that margins took.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Work {
+    /// Random directions pushed.
+    pub directions: usize,
+    /// For each input, the neurons whose gradient was measured, or pulled back until a bound excluded it.
+    pub gradients: Vec<usize>,
+}
+
+/// Networks on which every gradient of an input takes fewer multiply-adds than this have every gradient measured: other
+/// ways would wait for their many small products.
+const SMALL: f64 = 1e9;
+
+/// Gradients of an input that an estimate leaves to be measured, about.
+const MEASURED: usize = 32;
+
+impl Linearization {
+    /// The lp margins (Eq. 3) for each norm `p`: `eps_p = min over neurons of |z| / ||grad z||_q` with `1/p + 1/q = 1`
+    /// (Prop. 6 for `p = 2`, by the same half-space argument for every `p`).
+    ///
+    /// Inside the ball of that radius the pattern, and so the gradient, is constant. A neuron with `grad z = 0` never
+    /// bounds the region; one with `z = 0` and another gradient makes the margin 0. [`Margins::guarantee`] is what is
+    /// claimed of the numbers: in float32 they are estimates, whichever the way.
+    ///
+    /// ```
+    /// use candle_core::{DType, Device, Tensor};
+    /// use loclin_models::{Mlp, Parameters};
+    /// use loclin_regions::{Budget, Guarantee, Linearization, Method, Norm};
+    ///
+    /// let config = Mlp { inputs: vec![2], hidden: vec![8, 8], outputs: 1, negative_slope: 0.0 };
+    /// let network = config.build(Parameters::seeded(3).builder(DType::F64, &Device::Cpu))?;
+    /// let x = Tensor::new(&[[0.3, -0.2]], &Device::Cpu)?;
+    /// let here = Linearization::new(&network, &x, Budget::default())?;
+    /// let fast = here.margins(&[Norm::L2], Method::Auto)?.remove(0);
+    /// let all = here.margins(&[Norm::L2], Method::All)?.remove(0);
+    /// assert_eq!((fast.method, fast.guarantee), (Method::PrunedSearch, Guarantee::Proved));
+    /// assert!((fast.radius[0] / all.radius[0] - 1.0).abs() < 1e-12);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// A gradient that is looked at and is not finite, and as of [`Linearization::choose`].
+    pub fn margins(&self, norms: &[Norm], method: Method) -> Result<Vec<Margins>> {
+        match self.choose(norms, method)? {
+            Method::PrunedSearch => {
+                let engine = &self.prepared.engine;
+                match engine.margins(&self.trace, &self.pre_activations, norms)? {
+                    Some(found) => {
+                        let each = norms.iter().zip(found);
+                        let exact = |(norm, found): (&Norm, _)| {
+                            self.proved(*norm, found, Method::PrunedSearch)
+                        };
+                        Ok(each.map(exact).collect())
+                    }
+                    // Gradients that overflow: an error, if they are those that matter.
+                    None => self.margins_by_all(norms),
+                }
+            }
+            Method::Bound => self.each_l2(norms, Self::l2_margins_by_bound),
+            Method::Estimate(estimate) => {
+                self.each_l2(norms, |here| here.l2_margins_by_estimate(estimate))
+            }
+            _ => self.margins_by_all(norms),
+        }
+    }
+
+    /// The way that [`Linearization::margins`] takes: the least multiply-adds, by the shapes of the network, the number of
+    /// inputs and what is known of the network already.
+    ///
+    /// # Errors
+    /// A method that does not fit the network or the norms, a failure probability that is not in (0, 1).
+    pub fn choose(&self, norms: &[Norm], method: Method) -> Result<Method> {
+        let (prepared, cost) = (&self.prepared, &self.prepared.cost);
+        let searched = prepared.engine.searches(norms);
+        let euclidean = norms.iter().all(|norm| *norm == Norm::L2);
+        let refused = |needs: &str| {
+            let norms: Vec<String> = norms.iter().map(Norm::to_string).collect();
+            let cause = format!("{method}: needs {needs}; found norms {}", norms.join(", "));
+            let what = "method";
+            Err(Error::Argument { what, cause })
+        };
+        let estimate = match method {
+            Method::Auto => None,
+            Method::Probable(estimate) => Some(estimate),
+            Method::PrunedSearch if !searched => {
+                return refused("a fully connected chain on the CPU and norms l1, l2 and l_inf");
+            }
+            Method::Bound | Method::Estimate(_) if !euclidean => return refused("l2"),
+            chosen => return Ok(chosen),
+        };
+        let directions = estimate.map(Estimate::directions).transpose()?;
+        if searched {
+            return Ok(Method::PrunedSearch);
+        }
+        if !euclidean || cost.all() < SMALL {
+            return Ok(Method::All);
+        }
+        let inputs = self.batch() as f64;
+        let bound = self.bound_cost();
+        let mut best = (inputs * cost.all(), Method::All);
+        if bound < best.0 {
+            best = (bound, Method::Bound);
+        }
+        if let (Some(estimate), Some(directions)) = (estimate, directions) {
+            let estimated = inputs * cost.pushes(directions + MEASURED);
+            if estimated < best.0 {
+                best.1 = Method::Estimate(estimate);
+            }
+        }
+        Ok(best.1)
+    }
+
+    /// The margins by the norms of all gradients: the reference implementation, for every network and norm.
+    pub(crate) fn margins_by_all(&self, norms: &[Norm]) -> Result<Vec<Margins>> {
+        let duals: Vec<Norm> = norms.iter().map(|norm| norm.dual()).collect();
+        let lengths = self.gradient_norms(&duals)?;
+        let of_norm = |(norm, lengths): (&Norm, crate::Rows)| {
+            let inputs = self.pre_activations.iter().zip(lengths.iter());
+            let found = inputs.map(|(values, lengths)| {
+                let mut nearest = Nearest::NONE;
+                for (at, (z, length)) in values.iter().zip(lengths).enumerate() {
+                    nearest.lower(distance(z.abs(), *length), at);
+                }
+                Found {
+                    nearest,
+                    gradients: values.len(),
+                }
+            });
+            self.proved(*norm, found.collect(), Method::All)
+        };
+        Ok(norms.iter().zip(lengths).map(of_norm).collect())
+    }
+
+    /// Margins of which every neuron left out is excluded by proof.
+    pub(crate) fn proved(&self, norm: Norm, found: Vec<Found>, method: Method) -> Margins {
+        self.collected(norm, found, method, Guarantee::Proved, 0)
+    }
+
+    /// The margins of all inputs by what was found for each; `guarantee` is that in float64.
+    pub(crate) fn collected(
+        &self,
+        norm: Norm,
+        found: Vec<Found>,
+        method: Method,
+        guarantee: Guarantee,
+        directions: usize,
+    ) -> Margins {
+        let limiting = found.iter().map(|found| self.neuron(found.nearest.at?));
+        Margins {
+            norm,
+            radius: found.iter().map(|found| found.nearest.distance).collect(),
+            limiting: limiting.collect(),
+            guarantee: guarantee.in_dtype(self.network().dtype()),
+            method,
+            work: Work {
+                directions,
+                gradients: found.iter().map(|found| found.gradients).collect(),
+            },
+        }
+    }
+
+    /// The l2 margins once, for each of `norms`, which are all l2.
+    fn each_l2(
+        &self,
+        norms: &[Norm],
+        find: impl Fn(&Self) -> Result<Margins>,
+    ) -> Result<Vec<Margins>> {
+        if norms.is_empty() {
+            return Ok(Vec::new());
+        }
+        Ok(vec![find(self)?; norms.len()])
+    }
+}

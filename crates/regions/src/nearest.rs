@@ -1,0 +1,43 @@
+//! The nearest boundary: distances and the neurons they belong to.
+
+/// A distance, or a step along a line, and the position of its neuron; infinite without one.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Nearest {
+    pub(crate) distance: f64,
+    pub(crate) at: Option<usize>,
+}
+
+impl Nearest {
+    /// No boundary yet.
+    pub(crate) const NONE: Self = Self {
+        distance: f64::INFINITY,
+        at: None,
+    };
+
+    /// Lowers it to a distance, the first neuron of equally near ones.
+    pub(crate) fn lower(&mut self, distance: f64, at: usize) {
+        let tie = distance == self.distance && self.at.is_some_and(|other| at < other);
+        if distance < self.distance || tie {
+            *self = Self {
+                distance,
+                at: Some(at),
+            };
+        }
+    }
+}
+
+/// The nearest boundary of one input, and the number of neurons whose gradients were measured, or begun to be.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Found {
+    pub(crate) nearest: Nearest,
+    pub(crate) gradients: usize,
+}
+
+/// The distance to a boundary at value `z` with gradient length `length`.
+pub(crate) fn distance(z: f64, length: f64) -> f64 {
+    if length > 0.0 {
+        z / length
+    } else {
+        f64::INFINITY
+    }
+}

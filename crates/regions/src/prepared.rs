@@ -1,0 +1,57 @@
+//! What is known of a network before any input is seen, for all its linearisations.
+
+use crate::{Result, cost::Cost, engines::Prepared as Engine};
+use candle_core::DType;
+use loclin_models::Network;
+use std::sync::OnceLock;
+
+/// A network prepared: its float64 copy, its engine, what work on it costs, and its bounds as soon as they are asked for.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    pub(crate) precise: Network,
+    pub(crate) engine: Engine,
+    pub(crate) cost: Cost,
+    lipschitz: OnceLock<Vec<f64>>,
+}
+
+impl Prepared {
+    /// Of a network without parameters that are differentiated in.
+    pub(crate) fn new(network: &Network) -> Result<Self> {
+        let precise = match network.dtype() {
+            DType::F64 => network.clone(),
+            _ => network.to(DType::F64, network.device())?,
+        };
+        Ok(Self {
+            engine: Engine::new(network, &precise),
+            cost: Cost::of(network),
+            precise,
+            lipschitz: OnceLock::new(),
+        })
+    }
+
+    /// For each node an upper bound on the length of its Jacobian, with slack for the rounding of pulled gradients, which
+    /// they are multiplied with; infinite where products overflow.
+    pub(crate) fn lipschitz(&self, network: &Network) -> Result<&[f64]> {
+        if let Some(known) = self.lipschitz.get() {
+            return Ok(known);
+        }
+        let slack = match network.dtype() {
+            DType::F64 => 1.0 + 1e-9,
+            _ => 1.0 + 1e-4,
+        };
+        let above = |bound: f64| match bound.is_nan() {
+            true => f64::INFINITY,
+            false => bound * slack,
+        };
+        let bounds = network.lipschitz_bounds()?.into_iter().map(above).collect();
+        Ok(self.lipschitz.get_or_init(|| bounds))
+    }
+
+    /// What [`Prepared::lipschitz`] has still to cost, in multiply-adds.
+    pub(crate) fn lipschitz_cost(&self) -> f64 {
+        match self.lipschitz.get() {
+            Some(_) => 0.0,
+            None => self.cost.lipschitz,
+        }
+    }
+}
