@@ -116,7 +116,7 @@ fn networks_that_cannot_be_made() {
     fs::write(path("unknown.toml"), RESNET.replace("width", "wdth")).unwrap();
     fs::write(path("empty.toml"), RESNET.replace("[1, 1]", "[1, 0]")).unwrap();
     let plain = "[architecture]\nkind = \"convnet\"\ninput_shape = [3, 17, 17]\nchannels = [2]\nkernel = 3\n\
-                 pooling = \"max\"\noutputs = 2\nleak = 0.0\n";
+                 pooling = \"max\"\noutputs = 2\nnegative_slope = 0.0\n";
     fs::write(path("plain.toml"), plain).unwrap();
     images(&path("x.npy"));
     Tensor::ones((2, 5), DType::F32, &Device::Cpu)
