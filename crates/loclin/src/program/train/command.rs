@@ -23,12 +23,13 @@ Examples:
 /// Options of `train`.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = EXAMPLE)]
+#[command(group(clap::ArgGroup::new("which").required(true).args(["preset", "config"])))]
 pub struct Args {
     /// The experiment: a preset of the program, one of those that `loclin config list` names
-    #[arg(long, value_name = "NAME", conflicts_with = "config")]
+    #[arg(long, value_name = "NAME")]
     pub preset: Option<String>,
     /// The experiment: a file such as `loclin config init` writes
-    #[arg(long, value_name = "FILE", required_unless_present = "preset")]
+    #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Change one key of the configuration; may be given several times
     #[arg(long, value_name = "KEY=VALUE")]
