@@ -11,7 +11,6 @@ use loclin_models::{
     pytorch::{self, Architecture, Layer},
 };
 use loclin_test_files::shared;
-use loclin_test_files::shared;
 use pickle_writer::{archive, pickle, tensor};
 use proptest::prelude::*;
 use std::collections::HashMap;
