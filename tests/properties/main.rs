@@ -6,11 +6,15 @@
 mod balls;
 mod counts;
 mod distortion;
+mod evidence;
+mod exact;
 mod example;
+mod failed_once;
 mod jacobians;
 mod margins;
 mod objectives;
 mod operators;
+mod outside_operator;
 mod planar;
 mod readings;
 mod refusals;

@@ -3,12 +3,16 @@
 //!
 //! An oracle is plain loops over `Vec<Vec<f64>>`: the network's value ([`Fc`]), the gradient of one neuron at a
 //! time by reverse mode ([`Analysis`]), the objectives ([`objectives`]). It also bounds its own rounding error and
-//! the library's, so that tests compare numbers with intervals instead of with guessed tolerances. Only
-//! [`bridge`] knows the library: it hands the same numbers to it.
+//! the library's, so that tests compare numbers with intervals instead of with guessed tolerances.
+//! [`exact`] has no error at all: it evaluates any network in rational numbers. Only [`bridge`] knows the library: it
+//! hands the same numbers to it.
 
 mod analysis;
 pub mod bridge;
+pub mod exact;
 mod fc;
+#[cfg(doctest)]
+mod guide;
 mod interval;
 pub mod objectives;
 pub mod strategies;

@@ -1,7 +1,8 @@
 //! The command line: the workspace's own commands beside the product's.
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use loclin::program::cli::STYLES;
+use loclin::program::machine::VERSION;
 use loclin::program::options::Global;
 use loclin::program::outcome::print;
 
@@ -22,7 +23,7 @@ Exit codes:
 
 /// Train networks whose gradient is constant around every input, and certify how far
 #[derive(Debug, Parser)]
-#[command(name = "xtask", bin_name = "cargo xtask", version, styles = STYLES)]
+#[command(name = "xtask", bin_name = "cargo xtask", version = VERSION, styles = STYLES)]
 #[command(
     subcommand_required = true,
     arg_required_else_help = true,
@@ -53,6 +54,24 @@ pub enum Command {
     Validate(validate::Args),
 }
 
+/// The command line, in whose help the product's examples are what one types here.
+pub fn command() -> clap::Command {
+    Cli::command().mut_subcommands(renamed)
+}
+
+/// A command whose examples, and those of the commands below it, name this program.
+fn renamed(command: clap::Command) -> clap::Command {
+    let command = match command.get_after_help() {
+        // The examples stand in lines of their own, two spaces in.
+        Some(help) => {
+            let help = help.to_string().replace("  loclin ", "  cargo xtask ");
+            command.after_help(help)
+        }
+        None => command,
+    };
+    command.mut_subcommands(renamed)
+}
+
 /// Runs the command and prints what it returns.
 ///
 /// # Errors
@@ -64,5 +83,25 @@ pub fn dispatch(cli: &Cli) -> anyhow::Result<()> {
         Command::Bench(args) => print(&bench::run(args, global)?, global.json),
         Command::Reproduce(args) => print(&reproduce::run(args, global)?, global.json),
         Command::Validate(args) => print(&validate::run(args, global)?, global.json),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_has_an_example_that_names_this_program() {
+        command().debug_assert();
+        for command in command().get_subcommands() {
+            let name = command.get_name();
+            let after = command.get_after_help().map(ToString::to_string);
+            let after = after.unwrap_or_default();
+            assert!(
+                after.contains(&format!("  cargo xtask {name}")),
+                "{name}: {after}"
+            );
+            assert!(!after.contains("  loclin "), "{name}: {after}");
+        }
     }
 }

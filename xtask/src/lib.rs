@@ -5,6 +5,7 @@ pub mod bench;
 pub mod cli;
 pub mod reproduce;
 pub mod validate;
+mod workspace;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -13,5 +14,10 @@ use std::process::ExitCode;
 ///
 /// The exit code is 0 when the command did its work, 1 when it failed, 2 when it was asked wrongly.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    loclin::program::run_as(arguments, |cli: &cli::Cli| &cli.global, cli::dispatch)
+    loclin::program::run_as(
+        arguments,
+        cli::command(),
+        |cli: &cli::Cli| &cli.global,
+        cli::dispatch,
+    )
 }

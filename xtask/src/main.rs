@@ -3,5 +3,6 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    loclin::program::process::prepare("cargo xtask");
     xtask::run(std::env::args_os())
 }

@@ -67,3 +67,8 @@ pub use images::{Grey, ImageFiles, ImageOptions, LeftOut, Unusable};
 pub use sequences::Sequences;
 pub use split::{Split, stratified, train_valid};
 pub use values::{Moments, Values};
+
+/// The example of the README, as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -5,8 +5,9 @@ mod common;
 
 use std::path::Path;
 
-use common::{assert_says, shared, write};
+use common::{assert_says, write};
 use loclin_data::{Data, Dataset, Split, cifar10, source};
+use loclin_test_files::shared;
 
 /// Images whose pixels are `first`, `first + 1`, ... and whose labels are given.
 fn file(labels: &[u8], first: u8) -> Vec<u8> {

@@ -8,9 +8,10 @@ use std::collections::HashSet;
 use std::io::Read;
 use std::path::Path;
 
-use common::{assert_says, npy, shared, write};
+use common::{assert_says, npy, write};
 use flate2::read::GzDecoder;
 use loclin_data::{Dataset, Split, Values, digits, mnist, source};
+use loclin_test_files::shared;
 
 fn counts(set: &Dataset) -> [usize; 10] {
     let mut counts = [0; 10];

@@ -5,8 +5,9 @@ mod common;
 
 use std::path::Path;
 
-use common::{assert_says, shared, write};
+use common::{assert_says, write};
 use loclin_data::{Data, Error, Sequences, Split, japanese_vowels, source};
+use loclin_test_files::shared;
 use proptest::prelude::*;
 
 const SIZES: &str = "1 1 1 1 1 1 1 1 2\n";

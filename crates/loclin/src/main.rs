@@ -3,5 +3,6 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    loclin::program::process::prepare("loclin");
     loclin::program::run(std::env::args_os())
 }

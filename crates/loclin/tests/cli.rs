@@ -1,56 +1,45 @@
 //! The command line as a user meets it: help, usage errors, exit codes, pure JSON.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::process::{Command, Stdio};
 
 use assert_cmd::assert::Assert;
+use clap::CommandFactory;
 use predicates::prelude::*;
 use predicates::str::{contains, is_empty, starts_with};
 
-/// Every command, as `--help` lists them.
-const COMMANDS: [&str; 6] = ["demo", "train", "certify", "init", "fetch", "validate"];
-
-/// The steps of `validate` in their order.
-const STEPS: [&str; 7] = [
-    "format",
-    "directions",
-    "forbidden",
-    "clippy",
-    "docs",
-    "tests",
-    "demo",
-];
-
-/// Runs the binary and hands over what it did.
-fn xtask(arguments: &[&str]) -> Assert {
-    command(arguments).assert()
+/// Every command of the program.
+fn commands() -> Vec<String> {
+    let program = loclin::program::cli::Cli::command();
+    let names = program.get_subcommands().map(|command| command.get_name());
+    names.map(str::to_owned).collect()
 }
 
-fn command(arguments: &[&str]) -> assert_cmd::Command {
+/// Runs the binary and hands over what it did.
+fn loclin(arguments: &[&str]) -> Assert {
     let mut command = assert_cmd::Command::new(env!("CARGO_BIN_EXE_loclin"));
-    command.args(arguments).env_remove("ROLL_DATA");
-    command
+    command.args(arguments).env_remove("ROLL_DATA").assert()
 }
 
 #[test]
 fn help_lists_commands_examples_and_exit_codes() {
-    let shown = xtask(&["--help"]).code(0).stderr(is_empty());
+    let shown = loclin(&["--help"]).code(0).stderr(is_empty());
     let shown = shown.stdout(contains("Usage: loclin").and(contains("Exit codes:")));
     let mut shown = shown.stdout(
         contains("Examples:")
             .and(contains("--json"))
             .and(contains("--device")),
     );
-    for name in COMMANDS {
+    for name in commands() {
         shown = shown.stdout(contains(format!("\n  {name} ")));
     }
 }
 
 #[test]
 fn every_command_explains_itself_with_an_example() {
-    for name in COMMANDS {
+    for name in commands() {
         let example = format!("loclin {name}");
-        xtask(&[name, "--help"])
+        loclin(&[&name, "--help"])
             .code(0)
             .stdout(contains("Example").and(contains(example)))
             .stderr(is_empty());
@@ -60,33 +49,35 @@ fn every_command_explains_itself_with_an_example() {
 #[test]
 fn the_data_directory_comes_from_the_option_or_the_environment() {
     for name in ["train", "certify", "fetch"] {
-        xtask(&[name, "--help"]).stdout(contains("ROLL_DATA").and(contains("default: data")));
+        loclin(&[name, "--help"]).stdout(contains("ROLL_DATA").and(contains("default: data")));
     }
 }
 
 #[test]
+fn the_version_names_commit_and_features() {
+    let version = concat!("loclin ", env!("CARGO_PKG_VERSION"), " (commit ");
+    let shown = loclin(&["--version"]).code(0).stderr(is_empty());
+    shown.stdout(starts_with(version).and(contains("features: ")));
+}
+
+#[test]
 fn wrong_usage_exits_with_2_and_names_the_cause_on_stderr_alone() {
-    let cases: [(&[&str], &str); 12] = [
+    let cases: [(&[&str], &str); 10] = [
         (&[], "Usage:"),
         (&["certfy"], "certfy"),
-        (&["validate", "--onyl", "docs"], "--only"),
-        (&["validate", "--only", "nothing"], "directions"),
+        (&["init", "--onyl", "docs"], "--onyl"),
+        (&["completions", "bash", "--seed", "-1"], "-1"),
         (
-            &["validate", "--only", "docs", "--skip", "docs"],
-            "cannot be used with",
-        ),
-        (&["validate", "--list", "--seed", "-1"], "-1"),
-        (
-            &["validate", "--list", "--seed", "9223372036854775808"],
+            &["completions", "bash", "--seed", "9223372036854775808"],
             "9223372036854775807",
         ),
-        (&["validate", "--list", "--dtype", "f16"], "f32"),
+        (&["completions", "bash", "--dtype", "f16"], "f32"),
         (
-            &["validate", "--list", "--device", "tpu"],
+            &["completions", "bash", "--device", "tpu"],
             "expected `cpu` or `cuda:N`",
         ),
         (
-            &["validate", "--list", "--quiet", "--verbose"],
+            &["completions", "bash", "--quiet", "--verbose"],
             "cannot be used with",
         ),
         (&["fetch", "cifar"], "mnist"),
@@ -101,7 +92,7 @@ fn wrong_usage_exits_with_2_and_names_the_cause_on_stderr_alone() {
             if json && !arguments.is_empty() {
                 arguments.push("--json");
             }
-            let shown = xtask(&arguments).code(2).stdout(is_empty());
+            let shown = loclin(&arguments).code(2).stdout(is_empty());
             shown.stderr(contains(cause).and(contains("panicked").not()));
         }
     }
@@ -110,93 +101,44 @@ fn wrong_usage_exits_with_2_and_names_the_cause_on_stderr_alone() {
 #[cfg(not(feature = "cuda"))]
 #[test]
 fn a_gpu_in_a_build_without_one_says_how_to_build_with_it() {
-    let shown = xtask(&["validate", "--list", "--device", "cuda:0"])
+    let shown = loclin(&["completions", "bash", "--device", "cuda:0"])
         .code(2)
         .stdout(is_empty());
     shown.stderr(contains("--features cuda"));
 }
 
 #[test]
-fn skipping_everything_is_wrong_usage() {
-    let arguments: Vec<&str> = ["validate"]
-        .into_iter()
-        .chain(STEPS.iter().flat_map(|s| ["--skip", *s]))
-        .collect();
-    xtask(&arguments)
-        .code(2)
-        .stdout(is_empty())
-        .stderr(starts_with("error: --skip"));
-}
-
-#[test]
-fn steps_are_listed_cheapest_first_with_what_they_do_and_can_be_left_out() {
-    let listed = |arguments: &[&str]| {
-        let output = xtask(arguments).code(0).get_output().stdout.clone();
-        let lines = String::from_utf8(output).unwrap();
-        let words = lines
-            .lines()
-            .map(|line| line.split_whitespace().map(str::to_owned).collect());
-        words.collect::<Vec<Vec<String>>>()
-    };
-    let all = listed(&["validate", "--list"]);
-    let names: Vec<_> = all.iter().map(|words| words[0].as_str()).collect();
-    assert_eq!(names, STEPS);
-    assert!(all.iter().all(|words| words.len() > 3), "{all:?}");
-    let fewer = listed(&["validate", "--list", "--skip", "demo", "--skip", "tests"]);
-    assert_eq!(fewer, all[..5]);
-    assert_eq!(listed(&["validate", "--list", "--only", "docs"]), all[4..5]);
-}
-
-#[test]
 fn json_is_one_object_and_nothing_else_on_stdout() {
-    let output = xtask(&[
-        "validate",
-        "--only",
-        "directions",
-        "--only",
-        "forbidden",
-        "--json",
-    ])
-    .code(0);
+    let output = loclin(&["completions", "fish", "--json"])
+        .code(0)
+        .stderr(is_empty());
     let stdout = &output.get_output().stdout;
     let json: serde_json::Value = serde_json::from_slice(stdout).unwrap();
-    let steps: Vec<_> = json["steps"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|s| s["step"].as_str().unwrap())
-        .collect();
-    assert_eq!(steps, ["directions", "forbidden"]);
+    assert_eq!(json["shell"], "fish");
+    assert!(json["script"].as_str().unwrap().contains("certify"));
     assert_eq!(stdout.iter().filter(|byte| **byte == b'\n').count(), 1);
 }
 
 #[test]
-fn quiet_says_nothing_and_the_log_is_on_stderr() {
-    let only = ["validate", "--only", "directions"];
-    xtask(&only)
-        .code(0)
-        .stderr(contains("directions passed"))
-        .stdout(contains("directions"));
-    xtask(&[&only[..], &["--quiet"]].concat())
-        .code(0)
-        .stderr(is_empty());
+fn every_shell_gets_its_completions() {
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let shown = loclin(&["completions", shell]).code(0).stderr(is_empty());
+        shown.stdout(contains("loclin").and(contains("certify")));
+    }
+    loclin(&["completions", "csh"])
+        .code(2)
+        .stderr(contains("fish"));
 }
 
 #[test]
-fn outside_the_workspace_validation_fails_with_one_error_and_its_causes() {
-    let elsewhere = tempfile::tempdir().unwrap();
-    for extra in [&[][..], &["--json"]] {
-        let mut command = command(&["validate", "--only", "directions", "--quiet"]);
-        let shown = command
-            .args(extra)
-            .current_dir(elsewhere.path())
-            .assert()
-            .code(1)
-            .stdout(is_empty());
-        let shown = shown.stderr(
-            starts_with("error: cannot find the workspace").and(contains("cannot find").count(1)),
-        );
-        shown.stderr(contains("\ncaused by: ").and(contains("backtrace").not()));
+fn every_command_has_a_page_in_the_manual() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("man1");
+    loclin(&["man", "--out", out.to_str().unwrap()]).code(0);
+    assert!(out.join("loclin.1").exists());
+    for name in commands() {
+        let page = fs::read_to_string(out.join(format!("loclin-{name}.1"))).unwrap();
+        assert!(page.contains(".SH OPTIONS"), "{name}");
     }
 }
 
@@ -206,7 +148,7 @@ fn a_reader_that_leaves_early_is_no_error() {
     drop(reader);
     let mut command = Command::new(env!("CARGO_BIN_EXE_loclin"));
     let output = command
-        .args(["validate", "--list"])
+        .args(["completions", "bash"])
         .stdout(writer)
         .stderr(Stdio::piped())
         .output()
@@ -220,7 +162,7 @@ fn a_result_that_cannot_be_written_is_a_failure() {
     let full = File::options().write(true).open("/dev/full").unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_loclin"));
     let output = command
-        .args(["validate", "--list"])
+        .args(["completions", "bash"])
         .stdout(full)
         .stderr(Stdio::piped())
         .output()

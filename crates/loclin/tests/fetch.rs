@@ -71,14 +71,9 @@ fn a_data_directory_that_is_a_file_is_named() {
 
 #[test]
 fn the_published_files_arrive_and_are_kept() {
-    let published = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/mnist");
-    if !published.is_dir() {
-        #[allow(clippy::print_stderr)]
-        {
-            eprintln!("skipped: no copy of MNIST at {}", published.display());
-        }
+    let Some(published) = loclin_test_files::shared("data/mnist") else {
         return;
-    }
+    };
     let serving = move |path: &str| match fs::read(published.join(path.trim_start_matches('/'))) {
         Ok(bytes) => Reply::ok(bytes),
         Err(_) => Reply::status(404),

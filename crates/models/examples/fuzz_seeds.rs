@@ -6,11 +6,11 @@
 //! ```
 #![allow(clippy::unwrap_used, reason = "the writers are those of the tests")]
 
-#[path = "../tests/files/onnx_writer.rs"]
+#[path = "../tests/support/onnx_writer.rs"]
 mod onnx_writer;
-#[path = "../tests/files/pickle_writer.rs"]
+#[path = "../tests/support/pickle_writer.rs"]
 mod pickle_writer;
-#[path = "../tests/files/whole.rs"]
+#[path = "../tests/support/whole.rs"]
 mod whole;
 
 use candle_core::{DType, Device};

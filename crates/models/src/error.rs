@@ -24,6 +24,17 @@ pub enum Error {
         cause: String,
     },
 
+    /// A network has an operator that no model file can hold.
+    #[error(
+        "node `{node}`: a model file cannot hold the operator {operator}, which has no specification"
+    )]
+    NoSpec {
+        /// Name of the node.
+        node: String,
+        /// Kind of its operator.
+        operator: &'static str,
+    },
+
     /// The graph of nodes is not well formed.
     #[error("the network's graph is not well formed: {0}")]
     Graph(String),

@@ -1,14 +1,17 @@
 //! Model files: safetensors that say what they hold.
 //!
 //! The tensors are the parameters under their PyTorch names, so that `safetensors.torch.load_file` gives a
-//! `state_dict`. The header's metadata holds, under the key `roll`, a JSON object with the format's version,
+//! `state_dict`. The header's metadata holds, under the key `loclin` (`roll` in
+//! files of earlier versions), a JSON object with the format's version,
 //! the graph and the input normalisation; or, for sequences of any length, the recurrence.
 
 use crate::{
-    Error, Network, NetworkSpec, Result,
     architectures::{Rnn, RnnConfig},
+    error::{Error, Result},
+    network::Network,
     operator::Affine,
     operators::Standardize,
+    spec::NetworkSpec,
 };
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
@@ -16,7 +19,10 @@ use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 use std::{collections::HashMap, path::Path};
 
-const KEY: &str = "roll";
+/// The metadata key that holds the header.
+const KEY: &str = "loclin";
+/// The key of files of earlier versions.
+const OLD_KEY: &str = "roll";
 const FORMAT: u32 = 1;
 
 /// The input normalisation `(x - mean) / std` that a network was trained with: one pair of numbers, or one for
@@ -33,6 +39,9 @@ pub struct Normalization {
 impl Normalization {
     /// Normalises a batch of raw inputs `[B, in...]`, the channel (if there are several) being the first
     /// dimension of an input.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for numbers that make no normalisation or do not fit the inputs.
     pub fn apply(&self, x: &Tensor) -> Result<Tensor> {
         let standardize = Standardize::new(&self.mean, &self.std, x.dtype(), x.device())?;
         let shape = x.dims().get(1..).unwrap_or_default();
@@ -90,6 +99,9 @@ pub enum ModelFile {
 impl ModelFile {
     /// The network of raw inputs of shape `input_shape`. A network for inputs of one shape is the same for every
     /// `input_shape`; a recurrent one must be given `[length, channels]`.
+    ///
+    /// # Errors
+    /// A shape that the recurrent network cannot take.
     pub fn raw(&self, input_shape: &[usize]) -> Result<Network> {
         match self {
             Self::Network(model) => model.raw(),
@@ -98,6 +110,9 @@ impl ModelFile {
     }
 
     /// The bytes of a model file. The same model gives the same bytes.
+    ///
+    /// # Errors
+    /// [`Error::NoSpec`] with an operator that no file can hold.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         match self {
             Self::Network(model) => model.to_bytes(),
@@ -114,6 +129,9 @@ impl ModelFile {
     }
 
     /// Reads a model file's bytes; parameters are converted to `dtype` and must be finite.
+    ///
+    /// # Errors
+    /// [`Error::Format`] for other bytes, [`Error::NotFinite`], and a graph that its parameters do not fit.
     pub fn from_bytes(bytes: &[u8], dtype: DType, device: &Device) -> Result<Self> {
         let header = header(bytes)?;
         let tensors = SafeTensors::deserialize(bytes).map_err(|e| Error::Format(e.to_string()))?;
@@ -142,6 +160,9 @@ impl ModelFile {
     }
 
     /// Reads a model file.
+    ///
+    /// # Errors
+    /// [`Error::File`] with the path and the cause.
     pub fn load(path: &Path, dtype: DType, device: &Device) -> Result<Self> {
         let error = |cause: String| Error::File {
             path: path.into(),
@@ -152,6 +173,9 @@ impl ModelFile {
     }
 
     /// The same model with parameters cut off from differentiation (they share storage).
+    ///
+    /// # Errors
+    /// Those of [`Network::detached`].
     pub fn detached(&self) -> Result<Self> {
         Ok(match self {
             Self::Network(model) => Self::Network(Model {
@@ -163,6 +187,9 @@ impl ModelFile {
     }
 
     /// The network for inputs of one shape, for those who need one.
+    ///
+    /// # Errors
+    /// A recurrent network.
     pub fn into_network(self) -> Result<Model> {
         match self {
             Self::Network(model) => Ok(model),
@@ -177,6 +204,9 @@ impl ModelFile {
 impl Model {
     /// The network of *raw* inputs, normalisation included: the one to certify, since its margins are in raw
     /// units.
+    ///
+    /// # Errors
+    /// Those of [`Network::standardized`].
     pub fn raw(&self) -> Result<Network> {
         match &self.normalization {
             Some(Normalization { mean, std }) => self.network.standardized(mean, std),
@@ -185,10 +215,13 @@ impl Model {
     }
 
     /// The bytes of a model file. The same network gives the same bytes.
+    ///
+    /// # Errors
+    /// [`Error::NoSpec`] with an operator that no file can hold.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         let header = Header {
             format: FORMAT,
-            network: Some(self.network.spec()),
+            network: Some(self.network.spec()?),
             recurrence: None,
             normalization: self.normalization.clone(),
         };
@@ -196,11 +229,17 @@ impl Model {
     }
 
     /// Reads a model file's bytes; parameters are converted to `dtype` and must be finite.
+    ///
+    /// # Errors
+    /// [`Error::Format`] for other bytes, [`Error::NotFinite`], and a graph that its parameters do not fit.
     pub fn from_bytes(bytes: &[u8], dtype: DType, device: &Device) -> Result<Self> {
         ModelFile::from_bytes(bytes, dtype, device)?.into_network()
     }
 
     /// Reads a model file.
+    ///
+    /// # Errors
+    /// [`Error::File`] with the path and the cause.
     pub fn load(path: &Path, dtype: DType, device: &Device) -> Result<Self> {
         let error = |e: Error| Error::File {
             path: path.into(),
@@ -231,7 +270,7 @@ fn header(bytes: &[u8]) -> Result<Header> {
     let json = metadata
         .metadata()
         .as_ref()
-        .and_then(|m| m.get(KEY))
+        .and_then(|m| m.get(KEY).or_else(|| m.get(OLD_KEY)))
         .ok_or_else(|| {
             Error::Format(format!(
                 "a safetensors file without the metadata key `{KEY}`"

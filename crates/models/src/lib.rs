@@ -1,6 +1,6 @@
 //! Piecewise-linear networks on Candle: one definition, several readings.
 //!
-//! A [`Network`] is a graph of operators, each affine ([`Affine`]) or switching ([`PiecewiseLinear`]). From that one
+//! A [`Network`] is a graph of operators, each affine ([`Affine`]) or piecewise linear ([`PiecewiseLinear`]). From that one
 //! definition come its value ([`Module`]), its value with the activation pattern ([`Network::trace`]), the push
 //! of tangents and the pull of cotangents through the fixed-pattern linear map ([`Trace`]). A new operator is
 //! one file; sequences, residual sums and recurrence are ways of building a graph, not kinds of operator.
@@ -9,7 +9,9 @@
 //! ("the paper"), whose equations are cited by number.
 
 pub mod architectures;
+mod builder;
 mod chain;
+mod copies;
 mod error;
 mod file;
 mod lipschitz;
@@ -17,20 +19,34 @@ mod network;
 pub mod onnx;
 pub mod operator;
 pub mod operators;
+mod parameter_map;
 pub mod pytorch;
+mod recognition;
+mod record;
 mod recurrence;
+mod spec;
 mod statistics;
+mod structure;
 mod trace;
+mod window;
 
 pub use architectures::Mlp;
+pub use builder::NetworkBuilder;
 pub use candle_nn::Module;
-pub use chain::FcChain;
 pub use error::{Error, Result};
 pub use file::{Model, ModelFile, Normalization};
 pub use loclin_tensor::Parameters;
 pub use loclin_tensor::TwoPieces;
-pub use network::{INPUT, Network, NetworkBuilder, NetworkSpec, Node, NodeSpec};
-pub use operator::{ActivationRecord, Affine, Operator, PiecewiseLinear};
-pub use recurrence::Recurrence;
+pub use network::{Network, Node};
+pub use operator::{Affine, Normalizing, Operator, PiecewiseLinear};
+pub use parameter_map::ParameterMap;
+pub use record::ActivationRecord;
+pub use spec::{INPUT, NetworkSpec, NodeSpec};
 pub use statistics::BatchStatistics;
+pub use structure::{FcChain, Recurrence, Structure};
 pub use trace::{Keep, NeuronRange, Reached, Trace};
+
+/// The example of the README, as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,6 +1,10 @@
 //! Upper bounds on Lipschitz constants, node by node.
 
-use crate::{Network, Node, Operator, Result};
+use crate::{
+    error::Result,
+    network::{Network, Node},
+    operator::Operator,
+};
 use candle_core::Tensor;
 
 impl Network {
@@ -22,6 +26,9 @@ impl Network {
     /// assert_eq!(bounds[0], 1.0); // the input itself
     /// # Ok::<(), loclin_models::Error>(())
     /// ```
+    ///
+    /// # Errors
+    /// Those of the operators' own bounds: a tensor computation that fails.
     pub fn lipschitz_bounds(&self) -> Result<Vec<f64>> {
         let mut bounds: Vec<f64> = Vec::with_capacity(self.nodes().len());
         for node in self.nodes() {

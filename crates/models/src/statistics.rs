@@ -1,14 +1,14 @@
 //! Batch normalisation in training mode: the statistics of a batch of inputs.
 
 use crate::{
-    Error, Network, Operator, Parameters, Result, Trace,
-    operator::Affine,
-    operators::{BatchNorm, OperatorSpec},
+    error::{Error, Result},
+    network::Network,
+    operator::Operator,
+    trace::Trace,
 };
 use candle_core::Tensor;
-use candle_nn::VarBuilder;
-use loclin_tensor::channel_moments;
-use std::{collections::HashMap, sync::Arc};
+use loclin_tensor::{Parameters, channel_moments};
+use std::collections::HashMap;
 
 /// Mean and variance of what one batch normalisation is given, for each channel.
 #[derive(Debug, Clone)]
@@ -62,23 +62,24 @@ impl Network {
                     records.push(operator.record(operands[0])?);
                     operator.value(operands[0])?
                 }
-                Operator::Affine(operator) => match operator.spec() {
-                    OperatorSpec::BatchNorm { eps, .. } => {
+                Operator::Affine(operator) => match operator.normalization() {
+                    Some(normalizing) => {
                         let found = BatchStatistics::of(&node.name, operands[0])?;
-                        let of_batch = found.normalization(operator.as_ref(), eps)?;
+                        let (mean, variance) = (found.mean.clone(), found.variance.clone());
+                        let of_batch = normalizing.with_statistics(mean, variance)?;
                         let value = of_batch.value(operands, &node.shape)?;
-                        nodes[index].operator = Operator::Affine(Arc::new(of_batch));
+                        nodes[index].operator = Operator::Affine(of_batch);
                         statistics.push(found);
                         value
                     }
-                    _ => operator.value(operands, &node.shape)?,
+                    None => operator.value(operands, &node.shape)?,
                 },
             })
         })?;
         // A network without normalisations is the same in both modes.
         let network = match statistics.is_empty() {
             true => self.clone(),
-            false => self.with_operators(nodes),
+            false => Self::of_nodes(nodes, self.dtype(), self.device()),
         };
         Ok((Trace::from_records(&network, output, records)?, statistics))
     }
@@ -88,25 +89,20 @@ impl Network {
     ///
     /// The result's parameters are detached from this network's. It gives a network with seeded weights the scale
     /// of activations that a trained one has.
+    ///
+    /// # Errors
+    /// Those of [`Network::trace_train`] and [`Network::detached`].
     pub fn with_batch_statistics(&self, x: &Tensor) -> Result<Self> {
         let network = self.detached()?;
         let (_, statistics) = network.trace_train(&x.detach())?;
-        let mut tensors: HashMap<String, Tensor> = network.parameters().into_iter().collect();
-        for BatchStatistics {
-            node,
-            mean,
-            variance,
-            ..
-        } in statistics
-        {
-            tensors.insert(format!("{node}.running_mean"), mean);
-            tensors.insert(format!("{node}.running_var"), variance);
+        let mut found = HashMap::new();
+        for one in statistics {
+            let [mean, variance] = one.running();
+            found.extend([(mean, one.mean), (variance, one.variance)]);
         }
-        self.spec().build(VarBuilder::from_tensors(
-            tensors,
-            self.dtype(),
-            self.device(),
-        ))
+        network.map_parameters(self.dtype(), self.device(), |name, tensor| {
+            Ok(found.get(name).unwrap_or(tensor).clone())
+        })
     }
 }
 
@@ -131,21 +127,9 @@ impl BatchStatistics {
         })
     }
 
-    /// The node's normalisation with these statistics.
-    fn normalization(&self, operator: &dyn Affine, eps: f64) -> Result<BatchNorm> {
-        let (mean, variance) = (self.mean.clone(), self.variance.clone());
-        match operator.parameters()[..] {
-            [(_, weight), (_, bias), ..] => Ok(BatchNorm::with_statistics(
-                weight.clone(),
-                bias.clone(),
-                [mean, variance],
-                eps,
-            )),
-            _ => Err(Error::Graph(format!(
-                "{}: a batch normalisation without parameters",
-                self.node
-            ))),
-        }
+    /// The full names of the parameters that hold the running mean and the running variance.
+    fn running(&self) -> [String; 2] {
+        ["running_mean", "running_var"].map(|parameter| format!("{}.{parameter}", self.node))
     }
 
     /// Moves the running statistics among `parameters` the share `momentum` (PyTorch's default: 0.1) of the way to
@@ -158,8 +142,7 @@ impl BatchStatistics {
         for one in statistics {
             let bessel = one.count as f64 / (one.count as f64 - 1.0);
             let unbiased = (&one.variance * bessel)?;
-            for (parameter, target) in [("running_mean", &one.mean), ("running_var", &unbiased)] {
-                let name = format!("{}.{parameter}", one.node);
+            for (name, target) in one.running().into_iter().zip([&one.mean, &unbiased]) {
                 let variable = variables.get(&name).ok_or_else(|| Error::StateDict {
                     name: name.clone(),
                     cause: "is missing".into(),

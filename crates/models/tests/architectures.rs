@@ -5,6 +5,9 @@
     reason = "a helper of a test fails by panicking, as the test itself does"
 )]
 
+#[path = "support/numbers.rs"]
+mod numbers;
+
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
 use loclin_models::{
@@ -12,23 +15,9 @@ use loclin_models::{
     architectures::{GraphSpec, ResNetConfig, ResNetFamily, ScoRnn, ScoRnnConfig},
     operators::{Conv2dConfig, OperatorSpec, Window2d},
 };
-use loclin_tensor::random;
+use numbers::{entries, normal};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
-
-fn normal(seed: u64, shape: &[usize]) -> Tensor {
-    random::normal(
-        &mut random::stream(seed, &[]),
-        shape,
-        DType::F64,
-        &Device::Cpu,
-    )
-    .unwrap()
-}
-
-fn entries(tensor: &Tensor) -> Vec<f64> {
-    tensor.flatten_all().unwrap().to_vec1().unwrap()
-}
 
 fn largest(tensor: &Tensor) -> f64 {
     entries(tensor).iter().fold(0.0, |m, v| m.max(v.abs()))
@@ -96,7 +85,7 @@ fn the_papers_resnet_takes_its_images() {
 
 fn normalized(network: &Network, name: &str, x: &Tensor) -> Tensor {
     // The network up to a node, flattened, with its parameters.
-    let spec = network.spec();
+    let spec = network.spec().unwrap();
     let mut graph = GraphSpec::new(&spec.input_shape);
     for node in &spec.nodes {
         let operands: Vec<&str> = node.operands.iter().map(String::as_str).collect();
@@ -144,7 +133,7 @@ fn batch_statistics_normalise_every_layer_on_their_batch() {
             .unwrap();
         let x = normal(1, &[6, 3, 17, 18]);
         let set = network.with_batch_statistics(&x).unwrap();
-        assert_eq!(set.spec(), network.spec());
+        assert_eq!(set.spec().unwrap(), network.spec().unwrap());
         for node in ["bn1", "layer1.0.bn2", "layer2.0.bn1", "layer2.0.bn2"] {
             let channels = normalized(&set, node, &x);
             let mean = channels.mean(1).unwrap();

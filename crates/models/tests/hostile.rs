@@ -2,11 +2,11 @@
 //! proportion to the file.
 #![allow(clippy::unwrap_used, reason = "a test states its expectations with it")]
 
-#[path = "files/onnx_writer.rs"]
+#[path = "support/onnx_writer.rs"]
 mod onnx_writer;
-#[path = "files/pickle_writer.rs"]
+#[path = "support/pickle_writer.rs"]
 mod pickle_writer;
-#[path = "files/whole.rs"]
+#[path = "support/whole.rs"]
 mod whole;
 
 use candle_core::{DType, Device};

@@ -1,7 +1,7 @@
 //! ONNX files against networks that are known otherwise.
 #![allow(clippy::unwrap_used, reason = "a test states its expectations with it")]
 
-#[path = "files/onnx_writer.rs"]
+#[path = "support/onnx_writer.rs"]
 mod onnx_writer;
 
 use candle_core::{DType, Device, Tensor};

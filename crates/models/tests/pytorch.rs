@@ -1,8 +1,7 @@
 //! State dicts against networks that are known otherwise.
 #![allow(clippy::unwrap_used, reason = "a test states its expectations with it")]
-#![allow(clippy::print_stderr, reason = "a skipped test says so")]
 
-#[path = "files/pickle_writer.rs"]
+#[path = "support/pickle_writer.rs"]
 mod pickle_writer;
 
 use candle_core::{DType, Device, Tensor};
@@ -11,12 +10,10 @@ use loclin_models::{
     architectures::{ConvNetConfig, Pooling, ResNetConfig, ScoRnn, ScoRnnConfig},
     pytorch::{self, Architecture, Layer},
 };
+use loclin_test_files::shared;
 use pickle_writer::{archive, pickle, tensor};
 use proptest::prelude::*;
-use std::{
-    collections::HashMap,
-    path::{Path, PathBuf},
-};
+use std::collections::HashMap;
 
 const FC: Architecture = Architecture::Fc {
     input_shape: None,
@@ -56,7 +53,7 @@ proptest! {
         }
         let bytes = archive(&pickle(&entries), &storages);
         let found = pytorch::from_bytes(&bytes, &FC, DType::F32, &Device::Cpu).unwrap().network;
-        prop_assert_eq!(found.spec(), network.spec());
+        prop_assert_eq!(found.spec().unwrap(), network.spec().unwrap());
         for ((_, a), (_, b)) in found.parameters().iter().zip(&parameters) {
             prop_assert_eq!(numbers(a), numbers(b));
         }
@@ -240,16 +237,6 @@ fn errors_say_what_is_wrong_where() {
             .to_string()
             .contains("tensor `layers.0.bias`: is missing; expected with shape [2]")
     );
-}
-
-fn shared(file: &str) -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../../shared")
-        .join(file);
-    if !path.is_file() {
-        eprintln!("skipped: {} is not there", path.display());
-    }
-    path.is_file().then_some(path)
 }
 
 /// The outputs at `x_i = sin(i)` are those that PyTorch computed in float64, written with nine digits.

@@ -5,21 +5,15 @@
     reason = "a helper of a test fails by panicking, as the test itself does"
 )]
 
+#[path = "support/numbers.rs"]
+mod numbers;
+
 use candle_core::{DType, Device, Tensor};
 use loclin_models::{
     BatchStatistics, Module, Network, Parameters,
     architectures::{ResNetConfig, ResNetFamily},
 };
-use loclin_tensor::random;
-
-fn normal(seed: u64, shape: &[usize]) -> Tensor {
-    let rng = &mut random::stream(seed, &[]);
-    random::normal(rng, shape, DType::F64, &Device::Cpu).unwrap()
-}
-
-fn entries(tensor: &Tensor) -> Vec<f64> {
-    tensor.flatten_all().unwrap().to_vec1().unwrap()
-}
+use numbers::{entries, normal};
 
 /// A small residual network whose normalisations have scales and shifts of their own.
 fn network(family: ResNetFamily) -> (Network, Parameters) {

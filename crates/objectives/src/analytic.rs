@@ -2,7 +2,7 @@
 
 use crate::Result;
 use candle_core::Tensor;
-use loclin_models::Trace;
+use loclin_models::{ActivationRecord, Trace};
 use loclin_tensor::{
     product::{self, Real},
     with_gradients,
@@ -11,10 +11,16 @@ use loclin_tensor::{
 /// The slopes of each piecewise-linear node at all inputs, row-major `[B, units]`.
 pub(crate) fn slopes<T: Real>(trace: &Trace) -> Result<Vec<Vec<T>>> {
     let read = trace.records().map(|record| {
-        let slopes = record.selection.flatten_all()?.to_dtype(T::DTYPE)?;
+        let slopes = slopes_of(record)?.flatten_all()?.to_dtype(T::DTYPE)?;
         slopes.to_vec1::<T>()
     });
     Ok(read.collect::<candle_core::Result<_>>()?)
+}
+
+/// The slopes that an activation recorded, `[B, in...]`.
+pub(crate) fn slopes_of(record: &ActivationRecord) -> candle_core::Result<&Tensor> {
+    let found = record.slopes();
+    found.ok_or_else(|| candle_core::Error::Msg("an activation without recorded slopes".into()))
 }
 
 /// Whether any of the parameters is being differentiated in.

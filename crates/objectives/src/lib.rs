@@ -40,3 +40,8 @@ pub use neuron_loss::{
 pub use relaxed::relaxed;
 pub use roll::{Gamma, RollConfig, roll};
 pub use sampled::{Probes, SampledConfig, sampled};
+
+/// The example of the README, as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

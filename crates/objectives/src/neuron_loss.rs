@@ -78,7 +78,10 @@ pub(crate) fn mean_hinge(trace: &Trace) -> Result<Tensor> {
 }
 
 fn mean_hinge_of<T: Real>(trace: &Trace) -> Result<Tensor> {
-    let z: Vec<Tensor> = trace.records().map(|s| s.pre_activations.clone()).collect();
+    let z: Vec<Tensor> = trace
+        .records()
+        .map(|s| s.pre_activations().clone())
+        .collect();
     let neurons: usize = z.iter().map(Tensor::elem_count).sum();
     if neurons == 0 {
         return Err(Error::NoNeurons);

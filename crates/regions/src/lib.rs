@@ -57,3 +57,8 @@ pub use polyhedron::Polyhedron;
 pub use rows::Rows;
 pub use search::{Bracket, Search};
 pub use units::{axes, unit_tangents};
+
+/// The example of the README, as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,7 +1,7 @@
 //! Exact integrated gradients on networks that nobody here made. The files are not part of the repository; where they
 //! are absent the tests say so and pass.
 #![allow(clippy::unwrap_used, reason = "a test states its expectations with it")]
-#![allow(clippy::print_stderr, reason = "a skipped test says so")]
+#![allow(clippy::print_stderr, reason = "a test says what it found")]
 
 mod foreign;
 

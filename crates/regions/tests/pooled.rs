@@ -2,7 +2,6 @@
 //! the certified balls keep its gradient. The files are not part of the repository; where they are absent the test says
 //! so and passes.
 #![allow(clippy::unwrap_used, reason = "a test states its expectations with it")]
-#![allow(clippy::print_stderr, reason = "a skipped test says so")]
 
 use candle_core::{DType, Device, Tensor};
 use loclin_models::{
@@ -11,6 +10,7 @@ use loclin_models::{
 };
 use loclin_regions::{Budget, Estimate, Linearization, Method, Norm, patterns};
 use loclin_tensor::random;
+use loclin_test_files::shared;
 use std::path::Path;
 
 /// The network of pixels in [0, 1], with its author's normalisation.
@@ -48,13 +48,12 @@ fn network(file: &Path) -> Network {
 
 #[test]
 fn points_inside_the_balls_keep_the_gradient() {
-    let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
-    let file = shared.join("data/models/digit-recognizer-py/handwriting_model.pth");
-    let images = shared.join("reference/mnist3_noisy.npy");
-    if !file.is_file() || !images.is_file() {
-        eprintln!("skipped: {} has no such network", shared.display());
+    let Some(file) = shared("data/models/digit-recognizer-py/handwriting_model.pth") else {
         return;
-    }
+    };
+    let Some(images) = shared("reference/mnist3_noisy.npy") else {
+        return;
+    };
     let network = network(&file);
     let x = Tensor::read_npy(images)
         .unwrap()

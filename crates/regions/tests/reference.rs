@@ -2,7 +2,7 @@
 //! automatic differentiation). The files are not part of the repository; where they are absent the tests say so and
 //! pass.
 #![allow(clippy::unwrap_used, reason = "a test states its expectations with it")]
-#![allow(clippy::print_stderr, reason = "a skipped test says so")]
+#![allow(clippy::print_stderr, reason = "a test says what it found")]
 
 mod foreign;
 

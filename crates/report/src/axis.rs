@@ -2,7 +2,7 @@
 
 /// A logarithmic scale from `low` to `high` drawn between two coordinates.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct LogAxis {
+pub(crate) struct LogAxis {
     low: f64,
     high: f64,
     start: f64,
@@ -11,13 +11,13 @@ pub(super) struct LogAxis {
 
 /// A labelled or unlabelled mark on a [`LogAxis`].
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Tick {
+pub(crate) struct Tick {
     /// Where to draw it.
-    pub(super) at: f64,
+    pub(crate) at: f64,
     /// Leading digit, 1 to 9.
-    pub(super) digit: u8,
+    pub(crate) digit: u8,
     /// Power of ten: the tick stands for `digit * 10^exponent`.
-    pub(super) exponent: i32,
+    pub(crate) exponent: i32,
 }
 
 impl LogAxis {
@@ -25,7 +25,7 @@ impl LogAxis {
     ///
     /// `None` unless both are positive and finite. More than twelve decades
     /// are cut at the low end: what is below is rounding noise.
-    pub(super) fn new(low: f64, high: f64, start: f64, end: f64) -> Option<Self> {
+    pub(crate) fn new(low: f64, high: f64, start: f64, end: f64) -> Option<Self> {
         if !(drawable(low) && drawable(high) && low <= high) {
             return None;
         }
@@ -41,19 +41,19 @@ impl LogAxis {
     }
 
     /// The coordinate of `value`, kept on the axis.
-    pub(super) fn position(&self, value: f64) -> f64 {
+    pub(crate) fn position(&self, value: f64) -> f64 {
         let share =
             (value.clamp(self.low, self.high) / self.low).log10() / (self.high / self.low).log10();
         self.start + share * (self.end - self.start)
     }
 
     /// The smallest value on the axis.
-    pub(super) fn low(&self) -> f64 {
+    pub(crate) fn low(&self) -> f64 {
         self.low
     }
 
     /// Every `digit * 10^exponent` on the axis, in order.
-    pub(super) fn ticks(&self) -> Vec<Tick> {
+    pub(crate) fn ticks(&self) -> Vec<Tick> {
         let (first, last) = (
             self.low.log10().floor() as i32,
             self.high.log10().floor() as i32,
@@ -75,7 +75,7 @@ impl LogAxis {
     }
 
     /// Whole powers of ten on the axis, thinned to at most `most` of them.
-    pub(super) fn decades(&self, most: usize) -> Vec<Tick> {
+    pub(crate) fn decades(&self, most: usize) -> Vec<Tick> {
         let mut decades: Vec<Tick> = self
             .ticks()
             .into_iter()
@@ -92,6 +92,6 @@ impl LogAxis {
 }
 
 /// Whether `value` has a place on a logarithmic axis.
-pub(super) fn drawable(value: f64) -> bool {
+pub(crate) fn drawable(value: f64) -> bool {
     value.is_finite() && value > 0.0
 }

@@ -1,11 +1,12 @@
 //! Single inputs: the picture, each network’s gradient, and the certified radii.
 
-use anyhow::{Context, Result, ensure};
 use maud::{Markup, html};
 
-use super::axis::{LogAxis, drawable};
-use super::format::{coordinate, epsilon, power_of_ten, radius_e4};
-use super::{DigitReading, DigitRow, NetworkSummary, Report, png};
+use crate::axis::{LogAxis, drawable};
+use crate::data::{DigitReading, DigitRow, NetworkSummary, Report};
+use crate::error::{Context, Error, Result};
+use crate::format::{coordinate, epsilon, power_of_ten, radius_e4};
+use crate::png;
 
 /// Width of the radius strips in their own units.
 const STRIP: f64 = 130.0;
@@ -15,14 +16,13 @@ const STRIP: f64 = 130.0;
 /// # Errors
 /// When a picture's length is not its side squared, or a digit has not one
 /// reading per network.
-pub(super) fn digits(report: &Report) -> Result<Markup> {
+pub(crate) fn digits(report: &Report) -> Result<Markup> {
     let axis = shared_axis(&report.digits);
     let cards = report
         .digits
         .iter()
         .map(|digit| {
-            card(digit, report, axis.as_ref())
-                .with_context(|| format!("drawing digit {}", digit.index))
+            card(digit, report, axis.as_ref()).at(|| format!("drawing digit {}", digit.index))
         })
         .collect::<Result<Vec<_>>>()?;
     Ok(html! {
@@ -45,20 +45,20 @@ pub(super) fn digits(report: &Report) -> Result<Markup> {
 
 fn card(digit: &DigitRow, report: &Report, axis: Option<&LogAxis>) -> Result<Markup> {
     let side = digit.side;
-    ensure!(
-        digit.readings.len() == report.networks.len(),
-        "{} readings for {} networks",
-        digit.readings.len(),
-        report.networks.len()
-    );
-    let input = png::grey(side, side, &digit.pixels).context("the input")?;
+    if digit.readings.len() != report.networks.len() {
+        return Err(Error::Readings {
+            readings: digit.readings.len(),
+            networks: report.networks.len(),
+        });
+    }
+    let input = png::grey(side, side, &digit.pixels).at(|| "the input".into())?;
     let gradients = digit
         .readings
         .iter()
         .zip(&report.networks)
         .map(|(reading, network)| {
             png::grey(side, side, &png::gradient_shades(&reading.gradient))
-                .with_context(|| format!("the gradient of {}", network.name))
+                .at(|| format!("the gradient of {}", network.name))
         })
         .collect::<Result<Vec<_>>>()?;
     Ok(html! {

@@ -4,10 +4,10 @@ use std::fmt::Write as _;
 
 use maud::{Markup, html};
 
-use super::axis::{LogAxis, Tick, drawable};
-use super::format::{coordinate, ell, order, percent, power_of_ten, radius_e4, times};
-use super::table::median_ratio;
-use super::{NetworkSummary, NormRadii, Report};
+use crate::axis::{LogAxis, Tick, drawable};
+use crate::data::{NetworkSummary, NormRadii, Report};
+use crate::format::{coordinate, ell, order, percent, power_of_ten, radius_e4, times};
+use crate::table::median_ratio;
 
 const WIDTH: f64 = 340.0;
 const HEIGHT: f64 = 256.0;
@@ -19,7 +19,7 @@ const BOTTOM: f64 = 212.0;
 const STEPS: usize = 256;
 
 /// One chart per norm of the first network, all networks in each.
-pub(super) fn distributions(report: &Report) -> Markup {
+pub(crate) fn distributions(report: &Report) -> Markup {
     let Some(first) = report.networks.first() else {
         return html! {};
     };
@@ -49,7 +49,7 @@ pub(super) fn distributions(report: &Report) -> Markup {
 }
 
 /// Line samples with the networks' names.
-pub(super) fn legend(networks: &[NetworkSummary]) -> Markup {
+pub(crate) fn legend(networks: &[NetworkSummary]) -> Markup {
     html! {
         p.legend {
             @for (position, network) in networks.iter().enumerate() {

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 /// A lattice point.
-pub(super) type Site = [i32; 2];
+pub(crate) type LatticePoint = [i32; 2];
 
 /// Side of the square buckets in which corners are looked up, in lattice steps.
 const BUCKET: i32 = 64;
@@ -17,13 +17,16 @@ const BUCKET: i32 = 64;
 /// The interior edges of `cells` inside the rectangle `[0, size[0]] * [0, size[1]]`
 /// of the lattice, every one once, with ordered ends. The rectangle's own
 /// border is left out.
-pub(super) fn unique_edges(cells: &[Vec<Site>], size: Site) -> BTreeSet<(Site, Site)> {
-    let mut buckets: BTreeMap<Site, BTreeSet<Site>> = BTreeMap::new();
-    for &site in cells.iter().flatten() {
+pub(crate) fn unique_edges(
+    cells: &[Vec<LatticePoint>],
+    size: LatticePoint,
+) -> BTreeSet<(LatticePoint, LatticePoint)> {
+    let mut buckets: BTreeMap<LatticePoint, BTreeSet<LatticePoint>> = BTreeMap::new();
+    for &point in cells.iter().flatten() {
         buckets
-            .entry(site.map(|v| v.div_euclid(BUCKET)))
+            .entry(point.map(|v| v.div_euclid(BUCKET)))
             .or_default()
-            .insert(site);
+            .insert(point);
     }
     let mut edges = BTreeSet::new();
     for cell in cells {
@@ -40,8 +43,8 @@ pub(super) fn unique_edges(cells: &[Vec<Site>], size: Site) -> BTreeSet<(Site, S
 }
 
 /// SVG path data that draws every edge once, as few strokes with short numbers.
-pub(super) fn path(edges: &BTreeSet<(Site, Site)>) -> String {
-    let mut neighbours: BTreeMap<Site, BTreeSet<Site>> = BTreeMap::new();
+pub(crate) fn path(edges: &BTreeSet<(LatticePoint, LatticePoint)>) -> String {
+    let mut neighbours: BTreeMap<LatticePoint, BTreeSet<LatticePoint>> = BTreeMap::new();
     for &(a, b) in edges {
         neighbours.entry(a).or_default().insert(b);
         neighbours.entry(b).or_default().insert(a);
@@ -69,7 +72,7 @@ pub(super) fn path(edges: &BTreeSet<(Site, Site)>) -> String {
                 first = false;
                 at = next;
                 match straightest(&neighbours, at, step) {
-                    Some(site) => next = site,
+                    Some(point) => next = point,
                     None => break,
                 }
             }
@@ -79,7 +82,11 @@ pub(super) fn path(edges: &BTreeSet<(Site, Site)>) -> String {
 }
 
 /// `from`, `to` and the corners between them that lie on the edge, in order.
-fn corners_on(from: Site, to: Site, buckets: &BTreeMap<Site, BTreeSet<Site>>) -> Vec<Site> {
+fn corners_on(
+    from: LatticePoint,
+    to: LatticePoint,
+    buckets: &BTreeMap<LatticePoint, BTreeSet<LatticePoint>>,
+) -> Vec<LatticePoint> {
     let direction = [f64::from(to[0] - from[0]), f64::from(to[1] - from[1])];
     let length = direction[0].hypot(direction[1]);
     let mut between = Vec::new();
@@ -101,38 +108,38 @@ fn corners_on(from: Site, to: Site, buckets: &BTreeMap<Site, BTreeSet<Site>>) ->
             (ends[0].min(ends[1]), ends[0].max(ends[1]))
         };
         let rows = [low - 2.0, high + 2.0].map(|y| (y.floor() as i32).div_euclid(BUCKET));
-        for (_, sites) in buckets.range([column, rows[0]]..=[column, rows[1]]) {
-            for &site in sites {
-                let offset = [f64::from(site[0] - from[0]), f64::from(site[1] - from[1])];
+        for (_, points) in buckets.range([column, rows[0]]..=[column, rows[1]]) {
+            for &point in points {
+                let offset = [f64::from(point[0] - from[0]), f64::from(point[1] - from[1])];
                 let along = (offset[0] * direction[0] + offset[1] * direction[1]) / length;
                 let across = (offset[0] * direction[1] - offset[1] * direction[0]).abs() / length;
                 // Rounding moves a corner, and the edge below it, by up to
                 // sqrt(1/2) lattice steps each.
-                if across <= 1.42 && along > 0.0 && along < length && site != from && site != to {
-                    between.push((along, site));
+                if across <= 1.42 && along > 0.0 && along < length && point != from && point != to {
+                    between.push((along, point));
                 }
             }
         }
     }
     between.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-    let between = between.into_iter().map(|(_, site)| site);
+    let between = between.into_iter().map(|(_, point)| point);
     std::iter::once(from)
         .chain(between)
         .chain(std::iter::once(to))
         .collect()
 }
 
-fn on_border(a: Site, b: Site, size: Site) -> bool {
+fn on_border(a: LatticePoint, b: LatticePoint, size: LatticePoint) -> bool {
     (0..2).any(|axis| a[axis] == b[axis] && (a[axis] == 0 || a[axis] == size[axis]))
 }
 
 /// The unused neighbour of `at` that turns least from `heading`.
 fn straightest(
-    neighbours: &BTreeMap<Site, BTreeSet<Site>>,
-    at: Site,
-    heading: Site,
-) -> Option<Site> {
-    let cosine = |to: &Site| {
+    neighbours: &BTreeMap<LatticePoint, BTreeSet<LatticePoint>>,
+    at: LatticePoint,
+    heading: LatticePoint,
+) -> Option<LatticePoint> {
+    let cosine = |to: &LatticePoint| {
         let step = [f64::from(to[0] - at[0]), f64::from(to[1] - at[1])];
         let along = step[0] * f64::from(heading[0]) + step[1] * f64::from(heading[1]);
         along / step[0].hypot(step[1])
@@ -144,10 +151,14 @@ fn straightest(
         .max_by(|a, b| cosine(a).total_cmp(&cosine(b)))
 }
 
-fn unlink(neighbours: &mut BTreeMap<Site, BTreeSet<Site>>, a: Site, b: Site) {
+fn unlink(
+    neighbours: &mut BTreeMap<LatticePoint, BTreeSet<LatticePoint>>,
+    a: LatticePoint,
+    b: LatticePoint,
+) {
     for (from, to) in [(a, b), (b, a)] {
-        if let Some(sites) = neighbours.get_mut(&from) {
-            sites.remove(&to);
+        if let Some(points) = neighbours.get_mut(&from) {
+            points.remove(&to);
         }
     }
 }
@@ -156,7 +167,7 @@ fn unlink(neighbours: &mut BTreeMap<Site, BTreeSet<Site>>, a: Site, b: Site) {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{Site, path, unique_edges};
+    use super::{LatticePoint, path, unique_edges};
 
     /// Cuts a square of `side` lattice steps by random lines, one cell at a time so
     /// that neighbours disagree about the corners on their common edge.
@@ -214,7 +225,7 @@ mod tests {
     }
 
     /// The edges that path data made of `M x y l dx dy ...` draws, in order.
-    fn drawn_edges(data: &str) -> Vec<(Site, Site)> {
+    fn drawn_edges(data: &str) -> Vec<(LatticePoint, LatticePoint)> {
         let mut edges = Vec::new();
         for stroke in data.split('M').skip(1) {
             let (start, steps) = stroke.split_once('l').unwrap();
@@ -254,12 +265,12 @@ mod tests {
             };
             // Every interior edge belongs to two cells, the frame to one.
             let expected = (cells.iter().map(around).sum::<f64>() - 4.0 * side) / 2.0;
-            let sites: Vec<Vec<Site>> = cells
+            let points: Vec<Vec<LatticePoint>> = cells
                 .iter()
                 .map(|cell| cell.iter().map(|corner| corner.map(|v| v.round() as i32)).collect())
                 .collect();
-            let edges = unique_edges(&sites, [4000, 4000]);
-            let real = |site: Site| site.map(f64::from);
+            let edges = unique_edges(&points, [4000, 4000]);
+            let real = |point: LatticePoint| point.map(f64::from);
             let total: f64 = edges.iter().map(|&(a, b)| length(real(a), real(b))).sum();
             // Rounding moves each of the at most 4 ends per cut by less than a step,
             // and a corner within 1.42 steps of an edge may join it.

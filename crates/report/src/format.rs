@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 /// What stands in for a number that is not there.
-pub(super) const MISSING: &str = "–";
+pub(crate) const MISSING: &str = "–";
 
 /// `value` with three significant digits and no exponent where that is short.
 ///
@@ -33,12 +33,12 @@ pub fn significant(value: f64) -> String {
 }
 
 /// A radius in units of 1e-4, as the paper's tables have it.
-pub(super) fn radius_e4(value: f64) -> String {
+pub(crate) fn radius_e4(value: f64) -> String {
     significant(value * 1e4)
 }
 
 /// A share in `[0, 1]` as percent with one decimal.
-pub(super) fn percent(share: f64) -> String {
+pub(crate) fn percent(share: f64) -> String {
     if share.is_finite() {
         format!("{:.1}%", share * 100.0)
     } else {
@@ -47,7 +47,7 @@ pub(super) fn percent(share: f64) -> String {
 }
 
 /// Wall-clock time in the unit a person would use.
-pub(super) fn seconds(value: f64) -> String {
+pub(crate) fn seconds(value: f64) -> String {
     if !value.is_finite() || value < 0.0 {
         MISSING.to_owned()
     } else if value < 59.95 {
@@ -59,18 +59,18 @@ pub(super) fn seconds(value: f64) -> String {
 }
 
 /// `numerator / denominator` when it says something: both positive and finite.
-pub(super) fn ratio(numerator: f64, denominator: f64) -> Option<f64> {
+pub(crate) fn ratio(numerator: f64, denominator: f64) -> Option<f64> {
     let meaningful = |x: f64| x.is_finite() && x > 0.0;
     (meaningful(numerator) && meaningful(denominator)).then(|| numerator / denominator)
 }
 
 /// A ratio as "×12.3", or "–".
-pub(super) fn times(ratio: Option<f64>) -> String {
+pub(crate) fn times(ratio: Option<f64>) -> String {
     ratio.map_or_else(|| MISSING.to_owned(), |r| format!("×{}", significant(r)))
 }
 
 /// Both bounds of #CLR: one number where they coincide.
-pub(super) fn bracket(lower: usize, upper: usize) -> String {
+pub(crate) fn bracket(lower: usize, upper: usize) -> String {
     if lower == upper {
         lower.to_string()
     } else {
@@ -79,22 +79,22 @@ pub(super) fn bracket(lower: usize, upper: usize) -> String {
 }
 
 /// The radius symbol of a norm.
-pub(super) fn epsilon(norm: &str) -> Markup {
+pub(crate) fn epsilon(norm: &str) -> Markup {
     html! { span.symbol { "ε" sub { (order(norm)) } } }
 }
 
 /// The norm's own symbol.
-pub(super) fn ell(norm: &str) -> Markup {
+pub(crate) fn ell(norm: &str) -> Markup {
     html! { span.symbol { "ℓ" sub { (order(norm)) } } }
 }
 
 /// The norm's order as it is written in a subscript.
-pub(super) fn order(norm: &str) -> &str {
+pub(crate) fn order(norm: &str) -> &str {
     if norm == "inf" { "∞" } else { norm }
 }
 
 /// `10^exponent` in Unicode superscripts, for SVG labels.
-pub(super) fn power_of_ten(exponent: i32) -> String {
+pub(crate) fn power_of_ten(exponent: i32) -> String {
     let superscript = |c: char| match c {
         '-' => '⁻',
         '0' => '⁰',
@@ -113,7 +113,7 @@ pub(super) fn power_of_ten(exponent: i32) -> String {
 }
 
 /// A coordinate for SVG: two decimals at most, no trailing zeros.
-pub(super) fn coordinate(value: f64) -> String {
+pub(crate) fn coordinate(value: f64) -> String {
     let text = format!("{value:.2}");
     let text = text.trim_end_matches('0').trim_end_matches('.');
     if text == "-0" {

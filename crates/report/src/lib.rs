@@ -1,4 +1,6 @@
-//! The demo's report: one HTML file with everything inside it.
+#![doc = include_str!("../README.md")]
+//!
+//! # How the crate is made
 //!
 //! [`render`] turns plain numbers into a page without scripts or external
 //! resources: styles are inline, charts are inline SVG that follows the
@@ -8,13 +10,16 @@
 //! single figures as SVG and PNG.
 
 mod axis;
+mod data;
 mod digits;
 mod distributions;
 mod edges;
+mod error;
 mod explanation;
 pub mod figure;
 mod format;
 mod page;
+mod picture;
 mod png;
 pub mod stats;
 mod table;
@@ -23,148 +28,12 @@ mod toy;
 #[cfg(test)]
 mod tests;
 
-pub use explanation::{Explanation, Panel, Picture};
+pub use data::{
+    DigitReading, DigitRow, Explanation, HeatMap, NetworkSummary, NormRadii, Panel, Report,
+    ToyPanel, ToyPoint,
+};
+pub use error::{Error, Result};
 pub use format::significant;
 pub use page::render;
+pub use picture::Picture;
 pub use table::text_table;
-
-/// Everything the page shows.
-#[derive(Debug, Clone, Default)]
-pub struct Report {
-    /// The page's title; the first heading.
-    pub title: String,
-    /// What the certified inputs are, in the plural ("held-out digits").
-    pub inputs: String,
-    /// The unit of every radius of `networks` and `digits` ("pixel units in [0, 1]").
-    pub unit: String,
-    /// What the drawn gradients are gradients of ("the predicted digit's score").
-    pub gradient_of: String,
-    /// How the numbers were made: machine, seed, data, element type, ...
-    pub settings: Vec<(String, String)>,
-    /// The compared networks. The first one is the baseline of every ratio.
-    pub networks: Vec<NetworkSummary>,
-    /// Single inputs, with the gradients of every network.
-    pub digits: Vec<DigitRow>,
-    /// Single inputs, with everything that is known of their gradients.
-    pub explanations: Vec<Explanation>,
-    /// Two-dimensional classifiers whose regions can be drawn.
-    pub toy: Vec<ToyPanel>,
-    /// Shell commands that make the numbers again, one a line.
-    pub commands: Vec<String>,
-}
-
-/// One network, certified on many inputs: a row of the paper's Table 1.
-#[derive(Debug, Clone)]
-pub struct NetworkSummary {
-    /// "vanilla", "ROLL", ...
-    pub name: String,
-    /// The objective's settings in words ("λ = 2, C = 0.25, γ = 100"); may be empty.
-    pub settings: String,
-    /// Share of correct predictions on the certified inputs, in `[0, 1]`.
-    pub accuracy: f64,
-    /// Lower bound on the number of complete linear regions (Lemma 7).
-    pub clr_lower: usize,
-    /// Upper bound on the number of complete linear regions (Lemma 7).
-    pub clr_upper: usize,
-    /// Number of certified inputs.
-    pub points: usize,
-    /// Certified radii, one entry per norm, the same norms for every network.
-    pub radii: Vec<NormRadii>,
-    /// Wall-clock seconds of training.
-    pub training_seconds: f64,
-}
-
-/// Certified radii of one network in one norm.
-#[derive(Debug, Clone)]
-pub struct NormRadii {
-    /// The norm's order: "1", "2" or "inf".
-    pub norm: String,
-    /// Lower quartile.
-    pub p25: f64,
-    /// Median.
-    pub p50: f64,
-    /// Upper quartile.
-    pub p75: f64,
-    /// Maximum.
-    pub p100: f64,
-    /// The radius at every input, in any order; may hold zeros and infinities.
-    pub values: Vec<f64>,
-}
-
-/// One input image with what each network says about it.
-#[derive(Debug, Clone)]
-pub struct DigitRow {
-    /// Position of the input in its data set.
-    pub index: usize,
-    /// Pixels in `[0, 1]`, row by row from the top, `side * side` of them.
-    pub pixels: Vec<f32>,
-    /// Width and height of the picture in pixels.
-    pub side: usize,
-    /// The true class.
-    pub label: usize,
-    /// One reading per network, in the order of [`Report::networks`].
-    pub readings: Vec<DigitReading>,
-}
-
-/// One network's prediction, gradient and certified radii at one input.
-#[derive(Debug, Clone)]
-pub struct DigitReading {
-    /// The predicted class.
-    pub prediction: usize,
-    /// The signed input gradient, laid out like [`DigitRow::pixels`].
-    pub gradient: Vec<f32>,
-    /// Certified l1 radius.
-    pub eps_1: f64,
-    /// Certified l2 radius.
-    pub eps_2: f64,
-    /// Certified l-infinity radius.
-    pub eps_inf: f64,
-    /// The neuron whose boundary limits the l2 radius ("layers.2, neuron 117").
-    pub limiting_neuron: String,
-}
-
-/// One panel of the paper's Figure 1: a binary classifier on the plane.
-#[derive(Debug, Clone)]
-pub struct ToyPanel {
-    /// Short name of the objective ("distance (Eq. 4)").
-    pub title: String,
-    /// A sentence under the panel; may be empty.
-    pub caption: String,
-    /// The visible rectangle `[x0, x1, y0, y1]`.
-    pub viewport: [f64; 4],
-    /// The linear regions inside the viewport: convex polygons in either
-    /// orientation, without repeating the first corner.
-    pub cells: Vec<Vec<[f64; 2]>>,
-    /// The training points.
-    pub points: Vec<ToyPoint>,
-    /// Predicted probability of the `true` class on a regular grid.
-    pub heat: HeatMap,
-    /// Share of correct predictions on `points`, in `[0, 1]`.
-    pub accuracy: f64,
-    /// Median of the points' radii.
-    pub median_radius: f64,
-}
-
-/// One training point of a [`ToyPanel`].
-#[derive(Debug, Clone, Copy)]
-pub struct ToyPoint {
-    /// Where it is.
-    pub x: [f64; 2],
-    /// Its class.
-    pub label: bool,
-    /// Certified l2 radius, in the units of the plane.
-    pub radius: f64,
-    /// Gradient of the classifier's score with respect to `x`.
-    pub gradient: [f64; 2],
-}
-
-/// Values in `[0, 1]` at the centres of a `rows * cols` grid over a viewport.
-#[derive(Debug, Clone)]
-pub struct HeatMap {
-    /// Number of grid rows.
-    pub rows: usize,
-    /// Number of grid columns.
-    pub cols: usize,
-    /// Row-major values; row 0 is the *lowest* `y`, column 0 the lowest `x`.
-    pub values: Vec<f32>,
-}

@@ -1,11 +1,12 @@
 //! The page around the figures.
 
-use anyhow::Result;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::format::{bracket, ell, percent, times};
-use super::table::{median_ratio, table};
-use super::{Report, digits, distributions, explanation, toy};
+use crate::data::Report;
+use crate::error::Result;
+use crate::format::{bracket, ell, percent, times};
+use crate::table::{median_ratio, table};
+use crate::{digits, distributions, explanation, toy};
 
 const STYLE: &str = include_str!("style.css");
 /// Tells the browser what the page promises: nothing comes from outside.

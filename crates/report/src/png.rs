@@ -1,16 +1,17 @@
 //! Pictures as PNG data URIs.
 
-use anyhow::{Context, Result, ensure};
 use base64::Engine;
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::{ExtendedColorType, ImageEncoder};
+
+use crate::error::{Error, Result};
 
 /// A grey picture of `values` in `[0, 1]` (0 black, 1 white), row by row from
 /// the top; values outside are clipped and NaN is black.
 ///
 /// # Errors
 /// When the number of values is not `width * height`.
-pub(super) fn grey(width: usize, height: usize, values: &[f32]) -> Result<String> {
+pub(crate) fn grey(width: usize, height: usize, values: &[f32]) -> Result<String> {
     let bytes: Vec<u8> = values.iter().map(|&v| to_byte(v)).collect();
     data_uri(width, height, &bytes, ExtendedColorType::L8)
 }
@@ -19,7 +20,7 @@ pub(super) fn grey(width: usize, height: usize, values: &[f32]) -> Result<String
 ///
 /// # Errors
 /// When the number of pixels is not `width * height`.
-pub(super) fn colour(width: usize, height: usize, pixels: &[[u8; 3]]) -> Result<String> {
+pub(crate) fn colour(width: usize, height: usize, pixels: &[[u8; 3]]) -> Result<String> {
     data_uri(
         width,
         height,
@@ -32,7 +33,7 @@ pub(super) fn colour(width: usize, height: usize, pixels: &[[u8; 3]]) -> Result<
 /// percentile, clipped at 1 (the rendering of the paper's Figures 4 to 6).
 ///
 /// A gradient whose 99th percentile is zero is scaled by its largest entry.
-pub(super) fn gradient_shades(gradient: &[f32]) -> Vec<f32> {
+pub(crate) fn gradient_shades(gradient: &[f32]) -> Vec<f32> {
     let mut sizes: Vec<f32> = gradient
         .iter()
         .map(|g| g.abs())
@@ -69,15 +70,26 @@ fn data_uri(width: usize, height: usize, bytes: &[u8], kind: ExtendedColorType) 
     let expected = width
         .checked_mul(height)
         .and_then(|n| n.checked_mul(channels));
-    ensure!(
-        expected == Some(bytes.len()),
-        "a picture of {width} x {height} pixels with {channels} channel(s) cannot hold {} values",
-        bytes.len()
-    );
+    let size = || Error::PictureSize {
+        width,
+        height,
+        channels,
+        values: bytes.len(),
+    };
+    if expected != Some(bytes.len()) {
+        return Err(size());
+    }
+    // The format's sizes have 32 bits.
+    let wide = u32::try_from(width).map_err(|_| size())?;
+    let high = u32::try_from(height).map_err(|_| size())?;
     let mut file = Vec::new();
     PngEncoder::new_with_quality(&mut file, CompressionType::Best, FilterType::Adaptive)
-        .write_image(bytes, u32::try_from(width)?, u32::try_from(height)?, kind)
-        .with_context(|| format!("encoding a picture of {width} x {height} pixels"))?;
+        .write_image(bytes, wide, high, kind)
+        .map_err(|source| Error::Picture {
+            width,
+            height,
+            source,
+        })?;
     let encoded = base64::engine::general_purpose::STANDARD.encode(file);
     Ok(format!("data:image/png;base64,{encoded}"))
 }

@@ -2,8 +2,8 @@
 
 use maud::{Markup, html};
 
-use super::NetworkSummary;
-use super::format::{MISSING, bracket, ell, epsilon, percent, radius_e4, ratio, seconds, times};
+use crate::data::NetworkSummary;
+use crate::format::{MISSING, bracket, ell, epsilon, percent, radius_e4, ratio, seconds, times};
 
 /// The comparison as aligned plain text, one line per network and norm.
 ///
@@ -47,7 +47,7 @@ pub fn text_table(networks: &[NetworkSummary]) -> String {
 }
 
 /// The comparison as an HTML table, one row per network and one of ratios.
-pub(super) fn table(networks: &[NetworkSummary]) -> Markup {
+pub(crate) fn table(networks: &[NetworkSummary]) -> Markup {
     let Some(first) = networks.first() else {
         return html! {};
     };
@@ -93,7 +93,7 @@ pub(super) fn table(networks: &[NetworkSummary]) -> Markup {
 }
 
 /// Median of network `position` over the median of the first, in `norm`.
-pub(super) fn median_ratio(
+pub(crate) fn median_ratio(
     networks: &[NetworkSummary],
     position: usize,
     norm: &str,

@@ -10,6 +10,14 @@ use super::{
     render, text_table,
 };
 
+/// The error and its causes.
+fn causes(error: &dyn std::error::Error) -> String {
+    match error.source() {
+        Some(source) => format!("{error}: {}", causes(source)),
+        None => error.to_string(),
+    }
+}
+
 fn network(name: &str, scale: f64) -> NetworkSummary {
     let radii = ["1", "2", "inf"].into_iter().map(|norm| NormRadii {
         norm: norm.to_owned(),
@@ -193,7 +201,7 @@ fn sizes_that_disagree_are_named() {
     let cause = |change: fn(&mut Report)| {
         let mut report = report(["vanilla", "ROLL"]);
         change(&mut report);
-        format!("{:#}", render(&report).unwrap_err())
+        causes(&render(&report).unwrap_err())
     };
     let pixels = cause(|report| report.digits[0].pixels.truncate(15));
     assert!(

@@ -40,6 +40,7 @@ mod parameters;
 mod pieces;
 pub mod product;
 pub mod random;
+pub mod rounding;
 pub mod spectral;
 
 pub use channels::{channel_moments, scale_channels, shift_channels};
@@ -52,3 +53,8 @@ pub use numeric::{all_finite, safe_divide, safe_sqrt, top_k_mask};
 pub use optim::{Adam, AdamConfig, AdamVariant, Optimizer, OptimizerConfig, Sgd, SgdConfig};
 pub use parameters::Parameters;
 pub use pieces::TwoPieces;
+
+/// The example of the README, as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -10,8 +10,10 @@ use loclin_models::{Model, Module, Network};
 use loclin_regions::{Budget, Linearizer, Method, Norm};
 use serde::Serialize;
 
+use super::faster::faster;
+use super::options::Args;
 use super::subject::{Subject, Way, table1};
-use super::{Args, faster, machine, peer};
+use super::{machine, peer};
 use loclin::program::certify::{BATCH, certify};
 use loclin::program::compute::Dtype;
 use loclin::program::model::ModelPath;

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use loclin::program::machine::{commit, processor};
+use loclin::program::machine::{COMMIT, processor};
 
 /// The machine and the program.
 #[derive(Clone, Debug, Serialize)]
@@ -15,8 +15,8 @@ pub(super) struct Machine {
     processor: Option<String>,
     /// Threads that this program computes with.
     threads: usize,
-    /// The repository's commit, with `-dirty` where files differ from it.
-    commit: Option<String>,
+    /// The program's commit, with a plus sign where files differed from it.
+    commit: String,
 }
 
 impl Machine {
@@ -24,7 +24,7 @@ impl Machine {
         Self {
             processor: processor("model name"),
             threads: threads(),
-            commit: commit(&["--dirty"]),
+            commit: COMMIT.to_owned(),
         }
     }
 }
@@ -33,11 +33,10 @@ impl fmt::Display for Machine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let unknown = || "unknown".to_owned();
         let processor = self.processor.clone().unwrap_or_else(unknown);
-        let commit = self.commit.clone().unwrap_or_else(unknown);
         write!(
             f,
-            "processor {processor}, {} threads, commit {commit}",
-            self.threads
+            "processor {processor}, {} threads, commit {}",
+            self.threads, self.commit
         )
     }
 }

@@ -1,13 +1,18 @@
 //! The same work in PyTorch, by a program of its own.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, bail};
 
-use super::{Args, machine};
+use super::machine;
+use super::options::Args;
+use crate::workspace;
 use loclin::program::errors::Usage;
+
+/// The program that measures PyTorch, from the repository's root.
+const BESIDE: &str = "../shared/peer/roll_torch.py";
 
 /// A Python with PyTorch, and the program that measures it.
 #[derive(Debug)]
@@ -22,8 +27,10 @@ impl Peer {
         let Some(python) = args.peer.clone() else {
             return Ok(None);
         };
-        let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/peer/roll_torch.py");
-        let script = args.peer_script.clone().unwrap_or(beside);
+        let script = match &args.peer_script {
+            Some(script) => script.clone(),
+            None => workspace::root()?.join(BESIDE),
+        };
         if !script.is_file() {
             let message = format!(
                 "--peer-script {}: no such file; expected the program that measures PyTorch",

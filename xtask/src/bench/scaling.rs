@@ -8,8 +8,8 @@ use loclin_tensor::product::{View, Write, gram, multiply_shared};
 use loclin_tensor::random;
 use serde::Serialize;
 
-use super::Args;
 use super::machine::median_seconds;
+use super::options::Args;
 use super::subject::{Batch, Subject, Way};
 use loclin::program::compute::Dtype;
 use loclin::program::options::Global;

@@ -6,8 +6,10 @@ use std::fmt;
 use loclin_data::{Split, batches};
 use serde::{Deserialize, Serialize};
 
+use super::faster::faster;
+use super::options::Args;
 use super::subject::{BATCH, Batch, Subject, Way, batch, table1};
-use super::{Args, estimators, faster, machine, peer};
+use super::{estimators, machine, peer};
 use loclin::program::compute::Dtype;
 use loclin::program::errors::Usage;
 use loclin::program::opened;

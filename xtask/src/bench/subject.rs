@@ -6,12 +6,13 @@ use anyhow::Context;
 use candle_core::{DType, Device, Tensor, Var};
 use loclin_data::{Dataset, batches};
 use loclin_models::{Mlp, Module, Network};
-use loclin_objectives::{Gamma, Probes, RollConfig, SampledConfig, roll, sampled};
 use loclin_tensor::{Optimizer, OptimizerConfig, Parameters, SgdConfig, random};
 
 use super::machine::median_seconds;
+use loclin::program::config::{Gamma, Loss, Settings};
 use loclin::program::progress::Bar;
 use loclin::program::tensors;
+use loclin::program::train::Parts;
 
 /// The paper's: Table 1, second row.
 pub(super) const LAMBDA: f64 = 2.0;
@@ -73,27 +74,20 @@ impl Subject {
         }
         let trace = self.network.trace(x)?;
         let task = candle_nn::loss::cross_entropy(trace.output(), y)?;
+        let objective = match way {
+            Way::Vanilla => Loss::Vanilla,
+            Way::Exact => Loss::Roll,
+            Way::Approximate => Loss::Sampled,
+            Way::Axes => Loss::Axes,
+        };
+        let settings = Settings {
+            c: C,
+            gamma: Gamma::Percent(100.0),
+            axes: AXES,
+        };
         let rng = &mut random::stream(0, &[self.steps]);
-        let regulariser = match way {
-            Way::Vanilla => None,
-            Way::Exact => {
-                let gamma = Gamma::Percent(100.0);
-                Some(roll(&trace, RollConfig { c: C, gamma })?)
-            }
-            Way::Approximate => {
-                let probes = Probes::Signs(1);
-                Some(sampled(&trace, SampledConfig { c: C, probes }, rng)?)
-            }
-            Way::Axes => {
-                let probes = Probes::Axes(AXES);
-                Some(sampled(&trace, SampledConfig { c: C, probes }, rng)?)
-            }
-        };
-        let loss = match regulariser {
-            Some(regulariser) => (task + (regulariser * LAMBDA)?)?,
-            None => task,
-        };
-        Ok(self.optimizer.step(&loss.backward()?)?)
+        let regulariser = objective.regulariser(&trace, &settings, rng)?;
+        Parts { task, regulariser }.descend(LAMBDA, &mut *self.optimizer)
     }
 
     /// One epoch over the training data.

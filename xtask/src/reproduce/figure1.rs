@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
+use super::markdown;
 use super::provenance::Provenance;
-use super::{PAGE, Results, markdown};
+use super::results::{PAGE, Results};
 use loclin::program::options::Global;
 use loclin::program::toy::{self, Toy};
 use loclin_report::figure;

@@ -8,8 +8,9 @@ use anyhow::{Context, ensure};
 use serde::Deserialize;
 
 use super::certificate::Certificate;
+use super::places::{Places, Training};
 use super::provenance::Provenance;
-use super::{PAGE, Places, Results, Training};
+use super::results::{PAGE, Results};
 use loclin::program::files;
 use loclin::program::options::Global;
 use loclin::program::sweep::{self, Planned, Status, execute};
@@ -35,7 +36,7 @@ struct Plan {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Panel {
-    /// The sweep's file, a path relative to the figure's.
+    /// The sweep: a shipped name, or a path relative to the figure's file.
     sweep: PathBuf,
     axis: Axis,
 }
@@ -86,21 +87,20 @@ pub(super) fn run(args: &Args, places: &Places, global: &Global) -> anyhow::Resu
     let plan: Plan = toml::from_str(&files::read_text(&places.config)?).with_context(unusable)?;
     let directory = places.config.parent().unwrap_or(Path::new(""));
     let (mut points, mut drawn, mut diverged) = (Vec::new(), Vec::new(), Vec::new());
+    let mut sweeps = Vec::new();
     for panel in &plan.panels {
-        let file = directory.join(&panel.sweep);
-        let (found, lost) = trained(&file, args, places, global)?;
+        let sweep = sweep::Plan::load(&panel.sweep, directory, global)?;
+        let name = sweep.name.clone();
+        let (found, lost) = trained(sweep, args, places, global)?;
         diverged.extend(lost);
-        ensure!(!found.is_empty(), "{}: every run diverged", file.display());
+        ensure!(!found.is_empty(), "{name}: every run diverged");
+        sweeps.push(format!("the sweep `{name}`"));
         drawn.extend(charts_of(panel.axis, &found)?);
         points.extend(found);
     }
     let canvas = charts(&drawn, 2);
     let first = points.first().context("the figure has no panels")?;
     let config = &first.run.config;
-    let sweeps = plan.panels.iter().map(|panel| {
-        let name = panel.sweep.file_name().unwrap_or_default();
-        format!("`xtask/sweeps/{}`", name.to_string_lossy())
-    });
     let page = format!(
         "# {}\n\n![Accuracy and median l2 margin against C and against lambda, a curve for each gamma](figure2.svg)\n\n\
          One network a point, seed {}: hidden layers {:?}, data `{}`, {} epochs; {} say everything else. Accuracy and \
@@ -110,7 +110,7 @@ pub(super) fn run(args: &Args, places: &Places, global: &Global) -> anyhow::Resu
         config.hidden,
         config.dataset,
         config.epochs,
-        sweeps.collect::<Vec<_>>().join(" and "),
+        sweeps.join(" and "),
         first.certificate.inputs,
         match diverged.is_empty() {
             true => String::new(),
@@ -134,14 +134,13 @@ pub(super) fn run(args: &Args, places: &Places, global: &Global) -> anyhow::Resu
 
 /// The networks of a sweep, and the names of those that diverged: they have no place in the figure.
 fn trained(
-    file: &Path,
+    plan: sweep::Plan,
     args: &Args,
     places: &Places,
     global: &Global,
 ) -> anyhow::Result<(Vec<Point>, Vec<String>)> {
-    let plan = sweep::Plan::load(file, global)?;
-    let name = file.file_stem().unwrap_or_default().to_string_lossy();
-    let runs = places.runs.join(&*name);
+    let name = plan.name;
+    let runs = places.runs.join(&name);
     files::create_dir(&runs)?;
     let Training { workers, data, .. } = &args.training;
     let rows = execute(&plan.runs, &runs, workers, data, global, |_| Ok(()))?;
@@ -153,7 +152,7 @@ fn trained(
         }
         let certificate = Certificate::of(&run, &runs.join(&run.name), data, global)?;
         points.push(Point {
-            sweep: name.to_string(),
+            sweep: name.clone(),
             run,
             certificate,
         });

@@ -9,11 +9,12 @@ use loclin_models::ModelFile;
 use loclin_regions::{Budget, Linearization, Method, Norm};
 
 use super::provenance::Provenance;
-use super::{PAGE, Results};
+use super::results::{PAGE, Results};
 use loclin::program::certify::certify_all;
 use loclin::program::errors::Usage;
-use loclin::program::opened::{self, Trained};
+use loclin::program::opened;
 use loclin::program::options::{DataDir, Global};
+use loclin::program::run_directory::Trained;
 use loclin::program::{tensors, train};
 use loclin_report::figure::{Chart, Curve, Scale, charts};
 

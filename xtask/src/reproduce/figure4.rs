@@ -6,10 +6,11 @@ use anyhow::{Context, bail};
 use candle_core::DType;
 use loclin_data::{Data, Split};
 
+use super::places::Places;
 use super::provenance::Provenance;
+use super::results::{PAGE, Results};
 use super::table4::{Args, Measured, Plan, measured};
-use super::{PAGE, Places, Results};
-use loclin::program::explain::{Integration, Look, Subject, read};
+use loclin::program::explain::{Integration, ReadOptions, Subject, read};
 use loclin::program::options::Global;
 use loclin::program::train;
 use loclin_report::{Explanation, figure};
@@ -21,13 +22,13 @@ const STEPS: usize = 300;
 
 pub(super) fn run(args: &Args, places: &Places, global: &Global) -> anyhow::Result<Results> {
     let plan = Plan::load(&places.config)?;
-    let networks = measured(&plan, args, places, global)?;
+    let networks = measured(&plan, &args.training, places, global)?;
     let first = networks.first().context("the plan has no rows")?;
     let Data::Table(data) = train::open(&first.config, Split::Test, &args.training.data.data_dir)?
     else {
         bail!("{}: sequences are no images", first.config.dataset)
     };
-    let looks = plan.looks()?;
+    let search = plan.search()?;
     let mut written = Vec::new();
     let mut page = String::from(
         "# Figures 4 to 6: gradients of residual networks\n\nThe image at each percentile of the first network's \
@@ -41,17 +42,17 @@ pub(super) fn run(args: &Args, places: &Places, global: &Global) -> anyhow::Resu
         for network in &networks {
             let raw = &network.network;
             let x = subject.tensor(raw.input_shape(), DType::F64, raw.device())?;
-            let look = Look {
-                eps: looks.eps.value(),
-                domain: looks.domain.0,
+            let options = ReadOptions {
+                eps: search.eps.value(),
+                domain: search.domain.0,
                 evaluations: network.costs().ascent,
                 seed: plan.seed,
                 integration: Integration::Steps(STEPS),
             };
-            let reading = read(raw, &x, subject.label, &look)?;
+            let reading = read(raw, &x, subject.label, &options)?;
             explanations.push(Explanation {
                 heading: format!("{}, test image {index}", network.name),
-                lines: reading.lines(looks.eps),
+                lines: reading.lines(search.eps),
                 panels: reading.panels(&subject)?,
             });
         }

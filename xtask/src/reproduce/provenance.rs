@@ -4,14 +4,15 @@ use std::fmt;
 
 use serde::Serialize;
 
-use loclin::program::machine::{commit, processor};
+use loclin::program::machine::{COMMIT, processor};
 
 /// What a reader needs to make the numbers again.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Provenance {
     /// The command, without options that only say where things are.
     pub(super) command: String,
-    /// The commit of the program, with a plus sign if files differ from it; "unknown" outside a repository.
+    /// The commit of the program, with a plus sign if files differ from it; "unknown" if it was built
+    /// outside a repository.
     pub(super) commit: String,
     /// Processor and operating system.
     pub(super) machine: String,
@@ -24,7 +25,7 @@ impl Provenance {
     pub(super) fn of(command: impl Into<String>) -> Self {
         Self {
             command: command.into(),
-            commit: commit(&["--abbrev=12", "--dirty=+"]).unwrap_or_else(|| "unknown".to_owned()),
+            commit: COMMIT.to_owned(),
             machine: machine(),
             threads: rayon::current_num_threads(),
         }

@@ -7,7 +7,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{PAGE, Results, markdown};
+use super::markdown;
+use super::results::{PAGE, Results};
 use crate::bench::{self, Times};
 use loclin::program::options::{DataDir, Global};
 
@@ -116,8 +117,53 @@ pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<Results> {
 }
 
 fn tables(measured: &Measured) -> String {
-    let peer = |name: &str| measured.peer_step_seconds.as_ref()?.get(name).copied();
-    let or_missing = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+    let own = [&measured.initial, &measured.trained];
+    format!(
+        "A step is forward, backward and update on 64 inputs, hidden layers 300-300-300-300: median milliseconds, at \
+         initialisation ({:.0}% of the units active) and after an epoch of exact ROLL ({:.0}%). PyTorch runs the \
+         published procedure on random inputs at initialisation: what it does depends on no pattern.\n\n{}\n\
+         The ratios that the paper states, for its GPU. There, exact ROLL by back-propagation for each neuron took 12 \
+         times as long as by perturbation; nothing here does that.\n\n{}\n\
+         The epoch of exact ROLL took {:.1} s.\n",
+        100.0 * own[0].active_share,
+        100.0 * own[1].active_share,
+        markdown::table(
+            &[
+                "step",
+                "here, initially",
+                "here, after an epoch",
+                "PyTorch",
+                "times faster, initially",
+                "after an epoch",
+            ],
+            &times(measured),
+        ),
+        markdown::table(
+            &[
+                "ratio",
+                "here, initially",
+                "here, after an epoch",
+                "PyTorch",
+                "paper, about"
+            ],
+            &ratios(measured),
+        ),
+        measured.epoch_seconds,
+    )
+}
+
+/// PyTorch's seconds of that name, if it was measured.
+fn peer(measured: &Measured, name: &str) -> Option<f64> {
+    measured.peer_step_seconds.as_ref()?.get(name).copied()
+}
+
+fn or_missing(text: Option<String>) -> String {
+    text.unwrap_or_else(|| "-".to_owned())
+}
+
+/// A row for each kind of step.
+fn times(measured: &Measured) -> Vec<Vec<String>> {
+    let peer = |name: &str| peer(measured, name);
     let milliseconds = |seconds: f64| format!("{:.2}", 1e3 * seconds);
     let own = [&measured.initial, &measured.trained];
     let times = KINDS.map(|(name, seconds, other)| {
@@ -132,6 +178,13 @@ fn tables(measured: &Measured) -> String {
             faster(own[1]),
         ]
     });
+    times.to_vec()
+}
+
+/// A row for each ratio that the paper states.
+fn ratios(measured: &Measured) -> Vec<Vec<String>> {
+    let peer = |name: &str| peer(measured, name);
+    let own = [&measured.initial, &measured.trained];
     let ratio = |name: &str, over: fn(&Times) -> f64, of: [&str; 2], published: &str| {
         let theirs = peer(of[0])
             .zip(peer(of[1]))
@@ -170,38 +223,7 @@ fn tables(measured: &Measured) -> String {
             "2",
         ),
     ];
-    format!(
-        "A step is forward, backward and update on 64 inputs, hidden layers 300-300-300-300: median milliseconds, at \
-         initialisation ({:.0}% of the units active) and after an epoch of exact ROLL ({:.0}%). PyTorch runs the \
-         published procedure on random inputs at initialisation: what it does depends on no pattern.\n\n{}\n\
-         The ratios that the paper states, for its GPU. There, exact ROLL by back-propagation for each neuron took 12 \
-         times as long as by perturbation; nothing here does that.\n\n{}\n\
-         The epoch of exact ROLL took {:.1} s.\n",
-        100.0 * own[0].active_share,
-        100.0 * own[1].active_share,
-        markdown::table(
-            &[
-                "step",
-                "here, initially",
-                "here, after an epoch",
-                "PyTorch",
-                "times faster, initially",
-                "after an epoch",
-            ],
-            &times,
-        ),
-        markdown::table(
-            &[
-                "ratio",
-                "here, initially",
-                "here, after an epoch",
-                "PyTorch",
-                "paper, about"
-            ],
-            &ratios,
-        ),
-        measured.epoch_seconds,
-    )
+    ratios.to_vec()
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::process::Stdio;
 use anyhow::{Context, anyhow, ensure};
 use serde_json::Value;
 
-use super::command;
+use super::cargo::command;
 use loclin::program::files;
 
 /// How much further the ROLL network's gradient is constant: the least ratio of the median l2 margins.

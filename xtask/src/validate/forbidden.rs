@@ -21,7 +21,10 @@ const WORDS: [(&str, &str); 6] = [
     ),
 ];
 
-/// Refuses forbidden words in `crates/*/src`, outside comments and test modules.
+/// The part of the product that is a program: it talks to people and knows its process.
+const PROGRAM: &str = "crates/loclin/src/program";
+
+/// Refuses forbidden words in `crates/*/src`, outside comments, test modules and the program.
 pub(super) fn check(root: &Path) -> anyhow::Result<()> {
     let crates = root.join("crates");
     let mut wrong = Vec::new();
@@ -37,6 +40,9 @@ pub(super) fn check(root: &Path) -> anyhow::Result<()> {
 
 fn search(directory: &Path, root: &Path, wrong: &mut Vec<String>) -> anyhow::Result<()> {
     for path in children(directory)? {
+        if path == root.join(PROGRAM) {
+            continue;
+        }
         let is_test = path.file_stem().is_some_and(|stem| stem == "tests");
         if path.is_dir() && !is_test {
             search(&path, root, wrong)?;

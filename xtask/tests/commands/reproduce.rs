@@ -22,6 +22,28 @@ fn configurations(directory: &Path) {
     }
 }
 
+/// The certificate of a network in a table is what `certify` says of its run.
+fn is_certified(network: &Value, runs: &Path) {
+    assert_eq!(network["config"]["seed"], network["seed"]);
+    assert_eq!(network["inputs"], 40);
+    assert!(network["training_threads"].as_u64().unwrap() > 0);
+    let certified = json(&[
+        "certify",
+        "--model",
+        text(&runs.join(format!(
+            "{}-seed{}",
+            network["row"].as_str().unwrap(),
+            network["seed"]
+        ))),
+        "--dtype",
+        "f64",
+    ]);
+    for norm in ["eps_1", "eps_2", "eps_inf"] {
+        assert_eq!(network["margins"][norm], certified[norm], "{norm}");
+    }
+    assert_eq!(network["clr"][1], certified["clr_upper"]);
+}
+
 #[test]
 fn a_table_takes_the_runs_that_are_there_and_trains_the_others() {
     let dir = tempfile::tempdir().unwrap();
@@ -76,33 +98,16 @@ fn a_table_takes_the_runs_that_are_there_and_trains_the_others() {
         names,
         [("plain", 0), ("plain", 1), ("wide", 0), ("wide", 1)]
     );
-    for network in networks {
-        assert_eq!(network["config"]["seed"], network["seed"]);
-        assert_eq!(network["inputs"], 40);
-        assert!(network["training_threads"].as_u64().unwrap() > 0);
-        let certified = json(&[
-            "certify",
-            "--model",
-            text(&runs.join(format!(
-                "{}-seed{}",
-                network["row"].as_str().unwrap(),
-                network["seed"]
-            ))),
-            "--dtype",
-            "f64",
-        ]);
-        for norm in ["eps_1", "eps_2", "eps_inf"] {
-            assert_eq!(network["margins"][norm], certified[norm], "{norm}");
-        }
-        assert_eq!(network["clr"][1], certified["clr_upper"]);
-    }
+    networks
+        .iter()
+        .for_each(|network| is_certified(network, &runs));
     let page = lines("README.md");
     for needle in [
         "# Small",
         "| wide",
         "published",
         "x plain",
-        "`xtask/configs/roll.toml`",
+        "`crates/loclin/presets/roll.toml`",
     ] {
         assert!(page.contains(needle), "{needle}: {page}");
     }
@@ -154,6 +159,43 @@ fn figure_2_draws_a_curve_for_each_gamma() {
 }
 
 /// The l1 margin is the least of the margins along the signed axes (Prop. 5).
+/// The least margin of any value of a sequence is the sequence's own margin in l1.
+fn bands_are_margins(network: &str, run: &Path, out: &Path) {
+    let rows = |path: &Path| -> Vec<Vec<String>> {
+        let text = fs::read_to_string(path).unwrap();
+        let cells = |line: &str| line.split(',').map(str::to_owned).collect();
+        text.lines().skip(1).map(cells).collect()
+    };
+    let bands = rows(&out.join("bands.csv"));
+    let margins = out.join("margins.csv");
+    json(&[
+        "certify",
+        "--model",
+        text(run),
+        "--dtype",
+        "f64",
+        "--out",
+        text(&margins),
+    ]);
+    let margins = rows(&margins);
+    for percentile in ["50", "75"] {
+        let own: Vec<_> = bands
+            .iter()
+            .filter(|row| row[0] == percentile && row[3] == network)
+            .collect();
+        let steps = own.iter().map(|row| row[5].parse::<usize>().unwrap()).max();
+        assert_eq!(own.len(), 12 * steps.unwrap());
+        let all = own.iter().flat_map(|row| &row[7..9]);
+        let least = all
+            .map(|margin| margin.parse::<f64>().unwrap())
+            .fold(f64::INFINITY, f64::min);
+        let index: usize = own[0][1].parse().unwrap();
+        let eps_1: f64 = margins[index][3].parse().unwrap();
+        // Two computations in float64: some thousand roundings.
+        assert!((least - eps_1).abs() <= 1e-10 * eps_1, "{least} {eps_1}");
+    }
+}
+
 #[test]
 fn figure_3_has_the_margins_of_every_value() {
     let dir = tempfile::tempdir().unwrap();
@@ -202,40 +244,8 @@ fn figure_3_has_the_margins_of_every_value() {
         assert!(svg.contains(needle), "{needle}");
     }
 
-    let rows = |path: &Path| -> Vec<Vec<String>> {
-        let text = fs::read_to_string(path).unwrap();
-        let cells = |line: &str| line.split(',').map(str::to_owned).collect();
-        text.lines().skip(1).map(cells).collect()
-    };
-    let bands = rows(&out.join("bands.csv"));
     for (network, run) in [("vanilla", &vanilla), ("ROLL", &roll)] {
-        let margins = at("margins.csv");
-        json(&[
-            "certify",
-            "--model",
-            text(run),
-            "--dtype",
-            "f64",
-            "--out",
-            text(&margins),
-        ]);
-        let margins = rows(&margins);
-        for percentile in ["50", "75"] {
-            let own: Vec<_> = bands
-                .iter()
-                .filter(|row| row[0] == percentile && row[3] == network)
-                .collect();
-            let steps = own.iter().map(|row| row[5].parse::<usize>().unwrap()).max();
-            assert_eq!(own.len(), 12 * steps.unwrap());
-            let all = own.iter().flat_map(|row| &row[7..9]);
-            let least = all
-                .map(|margin| margin.parse::<f64>().unwrap())
-                .fold(f64::INFINITY, f64::min);
-            let index: usize = own[0][1].parse().unwrap();
-            let eps_1: f64 = margins[index][3].parse().unwrap();
-            // Two roads in float64: some thousand roundings.
-            assert!((least - eps_1).abs() <= 1e-10 * eps_1, "{least} {eps_1}");
-        }
+        bands_are_margins(network, run, &out);
     }
 
     let refused = |more: &[&str], code: i32, needle: &str| {
@@ -290,9 +300,8 @@ fn residual_networks_are_trained_measured_and_drawn() {
     let dir = tempfile::tempdir().unwrap();
     let at = |name: &str| dir.path().join(name);
     let data = small_data(dir.path());
-    let configs = Path::new(env!("CARGO_MANIFEST_DIR")).join("configs");
     for name in ["vanilla", "roll"] {
-        let file = configs.join(format!("cifar10-{name}.toml"));
+        let file = demo_config().with_file_name(format!("cifar10-{name}.toml"));
         let mut config: toml::Table = fs::read_to_string(file).unwrap().parse().unwrap();
         let small = "hidden = [2]\nblocks = [1, 1]\nepochs = 1\ncrop_padding = 1";
         config.extend(small.parse::<toml::Table>().unwrap());

@@ -1,25 +1,11 @@
 //! Helpers of the integration tests.
 #![allow(dead_code, unreachable_pub, reason = "each test program uses a part")]
-#![allow(clippy::print_stderr, reason = "a skipped test says so")]
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-
-/// A path under the shared files beside the workspace, or `None` (with a message) where it is
-/// absent.
-pub fn shared(path: &str) -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../../shared")
-        .join(path);
-    if path.exists() {
-        return Some(path);
-    }
-    eprintln!("skipped: no {}", path.display());
-    None
-}
 
 /// The gzip form of some bytes.
 pub fn gzip(bytes: &[u8]) -> Vec<u8> {

@@ -1,11 +1,14 @@
 //! The command line: its commands and the way to their modules.
 
 use clap::builder::styling::{AnsiColor, Styles};
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
+use crate::program::machine::VERSION;
 use crate::program::options::Global;
 use crate::program::outcome::print;
-use crate::program::{certify, demo, distortion, explain, fetch, init, sweep, train};
+use crate::program::{
+    certify, completions, config_command, demo, distortion, explain, fetch, init, man, sweep, train,
+};
 
 /// The colours of help texts.
 pub const STYLES: Styles = Styles::styled()
@@ -28,7 +31,7 @@ Exit codes:
 
 /// Train networks whose gradient is constant around every input, and certify how far
 #[derive(Debug, Parser)]
-#[command(name = "loclin", version, styles = STYLES)]
+#[command(name = "loclin", version = VERSION, styles = STYLES)]
 #[command(
     subcommand_required = true,
     arg_required_else_help = true,
@@ -54,6 +57,8 @@ pub enum Command {
     Train(train::Args),
     /// Train many networks, side by side, and choose the best
     Sweep(sweep::Args),
+    /// Show the experiments that are in the program, or write one as a file
+    Config(config_command::Args),
     /// Find how far the gradient stays constant around every input
     Certify(certify::Args),
     /// Find how much the gradient changes when inputs move a little
@@ -64,6 +69,10 @@ pub enum Command {
     Init(init::Args),
     /// Download a full dataset and verify it
     Fetch(fetch::Args),
+    /// Print what a shell needs to complete this command line
+    Completions(completions::Args),
+    /// Write the manual pages
+    Man(man::Args),
 }
 
 /// Runs the command and prints what it returns.
@@ -75,18 +84,20 @@ pub fn dispatch(command: &Command, global: &Global) -> anyhow::Result<()> {
         Command::Demo(args) => print(&demo::run(args, global)?, global.json),
         Command::Train(args) => print(&train::run(args, global)?, global.json),
         Command::Sweep(args) => print(&sweep::run(args, global)?, global.json),
+        Command::Config(args) => print(&config_command::run(args)?, global.json),
         Command::Certify(args) => print(&certify::run(args, global)?, global.json),
         Command::Distortion(args) => print(&distortion::run(args, global)?, global.json),
         Command::Explain(args) => print(&explain::run(args, global)?, global.json),
         Command::Init(args) => print(&init::run(args, global)?, global.json),
         Command::Fetch(args) => print(&fetch::run(args, global)?, global.json),
+        Command::Completions(args) => print(&completions::run(args, Cli::command())?, global.json),
+        Command::Man(args) => print(&man::run(args, Cli::command())?, global.json),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_command_line_is_consistent() {

@@ -37,9 +37,7 @@ pub enum DeviceError {
     #[error("expected `cpu` or `cuda:N`, such as `cuda:0`")]
     Unknown,
     /// A GPU was asked for in a build that knows none.
-    #[error(
-        "this build has no CUDA; run `cargo run --release --package xtask --features cuda -- ...` in place of `loclin ...`"
-    )]
+    #[error("this program was built without CUDA; build it with `--features cuda`")]
     NoCuda,
 }
 

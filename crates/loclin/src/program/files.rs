@@ -75,6 +75,22 @@ pub fn write_atomic_with(
         .map_err(|source| FileError::new("sync the directory", directory, source))
 }
 
+/// Like [`write_atomic`], for a file that must not exist yet.
+///
+/// # Errors
+/// As [`write_atomic`], and where there is something at `path` already.
+pub fn write_new(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    let failed = |source| FileError::new("write a new file", path, source);
+    let mut file = temporary(path).map_err(failed)?;
+    file.write_all(bytes).map_err(failed)?;
+    file.as_file().sync_all().map_err(failed)?;
+    file.persist_noclobber(path)
+        .map_err(|error| failed(error.error))?;
+    let directory = directory_of(path);
+    sync_directory(directory)
+        .map_err(|source| FileError::new("sync the directory", directory, source))
+}
+
 /// Whether [`write_atomic`] to `path` can be expected to succeed: for work whose result would be lost.
 ///
 /// # Errors

@@ -5,8 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, ensure};
 use loclin_data::Split;
-use loclin_models::operators::OperatorSpec;
-use loclin_models::{Model, Network};
+use loclin_models::{Model, Network, Operator};
 use serde::Serialize;
 
 use crate::program::compute::Dtype;
@@ -17,16 +16,16 @@ use crate::program::{files, opened, tensors};
 
 const EXAMPLE: &str = "\
 Examples:
-  loclin init --architecture crates/loclin/architectures/convnet.toml --out convnet.safetensors
-  loclin init --architecture crates/loclin/architectures/resnet18.toml --statistics images.npy \\
+  loclin init --architecture convnet --out convnet.safetensors
+  loclin init --architecture resnet18 --statistics images.npy \\
       --out resnet18.safetensors --seed 7";
 
 /// Options of `init`.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = EXAMPLE)]
 pub struct Args {
-    /// What network, a file such as those in crates/loclin/architectures
-    #[arg(long, value_name = "FILE.toml")]
+    /// What network: a file, or a name of those that `loclin config list` shows
+    #[arg(long, value_name = "NAME_OR_FILE")]
     pub architecture: PathBuf,
     /// Inputs that the statistics of batch normalisations are set from, layer by layer, so that activations have
     /// the scale of a trained network's: a dataset's name or path [default: mean 0 and variance 1]
@@ -120,9 +119,10 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
 }
 
 fn normalizes(network: &Network) -> bool {
-    let spec = network.spec();
-    let mut operators = spec.nodes.iter().map(|node| &node.operator);
-    operators.any(|operator| matches!(operator, OperatorSpec::BatchNorm { .. }))
+    let mut operators = network.nodes().iter().map(|node| &node.operator);
+    operators.any(
+        |operator| matches!(operator, Operator::Affine(affine) if affine.normalization().is_some()),
+    )
 }
 
 impl fmt::Display for Outcome {

@@ -1,23 +1,24 @@
-//! What the system tells of itself and of the program's source.
+//! What the system tells of itself, and what the program knows of its own source.
 
 use std::fs;
-use std::process::Command;
+
+/// The version with its commit and features, as `--version` and reports say it.
+pub const VERSION: &str = concat!(
+    env!("CARGO_PKG_VERSION"),
+    " (commit ",
+    env!("LOCLIN_COMMIT"),
+    "; features: ",
+    env!("LOCLIN_FEATURES"),
+    ")"
+);
+
+/// The commit of the source, with a plus sign if files differed from it when the program was built; "unknown" if it was
+/// built outside a repository.
+pub const COMMIT: &str = env!("LOCLIN_COMMIT");
 
 /// A field of the first processor, such as "model name"; `None` where the system does not tell (Linux does).
 pub fn processor(field: &str) -> Option<String> {
     let processors = fs::read_to_string("/proc/cpuinfo").ok()?;
     let line = processors.lines().find(|line| line.starts_with(field))?;
     Some(line.split_once(':')?.1.trim().to_owned())
-}
-
-/// The commit of the source as `git describe` names it with these options; `None` outside a repository.
-pub fn commit(options: &[&str]) -> Option<String> {
-    let output = Command::new("git")
-        .args(["describe", "--always", "--exclude=*"])
-        .args(options)
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .output()
-        .ok()?;
-    let text = String::from_utf8(output.stdout).ok()?;
-    output.status.success().then(|| text.trim().to_owned())
 }

@@ -1,9 +1,12 @@
 //! The `loclin` program: its commands, and what they share.
 
 pub mod certify;
+mod choice;
 pub mod cli;
+pub mod completions;
 pub mod compute;
 pub mod config;
+pub mod config_command;
 pub mod demo;
 pub mod distortion;
 pub mod errors;
@@ -12,11 +15,16 @@ pub mod fetch;
 pub mod files;
 pub mod init;
 pub mod machine;
+pub mod man;
 pub mod model;
+pub mod objective;
 pub mod opened;
 pub mod options;
 pub mod outcome;
+pub mod process;
 pub mod progress;
+pub mod run_directory;
+pub mod shipped;
 pub mod sweep;
 pub mod tensors;
 pub mod toy;
@@ -25,7 +33,7 @@ pub mod train;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
 /// Parses `arguments` (the program's name first), runs the command and prints its outcome.
 ///
@@ -33,18 +41,22 @@ use clap::Parser;
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     run_as(
         arguments,
+        cli::Cli::command(),
         |cli: &cli::Cli| &cli.global,
         |cli| cli::dispatch(&cli.command, &cli.global),
     )
 }
 
-/// [`run`] for a program with commands of its own beside the product's.
+/// [`run`] for a program with commands of its own beside the product's; `command` is the command line of `C`.
 pub fn run_as<C: Parser>(
     arguments: impl IntoIterator<Item = OsString>,
+    mut command: clap::Command,
     options: impl Fn(&C) -> &options::Global,
     dispatch: impl FnOnce(&C) -> anyhow::Result<()>,
 ) -> ExitCode {
-    let cli = match C::try_parse_from(arguments) {
+    let parsed = command.try_get_matches_from_mut(arguments);
+    let parsed = parsed.and_then(|matches| C::from_arg_matches(&matches));
+    let cli = match parsed.map_err(|error| error.format(&mut command)) {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version arrive here too, with code 0. A closed pipe is no reason to complain.

@@ -10,7 +10,8 @@ use loclin_models::{Model, ModelFile, Normalization, onnx};
 use serde::Deserialize;
 
 use crate::program::errors::Usage;
-use crate::program::{files, train};
+use crate::program::shipped::{self, Kind};
+use crate::program::{files, run_directory};
 
 /// Which model, for the commands that read one.
 #[derive(Clone, Debug, clap::Args)]
@@ -18,8 +19,8 @@ pub struct ModelPath {
     /// A run directory, or a model file: .safetensors, .onnx, or a PyTorch state dict (.pth, .pt)
     #[arg(long, value_name = "PATH")]
     pub model: PathBuf,
-    /// What network a PyTorch state dict belongs to, a file such as those in crates/loclin/architectures
-    #[arg(long, value_name = "FILE.toml")]
+    /// What network a PyTorch state dict belongs to: a file, or a name of those that `loclin config list` shows
+    #[arg(long, value_name = "NAME_OR_FILE")]
     pub architecture: Option<PathBuf>,
 }
 
@@ -27,18 +28,20 @@ pub struct ModelPath {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Described {
+    /// The network.
     pub architecture: Architecture,
+    /// What its inputs are normalised with.
     pub normalization: Option<Normalization>,
 }
 
 impl Described {
-    /// Reads the file.
+    /// Reads the file, or the shipped architecture of that name.
     ///
     /// # Errors
-    /// A file that cannot be read, or describes no architecture.
-    pub fn read(file: &Path) -> anyhow::Result<Self> {
-        let text = files::read_text(file)?;
-        toml::from_str(&text).with_context(|| format!("{}: not an architecture", file.display()))
+    /// A file that cannot be read, or describes no architecture, or a name that is neither.
+    pub fn read(given: &Path) -> anyhow::Result<Self> {
+        let found = shipped::find(Kind::Architecture, given, Path::new(""))?;
+        toml::from_str(&found.text).with_context(|| format!("{}: not an architecture", found.place))
     }
 }
 
@@ -46,7 +49,7 @@ impl ModelPath {
     /// The model's file, which for a run directory is in it.
     pub fn file(&self) -> PathBuf {
         match self.model.is_dir() {
-            true => self.model.join(train::MODEL),
+            true => self.model.join(run_directory::MODEL),
             false => self.model.clone(),
         }
     }

@@ -5,18 +5,21 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use loclin_data::{Data, LeftOut, Split, source};
 use loclin_models::ModelFile;
-use serde::Deserialize;
 
 use crate::program::compute::Dtype;
 use crate::program::errors::Usage;
 use crate::program::model::ModelPath;
 use crate::program::options::{DataDir, Global};
-use crate::program::{files, tensors, train};
+use crate::program::run_directory::Trained;
+use crate::program::tensors;
 
 /// A model, and data that it takes.
 pub struct Opened {
+    /// The model.
     pub model: ModelFile,
+    /// Its inputs.
     pub data: Data,
+    /// The type that the model's parameters were converted to.
     pub dtype: Dtype,
 }
 
@@ -52,34 +55,6 @@ impl Opened {
             (data, ModelFile::Recurrent(_)) => data,
         };
         Ok(Self { model, data, dtype })
-    }
-}
-
-/// What the commands that read a run ask its configuration. They do not look at its other keys, which may be those of
-/// another version of the program.
-#[derive(Debug, Deserialize)]
-pub struct Trained {
-    pub dataset: String,
-    pub seed: u64,
-    pub dtype: Dtype,
-}
-
-impl Trained {
-    /// That of a run directory; `None` for a path that is no directory.
-    ///
-    /// # Errors
-    /// A directory without a configuration.
-    pub fn of(path: &Path) -> anyhow::Result<Option<Self>> {
-        if !path.is_dir() {
-            return Ok(None);
-        }
-        let read = || -> anyhow::Result<Self> {
-            let file = path.join(train::CONFIG);
-            let text = files::read_text(&file)?;
-            toml::from_str(&text).with_context(|| file.display().to_string())
-        };
-        let trained = read().with_context(|| format!("{}: not a run directory", path.display()));
-        trained.map(Some)
     }
 }
 

@@ -24,7 +24,7 @@ pub fn print(outcome: &(impl Serialize + Display), json: bool) -> anyhow::Result
         .write_all(text.as_bytes())
         .and_then(|()| stdout.flush())
     {
-        // The reader has seen enough, as in `loclin validate --list | head -1`.
+        // The reader has seen enough, as in `loclin completions bash | head -1`.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         written => written.context("cannot write the result to standard output"),
     }

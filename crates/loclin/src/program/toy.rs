@@ -4,14 +4,15 @@ use anyhow::Context;
 use candle_core::{D, DType, Device, Tensor};
 use candle_nn::ops::sigmoid;
 use loclin_data::toy::{Moons, moons};
-use loclin_models::{Mlp, Module, Network, Trace};
-use loclin_objectives::{distance, relaxed};
+use loclin_models::{Mlp, Module, Network};
 use loclin_regions::planar::{self, Viewport};
 use loclin_regions::{Budget, Linearization, Method, Norm};
-use loclin_tensor::{Adam, AdamConfig, Optimizer, Parameters};
+use loclin_tensor::{Adam, AdamConfig, Optimizer, Parameters, random};
 
+use crate::program::config::{Gamma, Loss, Settings};
 use crate::program::progress::Bar;
 use crate::program::tensors;
+use crate::program::train::Parts;
 use loclin_report::stats::Percentiles;
 use loclin_report::{HeatMap, ToyPanel, ToyPoint};
 
@@ -37,24 +38,10 @@ pub struct Toy {
     pub lambdas: Vec<f64>,
 }
 
-#[derive(Clone, Copy)]
-enum Objective {
-    Vanilla,
-    Distance,
-    Relaxed,
-}
-
-impl Objective {
-    fn regulariser(self, trace: &Trace) -> anyhow::Result<Option<Tensor>> {
-        Ok(match self {
-            Self::Vanilla => None,
-            Self::Distance => Some(distance(trace)?),
-            Self::Relaxed => Some(relaxed(trace, C)?),
-        })
-    }
-}
-
 /// The three panels: vanilla, distance regularisation (Eq. 4) and the relaxed objective (Eq. 7).
+///
+/// # Errors
+/// When there is no lambda, or a network cannot be trained.
 pub fn panels(toy: &Toy) -> anyhow::Result<Vec<ToyPanel>> {
     let data = moons(&Moons {
         seed: toy.seed,
@@ -69,17 +56,17 @@ pub fn panels(toy: &Toy) -> anyhow::Result<Vec<ToyPanel>> {
         .collect();
     let panels = [
         (
-            Objective::Vanilla,
+            Loss::Vanilla,
             "vanilla",
             "The task loss alone: a boundary passes close to every point.",
         ),
         (
-            Objective::Distance,
+            Loss::Distance,
             "distance (Eq. 4)",
             "The nearest boundary of each point is pushed away.",
         ),
         (
-            Objective::Relaxed,
+            Loss::Relaxed,
             "relaxed (Eq. 7)",
             "The TSVM loss of the worst neuron at each point: few boundaries are left among the points.",
         ),
@@ -88,17 +75,17 @@ pub fn panels(toy: &Toy) -> anyhow::Result<Vec<ToyPanel>> {
         "regions on the plane",
         ((1 + 2 * toy.lambdas.len()) * toy.epochs) as u64,
     );
-    let panel = |(objective, title, caption): (Objective, &str, &str)| {
+    let panel = |(objective, title, caption): (Loss, &str, &str)| {
         let lambdas: &[f64] = match objective {
-            Objective::Vanilla => &[0.0],
-            Objective::Distance | Objective::Relaxed => &toy.lambdas,
+            Loss::Vanilla => &[0.0],
+            _ => &toy.lambdas,
         };
         let mut chosen = None;
         for &lambda in lambdas {
             let network = train((objective, lambda), &x, &labels, toy, &bar)?;
             let title = match objective {
-                Objective::Vanilla => title.to_owned(),
-                Objective::Distance | Objective::Relaxed => format!("{title}, λ = {lambda}"),
+                Loss::Vanilla => title.to_owned(),
+                _ => format!("{title}, λ = {lambda}"),
             };
             let panel = draw(&network, &x, &labels, title, caption)?;
             let perfect = panel.accuracy == 1.0;
@@ -116,7 +103,7 @@ pub fn panels(toy: &Toy) -> anyhow::Result<Vec<ToyPanel>> {
 
 /// The network with the least training loss of all epochs.
 fn train(
-    (objective, lambda): (Objective, f64),
+    (objective, lambda): (Loss, f64),
     x: &Tensor,
     labels: &[bool],
     toy: &Toy,
@@ -140,14 +127,18 @@ fn train(
         .map(|label| f64::from(u8::from(*label)))
         .collect();
     let targets = Tensor::new(targets, &Device::Cpu)?;
+    let settings = Settings {
+        c: C,
+        gamma: Gamma::Percent(100.0),
+        axes: 2,
+    };
+    let mut rng = random::stream(toy.seed, &[]);
     let mut best = (f64::INFINITY, parameters.tensors()?);
     for _ in 0..toy.epochs {
         let trace = network.trace(x)?;
         let task = binary_cross_entropy(&trace.output().squeeze(1)?, &targets)?;
-        let loss = match objective.regulariser(&trace)? {
-            Some(regulariser) => (task + (regulariser * lambda)?)?,
-            None => task,
-        };
+        let regulariser = objective.regulariser(&trace, &settings, &mut rng)?;
+        let loss = Parts { task, regulariser }.total(lambda)?;
         let value = loss.to_scalar::<f64>()?;
         if value < best.0 {
             best = (value, parameters.tensors()?);

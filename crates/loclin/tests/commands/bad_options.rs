@@ -1,6 +1,7 @@
 //! Options, configurations and outputs that cannot be used are refused, and nothing is written.
 
 use std::fs;
+use std::path::Path;
 
 use candle_core::{DType, Device, Tensor};
 
@@ -77,15 +78,13 @@ fn options_and_outputs_that_cannot_be_used() {
     }
 }
 
-#[test]
-fn trainings_that_cannot_be_begun() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = |name: &str| dir.path().join(name);
-    small_data(dir.path());
+/// Files and folders, good and bad, that a training may be asked to use.
+fn configurations(directory: &Path) {
+    let path = |name: &str| directory.join(name);
+    small_data(directory);
     let good = fs::read_to_string(demo_config()).unwrap();
     fs::write(path("ok.toml"), &good).unwrap();
     fs::write(path("unknown.toml"), good.replace("lambda =", "lamda =")).unwrap();
-    fs::write(path("empty.toml"), "").unwrap();
     fs::write(path("latin.toml"), b"dataset = \"\xe9\"").unwrap();
     fs::write(path("file"), "mine").unwrap();
     fs::create_dir(path("broken")).unwrap();
@@ -94,13 +93,18 @@ fn trainings_that_cannot_be_begun() {
     fs::write(path("broken/last.safetensors"), "no checkpoint").unwrap();
     let config = loclin::program::config::Config::parse(&good, &[]).unwrap();
     fs::write(path("broken/config.toml"), config.to_toml().unwrap()).unwrap();
+}
+
+#[test]
+fn trainings_that_cannot_be_begun() {
+    let dir = tempfile::tempdir().unwrap();
+    configurations(dir.path());
     let cases = [
         (
             "--config @unknown.toml --out @run",
             1,
             "unknown.toml|lamda|`lambda`|line",
         ),
-        ("--config @empty.toml --out @run", 1, "empty.toml|dataset"),
         ("--config @latin.toml --out @run", 1, "latin.toml|UTF-8"),
         (
             "--config @none.toml --out @run",

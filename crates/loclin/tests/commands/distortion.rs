@@ -1,6 +1,7 @@
 //! `distortion`: what it says, what it keeps, and how it goes on.
 
 use std::fs;
+use std::path::Path;
 
 use candle_core::Device;
 use serde_json::Value;
@@ -18,6 +19,33 @@ const SMALL: [&str; 8] = [
     "--eps",
     "0.5",
 ];
+
+/// The worst input in `file` is in the ball, and its gradient differs by `most`.
+fn shows_its_distortion(file: &Path, most: f64) {
+    let worst = candle_core::safetensors::load(file, &Device::Cpu).unwrap();
+    let numbers = |name: &str| -> Vec<f64> {
+        let tensor = worst[name].flatten_all().unwrap();
+        tensor
+            .to_dtype(candle_core::DType::F64)
+            .unwrap()
+            .to_vec1()
+            .unwrap()
+    };
+    let sum: f64 = numbers("gradient")
+        .iter()
+        .zip(numbers("worst_gradient"))
+        .map(|(a, b)| (a - b).abs())
+        .sum();
+    // Gradients in single precision, summed in another order.
+    assert!((sum - most).abs() <= 1e-5 * most, "{sum} {most}");
+    let moved = numbers("input").into_iter().zip(numbers("worst_input"));
+    // In single precision, 0.5 and a rounding.
+    assert!(
+        moved
+            .into_iter()
+            .all(|(a, b)| (a - b).abs() < 0.5001 && (0.0..=1.0).contains(&b))
+    );
+}
 
 #[test]
 fn measurements_are_kept_and_go_on_with_the_same_bits() {
@@ -61,30 +89,7 @@ fn measurements_are_kept_and_go_on_with_the_same_bits() {
         assert!(of("maximum") >= most && of("expected") >= 0.0);
     }
     let file = dir.path().join("parts/worst.safetensors");
-    let worst = candle_core::safetensors::load(file, &Device::Cpu).unwrap();
-    let numbers = |name: &str| -> Vec<f64> {
-        let tensor = worst[name].flatten_all().unwrap();
-        tensor
-            .to_dtype(candle_core::DType::F64)
-            .unwrap()
-            .to_vec1()
-            .unwrap()
-    };
-    let sum: f64 = numbers("gradient")
-        .iter()
-        .zip(numbers("worst_gradient"))
-        .map(|(a, b)| (a - b).abs())
-        .sum();
-    let most = number("/maximum/p100");
-    // Gradients in single precision, summed in another order.
-    assert!((sum - most).abs() <= 1e-5 * most, "{sum} {most}");
-    let moved = numbers("input").into_iter().zip(numbers("worst_input"));
-    // In single precision, 0.5 and a rounding.
-    assert!(
-        moved
-            .into_iter()
-            .all(|(a, b)| (a - b).abs() < 0.5001 && (0.0..=1.0).contains(&b))
-    );
+    shows_its_distortion(&file, number("/maximum/p100"));
 
     let out = dir.path().join("parts");
     let others = [

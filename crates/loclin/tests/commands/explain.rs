@@ -113,7 +113,7 @@ fn an_index_and_a_file_become_a_picture_and_a_report() {
 fn an_image_on_a_boundary_is_said_to_be_on_one() {
     let dir = tempfile::tempdir().unwrap();
     let at = |name: &str| dir.path().join(name);
-    let architecture = "[architecture]\nkind = \"convnet\"\ninput_shape = [1, 8, 8]\nchannels = [8]\nkernel = 3\npooling = \"max\"\noutputs = 3\nleak = 0.0\n";
+    let architecture = "[architecture]\nkind = \"convnet\"\ninput_shape = [1, 8, 8]\nchannels = [8]\nkernel = 3\npooling = \"max\"\noutputs = 3\nnegative_slope = 0.0\n";
     fs::write(at("net.toml"), architecture).unwrap();
     let (described, net) = (at("net.toml"), at("net.safetensors"));
     let init = ["init", "--architecture", text(&described)];

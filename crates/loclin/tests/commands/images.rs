@@ -53,10 +53,11 @@ fn tensor(file: &Path, name: &str) -> Vec<f32> {
 fn caltech_trains_from_the_weights_of_a_file() {
     let dir = tempfile::tempdir().unwrap();
     let (tree, weights) = (small_tree(dir.path()), pretrained(dir.path()));
-    let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("presets/caltech256-roll.toml");
     let train = |out: &Path, more: &[&str]| {
         let dataset = format!("dataset={},size=32", text(&tree));
-        let mut arguments = vec!["train".to_owned(), "--config".into(), text(&config).into()];
+        let mut arguments = ["train", "--preset", "caltech256-roll"]
+            .map(str::to_owned)
+            .to_vec();
         arguments.extend(["--out".into(), text(out).into()]);
         let init = format!("init={}", text(&weights));
         // A step so small that the weights are still those of the file but for rounding.

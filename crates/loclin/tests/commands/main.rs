@@ -8,6 +8,7 @@
 mod bad_input;
 mod bad_options;
 mod certify;
+mod config;
 mod demo;
 mod distortion;
 mod explain;

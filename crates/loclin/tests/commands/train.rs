@@ -30,7 +30,8 @@ fn a_run_on_the_digits_leaves_the_documented_files_and_certifies() {
         .unwrap()
         .parse()
         .unwrap();
-    assert_eq!(config.len(), 34, "every key: {config}");
+    let keys = loclin::program::config::KEYS.len();
+    assert_eq!(config.len(), 1 + keys, "every key and the format: {config}");
     assert_eq!(config["seed"].as_integer(), Some(3));
     assert_eq!(config["loss"].as_str(), Some("roll"));
 
@@ -143,6 +144,19 @@ fn a_run_goes_on_only_when_told_and_ends_as_if_it_had_never_stopped() {
     let outcome = train(&run, &set("epochs=2"), &["--resume"]);
     assert_eq!(outcome["epochs"], 2);
     assert_eq!(tree(&run), before);
+
+    // Also where the first version of the program began it, which had fewer keys and another name for one.
+    let written: toml::Table = fs::read_to_string(&file).unwrap().parse().unwrap();
+    let old = "dataset hidden loss lambda c gamma axes optimizer learning_rate momentum nesterov weight_decay \
+               batch_size epochs seed dtype checkpoint_seconds";
+    let mut old: toml::Table = old
+        .split_whitespace()
+        .map(|key| (key.to_owned(), written[key].clone()))
+        .collect();
+    old.insert("leak".into(), written["negative_slope"].clone());
+    fs::write(&file, old.to_string()).unwrap();
+    let certified = json(&["certify", "--model", text(&run), "--limit", "3"]);
+    assert_eq!(certified["inputs"], 3);
 
     train(&run, &set("epochs=4"), &["--resume"]);
     train(&whole, &set("epochs=4"), &["--resume"]);

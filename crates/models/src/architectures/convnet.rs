@@ -1,9 +1,11 @@
 //! A small convolutional network.
 
-use super::GraphSpec;
+use super::graph::GraphSpec;
 use crate::{
-    Error, Network, NetworkSpec, Result,
-    operators::{Conv2dConfig, OperatorSpec, Window2d},
+    error::{Error, Result},
+    network::Network,
+    spec::{Conv2dConfig, NetworkSpec, OperatorSpec},
+    window::Window2d,
 };
 use candle_nn::VarBuilder;
 use serde::{Deserialize, Serialize};
@@ -51,11 +53,15 @@ pub struct ConvNetConfig {
     /// Number of outputs, at least 1.
     pub outputs: usize,
     /// Slope of the activation for negative pre-activations, finite; 0 is the ReLU.
+    #[serde(alias = "leak")]
     pub negative_slope: f64,
 }
 
 impl ConvNetConfig {
     /// The network's graph.
+    ///
+    /// # Errors
+    /// Sizes that make no network, named by their field.
     pub fn spec(&self) -> Result<NetworkSpec> {
         let error = |field, cause| Err(Error::Config { field, cause });
         if self.kernel.is_multiple_of(2) {
@@ -134,6 +140,9 @@ impl ConvNetConfig {
     }
 
     /// The network, its parameters taken from (or initialised by) `vars`.
+    ///
+    /// # Errors
+    /// Those of [`ConvNetConfig::spec`], and parameters that `vars` lacks or has in another shape.
     pub fn build(&self, vars: VarBuilder) -> Result<Network> {
         self.spec()?.build(vars)
     }

@@ -1,7 +1,11 @@
 //! Fully connected networks.
 
-use super::GraphSpec;
-use crate::{Error, Network, NetworkSpec, Result, operators::OperatorSpec};
+use super::graph::GraphSpec;
+use crate::{
+    error::{Error, Result},
+    network::Network,
+    spec::{NetworkSpec, OperatorSpec},
+};
 use candle_nn::VarBuilder;
 
 /// A fully connected network: `z^i = W^i a^{i-1} + b^i`, `a^i = phi(z^i)`, `f = W^{M+1} a^M + b^{M+1}`.
@@ -23,6 +27,9 @@ pub struct Mlp {
 
 impl Mlp {
     /// The network's graph.
+    ///
+    /// # Errors
+    /// A layer of width 0.
     pub fn spec(&self) -> Result<NetworkSpec> {
         if let Some(width) = self
             .hidden
@@ -69,6 +76,9 @@ impl Mlp {
     }
 
     /// The network, its parameters taken from (or initialised by) `vars`.
+    ///
+    /// # Errors
+    /// Those of [`Mlp::spec`], and parameters that `vars` lacks or has in another shape.
     pub fn build(&self, vars: VarBuilder) -> Result<Network> {
         self.spec()?.build(vars)
     }

@@ -1,6 +1,6 @@
 //! Building a graph node by node, and the residual block.
 
-use crate::{NetworkSpec, NodeSpec, network::INPUT, operators::OperatorSpec};
+use crate::spec::{INPUT, NetworkSpec, NodeSpec, OperatorSpec};
 
 /// A [`NetworkSpec`] in the making. Nodes are referred to by name, so that graphs can be put together from
 /// functions that take and return names.

@@ -1,10 +1,11 @@
 //! Residual networks (He et al. 2016) of basic blocks, in inference mode.
 
-use super::GraphSpec;
+use super::graph::GraphSpec;
 use crate::{
-    Error, Network, NetworkSpec, Result,
-    network::INPUT,
-    operators::{Conv2dConfig, OperatorSpec, Window2d},
+    error::{Error, Result},
+    network::Network,
+    spec::{Conv2dConfig, INPUT, NetworkSpec, OperatorSpec},
+    window::Window2d,
 };
 use candle_nn::{
     Init, VarBuilder,
@@ -82,6 +83,9 @@ impl ResNetConfig {
     }
 
     /// The network's graph.
+    ///
+    /// # Errors
+    /// Sizes that make no network, named by their field.
     pub fn spec(&self) -> Result<NetworkSpec> {
         let last = u32::try_from(self.blocks.len())
             .ok()
@@ -132,6 +136,9 @@ impl ResNetConfig {
     }
 
     /// The network, its parameters taken from (or initialised by) `vars`.
+    ///
+    /// # Errors
+    /// Those of [`ResNetConfig::spec`], and parameters that `vars` lacks or has in another shape.
     pub fn build(&self, vars: VarBuilder) -> Result<Network> {
         let spec = self.spec()?;
         let init = Init::Kaiming {

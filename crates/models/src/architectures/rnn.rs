@@ -1,7 +1,11 @@
 //! Recurrent networks for sequences of any length.
 
-use super::GraphSpec;
-use crate::{Error, Network, NetworkSpec, Result, network::INPUT, operators::OperatorSpec};
+use super::graph::GraphSpec;
+use crate::{
+    error::{Error, Result},
+    network::Network,
+    spec::{INPUT, NetworkSpec, OperatorSpec},
+};
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
 use serde::{Deserialize, Serialize};
@@ -19,6 +23,7 @@ pub struct RnnConfig {
     /// Number of outputs, at least 1.
     pub outputs: usize,
     /// Slope of the LeakyReLU `phi` for negative pre-activations, finite; 0 is the ReLU.
+    #[serde(alias = "leak")]
     pub negative_slope: f64,
 }
 
@@ -48,6 +53,9 @@ pub struct Rnn {
 
 impl Rnn {
     /// Parameters from `vars`; where it initialises, as PyTorch's linear layers.
+    ///
+    /// # Errors
+    /// Sizes of 0, and parameters that `vars` lacks or has in another shape.
     pub fn new(config: RnnConfig, vars: VarBuilder) -> Result<Self> {
         // Two steps are the shortest sequence that has every parameter.
         let network = config.spec(2)?.build(vars.clone())?;
@@ -84,6 +92,9 @@ impl Rnn {
     }
 
     /// The network for sequences of `length` steps, at least 1.
+    ///
+    /// # Errors
+    /// A length of 0.
     pub fn network(&self, length: usize) -> Result<Network> {
         let tensors: HashMap<String, Tensor> = self.parameters.iter().cloned().collect();
         let vars = VarBuilder::from_tensors(tensors, self.dtype, &self.device);
@@ -91,6 +102,9 @@ impl Rnn {
     }
 
     /// The network for inputs `[length, inputs]`; an error for inputs of another shape.
+    ///
+    /// # Errors
+    /// Inputs of another number of dimensions or channels, and a length of 0.
     pub fn network_for(&self, input_shape: &[usize]) -> Result<Network> {
         match input_shape {
             [length, inputs] if *inputs == self.config.inputs => self.network(*length),
@@ -109,6 +123,9 @@ impl RnnConfig {
     /// The graph for sequences of `length` steps. Nodes are `step.t`, `encoder.t`, `recurrent.t`, `sum.t` and `state.t`
     /// for `t` from 0, and `output`; the first ones of `encoder` and `recurrent`, which own the parameters, have no
     /// number.
+    ///
+    /// # Errors
+    /// A length of 0.
     pub fn spec(&self, length: usize) -> Result<NetworkSpec> {
         if length == 0 {
             return Err(Error::Config {

@@ -1,9 +1,10 @@
 //! The scaled Cayley orthogonal recurrent network (scoRNN; Helfrich, Willmott and Ye, ICML 2018).
 
-use super::{Rnn, RnnConfig};
-use crate::{Error, Parameters, Result};
+use super::rnn::{Rnn, RnnConfig};
+use crate::error::{Error, Result};
 use candle_core::{DType, Device, Tensor};
 use candle_nn::{Init, VarBuilder};
+use loclin_tensor::Parameters;
 use loclin_tensor::random;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -25,6 +26,7 @@ pub struct ScoRnnConfig {
     /// Number of outputs; the paper: 9.
     pub outputs: usize,
     /// Slope of the LeakyReLU for negative pre-activations, finite.
+    #[serde(alias = "leak")]
     pub negative_slope: f64,
 }
 
@@ -62,6 +64,9 @@ pub struct ScoRnn {
 impl ScoRnn {
     /// Parameters from `vars`; where it initialises, `A = 0` and so `W = D`, which is *not* scoRNN's initialisation:
     /// see [`ScoRnn::seeded`].
+    ///
+    /// # Errors
+    /// Sizes of 0, more negative entries than hidden units, and parameters that `vars` lacks or has in another shape.
     pub fn new(config: ScoRnnConfig, vars: VarBuilder) -> Result<Self> {
         let ScoRnnConfig {
             inputs,
@@ -95,6 +100,9 @@ impl ScoRnn {
     /// With scoRNN's initialisation, and the store of its parameters: `A` is block diagonal with blocks
     /// `[[0, s], [-s, 0]]`, `s = sqrt((1 - cos t) / (1 + cos t))`, `t` uniform in `[0, pi/2]`, so that the blocks
     /// of `(I + A)^{-1} (I - A)` are rotations by `t`; the other layers as PyTorch's default.
+    ///
+    /// # Errors
+    /// Those of [`ScoRnn::new`].
     pub fn seeded(
         config: ScoRnnConfig,
         seed: u64,
@@ -133,6 +141,9 @@ impl ScoRnn {
 
     /// `W = (I + A)^{-1} (I - A) D`, `[hidden, hidden]`, orthogonal, differentiable in `recurrent.skew`: one
     /// inversion ([`loclin_tensor::inverse`]) and one product.
+    ///
+    /// # Errors
+    /// A matrix that cannot be inverted, and a tensor computation that fails.
     pub fn recurrent_weight(&self) -> Result<Tensor> {
         let n = self.config.hidden;
         let below: Vec<f64> = (0..n * n)
@@ -153,6 +164,9 @@ impl ScoRnn {
     }
 
     /// The recurrent network with the present `W`, for sequences of any length, differentiable in the parameters.
+    ///
+    /// # Errors
+    /// Those of [`ScoRnn::recurrent_weight`].
     pub fn rnn(&self) -> Result<Rnn> {
         let mut tensors = self.others.clone();
         tensors.insert("recurrent.weight".into(), self.recurrent_weight()?);

@@ -5,10 +5,7 @@ use super::{
     message::Node,
     translator::{Translator, Value},
 };
-use crate::{
-    Result,
-    operators::{Activation, OperatorSpec},
-};
+use crate::{error::Result, operators::Activation, spec::OperatorSpec};
 
 /// The two operands of a sum or product: which depends on the input, and the constant if one is constant.
 enum Operands {

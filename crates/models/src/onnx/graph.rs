@@ -4,7 +4,7 @@ use super::{
     message::{self, Attribute, Graph, Node},
     wire::Outcome,
 };
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 use std::collections::{HashMap, HashSet};
 
 /// More numbers than this in one value of one input are taken for a hostile file: nothing could be computed.

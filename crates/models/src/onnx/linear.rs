@@ -6,7 +6,7 @@ use super::{
     message::Node,
     translator::{Translator, Value},
 };
-use crate::{Result, operators::OperatorSpec};
+use crate::{error::Result, spec::OperatorSpec};
 use candle_core::Tensor;
 
 /// `A B` with one of them constant. A constant that is added to the result, and to nothing else, becomes the bias.

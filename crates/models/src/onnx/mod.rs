@@ -15,13 +15,16 @@ mod external;
 mod graph;
 mod linear;
 mod message;
-mod rules;
+mod reader;
 mod shape;
 mod translator;
 mod window;
 mod wire;
 
-use crate::{Error, Model, Result};
+use crate::{
+    error::{Error, Result},
+    file::Model,
+};
 use candle_core::{DType, Device};
 use std::path::Path;
 
@@ -41,7 +44,7 @@ pub fn load(path: &Path, dtype: DType, device: &Device) -> Result<Model> {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    translator::translate(&bytes, Some(folder), dtype, device).map_err(|e| error(e.to_string()))
+    reader::read(&bytes, Some(folder), dtype, device).map_err(|e| error(e.to_string()))
 }
 
 /// Reads the bytes of a model file that keeps no data outside itself.
@@ -56,10 +59,10 @@ pub fn load(path: &Path, dtype: DType, device: &Device) -> Result<Model> {
 /// assert!(error.to_string().starts_with("not a well-formed ONNX file"));
 /// ```
 pub fn from_bytes(bytes: &[u8], dtype: DType, device: &Device) -> Result<Model> {
-    translator::translate(bytes, None, dtype, device)
+    reader::read(bytes, None, dtype, device)
 }
 
 /// The operators that can be translated, in alphabetical order.
 pub fn supported() -> impl Iterator<Item = &'static str> {
-    rules::RULES.iter().map(|(op_type, _)| *op_type)
+    reader::supported()
 }

@@ -6,7 +6,7 @@ use super::{
     message::Node,
     translator::{Translator, Value},
 };
-use crate::{Result, operators::OperatorSpec};
+use crate::{error::Result, spec::OperatorSpec};
 
 /// The output is the first input.
 pub(super) fn identity<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {

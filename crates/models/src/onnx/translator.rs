@@ -2,15 +2,18 @@
 
 use super::{
     constant::Constant,
-    external, graph,
+    external,
     graph::{label, malformed, size},
-    message::{self, Node},
-    rules::RULES,
+    message::{self, Graph, Node},
     wire::Outcome,
 };
 use crate::{
-    Error, Model, NetworkBuilder, Result,
-    operators::{Activation, Flatten, OperatorSpec},
+    builder::NetworkBuilder,
+    error::{Error, Result},
+    file::Model,
+    operator::PiecewiseLinear,
+    operators::{Activation, Flatten},
+    spec::{INPUT, OperatorSpec},
 };
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
@@ -26,6 +29,16 @@ pub(super) enum Value {
     Constant(Constant),
     /// The index of a node of the network.
     Dynamic(usize),
+}
+
+/// Where a file comes from and where its network goes.
+pub(super) struct Place<'a> {
+    /// The number of bytes of the file; constants made from it may outgrow it a few times.
+    pub(super) size: usize,
+    /// The folder that data outside the file is read from, if any may be.
+    pub(super) folder: Option<&'a Path>,
+    pub(super) dtype: DType,
+    pub(super) device: Device,
 }
 
 /// A network in the making.
@@ -52,91 +65,41 @@ pub(super) struct Translator<'a> {
     device: Device,
 }
 
-/// The network in the bytes of an ONNX file.
-pub(super) fn translate(
-    bytes: &[u8],
-    folder: Option<&Path>,
-    dtype: DType,
-    device: &Device,
-) -> Result<Model> {
-    let model = message::model(bytes).map_err(malformed)?;
-    if model.opset < 7 {
-        return Err(malformed(format!(
-            "version {} of the standard operators; 7 and later are supported",
-            model.opset
-        )));
-    }
-    let source = &model.graph;
-    let initializers: HashMap<_, _> = source.initializers.iter().map(|t| (t.name, t)).collect();
-    if let Some(twice) = graph::first_twice(source.initializers.iter().map(|t| t.name)) {
-        return Err(malformed(format!(
-            "two initialisers have the name `{twice}`"
-        )));
-    }
-    let (input, batched, shape) = graph::input(source, &initializers)?;
-    let output = match &source.outputs[..] {
-        [output] => output.name,
-        outputs => {
-            let names: Vec<_> = outputs.iter().map(|o| o.name).collect();
-            return Err(malformed(format!(
-                "{} outputs {names:?}; one is supported",
-                names.len()
-            )));
-        }
-    };
-    let needed = graph::needed(source, input, output, &initializers)?;
-    let mut readers: HashMap<&str, Vec<usize>> = HashMap::from([(output, vec![usize::MAX])]);
-    for &index in &needed {
-        for name in &source.nodes[index].inputs {
-            readers.entry(name).or_default().push(index);
-        }
-    }
-    let mut translator = Translator {
-        batched,
-        initializers,
-        values: HashMap::from([(input, Value::Dynamic(0))]),
-        readers,
-        nodes: &source.nodes,
-        absorbed: HashSet::new(),
-        builder: NetworkBuilder::new(&shape)?,
-        shapes: vec![shape],
-        names: HashMap::from([(crate::INPUT.to_string(), 1)]),
-        parameters: HashMap::new(),
-        budget: bytes.len().saturating_mul(4).saturating_add(1 << 16),
-        folder,
-        ledger: external::Ledger::new(),
-        dtype,
-        device: device.clone(),
-    };
-    for index in needed {
-        translator.node(&source.nodes[index])?;
-    }
-    translator.finish(output)
-}
-
 impl<'a> Translator<'a> {
-    fn node(&mut self, node: &'a Node<'a>) -> Result<()> {
-        if self.absorbed.contains(node.outputs[0]) {
-            return Ok(());
-        }
-        let rule = RULES
-            .binary_search_by_key(&node.op_type, |(op_type, _)| op_type)
-            .ok()
-            .filter(|_| message::is_standard(node.domain));
-        match rule {
-            Some(index) => RULES[index].1(self, node),
-            None => Err(Error::UnsupportedOperator {
-                node: label(node).into(),
-                op_type: match message::is_standard(node.domain) {
-                    true => node.op_type.into(),
-                    false => format!("{}.{}", node.domain, node.op_type),
-                },
-                supported: RULES.iter().map(|(op_type, _)| *op_type).collect(),
-            }),
-        }
+    /// A translation of `source` with nothing translated yet: the input's name, whether it has a batch dimension, the
+    /// shape of one input, and which nodes read each value.
+    pub(super) fn new(
+        source: &'a Graph<'a>,
+        initializers: HashMap<&'a str, &'a message::Tensor<'a>>,
+        (input, batched, shape): (&'a str, bool, Vec<usize>),
+        readers: HashMap<&'a str, Vec<usize>>,
+        place: Place<'a>,
+    ) -> Result<Self> {
+        Ok(Self {
+            batched,
+            initializers,
+            values: HashMap::from([(input, Value::Dynamic(0))]),
+            readers,
+            nodes: &source.nodes,
+            absorbed: HashSet::new(),
+            builder: NetworkBuilder::new(&shape)?,
+            shapes: vec![shape],
+            names: HashMap::from([(INPUT.to_string(), 1)]),
+            parameters: HashMap::new(),
+            budget: place.size.saturating_mul(4).saturating_add(1 << 16),
+            folder: place.folder,
+            ledger: external::Ledger::new(),
+            dtype: place.dtype,
+            device: place.device,
+        })
     }
 
-    fn finish(mut self, output: &'a str) -> Result<Model> {
+    /// Whether the node was translated together with one before it.
+    pub(super) fn is_absorbed(&self, node: &Node<'a>) -> bool {
+        self.absorbed.contains(node.outputs[0])
+    }
+
+    pub(super) fn finish(mut self, output: &'a str) -> Result<Model> {
         let Some(Value::Dynamic(mut index)) = self.values.get(output).cloned() else {
             return Err(malformed(format!(
                 "the output `{output}` does not depend on the input"
@@ -280,9 +243,13 @@ impl<'a> Translator<'a> {
 
     /// Adds an activation at the node's first input as its output.
     pub(super) fn activate(&mut self, node: &Node<'a>, activation: &Activation) -> Result<()> {
-        use crate::PiecewiseLinear;
         let operand = self.dynamic(node, 0)?;
-        let index = self.add(node, "", &activation.spec(), &[], &[operand])?;
+        let spec = node.check(
+            activation
+                .spec()
+                .ok_or_else(|| "has no specification".into()),
+        )?;
+        let index = self.add(node, "", &spec, &[], &[operand])?;
         self.set(node, Value::Dynamic(index))
     }
 

@@ -6,8 +6,9 @@ use super::{
     translator::{Translator, Value},
 };
 use crate::{
-    Result,
-    operators::{Conv2dConfig, OperatorSpec, Window2d},
+    error::Result,
+    spec::{Conv2dConfig, OperatorSpec},
+    window::Window2d,
 };
 
 pub(super) fn conv<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {

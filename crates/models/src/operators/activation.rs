@@ -1,17 +1,18 @@
 //! Piecewise-linear activations of one variable: ReLU, LeakyReLU, absolute value, clips.
 
-use super::OperatorSpec;
 use crate::{
-    Error,
-    operator::{ActivationRecord, PiecewiseLinear, ShapeResult},
+    error::Error,
+    operator::{PiecewiseLinear, ShapeResult},
+    record::ActivationRecord,
+    spec::OperatorSpec,
 };
 use candle_core::{D, DType, Result, Tensor};
 use loclin_tensor::TwoPieces;
 
 /// A continuous piecewise-linear function applied to every unit.
 ///
-/// With breakpoints `t_1 < ... < t_n` it has `n + 1` pieces, and each unit contributes `n` constraints
-/// `z - t_i` ("neurons"), those of the first breakpoint first. A unit exactly at a breakpoint is taken to be
+/// With breakpoints `t_1 < ... < t_n` it has `n + 1` pieces, and each unit contributes `n` neurons
+/// `z - t_i`, those of the first breakpoint first. A unit exactly at a breakpoint is taken to be
 /// on the right of it (`o = +1` at `z = 0` for a ReLU), everywhere.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Activation {
@@ -31,7 +32,10 @@ impl Activation {
     }
 
     /// `z` for `z >= 0`, `negative_slope * z` otherwise.
-    pub fn leaky_relu(negative_slope: f64) -> crate::Result<Self> {
+    ///
+    /// # Errors
+    /// A slope that is not finite.
+    pub fn leaky_relu(negative_slope: f64) -> crate::error::Result<Self> {
         Self::new(&[0.0], &[negative_slope, 1.0], 0.0)
     }
 
@@ -44,15 +48,21 @@ impl Activation {
         }
     }
 
-    /// `min(max(z, lo), hi)` with `lo < hi`: two breakpoints, and so two constraints for each unit. The
+    /// `min(max(z, lo), hi)` with `lo < hi`: two breakpoints, and so two neurons for each unit. The
     /// hard-tanh is `clip(-1, 1)`, the ReLU6 `clip(0, 6)`.
-    pub fn clip(lo: f64, hi: f64) -> crate::Result<Self> {
+    ///
+    /// # Errors
+    /// Those of [`Activation::new`].
+    pub fn clip(lo: f64, hi: f64) -> crate::error::Result<Self> {
         Self::new(&[lo, hi], &[0.0, 1.0, 0.0], lo)
     }
 
     /// The function with these breakpoints (strictly increasing), slopes (one more) and value `anchor` at the
     /// first breakpoint.
-    pub fn new(breakpoints: &[f64], slopes: &[f64], anchor: f64) -> crate::Result<Self> {
+    ///
+    /// # Errors
+    /// Other numbers of breakpoints and slopes, breakpoints that do not increase, and numbers that are not finite.
+    pub fn new(breakpoints: &[f64], slopes: &[f64], anchor: f64) -> crate::error::Result<Self> {
         let error = |cause| {
             Err(Error::Config {
                 field: "activation",
@@ -98,11 +108,11 @@ impl Activation {
             .collect()
     }
 
-    /// `first + sum_i jumps_i * indicator_i`: a quantity that is constant on every piece.
+    /// `first + sum_i steps_i * indicator_i`: a quantity that is constant on every piece.
     fn staircase(indicators: &[Tensor], first: f64, steps: &[f64]) -> Result<Tensor> {
         let mut total = indicators[0].affine(steps[0], first)?;
-        for (indicator, jump) in indicators.iter().zip(steps).skip(1) {
-            total = (total + (indicator * *jump)?)?;
+        for (indicator, step) in indicators.iter().zip(steps).skip(1) {
+            total = (total + (indicator * *step)?)?;
         }
         Ok(total)
     }
@@ -132,17 +142,23 @@ impl Activation {
             .zip(&self.breakpoints)
             .map(|(s, t)| -s * t)
             .collect();
-        (first != 0.0 || steps.iter().any(|j| *j != 0.0)).then_some((first, steps))
+        (first != 0.0 || steps.iter().any(|step| *step != 0.0)).then_some((first, steps))
     }
 }
 
+/// The slopes that an activation recorded.
+fn slopes(record: &ActivationRecord) -> Result<&Tensor> {
+    let found = record.slopes();
+    found.ok_or_else(|| candle_core::Error::Msg("an activation record of another operator".into()))
+}
+
 impl PiecewiseLinear for Activation {
-    fn spec(&self) -> OperatorSpec {
-        OperatorSpec::Activation {
+    fn spec(&self) -> Option<OperatorSpec> {
+        Some(OperatorSpec::Activation {
             breakpoints: self.breakpoints.clone(),
             slopes: self.slopes.clone(),
             anchor: self.anchor,
-        }
+        })
     }
 
     fn output_shape(&self, operand: &[usize]) -> ShapeResult {
@@ -150,7 +166,7 @@ impl PiecewiseLinear for Activation {
     }
 
     fn workspace(&self, operand: &[usize]) -> usize {
-        // One constraint is the operand itself; several are copies of it.
+        // One neuron is the operand itself; several are copies of it.
         match self.breakpoints.len() {
             1 => 0,
             n => operand.iter().product::<usize>().saturating_mul(n),
@@ -174,16 +190,14 @@ impl PiecewiseLinear for Activation {
         let flat = operand.flatten_from(1)?;
         if let Some(pieces) = self.two_pieces() {
             let [below, above] = pieces.slopes;
-            return Ok(ActivationRecord {
-                signs: pieces.choose(&flat, -1.0, 1.0)?,
-                pieces: pieces.side(&flat)?,
-                piece_count: 2,
-                selection: pieces.choose(operand, below, above)?,
-                pre_activations: match pieces.breakpoint {
-                    0.0 => flat,
-                    at => (flat - at)?,
-                },
-            });
+            let signs = pieces.choose(&flat, -1.0, 1.0)?;
+            let sides = pieces.side(&flat)?;
+            let slopes = pieces.choose(operand, below, above)?;
+            let pre_activations = match pieces.breakpoint {
+                0.0 => flat,
+                at => (flat - at)?,
+            };
+            return Ok(ActivationRecord::new(pre_activations, signs, sides, 2)?.with_slopes(slopes));
         }
         let indicators = self.indicators(operand)?;
         let flat_indicators = indicators
@@ -195,18 +209,19 @@ impl PiecewiseLinear for Activation {
             .iter()
             .map(|t| &flat - *t)
             .collect::<Result<Vec<_>>>()?;
-        Ok(ActivationRecord {
-            pre_activations: Tensor::cat(&pre_activations, 1)?,
-            signs: Tensor::cat(&flat_indicators, 1)?.affine(2.0, -1.0)?,
-            pieces: Self::staircase(&flat_indicators, 0.0, &vec![1.0; self.breakpoints.len()])?
-                .to_dtype(DType::U8)?,
-            piece_count: self.slopes.len(),
-            selection: Self::staircase(&indicators, self.slopes[0], &self.slope_differences())?,
-        })
+        let piece = Self::staircase(&flat_indicators, 0.0, &vec![1.0; self.breakpoints.len()])?;
+        let record = ActivationRecord::new(
+            Tensor::cat(&pre_activations, 1)?,
+            Tensor::cat(&flat_indicators, 1)?.affine(2.0, -1.0)?,
+            piece.to_dtype(DType::U8)?,
+            self.slopes.len(),
+        )?;
+        let slopes = Self::staircase(&indicators, self.slopes[0], &self.slope_differences())?;
+        Ok(record.with_slopes(slopes))
     }
 
     fn push(&self, tangent: &Tensor, record: &ActivationRecord) -> Result<Tensor> {
-        tangent.broadcast_mul(&record.selection.unsqueeze(1)?)
+        tangent.broadcast_mul(&slopes(record)?.unsqueeze(1)?)
     }
 
     fn pull(
@@ -222,17 +237,18 @@ impl PiecewiseLinear for Activation {
         let Some((first, steps)) = self.intercepts() else {
             return Ok(None);
         };
-        let pieces = record.pieces.to_dtype(record.selection.dtype())?;
+        let slopes = slopes(record)?;
+        let pieces = record.pieces().to_dtype(slopes.dtype())?;
         // A unit on piece k is at or above its first k breakpoints.
         let indicators = (0..steps.len())
             .map(|i| pieces.gt(i as f64)?.to_dtype(pieces.dtype()))
             .collect::<Result<Vec<_>>>()?;
         Ok(Some(
-            Self::staircase(&indicators, first, &steps)?.reshape(record.selection.shape())?,
+            Self::staircase(&indicators, first, &steps)?.reshape(slopes.shape())?,
         ))
     }
 
-    fn push_neurons(&self, tangent: &Tensor, _switch: &ActivationRecord) -> Result<Tensor> {
+    fn push_neurons(&self, tangent: &Tensor, _record: &ActivationRecord) -> Result<Tensor> {
         let flat = tangent.flatten_from(2)?;
         match self.breakpoints.len() {
             1 => Ok(flat),
@@ -243,7 +259,7 @@ impl PiecewiseLinear for Activation {
     fn pull_neurons(
         &self,
         cotangent: &Tensor,
-        _switch: &ActivationRecord,
+        _record: &ActivationRecord,
         operand: &[usize],
     ) -> Result<Tensor> {
         let (batch, count, pre_activations) = cotangent.dims3()?;
@@ -273,7 +289,7 @@ impl PiecewiseLinear for Activation {
         let each = self
             .slope_differences()
             .into_iter()
-            .map(|jump| &flat * jump);
+            .map(|change| &flat * change);
         Tensor::cat(&each.collect::<Result<Vec<_>>>()?, D::Minus1)
     }
 }

@@ -1,7 +1,9 @@
 //! The sum of several inputs.
 
-use super::OperatorSpec;
-use crate::operator::{Affine, ShapeResult};
+use crate::{
+    operator::{Affine, ShapeResult},
+    spec::OperatorSpec,
+};
 use candle_core::{Result, Tensor};
 
 /// The sum of one or more operands of one shape: what closes a residual block.
@@ -9,8 +11,8 @@ use candle_core::{Result, Tensor};
 pub struct Add;
 
 impl Affine for Add {
-    fn spec(&self) -> OperatorSpec {
-        OperatorSpec::Add
+    fn spec(&self) -> Option<OperatorSpec> {
+        Some(OperatorSpec::Add)
     }
 
     fn output_shape(&self, operands: &[&[usize]]) -> ShapeResult {

@@ -1,12 +1,11 @@
 //! Average pooling.
 
-use super::{
-    OperatorSpec, Window2d,
-    layout::{fold, single, times, unfold},
-};
+use super::layout::{fold, single, times, unfold};
 use crate::{
-    Error,
+    error::Error,
     operator::{Affine, ShapeResult},
+    spec::OperatorSpec,
+    window::Window2d,
 };
 use candle_core::{DType, Device, Result, Tensor};
 
@@ -23,7 +22,10 @@ pub struct AvgPool2d {
 impl AvgPool2d {
     /// `count_padding` says whether zeros of the padding count in the mean (PyTorch's and ONNX's
     /// `count_include_pad`) or only the entries of the operand under the window.
-    pub fn new(window: Window2d, count_padding: bool) -> crate::Result<Self> {
+    ///
+    /// # Errors
+    /// A window with sizes of 0 or with a dilation.
+    pub fn new(window: Window2d, count_padding: bool) -> crate::error::Result<Self> {
         window.check("avg_pool2d")?;
         if window.dilation != [1, 1] {
             return Err(Error::Config {
@@ -71,11 +73,11 @@ fn separable(x: &Tensor, rows: &Tensor, columns: &Tensor) -> Result<Tensor> {
 }
 
 impl Affine for AvgPool2d {
-    fn spec(&self) -> OperatorSpec {
-        OperatorSpec::AvgPool2d {
+    fn spec(&self) -> Option<OperatorSpec> {
+        Some(OperatorSpec::AvgPool2d {
             window: self.window.clone(),
             count_padding: self.count_padding,
-        }
+        })
     }
 
     fn output_shape(&self, operands: &[&[usize]]) -> ShapeResult {

@@ -1,17 +1,19 @@
 //! Batch normalisation in inference mode.
 
 use super::{
-    OperatorSpec,
     layout::{fold, per_channel, refuse, single, unfold},
     spectral::largest,
 };
 use crate::{
-    Error,
-    operator::{Affine, ShapeResult},
+    error::Error,
+    operator::{Affine, Normalizing, ShapeResult},
+    parameter_map::ParameterMap,
+    spec::OperatorSpec,
 };
 use candle_core::{DType, Result, Tensor};
 use candle_nn::{Init, VarBuilder};
 use loclin_tensor::{scale_channels, shift_channels};
+use std::sync::Arc;
 
 /// `weight (x - running_mean) / sqrt(running_var + eps) + bias` for each channel, the first dimension of an
 /// input: batch normalisation in *inference mode*, an affine map.
@@ -32,48 +34,37 @@ pub struct BatchNorm {
 impl BatchNorm {
     /// Parameters `weight`, `bias`, `running_mean`, `running_var`, all `[channels]`, from `vars`; where `vars`
     /// initialises: 1, 0, 0, 1. `eps` is added to the variance (PyTorch's default: 1e-5).
-    pub fn new(channels: usize, eps: f64, vars: VarBuilder) -> crate::Result<Self> {
-        let error = |cause| Error::Config {
-            field: "batch_norm",
-            cause,
-        };
+    ///
+    /// # Errors
+    /// No channel, an `eps` that is negative or not finite, a variance that is not positive with it, and parameters that
+    /// `vars` lacks or has in another shape.
+    pub fn new(channels: usize, eps: f64, vars: VarBuilder) -> crate::error::Result<Self> {
         if channels == 0 || !(eps.is_finite() && eps >= 0.0) {
-            return Err(error(format!(
+            return Err(refused(format!(
                 "needs a channel and an eps of at least 0, found {channels} and {eps}"
             )));
         }
         let get = |name, value| vars.get_with_hints(channels, name, Init::Const(value));
-        let normalization = Self {
+        Self {
             weight: get("weight", 1.0)?,
             bias: get("bias", 0.0)?,
             running_mean: get("running_mean", 0.0)?.detach(),
             running_var: get("running_var", 1.0)?.detach(),
             eps,
-        };
-        let least = normalization.running_var.min(0)?.to_dtype(DType::F64)?;
-        let least = least.to_scalar::<f64>()? + eps;
+        }
+        .checked()
+    }
+
+    /// An error unless every channel's variance is large enough to divide by.
+    fn checked(self) -> crate::error::Result<Self> {
+        let least = self.running_var.min(0)?.to_dtype(DType::F64)?;
+        let least = least.to_scalar::<f64>()? + self.eps;
         if least.is_nan() || least <= 0.0 {
-            return Err(error(format!(
+            return Err(refused(format!(
                 "running_var + eps must be positive, found {least}"
             )));
         }
-        Ok(normalization)
-    }
-
-    /// Normalises with the given mean and variance, each `[channels]`, through which gradients flow.
-    pub(crate) fn with_statistics(
-        weight: Tensor,
-        bias: Tensor,
-        [running_mean, running_var]: [Tensor; 2],
-        eps: f64,
-    ) -> Self {
-        Self {
-            weight,
-            bias,
-            running_mean,
-            running_var,
-            eps,
-        }
+        Ok(self)
     }
 
     /// What each channel is multiplied by.
@@ -87,12 +78,31 @@ impl BatchNorm {
     }
 }
 
+fn refused(cause: String) -> Error {
+    Error::Config {
+        field: "batch_norm",
+        cause,
+    }
+}
+
+impl Normalizing for BatchNorm {
+    fn with_statistics(&self, mean: Tensor, variance: Tensor) -> Result<Arc<dyn Affine>> {
+        Ok(Arc::new(Self {
+            weight: self.weight.clone(),
+            bias: self.bias.clone(),
+            running_mean: mean,
+            running_var: variance,
+            eps: self.eps,
+        }))
+    }
+}
+
 impl Affine for BatchNorm {
-    fn spec(&self) -> OperatorSpec {
-        OperatorSpec::BatchNorm {
+    fn spec(&self) -> Option<OperatorSpec> {
+        Some(OperatorSpec::BatchNorm {
             channels: self.weight.elem_count(),
             eps: self.eps,
-        }
+        })
     }
 
     fn output_shape(&self, operands: &[&[usize]]) -> ShapeResult {
@@ -120,6 +130,24 @@ impl Affine for BatchNorm {
 
     fn offset(&self, output: &[usize]) -> Result<Option<Tensor>> {
         Ok(Some(per_channel(&self.shift()?, 1, output.len() + 1)?))
+    }
+
+    fn map_parameters(
+        &self,
+        map: &mut ParameterMap<'_>,
+    ) -> crate::error::Result<Option<Arc<dyn Affine>>> {
+        let mapped = Self {
+            weight: map.apply("weight", &self.weight)?,
+            bias: map.apply("bias", &self.bias)?,
+            running_mean: map.apply("running_mean", &self.running_mean)?.detach(),
+            running_var: map.apply("running_var", &self.running_var)?.detach(),
+            eps: self.eps,
+        };
+        Ok(Some(Arc::new(mapped.checked()?)))
+    }
+
+    fn normalization(&self) -> Option<&dyn Normalizing> {
+        Some(self)
     }
 
     fn parameters(&self) -> Vec<(&'static str, &Tensor)> {

@@ -1,7 +1,9 @@
 //! Several inputs side by side.
 
-use super::OperatorSpec;
-use crate::operator::{Affine, ShapeResult};
+use crate::{
+    operator::{Affine, ShapeResult},
+    spec::OperatorSpec,
+};
 use candle_core::{Result, Tensor};
 
 /// Concatenates one or more operands along one dimension of an input.
@@ -18,8 +20,8 @@ impl Concat {
 }
 
 impl Affine for Concat {
-    fn spec(&self) -> OperatorSpec {
-        OperatorSpec::Concat { axis: self.axis }
+    fn spec(&self) -> Option<OperatorSpec> {
+        Some(OperatorSpec::Concat { axis: self.axis })
     }
 
     fn output_shape(&self, operands: &[&[usize]]) -> ShapeResult {

@@ -1,34 +1,21 @@
 //! Two-dimensional convolution.
 
 use super::{
-    OperatorSpec, Window2d,
-    layout::{fold, per_channel, refuse, resize, single, spread, subsample, unfold},
+    candle_convolution::CandleConvolution,
+    layout::{fold, per_channel, refuse, single, spread, unfold},
     spectral::{spectral_bound, unstrided},
 };
 use crate::{
-    Error,
+    error::Error,
     operator::{Affine, ShapeResult},
+    parameter_map::ParameterMap,
+    spec::{Conv2dConfig, OperatorSpec},
+    window::Window2d,
 };
 use candle_core::{DType, Result, Tensor};
 use candle_nn::{Init, VarBuilder};
 use loclin_tensor::Convolution;
-use serde::{Deserialize, Serialize};
-
-/// Hyper-parameters of a [`Conv2d`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Conv2dConfig {
-    /// Number of input channels.
-    pub inputs: usize,
-    /// Number of output channels.
-    pub outputs: usize,
-    /// Kernel, stride, padding and dilation.
-    pub window: Window2d,
-    /// In how many groups of channels the convolution falls apart; divides both numbers of channels.
-    pub groups: usize,
-    /// Whether there is a bias.
-    pub bias: bool,
-}
+use std::sync::Arc;
 
 /// `z = W * a + b` (a cross-correlation, zero padding) of inputs `[channels, height, width]`, as PyTorch's
 /// `nn.Conv2d`, with stride, padding and dilation of their own for each axis.
@@ -42,7 +29,10 @@ pub struct Conv2d {
 impl Conv2d {
     /// Parameters `weight` `[outputs, inputs / groups, kernel...]` and `bias` `[outputs]` from `vars`; where
     /// `vars` initialises, both uniform in `+-1/sqrt(fan_in)`, PyTorch's default.
-    pub fn new(config: Conv2dConfig, vars: VarBuilder) -> crate::Result<Self> {
+    ///
+    /// # Errors
+    /// Sizes of 0, groups that do not divide the channels, and parameters that `vars` lacks or has in another shape.
+    pub fn new(config: Conv2dConfig, vars: VarBuilder) -> crate::error::Result<Self> {
         let Conv2dConfig {
             inputs,
             outputs,
@@ -102,7 +92,7 @@ impl Conv2d {
     fn convolve(&self, x: &Tensor) -> Result<Tensor> {
         match self.on_cpu(x) {
             Some(convolution) => convolution.apply(x, &self.weight).map_err(unwrapped),
-            None => self.convolve_by_candle(x),
+            None => self.by_candle().convolve(x),
         }
     }
 
@@ -112,122 +102,17 @@ impl Conv2d {
             Some(convolution) => convolution
                 .transposed(cotangent, &self.weight, size)
                 .map_err(unwrapped),
-            None => self.adjoint_by_candle(cotangent, size),
+            None => self.by_candle().adjoint(cotangent, size),
         }
     }
 
-    /// The kernel with one dilation for both axes, and that dilation: Candle knows no other. Kernels with two
-    /// dilations get their zeros written out.
-    fn kernel(&self) -> Result<(Tensor, usize)> {
-        match self.config.window.dilation {
-            [d, e] if d == e => Ok((self.weight.clone(), d)),
-            [d, e] => Ok((spread(&spread(&self.weight, 2, d)?, 3, e)?.contiguous()?, 1)),
+    /// The same by Candle's own operations, on any device.
+    fn by_candle(&self) -> CandleConvolution<'_> {
+        CandleConvolution {
+            weight: &self.weight,
+            window: &self.config.window,
+            groups: self.config.groups,
         }
-    }
-
-    /// [`Conv2d::convolve`] by Candle's own operations, on any device.
-    fn convolve_by_candle(&self, x: &Tensor) -> Result<Tensor> {
-        let Window2d {
-            kernel: size,
-            stride,
-            padding,
-            ..
-        } = &self.config.window;
-        let (kernel, dilation) = self.kernel()?;
-        let groups = self.config.groups;
-        let (_, _, height, width) = x.dims4()?;
-        let out = [self.positions(0, height)?, self.positions(1, width)?];
-        let reach = [kernel.dim(2)?, kernel.dim(3)?].map(|k| dilation * (k - 1));
-        // Entries behind the last window.
-        let rest = |axis: usize, n: usize| {
-            let padded = n + padding[axis][0] + padding[axis][1];
-            padded - reach[axis] - 1 - (out[axis] - 1) * stride[axis]
-        };
-        let rest = [rest(0, height), rest(1, width)];
-        let same = padding[0][0];
-        // With a stride, Candle's backward pass takes one rest for both axes, and underflows for padding beyond
-        // the kernel's reach.
-        let differentiable =
-            stride[0] == 1 || (rest[0] == rest[1] && reach.iter().all(|r| 2 * same <= r + 1));
-        let native = padding.as_flattened().iter().all(|p| *p == same)
-            && stride[0] == stride[1]
-            && differentiable
-            && (stride[0] == 1 || *size != [1, 1]);
-        if native {
-            return x.conv2d(&kernel, same, stride[0], dilation, groups);
-        }
-        let mut x = x.clone();
-        for (axis, [before, after]) in padding.iter().enumerate() {
-            let after = *after as isize - rest[axis] as isize;
-            x = resize(&x, axis + 2, *before as isize, after)?;
-        }
-        if *size == [1, 1] {
-            // One entry for each position: nothing else needs to be multiplied.
-            for axis in 0..2 {
-                x = subsample(&x, axis + 2, stride[axis], out[axis])?;
-            }
-            return x.contiguous()?.conv2d(&kernel, 0, 1, 1, groups);
-        }
-        if stride[0] == stride[1] {
-            return x
-                .contiguous()?
-                .conv2d(&kernel, 0, stride[0], dilation, groups);
-        }
-        let mut z = x.contiguous()?.conv2d(&kernel, 0, 1, dilation, groups)?;
-        for axis in 0..2 {
-            z = subsample(&z, axis + 2, stride[axis], out[axis])?;
-        }
-        Ok(z)
-    }
-
-    /// [`Conv2d::adjoint`] by Candle's own operations, on any device; exact whatever stride and padding leave over.
-    ///
-    /// Entries of the (padded) operand `stride` apart are reached by the same entries of the kernel. So each of
-    /// the `stride^2` phases is a convolution of stride 1 with a part of the flipped kernel; all phases are
-    /// computed as one convolution with that many times the channels, and interleaved.
-    fn adjoint_by_candle(&self, cotangent: &Tensor, size: [usize; 2]) -> Result<Tensor> {
-        let Window2d {
-            stride: [s, t],
-            padding,
-            ..
-        } = self.config.window;
-        let groups = self.config.groups;
-        let (mut kernel, mut dilation) = self.kernel()?;
-        if dilation > 1 && [s, t] != [1, 1] {
-            kernel = spread(&spread(&kernel, 2, dilation)?, 3, dilation)?;
-            dilation = 1;
-        }
-        let (outputs, inputs, height, width) = kernel.dims4()?;
-        let [rows, columns] = [height.div_ceil(s), width.div_ceil(t)];
-        let kernel = resize(&kernel, 2, 0, (rows * s - height) as isize)?;
-        let kernel = resize(&kernel, 3, 0, (columns * t - width) as isize)?;
-        let phases = kernel
-            .reshape(vec![groups, outputs / groups, inputs, rows, s, columns, t])?
-            .permute(vec![0, 2, 4, 6, 1, 3, 5])?
-            .reshape((groups * inputs * s * t, outputs / groups, rows, columns))?
-            .flip(&[2, 3])?
-            .contiguous()?;
-        // Along each axis, the entries `first * stride ..` of the padded operand are computed, `count` of each
-        // phase, and those of the operand itself are kept.
-        let mut z = cotangent.clone();
-        let mut kept = [(0, 0); 2];
-        for (axis, (step, taps)) in [(s, rows), (t, columns)].into_iter().enumerate() {
-            let before = padding[axis][0];
-            let first = before / step;
-            let count = (before + size[axis]).div_ceil(step) - first;
-            let reach = dilation * (taps - 1);
-            let lead = reach as isize - first as isize;
-            let trail = (count + reach) as isize - lead - z.dim(axis + 2)? as isize;
-            z = resize(&z, axis + 2, lead, trail)?;
-            kept[axis] = (count, before - first * step);
-        }
-        let z = z.contiguous()?.conv2d(&phases, 0, 1, dilation, groups)?;
-        let [(rows, top), (columns, left)] = kept;
-        z.reshape(vec![z.dim(0)?, groups * inputs, s, t, rows, columns])?
-            .permute(vec![0, 1, 4, 2, 5, 3])?
-            .reshape((z.dim(0)?, groups * inputs, rows * s, columns * t))?
-            .narrow(2, top, size[0])?
-            .narrow(3, left, size[1])
     }
 
     /// An upper bound on the spectral norm of the convolution with another weight of the same shape.
@@ -248,18 +133,11 @@ impl Conv2d {
         }
         Ok(most)
     }
-
-    fn positions(&self, axis: usize, n: usize) -> Result<usize> {
-        self.config
-            .window
-            .positions(axis, n)
-            .map_err(candle_core::Error::Msg)
-    }
 }
 
 impl Affine for Conv2d {
-    fn spec(&self) -> OperatorSpec {
-        OperatorSpec::Conv2d(self.config.clone())
+    fn spec(&self) -> Option<OperatorSpec> {
+        Some(OperatorSpec::Conv2d(self.config.clone()))
     }
 
     fn output_shape(&self, operands: &[&[usize]]) -> ShapeResult {
@@ -306,6 +184,17 @@ impl Affine for Conv2d {
             .max(cotangent)
             .saturating_mul(2)
             .saturating_add(operand)
+    }
+
+    fn map_parameters(
+        &self,
+        map: &mut ParameterMap<'_>,
+    ) -> crate::error::Result<Option<Arc<dyn Affine>>> {
+        Ok(Some(Arc::new(Self {
+            weight: map.apply("weight", &self.weight)?,
+            bias: map.apply_if_any("bias", self.bias.as_ref())?,
+            config: self.config.clone(),
+        })))
     }
 
     fn parameters(&self) -> Vec<(&'static str, &Tensor)> {
@@ -395,14 +284,14 @@ mod tests {
             };
             let x = numbers((batch, inputs, size[0], size[1]));
             let own = convolution.convolve(&x).unwrap();
-            let candle = convolution.convolve_by_candle(&x).unwrap();
+            let candle = convolution.by_candle().convolve(&x).unwrap();
             // Sums of at most 12 x 3 x 3 x 64 products of numbers below 1, in another order.
             prop_assert!(difference(&own, &candle, &[&x, weight]) < 1e-11);
 
             let (_, _, rows, columns) = own.dims4().unwrap();
             let z = numbers((batch, outputs, rows, columns));
             let own = convolution.adjoint(&z, size).unwrap();
-            let candle = convolution.adjoint_by_candle(&z, size).unwrap();
+            let candle = convolution.by_candle().adjoint(&z, size).unwrap();
             prop_assert!(difference(&own, &candle, &[&z, weight]) < 1e-11);
         }
     }

@@ -1,7 +1,9 @@
 //! Any shape to a vector.
 
-use super::OperatorSpec;
-use crate::operator::{Affine, ShapeResult};
+use crate::{
+    operator::{Affine, ShapeResult},
+    spec::OperatorSpec,
+};
 use candle_core::{Result, Tensor};
 
 /// Flattens all dimensions of one input, in row-major order.
@@ -9,8 +11,8 @@ use candle_core::{Result, Tensor};
 pub struct Flatten;
 
 impl Affine for Flatten {
-    fn spec(&self) -> OperatorSpec {
-        OperatorSpec::Flatten
+    fn spec(&self) -> Option<OperatorSpec> {
+        Some(OperatorSpec::Flatten)
     }
 
     fn output_shape(&self, operands: &[&[usize]]) -> ShapeResult {

@@ -1,10 +1,10 @@
 //! Average pooling over everything but the channel.
 
-use super::{
-    OperatorSpec,
-    layout::{refuse, single},
+use super::layout::{refuse, single};
+use crate::{
+    operator::{Affine, ShapeResult},
+    spec::OperatorSpec,
 };
-use crate::operator::{Affine, ShapeResult};
 use candle_core::{D, Result, Tensor};
 
 /// The mean of each channel: `[channels, n...]` to `[channels, 1...]`, as ONNX's `GlobalAveragePool` and PyTorch's
@@ -13,8 +13,8 @@ use candle_core::{D, Result, Tensor};
 pub struct GlobalAvgPool;
 
 impl Affine for GlobalAvgPool {
-    fn spec(&self) -> OperatorSpec {
-        OperatorSpec::GlobalAvgPool
+    fn spec(&self) -> Option<OperatorSpec> {
+        Some(OperatorSpec::GlobalAvgPool)
     }
 
     fn output_shape(&self, operands: &[&[usize]]) -> ShapeResult {

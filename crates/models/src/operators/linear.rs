@@ -1,13 +1,16 @@
 //! A fully connected layer.
 
-use super::{OperatorSpec, layout::times, spectral::spectral_bound};
+use super::{layout::times, spectral::spectral_bound};
 use crate::{
-    Error,
+    error::Error,
     operator::{Affine, ShapeResult},
+    parameter_map::ParameterMap,
+    spec::OperatorSpec,
 };
 use candle_core::{Result, Tensor};
 use candle_nn::{Init, VarBuilder};
 use loclin_tensor::linear;
+use std::sync::Arc;
 
 /// `z = W a + b` with `W` of shape `[out, in]`, as PyTorch's `nn.Linear`.
 #[derive(Debug)]
@@ -21,7 +24,15 @@ pub struct Linear {
 impl Linear {
     /// Parameters `weight` `[outputs, inputs]` and `bias` `[outputs]` from `vars`; where `vars` initialises,
     /// both uniform in `+-1/sqrt(inputs)`, PyTorch's default.
-    pub fn new(inputs: usize, outputs: usize, bias: bool, vars: VarBuilder) -> crate::Result<Self> {
+    ///
+    /// # Errors
+    /// Sizes of 0, and parameters that `vars` lacks or has in another shape.
+    pub fn new(
+        inputs: usize,
+        outputs: usize,
+        bias: bool,
+        vars: VarBuilder,
+    ) -> crate::error::Result<Self> {
         if inputs == 0 || outputs == 0 {
             return Err(Error::Config {
                 field: "linear",
@@ -49,12 +60,12 @@ impl Linear {
 }
 
 impl Affine for Linear {
-    fn spec(&self) -> OperatorSpec {
-        OperatorSpec::Linear {
+    fn spec(&self) -> Option<OperatorSpec> {
+        Some(OperatorSpec::Linear {
             inputs: self.inputs,
             outputs: self.outputs,
             bias: self.bias.is_some(),
-        }
+        })
     }
 
     fn output_shape(&self, operands: &[&[usize]]) -> ShapeResult {
@@ -83,6 +94,17 @@ impl Affine for Linear {
 
     fn offset(&self, _output: &[usize]) -> Result<Option<Tensor>> {
         self.bias.as_ref().map(|bias| bias.unsqueeze(0)).transpose()
+    }
+
+    fn map_parameters(
+        &self,
+        map: &mut ParameterMap<'_>,
+    ) -> crate::error::Result<Option<Arc<dyn Affine>>> {
+        Ok(Some(Arc::new(Self {
+            weight: map.apply("weight", &self.weight)?,
+            bias: map.apply_if_any("bias", self.bias.as_ref())?,
+            ..*self
+        })))
     }
 
     fn parameters(&self) -> Vec<(&'static str, &Tensor)> {

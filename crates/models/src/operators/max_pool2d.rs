@@ -1,7 +1,12 @@
 //! Max pooling.
 
-use super::{OperatorSpec, Window2d, selection::Groups};
-use crate::operator::{ActivationRecord, PiecewiseLinear, ShapeResult};
+use super::selection::Groups;
+use crate::{
+    operator::{PiecewiseLinear, ShapeResult},
+    record::ActivationRecord,
+    spec::OperatorSpec,
+    window::Window2d,
+};
 use candle_core::{Error, Result, Tensor};
 
 /// Entries under all windows together: indices must fit 32 bits, and an absurd shape must not cost memory.
@@ -10,7 +15,7 @@ const LIMIT: usize = 1 << 28;
 /// The largest entry under each window, per channel; padding is never selected.
 ///
 /// The selected entry of a window is its piece of the pattern, the first in row-major order where several are
-/// equal. A window of `N` entries contributes the `N - 1` constraints "selected minus other >= 0" (App. E), the
+/// equal. A window of `N` entries contributes the `N - 1` neurons "selected minus other >= 0" (App. E), the
 /// others in row-major order, window after window. Windows may overlap.
 ///
 /// The paper advises average pooling or strided convolutions instead: each window adds `N - 1` half-spaces.
@@ -22,7 +27,10 @@ pub struct MaxPool2d {
 impl MaxPool2d {
     /// Pooling over `window`, which must hold at least two entries and cover an entry of the operand wherever
     /// it stands.
-    pub fn new(window: Window2d) -> crate::Result<Self> {
+    ///
+    /// # Errors
+    /// A window with sizes of 0.
+    pub fn new(window: Window2d) -> crate::error::Result<Self> {
         window.check("max_pool2d")?;
         Ok(Self { window })
     }
@@ -59,10 +67,10 @@ impl MaxPool2d {
 }
 
 impl PiecewiseLinear for MaxPool2d {
-    fn spec(&self) -> OperatorSpec {
-        OperatorSpec::MaxPool2d {
+    fn spec(&self) -> Option<OperatorSpec> {
+        Some(OperatorSpec::MaxPool2d {
             window: self.window.clone(),
-        }
+        })
     }
 
     fn output_shape(&self, operand: &[usize]) -> ShapeResult {
@@ -132,7 +140,7 @@ impl PiecewiseLinear for MaxPool2d {
         pulled.reshape([&pulled.dims()[..2], operand].concat())
     }
 
-    fn offset(&self, _switch: &ActivationRecord) -> Result<Option<Tensor>> {
+    fn offset(&self, _record: &ActivationRecord) -> Result<Option<Tensor>> {
         Ok(None)
     }
 
@@ -158,7 +166,7 @@ impl PiecewiseLinear for MaxPool2d {
     }
 
     fn workspace(&self, operand: &[usize]) -> usize {
-        // The constraints' tangents, and both terms of their differences.
+        // The neurons' tangents, and both terms of their differences.
         let [height, width] = self.window.kernel;
         let units: usize = self
             .window

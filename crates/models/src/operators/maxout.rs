@@ -1,9 +1,11 @@
 //! Maxout.
 
-use super::{OperatorSpec, layout::refuse, selection::Groups};
+use super::{layout::refuse, selection::Groups};
 use crate::{
-    Error,
-    operator::{ActivationRecord, PiecewiseLinear, ShapeResult},
+    error::Error,
+    operator::{PiecewiseLinear, ShapeResult},
+    record::ActivationRecord,
+    spec::OperatorSpec,
 };
 use candle_core::{Result, Tensor};
 
@@ -11,7 +13,7 @@ use candle_core::{Result, Tensor};
 /// (Goodfellow et al. 2013).
 ///
 /// The selected channel is the unit's piece of the pattern, the first where several are equal; each unit
-/// contributes the `pieces - 1` constraints "selected minus other >= 0" (App. E), in the channels' order, unit
+/// contributes the `pieces - 1` neurons "selected minus other >= 0" (App. E), in the channels' order, unit
 /// after unit.
 #[derive(Debug)]
 pub struct Maxout {
@@ -20,7 +22,10 @@ pub struct Maxout {
 
 impl Maxout {
     /// `pieces` is at least 2.
-    pub fn new(pieces: usize) -> crate::Result<Self> {
+    ///
+    /// # Errors
+    /// Fewer than 2 pieces.
+    pub fn new(pieces: usize) -> crate::error::Result<Self> {
         if pieces < 2 {
             return Err(Error::Config {
                 field: "maxout",
@@ -49,10 +54,10 @@ impl Maxout {
 }
 
 impl PiecewiseLinear for Maxout {
-    fn spec(&self) -> OperatorSpec {
-        OperatorSpec::Maxout {
+    fn spec(&self) -> Option<OperatorSpec> {
+        Some(OperatorSpec::Maxout {
             pieces: self.pieces,
-        }
+        })
     }
 
     fn output_shape(&self, operand: &[usize]) -> ShapeResult {
@@ -102,7 +107,7 @@ impl PiecewiseLinear for Maxout {
         pulled.reshape([&pulled.dims()[..2], operand].concat())
     }
 
-    fn offset(&self, _switch: &ActivationRecord) -> Result<Option<Tensor>> {
+    fn offset(&self, _record: &ActivationRecord) -> Result<Option<Tensor>> {
         Ok(None)
     }
 
@@ -128,7 +133,7 @@ impl PiecewiseLinear for Maxout {
     }
 
     fn workspace(&self, operand: &[usize]) -> usize {
-        // The constraints' tangents, and both terms of their differences.
+        // The neurons' tangents, and both terms of their differences.
         operand.iter().product::<usize>().saturating_mul(3)
     }
 

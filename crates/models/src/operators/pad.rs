@@ -1,14 +1,14 @@
 //! Padding with a constant.
 
-use super::{
-    OperatorSpec,
-    layout::{refuse, resize, single},
-};
+use super::layout::{refuse, resize, single};
 use crate::{
-    Error,
+    error::Error,
     operator::{Affine, ShapeResult},
+    parameter_map::ParameterMap,
+    spec::OperatorSpec,
 };
 use candle_core::{DType, Device, Result, Tensor};
+use std::sync::Arc;
 
 /// Adds entries of one value before and after each dimension of an input.
 #[derive(Debug)]
@@ -23,13 +23,16 @@ pub struct Pad {
 impl Pad {
     /// `before` and `after` hold one number for each dimension of an input; `value` is finite. `dtype` and
     /// `device` are the network's.
+    ///
+    /// # Errors
+    /// Lists of different lengths, and a value that is not finite.
     pub fn new(
         before: &[usize],
         after: &[usize],
         value: f64,
         dtype: DType,
         device: &Device,
-    ) -> crate::Result<Self> {
+    ) -> crate::error::Result<Self> {
         if before.len() != after.len() || !value.is_finite() {
             return Err(Error::Config {
                 field: "pad",
@@ -54,12 +57,21 @@ impl Pad {
 }
 
 impl Affine for Pad {
-    fn spec(&self) -> OperatorSpec {
-        OperatorSpec::Pad {
+    fn spec(&self) -> Option<OperatorSpec> {
+        Some(OperatorSpec::Pad {
             before: self.before.clone(),
             after: self.after.clone(),
             value: self.value,
-        }
+        })
+    }
+
+    fn map_parameters(
+        &self,
+        map: &mut ParameterMap<'_>,
+    ) -> crate::error::Result<Option<Arc<dyn Affine>>> {
+        let (dtype, device) = (map.dtype(), map.device());
+        let pad = Self::new(&self.before, &self.after, self.value, dtype, device)?;
+        Ok(Some(Arc::new(pad)))
     }
 
     fn output_shape(&self, operands: &[&[usize]]) -> ShapeResult {

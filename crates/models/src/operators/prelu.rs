@@ -1,21 +1,24 @@
 //! A leaky ReLU whose slopes are learned.
 
 use super::{
-    OperatorSpec,
     layout::{per_channel, refuse},
     spectral::largest,
 };
 use crate::{
-    Error,
-    operator::{ActivationRecord, PiecewiseLinear, ShapeResult},
+    error::Error,
+    operator::{PiecewiseLinear, ShapeResult},
+    parameter_map::ParameterMap,
+    record::ActivationRecord,
+    spec::OperatorSpec,
 };
 use candle_core::{DType, Result, Tensor};
 use candle_nn::{Init, VarBuilder};
+use std::sync::Arc;
 
 /// `z` for `z >= 0`, `weight * z` otherwise, with one slope for all units or one for each channel (the first
 /// dimension of an input), as PyTorch's `nn.PReLU`.
 ///
-/// The side of each unit is the pattern and its pre-activation the constraint, as for a ReLU; a unit at 0 is on
+/// The side of each unit is the pattern and its pre-activation the neuron, as for a ReLU; a unit at 0 is on
 /// the right. The slope is a parameter: pushed tangents are differentiable in it.
 #[derive(Debug)]
 pub struct Prelu {
@@ -25,7 +28,10 @@ pub struct Prelu {
 impl Prelu {
     /// The parameter `weight` `[channels]` from `vars` (0.25 where `vars` initialises); 1 channel stands for one
     /// slope for all units.
-    pub fn new(channels: usize, vars: VarBuilder) -> crate::Result<Self> {
+    ///
+    /// # Errors
+    /// No channel, and a parameter that `vars` lacks or has in another shape.
+    pub fn new(channels: usize, vars: VarBuilder) -> crate::error::Result<Self> {
         if channels == 0 {
             return Err(Error::Config {
                 field: "prelu",
@@ -49,10 +55,10 @@ fn right(z: &Tensor) -> Result<Tensor> {
 }
 
 impl PiecewiseLinear for Prelu {
-    fn spec(&self) -> OperatorSpec {
-        OperatorSpec::Prelu {
+    fn spec(&self) -> Option<OperatorSpec> {
+        Some(OperatorSpec::Prelu {
             channels: self.weight.elem_count(),
-        }
+        })
     }
 
     fn output_shape(&self, operand: &[usize]) -> ShapeResult {
@@ -70,17 +76,14 @@ impl PiecewiseLinear for Prelu {
     fn record(&self, operand: &Tensor) -> Result<ActivationRecord> {
         let right = right(operand)?;
         let flat = right.flatten_from(1)?;
-        Ok(ActivationRecord {
-            pre_activations: operand.flatten_from(1)?,
-            signs: flat.affine(2.0, -1.0)?,
-            pieces: flat.to_dtype(DType::U8)?,
-            piece_count: 2,
-            selection: right,
-        })
+        let (signs, pieces) = (flat.affine(2.0, -1.0)?, flat.to_dtype(DType::U8)?);
+        let record = ActivationRecord::new(operand.flatten_from(1)?, signs, pieces, 2)?;
+        // Not the slopes themselves, in which a push is differentiable.
+        Ok(record.with_own(right))
     }
 
     fn push(&self, tangent: &Tensor, record: &ActivationRecord) -> Result<Tensor> {
-        let slopes = self.slopes(&record.selection, 1)?;
+        let slopes = self.slopes(record.own()?, 1)?;
         tangent.broadcast_mul(&slopes.unsqueeze(1)?)
     }
 
@@ -93,18 +96,18 @@ impl PiecewiseLinear for Prelu {
         self.push(cotangent, record)
     }
 
-    fn offset(&self, _switch: &ActivationRecord) -> Result<Option<Tensor>> {
+    fn offset(&self, _record: &ActivationRecord) -> Result<Option<Tensor>> {
         Ok(None)
     }
 
-    fn push_neurons(&self, tangent: &Tensor, _switch: &ActivationRecord) -> Result<Tensor> {
+    fn push_neurons(&self, tangent: &Tensor, _record: &ActivationRecord) -> Result<Tensor> {
         tangent.flatten_from(2)
     }
 
     fn pull_neurons(
         &self,
         cotangent: &Tensor,
-        _switch: &ActivationRecord,
+        _record: &ActivationRecord,
         operand: &[usize],
     ) -> Result<Tensor> {
         cotangent.reshape([&cotangent.dims()[..2], operand].concat())
@@ -113,6 +116,15 @@ impl PiecewiseLinear for Prelu {
     fn slope_changes(&self, cotangent: &Tensor, _operand: &[usize]) -> Result<Tensor> {
         let slope_changes = per_channel(&self.weight, 2, cotangent.rank())?.affine(-1.0, 1.0)?;
         cotangent.broadcast_mul(&slope_changes)?.flatten_from(2)
+    }
+
+    fn map_parameters(
+        &self,
+        map: &mut ParameterMap<'_>,
+    ) -> crate::error::Result<Option<Arc<dyn PiecewiseLinear>>> {
+        Ok(Some(Arc::new(Self {
+            weight: map.apply("weight", &self.weight)?,
+        })))
     }
 
     fn parameters(&self) -> Vec<(&'static str, &Tensor)> {

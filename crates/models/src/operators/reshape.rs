@@ -1,10 +1,10 @@
 //! The same numbers in another shape.
 
-use super::{
-    OperatorSpec,
-    layout::{refuse, single},
+use super::layout::{refuse, single};
+use crate::{
+    operator::{Affine, ShapeResult},
+    spec::OperatorSpec,
 };
-use crate::operator::{Affine, ShapeResult};
 use candle_core::{Result, Tensor};
 
 /// One input in another shape, in row-major order: ONNX's `Reshape`, `Squeeze` and `Unsqueeze`.
@@ -27,10 +27,10 @@ fn size(shape: &[usize]) -> Option<usize> {
 }
 
 impl Affine for Reshape {
-    fn spec(&self) -> OperatorSpec {
-        OperatorSpec::Reshape {
+    fn spec(&self) -> Option<OperatorSpec> {
+        Some(OperatorSpec::Reshape {
             shape: self.shape.clone(),
-        }
+        })
     }
 
     fn output_shape(&self, operands: &[&[usize]]) -> ShapeResult {

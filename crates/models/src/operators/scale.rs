@@ -1,13 +1,17 @@
 //! Multiplication by a constant tensor.
 
 use super::{
-    OperatorSpec,
     layout::{broadcasts, single},
     spectral::largest,
 };
-use crate::operator::{Affine, ShapeResult};
+use crate::{
+    operator::{Affine, ShapeResult},
+    parameter_map::ParameterMap,
+    spec::OperatorSpec,
+};
 use candle_core::{Result, Tensor};
 use candle_nn::{Init, VarBuilder};
+use std::sync::Arc;
 
 /// The element-wise product with a constant: ONNX's `Mul` and `Div` by an initialiser.
 #[derive(Debug)]
@@ -18,7 +22,10 @@ pub struct Scale {
 impl Scale {
     /// The constant `scale`, of shape `shape`, from `vars` (1 where `vars` initialises). It broadcasts to the
     /// operand as in NumPy, and is a constant in differentiation too.
-    pub fn new(shape: &[usize], vars: VarBuilder) -> crate::Result<Self> {
+    ///
+    /// # Errors
+    /// A constant that `vars` lacks or has in another shape.
+    pub fn new(shape: &[usize], vars: VarBuilder) -> crate::error::Result<Self> {
         let scale = vars.get_with_hints(shape, "scale", Init::Const(1.0))?;
         Ok(Self {
             scale: scale.detach(),
@@ -27,10 +34,10 @@ impl Scale {
 }
 
 impl Affine for Scale {
-    fn spec(&self) -> OperatorSpec {
-        OperatorSpec::Scale {
+    fn spec(&self) -> Option<OperatorSpec> {
+        Some(OperatorSpec::Scale {
             shape: self.scale.dims().to_vec(),
-        }
+        })
     }
 
     fn output_shape(&self, operands: &[&[usize]]) -> ShapeResult {
@@ -43,6 +50,15 @@ impl Affine for Scale {
 
     fn pull(&self, cotangent: &Tensor, _operands: &[&[usize]]) -> Result<Vec<Tensor>> {
         Ok(vec![cotangent.broadcast_mul(&self.scale)?])
+    }
+
+    fn map_parameters(
+        &self,
+        map: &mut ParameterMap<'_>,
+    ) -> crate::error::Result<Option<Arc<dyn Affine>>> {
+        Ok(Some(Arc::new(Self {
+            scale: map.apply("scale", &self.scale)?.detach(),
+        })))
     }
 
     fn parameters(&self) -> Vec<(&'static str, &Tensor)> {

@@ -1,7 +1,10 @@
 //! One entry of a dimension, such as one time step of a sequence.
 
-use super::{OperatorSpec, Slice};
-use crate::operator::{Affine, ShapeResult};
+use super::slice::Slice;
+use crate::{
+    operator::{Affine, ShapeResult},
+    spec::OperatorSpec,
+};
 use candle_core::{Result, Tensor};
 
 /// Entry `index` along one dimension of an input, which falls away: a [`Slice`] of length 1 without it.
@@ -24,11 +27,11 @@ impl Select {
 }
 
 impl Affine for Select {
-    fn spec(&self) -> OperatorSpec {
-        OperatorSpec::Select {
+    fn spec(&self) -> Option<OperatorSpec> {
+        Some(OperatorSpec::Select {
             axis: self.axis,
             index: self.index,
-        }
+        })
     }
 
     fn output_shape(&self, operands: &[&[usize]]) -> ShapeResult {

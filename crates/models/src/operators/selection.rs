@@ -1,10 +1,10 @@
 //! The maximum over groups of numbers, as max pooling and maxout need it.
 //!
 //! A group of `N` numbers selects its largest, the first of equal ones; the selection is its part of the pattern,
-//! and the `N - 1` differences "selected minus other" are its constraints (App. E). Candle's own gradient of
+//! and the `N - 1` differences "selected minus other" are its neurons (App. E). Candle's own gradient of
 //! max pooling is wrong, so every reading is made of gathers, whose gradients are right.
 
-use crate::operator::ActivationRecord;
+use crate::record::ActivationRecord;
 use candle_core::{DType, Device, Result, Tensor};
 
 /// Which entries of a flat operand each unit of the output is the maximum of.
@@ -51,18 +51,15 @@ impl Groups {
         let owner = self.owners(x.device())?;
         let pre_activations =
             (x.gather(&selected.index_select(&owner, 1)?, 1)? - x.gather(&others, 1)?)?;
-        Ok(ActivationRecord {
-            signs: pre_activations.detach().ones_like()?,
-            pre_activations,
-            pieces: ranks,
-            piece_count: self.spans().map(|(_, n)| n as usize).max().unwrap_or(1),
-            selection: Tensor::cat(&[&selected, &others], 1)?,
-        })
+        let signs = pre_activations.detach().ones_like()?;
+        let piece_count = self.spans().map(|(_, n)| n as usize).max().unwrap_or(1);
+        let record = ActivationRecord::new(pre_activations, signs, ranks, piece_count)?;
+        Ok(record.with_own(Tensor::cat(&[&selected, &others], 1)?))
     }
 
     /// Tangents `[b, K, n]` of the selected entries: `[B, K, units]`.
     pub(super) fn push(&self, tangent: &Tensor, record: &ActivationRecord) -> Result<Tensor> {
-        take(tangent, &record.selection.narrow(1, 0, self.units())?)
+        take(tangent, &record.own()?.narrow(1, 0, self.units())?)
     }
 
     /// The transpose of [`Groups::push`] to `n` entries.
@@ -72,7 +69,7 @@ impl Groups {
         record: &ActivationRecord,
         n: usize,
     ) -> Result<Tensor> {
-        give(cotangent, &record.selection.narrow(1, 0, self.units())?, n)
+        give(cotangent, &record.own()?.narrow(1, 0, self.units())?, n)
     }
 
     /// Tangents of the differences, `[b, K, n]` to `[B, K, m]`.
@@ -96,21 +93,21 @@ impl Groups {
         give(cotangent, &selected, n)? - give(cotangent, &others, n)?
     }
 
-    /// The cotangents of the units that the constraints belong to, `[b, K, units]` to `[b, K, m]`: where another entry
+    /// The cotangents of the units that the neurons belong to, `[b, K, units]` to `[b, K, m]`: where another entry
     /// overtakes the selected one, the unit loses the difference.
     pub(super) fn slope_changes(&self, cotangent: &Tensor) -> Result<Tensor> {
         let owners = self.owners(cotangent.device())?;
         cotangent.contiguous()?.index_select(&owners, 2)
     }
 
-    /// For each constraint, the indices of the selected entry and of the other.
+    /// For each neuron, the indices of the selected entry and of the other.
     fn pairs(&self, record: &ActivationRecord) -> Result<(Tensor, Tensor)> {
-        let (units, pre_activations) = (self.units(), record.pre_activations.dim(1)?);
-        let selected = record.selection.narrow(1, 0, units)?;
+        let (units, pre_activations) = (self.units(), record.pre_activations().dim(1)?);
+        let selected = record.own()?.narrow(1, 0, units)?;
         let owner = self.owners(selected.device())?;
         Ok((
             selected.contiguous()?.index_select(&owner, 1)?,
-            record.selection.narrow(1, units, pre_activations)?,
+            record.own()?.narrow(1, units, pre_activations)?,
         ))
     }
 
@@ -160,7 +157,7 @@ impl Groups {
         self.lookup(&behind.broadcast_add(&Tensor::new(starts, device)?)?)
     }
 
-    /// The unit that each constraint belongs to.
+    /// The unit that each neuron belongs to.
     fn owners(&self, device: &Device) -> Result<Tensor> {
         let owners = (0u32..).zip(self.spans());
         let owners: Vec<u32> = owners

@@ -1,10 +1,10 @@
 //! A part of an input.
 
-use super::{
-    OperatorSpec,
-    layout::{refuse, resize, single},
+use super::layout::{refuse, resize, single};
+use crate::{
+    operator::{Affine, ShapeResult},
+    spec::OperatorSpec,
 };
-use crate::operator::{Affine, ShapeResult};
 use candle_core::{Result, Tensor};
 
 /// Entries `start .. start + length` along one dimension of an input.
@@ -27,12 +27,12 @@ impl Slice {
 }
 
 impl Affine for Slice {
-    fn spec(&self) -> OperatorSpec {
-        OperatorSpec::Slice {
+    fn spec(&self) -> Option<OperatorSpec> {
+        Some(OperatorSpec::Slice {
             axis: self.axis,
             start: self.start,
             length: self.length,
-        }
+        })
     }
 
     fn output_shape(&self, operands: &[&[usize]]) -> ShapeResult {

@@ -1,11 +1,14 @@
 //! The input normalisation, as part of the network.
 
-use super::{OperatorSpec, layout::per_channel, spectral::largest};
+use super::{layout::per_channel, spectral::largest};
 use crate::{
-    Error,
+    error::Error,
     operator::{Affine, ShapeResult},
+    parameter_map::ParameterMap,
+    spec::OperatorSpec,
 };
 use candle_core::{DType, Device, Result, Tensor};
+use std::sync::Arc;
 
 /// `(x - mean) / std`, one pair for all or one for each channel (the first dimension of an input).
 ///
@@ -22,7 +25,15 @@ pub struct Standardize {
 
 impl Standardize {
     /// `mean` and `std` hold one number for all inputs, or one for each channel.
-    pub fn new(mean: &[f64], std: &[f64], dtype: DType, device: &Device) -> crate::Result<Self> {
+    ///
+    /// # Errors
+    /// Lists that are empty or of different lengths, means that are not finite, deviations that are not positive.
+    pub fn new(
+        mean: &[f64],
+        std: &[f64],
+        dtype: DType,
+        device: &Device,
+    ) -> crate::error::Result<Self> {
         let error = |field, cause| Err(Error::Config { field, cause });
         if mean.is_empty() || mean.len() != std.len() {
             return error(
@@ -49,11 +60,19 @@ impl Standardize {
 }
 
 impl Affine for Standardize {
-    fn spec(&self) -> OperatorSpec {
-        OperatorSpec::Standardize {
+    fn spec(&self) -> Option<OperatorSpec> {
+        Some(OperatorSpec::Standardize {
             mean: self.mean.clone(),
             std: self.std.clone(),
-        }
+        })
+    }
+
+    fn map_parameters(
+        &self,
+        map: &mut ParameterMap<'_>,
+    ) -> crate::error::Result<Option<Arc<dyn Affine>>> {
+        let standardize = Self::new(&self.mean, &self.std, map.dtype(), map.device())?;
+        Ok(Some(Arc::new(standardize)))
     }
 
     fn output_shape(&self, operands: &[&[usize]]) -> ShapeResult {

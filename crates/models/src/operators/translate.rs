@@ -1,12 +1,14 @@
 //! Addition of a constant tensor.
 
-use super::{
-    OperatorSpec,
-    layout::{broadcasts, single},
+use super::layout::{broadcasts, single};
+use crate::{
+    operator::{Affine, ShapeResult},
+    parameter_map::ParameterMap,
+    spec::OperatorSpec,
 };
-use crate::operator::{Affine, ShapeResult};
 use candle_core::{Result, Tensor};
 use candle_nn::{Init, VarBuilder};
+use std::sync::Arc;
 
 /// The element-wise sum with a constant: ONNX's `Add` and `Sub` of an initialiser.
 #[derive(Debug)]
@@ -17,7 +19,10 @@ pub struct Translate {
 impl Translate {
     /// The constant `shift`, of shape `shape`, from `vars` (0 where `vars` initialises). It broadcasts to the
     /// operand as in NumPy, and is a constant in differentiation too.
-    pub fn new(shape: &[usize], vars: VarBuilder) -> crate::Result<Self> {
+    ///
+    /// # Errors
+    /// A constant that `vars` lacks or has in another shape.
+    pub fn new(shape: &[usize], vars: VarBuilder) -> crate::error::Result<Self> {
         let shift = vars.get_with_hints(shape, "shift", Init::Const(0.0))?;
         Ok(Self {
             shift: shift.detach(),
@@ -26,10 +31,10 @@ impl Translate {
 }
 
 impl Affine for Translate {
-    fn spec(&self) -> OperatorSpec {
-        OperatorSpec::Translate {
+    fn spec(&self) -> Option<OperatorSpec> {
+        Some(OperatorSpec::Translate {
             shape: self.shift.dims().to_vec(),
-        }
+        })
     }
 
     fn output_shape(&self, operands: &[&[usize]]) -> ShapeResult {
@@ -48,6 +53,15 @@ impl Affine for Translate {
         let missing = output.len() + 1 - self.shift.rank();
         let shape = [&vec![1; missing], self.shift.dims()].concat();
         Ok(Some(self.shift.reshape(shape)?))
+    }
+
+    fn map_parameters(
+        &self,
+        map: &mut ParameterMap<'_>,
+    ) -> crate::error::Result<Option<Arc<dyn Affine>>> {
+        Ok(Some(Arc::new(Self {
+            shift: map.apply("shift", &self.shift)?.detach(),
+        })))
     }
 
     fn parameters(&self) -> Vec<(&'static str, &Tensor)> {

@@ -1,12 +1,10 @@
 //! The dimensions in another order.
 
-use super::{
-    OperatorSpec,
-    layout::{refuse, single},
-};
+use super::layout::{refuse, single};
 use crate::{
-    Error,
+    error::Error,
     operator::{Affine, ShapeResult},
+    spec::OperatorSpec,
 };
 use candle_core::{Result, Tensor};
 
@@ -18,7 +16,10 @@ pub struct Transpose {
 
 impl Transpose {
     /// `permutation` holds `0 .. rank` once each; the batch is not among them.
-    pub fn new(permutation: &[usize]) -> crate::Result<Self> {
+    ///
+    /// # Errors
+    /// A list that is no permutation.
+    pub fn new(permutation: &[usize]) -> crate::error::Result<Self> {
         let mut sorted = permutation.to_vec();
         sorted.sort_unstable();
         if sorted.is_empty() || sorted.iter().enumerate().any(|(i, p)| i != *p) {
@@ -43,10 +44,10 @@ fn permute(x: &Tensor, permutation: &[usize]) -> Result<Tensor> {
 }
 
 impl Affine for Transpose {
-    fn spec(&self) -> OperatorSpec {
-        OperatorSpec::Transpose {
+    fn spec(&self) -> Option<OperatorSpec> {
+        Some(OperatorSpec::Transpose {
             permutation: self.permutation.clone(),
-        }
+        })
     }
 
     fn output_shape(&self, operands: &[&[usize]]) -> ShapeResult {

@@ -7,14 +7,25 @@
 mod architecture;
 mod object;
 mod pickle;
+mod renamed;
+mod resolve;
+mod sequential;
 mod state_dict;
 
 pub use architecture::{Architecture, Layer};
 pub use state_dict::{StateDict, state_dict};
 
-use crate::{Error, Model, Network, NetworkSpec, Parameters, Result};
+use state_dict::says;
+
+use crate::{
+    error::{Error, Result},
+    file::{Model, check_finite},
+    network::Network,
+    spec::NetworkSpec,
+};
 use candle_core::{DType, Device};
 use candle_nn::VarBuilder;
+use loclin_tensor::Parameters;
 use std::{
     collections::{BTreeMap, HashMap},
     path::Path,
@@ -55,7 +66,7 @@ pub fn load(
 ///
 /// let architecture = Architecture::Fc { input_shape: None, negative_slope: 0.0 };
 /// let model = pytorch::from_bytes(&bytes, &architecture, DType::F64, &Device::Cpu)?;
-/// assert_eq!(model.network.spec(), config.spec()?);
+/// assert_eq!(model.network.spec()?, config.spec()?);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn from_bytes(
@@ -78,10 +89,6 @@ fn fit(
     dtype: DType,
     device: &Device,
 ) -> Result<Network> {
-    let says = |name: &str, cause: String| Error::StateDict {
-        name: name.into(),
-        cause,
-    };
     // The same network with drawn parameters says which tensors it needs and of which shape.
     let drawn = Parameters::seeded(0);
     spec.build(drawn.builder(DType::F32, &Device::Cpu))?;
@@ -89,7 +96,7 @@ fn fit(
     if let Some(name) = tensors.keys().find(|name| !wanted.contains_key(*name)) {
         let known: Vec<_> = wanted.keys().map(String::as_str).collect();
         return Err(says(
-            name,
+            name.as_str(),
             format!(
                 "the architecture has no such parameter; it has {}",
                 known.join(", ")
@@ -101,18 +108,18 @@ fn fit(
         let expected = variable.dims();
         let tensor = tensors.get(name).ok_or_else(|| {
             says(
-                name,
+                name.as_str(),
                 format!("is missing; expected with shape {expected:?}"),
             )
         })?;
         if tensor.dims() != expected {
             let found = tensor.dims();
             return Err(says(
-                name,
+                name.as_str(),
                 format!("has shape {found:?}, expected {expected:?}"),
             ));
         }
-        crate::file::check_finite(name, tensor)?;
+        check_finite(name, tensor)?;
         parameters.insert(name.clone(), tensor.to_device(device)?.to_dtype(dtype)?);
     }
     spec.build(VarBuilder::from_tensors(parameters, dtype, device))

@@ -1,6 +1,7 @@
 //! What a pickle of tensors can hold.
 
-use super::pickle::Outcome;
+/// Why a pickle cannot be read.
+pub(super) type Outcome<T> = std::result::Result<T, String>;
 
 /// The position of an object in [`Objects`].
 pub(super) type Id = usize;

@@ -4,11 +4,8 @@
 //! `torch.save` uses and six callables, as data; any other is an error that names it. Objects lie in one list and
 //! refer to each other by position, so that neither sharing nor a cycle costs memory or recursion.
 
-use super::object::{Global, Id, Object, Objects, Storage, TensorView, global};
+use super::object::{Global, Id, Object, Objects, Outcome, Storage, TensorView, global};
 use std::collections::HashMap;
-
-/// Why a pickle cannot be read.
-pub(super) type Outcome<T> = std::result::Result<T, String>;
 
 /// The objects of a pickle and the position of its result.
 pub(super) fn read(pickle: &[u8]) -> Outcome<(Objects<'_>, Id)> {
@@ -47,35 +44,7 @@ impl<'a> Machine<'a> {
             b'0' => drop(self.pop()?),
             b'1' => drop(self.pop_mark()?),
             b'N' | 0x88 | 0x89 => self.push(Object::Other),
-            b'G' => {
-                self.take(8)?;
-                self.push(Object::Other);
-            }
-            b'J' => {
-                let value = i32::from_le_bytes(self.array()?);
-                self.push(Object::Int(value.into()));
-            }
-            b'K' => {
-                let value = u8::from_le_bytes(self.array()?);
-                self.push(Object::Int(value.into()));
-            }
-            b'M' => {
-                let value = u16::from_le_bytes(self.array()?);
-                self.push(Object::Int(value.into()));
-            }
-            0x8a => {
-                let [length] = self.array()?;
-                let bytes = self.take(length.into())?;
-                self.push(Object::Int(long(bytes)?));
-            }
-            b'X' => {
-                let length = u32::from_le_bytes(self.array()?);
-                self.text(length as usize)?;
-            }
-            0x8c | b'U' => {
-                let [length] = self.array()?;
-                self.text(length.into())?;
-            }
+            b'G' | b'J' | b'K' | b'M' | 0x8a | b'X' | 0x8c | b'U' => self.constant(instruction)?,
             b'}' => self.push(Object::Dict(vec![])),
             b']' => self.push(Object::List(vec![])),
             b')' => self.push(Object::Tuple(vec![])),
@@ -110,11 +79,7 @@ impl<'a> Machine<'a> {
                 self.push(Object::Global(global(module, name)?));
             }
             0x93 => {
-                let (name, module) = (self.pop()?, self.pop()?);
-                let global = match (&self.objects[module], &self.objects[name]) {
-                    (Object::Text(module), Object::Text(name)) => global(module, name)?,
-                    _ => return Err("a callable whose name is no text".into()),
-                };
+                let global = self.named_global()?;
                 self.push(Object::Global(global));
             }
             b'R' => self.call()?,
@@ -146,6 +111,51 @@ impl<'a> Machine<'a> {
                 return Err(format!(
                     "the pickle instruction {other:#04x} is not supported"
                 ));
+            }
+        }
+        Ok(())
+    }
+
+    /// The callable whose module and name lie on the stack.
+    fn named_global(&mut self) -> Outcome<Global> {
+        let (name, module) = (self.pop()?, self.pop()?);
+        match (&self.objects[module], &self.objects[name]) {
+            (Object::Text(module), Object::Text(name)) => global(module, name),
+            _ => Err("a callable whose name is no text".into()),
+        }
+    }
+
+    /// A number or a text that follows the instruction.
+    fn constant(&mut self, instruction: u8) -> Outcome<()> {
+        match instruction {
+            b'G' => {
+                self.take(8)?;
+                self.push(Object::Other);
+            }
+            b'J' => {
+                let value = i32::from_le_bytes(self.array()?);
+                self.push(Object::Int(value.into()));
+            }
+            b'K' => {
+                let value = u8::from_le_bytes(self.array()?);
+                self.push(Object::Int(value.into()));
+            }
+            b'M' => {
+                let value = u16::from_le_bytes(self.array()?);
+                self.push(Object::Int(value.into()));
+            }
+            0x8a => {
+                let [length] = self.array()?;
+                let bytes = self.take(length.into())?;
+                self.push(Object::Int(long(bytes)?));
+            }
+            b'X' => {
+                let length = u32::from_le_bytes(self.array()?);
+                self.text(length as usize)?;
+            }
+            _ => {
+                let [length] = self.array()?;
+                self.text(length.into())?;
             }
         }
         Ok(())

@@ -1,10 +1,10 @@
 //! Named tensors from a file: PyTorch's archive of a pickle and storages, or safetensors.
 
 use super::{
-    object::{Number, Object, Objects, TensorView},
-    pickle::{self, Outcome},
+    object::{Number, Object, Objects, Outcome, TensorView},
+    pickle,
 };
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 use candle_core::{Device, Tensor, safetensors::Load};
 use half::{bf16, f16};
 use safetensors::SafeTensors;
@@ -56,7 +56,8 @@ fn malformed(cause: String) -> Error {
     }
 }
 
-fn says(name: &str, cause: impl Into<String>) -> Error {
+/// An error at a tensor.
+pub(super) fn says(name: impl Into<String>, cause: impl Into<String>) -> Error {
     Error::StateDict {
         name: name.into(),
         cause: cause.into(),
@@ -73,7 +74,7 @@ fn from_safetensors(bytes: &[u8]) -> Result<StateDict> {
         if !is_counter(&name) {
             let tensor = view
                 .load(&Device::Cpu)
-                .map_err(|e| says(&name, e.to_string()))?;
+                .map_err(|e| says(name.as_str(), e.to_string()))?;
             if !tensor.dtype().is_float() {
                 return Err(says(
                     &name,
@@ -81,7 +82,10 @@ fn from_safetensors(bytes: &[u8]) -> Result<StateDict> {
                 ));
             }
             if tensor.elem_count() == 0 {
-                return Err(says(&name, format!("is empty: shape {:?}", tensor.dims())));
+                return Err(says(
+                    name.as_str(),
+                    format!("is empty: shape {:?}", tensor.dims()),
+                ));
             }
             tensors.push((name, tensor));
         }

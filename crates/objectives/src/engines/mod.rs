@@ -8,7 +8,7 @@ mod recurrent;
 
 use crate::Result;
 use candle_core::{DType, Tensor};
-use loclin_models::{FcChain, Network, Recurrence, Trace};
+use loclin_models::{FcChain, Network, Recurrence, Structure, Trace};
 use std::fmt;
 
 /// The engine that works for a network.
@@ -46,22 +46,22 @@ impl fmt::Display for Engine {
 }
 
 /// What a network is, for the engine that is chosen.
-enum Recognised {
-    Chain(FcChain),
-    Recurrence(Recurrence),
+enum Recognised<'a> {
+    Chain(&'a FcChain),
+    Recurrence(&'a Recurrence),
     General,
 }
 
-impl Recognised {
-    fn of(network: &Network) -> Self {
+impl<'a> Recognised<'a> {
+    fn of(network: &'a Network) -> Self {
         if !network.device().is_cpu() || !matches!(network.dtype(), DType::F32 | DType::F64) {
             return Self::General;
         }
-        if let Some(chain) = network.fc_chain() {
-            return Self::Chain(chain);
+        match network.structure() {
+            Structure::Chain(chain) => Self::Chain(chain),
+            Structure::Recurrence(recurrence) => Self::Recurrence(recurrence),
+            _ => Self::General,
         }
-        let recurrence = network.recurrence();
-        recurrence.map_or(Self::General, Self::Recurrence)
     }
 }
 
@@ -69,13 +69,13 @@ impl Recognised {
 pub(crate) fn mean_squared_norms(trace: &Trace) -> Result<Option<Tensor>> {
     let single = trace.network().dtype() == DType::F32;
     match Recognised::of(trace.network()) {
-        Recognised::Chain(chain) if chain::is_cheaper(&chain)? => match single {
-            true => chain::mean_squared_norms::<f32>(trace, &chain).map(Some),
-            false => chain::mean_squared_norms::<f64>(trace, &chain).map(Some),
+        Recognised::Chain(chain) if chain::is_cheaper(chain)? => match single {
+            true => chain::mean_squared_norms::<f32>(trace, chain).map(Some),
+            false => chain::mean_squared_norms::<f64>(trace, chain).map(Some),
         },
         Recognised::Recurrence(recurrence) => match single {
-            true => recurrent::mean_squared_norms::<f32>(trace, &recurrence).map(Some),
-            false => recurrent::mean_squared_norms::<f64>(trace, &recurrence).map(Some),
+            true => recurrent::mean_squared_norms::<f32>(trace, recurrence).map(Some),
+            false => recurrent::mean_squared_norms::<f64>(trace, recurrence).map(Some),
         },
         _ => Ok(None),
     }
@@ -84,11 +84,11 @@ pub(crate) fn mean_squared_norms(trace: &Trace) -> Result<Option<Tensor>> {
 /// `||grad z||_2^2` of all neurons, `[B, |I|]`, with an analytic backward pass.
 pub(crate) fn squared_norms(trace: &Trace) -> Result<Option<Tensor>> {
     match (Recognised::of(trace.network()), trace.network().dtype()) {
-        (Recognised::Chain(chain), DType::F32) if chain::is_cheaper(&chain)? => {
-            chain::squared_norms::<f32>(trace, &chain).map(Some)
+        (Recognised::Chain(chain), DType::F32) if chain::is_cheaper(chain)? => {
+            chain::squared_norms::<f32>(trace, chain).map(Some)
         }
-        (Recognised::Chain(chain), _) if chain::is_cheaper(&chain)? => {
-            chain::squared_norms::<f64>(trace, &chain).map(Some)
+        (Recognised::Chain(chain), _) if chain::is_cheaper(chain)? => {
+            chain::squared_norms::<f64>(trace, chain).map(Some)
         }
         _ => Ok(None),
     }
@@ -99,10 +99,10 @@ pub(crate) fn squared_norms(trace: &Trace) -> Result<Option<Tensor>> {
 pub(crate) fn mean_along(trace: &Trace, directions: &Tensor) -> Result<Option<Tensor>> {
     match (Recognised::of(trace.network()), trace.network().dtype()) {
         (Recognised::Chain(chain), DType::F32) => {
-            chain::mean_along::<f32>(trace, &chain, directions).map(Some)
+            chain::mean_along::<f32>(trace, chain, directions).map(Some)
         }
         (Recognised::Chain(chain), _) => {
-            chain::mean_along::<f64>(trace, &chain, directions).map(Some)
+            chain::mean_along::<f64>(trace, chain, directions).map(Some)
         }
         _ => Ok(None),
     }

@@ -155,7 +155,7 @@ impl Ascent {
 
     /// `sigmoid'(c / s) / s` for the constraints of a node, `[n, m]`.
     fn nearness(&self, record: &ActivationRecord) -> candle_core::Result<Tensor> {
-        let size = record.pre_activations.abs()?;
+        let size = record.pre_activations().abs()?;
         // Never 0, where every constraint is; nor so small that its inverse overflows.
         let width = size.mean_keepdim(1)?.affine(self.smoothing, 1e-20)?;
         // Beyond 40 widths the exponential is nothing beside 1.

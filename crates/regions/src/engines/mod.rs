@@ -53,13 +53,13 @@ impl Prepared {
         if !network.device().is_cpu() {
             return Self(Ready::General);
         }
-        let chains = network.fc_chain().zip(precise.fc_chain());
+        let chains = network.structure().chain().zip(precise.structure().chain());
         Self(match (chains, network.dtype()) {
             (Some((own, precise)), DType::F32) => {
-                Ready::F32(Box::new(chain::Prepared::new(own, precise)))
+                Ready::F32(Box::new(chain::Prepared::new(own.clone(), precise.clone())))
             }
             (Some((own, precise)), DType::F64) => {
-                Ready::F64(Box::new(chain::Prepared::new(own, precise)))
+                Ready::F64(Box::new(chain::Prepared::new(own.clone(), precise.clone())))
             }
             _ => Ready::General,
         })

@@ -6,13 +6,10 @@ use loclin_models::pytorch::{self, Architecture};
 use loclin_models::{Network, onnx};
 use std::path::{Path, PathBuf};
 
+/// The folder of such files.
 pub(crate) fn shared() -> Option<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
-    let found = folder.join("reference/inputs.txt").is_file();
-    if !found {
-        eprintln!("skipped: {} has no reference networks", folder.display());
-    }
-    found.then_some(folder)
+    loclin_test_files::shared("reference/inputs.txt")?;
+    loclin_test_files::shared("")
 }
 
 /// The network of a file in `nets`, in float64. A state dict is a fully connected network's of 28 x 28 images.

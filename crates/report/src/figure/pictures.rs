@@ -1,11 +1,11 @@
 //! Rows of pictures with words: Figures 4 to 6, and the picture of one explained input.
 
-use anyhow::Result;
 use maud::{Markup, html};
 
-use super::Canvas;
+use super::canvas::Canvas;
+use crate::data::{Explanation, Panel};
+use crate::error::Result;
 use crate::format::coordinate;
-use crate::{Explanation, Panel};
 
 /// Side of a picture, and the room between pictures.
 const SIDE: f64 = 150.0;

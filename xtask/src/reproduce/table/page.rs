@@ -1,6 +1,7 @@
 //! The tables of the page: ours beside the published, the spread over the seeds, each network, the settings.
 
-use super::{Network, Plan, Row, by_row};
+use super::network::{Network, by_row};
+use super::plan::{Plan, Row};
 use crate::reproduce::markdown;
 use loclin::program::config::{Architecture, Config, Loss};
 
@@ -198,7 +199,7 @@ fn settings(rows: &Rows<'_>) -> String {
         let config = networks.first().map(|network| words(&network.config));
         let file = row.config.file_name().unwrap_or_default();
         format!(
-            "* {} (`xtask/configs/{}`): {}\n",
+            "* {} (`crates/loclin/presets/{}`): {}\n",
             row.name,
             file.to_string_lossy(),
             config.unwrap_or_default()

@@ -1,6 +1,7 @@
 //! The tables of the page.
 
-use super::{Measured, Plan};
+use super::measured::{Measured, Numbers};
+use super::plan::Plan;
 use crate::reproduce::markdown;
 use loclin_report::stats::Percentiles;
 
@@ -77,7 +78,7 @@ fn ratios(networks: &[Measured]) -> String {
             format!("{:+.1}%", 100.0 * (of.p50 / base.p50 - 1.0))
         };
         // What is left of the effect that a smaller gradient is distorted less.
-        let relative = |numbers: &super::Numbers| numbers.maximum.p50 / numbers.gradient.p50;
+        let relative = |numbers: &Numbers| numbers.maximum.p50 / numbers.gradient.p50;
         vec![
             network.name.clone(),
             format!("{:+.2}", 100.0 * (numbers.accuracy - base.accuracy)),

@@ -11,7 +11,7 @@ use loclin_regions::{
     Budget, Guarantee, Linearizer, Margins, Method, Neuron, Norm, RegionCount, RegionCounter, Work,
 };
 
-use super::Search;
+use super::outcome::Search;
 use crate::program::progress::Bar;
 use crate::program::tensors;
 use loclin_report::stats::Percentiles;
@@ -47,6 +47,9 @@ pub struct Certificates {
 }
 
 /// Certifies every input of `data` by the network of raw inputs.
+///
+/// # Errors
+/// Inputs that the network does not take, or a norm that the method does not know.
 pub fn certify(
     network: &Network,
     data: &Dataset,
@@ -59,6 +62,9 @@ pub fn certify(
 }
 
 /// Certifies every input of `data` by the model's networks, those of one shape together.
+///
+/// # Errors
+/// As [`certify`], and data without inputs.
 pub fn certify_all(
     model: &ModelFile,
     data: &Data,
@@ -216,6 +222,9 @@ impl Certificates {
     }
 
     /// Percentiles of each norm's margins, by column name (`eps_2`).
+    ///
+    /// # Errors
+    /// When there are no inputs, or a margin is not a number.
     pub fn percentiles(&self) -> anyhow::Result<BTreeMap<String, Percentiles>> {
         let one = |(norm, margins): (&Norm, &Margins)| {
             let percentiles = Percentiles::of(&margins.radius).context("no margins")?;

@@ -1,6 +1,6 @@
 //! The margins as a CSV file.
 
-use super::Certificates;
+use super::run::Certificates;
 
 /// `index,label,prediction,eps_P...,guarantee,layer,neuron`, one row for each input.
 ///

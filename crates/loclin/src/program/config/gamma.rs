@@ -5,7 +5,8 @@ use std::fmt;
 use loclin_objectives::Gamma;
 use serde::{Deserializer, Serializer, de};
 
-use super::keys::expectation;
+/// What the key takes.
+pub(super) const TAKES: &str = r#"a number in (0, 100] or "max""#;
 
 /// Whether the percentage is one.
 pub(super) fn is_valid(gamma: Gamma) -> bool {
@@ -29,7 +30,7 @@ pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<
     impl de::Visitor<'_> for NumberOrMax {
         type Value = Gamma;
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str(expectation("gamma"))
+            f.write_str(TAKES)
         }
         fn visit_f64<E: de::Error>(self, percent: f64) -> Result<Gamma, E> {
             Ok(Gamma::Percent(percent))

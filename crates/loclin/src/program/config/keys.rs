@@ -1,171 +1,270 @@
-//! The keys of a configuration file: which there are, and what is said about a wrong one.
+//! The table of keys: everything that decides how a network is trained, each key said once.
+//!
+//! A row gives the type, the default, what the key means, which values it takes (in words, and as a test), and the
+//! paper's value. From it come the field of [`Config`] with its documentation, the checks and their messages, `--set`,
+//! and the comments of written files. The defaults are the first row of the paper's Table 1: MNIST without a
+//! regulariser; of what the paper does not have, what changes nothing.
 
-use std::collections::BTreeSet;
+use loclin_models::architectures::ResNetFamily;
+use loclin_objectives::Gamma;
 
-use super::Config;
+use super::choices::{Architecture, Average, Optimizer, Schedule};
+use super::gamma;
+use super::table::Takes::{OneOf, Words};
+use super::table::{Key, keys};
+use crate::program::compute::Dtype;
+use crate::program::objective::Loss;
 
-/// Every key in the order of [`Config`], and what it expects; the words of the messages.
-const KEYS: [(&str, &str); 34] = [
-    (
-        "dataset",
-        r#""digits", "mnist", "cifar10", "caltech256", "japanese-vowels" or the path of a directory"#,
-    ),
-    ("architecture", r#""fc", "scornn" or "resnet""#),
-    ("hidden", "a list of 1 to 64 widths, each 1 to 65536"),
-    ("negative", "an integer of at least 0"),
-    ("family", r#""cifar" or "imagenet""#),
-    ("blocks", "a list of 1 to 8 numbers, each 1 to 64"),
-    (
-        "init",
-        r#""seeded" or the path of a .pth or .safetensors file"#,
-    ),
-    ("negative_slope", "a number in [0, 1)"),
-    (
-        "loss",
-        r#""vanilla", "distance", "relaxed", "roll", "sampled" or "axes""#,
-    ),
-    ("lambda", "a number of at least 0"),
-    ("c", "a number of at least 0"),
-    ("gamma", r#"a number in (0, 100] or "max""#),
-    ("axes", "an integer of at least 1"),
-    ("optimizer", r#""sgd", "adam" or "amsgrad""#),
-    ("learning_rate", "a number above 0"),
-    ("momentum", "a number in [0, 1)"),
-    ("nesterov", "true or false"),
-    ("weight_decay", "a number of at least 0"),
-    ("schedule", r#""constant", "cosine" or "step""#),
-    ("decay", "a number in (0, 1]"),
-    (
-        "decay_epochs",
-        "a list of increasing epochs, each at least 1",
-    ),
-    ("lambda_warmup", "a number of at least 0"),
-    ("estimated_epochs", "an integer of at least 0"),
-    ("average", r#""none", "tail" or "ema""#),
-    ("average_from", "a number of at least 0"),
-    ("average_decay", "a number in [0, 1)"),
-    ("crop_padding", "an integer from 0 to 1000000"),
-    ("flip", "true or false"),
-    ("batch_size", "an integer from 1 to 1000000"),
-    ("epochs", "an integer from 1 to 1000000"),
-    ("validate_every", "an integer from 1 to 1000000"),
-    ("seed", "an integer from 0 to 2^63 - 1"),
-    ("dtype", r#""f32" or "f64""#),
-    ("checkpoint_seconds", "a number of at least 0"),
-];
+/// The value of `init` for weights drawn from the seed.
+pub const SEEDED: &str = "seeded";
 
-/// Why a configuration was refused. File and option are named by the error around it.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// The text is not TOML, or a value has the wrong type; the message shows line and column.
-    #[error("{0}")]
-    Toml(#[from] toml::de::Error),
-    /// A key that no configuration has.
-    #[error("{place}unknown key `{key}`; the nearest known key is `{nearest}`")]
-    UnknownKey {
-        /// Line and column, or nothing for an option.
-        place: String,
-        /// The key as written.
-        key: String,
-        /// The known key most like it.
-        nearest: &'static str,
-    },
-    /// A key that every configuration has.
-    #[error("missing key `{key}`: {expected}")]
-    MissingKey {
-        /// The key.
-        key: &'static str,
-        /// What it takes.
-        expected: &'static str,
-    },
-    /// A value out of range.
-    #[error("`{key}` is {value}; expected {expected}")]
-    Invalid {
-        /// The key.
-        key: &'static str,
-        /// Its value, as TOML.
-        value: String,
-        /// What it takes.
-        expected: String,
-    },
-    /// A value that a file cannot hold.
-    #[error("not to be written as TOML")]
-    Unwritable(#[from] toml::ser::Error),
-    /// An override without `=`.
-    #[error("expected key=value")]
-    NoValue,
-}
+keys! {
+    /// Everything that decides how a network is trained.
+    ///
+    /// "Paper" is what the experiments of Table 1 use, unless another table is named. Every range is checked by
+    /// [`Config::load`], whose message names the file or the option, the key, its value and the range.
+    ///
+    /// ```
+    /// use loclin::program::config::Config;
+    /// let config = Config::preset("mnist-roll-1", &["epochs=3".into()])?;
+    /// assert_eq!((config.epochs, config.hidden.len()), (3, 4));
+    /// assert_eq!(Config::parse(&config.to_toml()?, &[])?, config);
+    /// # Ok::<(), anyhow::Error>(())
+    /// ```
+    Config, KEYS;
 
-/// The file's table and its typed reading, after its keys were found to be the known ones.
-pub(super) fn complete(text: &str) -> Result<(toml::Table, Config), ConfigError> {
-    let spanned = toml::de::DeTable::parse(text)?;
-    let mut missing: BTreeSet<&str> = KEYS.iter().map(|(key, _)| *key).collect();
-    // In the order of the file, so that the first mistake is the one reported.
-    let mut keys: Vec<_> = spanned.get_ref().keys().collect();
-    keys.sort_by_key(|key| key.span().start);
-    for key in keys {
-        let name: &str = key.get_ref();
-        if !missing.remove(name) {
-            let before = text.get(..key.span().start).unwrap_or_default();
-            let line = before.matches('\n').count() + 1;
-            let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
-            return Err(unknown(name, format!("line {line}, column {column}: ")));
-        }
+    dataset: String = "mnist".to_owned(), {
+        means: "What to learn: \"digits\" (in the program), another dataset in the data directory, or the path of a directory or file in the layout of one; options such as \",size=64\" may stand behind it.",
+        takes: Words("a dataset such as \"digits\" or \"mnist\", or the path of a directory"),
+        valid: |config| is_text(&config.dataset),
+        paper: "\"mnist\"",
     }
-    if let Some((key, expected)) = KEYS.iter().find(|(key, _)| missing.contains(key)) {
-        return Err(ConfigError::MissingKey { key, expected });
+    architecture: Architecture = Architecture::Fc, {
+        means: "The kind of network.",
+        takes: OneOf(Architecture::WORDS),
+        valid: |_| true,
+        paper: "\"fc\"; \"scornn\" for Table 3, \"resnet\" for Table 4",
     }
-    Ok((toml::from_str(text)?, toml::from_str(text)?))
+    hidden: Vec<usize> = vec![300; 4], {
+        means: "Widths of the hidden layers, first to last. One for \"scornn\"; one for \"resnet\", the channels of its first stage.",
+        takes: Words("a list of 1 to 64 widths, each 1 to 65536"),
+        valid: |config| numbers(&config.hidden, 64, 65_536),
+        paper: "[300, 300, 300, 300]; [512] for Table 3, [64] for Table 4",
+    }
+    negative: usize = 0, {
+        means: "How many entries of the diagonal D of \"scornn\" are -1, at most its width; unused by the others.",
+        takes: Words("an integer of at least 0"),
+        valid: |_| true,
+    }
+    family: ResNetFamily = ResNetFamily::Cifar, {
+        means: "How \"resnet\" begins and projects; unused by the others.",
+        takes: OneOf(&[
+            ("cifar", "A 3 x 3 convolution first."),
+            ("imagenet", "A 7 x 7 convolution and pooling first."),
+        ]),
+        valid: |_| true,
+        paper: "\"imagenet\" (Table 4)",
+    }
+    blocks: Vec<usize> = vec![1; 3], {
+        means: "Blocks in each stage of \"resnet\"; unused by the others.",
+        takes: Words("a list of 1 to 8 numbers, each 1 to 64"),
+        valid: |config| numbers(&config.blocks, 8, 64),
+        paper: "[2, 2, 2, 2] (Table 4)",
+    }
+    init: String = SEEDED.to_owned(), {
+        means: "Where the weights come from before training: \"seeded\", or a PyTorch state dict (.pth, or .safetensors with its names) of a network of this architecture. An output layer for another number of classes is left at its seeded weights.",
+        takes: Words("\"seeded\" or the path of a .pth or .safetensors file"),
+        valid: |config| is_text(&config.init),
+        paper: "weights of ImageNet (Table 4)",
+    }
+    negative_slope: f64 = 0.0, {
+        was: "leak",
+        means: "Slope of the activation for negative pre-activations; 0 is ReLU, and all that \"resnet\" has.",
+        takes: Words("a number in [0, 1)"),
+        valid: |config| in_0_1(config.negative_slope),
+        paper: "0",
+    }
+    loss: Loss = Loss::Vanilla, {
+        means: "The training objective.",
+        takes: OneOf(Loss::WORDS),
+        valid: |_| true,
+        paper: "\"roll\"",
+    }
+    lambda: f64 = 2.0, {
+        means: "Weight of the regulariser; unused by \"vanilla\".",
+        takes: Words("a number of at least 0"),
+        valid: |config| at_least_0(config.lambda),
+        paper: "2",
+    }
+    c: f64 = 0.25, {
+        means: "Weight C of the hinge in the neurons' TSVM loss (Eq. 7); used by \"relaxed\", \"roll\", \"sampled\" and \"axes\".",
+        takes: Words("a number of at least 0"),
+        valid: |config| at_least_0(config.c),
+        paper: "0.25 and 1",
+    }
+    #[serde(with = "gamma")]
+    gamma: Gamma = Gamma::Percent(100.0), {
+        means: "Percentage of neurons, those with the largest loss, that \"roll\" takes (Eq. 9); \"max\" is the one with the largest.",
+        takes: Words(gamma::TAKES),
+        valid: |config| gamma::is_valid(config.gamma),
+        paper: "100",
+    }
+    axes: usize = 3, {
+        means: "Input axes that \"axes\" draws per step (D' of Eq. 10), at most as many as an input has values.",
+        takes: Words("an integer of at least 1"),
+        valid: |config| config.axes >= 1,
+        paper: "3 (Table 2)",
+    }
+    optimizer: Optimizer = Optimizer::Sgd, {
+        means: "The optimiser.",
+        takes: OneOf(Optimizer::WORDS),
+        valid: |_| true,
+        paper: "\"sgd\"",
+    }
+    learning_rate: f64 = 0.01, {
+        means: "Step size, at the beginning of the schedule.",
+        takes: Words("a number above 0"),
+        valid: |config| config.learning_rate > 0.0 && config.learning_rate.is_finite(),
+        paper: "0.01",
+    }
+    momentum: f64 = 0.5, {
+        means: "Momentum of \"sgd\".",
+        takes: Words("a number in [0, 1)"),
+        valid: |config| in_0_1(config.momentum),
+        paper: "0.5",
+    }
+    nesterov: bool = true, {
+        means: "Whether that momentum is Nesterov's, which needs momentum above 0.",
+        takes: Words("true or false"),
+        valid: |_| true,
+        paper: "true",
+    }
+    weight_decay: f64 = 0.0, {
+        means: "L2 penalty that the optimiser adds to every gradient.",
+        takes: Words("a number of at least 0"),
+        valid: |config| at_least_0(config.weight_decay),
+        paper: "0",
+    }
+    schedule: Schedule = Schedule::Constant, {
+        means: "How the learning rate falls.",
+        takes: OneOf(Schedule::WORDS),
+        valid: |_| true,
+        paper: "\"constant\"; \"step\" for Table 4",
+    }
+    decay: f64 = 0.1, {
+        means: "Factor of the schedule \"step\".",
+        takes: Words("a number in (0, 1]"),
+        valid: |config| config.decay > 0.0 && config.decay <= 1.0,
+        paper: "0.1 (Table 4)",
+    }
+    decay_epochs: Vec<usize> = vec![10], {
+        means: "Epochs after which the schedule \"step\" applies its factor; at least one for that schedule.",
+        takes: Words("a list of increasing epochs, each at least 1"),
+        valid: |config| increasing(&config.decay_epochs),
+        paper: "[10] (Table 4)",
+    }
+    lambda_warmup: f64 = 0.0, {
+        means: "Epochs, whole or not, in which lambda rises in proportion from 0 to its value. The losses of metrics.jsonl and the choice of the best epoch take its final value throughout.",
+        takes: Words("a number of at least 0"),
+        valid: |config| at_least_0(config.lambda_warmup),
+        paper: "0",
+    }
+    estimated_epochs: usize = 0, {
+        means: "Epochs at the start in which the steps of \"roll\" take the estimate of \"sampled\" for its mean of squared gradients; validation is exact throughout. An estimate costs a fraction of the exact mean, above all for sequences. 0 for another loss and for gamma below 100.",
+        takes: Words("an integer of at least 0"),
+        valid: |_| true,
+        paper: "0",
+    }
+    average: Average = Average::None, {
+        means: "Which mean of the weights is validated and saved.",
+        takes: OneOf(Average::WORDS),
+        valid: |_| true,
+        paper: "\"none\"",
+    }
+    average_from: f64 = 0.0, {
+        means: "Epochs, whole or not, after which the averaging begins; below the number of epochs unless average is \"none\".",
+        takes: Words("a number of at least 0"),
+        valid: |config| at_least_0(config.average_from),
+    }
+    average_decay: f64 = 0.999, {
+        means: "Decay rate of the average \"ema\" for each step.",
+        takes: Words("a number in [0, 1)"),
+        valid: |config| in_0_1(config.average_decay),
+    }
+    crop_padding: usize = 0, {
+        means: "Black pixels around a training image, which is then cropped back to its size at a random place; 0 for none, and for inputs that are no images.",
+        takes: Words("an integer from 0 to 1000000"),
+        valid: |config| config.crop_padding <= MOST,
+        paper: "0",
+    }
+    flip: bool = false, {
+        means: "Whether every other training image, at random, is mirrored; false for inputs that are no images.",
+        takes: Words("true or false"),
+        valid: |_| true,
+        paper: "false",
+    }
+    batch_size: usize = 64, {
+        means: "Inputs per step.",
+        takes: Words("an integer from 1 to 1000000"),
+        valid: |config| (1..=MOST).contains(&config.batch_size),
+        paper: "64",
+    }
+    epochs: usize = 20, {
+        means: "Passes over the training set.",
+        takes: Words("an integer from 1 to 1000000"),
+        valid: |config| (1..=MOST).contains(&config.epochs),
+        paper: "20",
+    }
+    validate_every: usize = 1, {
+        means: "Epochs from one validation to the next; the last epoch is always validated. What was validated is a line of metrics.jsonl and a candidate for the best network.",
+        takes: Words("an integer from 1 to 1000000"),
+        valid: |config| (1..=MOST).contains(&config.validate_every),
+        paper: "1",
+    }
+    seed: u64 = 0, {
+        means: "Seed of the initial weights, the split, the batches and the directions sampled. The same seed gives the same bits on one machine.",
+        takes: Words("an integer from 0 to 2^63 - 1"),
+        valid: |config| i64::try_from(config.seed).is_ok(),
+    }
+    dtype: Dtype = Dtype::F32, {
+        means: "Floating-point type of all tensors.",
+        takes: OneOf(&[
+            ("f32", "32 bits: fast, about 7 significant digits."),
+            ("f64", "64 bits: about 16 significant digits."),
+        ]),
+        valid: |_| true,
+    }
+    checkpoint_seconds: f64 = 60.0, {
+        means: "A checkpoint is written once this many seconds have passed since the last, and at the end of every epoch: the most work that a kill may lose.",
+        takes: Words("a number of at least 0"),
+        valid: |config| at_least_0(config.checkpoint_seconds),
+    }
 }
 
-/// The key and the value of `key=value`; a value that is not TOML is a string.
-pub(super) fn split(pair: &str) -> Result<(&str, toml::Value), ConfigError> {
-    let (key, value) = pair.split_once('=').ok_or(ConfigError::NoValue)?;
-    let (key, value) = (key.trim(), value.trim());
-    let parsed = toml::from_str::<toml::Table>(&format!("value = {value}"));
-    let parsed = parsed
-        .ok()
-        .and_then(|mut single| single.remove("value").filter(|_| single.is_empty()));
-    Ok((
-        key,
-        parsed.unwrap_or_else(|| toml::Value::String(value.to_owned())),
-    ))
+/// The largest count that is no slip of the pen.
+const MOST: usize = 1_000_000;
+
+fn at_least_0(x: f64) -> bool {
+    x.is_finite() && x >= 0.0
 }
 
-/// Sets one key in the table and reads the whole again.
-pub(super) fn set(
-    table: &mut toml::Table,
-    key: &str,
-    value: toml::Value,
-) -> Result<Config, ConfigError> {
-    let Some((key, expected)) = KEYS.iter().find(|(known, _)| *known == key) else {
-        return Err(unknown(key, String::new()));
-    };
-    let shown = value.to_string();
-    table.insert((*key).to_owned(), value);
-    table.clone().try_into().map_err(|_| ConfigError::Invalid {
-        key,
-        value: shown,
-        expected: (*expected).to_owned(),
-    })
+fn in_0_1(x: f64) -> bool {
+    (0.0..1.0).contains(&x)
 }
 
-fn unknown(key: &str, place: String) -> ConfigError {
-    let distance = |known: &str| strsim::damerau_levenshtein(key, known);
-    let nearest = KEYS
+fn is_text(text: &str) -> bool {
+    !text.is_empty() && !text.contains(char::is_control)
+}
+
+/// Whether there are 1 to `most` numbers, each 1 to `largest`.
+fn numbers(list: &[usize], most: usize, largest: usize) -> bool {
+    (1..=most).contains(&list.len()) && list.iter().all(|n| (1..=largest).contains(n))
+}
+
+/// Whether the epochs of a schedule are increasing, from 1 on.
+fn increasing(epochs: &[usize]) -> bool {
+    let mut last = 0;
+    epochs
         .iter()
-        .map(|(known, _)| *known)
-        .min_by_key(|known| distance(known))
-        .unwrap_or_default();
-    ConfigError::UnknownKey {
-        place,
-        key: key.to_owned(),
-        nearest,
-    }
-}
-
-pub(super) fn expectation(key: &str) -> &'static str {
-    KEYS.iter()
-        .find(|(known, _)| *known == key)
-        .map_or("", |(_, expected)| *expected)
+        .all(|epoch| *epoch > std::mem::replace(&mut last, *epoch))
 }

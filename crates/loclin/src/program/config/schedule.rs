@@ -2,34 +2,9 @@
 //!
 //! Everything here is a function of the position in the run, so a resumed run needs no more state for it.
 
-use serde::{Deserialize, Serialize};
-
-use super::{Config, Loss};
-
-/// How the learning rate falls from `learning_rate`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Schedule {
-    /// It does not.
-    Constant,
-    /// Half a period of a cosine, down to 0 at the end of the last epoch (Loshchilov and Hutter, 2017, without
-    /// restarts).
-    Cosine,
-    /// Times `decay` after each of `decay_epochs`.
-    Step,
-}
-
-/// Which mean of the weights, over the steps since `average_from`, is validated and saved in their place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Average {
-    /// None: the weights themselves.
-    None,
-    /// The plain mean (Polyak and Juditsky, 1992).
-    Tail,
-    /// The exponential moving average with decay rate `average_decay`.
-    Ema,
-}
+use super::choices::{Average, Schedule};
+use super::keys::Config;
+use crate::program::objective::Loss;
 
 impl Config {
     /// The learning rate of the step at `epoch`: the epochs completed, plus the share of the current one.
@@ -99,8 +74,7 @@ mod tests {
 
     fn config(overrides: &[&str]) -> Config {
         let overrides: Vec<String> = overrides.iter().map(ToString::to_string).collect();
-        let text = include_str!("../../../presets/mnist-roll-1.toml");
-        Config::parse(text, &overrides).unwrap()
+        Config::preset("mnist-roll-1", &overrides).unwrap()
     }
 
     #[test]

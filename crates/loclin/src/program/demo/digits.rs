@@ -5,7 +5,7 @@ use candle_core::DType;
 use loclin_data::Dataset;
 use loclin_regions::{Budget, Linearization};
 
-use super::Certified;
+use super::certified::Certified;
 use crate::program::tensors;
 use loclin_report::{DigitReading, DigitRow};
 

@@ -1,37 +1,26 @@
-//! What is kept of measurements in a directory.
+//! What is found out about one input.
 
-use std::collections::HashMap;
-use std::path::{Path, PathBuf};
-
-use anyhow::{Context, anyhow, ensure};
-use candle_core::{DType, Device, Tensor};
-use loclin_data::Dataset;
-use loclin_regions::distortion::State;
+use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
-
-use super::{Looks, search::Worst};
-use crate::program::errors::Usage;
-use crate::program::files;
-
-const SETTINGS: &str = "settings.json";
-const RECORDS: &str = "distortion.csv";
-const STATE: &str = "state.safetensors";
-const WORST: &str = "worst.safetensors";
 
 /// What was found out about one input: a row of `distortion.csv`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Record {
     /// Its number in the dataset.
     pub index: usize,
+    /// Its class.
     pub label: u32,
+    /// The class that the network gives it.
     pub prediction: u32,
     /// The l1 norm of the gradient of the true class at the input.
     pub gradient: f64,
-    /// The mean distortion over uniform points, and its standard error.
+    /// The mean distortion over uniform points.
     pub expected: f64,
+    /// Its standard error.
     pub standard_error: f64,
-    /// The largest distortion that each search found.
+    /// The largest distortion that the genetic search found.
     pub genetic: f64,
+    /// The largest that ascent found.
     pub ascent: f64,
 }
 
@@ -42,137 +31,25 @@ impl Record {
     }
 }
 
-/// Everything that the records depend on but how many there are.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Settings {
-    /// SHA-256 of the model's file.
-    model: String,
-    data: String,
-    eps: f64,
-    domain: [f64; 2],
-    samples: usize,
-    population: usize,
-    generations: usize,
-    seed: u64,
-    dtype: String,
+/// What the numbers of one input take, in gradients.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Costs {
+    /// Uniform points.
+    pub samples: usize,
+    /// Evaluations of the genetic search.
+    pub genetic: usize,
+    /// Evaluations of ascent, at most as many.
+    pub ascent: usize,
 }
 
-impl Settings {
-    pub fn new(model: &str, data: &Dataset, looks: &Looks, seed: u64, dtype: DType) -> Self {
-        Self {
-            model: model.to_owned(),
-            data: data.name().to_owned(),
-            eps: looks.eps.value(),
-            domain: looks.domain.0,
-            samples: looks.samples,
-            population: looks.population,
-            generations: looks.generations,
-            seed,
-            dtype: dtype.as_str().to_owned(),
-        }
-    }
+/// A point of the ball and the gradients at it and at the centre, all `[D]`.
+pub struct Worst {
+    /// How far the gradients are apart in l1 norm.
+    pub distortion: f64,
+    /// The point.
+    pub point: Tensor,
+    /// The gradient at the centre.
+    pub gradient: Tensor,
+    /// The gradient at the point.
+    pub gradient_there: Tensor,
 }
-
-/// A directory of measurements.
-pub struct Directory {
-    path: PathBuf,
-}
-
-impl Directory {
-    /// Makes the directory, or checks that what was begun there is the same.
-    pub fn open(path: &Path, settings: &Settings) -> anyhow::Result<Self> {
-        files::create_dir(path)?;
-        let file = path.join(SETTINGS);
-        if file.exists() {
-            let begun: Settings = serde_json::from_str(&files::read_text(&file)?)
-                .with_context(|| format!("{}: not the settings of measurements", file.display()))?;
-            if begun != *settings {
-                let message = format!(
-                    "{}: the measurements begun here have other settings; only another --limit goes on with them, --out names another directory",
-                    path.display()
-                );
-                return Err(Usage::new(message).into());
-            }
-            files::remove_leftovers(path)?;
-        }
-        files::write_atomic(&file, serde_json::to_string_pretty(settings)?.as_bytes())?;
-        Ok(Self {
-            path: path.to_owned(),
-        })
-    }
-
-    /// The records of the first inputs.
-    pub fn records(&self) -> anyhow::Result<Vec<Record>> {
-        let file = self.path.join(RECORDS);
-        if !file.exists() {
-            return Ok(Vec::new());
-        }
-        let bytes = files::read(&file)?;
-        let rows = csv::Reader::from_reader(&bytes[..]).into_deserialize();
-        let records = rows
-            .collect::<Result<Vec<Record>, _>>()
-            .with_context(|| format!("{}: not a table of measurements", file.display()))?;
-        let in_order = records.iter().enumerate().all(|(at, row)| at == row.index);
-        ensure!(in_order, "{}: rows are missing", file.display());
-        Ok(records)
-    }
-
-    pub fn save(&self, records: &[Record]) -> anyhow::Result<()> {
-        let mut writer = csv::Writer::from_writer(Vec::new());
-        records
-            .iter()
-            .try_for_each(|record| writer.serialize(record))?;
-        let bytes = writer.into_inner().context("cannot finish the table")?;
-        Ok(files::write_atomic(&self.path.join(RECORDS), &bytes)?)
-    }
-
-    /// What was kept of a search around an input.
-    pub fn kept(&self, index: usize, search: usize) -> anyhow::Result<Option<State>> {
-        let file = self.path.join(STATE);
-        if !file.exists() {
-            return Ok(None);
-        }
-        let bytes = files::read(&file)?;
-        let read = || -> anyhow::Result<Option<State>> {
-            let mut tensors = candle_core::safetensors::load_buffer(&bytes, &Device::Cpu)?;
-            let of = tensors
-                .remove(OF)
-                .ok_or_else(|| anyhow!("no tensor `{OF}`"))?;
-            if of.to_vec1::<u32>()? != [index as u32, search as u32] {
-                return Ok(None);
-            }
-            let tensors = tensors.into_iter().collect();
-            Ok(Some(State::from_tensors(tensors, &Device::Cpu)?))
-        };
-        read().with_context(|| format!("{}: not the state of a search", file.display()))
-    }
-
-    pub fn keep(&self, index: usize, search: usize, state: &State) -> anyhow::Result<()> {
-        let mut tensors = state.tensors()?;
-        let of = Tensor::new(&[index as u32, search as u32], &Device::Cpu)?;
-        tensors.insert(OF.to_owned(), of);
-        let bytes = safetensors::serialize(tensors, None)?;
-        Ok(files::write_atomic(&self.path.join(STATE), &bytes)?)
-    }
-
-    /// The input `x` `[in...]` with the largest distortion, the point that showed it, and the gradients at both.
-    pub fn save_worst(&self, record: &Record, x: &Tensor, worst: &Worst) -> anyhow::Result<()> {
-        let shape = x.dims();
-        // One key: the order of several would differ from file to file.
-        let metadata = HashMap::from([(KEY.to_owned(), serde_json::to_string(record)?)]);
-        let tensors = [
-            ("input", x.clone()),
-            ("gradient", worst.gradient.reshape(shape)?),
-            ("worst_input", worst.point.reshape(shape)?),
-            ("worst_gradient", worst.gradient_there.reshape(shape)?),
-        ];
-        let bytes = safetensors::serialize(tensors, Some(metadata))?;
-        Ok(files::write_atomic(&self.path.join(WORST), &bytes)?)
-    }
-}
-
-/// Key of the record in the worst input's metadata.
-const KEY: &str = "roll-distortion";
-
-/// Which input and search a state belongs to.
-const OF: &str = "of";

@@ -8,66 +8,53 @@ use loclin_regions::Budget;
 use loclin_regions::distortion::{Ascent, Ball, Distortion, Genetic, Search, State};
 use loclin_tensor::random;
 use rand::Rng;
-use serde::Serialize;
 
-use super::{Directory, Looks, Record};
+use super::directory::Directory;
+use super::options::SearchOptions;
+use super::record::{Costs, Record, Worst};
 use crate::program::tensors;
 
 /// A search is saved after so long: the most work that a kill may lose.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What the numbers of one input take, in gradients.
-#[derive(Clone, Copy, Debug, Serialize)]
-pub struct Costs {
-    /// Uniform points.
-    pub samples: usize,
-    /// Evaluations of the genetic search.
-    pub genetic: usize,
-    /// Evaluations of ascent, at most as many.
-    pub ascent: usize,
-}
-
 /// How inputs are measured.
 pub struct Measure<'a> {
     network: &'a Network,
-    looks: &'a Looks,
+    options: &'a SearchOptions,
     genetic: Genetic,
     ascent: Ascent,
 }
 
-/// A point of the ball and the gradients at it and at the centre, all `[D]`.
-pub struct Worst {
-    pub distortion: f64,
-    pub point: Tensor,
-    pub gradient: Tensor,
-    pub gradient_there: Tensor,
-}
-
 impl<'a> Measure<'a> {
-    pub fn new(network: &'a Network, looks: &'a Looks) -> anyhow::Result<Self> {
+    /// Measures at `network`, which takes raw inputs.
+    pub fn new(network: &'a Network, options: &'a SearchOptions) -> Self {
         let genetic = Genetic {
-            population: looks.population,
-            generations: looks.generations,
+            population: options.population,
+            generations: options.generations,
             ..Genetic::default()
         };
         let evaluations = Search::Genetic(genetic).evaluations();
-        Ok(Self {
+        Self {
             network,
-            looks,
+            options,
             genetic,
             ascent: Ascent::default().within(evaluations),
-        })
+        }
     }
 
+    /// What the numbers of one input take.
     pub fn costs(&self) -> Costs {
         Costs {
-            samples: self.looks.samples,
+            samples: self.options.samples,
             genetic: Search::Genetic(self.genetic).evaluations(),
             ascent: Search::Ascent(self.ascent).evaluations(),
         }
     }
 
     /// Everything about input number `index`; searches go on from what `directory` has kept of it.
+    ///
+    /// # Errors
+    /// An input outside the domain, or a directory that cannot be used.
     pub fn record(
         &self,
         index: usize,
@@ -78,7 +65,7 @@ impl<'a> Measure<'a> {
     ) -> anyhow::Result<Record> {
         let distortion = self.distortion(x, label)?;
         let seed = seed_of(seed, index);
-        let expectation = distortion.expectation(self.looks.samples, seed)?;
+        let expectation = distortion.expectation(self.options.samples, seed)?;
         let batch = x.unsqueeze(0)?.to_dtype(self.network.dtype())?;
         let prediction = tensors::predictions(&self.network.forward(&batch)?)?;
         let mut found = [0.0; 2];
@@ -113,6 +100,9 @@ impl<'a> Measure<'a> {
     }
 
     /// The point that gave a record its maximum.
+    ///
+    /// # Errors
+    /// An input outside the domain.
     pub fn worst(&self, x: &Tensor, record: &Record, seed: u64) -> anyhow::Result<Worst> {
         let distortion = self.distortion(x, record.label)?;
         let [genetic, ascent] = self.searches(seed_of(seed, record.index));
@@ -139,7 +129,7 @@ impl<'a> Measure<'a> {
     /// Around `x` `[in...]`; a network with one output has one gradient, whatever the label.
     fn distortion(&self, x: &Tensor, label: u32) -> anyhow::Result<Distortion> {
         let center = x.flatten_all()?.to_dtype(DType::F64)?.to_vec1::<f64>()?;
-        let (radius, domain) = (self.looks.eps.value(), self.looks.domain.0);
+        let (radius, domain) = (self.options.eps.value(), self.options.domain.0);
         let ball = Ball::new(&center, radius, Some(domain))?;
         let output = match self.network.output_size() {
             1 => 0,
@@ -155,6 +145,9 @@ impl<'a> Measure<'a> {
 }
 
 /// The worst point of a search, with the gradients.
+///
+/// # Errors
+/// When a gradient cannot be found.
 pub fn worst_of(distortion: &Distortion, state: &State) -> anyhow::Result<Worst> {
     let points = state.worst_input.unsqueeze(0)?;
     Ok(Worst {
@@ -166,6 +159,6 @@ pub fn worst_of(distortion: &Distortion, state: &State) -> anyhow::Result<Worst>
 }
 
 /// The seed of the searches around input number `index`.
-pub fn seed_of(seed: u64, index: usize) -> u64 {
+pub(super) fn seed_of(seed: u64, index: usize) -> u64 {
     random::stream(seed, &[index as u64]).random()
 }

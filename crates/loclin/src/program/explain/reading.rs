@@ -13,20 +13,23 @@ use loclin_regions::segment::Walk;
 use loclin_regions::{Budget, Estimate, Guarantee, Linearization, Method, Norm};
 use serde::Serialize;
 
-use super::Subject;
+use super::subject::Subject;
 use crate::program::distortion::{Radius, worst_of};
 use crate::program::tensors;
 use loclin_report::{Panel, Picture, significant};
 
-/// How an input is looked at.
+/// What is asked about an input.
 #[derive(Clone, Debug)]
-pub struct Look {
-    /// Radius of the l-infinity ball and the domain it is cut with.
+pub struct ReadOptions {
+    /// Radius of the l-infinity ball.
     pub eps: f64,
+    /// The least and the largest value of a pixel, which cut the ball.
     pub domain: [f64; 2],
     /// Gradients that the search may evaluate.
     pub evaluations: usize,
+    /// Seed of the search.
     pub seed: u64,
+    /// How gradients are integrated.
     pub integration: Integration,
 }
 
@@ -80,12 +83,15 @@ pub struct Integrated {
     values: Vec<f64>,
 }
 
-/// Looks at `x` `[in...]` in float64; without a label, the predicted class is explained.
+/// Reads `x` `[in...]` in float64; without a label, the predicted class is explained.
+///
+/// # Errors
+/// An input outside the domain, or a class that the network does not have.
 pub fn read(
     network: &Network,
     x: &Tensor,
     label: Option<u32>,
-    look: &Look,
+    options: &ReadOptions,
 ) -> anyhow::Result<Reading> {
     let batch = x.unsqueeze(0)?;
     let here = Linearization::new(network, &batch, Budget::default())?;
@@ -93,7 +99,7 @@ pub fn read(
     let prediction = prediction.first().copied().context("no output")?;
     let label = label.unwrap_or(prediction);
     let method = Method::Probable(Estimate {
-        seed: look.seed,
+        seed: options.seed,
         ..Estimate::default()
     });
     let margins = here.margins(&[Norm::L2], method)?.swap_remove(0);
@@ -105,14 +111,14 @@ pub fn read(
         1 => 0,
         _ => label,
     };
-    let ball = Ball::new(&numbers(x)?, look.eps, Some(look.domain))?;
+    let ball = Ball::new(&numbers(x)?, options.eps, Some(options.domain))?;
     let distortion = Distortion::new(network, ball, output, Budget::default())?;
     let search = Search::Ascent(
         Ascent {
-            seed: look.seed,
+            seed: options.seed,
             ..Ascent::default()
         }
-        .within(look.evaluations),
+        .within(options.evaluations),
     );
     let found = search.run(&distortion)?;
     let worst = worst_of(&distortion, &found)?;
@@ -127,8 +133,8 @@ pub fn read(
         distortion: worst.distortion,
         evaluations: found.evaluations,
         integrated: [
-            integrate(network, x, output, look.integration)?,
-            integrate(network, &there, output, look.integration)?,
+            integrate(network, x, output, options.integration)?,
+            integrate(network, &there, output, options.integration)?,
         ],
         gradients: [numbers(&worst.gradient)?, numbers(&worst.gradient_there)?],
         worst: numbers(&there)?,
@@ -179,7 +185,7 @@ fn numbers(tensor: &Tensor) -> anyhow::Result<Vec<f64>> {
 }
 
 impl Reading {
-    /// The facts under a picture.
+    /// The sentences under a picture.
     pub fn lines(&self, eps: Radius) -> Vec<String> {
         let share = 100.0 * self.distortion / self.gradient_length;
         vec![
@@ -208,6 +214,9 @@ impl Reading {
     }
 
     /// The pictures, in two rows.
+    ///
+    /// # Errors
+    /// A subject of another shape.
     pub fn panels(&self, subject: &Subject) -> anyhow::Result<Vec<Vec<Panel>>> {
         let shape = subject.shape;
         let row = |titles: [&str; 3], image: &[f64], side: usize| {

@@ -6,10 +6,11 @@ use anyhow::{bail, ensure};
 use candle_core::{DType, Device, Tensor};
 use loclin_data::{Data, Dataset, ImageFiles, Values};
 
-use super::Args;
+use super::options::Args;
 use crate::program::errors::Usage;
-use crate::program::opened::{self, Trained};
+use crate::program::opened;
 use crate::program::options::Global;
+use crate::program::run_directory::Trained;
 
 /// One image.
 pub struct Subject {
@@ -48,6 +49,9 @@ impl Subject {
     }
 
     /// Row `index` of a dataset of images.
+    ///
+    /// # Errors
+    /// When there is no such row, or the inputs are no images, or not the network's.
     pub fn of_row(data: &Dataset, index: usize, wanted: &[usize]) -> anyhow::Result<Self> {
         if index >= data.len() {
             let message = format!(
@@ -121,6 +125,9 @@ impl Subject {
     }
 
     /// The image as an input of shape `shape`.
+    ///
+    /// # Errors
+    /// When the number of values differs.
     pub fn tensor(&self, shape: &[usize], dtype: DType, device: &Device) -> anyhow::Result<Tensor> {
         let tensor = Tensor::from_slice(&self.values, shape, device)?;
         Ok(tensor.to_dtype(dtype)?)

@@ -6,7 +6,9 @@ use std::path::Path;
 use anyhow::{Context, anyhow};
 use flate2::read::MultiGzDecoder;
 
-use super::{Archive, Expected, FetchedFile, Source, Status, verify};
+use super::datasets::{Archive, Expected, Source, placed};
+use super::outcome::{FetchedFile, Status};
+use super::verify::verify;
 use crate::program::files;
 use crate::program::progress::Bar;
 
@@ -85,7 +87,7 @@ fn unpack(
         files::create_dir(directory)?;
         files::write_atomic(&path, &bytes)?;
         tracing::info!("{}", path.display());
-        found[index] = Some(FetchedFile::new(path, Status::Fetched, expected));
+        found[index] = Some(placed(path, Status::Fetched, expected));
         if found.iter().all(Option::is_some) {
             return Ok(());
         }

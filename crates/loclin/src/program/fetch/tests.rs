@@ -2,10 +2,13 @@
 
 use std::fs;
 use std::io::Write;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::*;
+use super::datasets::{Archive, Expected, Source};
+use super::download::fetch;
+use super::outcome::{Fetched, Status};
 
 #[path = "../../../tests/server/mod.rs"]
 mod server;

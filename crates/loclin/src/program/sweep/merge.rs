@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::Outcome;
+use super::outcome::Outcome;
+use super::row::Row;
 use super::shard::Shard;
-use super::table::{Results, Row};
+use super::table::Results;
 use crate::program::files;
 
 /// Options of `sweep merge`.
@@ -77,13 +78,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
     let results = merged(parts)?;
     files::create_dir(&args.out)?;
     results.write(&args.out)?;
-    Ok(Outcome {
-        text: results.text(),
-        planned: results.planned.len(),
-        rows: results.rows,
-        selected: results.selected,
-        out: args.out.clone(),
-    })
+    Ok(Outcome::new(results, args.out.clone()))
 }
 
 /// Every run of the sweep exactly once, in the order of the plan.

@@ -8,26 +8,25 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use toml::{Table, Value};
 
+use super::error::PlanError;
 use super::random::{Draw, drawn};
+use super::row::VANILLA;
 use super::select::Rule;
-use crate::program::config::{Config, ConfigError};
+use crate::program::config::Config;
 use crate::program::errors::Usage;
-use crate::program::files;
 use crate::program::options::Global;
+use crate::program::shipped::{self, Kind};
 
 /// Most runs of one sweep: a grid beyond this is a slip of the pen.
 const MOST_RUNS: usize = 10_000;
-
-/// The name of the run with whose accuracy the rules compare.
-pub(super) const VANILLA: &str = "vanilla";
 
 /// A sweep file as it is written.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Written {
-    /// The base configuration, a path relative to the sweep's file.
+    /// The base configuration: the name of a preset, or a path relative to the sweep's file.
     base: PathBuf,
-    /// The configuration of the run with whose accuracy the rules compare, another such path; it is taken as it is.
+    /// The configuration of the run with whose accuracy the rules compare, another such name or path; it is taken as it is.
     vanilla: Option<PathBuf>,
     search: Search,
     /// How many runs a random search makes, and the seed of its choices.
@@ -52,6 +51,9 @@ enum Search {
 /// The runs of a sweep, in order, and what is chosen from them.
 #[derive(Clone, Debug)]
 pub struct Plan {
+    /// That of its file, without folder and extension.
+    pub name: String,
+    /// In the order in which they are begun.
     pub runs: Vec<Planned>,
     pub(super) rules: Vec<Rule>,
 }
@@ -67,49 +69,16 @@ pub struct Planned {
     pub config: Config,
 }
 
-/// Why a sweep was refused. The file is named by the error around it.
-#[derive(Debug, thiserror::Error)]
-pub enum PlanError {
-    /// The text is not TOML, or a value has the wrong type, or a key is missing or unknown.
-    #[error("{0}")]
-    Toml(#[from] toml::de::Error),
-    /// A key of the sweep that does not fit the others.
-    #[error("`{key}`: expected {expected}")]
-    Invalid {
-        /// The key.
-        key: String,
-        /// What it takes.
-        expected: String,
-    },
-    /// A configuration that a run would have and that no run can have.
-    #[error("run `{run}`")]
-    Config {
-        /// The run's name.
-        run: String,
-        /// What is wrong with it.
-        source: ConfigError,
-    },
-    /// Two runs would share a directory.
-    #[error(
-        "two runs are called `{0}`: a value is listed twice, or two differ in signs that names leave out"
-    )]
-    SameName(String),
-}
-
-impl PlanError {
-    pub(super) fn invalid(key: impl Into<String>, expected: impl Into<String>) -> Self {
-        Self::Invalid {
-            key: key.into(),
-            expected: expected.into(),
-        }
-    }
-}
-
 impl Plan {
-    /// Reads a sweep file and the configurations that it builds on; `--seed` and `--dtype` have the last word.
-    pub fn load(path: &Path, global: &Global) -> anyhow::Result<Self> {
-        let unusable = || format!("{}: not a usable sweep", path.display());
-        let written: Written = toml::from_str(&files::read_text(path)?)
+    /// Reads a sweep, a file or the shipped one of that name, and the configurations that it builds on; a path is
+    /// relative to `directory`. `--seed` and `--dtype` have the last word.
+    ///
+    /// # Errors
+    /// A file that cannot be read, a name that is none, and a sweep or a configuration that cannot be used.
+    pub fn load(given: &Path, directory: &Path, global: &Global) -> anyhow::Result<Self> {
+        let found = shipped::find(Kind::Sweep, given, directory)?;
+        let unusable = || format!("{}: not a usable sweep", found.place);
+        let written: Written = toml::from_str(&found.text)
             .map_err(PlanError::from)
             .with_context(unusable)?;
         for (key, given) in [
@@ -121,17 +90,22 @@ impl Plan {
                 return Err(Usage::new(message).into());
             }
         }
-        let directory = path.parent().unwrap_or(Path::new(""));
-        let config = |file: &Path| -> anyhow::Result<Config> {
-            let mut config = Config::load(&directory.join(file), &[]).with_context(unusable)?;
+        let config = |given: &Path| -> anyhow::Result<Config> {
+            let mut config = Config::find(given, &found.directory, &[]).with_context(unusable)?;
             config.apply(global);
             Ok(config)
         };
         let vanilla = written.vanilla.as_deref().map(config).transpose()?;
-        Self::new(&written, &config(&written.base)?, vanilla).with_context(unusable)
+        let base = config(&written.base)?;
+        Self::new(found.name.clone(), &written, &base, vanilla).with_context(unusable)
     }
 
-    fn new(written: &Written, base: &Config, vanilla: Option<Config>) -> Result<Self, PlanError> {
+    fn new(
+        name: String,
+        written: &Written,
+        base: &Config,
+        vanilla: Option<Config>,
+    ) -> Result<Self, PlanError> {
         for rule in &written.select {
             rule.check(vanilla.is_some())?;
         }
@@ -162,6 +136,7 @@ impl Plan {
             });
         }
         Ok(Self {
+            name,
             runs,
             rules: written.select.clone(),
         })

@@ -8,7 +8,7 @@ use anyhow::Context;
 use loclin_data::Split;
 
 use super::plan::Planned;
-use super::table::{Row, Status};
+use super::row::{Row, Status};
 use crate::program::errors::Usage;
 use crate::program::options::{DataDir, Global};
 use crate::program::train::{self, Diverged};

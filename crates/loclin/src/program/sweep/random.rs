@@ -5,7 +5,7 @@ use rand::Rng;
 use serde::Deserialize;
 use toml::Value;
 
-use super::plan::PlanError;
+use super::error::PlanError;
 
 /// The values of one key.
 #[derive(Clone, Debug)]

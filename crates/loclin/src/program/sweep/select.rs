@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use toml::Table;
 
-use super::plan::{PlanError, VANILLA};
-use super::table::{Row, Status};
+use super::error::PlanError;
+use super::row::{Row, Status, VANILLA};
 
 /// Of the configurations whose validation accuracy is at most some points less than that of the vanilla run, the one
 /// with the largest median `eps_2` on the validation inputs; both are means over the seeds.
@@ -15,7 +15,7 @@ use super::table::{Row, Status};
 /// "the same" begins at 97.5% and "one point less" at 96.5%.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Rule {
+pub(super) struct Rule {
     /// What the choice is called.
     name: String,
     /// Percentage points of accuracy that it may cost.

@@ -4,74 +4,17 @@ use std::path::Path;
 
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
-use toml::{Table, Value};
+use toml::Value;
 
 use super::plan::Plan;
+use super::row::{Row, Status};
 use super::select::{Rule, Selected};
 use super::shard::Shard;
 use crate::program::files;
-use crate::program::train::{self, Epoch};
 
 /// The results' files.
 pub(super) const CSV: &str = "results.csv";
 pub(super) const JSON: &str = "results.json";
-
-/// One run of a sweep.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Row {
-    /// Its directory in that of the sweep.
-    pub run: String,
-    /// What it has of its own, by key of the configuration.
-    pub varied: Table,
-    /// How it ended.
-    #[serde(flatten)]
-    pub status: Status,
-}
-
-/// How a run ended.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase", tag = "status")]
-pub enum Status {
-    /// All epochs were trained.
-    Done {
-        /// Wall-clock seconds of all epochs.
-        seconds: f64,
-        /// The epoch whose network was saved.
-        best: Epoch,
-    },
-    /// The loss was no longer finite.
-    Diverged {
-        /// Where, and what it was.
-        reason: String,
-    },
-}
-
-impl Status {
-    pub(super) fn accuracy(&self) -> Option<f64> {
-        self.best().map(|best| best.accuracy)
-    }
-
-    pub(super) fn median_eps_2(&self) -> Option<f64> {
-        self.best().map(|best| best.median_eps_2)
-    }
-
-    /// The best epoch of a run that ended well.
-    pub fn best(&self) -> Option<&Epoch> {
-        match self {
-            Self::Done { best, .. } => Some(best),
-            Self::Diverged { .. } => None,
-        }
-    }
-}
-
-impl From<train::Outcome> for Status {
-    fn from(outcome: train::Outcome) -> Self {
-        Self::Done {
-            seconds: outcome.seconds,
-            best: outcome.best,
-        }
-    }
-}
 
 /// What `results.json` holds.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -8,7 +8,7 @@ use candle_core::{Device, Tensor};
 use loclin_tensor::{Optimizer, Parameters};
 use serde::{Deserialize, Serialize};
 
-use super::Epoch;
+use super::outcome::Epoch;
 use crate::program::files;
 
 const KEY: &str = "roll-run";

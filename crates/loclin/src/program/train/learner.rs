@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 use candle_core::{DType, Device};
-use loclin_data::Data;
+use loclin_data::{Data, Dataset};
 use loclin_models::architectures::{ResNetConfig, Rnn, ScoRnn, ScoRnnConfig};
 use loclin_models::{Mlp, Model, ModelFile, Network, Normalization, pytorch};
 use loclin_tensor::Parameters;
@@ -33,85 +33,103 @@ impl Learner {
         let (true, Some(outputs)) = (train.labels().is_some(), train.classes()) else {
             bail!("{name}: training needs labelled data with a known number of classes");
         };
-        let dtype = config.dtype.candle();
         match (config.architecture, train) {
-            (Architecture::Fc, Data::Table(table)) => {
-                let fc = Mlp {
-                    inputs: table.input_shape().to_vec(),
-                    hidden: config.hidden.clone(),
-                    outputs,
-                    negative_slope: config.negative_slope,
-                };
-                let parameters = Parameters::seeded(config.seed);
-                let model = Model {
-                    network: fc.build(parameters.builder(dtype, device))?,
-                    normalization: tensors::normalization(table),
-                };
-                Ok(Self {
-                    parameters,
-                    maker: Maker::Network(model),
-                })
+            (Architecture::Fc, Data::Table(table)) => Self::fc(config, table, outputs, device),
+            (Architecture::Fc, Data::Sequences(_)) => bail!(
+                "{name}: sequences of different lengths; architecture = \"fc\" takes inputs of one shape, \"scornn\" takes these"
+            ),
+            (Architecture::ResNet, Data::Table(table)) => {
+                Self::resnet(config, table, outputs, device)
             }
-            (Architecture::Fc, Data::Sequences(_)) => {
-                bail!(
-                    "{name}: sequences of different lengths; architecture = \"fc\" takes inputs of one shape, \"scornn\" takes these"
-                )
-            }
-            (Architecture::ResNet, data) => {
-                let Data::Table(table) = data else {
-                    bail!(
-                        "{name}: sequences of different lengths; architecture = \"resnet\" takes images"
-                    )
-                };
-                let &[channels, height, width] = table.input_shape() else {
-                    bail!(
-                        "{name}: inputs of shape {:?}; architecture = \"resnet\" takes images, [channels, height, width]",
-                        table.input_shape()
-                    )
-                };
-                let resnet = ResNetConfig {
-                    inputs: [channels, height, width],
-                    family: config.family,
-                    width: *config.hidden.first().context("hidden is empty")?,
-                    blocks: config.blocks.clone(),
-                    classes: outputs,
-                };
-                let parameters = Parameters::seeded(config.seed);
-                let model = Model {
-                    network: resnet.build(parameters.builder(dtype, device))?,
-                    normalization: tensors::normalization(table),
-                };
-                Ok(Self {
-                    parameters,
-                    maker: Maker::Network(model),
-                })
-            }
-            (Architecture::ScoRnn, _) => {
-                let inputs = match train {
-                    Data::Sequences(sequences) => sequences.channels(),
-                    Data::Table(table) => match *table.input_shape() {
-                        [_, channels] if table.moments().is_none() => channels,
-                        _ => bail!(
-                            "{name}: inputs of shape {:?}; architecture = \"scornn\" takes sequences, inputs of shape [steps, channels]",
-                            table.input_shape()
-                        ),
-                    },
-                };
-                let hidden = *config.hidden.first().context("hidden is empty")?;
-                let scornn = ScoRnnConfig {
-                    inputs,
-                    hidden,
-                    negative: config.negative,
-                    outputs,
-                    negative_slope: config.negative_slope,
-                };
-                let (rnn, parameters) = ScoRnn::seeded(scornn, config.seed, dtype, device)?;
-                Ok(Self {
-                    parameters,
-                    maker: Maker::ScoRnn(rnn),
-                })
-            }
+            (Architecture::ResNet, Data::Sequences(_)) => bail!(
+                "{name}: sequences of different lengths; architecture = \"resnet\" takes images"
+            ),
+            (Architecture::ScoRnn, _) => Self::scornn(config, train, outputs, device),
         }
+    }
+
+    fn fc(
+        config: &Config,
+        table: &Dataset,
+        outputs: usize,
+        device: &Device,
+    ) -> anyhow::Result<Self> {
+        let fc = Mlp {
+            inputs: table.input_shape().to_vec(),
+            hidden: config.hidden.clone(),
+            outputs,
+            negative_slope: config.negative_slope,
+        };
+        let parameters = Parameters::seeded(config.seed);
+        let network = fc.build(parameters.builder(config.dtype.candle(), device))?;
+        Ok(Self::of_network(parameters, network, table))
+    }
+
+    fn resnet(
+        config: &Config,
+        table: &Dataset,
+        classes: usize,
+        device: &Device,
+    ) -> anyhow::Result<Self> {
+        let &[channels, height, width] = table.input_shape() else {
+            bail!(
+                "{}: inputs of shape {:?}; architecture = \"resnet\" takes images, [channels, height, width]",
+                table.name(),
+                table.input_shape()
+            )
+        };
+        let resnet = ResNetConfig {
+            inputs: [channels, height, width],
+            family: config.family,
+            width: *config.hidden.first().context("hidden is empty")?,
+            blocks: config.blocks.clone(),
+            classes,
+        };
+        let parameters = Parameters::seeded(config.seed);
+        let network = resnet.build(parameters.builder(config.dtype.candle(), device))?;
+        Ok(Self::of_network(parameters, network, table))
+    }
+
+    fn of_network(parameters: Parameters, network: Network, table: &Dataset) -> Self {
+        let normalization = tensors::normalization(table);
+        Self {
+            parameters,
+            maker: Maker::Network(Model {
+                network,
+                normalization,
+            }),
+        }
+    }
+
+    fn scornn(
+        config: &Config,
+        train: &Data,
+        outputs: usize,
+        device: &Device,
+    ) -> anyhow::Result<Self> {
+        let inputs = match train {
+            Data::Sequences(sequences) => sequences.channels(),
+            Data::Table(table) => match *table.input_shape() {
+                [_, channels] if table.moments().is_none() => channels,
+                _ => bail!(
+                    "{}: inputs of shape {:?}; architecture = \"scornn\" takes sequences, inputs of shape [steps, channels]",
+                    train.name(),
+                    table.input_shape()
+                ),
+            },
+        };
+        let scornn = ScoRnnConfig {
+            inputs,
+            hidden: *config.hidden.first().context("hidden is empty")?,
+            negative: config.negative,
+            outputs,
+            negative_slope: config.negative_slope,
+        };
+        let (rnn, parameters) = ScoRnn::seeded(scornn, config.seed, config.dtype.candle(), device)?;
+        Ok(Self {
+            parameters,
+            maker: Maker::ScoRnn(rnn),
+        })
     }
 
     /// Takes the parameters of a PyTorch state dict. An output layer of another size keeps what it has; any other

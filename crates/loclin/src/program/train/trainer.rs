@@ -5,18 +5,20 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use candle_core::{Device, Tensor};
-use loclin_data::{Augmentation, Data, Dataset, Part, batches};
+use candle_core::Device;
+use loclin_data::{Data, Part, batches};
 use loclin_models::{BatchStatistics, ModelFile};
 use loclin_regions::{Budget, Estimate, Linearization, Method, Norm};
 use loclin_tensor::{AdamConfig, AdamVariant, Optimizer, OptimizerConfig, SgdConfig};
 
+use super::batch::Batches;
 use super::checkpoint::{self, Progress, State};
 use super::learner::{self, Learner};
-use super::objective::{Parts, Traced};
-use super::{Diverged, Epoch, LAST, METRICS, MODEL, best};
+use super::outcome::{Diverged, Epoch, best};
+use super::parts::{Parts, Traced};
 use crate::program::config::{self, Average, Config};
 use crate::program::progress::Bar;
+use crate::program::run_directory::{LAST, METRICS, MODEL};
 use crate::program::{files, tensors};
 use loclin_report::stats::Percentiles;
 
@@ -179,7 +181,8 @@ impl<'a> Trainer<'a> {
         let steps = self.steps();
         let position = epoch as f64 + step as f64 / steps as f64;
         let path = &[TRAIN, epoch as u64, step as u64];
-        let batch = self.training_batch(rows, epoch)?;
+        let model = self.learner.model()?;
+        let batch = self.batches(0).training(&model, rows, epoch)?;
         let parts = Parts::new(self.config, self.config.loss_at(epoch), &batch, path)?;
         let values = parts.values()?;
         let [task, regulariser] = values;
@@ -189,10 +192,9 @@ impl<'a> Trainer<'a> {
                 "the loss is not finite (task loss {task}, regulariser {regulariser})"
             ))
         );
-        let loss = parts.total(self.config.lambda_at(position))?;
         self.optimizer
             .set_learning_rate(self.config.learning_rate_at(position))?;
-        self.optimizer.step(&loss.backward()?)?;
+        parts.descend(self.config.lambda_at(position), &mut *self.optimizer)?;
         for traced in &batch {
             let parameters = &self.learner.parameters;
             BatchStatistics::update(&traced.statistics, parameters, STATISTICS_SHARE)?;
@@ -205,40 +207,6 @@ impl<'a> Trainer<'a> {
         Ok(values)
     }
 
-    /// A mini-batch of training inputs, augmented and normalised, those of one shape together, in training mode.
-    fn training_batch(&self, rows: &[usize], epoch: usize) -> anyhow::Result<Vec<Traced>> {
-        let model = self.learner.model()?;
-        let mut batch = Vec::new();
-        for Part { positions, inputs } in self.data[0].tables(rows)? {
-            let rows: Vec<usize> = positions.iter().map(|&at| rows[at]).collect();
-            let x = self.augmented(&inputs, &rows, epoch)?;
-            let network = learner::network(&model, inputs.input_shape())?;
-            let (trace, statistics) = network.trace_train(&self.normalized(x)?)?;
-            batch.push(Traced {
-                trace,
-                labels: self.labels(&inputs)?,
-                statistics,
-            });
-        }
-        Ok(batch)
-    }
-
-    /// A mini-batch of validation inputs.
-    fn validation_batch(&self, model: &ModelFile, rows: &[usize]) -> anyhow::Result<Vec<Traced>> {
-        let mut batch = Vec::new();
-        for Part { inputs, .. } in self.data[1].tables(rows)? {
-            let network = learner::network(model, inputs.input_shape())?;
-            let all: Vec<usize> = (0..inputs.len()).collect();
-            let x = tensors::inputs(&inputs, &all, self.config.dtype.candle(), &self.device)?;
-            batch.push(Traced {
-                trace: network.trace(&self.normalized(x)?)?,
-                labels: self.labels(&inputs)?,
-                statistics: Vec::new(),
-            });
-        }
-        Ok(batch)
-    }
-
     /// Losses, accuracy and margins on the validation data.
     fn validate(&self, learner: &Learner) -> anyhow::Result<Epoch> {
         let data = &self.data[1];
@@ -246,7 +214,7 @@ impl<'a> Trainer<'a> {
         let (mut sums, mut correct) = ([0.0; 2], 0);
         let rows: Vec<usize> = (0..data.len()).collect();
         for (index, rows) in rows.chunks(self.config.batch_size).enumerate() {
-            let batch = self.validation_batch(&model, rows)?;
+            let batch = self.batches(1).validation(&model, rows)?;
             let path = &[VALID, index as u64];
             let values = Parts::new(self.config, self.config.loss, &batch, path)?.values()?;
             sums.iter_mut()
@@ -302,36 +270,14 @@ impl<'a> Trainer<'a> {
         Ok(percentiles.p50)
     }
 
-    /// Training inputs as the epoch sees them; `rows` are their numbers in the training data.
-    fn augmented(&self, inputs: &Dataset, rows: &[usize], epoch: usize) -> anyhow::Result<Tensor> {
-        let Config {
-            seed,
-            crop_padding: padding,
-            flip,
-            ..
-        } = *self.config;
-        let dtype = self.config.dtype.candle();
-        let all: Vec<usize> = (0..inputs.len()).collect();
-        if padding == 0 && !flip {
-            return tensors::inputs(inputs, &all, dtype, &self.device);
+    /// Those of the training data (0) or of the validation data (1).
+    fn batches(&self, part: usize) -> Batches<'_> {
+        Batches {
+            config: self.config,
+            data: &self.data[part],
+            device: &self.device,
+            normalization: self.learner.normalization(),
         }
-        let (augmentation, shape) = (Augmentation { padding, flip }, inputs.input_shape());
-        let mut values = inputs.rows_f64(&all)?;
-        augmentation.apply(&mut values, shape, rows, seed, epoch as u64)?;
-        let shape = [&[rows.len()], shape].concat();
-        Ok(Tensor::from_vec(values, shape, &self.device)?.to_dtype(dtype)?)
-    }
-
-    fn normalized(&self, x: Tensor) -> anyhow::Result<Tensor> {
-        match self.learner.normalization() {
-            Some(normalization) => Ok(normalization.apply(&x)?),
-            None => Ok(x),
-        }
-    }
-
-    fn labels(&self, inputs: &Dataset) -> anyhow::Result<Tensor> {
-        let all: Vec<usize> = (0..inputs.len()).collect();
-        tensors::labels(inputs, &all, &self.device)
     }
 
     /// Steps of an epoch.

@@ -1,6 +1,6 @@
 //! The units of a layer through which an input's gradients pass.
 
-use crate::Result;
+use crate::{Result, analytic::slopes_of};
 use candle_core::DType;
 use loclin_models::Trace;
 use loclin_tensor::product::Real;
@@ -48,7 +48,7 @@ impl<T: Real> Active<T> {
 pub(super) fn of_trace<T: Real>(trace: &Trace, layers: usize) -> Result<Vec<Vec<Active<T>>>> {
     let mut active: Vec<Vec<Active<T>>> = (0..trace.batch()).map(|_| Vec::new()).collect();
     for record in trace.records().take(layers) {
-        let slopes = record.selection.flatten_from(1)?.to_dtype(T::DTYPE)?;
+        let slopes = slopes_of(record)?.flatten_from(1)?.to_dtype(T::DTYPE)?;
         debug_assert!(matches!(T::DTYPE, DType::F32 | DType::F64));
         for (input, row) in active.iter_mut().zip(slopes.to_vec2::<T>()?) {
             input.push(Active::new(&row));

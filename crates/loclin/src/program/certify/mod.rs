@@ -1,0 +1,145 @@
+//! `loclin certify`: the margins of every input of a dataset.
+
+mod outcome;
+mod run;
+mod table;
+
+use std::path::PathBuf;
+
+use loclin_data::Split;
+use loclin_regions::{Estimate, Method, Norm};
+
+use crate::program::errors::Usage;
+use crate::program::files;
+use crate::program::model::ModelPath;
+use crate::program::opened::Opened;
+use crate::program::options::{DataDir, Global};
+
+pub use outcome::{Outcome, Search};
+pub use run::{BATCH, Certificates, certify, certify_all};
+
+const EXAMPLE: &str = "\
+Examples:
+  loclin certify --model runs/demo-seed0
+  loclin certify --model RUN --data mnist --norm 2 --limit 1000 --dtype f64 --out margins.csv
+  loclin certify --model network.onnx --data inputs.npy --norm 1 --norm inf --dtype f64
+  loclin certify --model runs/vowels-vanilla-seed0 --norm 2 --dtype f64
+  loclin certify --model resnet.onnx --data images.npy --dtype f64 --failure-probability 1e-9
+  loclin certify --model cnn.pth --architecture digit-recognizer --data mnist";
+
+/// Options of `certify`.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = EXAMPLE)]
+pub struct Args {
+    /// The model
+    #[command(flatten)]
+    pub source: ModelPath,
+    /// A dataset's name, a directory in its layout, or an .npy or .safetensors file of inputs [default:
+    /// the dataset of the run directory]
+    #[arg(long, value_name = "NAME_OR_PATH")]
+    pub data: Option<String>,
+    /// Which part of the dataset: train, valid or test
+    #[arg(long, default_value = "test")]
+    pub split: Split,
+    /// Certify the first N inputs only
+    #[arg(long, value_name = "N")]
+    pub limit: Option<usize>,
+    /// The ball's norm: a number from 1, or inf; may be given several times [default: 1, 2 and inf]
+    #[arg(long, value_name = "P")]
+    pub norm: Vec<Norm>,
+    /// l2 margins by what costs least: for large networks, by estimating every gradient and measuring the few that
+    /// matter, each too large with at most this probability, such as 1e-9; with 0, by proved bounds, as without this
+    /// option where they cost least [default: what costs least and proves]
+    #[arg(long, value_name = "P")]
+    pub failure_probability: Option<f64>,
+    /// Write one row for each input: index,label,prediction,eps_P...,guarantee,layer,neuron
+    #[arg(long, value_name = "FILE.csv")]
+    pub out: Option<PathBuf>,
+    /// Where the datasets are
+    #[command(flatten)]
+    pub place: DataDir,
+}
+
+/// Certifies as the options say.
+///
+/// # Errors
+/// A model or dataset that cannot be used, or an output that cannot be written.
+pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
+    if args.limit == Some(0) {
+        return Err(Usage::new("--limit 0: expected at least 1").into());
+    }
+    if let Some(out) = &args.out {
+        files::check_writable(out)?;
+    }
+    let norms = norms(args)?;
+    let seed = global.seed.unwrap_or(0);
+    let method = match args.failure_probability {
+        None | Some(0.0) => Method::Auto,
+        Some(failure_probability) => Method::Probable(Estimate {
+            failure_probability,
+            seed,
+        }),
+    };
+    let Opened { model, data, dtype } = Opened::new(
+        &args.source,
+        args.data.as_deref(),
+        args.split,
+        &args.place,
+        global,
+    )?;
+    let data = match args.limit {
+        Some(limit) => data.take(limit)?,
+        None => data,
+    };
+    let certificates = certify_all(&model, &data, &norms, method, "certifying")?;
+    if let Some(out) = &args.out {
+        files::write_atomic(out, &table::csv(&certificates)?)?;
+    }
+    let outcome = Outcome {
+        model: args.source.model.clone(),
+        data: data.name().to_owned(),
+        inputs: data.len(),
+        neurons: certificates.neurons,
+        accuracy: certificates.accuracy(),
+        clr_lower: certificates.regions.lower,
+        clr_upper: certificates.regions.upper,
+        on_boundary: certificates.regions.on_boundary,
+        margins: certificates.percentiles()?,
+        seconds: certificates.seconds,
+        inputs_per_second: data.len() as f64 / certificates.seconds,
+        guarantee: certificates.guarantee(),
+        method: certificates
+            .leading()
+            .map_or(String::new(), |margins| margins.method.to_string()),
+        search: certificates.search,
+        out: args.out.clone(),
+        dtype,
+    };
+    Ok(outcome)
+}
+
+/// The norms asked for without repetition, or those that there are.
+fn norms(args: &Args) -> anyhow::Result<Vec<Norm>> {
+    let mut norms: Vec<Norm> = Vec::new();
+    for norm in &args.norm {
+        if !norms.contains(norm) {
+            norms.push(*norm);
+        }
+    }
+    let Some(probability) = args.failure_probability else {
+        if norms.is_empty() {
+            norms.extend([Norm::L1, Norm::L2, Norm::LINF]);
+        }
+        return Ok(norms);
+    };
+    if !(0.0..1.0).contains(&probability) {
+        let message = format!("--failure-probability {probability}: expected a number in [0, 1)");
+        return Err(Usage::new(message).into());
+    }
+    if norms.iter().any(|norm| *norm != Norm::L2) {
+        let message =
+            "--failure-probability: only l2 margins are searched for; leave the other --norm out";
+        return Err(Usage::new(message).into());
+    }
+    Ok(vec![Norm::L2])
+}

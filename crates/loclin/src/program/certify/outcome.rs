@@ -1,0 +1,150 @@
+//! What `loclin certify` says of a dataset.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+
+use loclin_regions::{Guarantee, Margins, Method};
+use loclin_report::stats::Percentiles;
+use serde::Serialize;
+
+use crate::program::compute::Dtype;
+
+/// What is known after certifying a dataset.
+#[derive(Clone, Debug, Serialize)]
+pub struct Outcome {
+    /// The model, as asked for.
+    pub model: PathBuf,
+    /// The dataset, as it calls itself.
+    pub data: String,
+    /// Number of inputs certified.
+    pub inputs: usize,
+    /// Number of neurons (linear constraints) of the network; for sequences, of the longest one's.
+    pub neurons: usize,
+    /// Share of correct predictions; `None` without labels.
+    pub accuracy: Option<f64>,
+    /// Lower bound on the number of complete linear regions (Lemma 7).
+    pub clr_lower: usize,
+    /// Upper bound on the number of complete linear regions (Lemma 7).
+    pub clr_upper: usize,
+    /// Inputs at which some neuron is exactly 0: for them Lemma 7 does not hold, and the margin is 0 unless the gradients of
+    /// those neurons are 0 too (as the differences of a max pooling over units that are all off).
+    pub on_boundary: usize,
+    /// `eps_1`, `eps_2`, ...: percentiles of the margins in raw input units.
+    #[serde(flatten)]
+    pub margins: BTreeMap<String, Percentiles>,
+    /// Wall-clock seconds of the certification, data already loaded.
+    pub seconds: f64,
+    /// `inputs / seconds`.
+    pub inputs_per_second: f64,
+    /// What is claimed of the radii: `proved`, `probable(P)` or `estimate`.
+    #[serde(serialize_with = "guarantee_name")]
+    pub guarantee: Guarantee,
+    /// How they were found, in words.
+    pub method: String,
+    /// The work of searching for the nearest neurons; `None` if every gradient was measured, or a chain's pruned search
+    /// did it.
+    pub search: Option<Search>,
+    /// The file of margins, if one was asked for.
+    pub out: Option<PathBuf>,
+    /// The floating-point type.
+    pub dtype: Dtype,
+}
+
+/// The work of a search by bounds or estimates.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Search {
+    /// The probability, for each input, that its margin is too large; 0 if every neuron left out is excluded by
+    /// proof.
+    pub failure_probability: f64,
+    /// Random directions pushed through the network.
+    pub directions: usize,
+    /// Neurons verified by their own gradients, of each input on average.
+    pub verified_mean: f64,
+    /// The same, at most.
+    pub verified_max: usize,
+}
+
+impl Search {
+    /// That of margins by bounds or estimates.
+    pub(super) fn of(margins: &Margins) -> Option<Self> {
+        let failure_probability = match margins.method {
+            Method::Bound => 0.0,
+            Method::Estimate(estimate) => estimate.failure_probability,
+            _ => return None,
+        };
+        let gradients = &margins.work.gradients;
+        Some(Self {
+            failure_probability,
+            directions: margins.work.directions,
+            verified_mean: gradients.iter().sum::<usize>() as f64 / gradients.len() as f64,
+            verified_max: gradients.iter().copied().max().unwrap_or(0),
+        })
+    }
+
+    /// The work for `own` inputs and for `others` more.
+    pub(super) fn joined(self, own: usize, other: Self, others: usize) -> Self {
+        let sum = self.verified_mean * own as f64 + other.verified_mean * others as f64;
+        Self {
+            verified_mean: sum / (own + others) as f64,
+            verified_max: self.verified_max.max(other.verified_max),
+            ..self
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rate = self.inputs_per_second;
+        writeln!(
+            f,
+            "{} inputs of {}, {} neurons, {}: {:.1} s, {rate:.0} inputs/s",
+            self.inputs, self.data, self.neurons, self.dtype, self.seconds
+        )?;
+        if let Some(accuracy) = self.accuracy {
+            writeln!(f, "accuracy   {:.2}%", 100.0 * accuracy)?;
+        }
+        writeln!(f, "#CLR       {} to {}", self.clr_lower, self.clr_upper)?;
+        if self.on_boundary > 0 {
+            writeln!(
+                f,
+                "a neuron exactly at 0 (margin 0 where it has a gradient): {} inputs",
+                self.on_boundary
+            )?;
+        }
+        writeln!(
+            f,
+            "{:<10} {:>11} {:>11} {:>11} {:>11}",
+            "margin", "P25", "P50", "P75", "P100"
+        )?;
+        for (name, p) in &self.margins {
+            writeln!(
+                f,
+                "{name:<10} {:>11.4e} {:>11.4e} {:>11.4e} {:>11.4e}",
+                p.p25, p.p50, p.p75, p.p100
+            )?;
+        }
+        writeln!(f, "guarantee  {}: {}", self.guarantee, self.method)?;
+        if let Some(search) = &self.search {
+            writeln!(f, "work       {search}")?;
+        }
+        match &self.out {
+            Some(out) => write!(f, "{}", out.display()),
+            None => Ok(()),
+        }
+    }
+}
+
+fn guarantee_name<S: serde::Serializer>(guarantee: &Guarantee, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(&guarantee.name())
+}
+
+impl fmt::Display for Search {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (directions, mean, max) = (self.directions, self.verified_mean, self.verified_max);
+        write!(
+            f,
+            "{directions} directions, {mean:.0} gradients on average, {max} at most"
+        )
+    }
+}

@@ -1,0 +1,64 @@
+//! One of the demo's networks: trained, and certified on held-out digits.
+
+use std::path::Path;
+
+use anyhow::Context;
+use candle_core::DType;
+use loclin_data::{Data, Split};
+use loclin_models::{Model, Network};
+use loclin_regions::{Method, Norm};
+
+use super::outcome::Row;
+use crate::program::certify::{Certificates, certify};
+use crate::program::config::Config;
+use crate::program::options::Global;
+use crate::program::train;
+
+/// The norms, in the order of the certificates.
+pub(super) const NORMS: [Norm; 3] = [Norm::L1, Norm::L2, Norm::LINF];
+
+/// A trained network, certified.
+pub(super) struct Certified {
+    pub(super) name: &'static str,
+    pub(super) config: Config,
+    pub(super) network: Network,
+    pub(super) certificates: Certificates,
+    pub(super) row: Row,
+}
+
+/// Trains `config` in the directory `out` and certifies the network.
+pub(super) fn train_and_certify(
+    name: &'static str,
+    config: Config,
+    out: &Path,
+    global: &Global,
+) -> anyhow::Result<Certified> {
+    // The demo's data is in the program: no directory of datasets is read.
+    let open = |split| {
+        train::open(&config, split, Path::new(""))?
+            .into_table()
+            .context("the digits")
+    };
+    let data: [Data; 2] = [open(Split::Train)?.into(), open(Split::Valid)?.into()];
+    tracing::info!("training the {name} network on {} digits", data[0].len());
+    let trained = train::train(&config, &data, out, true, global, name)?;
+    let model = Model::load(&out.join(train::MODEL), DType::F64, &global.device.open()?)?;
+    let network = model.raw()?;
+    let test = open(Split::Test)?;
+    tracing::info!("certifying it on {} held-out digits", test.len());
+    let certificates = certify(&network, &test, &NORMS, Method::Auto, name)?;
+    let row = Row {
+        accuracy: certificates.accuracy().context("the digits have labels")?,
+        clr_lower: certificates.regions.lower,
+        clr_upper: certificates.regions.upper,
+        training_seconds: trained.seconds,
+        margins: certificates.percentiles()?,
+    };
+    Ok(Certified {
+        name,
+        config,
+        network,
+        certificates,
+        row,
+    })
+}

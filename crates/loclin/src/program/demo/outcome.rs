@@ -1,0 +1,52 @@
+//! What `loclin demo` says.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+
+use loclin_report::stats::Percentiles;
+use serde::Serialize;
+
+/// What the demo found out.
+#[derive(Clone, Debug, Serialize)]
+pub struct Outcome {
+    /// The network trained on the task loss alone.
+    pub vanilla: Row,
+    /// The network trained with ROLL.
+    pub roll: Row,
+    /// Median l2 margin of the ROLL network over that of the vanilla one.
+    pub median_eps_2_ratio: f64,
+    /// The report: `index.html` in the output directory.
+    pub report: PathBuf,
+    #[serde(skip)]
+    pub(super) table: String,
+}
+
+/// One network of the table, certified on the held-out digits.
+#[derive(Clone, Debug, Serialize)]
+pub struct Row {
+    /// Share of correct predictions.
+    pub accuracy: f64,
+    /// Lower bound on the number of complete linear regions (Lemma 7).
+    pub clr_lower: usize,
+    /// Upper bound on it.
+    pub clr_upper: usize,
+    /// Wall-clock seconds of training.
+    pub training_seconds: f64,
+    /// `eps_1`, `eps_2`, `eps_inf`: percentiles of the margins, in pixel units.
+    #[serde(flatten)]
+    pub margins: BTreeMap<String, Percentiles>,
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}", self.table.trim_end())?;
+        writeln!(f)?;
+        writeln!(
+            f,
+            "The gradient of the ROLL network is provably constant {:.1} times as far (median l2 radius).",
+            self.median_eps_2_ratio
+        )?;
+        write!(f, "Report: {}", self.report.display())
+    }
+}

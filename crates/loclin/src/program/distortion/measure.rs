@@ -1,0 +1,114 @@
+//! The measurements of a dataset, input by input.
+
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::{Context, ensure};
+use candle_core::{DType, Tensor};
+use loclin_data::Dataset;
+use loclin_models::Network;
+
+use super::directory::{Directory, Settings};
+use super::options::SearchOptions;
+use super::record::{Costs, Record};
+use super::search::Measure;
+use crate::program::progress::Bar;
+use crate::program::tensors;
+
+/// The records of a dataset.
+pub struct Found {
+    /// One for each input, in order.
+    pub records: Vec<Record>,
+    /// What the numbers of one input took.
+    pub costs: Costs,
+    /// Which record has the largest distortion.
+    pub worst: usize,
+    /// Wall-clock seconds.
+    pub seconds: f64,
+}
+
+/// Measures every input of `data` at the network of raw inputs; in the directory `out`, if there is one, goes on where
+/// it was stopped and leaves the worst input.
+///
+/// # Errors
+/// Inputs without labels or outside the domain, or a directory that holds other measurements or cannot be written.
+pub fn measure(
+    network: &Network,
+    data: &Dataset,
+    options: &SearchOptions,
+    seed: u64,
+    out: Option<&Path>,
+    model: &str,
+    label: &str,
+) -> anyhow::Result<Found> {
+    let start = Instant::now();
+    let measure = Measure::new(network, options);
+    let labels = labels(data, network)?;
+    let settings = Settings::new(model, data, options, seed, network.dtype());
+    let directory = out.map(|out| Directory::open(out, &settings)).transpose()?;
+    let mut records = match &directory {
+        Some(directory) => directory.records()?,
+        None => Vec::new(),
+    };
+    records.truncate(data.len());
+    let bar = Bar::count(label, data.len() as u64);
+    bar.advance(records.len() as u64);
+    while records.len() < data.len() {
+        let index = records.len();
+        let named = || format!("{}, input {index}", data.name());
+        let x = input(data, index, network).with_context(named)?;
+        let record = measure
+            .record(index, &x, labels[index], seed, directory.as_ref())
+            .with_context(named)?;
+        records.push(record);
+        if let Some(directory) = &directory {
+            directory.save(&records)?;
+        }
+        bar.advance(1);
+    }
+    let larger = |best: usize, index: usize| {
+        let of = |index: usize| records[index].maximum();
+        if of(index) > of(best) { index } else { best }
+    };
+    let worst = (0..records.len()).fold(0, larger);
+    if let Some(directory) = &directory {
+        let x = input(data, worst, network)?;
+        // Found again: a search is a function of its seed.
+        let found = measure.worst(&x, &records[worst], seed)?;
+        directory.save_worst(&records[worst], &x, &found)?;
+    }
+    Ok(Found {
+        records,
+        costs: measure.costs(),
+        worst,
+        seconds: start.elapsed().as_secs_f64(),
+    })
+}
+
+/// One input `[in...]` in the network's dtype.
+fn input(data: &Dataset, index: usize, network: &Network) -> anyhow::Result<Tensor> {
+    let x = tensors::inputs(data, &[index], DType::F64, network.device())?;
+    Ok(x.squeeze(0)?)
+}
+
+/// The labels, all of them outputs of the network.
+fn labels(data: &Dataset, network: &Network) -> anyhow::Result<Vec<u32>> {
+    let labels = data.labels().with_context(|| {
+        format!(
+            "{}: no labels; the distortion is that of the true class's gradient",
+            data.name()
+        )
+    })?;
+    let outputs = network.output_size();
+    let wrong = labels
+        .iter()
+        .position(|label| *label as usize >= outputs.max(2));
+    ensure!(
+        wrong.is_none(),
+        "{}: the label of input {} is {}; the model has {outputs} outputs",
+        data.name(),
+        wrong.unwrap_or(0),
+        labels[wrong.unwrap_or(0)]
+    );
+    Ok(labels.to_vec())
+}

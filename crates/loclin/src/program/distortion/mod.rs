@@ -1,0 +1,141 @@
+//! `loclin distortion`: how much gradients change when inputs move a little.
+
+mod directory;
+mod eps;
+mod measure;
+mod options;
+mod outcome;
+mod record;
+mod search;
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use loclin_data::{Data, Split};
+use loclin_report::stats::Percentiles;
+
+use crate::program::errors::Usage;
+use crate::program::model::ModelPath;
+use crate::program::opened::Opened;
+use crate::program::options::{DataDir, Global};
+
+pub use directory::{Directory, Settings};
+pub use eps::{Domain, EpsError, Radius};
+pub use measure::{Found, measure};
+pub use options::SearchOptions;
+pub use outcome::Outcome;
+pub use record::{Costs, Record, Worst};
+pub use search::{Measure, worst_of};
+
+const EXAMPLE: &str = "\
+Examples:
+  loclin distortion --model runs/cifar10-roll-seed0 --eps 8/256 --limit 256 --out runs/distortion
+  loclin distortion --model resnet.onnx --data photos,size=32 --eps 0.01 --samples 500 --population 300
+  loclin distortion --model runs/demo-seed0 --eps 8/256 --limit 4 --population 100 --generations 10 --json";
+
+/// Options of `distortion`.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = EXAMPLE)]
+pub struct Args {
+    /// The model
+    #[command(flatten)]
+    pub source: ModelPath,
+    /// A dataset's name, a directory in its layout, or a .safetensors file of labelled inputs [default: the dataset
+    /// of the run directory]
+    #[arg(long, value_name = "NAME_OR_PATH")]
+    pub data: Option<String>,
+    /// Which part of the dataset: train, valid or test
+    #[arg(long, default_value = "test")]
+    pub split: Split,
+    /// Measure the first N inputs only
+    #[arg(long, value_name = "N")]
+    pub limit: Option<usize>,
+    /// The ball and the searches
+    #[command(flatten)]
+    pub search: SearchOptions,
+    /// Keep what is found in a directory: a row for each input and the worst input; what was begun there goes on
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Where the datasets are
+    #[command(flatten)]
+    pub place: DataDir,
+}
+
+/// Measures as the options say.
+///
+/// # Errors
+/// A model or dataset that cannot be used, inputs without labels or outside the domain, or a directory that holds
+/// other measurements.
+pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
+    check(args)?;
+    let opened = Opened::new(
+        &args.source,
+        args.data.as_deref(),
+        args.split,
+        &args.place,
+        global,
+    )?;
+    let Data::Table(data) = opened.data else {
+        let message = "--data: sequences of different lengths; distortion is measured for inputs of one shape";
+        return Err(Usage::new(message).into());
+    };
+    let data = match args.limit {
+        Some(limit) => data.take(limit)?,
+        None => data,
+    };
+    let network = opened.model.raw(data.input_shape())?;
+    let found = measure(
+        &network,
+        &data,
+        &args.search,
+        global.seed.unwrap_or(0),
+        args.out.as_deref(),
+        &args.source.digest()?,
+        "measuring",
+    )?;
+    let percentiles = |of: fn(&Record) -> f64| {
+        let values: Vec<f64> = found.records.iter().map(of).collect();
+        Percentiles::of(&values).context("no inputs")
+    };
+    let count = found.records.len() as f64;
+    let share = |of: fn(&Record) -> bool| {
+        found.records.iter().filter(|record| of(record)).count() as f64 / count
+    };
+    Ok(Outcome {
+        model: args.source.model.clone(),
+        data: data.name().to_owned(),
+        inputs: data.len(),
+        accuracy: share(|record| record.label == record.prediction),
+        eps: args.search.eps.value(),
+        costs: found.costs,
+        gradient: percentiles(|record| record.gradient)?,
+        expected: percentiles(|record| record.expected)?,
+        maximum: percentiles(Record::maximum)?,
+        genetic: percentiles(|record| record.genetic)?,
+        ascent: percentiles(|record| record.ascent)?,
+        ascent_finds_more: share(|record| record.ascent > record.genetic),
+        worst: found.worst,
+        seconds: found.seconds,
+        out: args.out.clone(),
+        dtype: opened.dtype,
+    })
+}
+
+fn check(args: &Args) -> anyhow::Result<()> {
+    let SearchOptions {
+        samples,
+        population,
+        ..
+    } = args.search;
+    let least = [
+        ("--limit", args.limit.unwrap_or(1), 1),
+        ("--samples", samples, 1),
+        ("--population", population, 2),
+    ];
+    match least.iter().find(|(_, given, least)| given < least) {
+        Some((option, given, least)) => {
+            Err(Usage::new(format!("{option} {given}: expected at least {least}")).into())
+        }
+        None => Ok(()),
+    }
+}

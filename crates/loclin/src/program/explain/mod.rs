@@ -1,0 +1,132 @@
+//! `loclin explain`: one input, its gradient, how much that can change nearby, and how far it does not.
+
+mod options;
+mod outcome;
+mod reading;
+mod subject;
+
+use anyhow::{Context, ensure};
+use candle_core::DType;
+use loclin_models::Network;
+use loclin_report::Report;
+
+use crate::program::compute::Dtype;
+use crate::program::errors::Usage;
+use crate::program::opened::dtype;
+use crate::program::options::Global;
+use crate::program::run_directory::Trained;
+use crate::program::{files, process};
+
+pub use options::Args;
+pub use outcome::Outcome;
+pub use reading::{Integrated, Integration, ReadOptions, Reading, read};
+pub use subject::Subject;
+
+/// Explains as the options say.
+///
+/// # Errors
+/// A model or input that cannot be used, or files that cannot be written.
+pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
+    if args.evaluations == 0 || args.steps == 0 {
+        return Err(Usage::new("--evaluations, --steps: expected at least 1").into());
+    }
+    files::check_writable(&args.out)?;
+    if let Some(report) = &args.report {
+        files::check_writable(report)?;
+    }
+    let run = Trained::of(&args.source.model)?;
+    let dtype = dtype(global, run.as_ref());
+    let model = args.source.load(dtype.candle(), &global.device.open()?)?;
+    let model = model
+        .into_network()
+        .with_context(|| args.source.model.display().to_string())?;
+    let network = with_normalization(args, model.raw()?)?;
+    let subject = Subject::find(args, network.input_shape(), run.as_ref(), global)?;
+    let options = ReadOptions {
+        eps: args.eps.value(),
+        domain: args.domain.0,
+        evaluations: args.evaluations,
+        seed: global.seed.unwrap_or(0),
+        integration: match args.exact {
+            true => Integration::Exact,
+            false => Integration::Steps(args.steps),
+        },
+    };
+    let label = args.label.or(subject.label);
+    check_label(label, &network, &subject)?;
+    let named = || subject.name.clone();
+    let x = subject.tensor(network.input_shape(), DType::F64, network.device())?;
+    let reading = read(&network, &x, label, &options).with_context(named)?;
+    let explanation = loclin_report::Explanation {
+        heading: subject.name.clone(),
+        lines: reading.lines(args.eps),
+        panels: reading.panels(&subject)?,
+    };
+    let canvas = loclin_report::figure::pictures(std::slice::from_ref(&explanation))?;
+    files::write_atomic(&args.out, &canvas.png()?)?;
+    if let Some(path) = &args.report {
+        let page = page(args, &explanation, dtype)?;
+        files::write_atomic(path, page.as_bytes())?;
+    }
+    Ok(Outcome {
+        model: args.source.model.clone(),
+        input: subject.name,
+        reading,
+        out: args.out.clone(),
+        report: args.report.clone(),
+        dtype,
+    })
+}
+
+/// The network of inputs before the normalisation that the options give.
+fn with_normalization(args: &Args, network: Network) -> anyhow::Result<Network> {
+    if args.mean.is_empty() {
+        return Ok(network);
+    }
+    let normalized = network.standardized(&args.mean, &args.std);
+    normalized.context("--mean, --std: do not fit the model")
+}
+
+fn check_label(label: Option<u32>, network: &Network, subject: &Subject) -> anyhow::Result<()> {
+    // A network with one output tells two classes apart.
+    let classes = network.output_size().max(2);
+    let Some(label) = label.filter(|label| *label as usize >= classes) else {
+        return Ok(());
+    };
+    ensure!(
+        subject.label != Some(label),
+        "{}: its label is {label}; the model has {} outputs",
+        subject.name,
+        network.output_size()
+    );
+    let message = format!("--label {label}: expected a class below {classes}");
+    Err(Usage::new(message).into())
+}
+
+fn page(
+    args: &Args,
+    explanation: &loclin_report::Explanation,
+    dtype: Dtype,
+) -> anyhow::Result<String> {
+    let settings = [
+        ("model", args.source.model.display().to_string()),
+        ("input", args.input.clone()),
+        ("floating-point type", dtype.to_string()),
+    ];
+    let page = loclin_report::render(&Report {
+        title: "One input, explained".into(),
+        settings: settings
+            .map(|(name, value)| (name.to_owned(), value))
+            .into(),
+        explanations: vec![explanation.clone()],
+        commands: vec![format!(
+            "{} explain --model {} --input {} --eps {}",
+            process::name(),
+            args.source.model.display(),
+            args.input,
+            args.eps
+        )],
+        ..Report::default()
+    })?;
+    Ok(page)
+}

@@ -1,0 +1,76 @@
+//! Options of `loclin explain`.
+
+use std::path::PathBuf;
+
+use loclin_data::Split;
+
+use crate::program::distortion::{Domain, Radius};
+use crate::program::model::ModelPath;
+use crate::program::options::DataDir;
+
+const EXAMPLE: &str = "\
+Examples:
+  loclin explain --model runs/cifar10-roll-seed0 --input 17
+  loclin explain --model runs/cifar10-roll-seed0 --input cat.jpg --resize --out cat.png --report cat.html
+  loclin explain --model resnet.onnx --input cat.png --label 3 --mean 0.49,0.48,0.45 --std 0.25,0.24,0.26
+  loclin explain --model cnn.pth --architecture digit-recognizer --input 5 --data mnist";
+
+/// Options of `explain`.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = EXAMPLE)]
+pub struct Args {
+    /// The model
+    #[command(flatten)]
+    pub source: ModelPath,
+    /// A JPEG or PNG file, or the number of an input of --data, from 0
+    #[arg(long, value_name = "IMAGE_OR_INDEX")]
+    pub input: String,
+    /// Where a number counts: a dataset's name, a directory in its layout, or an .npy or .safetensors file of inputs
+    /// [default: the dataset of the run directory]
+    #[arg(long, value_name = "NAME_OR_PATH")]
+    pub data: Option<String>,
+    /// Which part of the dataset: train, valid or test
+    #[arg(long, default_value = "test")]
+    pub split: Split,
+    /// Make an image of another size fit, whatever its proportions
+    #[arg(long)]
+    pub resize: bool,
+    /// The class whose score is explained [default: the input's label, or the predicted class where it has none]
+    #[arg(long, value_name = "CLASS")]
+    pub label: Option<u32>,
+    /// What an image's channels are normalised with, for a model that does not do it itself: means
+    #[arg(long, value_name = "M,M,M", value_delimiter = ',', requires = "std")]
+    pub mean: Vec<f64>,
+    /// The same: standard deviations
+    #[arg(long, value_name = "S,S,S", value_delimiter = ',', requires = "mean")]
+    pub std: Vec<f64>,
+    /// How far every pixel may move in the search for the gradient that differs most: a number or a quotient
+    #[arg(long, value_name = "EPS", default_value = "8/256")]
+    pub eps: Radius,
+    /// The least and the largest value that a pixel may have
+    #[arg(long, value_name = "LOW,HIGH", default_value = "0,1")]
+    pub domain: Domain,
+    /// Gradients that the search may evaluate
+    #[arg(long, value_name = "N", default_value_t = 2000)]
+    pub evaluations: usize,
+    /// Gradients along the segment from black to the image, of which the integrated gradients are the mean
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 300,
+        conflicts_with = "exact"
+    )]
+    pub steps: usize,
+    /// Integrate exactly, through every region that the segment crosses; slow for large networks
+    #[arg(long)]
+    pub exact: bool,
+    /// Where to draw the picture
+    #[arg(long, value_name = "FILE.png", default_value = "explanation.png")]
+    pub out: PathBuf,
+    /// Write a report, too
+    #[arg(long, value_name = "FILE.html")]
+    pub report: Option<PathBuf>,
+    /// Where the datasets are
+    #[command(flatten)]
+    pub place: DataDir,
+}

@@ -1,0 +1,54 @@
+//! What a process of the program needs before it has a second thread, and the name that it goes by.
+
+use std::env;
+use std::sync::OnceLock;
+
+/// Threads of Candle's element-wise operations: a pool of its own, which spins while it waits. On few cores it takes the
+/// processor from the threads that multiply matrices, so one thread is the fastest there (docs/performance.md).
+const ELEMENTWISE_THREADS: (&str, &str) = ("CANDLE_NUM_THREADS", "1");
+
+/// Bytes below which freed memory is kept for the next tensor. Tensors of images are megabytes: memory that is given back
+/// to the system after each of them and asked for again costs a third of a training step.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+const KEPT: i32 = 256 << 20;
+
+static NAME: OnceLock<&str> = OnceLock::new();
+
+/// Prepares the process; the first thing that `main` does. `name` is what a user types to start the program.
+///
+/// What the environment says already stays as it is.
+pub fn prepare(name: &'static str) {
+    // Only the first call counts; there is no second one in a program.
+    let _ = NAME.set(name);
+    let (variable, value) = ELEMENTWISE_THREADS;
+    if env::var_os(variable).is_none() {
+        // SAFETY: `main` calls this before anything else, so there is no other thread that could read the environment.
+        #[allow(unsafe_code)]
+        unsafe {
+            env::set_var(variable, value);
+        }
+    }
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    keep_memory();
+}
+
+/// Tells the allocator of glibc to keep freed memory; others have no such setting.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+fn keep_memory() {
+    for (variable, parameter) in [
+        ("MALLOC_MMAP_THRESHOLD_", libc::M_MMAP_THRESHOLD),
+        ("MALLOC_TRIM_THRESHOLD_", libc::M_TRIM_THRESHOLD),
+    ] {
+        if env::var_os(variable).is_none() {
+            // SAFETY: the call takes two numbers and changes parameters that the allocator reads under its own lock. It
+            // refuses what it does not know, which is no reason to stop.
+            #[allow(unsafe_code)]
+            let _ = unsafe { libc::mallopt(parameter, KEPT) };
+        }
+    }
+}
+
+/// What a user types to start this program: `loclin`, or `cargo xtask` inside the repository.
+pub fn name() -> &'static str {
+    NAME.get().copied().unwrap_or("loclin")
+}

@@ -1,0 +1,49 @@
+//! What lies in the directory of a training run, for the commands that read one.
+
+use std::path::Path;
+
+use anyhow::Context;
+use serde::Deserialize;
+
+use crate::program::compute::Dtype;
+use crate::program::files;
+
+/// The complete effective configuration of a run.
+pub const CONFIG: &str = "config.toml";
+/// The best network of a run.
+pub const MODEL: &str = "model.safetensors";
+/// Everything that a resumed run needs.
+pub const LAST: &str = "last.safetensors";
+/// An object for each validated epoch.
+pub const METRICS: &str = "metrics.jsonl";
+
+/// What the commands that read a run ask its configuration. They do not look at its other keys, which may be those of
+/// another version of the program.
+#[derive(Debug, Deserialize)]
+pub struct Trained {
+    /// The dataset, by the name that opens it.
+    pub dataset: String,
+    /// The seed of every random number.
+    pub seed: u64,
+    /// The floating-point type.
+    pub dtype: Dtype,
+}
+
+impl Trained {
+    /// That of a run directory; `None` for a path that is no directory.
+    ///
+    /// # Errors
+    /// A directory without a configuration.
+    pub fn of(path: &Path) -> anyhow::Result<Option<Self>> {
+        if !path.is_dir() {
+            return Ok(None);
+        }
+        let read = || -> anyhow::Result<Self> {
+            let file = path.join(CONFIG);
+            let text = files::read_text(&file)?;
+            toml::from_str(&text).with_context(|| file.display().to_string())
+        };
+        let trained = read().with_context(|| format!("{}: not a run directory", path.display()));
+        trained.map(Some)
+    }
+}

@@ -1,0 +1,50 @@
+//! What a sweep found.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::row::Row;
+use super::select::Selected;
+use super::table::{CSV, Results};
+
+/// The results of a sweep, of one of its shards, or of all of them together.
+#[derive(Clone, Debug, Serialize)]
+pub struct Outcome {
+    /// The directory of the results.
+    pub out: PathBuf,
+    /// Runs of the whole sweep.
+    pub planned: usize,
+    /// The runs done here, in the order of the plan.
+    pub rows: Vec<Row>,
+    /// What the selection rules of the sweep chose; empty for one shard of several.
+    pub selected: Vec<Selected>,
+    #[serde(skip)]
+    text: String,
+}
+
+impl Outcome {
+    /// Of the results in the directory `out`.
+    pub(super) fn new(results: Results, out: PathBuf) -> Self {
+        Self {
+            text: results.text(),
+            planned: results.planned.len(),
+            rows: results.rows,
+            selected: results.selected,
+            out,
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}", self.text.trim_end())?;
+        let (rows, planned) = (self.rows.len(), self.planned);
+        write!(
+            f,
+            "{rows} of {planned} runs: {}",
+            self.out.join(CSV).display()
+        )
+    }
+}

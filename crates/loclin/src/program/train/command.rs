@@ -1,0 +1,110 @@
+//! The command `train`.
+
+use std::path::{Path, PathBuf};
+
+use loclin_data::{Data, Split};
+
+use super::directory::prepare;
+use super::outcome::Outcome;
+use super::trainer::Trainer;
+use crate::program::config::{Config, SEEDED};
+use crate::program::errors::Usage;
+use crate::program::opened;
+use crate::program::options::{DataDir, Global};
+use crate::program::run_directory::LAST;
+use crate::program::shipped::{self, Kind};
+
+const EXAMPLE: &str = "\
+Examples:
+  loclin train --preset demo --out runs/demo
+  loclin train --preset mnist-roll-1 --set epochs=5 --set loss=sampled
+  loclin train --config mine.toml --out runs/mine --resume";
+
+/// Options of `train`.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = EXAMPLE)]
+pub struct Args {
+    /// The experiment: a preset of the program, one of those that `loclin config list` names
+    #[arg(long, value_name = "NAME", conflicts_with = "config")]
+    pub preset: Option<String>,
+    /// The experiment: a file such as `loclin config init` writes
+    #[arg(long, value_name = "FILE", required_unless_present = "preset")]
+    pub config: Option<PathBuf>,
+    /// Change one key of the configuration; may be given several times
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// The run's directory [default: runs/NAME-seedN, after the preset or the file]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Go on with the run in the directory, if one was begun there
+    #[arg(long)]
+    pub resume: bool,
+    /// Where the datasets are
+    #[command(flatten)]
+    pub data: DataDir,
+}
+
+impl Args {
+    /// The name of the experiment, and its configuration.
+    fn experiment(&self) -> anyhow::Result<(String, Config)> {
+        match (&self.preset, &self.config) {
+            (Some(name), _) => {
+                let unknown = |error| Usage::caused_by(format!("--preset {name}"), error);
+                let shipped = shipped::named(Kind::Preset, name).map_err(unknown)?;
+                let config = Config::preset(shipped.name, &self.set)?;
+                Ok((name.clone(), config))
+            }
+            (None, Some(file)) => {
+                let name = file.file_stem().unwrap_or_default().to_string_lossy();
+                Ok((name.into_owned(), Config::load(file, &self.set)?))
+            }
+            (None, None) => Err(Usage::new("--preset or --config is needed").into()),
+        }
+    }
+}
+
+/// Trains as the options say.
+///
+/// # Errors
+/// A configuration, dataset or directory that cannot be used, or a loss that is no longer finite.
+pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
+    let (name, mut config) = args.experiment()?;
+    config.apply(global);
+    let default = || PathBuf::from(format!("runs/{name}-seed{}", config.seed));
+    let out = args.out.clone().unwrap_or_else(default);
+    let open = |split| open(&config, split, &args.data.data_dir);
+    let data = [open(Split::Train)?, open(Split::Valid)?];
+    train(&config, &data, &out, args.resume, global, "training")
+}
+
+/// The dataset of a configuration.
+///
+/// # Errors
+/// A dataset that cannot be read.
+pub fn open(config: &Config, split: Split, data_dir: &Path) -> anyhow::Result<Data> {
+    opened::data(&config.dataset, split, data_dir, config.seed)
+}
+
+/// Trains `config` on `[training, validation]` data in the directory `out`, going on from its checkpoint if it
+/// has one and `resume` allows it.
+///
+/// # Errors
+/// Data that the configuration's network does not take, a directory that cannot be used or holds another run, or a
+/// loss that is no longer finite.
+pub fn train(
+    config: &Config,
+    data: &[Data; 2],
+    out: &Path,
+    resume: bool,
+    global: &Global,
+    label: &str,
+) -> anyhow::Result<Outcome> {
+    // The directory last: what cannot be trained leaves nothing behind.
+    let mut trainer = Trainer::new(config, data, global.device.open()?)?;
+    if config.init != SEEDED && !out.join(LAST).exists() {
+        trainer.initialise(Path::new(&config.init))?;
+    }
+    prepare(out, config, resume)?;
+    let history = trainer.run(out, label)?;
+    Outcome::new(out, &history)
+}

@@ -1,0 +1,107 @@
+//! The loss of a configuration: task loss and regulariser.
+
+use anyhow::Context;
+use candle_core::Tensor;
+use loclin_models::{BatchStatistics, Trace};
+use loclin_tensor::{Optimizer, random};
+use rand::Rng;
+
+use super::outcome::Diverged;
+use crate::program::config::{Config, Loss};
+
+/// The two parts of the loss on a mini-batch, both scalars `[]`.
+#[derive(Debug)]
+pub struct Parts {
+    /// Mean softmax cross entropy.
+    pub task: Tensor,
+    /// The regulariser, not yet times lambda; `None` for the vanilla objective.
+    pub regulariser: Option<Tensor>,
+}
+
+/// Inputs of one shape among those of a mini-batch, traced.
+#[derive(Debug)]
+pub(super) struct Traced {
+    /// Their network at `B` inputs.
+    pub(super) trace: Trace,
+    /// Their labels, `[B]`.
+    pub(super) labels: Tensor,
+    /// What batch normalisations saw, in training mode.
+    pub(super) statistics: Vec<BatchStatistics>,
+}
+
+impl Parts {
+    /// Both parts of `loss` at a mini-batch, means over all its inputs; `path` names the random draw, if there is one.
+    pub(super) fn new(
+        config: &Config,
+        loss: Loss,
+        batch: &[Traced],
+        path: &[u64],
+    ) -> anyhow::Result<Self> {
+        let rng = &mut random::stream(config.seed, path);
+        let total: usize = batch.iter().map(|traced| traced.trace.batch()).sum();
+        let mut sum: Option<Self> = None;
+        for traced in batch {
+            let one = Self::of_one_shape(config, loss, &traced.trace, &traced.labels, rng)?;
+            if batch.len() == 1 {
+                return Ok(one);
+            }
+            // The objectives are means over inputs; an input counts the same whatever its shape.
+            let share = traced.trace.batch() as f64 / total as f64;
+            let weighted = |tensor: &Tensor, sum: Option<&Tensor>| {
+                let part = (tensor * share)?;
+                sum.map_or(Ok(part.clone()), |sum| sum + &part)
+            };
+            let task = weighted(&one.task, sum.as_ref().map(|sum| &sum.task))?;
+            let before = sum.as_ref().and_then(|sum| sum.regulariser.as_ref());
+            let regulariser = one.regulariser.map(|r| weighted(&r, before)).transpose()?;
+            sum = Some(Self { task, regulariser });
+        }
+        sum.context("a mini-batch without inputs")
+    }
+
+    /// Both parts at inputs of one shape.
+    fn of_one_shape(
+        config: &Config,
+        loss: Loss,
+        trace: &Trace,
+        labels: &Tensor,
+        rng: &mut impl Rng,
+    ) -> anyhow::Result<Self> {
+        let task = candle_nn::loss::cross_entropy(trace.output(), labels)
+            .context("the labels do not fit the network's outputs")?;
+        let regulariser = loss.regulariser(trace, &config.settings(), rng);
+        let regulariser = regulariser.map_err(|error| match error {
+            loclin_objectives::Error::Ext(error @ loclin_tensor::Error::NanScore { .. }) => {
+                Diverged(format!("the loss of a neuron is not finite ({error})")).into()
+            }
+            error => anyhow::Error::from(error),
+        })?;
+        Ok(Self { task, regulariser })
+    }
+
+    /// A step of the optimiser down their sum, the regulariser times the present `lambda`.
+    ///
+    /// # Errors
+    /// Those of the tensor library and of the optimiser.
+    pub fn descend(&self, lambda: f64, optimizer: &mut dyn Optimizer) -> anyhow::Result<()> {
+        Ok(optimizer.step(&self.total(lambda)?.backward()?)?)
+    }
+
+    /// What training minimises, the regulariser times the present `lambda`: a scalar `[]`.
+    ///
+    /// # Errors
+    /// Those of the tensor library.
+    pub fn total(&self, lambda: f64) -> candle_core::Result<Tensor> {
+        match &self.regulariser {
+            Some(regulariser) => &self.task + (regulariser * lambda)?,
+            None => Ok(self.task.clone()),
+        }
+    }
+
+    /// The task loss and the regulariser (0 if there is none) as numbers.
+    pub(super) fn values(&self) -> candle_core::Result<[f64; 2]> {
+        let number = |tensor: &Tensor| tensor.to_dtype(candle_core::DType::F64)?.to_scalar::<f64>();
+        let regulariser = self.regulariser.as_ref().map_or(Ok(0.0), number)?;
+        Ok([number(&self.task)?, regulariser])
+    }
+}

@@ -1,0 +1,137 @@
+//! Affine operators.
+
+use crate::{error, parameter_map::ParameterMap, spec::OperatorSpec};
+use candle_core::{Result, Tensor};
+use std::{fmt::Debug, sync::Arc};
+
+/// Why an operator refuses its inputs' shapes; the network adds the name of the node.
+pub type ShapeResult = std::result::Result<Vec<usize>, String>;
+
+/// An affine map with one or more inputs: a linear layer, a convolution, a sum, a reshape, ...
+pub trait Affine: Debug + Send + Sync {
+    /// What a model file stores to build the operator again; the parameters' values are stored beside it. `None`, the
+    /// default, if no file can say it.
+    fn spec(&self) -> Option<OperatorSpec> {
+        None
+    }
+
+    /// What messages call the operator: the kind that files write, or the name of its type.
+    fn kind(&self) -> &'static str {
+        match self.spec() {
+            Some(spec) => spec.kind(),
+            None => std::any::type_name::<Self>(),
+        }
+    }
+
+    /// Shape of the output of one input, given the shapes of the operands of one input.
+    ///
+    /// # Errors
+    /// As text, operands that the operator cannot take.
+    fn output_shape(&self, operands: &[&[usize]]) -> ShapeResult;
+
+    /// Tangents through the linear part: operands `[B or 1, K, in...]`, result `[B or 1, K, out...]`.
+    ///
+    /// # Errors
+    /// A tensor computation that fails.
+    fn push(&self, tangents: &[&Tensor]) -> Result<Tensor>;
+
+    /// The value at operands `[B, in...]`, `[B, out...]`, given the shape `out` of the output of one input: the push of
+    /// the operands as tangents, plus the offset.
+    ///
+    /// # Errors
+    /// A tensor computation that fails.
+    fn value(&self, operands: &[&Tensor], output: &[usize]) -> Result<Tensor> {
+        let tangents = operands
+            .iter()
+            .map(|x| x.unsqueeze(1))
+            .collect::<Result<Vec<_>>>()?;
+        let value = self
+            .push(&tangents.iter().collect::<Vec<_>>())?
+            .squeeze(1)?;
+        match self.offset(output)? {
+            Some(offset) => value.broadcast_add(&offset),
+            None => Ok(value),
+        }
+    }
+
+    /// Cotangents `[B or 1, K, out...]` through the transpose of the linear part, one `[B or 1, K, in...]`
+    /// for each operand. `operands` are the shapes that [`Affine::output_shape`] saw.
+    ///
+    /// # Errors
+    /// A tensor computation that fails.
+    fn pull(&self, cotangent: &Tensor, operands: &[&[usize]]) -> Result<Vec<Tensor>>;
+
+    /// The constant part, broadcastable to `[B, out...]`, given the shape `out` of the output of one input;
+    /// `None` when it is zero.
+    ///
+    /// # Errors
+    /// A tensor computation that fails.
+    fn offset(&self, _output: &[usize]) -> Result<Option<Tensor>> {
+        Ok(None)
+    }
+
+    /// How many numbers a push or pull of one tangent needs for a moment beside its operands and its result,
+    /// given the shapes of the operands and of the output. Inference sizes its work by it.
+    fn workspace(&self, _operands: &[&[usize]], _output: &[usize]) -> usize {
+        0
+    }
+
+    /// An upper bound on the l2 Lipschitz constant of the result as a function of the network's input, given `bounds`
+    /// on those of the operands and the operands' shapes: for one operand, its bound times the spectral norm.
+    ///
+    /// # Errors
+    /// A tensor computation that fails.
+    fn lipschitz(&self, operands: &[&[usize]], bounds: &[f64]) -> Result<f64>;
+
+    /// What each channel (the first dimension of an input) is multiplied by, if that is all the operator does but for
+    /// its offset: then it and the operator below it are bounded together, [`Affine::scaled_lipschitz`].
+    ///
+    /// # Errors
+    /// A tensor computation that fails.
+    fn channel_scale(&self) -> Result<Option<Tensor>> {
+        Ok(None)
+    }
+
+    /// [`Affine::lipschitz`] with each channel of the result multiplied by an entry of `scale`; `None` where nothing
+    /// better than the product of both bounds is known.
+    ///
+    /// # Errors
+    /// A tensor computation that fails.
+    fn scaled_lipschitz(&self, _scale: &Tensor, _bounds: &[f64]) -> Result<Option<f64>> {
+        Ok(None)
+    }
+
+    /// The parameters by local name (`weight`, `bias`), in a fixed order.
+    fn parameters(&self) -> Vec<(&'static str, &Tensor)> {
+        Vec::new()
+    }
+
+    /// The operator with other parameters: each of [`Affine::parameters`] handed to [`ParameterMap::apply`]. `None`, the
+    /// default, if it is the same in every dtype and on every device, as an operator without parameters is; a copy of a
+    /// network then shares it.
+    ///
+    /// # Errors
+    /// Those of the map, and parameters that the operator cannot have.
+    fn map_parameters(
+        &self,
+        _map: &mut ParameterMap<'_>,
+    ) -> error::Result<Option<Arc<dyn Affine>>> {
+        Ok(None)
+    }
+
+    /// The operator as a normalisation by statistics, which in training mode are those of the batch
+    /// ([`crate::Network::trace_train`]); `None`, the default, for an operator that is the same in both modes.
+    fn normalization(&self) -> Option<&dyn Normalizing> {
+        None
+    }
+}
+
+/// A normalisation of each channel (the first dimension of an input) by a mean and a variance. It keeps the running ones
+/// in parameters of the names `running_mean` and `running_var`, `[channels]`.
+pub trait Normalizing {
+    /// The operator with another mean and variance, each `[channels]`, through which gradients flow.
+    ///
+    /// # Errors
+    /// A tensor computation that fails.
+    fn with_statistics(&self, mean: Tensor, variance: Tensor) -> Result<Arc<dyn Affine>>;
+}

@@ -1,0 +1,129 @@
+//! Piecewise-linear operators.
+
+use super::affine::ShapeResult;
+use crate::{error, parameter_map::ParameterMap, record::ActivationRecord, spec::OperatorSpec};
+use candle_core::{Result, Tensor};
+use std::{fmt::Debug, sync::Arc};
+
+/// A piecewise-linear operator that selects one of several affine maps for each unit: an activation,
+/// max pooling, ... The selection is its part of the activation pattern (Def. 1).
+///
+/// The set of inputs with one selection is cut out by linear constraints on the operand, "neurons" for short:
+/// `sign * neuron >= 0`. For a ReLU the neuron is the pre-activation itself; a max over `N` inputs
+/// has the `N - 1` differences to the selected one (App. E).
+pub trait PiecewiseLinear: Debug + Send + Sync {
+    /// What a model file stores to build the operator again. `None`, the
+    /// default, if no file can say it.
+    fn spec(&self) -> Option<OperatorSpec> {
+        None
+    }
+
+    /// What messages call the operator: the kind that files write, or the name of its type.
+    fn kind(&self) -> &'static str {
+        match self.spec() {
+            Some(spec) => spec.kind(),
+            None => std::any::type_name::<Self>(),
+        }
+    }
+
+    /// Shape of the output of one input, given the shape of the operand of one input.
+    ///
+    /// # Errors
+    /// As text, operands that the operator cannot take.
+    fn output_shape(&self, operand: &[usize]) -> ShapeResult;
+
+    /// The value alone: `[B, in...] -> [B, out...]`.
+    ///
+    /// # Errors
+    /// A tensor computation that fails.
+    fn value(&self, operand: &Tensor) -> Result<Tensor>;
+
+    /// The selection made at a batch of operands `[B, in...]`.
+    ///
+    /// # Errors
+    /// A tensor computation that fails.
+    fn record(&self, operand: &Tensor) -> Result<ActivationRecord>;
+
+    /// Tangents `[B or 1, K, in...]` through the selected linear maps: `[B, K, out...]`.
+    ///
+    /// # Errors
+    /// A tensor computation that fails, and a record of another operator.
+    fn push(&self, tangent: &Tensor, record: &ActivationRecord) -> Result<Tensor>;
+
+    /// Cotangents `[B or 1, K, out...]` through their transpose: `[B, K, in...]`.
+    ///
+    /// # Errors
+    /// A tensor computation that fails.
+    fn pull(
+        &self,
+        cotangent: &Tensor,
+        record: &ActivationRecord,
+        operand: &[usize],
+    ) -> Result<Tensor>;
+
+    /// The constant part of the selected affine maps, `[B or 1, out...]`; `None` when it is zero.
+    ///
+    /// # Errors
+    /// A tensor computation that fails.
+    fn offset(&self, record: &ActivationRecord) -> Result<Option<Tensor>>;
+
+    /// Tangents `[B or 1, K, in...]` of the operand to tangents `[B or 1, K, m]` of the `m` neurons.
+    ///
+    /// # Errors
+    /// A tensor computation that fails, and a record of another operator.
+    fn push_neurons(&self, tangent: &Tensor, record: &ActivationRecord) -> Result<Tensor>;
+
+    /// The transpose: cotangents `[B or 1, K, m]` of the neurons to `[B or 1, K, in...]` of the operand.
+    ///
+    /// # Errors
+    /// A tensor computation that fails, and a record of another operator.
+    fn pull_neurons(
+        &self,
+        cotangent: &Tensor,
+        record: &ActivationRecord,
+        operand: &[usize],
+    ) -> Result<Tensor>;
+
+    /// An upper bound on the spectral norm of the linear part under every selection, given the operand's shape: the
+    /// l2 Lipschitz constant of a continuous operator.
+    ///
+    /// # Errors
+    /// A tensor computation that fails.
+    fn lipschitz(&self, operand: &[usize]) -> Result<f64>;
+
+    /// The largest l2 norm of a neuron's gradient with respect to the operand: 1 for a pre-activation, the square
+    /// root of 2 for a difference of two entries.
+    fn neuron_length(&self) -> f64;
+
+    /// By what a pull changes at each neuron: cotangents `[B or 1, K, out...]` of the output to `[B or 1, K, m]`. The operator
+    /// is continuous, so the linear maps on the positive and on the negative side of neuron `z_j` differ by a
+    /// matrix of rank one, `a_j (grad z_j)^T`; this is `a_j . cotangent`. `operand` is the operand's shape.
+    ///
+    /// # Errors
+    /// A tensor computation that fails.
+    fn slope_changes(&self, cotangent: &Tensor, operand: &[usize]) -> Result<Tensor>;
+
+    /// How many numbers one tangent needs for a moment beside the operand and the result, the neurons'
+    /// tangents included, given the shape of the operand. Inference sizes its work by it.
+    fn workspace(&self, _operand: &[usize]) -> usize {
+        0
+    }
+
+    /// The parameters by local name, in a fixed order.
+    fn parameters(&self) -> Vec<(&'static str, &Tensor)> {
+        Vec::new()
+    }
+
+    /// The operator with other parameters: each of [`PiecewiseLinear::parameters`] handed to [`ParameterMap::apply`]. `None`, the
+    /// default, if it is the same in every dtype and on every device, as an operator without parameters is; a copy of a
+    /// network then shares it.
+    ///
+    /// # Errors
+    /// Those of the map, and parameters that the operator cannot have.
+    fn map_parameters(
+        &self,
+        _map: &mut ParameterMap<'_>,
+    ) -> error::Result<Option<Arc<dyn PiecewiseLinear>>> {
+        Ok(None)
+    }
+}

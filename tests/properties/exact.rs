@@ -1,0 +1,269 @@
+//! The library's radii against exact rational arithmetic, and the exact oracle against numbers worked out by hand.
+
+use crate::{cases, dot};
+use candle_core::{DType, Device, Tensor};
+use candle_nn::VarBuilder;
+use loclin_models::operators::{OperatorSpec, Window2d};
+use loclin_models::{INPUT, Network, NetworkSpec, NodeSpec};
+use loclin_regions::{Budget, Linearization, Method, Norm};
+use loclin_tests::exact::{
+    Drawn, Graph, Plan, Point, Rational, assert_radius_at_most, exact, hostile, nearest, ordinary,
+};
+use loclin_tests::{Analysis, F64, bridge, strategies};
+use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use std::collections::HashMap;
+
+/// What double precision may lose on ordinary networks: 1e-16 times some hundred terms, over a pre-activation that is
+/// rarely smaller than 1e-6 of them.
+const ORDINARY: f64 = 1e-6;
+
+/// What there is to compare; `None` where the library or the oracle refuses the network, because a number overflows.
+struct Compared {
+    found: [f64; 3],
+    point: Point,
+}
+
+fn compare(plan: &Plan) -> Option<Compared> {
+    let drawn: Drawn = plan.draw().ok()?;
+    let network = drawn.network().ok()?;
+    let found = radii(&network, &drawn.batch().ok()?).ok()?;
+    let graph = Graph::of(&network).ok()?;
+    assert!(graph.is_exact);
+    let point = graph.at(&drawn.x).ok()?;
+    Some(Compared { found, point })
+}
+
+/// The library's radii of the first input.
+pub(crate) fn radii(network: &Network, x: &Tensor) -> loclin_regions::Result<[f64; 3]> {
+    let here = Linearization::new(network, x, Budget::default())?;
+    let margins = here.margins(&[Norm::L1, Norm::L2, Norm::LINF], Method::Auto)?;
+    Ok([0, 1, 2].map(|i| margins[i].radius[0]))
+}
+
+proptest! {
+    #![proptest_config(cases(400))]
+
+    #[test]
+    fn radii_of_ordinary_networks_are_the_exact_ones_but_for_rounding(plan in ordinary()) {
+        let Some(Compared { found, point }) = compare(&plan) else { return Ok(()) };
+        for (found, truth) in found.iter().zip(&point.radii().norms) {
+            prop_assert!(truth.excess(*found).abs() <= ORDINARY, "{:e} instead of {:e}", found, truth.approximate());
+        }
+    }
+
+    #[test]
+    fn oracles_agree(recipe in strategies::recipes(strategies::SMALL)) {
+        let (fc, x) = (recipe.network(), recipe.points(1).remove(0));
+        let analysis = Analysis::new(&fc, &x, F64);
+        prop_assume!(!analysis.is_doubtful());
+        let network = bridge::network(&fc, DType::F64).unwrap();
+        let point = Graph::of(&network).unwrap().at(&x).unwrap();
+        prop_assert_eq!(point.neurons.len(), analysis.neurons.len());
+        for (j, neuron) in point.neurons.iter().enumerate() {
+            prop_assert!((nearest(&neuron.value) - analysis.neurons[j]).abs() <= analysis.neuron_errors[j]);
+            prop_assert_eq!(neuron.positive, analysis.pattern[j]);
+            for (k, g) in neuron.gradient.iter().enumerate() {
+                prop_assert!((nearest(g) - analysis.gradients[j][k]).abs() <= analysis.gradient_errors[j][k]);
+            }
+        }
+        for (truth, p) in point.radii().norms.iter().zip([1.0, 2.0, f64::INFINITY]) {
+            let interval = analysis.margin(p);
+            let slack = 1e-14 * truth.approximate();
+            prop_assert!(interval.lo <= truth.approximate() + slack && truth.approximate() - slack <= interval.hi);
+        }
+        let direction = recipe.vectors(2, 1, x.len()).remove(0);
+        let rational: Vec<Rational> = direction.iter().map(|d| exact(*d).unwrap()).collect();
+        let truth = point.directional(&rational).approximate();
+        let interval = analysis.directional_margin(&direction);
+        prop_assert!(dot(&direction, &direction) == 0.0 || interval.lo <= truth * (1.0 + 1e-14) && truth * (1.0 - 1e-14) <= interval.hi);
+    }
+}
+
+#[test]
+fn a_gradient_that_cancels_in_single_precision_is_found() {
+    // z = 4096^2 x - 4096^2 x + x at x = 2^-20: the gradient is 1.
+    let (big, x) = (4096.0, 2f64.powi(-20));
+    let spec = sequence(
+        &[1],
+        vec![
+            linear(1, 3),
+            OperatorSpec::relu(),
+            linear(3, 1),
+            OperatorSpec::relu(),
+        ],
+    );
+    let weights: [(&str, &[usize], Vec<f64>); 4] = [
+        ("0.weight", &[3, 1], vec![big, big, 1.0]),
+        ("0.bias", &[3], vec![1.0, 1.0, 1.0 - x]),
+        ("2.weight", &[1, 3], vec![big, -big, 1.0]),
+        ("2.bias", &[1], vec![-1.0 + x]),
+    ];
+    let network = build(&spec, &weights);
+    let point = Graph::of(&network).unwrap().at(&[x]).unwrap();
+    let last = &point.neurons[3];
+    assert_eq!(nearest(&last.value), x);
+    assert_eq!(last.gradient, [Rational::ONE]);
+    for radius in point.radii().norms {
+        assert_eq!((radius.approximate(), &radius.limiting[..]), (x, &[3][..]));
+        assert_radius_at_most(x, &radius);
+        assert!(!radius.covers(x * (1.0 + f64::EPSILON)));
+        assert!(!radius.covers(f64::NAN) && !radius.covers(-1.0) && !radius.covers(f64::INFINITY));
+    }
+}
+
+#[test]
+fn a_max_pool_compares_the_largest_with_the_others() {
+    let window = Window2d::square(2, 1, 0);
+    let pool = OperatorSpec::MaxPool2d { window };
+    let network = build(
+        &sequence(&[1, 2, 2], vec![pool, OperatorSpec::Flatten]),
+        &[],
+    );
+    let graph = Graph::of(&network).unwrap();
+    let point = graph.at(&[1.0, 4.0, 2.0, 3.5]).unwrap();
+    let values: Vec<f64> = point.neurons.iter().map(|n| nearest(&n.value)).collect();
+    assert_eq!(values, [3.0, 2.0, 0.5]);
+    let [l1, l2, linf] = point.radii().norms;
+    assert_eq!((l1.approximate(), linf.approximate()), (0.5, 0.25));
+    assert_eq!(l2.value, Some(exact(0.125).unwrap()));
+    // Equal entries: the first is taken, and the radius is 0.
+    let tie = graph.at(&[1.0, 4.0, 4.0, 0.0]).unwrap();
+    assert_eq!(tie.radii().norms.map(|r| r.approximate()), [0.0; 3]);
+}
+
+#[test]
+fn breakpoints_are_neurons() {
+    let steps = OperatorSpec::Activation {
+        breakpoints: vec![-1.0, 1.0],
+        slopes: vec![0.0, 1.0, 0.5],
+        anchor: -1.0,
+    };
+    let graph = Graph::of(&build(&sequence(&[1], vec![steps]), &[])).unwrap();
+    for (x, output, slope, radius) in [
+        (-3.0, -1.0, 0.0, 2.0),
+        (0.25, 0.25, 1.0, 0.75),
+        (3.0, 2.0, 0.5, 2.0),
+        (1.0, 1.0, 0.5, 0.0),
+    ] {
+        let point = graph.at(&[x]).unwrap();
+        assert_eq!(nearest(&point.output[0]), output);
+        assert_eq!(nearest(&point.output_gradients[0][0]), slope);
+        assert_eq!(point.radii().norms[1].approximate(), radius);
+    }
+}
+
+#[test]
+fn a_neuron_without_gradient_never_limits() {
+    let spec = sequence(&[1], vec![linear(1, 1), OperatorSpec::relu()]);
+    let network = build(
+        &spec,
+        &[
+            ("0.weight", &[1, 1], vec![0.0]),
+            ("0.bias", &[1], vec![0.0]),
+        ],
+    );
+    let radii = Graph::of(&network).unwrap().at(&[1.0]).unwrap().radii();
+    assert!(
+        radii
+            .norms
+            .iter()
+            .all(|r| r.value.is_none() && r.covers(f64::INFINITY))
+    );
+}
+
+/// Counts how many radii exceed the truth. `LOCLIN_EXACT` says how many networks of each kind (100 without it).
+#[test]
+#[ignore = "radii are rounded to the nearest float yet, and some exceed the truth; a long run besides"]
+#[allow(clippy::print_stderr, reason = "its result")]
+fn exact_long() {
+    let count = std::env::var("LOCLIN_EXACT").map_or(100, |n| n.parse().unwrap());
+    let ordinary = tally("ordinary", count, ordinary());
+    let hostile = tally("hostile", count, hostile());
+    assert_eq!(
+        ordinary + hostile,
+        0,
+        "networks with a radius above the truth"
+    );
+}
+
+/// How many of so many networks have a radius above the truth; by how much is printed.
+#[allow(clippy::print_stderr, reason = "its result")]
+fn tally(name: &str, count: u32, strategy: impl Strategy<Value = Plan>) -> usize {
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[7; 32]);
+    let mut runner = TestRunner::new_with_rng(Config::default(), rng);
+    let (mut compared, mut exceeded, mut wide) = (0, 0, 0);
+    let mut worst: Option<(f64, Plan)> = None;
+    let mut losses = Vec::new();
+    for _ in 0..count {
+        let plan = strategy.new_tree(&mut runner).unwrap().current();
+        let Some(Compared { found, point }) = compare(&plan) else {
+            continue;
+        };
+        compared += 1;
+        let truths = point.radii().norms;
+        let above = found
+            .iter()
+            .zip(&truths)
+            .filter(|(found, truth)| !truth.covers(**found));
+        let excess = above
+            .map(|(found, truth)| truth.excess(*found))
+            .reduce(f64::max);
+        losses.extend(
+            found
+                .iter()
+                .zip(&truths)
+                .map(|(found, truth)| -truth.excess(*found)),
+        );
+        let Some(excess) = excess else { continue };
+        exceeded += 1;
+        wide += usize::from(excess > ORDINARY || excess.is_nan());
+        if worst.as_ref().is_none_or(|(most, _)| excess > *most) {
+            worst = Some((excess, plan));
+        }
+    }
+    losses.sort_by(f64::total_cmp);
+    eprintln!(
+        "{name}: {compared} of {count} networks compared, {exceeded} with a radius above the truth, {wide} by more than {ORDINARY:e}"
+    );
+    if let (Some(middle), Some(most)) = (losses.get(losses.len() / 2), losses.last()) {
+        eprintln!("{name}: radius lost, relative: median {middle:e}, largest {most:e}");
+    }
+    if let Some((excess, plan)) = worst {
+        eprintln!("{name}: largest excess {excess:e} of {plan:?}");
+    }
+    exceeded
+}
+
+fn linear(inputs: usize, outputs: usize) -> OperatorSpec {
+    OperatorSpec::Linear {
+        inputs,
+        outputs,
+        bias: true,
+    }
+}
+
+/// Operators one after the other, named by their numbers.
+fn sequence(input_shape: &[usize], operators: Vec<OperatorSpec>) -> NetworkSpec {
+    let below = |i: usize| i.checked_sub(1).map_or(INPUT.to_owned(), |i| i.to_string());
+    let node = |(i, operator): (usize, OperatorSpec)| NodeSpec {
+        name: i.to_string(),
+        operator,
+        operands: vec![below(i)],
+    };
+    NetworkSpec {
+        input_shape: input_shape.to_vec(),
+        nodes: operators.into_iter().enumerate().map(node).collect(),
+    }
+}
+
+fn build(spec: &NetworkSpec, parameters: &[(&str, &[usize], Vec<f64>)]) -> Network {
+    let tensor = |(name, shape, values): &(&str, &[usize], Vec<f64>)| {
+        let tensor = Tensor::from_vec(values.clone(), *shape, &Device::Cpu).unwrap();
+        ((*name).to_owned(), tensor)
+    };
+    let tensors: HashMap<String, Tensor> = parameters.iter().map(tensor).collect();
+    spec.build(VarBuilder::from_tensors(tensors, DType::F64, &Device::Cpu))
+        .unwrap()
+}

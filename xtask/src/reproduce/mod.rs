@@ -1,0 +1,112 @@
+//! `cargo xtask reproduce`: the paper's experiments, each one command.
+//!
+//! An experiment returns its results as files in memory. Trainings go on where they were stopped, certificates are
+//! kept beside the networks they certify, and results are written when they are whole. What is trained is said by
+//! the files in `xtask/reproduce`.
+
+mod certificate;
+pub mod figure1;
+pub mod figure2;
+pub mod figure3;
+mod figure4;
+mod markdown;
+mod places;
+mod provenance;
+mod results;
+pub mod table;
+pub mod table2;
+pub mod table4;
+
+use std::path::{Path, PathBuf};
+
+use loclin::program::options::Global;
+
+pub use places::Training;
+pub use results::Outcome;
+use results::write;
+
+const EXAMPLE: &str = "\
+Examples:
+  cargo xtask reproduce figure1
+  cargo xtask reproduce table1 --data-dir data --jobs 1
+  cargo xtask reproduce table2 --peer python3 --peer-script roll_torch.py
+  cargo xtask reproduce table1 --finished --out runs/table1-so-far";
+
+/// Options of `reproduce`.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = EXAMPLE)]
+pub struct Args {
+    /// What to reproduce.
+    #[command(subcommand)]
+    pub experiment: Experiment,
+}
+
+/// The experiments, by their names in the paper.
+#[derive(Clone, Debug, clap::Subcommand)]
+#[command(disable_help_subcommand = true)]
+pub enum Experiment {
+    /// MNIST: accuracy, regions and margins of vanilla and ROLL networks
+    Table1(table::Args),
+    /// The time of a training step: vanilla, exact and approximate ROLL
+    Table2(table2::Args),
+    /// Japanese Vowels: accuracy and margins of recurrent networks
+    Table3(table::Args),
+    /// CIFAR-10: gradient distortion and margins of residual networks
+    Table4(table4::Args),
+    /// The plane: regions, margins and gradients of three toy classifiers
+    Figure1(figure1::Args),
+    /// Accuracy and median margin against C and lambda, for each gamma
+    Figure2(figure2::Args),
+    /// Japanese Vowels: how far each value of a sequence may move, vanilla and ROLL
+    Figure3(figure3::Args),
+    /// CIFAR-10: gradients, distorted gradients and integrated gradients as pictures (Figures 4 to 6)
+    #[command(visible_aliases = ["figure5", "figure6"])]
+    Figure4(table4::Args),
+}
+
+/// Reproduces an experiment.
+///
+/// # Errors
+/// Data or directories that cannot be used, and whatever stops a training run.
+pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
+    let under = |given: &Option<PathBuf>, name: &str| {
+        given
+            .clone()
+            .unwrap_or_else(|| Path::new("docs/results").join(name))
+    };
+    match &args.experiment {
+        Experiment::Table1(args) => {
+            let places = args.training.places("table1")?;
+            write(&places.out, || table::run("table1", args, &places, global))
+        }
+        Experiment::Table3(args) => {
+            let places = args.training.places("table3")?;
+            write(&places.out, || table::run("table3", args, &places, global))
+        }
+        Experiment::Table4(args) => {
+            let places = args.training.places("table4")?;
+            write(&places.out, || table4::run(args, &places, global))
+        }
+        Experiment::Figure4(args) => {
+            // The networks are those of the table.
+            let mut places = args.training.places("table4")?;
+            if args.training.out.is_none() {
+                places.out = "docs/results/figure4".into();
+            }
+            write(&places.out, || figure4::run(args, &places, global))
+        }
+        Experiment::Figure2(args) => {
+            let places = args.training.places("figure2")?;
+            write(&places.out, || figure2::run(args, &places, global))
+        }
+        Experiment::Table2(args) => {
+            write(&under(&args.out, "table2"), || table2::run(args, global))
+        }
+        Experiment::Figure3(args) => {
+            write(&under(&args.out, "figure3"), || figure3::run(args, global))
+        }
+        Experiment::Figure1(args) => {
+            write(&under(&args.out, "figure1"), || figure1::run(args, global))
+        }
+    }
+}

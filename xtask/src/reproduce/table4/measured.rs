@@ -1,0 +1,175 @@
+//! The networks of the table, trained and measured.
+
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use candle_core::DType;
+use loclin::program::certify::certify;
+use loclin::program::config::Config;
+use loclin::program::distortion::{self, Record};
+use loclin::program::options::{DataDir, Global};
+use loclin::program::progress::Bar;
+use loclin::program::sweep::{Planned, Status, execute};
+use loclin::program::{files, tensors, train};
+use loclin_data::{Data, Dataset, Split};
+use loclin_models::{ModelFile, Module, Network};
+use loclin_regions::{Estimate, Method, Norm};
+use loclin_report::stats::Percentiles;
+use serde::Serialize;
+
+use super::plan::Plan;
+use crate::reproduce::places::{Places, Training};
+
+/// A trained network and what was measured of it.
+pub(in crate::reproduce) struct Measured {
+    pub(in crate::reproduce) name: String,
+    /// Takes raw inputs, in float32.
+    pub(in crate::reproduce) network: Network,
+    pub(in crate::reproduce) config: Config,
+    pub(in crate::reproduce) records: Vec<Record>,
+    pub(super) numbers: Numbers,
+}
+
+/// What the page and the files of the results show.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Numbers {
+    pub(super) row: String,
+    /// Share of correct predictions on all test images.
+    pub(super) accuracy: f64,
+    pub(super) test_images: usize,
+    /// Percentiles over the measured test images.
+    pub(super) eps_2: Percentiles,
+    pub(super) gradient: Percentiles,
+    pub(super) expected: Percentiles,
+    pub(super) maximum: Percentiles,
+    pub(super) genetic: Percentiles,
+    pub(super) ascent: Percentiles,
+    pub(super) ascent_finds_more: f64,
+    pub(super) costs: distortion::Costs,
+    pub(super) neurons: usize,
+    pub(super) epoch: usize,
+    pub(super) training_seconds: f64,
+    pub(super) measuring_seconds: f64,
+}
+
+/// The networks of all rows, trained and measured; what was begun goes on.
+pub(in crate::reproduce) fn measured(
+    plan: &Plan,
+    training: &Training,
+    places: &Places,
+    global: &Global,
+) -> anyhow::Result<Vec<Measured>> {
+    let planned = plan.runs(&places.config)?;
+    files::create_dir(&places.runs)?;
+    let Training { workers, data, .. } = training;
+    let rows = execute(&planned, &places.runs, workers, data, global, |_| Ok(()))?;
+    let mut networks = Vec::new();
+    for (run, row) in planned.into_iter().zip(rows) {
+        let Status::Done { seconds, best } = row.status else {
+            bail!("run `{}` diverged", run.name)
+        };
+        let directory = places.runs.join(&run.name);
+        let trained = Trained {
+            epoch: best.epoch,
+            seconds,
+        };
+        networks.push(measure(plan, run, trained, &directory, data, global)?);
+    }
+    Ok(networks)
+}
+
+/// What a training took.
+struct Trained {
+    epoch: usize,
+    seconds: f64,
+}
+
+/// Measures one network, or goes on with what was begun in its directory.
+fn measure(
+    plan: &Plan,
+    run: Planned,
+    trained: Trained,
+    directory: &Path,
+    data: &DataDir,
+    global: &Global,
+) -> anyhow::Result<Measured> {
+    let model = directory.join(train::MODEL);
+    let Data::Table(all) = train::open(&run.config, Split::Test, &data.data_dir)? else {
+        bail!("{}: sequences are no images", run.config.dataset)
+    };
+    let first = all.clone().take(plan.inputs)?;
+    let device = global.device.open()?;
+    let [network, precise] = [DType::F32, DType::F64].map(|dtype| {
+        let model = ModelFile::load(&model, dtype, &device)?;
+        anyhow::Ok(model.raw(all.input_shape())?)
+    });
+    let (network, precise) = (network?, precise?);
+    let found = distortion::measure(
+        &network,
+        &first,
+        &plan.search()?,
+        plan.seed,
+        Some(&directory.join("distortion")),
+        &files::digest(&model)?,
+        &format!("measuring {}", run.name),
+    )?;
+    let method = Method::Estimate(Estimate {
+        seed: plan.seed,
+        ..Estimate::default()
+    });
+    let label = format!("certifying {}", run.name);
+    let certificates = certify(&precise, &first, &[Norm::L2], method, &label)?;
+    let percentiles = |of: &dyn Fn(&Record) -> f64| {
+        let values: Vec<f64> = found.records.iter().map(of).collect();
+        Percentiles::of(&values).context("no test images")
+    };
+    let more = found.records.iter().filter(|r| r.ascent > r.genetic);
+    let numbers = Numbers {
+        row: run.name.clone(),
+        accuracy: accuracy(&network, &all)?,
+        test_images: all.len(),
+        eps_2: Percentiles::of(&certificates.margins[0].radius).context("no test images")?,
+        gradient: percentiles(&|record| record.gradient)?,
+        expected: percentiles(&|record| record.expected)?,
+        maximum: percentiles(&Record::maximum)?,
+        genetic: percentiles(&|record| record.genetic)?,
+        ascent: percentiles(&|record| record.ascent)?,
+        ascent_finds_more: more.count() as f64 / found.records.len() as f64,
+        costs: found.costs,
+        neurons: certificates.neurons,
+        epoch: trained.epoch,
+        training_seconds: trained.seconds,
+        measuring_seconds: found.seconds,
+    };
+    Ok(Measured {
+        name: run.name,
+        network,
+        config: run.config,
+        records: found.records,
+        numbers,
+    })
+}
+
+impl Measured {
+    /// What the numbers of one image took.
+    pub(in crate::reproduce) fn costs(&self) -> distortion::Costs {
+        self.numbers.costs
+    }
+}
+
+/// Share of correct predictions.
+fn accuracy(network: &Network, data: &Dataset) -> anyhow::Result<f64> {
+    const BATCH: usize = 256;
+    let labels = data.labels().context("the test images have no labels")?;
+    let bar = Bar::count("predicting", data.len() as u64);
+    let rows: Vec<usize> = (0..data.len()).collect();
+    let mut correct = 0;
+    for rows in rows.chunks(BATCH) {
+        let x = tensors::inputs(data, rows, network.dtype(), network.device())?;
+        let predicted = tensors::predictions(&network.forward(&x)?)?;
+        let pairs = predicted.iter().zip(rows);
+        correct += pairs.filter(|(p, row)| **p == labels[**row]).count();
+        bar.advance(rows.len() as u64);
+    }
+    Ok(correct as f64 / data.len() as f64)
+}

@@ -1,0 +1,97 @@
+//! The file of the table: its rows, its searches, and what the paper says.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, ensure};
+use loclin::program::config::Config;
+use loclin::program::distortion::{Domain, SearchOptions};
+use loclin::program::files;
+use loclin::program::sweep::Planned;
+use serde::Deserialize;
+use toml::Table;
+
+/// The file of the table.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::reproduce) struct Plan {
+    pub(super) title: String,
+    /// In place of the configurations' own.
+    pub(super) dataset: String,
+    /// Of the trainings and the searches.
+    pub(in crate::reproduce) seed: u64,
+    /// Test images whose distortions and margins are measured, the first ones.
+    pub(super) inputs: usize,
+    pub(super) eps: String,
+    pub(super) samples: usize,
+    pub(super) population: usize,
+    pub(super) generations: usize,
+    /// The first is what ratios compare with.
+    pub(super) rows: Vec<Row>,
+}
+
+/// One way of training.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Row {
+    /// The directory of its run.
+    pub(super) name: String,
+    /// Its configuration: the name of a preset, or a path relative to the file.
+    pub(super) config: PathBuf,
+    pub(super) published: Published,
+}
+
+/// A row of the paper's table: accuracy in percent, and P25, P50, P75, P100 of the distortions.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Published {
+    pub(super) accuracy: f64,
+    pub(super) expected: [f64; 4],
+    pub(super) maximum: [f64; 4],
+}
+
+impl Plan {
+    pub(in crate::reproduce) fn load(path: &Path) -> anyhow::Result<Self> {
+        let unusable = || format!("{}: not a usable table", path.display());
+        let plan: Self = toml::from_str(&files::read_text(path)?).with_context(unusable)?;
+        let least = [
+            plan.inputs,
+            plan.samples,
+            plan.population / 2,
+            plan.rows.len(),
+        ];
+        ensure!(
+            least.iter().all(|n| *n > 0),
+            "{}: inputs, samples and rows must be at least 1, population 2",
+            path.display()
+        );
+        Ok(plan)
+    }
+
+    pub(in crate::reproduce) fn search(&self) -> anyhow::Result<SearchOptions> {
+        let eps = self.eps.parse();
+        Ok(SearchOptions {
+            eps: eps.with_context(|| format!("eps = {:?}", self.eps))?,
+            domain: Domain([0.0, 1.0]),
+            samples: self.samples,
+            population: self.population,
+            generations: self.generations,
+        })
+    }
+
+    pub(in crate::reproduce) fn runs(&self, path: &Path) -> anyhow::Result<Vec<Planned>> {
+        let directory = path.parent().unwrap_or(Path::new(""));
+        let run = |row: &Row| {
+            let config = Config {
+                dataset: self.dataset.clone(),
+                seed: self.seed,
+                ..Config::find(&row.config, directory, &[])?
+            };
+            Ok(Planned {
+                name: row.name.clone(),
+                varied: Table::new(),
+                config,
+            })
+        };
+        self.rows.iter().map(run).collect()
+    }
+}

@@ -1,0 +1,53 @@
+//! The steps: their names and what each looks at.
+
+use std::fmt;
+
+use clap::ValueEnum;
+use serde::Serialize;
+
+/// The steps in the order in which they run. Their first lines are what `--list` says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Step {
+    /// Formatting: `cargo fmt --all --check`
+    Format,
+    /// Which member may depend on which, and which crates only programs may use
+    Directions,
+    /// No circle of files inside a crate: imports between its modules
+    Cycles,
+    /// What library sources must not contain: printing, the environment
+    Forbidden,
+    /// Lints: clippy over all targets, warnings denied
+    Clippy,
+    /// Documentation builds without a warning
+    Docs,
+    /// Every test: `cargo test --workspace`
+    Tests,
+    /// The packages to be published are made, and each is built from its own files: `cargo package`
+    Package,
+    /// The oldest toolchain that `rust-version` promises builds the libraries and the program
+    Msrv,
+    /// The demonstration runs, leaves a report, and shows what it promises
+    Demo,
+}
+
+impl Step {
+    /// What the step looks at, in the words of its documentation.
+    pub(super) fn what(self) -> String {
+        let value = self.to_possible_value();
+        value
+            .and_then(|value| value.get_help().map(ToString::to_string))
+            .unwrap_or_default()
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Every step has a name; clap can only hide values, and none is hidden.
+        f.write_str(
+            self.to_possible_value()
+                .as_ref()
+                .map_or("", |value| value.get_name()),
+        )
+    }
+}
