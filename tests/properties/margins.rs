@@ -177,7 +177,7 @@ proptest! {
 proptest! {
     #![proptest_config(cases(64))]
 
-    /// The paper's road, which sees patterns only.
+    /// The paper's way, which sees patterns only.
     #[test]
     fn closed_forms_are_within_the_binary_searches(recipe in recipes(SMALL)) {
         let case = Case::new(&recipe, 2);
