@@ -7,7 +7,7 @@
 //! The gradient is constant almost everywhere near every point, so the distortion has no derivative to climb. Two
 //! searches do without:
 //! * [`Genetic`], the paper's: the fitter quarter of a population recombines linearly.
-//! * [`Ascent`], ours: where a neuron switches, the gradient changes by a known amount (its jump), so near a boundary
+//! * [`Ascent`], ours: where a neuron changes sides, the gradient changes by a known amount, so near a boundary
 //!   the distortion's slope is known in the mean. It climbs the smoothed distortion from many points at once.
 
 mod ascent;
