@@ -6,7 +6,10 @@
 //! would have the derivative `sum over j of sigmoid'(z_j / s) / s * c_j * (grad z_j . u) * grad z_j`: one more pull, of
 //! all neurons at once. So a step costs two pulls, a push and a forward pass, as much as two gradients.
 
-use super::{Distortion, State, stream, unit};
+use super::{
+    measure::{Distortion, stream, unit},
+    state::State,
+};
 use crate::{Error, Result};
 use candle_core::{D, Tensor};
 use loclin_models::{ActivationRecord, Trace};
