@@ -50,7 +50,7 @@ pub struct Args {
     /// Say which steps would run and what they look at, and run none
     #[arg(long)]
     pub list: bool,
-    /// Search for longer: random tests without a fixed seed and with many more cases, hours on a small machine
+    /// Look for longer: random tests without a fixed seed and with many more cases, packages built; hours on a small machine
     #[arg(long)]
     pub long: bool,
 }
@@ -132,7 +132,7 @@ fn execute(
             run_cargo(root, &what, &[("RUSTDOCFLAGS", "-D warnings")])
         }
         Step::Book => book::check(root),
-        Step::Package => package::check(root, metadata),
+        Step::Package => package::check(root, metadata, long),
         Step::Msrv => msrv::check(root, metadata),
         Step::Tests => return suite::check(root, long).map(Some),
         Step::Demo => demo::check(root),

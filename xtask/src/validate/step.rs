@@ -25,7 +25,7 @@ pub enum Step {
     Book,
     /// Every test, with the same random cases every time: `cargo test --workspace`
     Tests,
-    /// The packages to be published are made, and each is built from its own files: `cargo package`
+    /// The packages to be published are made, and with `--long` built from their own files: `cargo package`
     Package,
     /// The oldest toolchain that `rust-version` promises builds the libraries and the program
     Msrv,
