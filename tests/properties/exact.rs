@@ -53,6 +53,30 @@ proptest! {
         }
     }
 
+    /// What is pushed through absolute values bounds the rounding of every pre-activation and output, whatever the numbers.
+    #[test]
+    fn rounding_errors_are_bounded(plan in prop_oneof![ordinary(), hostile()]) {
+        let Ok(drawn) = plan.draw() else { return Ok(()) };
+        let network = drawn.network().unwrap().to(DType::F64, &Device::Cpu).unwrap();
+        let x = drawn.batch().unwrap().to_dtype(DType::F64).unwrap();
+        let magnitudes = network.magnitudes().unwrap().unwrap();
+        let (trace, errors) = magnitudes.trace(&network, &x).unwrap().unwrap();
+        let Ok(point) = Graph::of(&network).unwrap().at(&drawn.x) else { return Ok(()) };
+        let numbers = |tensor: &Tensor| tensor.flatten_all().unwrap().to_vec1::<f64>().unwrap();
+        let (found, bounds) = match (trace.pre_activations().unwrap(), &errors.pre_activations) {
+            (Some(found), Some(bounds)) => (numbers(&found), numbers(bounds)),
+            _ => (Vec::new(), Vec::new()),
+        };
+        let truths = point.neurons.iter().map(|neuron| &neuron.value);
+        let outputs = numbers(trace.output()).into_iter().zip(numbers(&errors.output)).zip(&point.output);
+        for ((found, bound), truth) in found.into_iter().zip(bounds).zip(truths).chain(outputs) {
+            // What overflows has no finite bound.
+            let (Some(found), Some(bound)) = (exact(found), exact(bound)) else { continue };
+            let error = if &found > truth { &found - truth } else { truth - &found };
+            prop_assert!(error <= bound, "{} instead of at most {}", nearest(&error), nearest(&bound));
+        }
+    }
+
     #[test]
     fn oracles_agree(recipe in strategies::recipes(strategies::SMALL)) {
         let (fc, x) = (recipe.network(), recipe.points(1).remove(0));
