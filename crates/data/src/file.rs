@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
 use flate2::bufread::MultiGzDecoder;
+use safetensors::tensor::Metadata;
 
 use crate::Error;
 
@@ -152,6 +153,42 @@ pub(crate) fn expect_directory(path: &Path) -> Result<(), Error> {
         expected: "a directory",
     })
 }
+
+/// All bytes of a `.safetensors` file, which is read only if its header describes a file of its length.
+pub(crate) fn read_described(path: &Path) -> Result<Vec<u8>, Error> {
+    let io = |source| Error::Io {
+        path: path.into(),
+        source,
+    };
+    let length = fs::metadata(path).map_err(io)?.len();
+    let mut source = Source::open(path)?;
+    let name = source.name().to_owned();
+    let refuse = |found: String, expected: String| {
+        Error::malformed(&name, "safetensors header", found, expected)
+    };
+    let count = u64::from_le_bytes(source.array("length of the header")?);
+    if count > MAX_HEADER.min(length.saturating_sub(8)) {
+        let found = format!("a length of {count} bytes in a file of {length}");
+        return Err(refuse(
+            found,
+            format!("at most {MAX_HEADER}, and in the file"),
+        ));
+    }
+    let header = source.up_to(count)?;
+    let described = serde_json::from_slice::<Metadata>(&header)
+        .map_err(|cause| refuse(cause.to_string(), "a description of tensors".into()))?;
+    let expected = (described.data_len() as u64).saturating_add(8 + count);
+    if expected != length {
+        return Err(refuse(
+            format!("tensors of a file of {expected} bytes"),
+            format!("those of its {length} bytes"),
+        ));
+    }
+    read_all(path)
+}
+
+/// The longest header that the format allows.
+const MAX_HEADER: u64 = 100_000_000;
 
 fn open_file(path: &Path) -> Result<File, Error> {
     let io = |source| Error::Io {

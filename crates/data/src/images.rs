@@ -1,6 +1,5 @@
 //! JPEG and PNG files that are decoded when their rows are asked for.
 
-use std::fs;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
@@ -9,6 +8,7 @@ use image::{ColorType, DynamicImage, ImageBuffer, ImageFormat, ImageReader, Pixe
 use rayon::prelude::*;
 
 use crate::Error;
+use crate::file::read_all;
 
 /// What to do about a file that is missing or broken.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
@@ -273,7 +273,14 @@ fn check(path: &Path) -> Result<Checked, String> {
 
 /// The whole image, or why there is none.
 fn decode(path: &Path) -> Result<DynamicImage, String> {
-    let bytes = fs::read(path).map_err(|error| error.to_string())?;
+    let bytes = read_all(path).map_err(|error| match error {
+        // What names the path already is said without it.
+        Error::Io { source, .. } => source.to_string(),
+        Error::PathKind {
+            found, expected, ..
+        } => format!("found {found}, expected {expected}"),
+        error => error.to_string(),
+    })?;
     let reader = ImageReader::new(Cursor::new(&bytes))
         .with_guessed_format()
         .map_err(|error| error.to_string())?;

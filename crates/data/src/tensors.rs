@@ -5,7 +5,7 @@ use std::path::Path;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
-use crate::file::read_all;
+use crate::file::read_described;
 use crate::npy::words;
 use crate::values::{check_labels, shape_text};
 use crate::{Dataset, Error, Values};
@@ -28,7 +28,7 @@ use crate::{Dataset, Error, Values};
 /// # Ok::<(), loclin_data::Error>(())
 /// ```
 pub fn read_safetensors(path: &Path) -> Result<Dataset, Error> {
-    let bytes = read_all(path)?;
+    let bytes = read_described(path)?;
     let name = path.display().to_string();
     let file = SafeTensors::deserialize(&bytes).map_err(|cause| {
         Error::malformed(

@@ -12,6 +12,7 @@ use crate::{
     operator::Affine,
     operators::Standardize,
     spec::NetworkSpec,
+    stored,
 };
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
@@ -168,7 +169,7 @@ impl ModelFile {
             path: path.into(),
             cause,
         };
-        let bytes = std::fs::read(path).map_err(|e| error(e.to_string()))?;
+        let bytes = stored::read(path).map_err(error)?;
         Self::from_bytes(&bytes, dtype, device).map_err(|e| error(e.to_string()))
     }
 

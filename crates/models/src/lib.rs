@@ -27,6 +27,7 @@ mod record;
 mod recurrence;
 mod spec;
 mod statistics;
+mod stored;
 mod structure;
 mod trace;
 mod window;

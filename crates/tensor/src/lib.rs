@@ -18,6 +18,7 @@
 //! * [`inverse()`]: the inverse of a matrix, differentiable.
 //! * [`product`]: matrix products into memory the caller owns, with the
 //!   kernels Candle multiplies with.
+//! * [`mod@file`]: files that are regular ones, or an error.
 //! * [`spectral`]: upper bounds on spectral norms.
 //! * [`with_gradients`]: a scalar whose gradients are known beforehand.
 //!
@@ -31,6 +32,7 @@
 mod channels;
 mod convolution;
 mod error;
+pub mod file;
 mod inverse;
 mod known;
 pub mod linear;

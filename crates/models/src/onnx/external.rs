@@ -3,7 +3,6 @@
 use super::wire::Outcome;
 use std::{
     collections::BTreeMap,
-    fs::File,
     io::{Read, Seek, SeekFrom},
     path::{Component, Path, PathBuf},
 };
@@ -35,12 +34,8 @@ pub(super) fn read(
     })?;
     let path = resolve(folder, location)?;
     let says = |cause: String| format!("external data in `{location}`: {cause}");
-    let available = std::fs::metadata(&path)
-        .map_err(|e| says(e.to_string()))
-        .and_then(|meta| match meta.is_file() {
-            true => Ok(meta.len()),
-            false => Err(says("not a file".into())),
-        })?;
+    let mut file = loclin_tensor::file::open(&path).map_err(|e| says(e.to_string()))?;
+    let available = file.metadata().map_err(|e| says(e.to_string()))?.len();
     let count = count as u64;
     if let Some(length) = number("length")?.filter(|length| *length != count) {
         return Err(says(format!(
@@ -58,7 +53,6 @@ pub(super) fn read(
     if *read > available.saturating_mul(2) {
         return Err(says("tensors overlap too often".into()));
     }
-    let mut file = File::open(&path).map_err(|e| says(e.to_string()))?;
     file.seek(SeekFrom::Start(offset))
         .map_err(|e| says(e.to_string()))?;
     let mut data = Vec::new();

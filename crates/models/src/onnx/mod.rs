@@ -38,7 +38,7 @@ pub fn load(path: &Path, dtype: DType, device: &Device) -> Result<Model> {
         path: path.into(),
         cause,
     };
-    let bytes = std::fs::read(path).map_err(|e| error(e.to_string()))?;
+    let bytes = loclin_tensor::file::read(path).map_err(|e| error(e.to_string()))?;
     // The parent of a bare file name is the empty path.
     let folder = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,

@@ -22,6 +22,7 @@ use crate::{
     file::{Model, check_finite},
     network::Network,
     spec::NetworkSpec,
+    stored,
 };
 use candle_core::{DType, Device};
 use candle_nn::VarBuilder;
@@ -46,7 +47,7 @@ pub fn load(
         path: path.into(),
         cause,
     };
-    let bytes = std::fs::read(path).map_err(|e| error(e.to_string()))?;
+    let bytes = stored::read(path).map_err(error)?;
     from_bytes(&bytes, architecture, dtype, device).map_err(|e| error(e.to_string()))
 }
 

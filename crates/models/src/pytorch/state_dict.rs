@@ -30,6 +30,8 @@ pub type StateDict = Vec<(String, Tensor)>;
 /// [`Error::Malformed`] for bytes that are neither, and [`Error::StateDict`] with the tensor that cannot be read.
 pub fn state_dict(bytes: &[u8]) -> Result<StateDict> {
     let tensors = match bytes {
+        // The length of a safetensors header may have any bytes; the header itself begins with a brace.
+        [_, _, _, _, _, _, _, _, b'{', ..] => from_safetensors(bytes)?,
         [b'P', b'K', ..] => from_archive(bytes)?,
         // The pickles of `torch.save` before version 1.6 and of `pickle.dump` begin so.
         [0x80, ..] => {
