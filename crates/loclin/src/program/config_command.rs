@@ -80,6 +80,7 @@ pub enum Outcome {
     /// A file that was written.
     Init {
         /// Where.
+        #[serde(serialize_with = "crate::program::outcome::path")]
         out: PathBuf,
         /// How to use it.
         next: String,

@@ -6,10 +6,13 @@
 //! temporary file is removed.
 
 use std::fs;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
+use loclin_tensor::file;
 use sha2::{Digest, Sha256};
+
+use crate::program::machine;
 
 /// How the names of temporary files begin.
 const TEMPORARY: &str = ".tmp-";
@@ -117,10 +120,46 @@ fn temporary(path: &Path) -> io::Result<tempfile::NamedTempFile> {
         use std::os::unix::fs::PermissionsExt;
         builder.permissions(fs::Permissions::from_mode(0o666));
     }
-    builder.tempfile_in(directory_of(path))
+    let file = builder.tempfile_in(directory_of(path))?;
+    // Tells `remove_leftovers` that its writer lives; a file system without locks has no such word.
+    let _ = file.as_file().try_lock();
+    Ok(file)
 }
 
-/// Removes the temporary files that a killed writer left in `directory`, of which it was the only one.
+/// A directory that no other process that asks for it can have; the end of the process, however it comes, gives it back.
+#[derive(Debug)]
+pub struct Lock {
+    _held: Option<fs::File>,
+}
+
+/// Takes the existing directory `path` for this process alone.
+///
+/// Where the file system has no locks the directory is taken without one.
+///
+/// # Errors
+/// When another process has it.
+pub fn lock(path: &Path) -> Result<Lock, FileError> {
+    let failed = |source| FileError::new("use the directory", path, source);
+    // A lock on the directory itself leaves no file behind.
+    #[cfg(unix)]
+    let held = fs::File::open(path);
+    #[cfg(not(unix))]
+    let held = fs::File::create(path.join(".lock"));
+    let held = held.map_err(failed)?;
+    match held.try_lock() {
+        Ok(()) => Ok(Lock { _held: Some(held) }),
+        Err(fs::TryLockError::WouldBlock) => Err(failed(io::Error::new(
+            io::ErrorKind::ResourceBusy,
+            "another process is at work in it",
+        ))),
+        Err(fs::TryLockError::Error(cause)) => {
+            tracing::debug!("{}: no lock ({cause})", path.display());
+            Ok(Lock { _held: None })
+        }
+    }
+}
+
+/// Removes the temporary files that killed writers left in `directory`; a living writer holds a lock on its own.
 ///
 /// # Errors
 /// When the directory cannot be read or a file cannot be removed.
@@ -130,7 +169,10 @@ pub fn remove_leftovers(directory: &Path) -> Result<(), FileError> {
         let entry = entry.map_err(failed)?;
         let temporary = entry.file_name().to_string_lossy().starts_with(TEMPORARY);
         if temporary && entry.file_type().map_err(failed)?.is_file() {
-            fs::remove_file(entry.path()).map_err(failed)?;
+            let file = fs::File::open(entry.path()).map_err(failed)?;
+            if !matches!(file.try_lock(), Err(fs::TryLockError::WouldBlock)) {
+                fs::remove_file(entry.path()).map_err(failed)?;
+            }
         }
     }
     Ok(())
@@ -149,12 +191,34 @@ pub fn create_dir(path: &Path) -> Result<(), FileError> {
     }
 }
 
+/// Refuses a file that is none, or that is larger than the memory that there is.
+///
+/// # Errors
+/// A directory, pipe, socket or device, which is not opened, and a file that is too large.
+pub fn check_readable(path: &Path) -> Result<(), FileError> {
+    let checked = file::open(path).and_then(|file| {
+        let length = file.metadata()?.len();
+        match machine::available_memory() {
+            Some(available) if length > available => Err(io::Error::new(
+                io::ErrorKind::OutOfMemory,
+                format!("it has {length} bytes, and only {available} bytes of memory are free"),
+            )),
+            _ => Ok(()),
+        }
+    });
+    checked.map_err(|source| FileError::new("read the file", path, source))
+}
+
 /// The whole file as text.
 ///
 /// # Errors
 /// When it cannot be read or is not UTF-8.
 pub fn read_text(path: &Path) -> Result<String, FileError> {
-    fs::read_to_string(path).map_err(|source| FileError::new("read the file", path, source))
+    check_readable(path)?;
+    let decoded = file::read(path).and_then(|bytes| {
+        String::from_utf8(bytes).map_err(|cause| io::Error::new(io::ErrorKind::InvalidData, cause))
+    });
+    decoded.map_err(|source| FileError::new("read the file", path, source))
 }
 
 /// The whole file.
@@ -162,7 +226,8 @@ pub fn read_text(path: &Path) -> Result<String, FileError> {
 /// # Errors
 /// When it cannot be read.
 pub fn read(path: &Path) -> Result<Vec<u8>, FileError> {
-    fs::read(path).map_err(|source| FileError::new("read the file", path, source))
+    check_readable(path)?;
+    file::read(path).map_err(|source| FileError::new("read the file", path, source))
 }
 
 /// SHA-256 of the whole file, in hexadecimal digits.
@@ -170,7 +235,16 @@ pub fn read(path: &Path) -> Result<Vec<u8>, FileError> {
 /// # Errors
 /// When it cannot be read.
 pub fn digest(path: &Path) -> Result<String, FileError> {
-    let digest: [u8; 32] = Sha256::digest(read(path)?).into();
+    let failed = |source| FileError::new("read the file", path, source);
+    let mut file = file::open(path).map_err(failed)?;
+    let (mut hasher, mut buffer) = (Sha256::new(), vec![0; 1 << 16]);
+    loop {
+        match file.read(&mut buffer).map_err(failed)? {
+            0 => break,
+            count => hasher.update(&buffer[..count]),
+        }
+    }
+    let digest: [u8; 32] = hasher.finalize().into();
     Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
@@ -262,9 +336,25 @@ mod tests {
             .unwrap();
         write_atomic(&dir.path().join("a.txt"), b"x").unwrap();
         create_dir(&dir.path().join(".tmp-mine")).unwrap();
+        let living = temporary(&dir.path().join("b.txt")).unwrap();
         assert!(left.exists());
         remove_leftovers(dir.path()).unwrap();
+        assert!(living.path().exists());
+        drop(living);
+        remove_leftovers(dir.path()).unwrap();
         assert_eq!(names(dir.path()), [".tmp-mine", "a.txt"]);
+    }
+
+    #[test]
+    fn a_directory_has_one_owner_at_a_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let held = lock(dir.path()).unwrap();
+        let error = lock(dir.path()).unwrap_err();
+        assert!(error.to_string().contains("cannot use the directory"));
+        assert!(error.source.to_string().contains("another process"));
+        drop(held);
+        lock(dir.path()).unwrap();
+        assert!(names(dir.path()).is_empty());
     }
 
     #[test]

@@ -49,6 +49,7 @@ pub struct Args {
 #[derive(Clone, Debug, Serialize)]
 pub struct Outcome {
     /// Its file.
+    #[serde(serialize_with = "crate::program::outcome::path")]
     pub out: PathBuf,
     /// Number of its parameters, statistics included.
     pub parameters: usize,

@@ -27,6 +27,7 @@ pub struct Args {
 #[derive(Clone, Debug, Serialize)]
 pub struct Outcome {
     /// One for the program and one for each command.
+    #[serde(serialize_with = "crate::program::outcome::paths")]
     pub files: Vec<PathBuf>,
 }
 

@@ -69,7 +69,8 @@ pub fn run_as<C: Parser>(
         }
     };
     progress::start(options(&cli));
-    match dispatch(&cli) {
+    let started = process::start_threads().map_err(anyhow::Error::from);
+    match started.and_then(|()| dispatch(&cli)) {
         Ok(()) => ExitCode::from(errors::DONE),
         Err(error) => {
             errors::report(&error);

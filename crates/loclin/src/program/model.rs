@@ -68,6 +68,10 @@ impl ModelPath {
     /// A file that cannot be read, is not a model, or does not fit its architecture.
     pub fn load(&self, dtype: DType, device: &Device) -> anyhow::Result<ModelFile> {
         let file = self.file();
+        if file.exists() {
+            // Before a library reads it; what is missing has an error of its own.
+            files::check_readable(&file)?;
+        }
         if let Some(architecture) = &self.architecture {
             return Ok(ModelFile::Network(state_dict(
                 &file,

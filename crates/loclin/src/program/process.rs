@@ -3,6 +3,8 @@
 use std::env;
 use std::sync::OnceLock;
 
+use crate::program::errors::Usage;
+
 /// Threads of Candle's element-wise operations: a pool of its own, which spins while it waits. On few cores it takes the
 /// processor from the threads that multiply matrices, so one thread is the fastest there (docs/performance.md).
 const ELEMENTWISE_THREADS: (&str, &str) = ("CANDLE_NUM_THREADS", "1");
@@ -45,6 +47,35 @@ fn keep_memory() {
             #[allow(unsafe_code)]
             let _ = unsafe { libc::mallopt(parameter, KEPT) };
         }
+    }
+}
+
+/// The most threads that are started; more than any machine gains from.
+pub const MOST_THREADS: usize = 1024;
+
+/// Starts the threads that share the work, as many as `RAYON_NUM_THREADS` says or the machine has.
+///
+/// # Errors
+/// A number that is too large, or threads that the system does not give.
+pub fn start_threads() -> Result<(), Usage> {
+    for variable in ["RAYON_NUM_THREADS", "CANDLE_NUM_THREADS"] {
+        let value = env::var(variable).unwrap_or_default();
+        let number = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
+        let few = value
+            .parse()
+            .is_ok_and(|count: usize| count <= MOST_THREADS);
+        if number && !few {
+            let message = format!("{variable}={value}: expected at most {MOST_THREADS} threads");
+            return Err(Usage::new(message));
+        }
+    }
+    match rayon::ThreadPoolBuilder::new().build_global() {
+        // Without a cause, the threads were started before.
+        Err(error) if std::error::Error::source(&error).is_some() => Err(Usage::caused_by(
+            "the system does not give as many threads; RAYON_NUM_THREADS asks for fewer",
+            error,
+        )),
+        _ => Ok(()),
     }
 }
 

@@ -17,6 +17,7 @@ mod images;
 mod init;
 mod kill;
 mod refusal;
+mod special_files;
 mod sweep;
 mod train;
 mod vowels;

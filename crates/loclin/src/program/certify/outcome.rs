@@ -14,6 +14,7 @@ use crate::program::compute::Dtype;
 #[derive(Clone, Debug, Serialize)]
 pub struct Outcome {
     /// The model, as asked for.
+    #[serde(serialize_with = "crate::program::outcome::path")]
     pub model: PathBuf,
     /// The dataset, as it calls itself.
     pub data: String,
@@ -46,6 +47,7 @@ pub struct Outcome {
     /// did it.
     pub search: Option<Search>,
     /// The file of margins, if one was asked for.
+    #[serde(serialize_with = "crate::program::outcome::optional_path")]
     pub out: Option<PathBuf>,
     /// The floating-point type.
     pub dtype: Dtype,

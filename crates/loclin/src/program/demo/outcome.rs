@@ -17,6 +17,7 @@ pub struct Outcome {
     /// Median l2 margin of the ROLL network over that of the vanilla one.
     pub median_eps_2_ratio: f64,
     /// The report: `index.html` in the output directory.
+    #[serde(serialize_with = "crate::program::outcome::path")]
     pub report: PathBuf,
     #[serde(skip)]
     pub(super) table: String,

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::options::SearchOptions;
 use super::record::{Record, Worst};
 use crate::program::errors::Usage;
-use crate::program::files;
+use crate::program::files::{self, Lock};
 
 const SETTINGS: &str = "settings.json";
 const RECORDS: &str = "distortion.csv";
@@ -60,6 +60,7 @@ impl Settings {
 /// A directory of measurements.
 pub struct Directory {
     path: PathBuf,
+    _lock: Lock,
 }
 
 impl Directory {
@@ -69,6 +70,7 @@ impl Directory {
     /// A directory that cannot be made, or measurements with other settings in it.
     pub fn open(path: &Path, settings: &Settings) -> anyhow::Result<Self> {
         files::create_dir(path)?;
+        let lock = files::lock(path)?;
         let file = path.join(SETTINGS);
         if file.exists() {
             let begun: Settings = serde_json::from_str(&files::read_text(&file)?)
@@ -85,6 +87,7 @@ impl Directory {
         files::write_atomic(&file, serde_json::to_string_pretty(settings)?.as_bytes())?;
         Ok(Self {
             path: path.to_owned(),
+            _lock: lock,
         })
     }
 

@@ -13,6 +13,7 @@ use crate::program::compute::Dtype;
 #[derive(Clone, Debug, Serialize)]
 pub struct Outcome {
     /// The model, as asked for.
+    #[serde(serialize_with = "crate::program::outcome::path")]
     pub model: PathBuf,
     /// The dataset, as it calls itself.
     pub data: String,
@@ -41,6 +42,7 @@ pub struct Outcome {
     /// Wall-clock seconds of this call.
     pub seconds: f64,
     /// The directory, if one was asked for.
+    #[serde(serialize_with = "crate::program::outcome::optional_path")]
     pub out: Option<PathBuf>,
     /// The floating-point type.
     pub dtype: Dtype,

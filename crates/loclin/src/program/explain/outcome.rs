@@ -12,6 +12,7 @@ use crate::program::compute::Dtype;
 #[derive(Clone, Debug, Serialize)]
 pub struct Outcome {
     /// The model, as asked for.
+    #[serde(serialize_with = "crate::program::outcome::path")]
     pub model: PathBuf,
     /// The input, as it calls itself.
     pub input: String,
@@ -19,8 +20,10 @@ pub struct Outcome {
     #[serde(flatten)]
     pub reading: Reading,
     /// The picture.
+    #[serde(serialize_with = "crate::program::outcome::path")]
     pub out: PathBuf,
     /// The report, if one was asked for.
+    #[serde(serialize_with = "crate::program::outcome::optional_path")]
     pub report: Option<PathBuf>,
     /// The floating-point type.
     pub dtype: Dtype,

@@ -11,6 +11,7 @@ pub struct Fetched {
     /// The dataset's name.
     pub dataset: String,
     /// Where it lies now.
+    #[serde(serialize_with = "crate::program::outcome::path")]
     pub directory: PathBuf,
     /// Every file of it.
     pub files: Vec<FetchedFile>,
@@ -20,6 +21,7 @@ pub struct Fetched {
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub struct FetchedFile {
     /// Where it lies.
+    #[serde(serialize_with = "crate::program::outcome::path")]
     pub path: PathBuf,
     /// Whether it was there already, or came from a mirror.
     pub status: Status,

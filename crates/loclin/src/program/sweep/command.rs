@@ -68,6 +68,7 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let default = || PathBuf::from(format!("runs/sweep-{}", plan.name));
     let out = args.out.clone().unwrap_or_else(default);
     files::create_dir(&out)?;
+    let _lock = files::lock(&out)?;
     files::remove_leftovers(&out)?;
     let shard = args.shard.unwrap_or_default();
     let runs: Vec<Planned> = shard.part(&plan.runs).cloned().collect();

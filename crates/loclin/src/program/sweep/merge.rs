@@ -77,6 +77,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
         .collect::<anyhow::Result<Vec<_>>>()?;
     let results = merged(parts)?;
     files::create_dir(&args.out)?;
+    let _lock = files::lock(&args.out)?;
     results.write(&args.out)?;
     Ok(Outcome::new(results, args.out.clone()))
 }

@@ -13,6 +13,7 @@ use super::table::{CSV, Results};
 #[derive(Clone, Debug, Serialize)]
 pub struct Outcome {
     /// The directory of the results.
+    #[serde(serialize_with = "crate::program::outcome::path")]
     pub out: PathBuf,
     /// Runs of the whole sweep.
     pub planned: usize,

@@ -11,6 +11,7 @@ use super::plan::Planned;
 use super::row::{Row, Status};
 use crate::program::errors::Usage;
 use crate::program::options::{DataDir, Global};
+use crate::program::process::MOST_THREADS;
 use crate::program::train::{self, Diverged};
 
 /// How the cores are shared out.
@@ -30,6 +31,10 @@ impl Workers {
         for (option, value) in [("--jobs", self.jobs), ("--threads", Some(self.threads))] {
             if value == Some(0) {
                 return Err(Usage::new(format!("{option} 0: expected at least 1")).into());
+            }
+            if value.is_some_and(|value| value > MOST_THREADS) {
+                let message = format!("{option}: expected at most {MOST_THREADS}");
+                return Err(Usage::new(message).into());
             }
         }
         let jobs = self

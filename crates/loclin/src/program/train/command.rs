@@ -105,7 +105,7 @@ pub fn train(
     if config.init != SEEDED && !out.join(LAST).exists() {
         trainer.initialise(Path::new(&config.init))?;
     }
-    prepare(out, config, resume)?;
+    let _lock = prepare(out, config, resume)?;
     let history = trainer.run(out, label)?;
     Outcome::new(out, &history)
 }

@@ -6,7 +6,7 @@ use super::checkpoint;
 use super::outcome::Outcome;
 use crate::program::config::Config;
 use crate::program::errors::Usage;
-use crate::program::files;
+use crate::program::files::{self, Lock};
 use crate::program::run_directory::{CONFIG, LAST};
 
 /// What a run of `config` in the directory `out` says of itself if all its epochs are trained. Its data are not read.
@@ -26,9 +26,10 @@ pub fn finished(config: &Config, out: &Path) -> anyhow::Result<Option<Outcome>> 
     }
 }
 
-/// Makes the directory and writes the configuration, or checks that it is the one of the run begun there.
-pub(super) fn prepare(out: &Path, config: &Config, resume: bool) -> anyhow::Result<()> {
+/// Makes the directory, takes it for as long as the lock lives, and writes the configuration, or checks that it is the one of the run begun there.
+pub(super) fn prepare(out: &Path, config: &Config, resume: bool) -> anyhow::Result<Lock> {
     files::create_dir(out)?;
+    let lock = files::lock(out)?;
     if out.join(LAST).exists() {
         if !resume {
             let dir = out.display();
@@ -51,5 +52,5 @@ pub(super) fn prepare(out: &Path, config: &Config, resume: bool) -> anyhow::Resu
         files::remove_leftovers(out)?;
     }
     files::write_atomic(&out.join(CONFIG), config.to_toml()?.as_bytes())?;
-    Ok(())
+    Ok(lock)
 }

@@ -39,6 +39,7 @@ pub struct Epoch {
 #[derive(Clone, Debug, Serialize)]
 pub struct Outcome {
     /// The run's directory.
+    #[serde(serialize_with = "crate::program::outcome::path")]
     pub run: PathBuf,
     /// Epochs trained.
     pub epochs: usize,
