@@ -216,7 +216,12 @@ pub fn check_readable(path: &Path) -> Result<(), FileError> {
 pub fn read_text(path: &Path) -> Result<String, FileError> {
     check_readable(path)?;
     let decoded = file::read(path).and_then(|bytes| {
-        String::from_utf8(bytes).map_err(|cause| io::Error::new(io::ErrorKind::InvalidData, cause))
+        String::from_utf8(bytes).map_err(|cause| {
+            io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("not UTF-8: {}", cause.utf8_error()),
+            )
+        })
     });
     decoded.map_err(|source| FileError::new("read the file", path, source))
 }
