@@ -9,7 +9,7 @@
 use crate::{
     error::{Error, Result},
     network::Network,
-    operator::{Affine, Operator},
+    operator::{Magnitude, Operator},
     record::ActivationRecord,
     trace::Trace,
 };
@@ -19,18 +19,6 @@ use std::sync::Arc;
 
 /// The least magnitude that a gradient pushed through absolute values is taken to have where it is not exactly 0.
 const FLOOR: f64 = 1e-280;
-
-/// An affine operator's absolute values.
-#[derive(Debug, Clone)]
-pub struct Magnitude {
-    /// The operator with the absolute value of every coefficient. Its offset is at least the sum of the absolute values
-    /// of the numbers that the operator's own offset is computed from.
-    pub operator: Arc<dyn Affine>,
-    /// At most this many roundings lie between an entry of an operand, or a number that the offset is computed from, and
-    /// an entry of the output; and as many between an entry of a cotangent and what it is pulled back to. Roundings of
-    /// coefficients that the operator computes count.
-    pub roundings: usize,
-}
 
 /// The absolute values of all operators of a network, [`Network::magnitudes`].
 #[derive(Debug, Clone)]

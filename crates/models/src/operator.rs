@@ -62,7 +62,7 @@
 mod affine;
 mod piecewise_linear;
 
-pub use affine::{Affine, Normalizing, ShapeResult};
+pub use affine::{Affine, Magnitude, Normalizing, ShapeResult};
 pub use piecewise_linear::PiecewiseLinear;
 
 use crate::{error, parameter_map::ParameterMap, spec::OperatorSpec};

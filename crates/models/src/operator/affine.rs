@@ -1,6 +1,6 @@
 //! Affine operators.
 
-use crate::{error, magnitude::Magnitude, parameter_map::ParameterMap, spec::OperatorSpec};
+use crate::{error, parameter_map::ParameterMap, spec::OperatorSpec};
 use candle_core::{Result, Tensor};
 use std::{fmt::Debug, sync::Arc};
 
@@ -137,6 +137,18 @@ pub trait Affine: Debug + Send + Sync {
     fn normalization(&self) -> Option<&dyn Normalizing> {
         None
     }
+}
+
+/// An affine operator's absolute values.
+#[derive(Debug, Clone)]
+pub struct Magnitude {
+    /// The operator with the absolute value of every coefficient. Its offset is at least the sum of the absolute values
+    /// of the numbers that the operator's own offset is computed from.
+    pub operator: Arc<dyn Affine>,
+    /// At most this many roundings lie between an entry of an operand, or a number that the offset is computed from, and
+    /// an entry of the output; and as many between an entry of a cotangent and what it is pulled back to. Roundings of
+    /// coefficients that the operator computes count.
+    pub roundings: usize,
 }
 
 /// A normalisation of each channel (the first dimension of an input) by a mean and a variance. It keeps the running ones

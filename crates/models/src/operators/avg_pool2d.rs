@@ -3,8 +3,7 @@
 use super::layout::{fold, single, times, unfold};
 use crate::{
     error::Error,
-    magnitude::Magnitude,
-    operator::{Affine, ShapeResult},
+    operator::{Affine, Magnitude, ShapeResult},
     spec::OperatorSpec,
     window::Window2d,
 };

@@ -6,8 +6,7 @@ use super::{
 };
 use crate::{
     error::Error,
-    magnitude::Magnitude,
-    operator::{Affine, Normalizing, ShapeResult},
+    operator::{Affine, Magnitude, Normalizing, ShapeResult},
     parameter_map::ParameterMap,
     spec::OperatorSpec,
 };

@@ -1,8 +1,7 @@
 //! Several inputs side by side.
 
 use crate::{
-    magnitude::Magnitude,
-    operator::{Affine, ShapeResult},
+    operator::{Affine, Magnitude, ShapeResult},
     spec::OperatorSpec,
 };
 use candle_core::{Result, Tensor};

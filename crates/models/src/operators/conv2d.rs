@@ -7,8 +7,7 @@ use super::{
 };
 use crate::{
     error::Error,
-    magnitude::Magnitude,
-    operator::{Affine, ShapeResult},
+    operator::{Affine, Magnitude, ShapeResult},
     parameter_map::ParameterMap,
     spec::{Conv2dConfig, OperatorSpec},
     window::Window2d,

@@ -3,8 +3,7 @@
 use super::{layout::times, spectral::spectral_bound};
 use crate::{
     error::Error,
-    magnitude::Magnitude,
-    operator::{Affine, ShapeResult},
+    operator::{Affine, Magnitude, ShapeResult},
     parameter_map::ParameterMap,
     spec::OperatorSpec,
 };

@@ -3,8 +3,7 @@
 use super::layout::{refuse, resize, single};
 use crate::{
     error::Error,
-    magnitude::Magnitude,
-    operator::{Affine, ShapeResult},
+    operator::{Affine, Magnitude, ShapeResult},
     parameter_map::ParameterMap,
     spec::OperatorSpec,
 };

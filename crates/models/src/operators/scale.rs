@@ -5,8 +5,7 @@ use super::{
     spectral::largest,
 };
 use crate::{
-    magnitude::Magnitude,
-    operator::{Affine, ShapeResult},
+    operator::{Affine, Magnitude, ShapeResult},
     parameter_map::ParameterMap,
     spec::OperatorSpec,
 };

@@ -2,8 +2,7 @@
 
 use super::slice::Slice;
 use crate::{
-    magnitude::Magnitude,
-    operator::{Affine, ShapeResult},
+    operator::{Affine, Magnitude, ShapeResult},
     spec::OperatorSpec,
 };
 use candle_core::{Result, Tensor};

@@ -3,8 +3,7 @@
 use super::{layout::per_channel, spectral::largest};
 use crate::{
     error::Error,
-    magnitude::Magnitude,
-    operator::{Affine, ShapeResult},
+    operator::{Affine, Magnitude, ShapeResult},
     parameter_map::ParameterMap,
     spec::OperatorSpec,
 };

@@ -2,8 +2,7 @@
 
 use super::layout::{broadcasts, single};
 use crate::{
-    magnitude::Magnitude,
-    operator::{Affine, ShapeResult},
+    operator::{Affine, Magnitude, ShapeResult},
     parameter_map::ParameterMap,
     spec::OperatorSpec,
 };

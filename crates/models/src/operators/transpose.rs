@@ -3,8 +3,7 @@
 use super::layout::{refuse, single};
 use crate::{
     error::Error,
-    magnitude::Magnitude,
-    operator::{Affine, ShapeResult},
+    operator::{Affine, Magnitude, ShapeResult},
     spec::OperatorSpec,
 };
 use candle_core::{Result, Tensor};
