@@ -42,7 +42,7 @@ pub struct RoundingErrors {
 
 impl Network {
     /// The absolute values of the network's operators; `None` if one does not know its own
-    /// ([`Affine::magnitude`]), or the network is not in float64: its rounding errors are not bounded then.
+    /// ([`crate::Affine::magnitude`]), or the network is not in float64: its rounding errors are not bounded then.
     ///
     /// # Errors
     /// A tensor computation that fails.
