@@ -57,7 +57,9 @@ proptest! {
     #[test]
     fn rounding_errors_are_bounded(plan in prop_oneof![ordinary(), hostile()]) {
         let Ok(drawn) = plan.draw() else { return Ok(()) };
-        let network = drawn.network().unwrap().to(DType::F64, &Device::Cpu).unwrap();
+        // A plan may draw what the library refuses, such as a window of one entry.
+        let Ok(network) = drawn.network() else { return Ok(()) };
+        let network = network.to(DType::F64, &Device::Cpu).unwrap();
         let x = drawn.batch().unwrap().to_dtype(DType::F64).unwrap();
         let magnitudes = network.magnitudes().unwrap().unwrap();
         let (trace, errors) = magnitudes.trace(&network, &x).unwrap().unwrap();
