@@ -63,7 +63,9 @@ proptest! {
         let x = drawn.batch().unwrap().to_dtype(DType::F64).unwrap();
         let magnitudes = network.magnitudes().unwrap().unwrap();
         let (trace, errors) = magnitudes.trace(&network, &x).unwrap().unwrap();
-        let Ok(point) = Graph::of(&network).unwrap().at(&drawn.x) else { return Ok(()) };
+        // Nor has a number that overflows an exact value.
+        let Ok(graph) = Graph::of(&network) else { return Ok(()) };
+        let Ok(point) = graph.at(&drawn.x) else { return Ok(()) };
         let numbers = |tensor: &Tensor| tensor.flatten_all().unwrap().to_vec1::<f64>().unwrap();
         let (found, bounds) = match (trace.pre_activations().unwrap(), &errors.pre_activations) {
             (Some(found), Some(bounds)) => (numbers(&found), numbers(bounds)),
