@@ -41,11 +41,13 @@ impl Groups {
 
     /// The maxima, `[B, n]` to `[B, units]`.
     pub(super) fn value(&self, x: &Tensor) -> Result<Tensor> {
+        let x = &x.contiguous()?;
         x.gather(&self.selected(&self.ranks(x)?)?, 1)
     }
 
     /// The selection at `x` `[B, n]`: indices of the selected entries, then those of the others.
     pub(super) fn record(&self, x: &Tensor) -> Result<ActivationRecord> {
+        let x = &x.contiguous()?;
         let ranks = self.ranks(x)?;
         let selected = self.selected(&ranks)?;
         let others = self.others(&ranks)?;
