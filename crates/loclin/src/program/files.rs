@@ -65,17 +65,9 @@ pub fn write_atomic_with(
     produce: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<(), FileError> {
     let failed = |source| FileError::new("write the file", path, source);
-    let mut file = temporary(path).map_err(failed)?;
-    let mut buffered = BufWriter::new(file.as_file_mut());
-    produce(&mut buffered)
-        .and_then(|()| buffered.flush())
-        .map_err(failed)?;
-    drop(buffered);
-    file.as_file().sync_all().map_err(failed)?;
+    let file = written(path, produce).map_err(failed)?;
     file.persist(path).map_err(|error| failed(error.error))?;
-    let directory = directory_of(path);
-    sync_directory(directory)
-        .map_err(|source| FileError::new("sync the directory", directory, source))
+    synced(path)
 }
 
 /// Like [`write_atomic`], for a file that must not exist yet.
@@ -84,11 +76,28 @@ pub fn write_atomic_with(
 /// As [`write_atomic`], and where there is something at `path` already.
 pub fn write_new(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     let failed = |source| FileError::new("write a new file", path, source);
-    let mut file = temporary(path).map_err(failed)?;
-    file.write_all(bytes).map_err(failed)?;
-    file.as_file().sync_all().map_err(failed)?;
+    let file = written(path, |file| file.write_all(bytes)).map_err(failed)?;
     file.persist_noclobber(path)
         .map_err(|error| failed(error.error))?;
+    synced(path)
+}
+
+/// The temporary file that is to become `path`, with its content on the disk.
+fn written(
+    path: &Path,
+    produce: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<tempfile::NamedTempFile> {
+    let mut file = temporary(path)?;
+    let mut buffered = BufWriter::new(file.as_file_mut());
+    produce(&mut buffered)?;
+    buffered.flush()?;
+    drop(buffered);
+    file.as_file().sync_all()?;
+    Ok(file)
+}
+
+/// Makes the new name of `path` survive a crash.
+fn synced(path: &Path) -> Result<(), FileError> {
     let directory = directory_of(path);
     sync_directory(directory)
         .map_err(|source| FileError::new("sync the directory", directory, source))
@@ -214,16 +223,11 @@ pub fn check_readable(path: &Path) -> Result<(), FileError> {
 /// # Errors
 /// When it cannot be read or is not UTF-8.
 pub fn read_text(path: &Path) -> Result<String, FileError> {
-    check_readable(path)?;
-    let decoded = file::read(path).and_then(|bytes| {
-        String::from_utf8(bytes).map_err(|cause| {
-            io::Error::new(
-                io::ErrorKind::InvalidData,
-                format!("not UTF-8: {}", cause.utf8_error()),
-            )
-        })
-    });
-    decoded.map_err(|source| FileError::new("read the file", path, source))
+    String::from_utf8(read(path)?).map_err(|cause| {
+        let cause = format!("not UTF-8: {}", cause.utf8_error());
+        let source = io::Error::new(io::ErrorKind::InvalidData, cause);
+        FileError::new("read the file", path, source)
+    })
 }
 
 /// The whole file.

@@ -26,7 +26,8 @@ pub fn finished(config: &Config, out: &Path) -> anyhow::Result<Option<Outcome>> 
     }
 }
 
-/// Makes the directory, takes it for as long as the lock lives, and writes the configuration, or checks that it is the one of the run begun there.
+/// Makes the directory, takes it for as long as the lock lives, and writes the configuration, or checks that it is the one
+/// of the run begun there.
 pub(super) fn prepare(out: &Path, config: &Config, resume: bool) -> anyhow::Result<Lock> {
     files::create_dir(out)?;
     let lock = files::lock(out)?;
