@@ -62,7 +62,7 @@ proptest! {
         let network = network.to(DType::F64, &Device::Cpu).unwrap();
         let x = drawn.batch().unwrap().to_dtype(DType::F64).unwrap();
         let magnitudes = network.magnitudes().unwrap().unwrap();
-        let (trace, errors) = magnitudes.trace(&network, &x).unwrap().unwrap();
+        let (trace, errors) = magnitudes.trace(&x).unwrap().unwrap();
         // Nor has a number that overflows an exact value.
         let Ok(graph) = Graph::of(&network) else { return Ok(()) };
         let Ok(point) = graph.at(&drawn.x) else { return Ok(()) };
@@ -77,6 +77,33 @@ proptest! {
             // What overflows has no finite bound.
             let (Some(found), Some(bound)) = (exact(found), exact(bound)) else { continue };
             let error = if &found > truth { &found - truth } else { truth - &found };
+            prop_assert!(error <= bound, "{} instead of at most {}", nearest(&error), nearest(&bound));
+        }
+    }
+
+    /// So does their push of ones the rounding of every gradient, where all sides are decided.
+    #[test]
+    fn rounding_errors_of_gradients_are_bounded(plan in prop_oneof![ordinary(), hostile()]) {
+        let Ok(drawn) = plan.draw() else { return Ok(()) };
+        let Ok(network) = drawn.network() else { return Ok(()) };
+        let network = network.to(DType::F64, &Device::Cpu).unwrap();
+        let x = drawn.batch().unwrap().to_dtype(DType::F64).unwrap();
+        let magnitudes = network.magnitudes().unwrap().unwrap();
+        let (trace, errors) = magnitudes.trace(&x).unwrap().unwrap();
+        let numbers = |tensor: &Tensor| tensor.flatten_all().unwrap().to_vec1::<f64>().unwrap();
+        let (Some(z), Some(of_z)) = (trace.pre_activations().unwrap(), &errors.pre_activations) else { return Ok(()) };
+        prop_assume!(numbers(&z).iter().zip(numbers(of_z)).all(|(z, error)| z.abs() > error));
+        let Ok(graph) = Graph::of(&network) else { return Ok(()) };
+        let Ok(point) = graph.at(&drawn.x) else { return Ok(()) };
+        let here = Linearization::new(&network, &x, Budget::default()).unwrap();
+        let gradients = here.neuron_jacobians().unwrap().remove(0);
+        let bounds = numbers(&magnitudes.gradient_errors(&errors).unwrap().unwrap());
+        for ((found, bound), truth) in gradients.iter().zip(bounds).zip(&point.neurons) {
+            let found: Option<Vec<Rational>> = found.iter().map(|g| exact(*g)).collect();
+            let (Some(found), Some(bound)) = (found, exact(bound)) else { continue };
+            let error = found.iter().zip(&truth.gradient).fold(Rational::ZERO, |sum, (found, truth)| {
+                sum + if found > truth { found - truth } else { truth - found }
+            });
             prop_assert!(error <= bound, "{} instead of at most {}", nearest(&error), nearest(&bound));
         }
     }

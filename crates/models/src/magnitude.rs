@@ -20,9 +20,10 @@ use std::sync::Arc;
 /// The least magnitude that a gradient pushed through absolute values is taken to have where it is not exactly 0.
 const FLOOR: f64 = 1e-280;
 
-/// The absolute values of all operators of a network, [`Network::magnitudes`].
+/// A network with the absolute values of all its operators, [`Network::magnitudes`].
 #[derive(Debug, Clone)]
 pub struct Magnitudes {
+    network: Network,
     /// For each affine node; `None` for the others.
     nodes: Arc<[Option<Magnitude>]>,
     /// The most roundings on a path of tangents or cotangents through the network.
@@ -36,6 +37,7 @@ pub struct RoundingErrors {
     pub pre_activations: Option<Tensor>,
     /// For each output a bound of its error, `[B, L]`.
     pub output: Tensor,
+    batch: usize,
     /// For each piecewise-linear node the record that pushes magnitudes: the largest slope that each unit can have.
     records: Vec<Option<ActivationRecord>>,
 }
@@ -54,7 +56,7 @@ impl Network {
     /// let config = Mlp { inputs: vec![2], hidden: vec![8, 8], outputs: 1, negative_slope: 0.0 };
     /// let network = config.build(Parameters::seeded(3).builder(DType::F64, &Device::Cpu))?;
     /// let magnitudes = network.magnitudes()?.unwrap();
-    /// let (trace, errors) = magnitudes.trace(&network, &Tensor::new(&[[0.3, -0.2]], &Device::Cpu)?)?.unwrap();
+    /// let (trace, errors) = magnitudes.trace(&Tensor::new(&[[0.3, -0.2]], &Device::Cpu)?)?.unwrap();
     /// let most = errors.pre_activations.unwrap().max_all()?.to_scalar::<f64>()?;
     /// assert!(most > 0.0 && most < 1e-14);
     /// assert_eq!(trace.batch(), 1);
@@ -93,6 +95,7 @@ impl Network {
             roundings.push(below.unwrap_or(0) + own + readers);
         }
         Ok(Some(Magnitudes {
+            network: self.clone(),
             nodes: nodes.into(),
             roundings: roundings.into_iter().max().unwrap_or(0),
         }))
@@ -100,13 +103,13 @@ impl Network {
 }
 
 impl Magnitudes {
-    /// [`Network::trace`] with bounds of the rounding errors of that very trace, for `network`, whose magnitudes these
-    /// are, at inputs `[B, in...]` that are taken to be exact; `None` if a piecewise-linear operator does not know how
-    /// errors pass it.
+    /// [`Network::trace`] with bounds of the rounding errors of that very trace, at inputs `[B, in...]` that are taken to be
+    /// exact; `None` if a piecewise-linear operator does not know how errors pass it.
     ///
     /// # Errors
     /// Those of [`Network::trace`].
-    pub fn trace(&self, network: &Network, x: &Tensor) -> Result<Option<(Trace, RoundingErrors)>> {
+    pub fn trace(&self, x: &Tensor) -> Result<Option<(Trace, RoundingErrors)>> {
+        let network = &self.network;
         network.check_input(x)?;
         let count = network.nodes().len();
         let mut errors: Vec<Option<Tensor>> = vec![None; count];
@@ -129,13 +132,15 @@ impl Magnitudes {
                     (value, error)
                 }
                 Operator::PiecewiseLinear(operator) => {
-                    records.push(operator.record(operands[0])?);
+                    let record = operator.record(operands[0])?;
+                    let z = record.pre_activations().abs()?;
                     let value = operator.value(operands[0])?;
-                    match operator.magnitude(operands[0], own[0])? {
+                    let magnitude = operator.magnitude(operands[0], own[0], &record)?;
+                    records.push(record);
+                    match magnitude {
                         Some(record) => {
                             let of_neurons =
                                 operator.push_neuron_magnitudes(&own[0].unsqueeze(1)?, &record)?;
-                            let z = records[records.len() - 1].pre_activations().abs()?;
                             neurons.push((of_neurons.squeeze(1)? + (z * (4.0 * UNIT))?)?);
                             let error = operator.push_error(operands[0], own[0], &record)?;
                             magnitudes[index] = Some(record);
@@ -168,6 +173,7 @@ impl Magnitudes {
         let errors = RoundingErrors {
             pre_activations,
             output: last,
+            batch: x.dim(0)?,
             records: magnitudes,
         };
         Ok(Some((
@@ -176,19 +182,14 @@ impl Magnitudes {
         )))
     }
 
-    /// For each neuron, a bound of the l1 norm of the rounding error of its computed gradient, pushed or pulled,
+    /// Given what [`Magnitudes::trace`] found: for each neuron, a bound of the l1 norm of the rounding error of its computed gradient, pushed or pulled,
     /// `[B, |I|]`, and so of every norm of it: the push of ones through the absolute values times the roundings of a
     /// path. Exactly 0 where the gradient is certainly 0. `None` for a network without neurons.
     ///
     /// # Errors
     /// A tensor computation that fails.
-    pub fn gradient_errors(
-        &self,
-        network: &Network,
-        errors: &RoundingErrors,
-        batch: usize,
-    ) -> Result<Option<Tensor>> {
-        let Some(found) = self.push_ones(network, errors, batch)? else {
+    pub fn gradient_errors(&self, errors: &RoundingErrors) -> Result<Option<Tensor>> {
+        let Some(found) = self.push_ones(errors)? else {
             return Ok(None);
         };
         // The push is itself rounded, by as many roundings.
@@ -205,12 +206,8 @@ impl Magnitudes {
     ///
     /// Beside them go zeros and ones that say what is exactly 0: numbers that underflow are not. The floor times a relative
     /// error is more than all that underflows in an operator.
-    fn push_ones(
-        &self,
-        network: &Network,
-        errors: &RoundingErrors,
-        batch: usize,
-    ) -> Result<Option<Tensor>> {
+    fn push_ones(&self, errors: &RoundingErrors) -> Result<Option<Tensor>> {
+        let network = &self.network;
         let shape = [&[1, 2], network.input_shape()].concat();
         let ones = Tensor::ones(shape, DType::F64, network.device())?;
         let mut neurons = Vec::new();
@@ -224,7 +221,7 @@ impl Magnitudes {
                     let own = floored(&operator.push_neuron_magnitudes(operands[0], record)?)?;
                     let own = own.narrow(1, 0, 1)?.squeeze(1)?;
                     let width = own.dim(1)?;
-                    neurons.push(own.broadcast_as((batch, width))?.contiguous()?);
+                    neurons.push(own.broadcast_as((errors.batch, width))?.contiguous()?);
                     operator.push(operands[0], record)?
                 }
                 _ => operands[0].clone(),

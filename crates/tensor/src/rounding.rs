@@ -123,8 +123,8 @@ pub fn quotient_up(dividend: f64, divisor: f64) -> f64 {
     }
 }
 
-/// At least `|z| - error` is the distance of the exact number to 0, given a computed one and a bound of its error: that
-/// difference rounded down; not positive where the side of 0 is undecided.
+/// At most the distance to 0 of the exact number, given a computed one and a bound of its error: `|z| - error` rounded down;
+/// not positive where the side of 0 is undecided.
 pub fn clear_of_zero(z: f64, error: f64) -> f64 {
     down(z.abs() - error)
 }

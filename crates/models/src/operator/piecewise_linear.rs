@@ -104,13 +104,18 @@ pub trait PiecewiseLinear: Debug + Send + Sync {
     /// A tensor computation that fails.
     fn slope_changes(&self, cotangent: &Tensor, operand: &[usize]) -> Result<Tensor>;
 
-    /// The record that pushes magnitudes, given operands `[B, in...]` and bounds of their errors: each slope is at least the
+    /// The record that pushes magnitudes, given operands `[B, in...]`, bounds of their errors, and their own record: each slope is at least the
     /// absolute value of any that the exact operand can select. `None`, the default, if the operator does not know how
     /// errors pass it: numbers of a network with it are estimates.
     ///
     /// # Errors
     /// A tensor computation that fails.
-    fn magnitude(&self, _operand: &Tensor, _error: &Tensor) -> Result<Option<ActivationRecord>> {
+    fn magnitude(
+        &self,
+        _operand: &Tensor,
+        _error: &Tensor,
+        _record: &ActivationRecord,
+    ) -> Result<Option<ActivationRecord>> {
         Ok(None)
     }
 

@@ -191,10 +191,11 @@ impl PiecewiseLinear for Activation {
         if let Some(pieces) = self.two_pieces() {
             return pieces.apply(operand);
         }
-        let indicators = self.indicators(operand)?;
         let value = (operand * self.selected_slopes(operand)?)?;
         match self.intercepts() {
-            Some((first, steps)) => value + Self::staircase(&indicators, first, &steps)?,
+            Some((first, steps)) => {
+                value + Self::staircase(&self.indicators(operand)?, first, &steps)?
+            }
             None => Ok(value),
         }
     }
@@ -285,7 +286,12 @@ impl PiecewiseLinear for Activation {
         summed.reshape([&[batch, count], operand].concat())
     }
 
-    fn magnitude(&self, operand: &Tensor, error: &Tensor) -> Result<Option<ActivationRecord>> {
+    fn magnitude(
+        &self,
+        operand: &Tensor,
+        error: &Tensor,
+        record: &ActivationRecord,
+    ) -> Result<Option<ActivationRecord>> {
         // Beyond the rounding of the two sums below.
         let reach = ((error * (1.0 + 4.0 * UNIT))? + (operand.abs()? * (4.0 * UNIT))?)?;
         let (low, high) = ((operand - &reach)?, (operand + &reach)?);
@@ -301,7 +307,7 @@ impl PiecewiseLinear for Activation {
             }
             steepest = steepest.maximum(&elsewhere.affine(-slope.abs(), slope.abs())?)?;
         }
-        Ok(Some(self.record(operand)?.with_slopes(steepest)))
+        Ok(Some(record.clone().with_slopes(steepest)))
     }
 
     fn push_error(

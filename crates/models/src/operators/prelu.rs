@@ -135,7 +135,12 @@ impl PiecewiseLinear for Prelu {
         vec![("weight", &self.weight)]
     }
 
-    fn magnitude(&self, operand: &Tensor, error: &Tensor) -> Result<Option<ActivationRecord>> {
+    fn magnitude(
+        &self,
+        operand: &Tensor,
+        error: &Tensor,
+        record: &ActivationRecord,
+    ) -> Result<Option<ActivationRecord>> {
         let reach = ((error * (1.0 + 4.0 * UNIT))? + (operand.abs()? * (4.0 * UNIT))?)?;
         // Surely on one side; an error that is not a number leaves both.
         let dtype = operand.dtype();
@@ -144,7 +149,7 @@ impl PiecewiseLinear for Prelu {
         let weight = per_channel(&self.weight.detach().abs()?, 1, operand.rank())?;
         let below = right.affine(-1.0, 1.0)?.broadcast_mul(&weight)?;
         let steepest = below.maximum(&left.affine(-1.0, 1.0)?)?;
-        Ok(Some(self.record(operand)?.with_slopes(steepest)))
+        Ok(Some(record.clone().with_slopes(steepest)))
     }
 
     fn lipschitz(&self, _operand: &[usize]) -> Result<f64> {
