@@ -1,6 +1,6 @@
 //! Affine operators.
 
-use crate::{error, parameter_map::ParameterMap, spec::OperatorSpec};
+use crate::{error, magnitude::Magnitude, parameter_map::ParameterMap, spec::OperatorSpec};
 use candle_core::{Result, Tensor};
 use std::{fmt::Debug, sync::Arc};
 
@@ -116,6 +116,19 @@ pub trait Affine: Debug + Send + Sync {
         &self,
         _map: &mut ParameterMap<'_>,
     ) -> error::Result<Option<Arc<dyn Affine>>> {
+        Ok(None)
+    }
+
+    /// The operator's absolute values, given the shapes of the operands and of the output: what bounds its rounding errors.
+    /// `None`, the default, if it does not know them: numbers of a network with it are estimates.
+    ///
+    /// # Errors
+    /// A tensor computation that fails.
+    fn magnitude(
+        &self,
+        _operands: &[&[usize]],
+        _output: &[usize],
+    ) -> error::Result<Option<Magnitude>> {
         Ok(None)
     }
 

@@ -3,6 +3,7 @@
 use super::affine::ShapeResult;
 use crate::{error, parameter_map::ParameterMap, record::ActivationRecord, spec::OperatorSpec};
 use candle_core::{Result, Tensor};
+use loclin_tensor::rounding::UNIT;
 use std::{fmt::Debug, sync::Arc};
 
 /// A piecewise-linear operator that selects one of several affine maps for each unit: an activation,
@@ -102,6 +103,44 @@ pub trait PiecewiseLinear: Debug + Send + Sync {
     /// # Errors
     /// A tensor computation that fails.
     fn slope_changes(&self, cotangent: &Tensor, operand: &[usize]) -> Result<Tensor>;
+
+    /// The record that pushes magnitudes, given operands `[B, in...]` and bounds of their errors: each slope is at least the
+    /// absolute value of any that the exact operand can select. `None`, the default, if the operator does not know how
+    /// errors pass it: numbers of a network with it are estimates.
+    ///
+    /// # Errors
+    /// A tensor computation that fails.
+    fn magnitude(&self, _operand: &Tensor, _error: &Tensor) -> Result<Option<ActivationRecord>> {
+        Ok(None)
+    }
+
+    /// Magnitudes `[B or 1, K, in...]` of the operand's tangents to those `[B or 1, K, m]` of the neurons, by the record of
+    /// [`PiecewiseLinear::magnitude`]: [`PiecewiseLinear::push_neurons`], the default, where no neuron is a difference.
+    ///
+    /// # Errors
+    /// A tensor computation that fails, and a record of another operator.
+    fn push_neuron_magnitudes(
+        &self,
+        magnitudes: &Tensor,
+        record: &ActivationRecord,
+    ) -> Result<Tensor> {
+        self.push_neurons(magnitudes, record)
+    }
+
+    /// Bounds of the errors of the computed output, `[B, out...]`, given operands `[B, in...]`, bounds of their errors, and
+    /// the record of [`PiecewiseLinear::magnitude`]. The default is right where a value is a product with a slope.
+    ///
+    /// # Errors
+    /// A tensor computation that fails, and a record of another operator.
+    fn push_error(
+        &self,
+        operand: &Tensor,
+        error: &Tensor,
+        record: &ActivationRecord,
+    ) -> Result<Tensor> {
+        let terms = (error + (operand.abs()? * (4.0 * UNIT))?)?;
+        self.push(&terms.unsqueeze(1)?, record)?.squeeze(1)? * (1.0 + 4.0 * UNIT)
+    }
 
     /// How many numbers one tangent needs for a moment beside the operand and the result, the neurons'
     /// tangents included, given the shape of the operand. Inference sizes its work by it.

@@ -7,7 +7,7 @@ use crate::{
     spec::OperatorSpec,
 };
 use candle_core::{D, DType, Result, Tensor};
-use loclin_tensor::TwoPieces;
+use loclin_tensor::{TwoPieces, rounding::UNIT};
 
 /// A continuous piecewise-linear function applied to every unit.
 ///
@@ -117,6 +117,20 @@ impl Activation {
         Ok(total)
     }
 
+    /// The slope of each entry's piece, with no rounding.
+    fn selected_slopes(&self, z: &Tensor) -> Result<Tensor> {
+        let all = |slope: f64| {
+            Tensor::new(slope, z.device())?
+                .to_dtype(z.dtype())?
+                .broadcast_as(z.shape())
+        };
+        let mut selected = all(self.slopes[0])?;
+        for (t, slope) in self.breakpoints.iter().zip(&self.slopes[1..]) {
+            selected = z.detach().ge(*t)?.where_cond(&all(*slope)?, &selected)?;
+        }
+        Ok(selected)
+    }
+
     /// The function, if it has one breakpoint.
     fn two_pieces(&self) -> Option<TwoPieces> {
         match (&self.breakpoints[..], &self.slopes[..]) {
@@ -178,8 +192,7 @@ impl PiecewiseLinear for Activation {
             return pieces.apply(operand);
         }
         let indicators = self.indicators(operand)?;
-        let value =
-            (operand * Self::staircase(&indicators, self.slopes[0], &self.slope_differences())?)?;
+        let value = (operand * self.selected_slopes(operand)?)?;
         match self.intercepts() {
             Some((first, steps)) => value + Self::staircase(&indicators, first, &steps)?,
             None => Ok(value),
@@ -216,8 +229,7 @@ impl PiecewiseLinear for Activation {
             piece.to_dtype(DType::U8)?,
             self.slopes.len(),
         )?;
-        let slopes = Self::staircase(&indicators, self.slopes[0], &self.slope_differences())?;
-        Ok(record.with_slopes(slopes))
+        Ok(record.with_slopes(self.selected_slopes(operand)?))
     }
 
     fn push(&self, tangent: &Tensor, record: &ActivationRecord) -> Result<Tensor> {
@@ -271,6 +283,56 @@ impl PiecewiseLinear for Activation {
                 .sum(2)?,
         };
         summed.reshape([&[batch, count], operand].concat())
+    }
+
+    fn magnitude(&self, operand: &Tensor, error: &Tensor) -> Result<Option<ActivationRecord>> {
+        // Beyond the rounding of the two sums below.
+        let reach = ((error * (1.0 + 4.0 * UNIT))? + (operand.abs()? * (4.0 * UNIT))?)?;
+        let (low, high) = ((operand - &reach)?, (operand + &reach)?);
+        let mut steepest = operand.zeros_like()?;
+        for (piece, slope) in self.slopes.iter().enumerate() {
+            // Surely not on this piece; an error that is not a number excludes none.
+            let mut elsewhere = operand.zeros_like()?;
+            if let Some(end) = self.breakpoints.get(piece) {
+                elsewhere = elsewhere.maximum(&low.gt(*end)?.to_dtype(operand.dtype())?)?;
+            }
+            if let Some(start) = piece.checked_sub(1).map(|at| self.breakpoints[at]) {
+                elsewhere = elsewhere.maximum(&high.lt(start)?.to_dtype(operand.dtype())?)?;
+            }
+            steepest = steepest.maximum(&elsewhere.affine(-slope.abs(), slope.abs())?)?;
+        }
+        Ok(Some(self.record(operand)?.with_slopes(steepest)))
+    }
+
+    fn push_error(
+        &self,
+        operand: &Tensor,
+        error: &Tensor,
+        record: &ActivationRecord,
+    ) -> Result<Tensor> {
+        let steepest = slopes(record)?;
+        let Some((first, steps)) = self.intercepts() else {
+            if self
+                .slopes
+                .iter()
+                .all(|slope| [-1.0, 0.0, 1.0].contains(slope))
+            {
+                return error * steepest;
+            }
+            let terms = (error + (operand.abs()? * (4.0 * UNIT))?)?;
+            return (terms * steepest)? * (1.0 + 4.0 * UNIT);
+        };
+        // The numbers that the constants are computed from, all of them.
+        let largest = self.lipschitz(&[])?;
+        let at = self
+            .breakpoints
+            .iter()
+            .fold(0.0, |most: f64, t| most.max(t.abs()));
+        let steps: f64 = steps.iter().map(|step| step.abs()).sum();
+        let constants = first.abs() + steps + self.anchor.abs() + largest * at;
+        let roundings = (8 * self.slopes.len()) as f64 * UNIT;
+        let terms = (error + (operand.abs()? * roundings)?)?;
+        (terms * steepest)?.affine(1.0 + 4.0 * UNIT, constants * 2.0 * roundings)
     }
 
     fn lipschitz(&self, _operand: &[usize]) -> Result<f64> {

@@ -1,13 +1,15 @@
 //! The sum of several inputs.
 
 use crate::{
+    magnitude::Magnitude,
     operator::{Affine, ShapeResult},
     spec::OperatorSpec,
 };
 use candle_core::{Result, Tensor};
+use std::sync::Arc;
 
 /// The sum of one or more operands of one shape: what closes a residual block.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Add;
 
 impl Affine for Add {
@@ -33,6 +35,17 @@ impl Affine for Add {
 
     fn pull(&self, cotangent: &Tensor, operands: &[&[usize]]) -> Result<Vec<Tensor>> {
         Ok(vec![cotangent.clone(); operands.len()])
+    }
+
+    fn magnitude(
+        &self,
+        operands: &[&[usize]],
+        _output: &[usize],
+    ) -> crate::error::Result<Option<Magnitude>> {
+        Ok(Some(Magnitude {
+            operator: Arc::new(self.clone()),
+            roundings: operands.len(),
+        }))
     }
 
     fn lipschitz(&self, _operands: &[&[usize]], bounds: &[f64]) -> Result<f64> {

@@ -3,17 +3,19 @@
 use super::layout::{fold, single, times, unfold};
 use crate::{
     error::Error,
+    magnitude::Magnitude,
     operator::{Affine, ShapeResult},
     spec::OperatorSpec,
     window::Window2d,
 };
 use candle_core::{DType, Device, Result, Tensor};
+use std::sync::Arc;
 
 /// The mean over each window, per channel.
 ///
 /// The mean over a window is the mean over its rows of the mean over its columns, so both readings are two
 /// products with small matrices, one for each axis, whatever the stride and the padding.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct AvgPool2d {
     window: Window2d,
     count_padding: bool,
@@ -100,6 +102,18 @@ impl Affine for AvgPool2d {
         // A product along one axis and its transpose.
         let size = |shape: &&[usize]| shape.iter().product::<usize>();
         operands.first().map_or(0, size).saturating_mul(2)
+    }
+
+    fn magnitude(
+        &self,
+        _operands: &[&[usize]],
+        _output: &[usize],
+    ) -> crate::error::Result<Option<Magnitude>> {
+        // A sum along each axis, of products with rounded reciprocals.
+        Ok(Some(Magnitude {
+            operator: Arc::new(self.clone()),
+            roundings: self.window.kernel[0] + self.window.kernel[1] + 4,
+        }))
     }
 
     fn lipschitz(&self, operands: &[&[usize]], bounds: &[f64]) -> Result<f64> {

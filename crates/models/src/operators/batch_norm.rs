@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     error::Error,
+    magnitude::Magnitude,
     operator::{Affine, Normalizing, ShapeResult},
     parameter_map::ParameterMap,
     spec::OperatorSpec,
@@ -157,6 +158,24 @@ impl Affine for BatchNorm {
             ("running_mean", &self.running_mean),
             ("running_var", &self.running_var),
         ]
+    }
+
+    fn magnitude(
+        &self,
+        _operands: &[&[usize]],
+        _output: &[usize],
+    ) -> crate::error::Result<Option<Magnitude>> {
+        // The scale takes four roundings, the shift three more.
+        Ok(Some(Magnitude {
+            operator: Arc::new(Self {
+                weight: self.weight.detach().abs()?,
+                bias: self.bias.detach().abs()?,
+                running_mean: self.running_mean.abs()?.neg()?,
+                running_var: self.running_var.clone(),
+                eps: self.eps,
+            }),
+            roundings: 10,
+        }))
     }
 
     fn lipschitz(&self, _operands: &[&[usize]], bounds: &[f64]) -> Result<f64> {

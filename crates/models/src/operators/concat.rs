@@ -1,13 +1,15 @@
 //! Several inputs side by side.
 
 use crate::{
+    magnitude::Magnitude,
     operator::{Affine, ShapeResult},
     spec::OperatorSpec,
 };
 use candle_core::{Result, Tensor};
+use std::sync::Arc;
 
 /// Concatenates one or more operands along one dimension of an input.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Concat {
     axis: usize,
 }
@@ -63,6 +65,17 @@ impl Affine for Concat {
             cotangent.narrow(self.axis + 2, start - length, length)
         };
         operands.iter().map(part).collect()
+    }
+
+    fn magnitude(
+        &self,
+        _operands: &[&[usize]],
+        _output: &[usize],
+    ) -> crate::error::Result<Option<Magnitude>> {
+        Ok(Some(Magnitude {
+            operator: Arc::new(self.clone()),
+            roundings: 0,
+        }))
     }
 
     fn lipschitz(&self, _operands: &[&[usize]], bounds: &[f64]) -> Result<f64> {

@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{
     error::Error,
+    magnitude::Magnitude,
     operator::{Affine, ShapeResult},
     parameter_map::ParameterMap,
     spec::{Conv2dConfig, OperatorSpec},
@@ -201,6 +202,27 @@ impl Affine for Conv2d {
         std::iter::once(("weight", &self.weight))
             .chain(self.bias.as_ref().map(|bias| ("bias", bias)))
             .collect()
+    }
+
+    fn magnitude(
+        &self,
+        _operands: &[&[usize]],
+        _output: &[usize],
+    ) -> crate::error::Result<Option<Magnitude>> {
+        let [height, width] = self.config.window.kernel;
+        let channels = self.config.inputs.max(self.config.outputs) / self.config.groups;
+        Ok(Some(Magnitude {
+            operator: Arc::new(Self {
+                weight: self.weight.detach().abs()?,
+                bias: self
+                    .bias
+                    .as_ref()
+                    .map(|bias| bias.detach().abs())
+                    .transpose()?,
+                config: self.config.clone(),
+            }),
+            roundings: height * width * channels + 2,
+        }))
     }
 
     fn lipschitz(&self, _operands: &[&[usize]], bounds: &[f64]) -> Result<f64> {

@@ -1,13 +1,15 @@
 //! Any shape to a vector.
 
 use crate::{
+    magnitude::Magnitude,
     operator::{Affine, ShapeResult},
     spec::OperatorSpec,
 };
 use candle_core::{Result, Tensor};
+use std::sync::Arc;
 
 /// Flattens all dimensions of one input, in row-major order.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Flatten;
 
 impl Affine for Flatten {
@@ -31,6 +33,17 @@ impl Affine for Flatten {
         Ok(vec![
             cotangent.reshape([&[batch, count], operands[0]].concat())?,
         ])
+    }
+
+    fn magnitude(
+        &self,
+        _operands: &[&[usize]],
+        _output: &[usize],
+    ) -> crate::error::Result<Option<Magnitude>> {
+        Ok(Some(Magnitude {
+            operator: Arc::new(self.clone()),
+            roundings: 0,
+        }))
     }
 
     fn lipschitz(&self, _operands: &[&[usize]], bounds: &[f64]) -> Result<f64> {

@@ -2,14 +2,16 @@
 
 use super::layout::{refuse, single};
 use crate::{
+    magnitude::Magnitude,
     operator::{Affine, ShapeResult},
     spec::OperatorSpec,
 };
 use candle_core::{D, Result, Tensor};
+use std::sync::Arc;
 
 /// The mean of each channel: `[channels, n...]` to `[channels, 1...]`, as ONNX's `GlobalAveragePool` and PyTorch's
 /// `AdaptiveAvgPool2d(1)`.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct GlobalAvgPool;
 
 impl Affine for GlobalAvgPool {
@@ -37,6 +39,18 @@ impl Affine for GlobalAvgPool {
         let count: usize = operands[0][1..].iter().product();
         let shape = [&cotangent.dims()[..2], operands[0]].concat();
         Ok(vec![(cotangent / count as f64)?.broadcast_as(shape)?])
+    }
+
+    fn magnitude(
+        &self,
+        operands: &[&[usize]],
+        _output: &[usize],
+    ) -> crate::error::Result<Option<Magnitude>> {
+        let count: usize = operands[0][1..].iter().product();
+        Ok(Some(Magnitude {
+            operator: Arc::new(self.clone()),
+            roundings: count + 2,
+        }))
     }
 
     fn lipschitz(&self, operands: &[&[usize]], bounds: &[f64]) -> Result<f64> {

@@ -3,6 +3,7 @@
 use super::{layout::times, spectral::spectral_bound};
 use crate::{
     error::Error,
+    magnitude::Magnitude,
     operator::{Affine, ShapeResult},
     parameter_map::ParameterMap,
     spec::OperatorSpec,
@@ -111,6 +112,26 @@ impl Affine for Linear {
         std::iter::once(("weight", &self.weight))
             .chain(self.bias.as_ref().map(|bias| ("bias", bias)))
             .collect()
+    }
+
+    fn magnitude(
+        &self,
+        _operands: &[&[usize]],
+        _output: &[usize],
+    ) -> crate::error::Result<Option<Magnitude>> {
+        Ok(Some(Magnitude {
+            operator: Arc::new(Self {
+                weight: self.weight.detach().abs()?,
+                bias: self
+                    .bias
+                    .as_ref()
+                    .map(|bias| bias.detach().abs())
+                    .transpose()?,
+                inputs: self.inputs,
+                outputs: self.outputs,
+            }),
+            roundings: self.inputs.max(self.outputs) + 2,
+        }))
     }
 
     fn lipschitz(&self, _operands: &[&[usize]], bounds: &[f64]) -> Result<f64> {

@@ -178,6 +178,30 @@ impl PiecewiseLinear for MaxPool2d {
             .saturating_mul(3)
     }
 
+    fn magnitude(&self, operand: &Tensor, _error: &Tensor) -> Result<Option<ActivationRecord>> {
+        self.record(operand).map(Some)
+    }
+
+    fn push_neuron_magnitudes(
+        &self,
+        magnitudes: &Tensor,
+        record: &ActivationRecord,
+    ) -> Result<Tensor> {
+        let groups = self.groups(&magnitudes.dims()[2..])?;
+        groups.push_neuron_magnitudes(&magnitudes.flatten_from(2)?, record)
+    }
+
+    fn push_error(
+        &self,
+        operand: &Tensor,
+        error: &Tensor,
+        _record: &ActivationRecord,
+    ) -> Result<Tensor> {
+        let shape = &operand.dims()[1..];
+        let largest = self.groups(shape)?.largest_error(&error.flatten_from(1)?)?;
+        largest.reshape([&[operand.dim(0)?], &self.pooled(shape)?[..]].concat())
+    }
+
     fn lipschitz(&self, operand: &[usize]) -> Result<f64> {
         // Windows may overlap: one entry can be the largest of several.
         let mut square = 1.0;

@@ -137,6 +137,30 @@ impl PiecewiseLinear for Maxout {
         operand.iter().product::<usize>().saturating_mul(3)
     }
 
+    fn magnitude(&self, operand: &Tensor, _error: &Tensor) -> Result<Option<ActivationRecord>> {
+        self.record(operand).map(Some)
+    }
+
+    fn push_neuron_magnitudes(
+        &self,
+        magnitudes: &Tensor,
+        record: &ActivationRecord,
+    ) -> Result<Tensor> {
+        let groups = self.groups(&magnitudes.dims()[2..]);
+        groups.push_neuron_magnitudes(&magnitudes.flatten_from(2)?, record)
+    }
+
+    fn push_error(
+        &self,
+        operand: &Tensor,
+        error: &Tensor,
+        _record: &ActivationRecord,
+    ) -> Result<Tensor> {
+        let shape = &operand.dims()[1..];
+        let largest = self.groups(shape).largest_error(&error.flatten_from(1)?)?;
+        self.shaped(&largest, 1, shape)
+    }
+
     fn lipschitz(&self, _operand: &[usize]) -> Result<f64> {
         Ok(1.0)
     }

@@ -3,6 +3,7 @@
 use super::layout::{refuse, resize, single};
 use crate::{
     error::Error,
+    magnitude::Magnitude,
     operator::{Affine, ShapeResult},
     parameter_map::ParameterMap,
     spec::OperatorSpec,
@@ -11,7 +12,7 @@ use candle_core::{DType, Device, Result, Tensor};
 use std::sync::Arc;
 
 /// Adds entries of one value before and after each dimension of an input.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Pad {
     before: Vec<usize>,
     after: Vec<usize>,
@@ -122,6 +123,20 @@ impl Affine for Pad {
             inside = resize(&inside, axis, before, after)?;
         }
         Ok(Some(inside.affine(-self.value, self.value)?.unsqueeze(0)?))
+    }
+
+    fn magnitude(
+        &self,
+        _operands: &[&[usize]],
+        _output: &[usize],
+    ) -> crate::error::Result<Option<Magnitude>> {
+        Ok(Some(Magnitude {
+            operator: Arc::new(Self {
+                value: self.value.abs(),
+                ..self.clone()
+            }),
+            roundings: 1,
+        }))
     }
 
     fn lipschitz(&self, _operands: &[&[usize]], bounds: &[f64]) -> Result<f64> {

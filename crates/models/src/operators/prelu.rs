@@ -13,6 +13,7 @@ use crate::{
 };
 use candle_core::{DType, Result, Tensor};
 use candle_nn::{Init, VarBuilder};
+use loclin_tensor::rounding::UNIT;
 use std::sync::Arc;
 
 /// `z` for `z >= 0`, `weight * z` otherwise, with one slope for all units or one for each channel (the first
@@ -83,7 +84,10 @@ impl PiecewiseLinear for Prelu {
     }
 
     fn push(&self, tangent: &Tensor, record: &ActivationRecord) -> Result<Tensor> {
-        let slopes = self.slopes(record.own()?, 1)?;
+        let slopes = match record.slopes() {
+            Some(steepest) => steepest.clone(),
+            None => self.slopes(record.own()?, 1)?,
+        };
         tangent.broadcast_mul(&slopes.unsqueeze(1)?)
     }
 
@@ -129,6 +133,18 @@ impl PiecewiseLinear for Prelu {
 
     fn parameters(&self) -> Vec<(&'static str, &Tensor)> {
         vec![("weight", &self.weight)]
+    }
+
+    fn magnitude(&self, operand: &Tensor, error: &Tensor) -> Result<Option<ActivationRecord>> {
+        let reach = ((error * (1.0 + 4.0 * UNIT))? + (operand.abs()? * (4.0 * UNIT))?)?;
+        // Surely on one side; an error that is not a number leaves both.
+        let dtype = operand.dtype();
+        let left = (operand + &reach)?.lt(0.0)?.to_dtype(dtype)?;
+        let right = (operand - &reach)?.gt(0.0)?.to_dtype(dtype)?;
+        let weight = per_channel(&self.weight.detach().abs()?, 1, operand.rank())?;
+        let below = right.affine(-1.0, 1.0)?.broadcast_mul(&weight)?;
+        let steepest = below.maximum(&left.affine(-1.0, 1.0)?)?;
+        Ok(Some(self.record(operand)?.with_slopes(steepest)))
     }
 
     fn lipschitz(&self, _operand: &[usize]) -> Result<f64> {

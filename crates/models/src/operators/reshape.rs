@@ -2,13 +2,15 @@
 
 use super::layout::{refuse, single};
 use crate::{
+    magnitude::Magnitude,
     operator::{Affine, ShapeResult},
     spec::OperatorSpec,
 };
 use candle_core::{Result, Tensor};
+use std::sync::Arc;
 
 /// One input in another shape, in row-major order: ONNX's `Reshape`, `Squeeze` and `Unsqueeze`.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Reshape {
     shape: Vec<usize>,
 }
@@ -48,6 +50,17 @@ impl Affine for Reshape {
     fn pull(&self, cotangent: &Tensor, operands: &[&[usize]]) -> Result<Vec<Tensor>> {
         let shape = [&cotangent.dims()[..2], operands[0]].concat();
         Ok(vec![cotangent.reshape(shape)?])
+    }
+
+    fn magnitude(
+        &self,
+        _operands: &[&[usize]],
+        _output: &[usize],
+    ) -> crate::error::Result<Option<Magnitude>> {
+        Ok(Some(Magnitude {
+            operator: Arc::new(self.clone()),
+            roundings: 0,
+        }))
     }
 
     fn lipschitz(&self, _operands: &[&[usize]], bounds: &[f64]) -> Result<f64> {

@@ -5,6 +5,7 @@ use super::{
     spectral::largest,
 };
 use crate::{
+    magnitude::Magnitude,
     operator::{Affine, ShapeResult},
     parameter_map::ParameterMap,
     spec::OperatorSpec,
@@ -63,6 +64,19 @@ impl Affine for Scale {
 
     fn parameters(&self) -> Vec<(&'static str, &Tensor)> {
         vec![("scale", &self.scale)]
+    }
+
+    fn magnitude(
+        &self,
+        _operands: &[&[usize]],
+        _output: &[usize],
+    ) -> crate::error::Result<Option<Magnitude>> {
+        Ok(Some(Magnitude {
+            operator: Arc::new(Self {
+                scale: self.scale.abs()?,
+            }),
+            roundings: 1,
+        }))
     }
 
     fn lipschitz(&self, _operands: &[&[usize]], bounds: &[f64]) -> Result<f64> {

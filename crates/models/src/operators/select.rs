@@ -2,13 +2,15 @@
 
 use super::slice::Slice;
 use crate::{
+    magnitude::Magnitude,
     operator::{Affine, ShapeResult},
     spec::OperatorSpec,
 };
 use candle_core::{Result, Tensor};
+use std::sync::Arc;
 
 /// Entry `index` along one dimension of an input, which falls away: a [`Slice`] of length 1 without it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Select {
     axis: usize,
     index: usize,
@@ -47,6 +49,17 @@ impl Affine for Select {
     fn pull(&self, cotangent: &Tensor, operands: &[&[usize]]) -> Result<Vec<Tensor>> {
         self.slice
             .pull(&cotangent.unsqueeze(self.axis + 2)?, operands)
+    }
+
+    fn magnitude(
+        &self,
+        _operands: &[&[usize]],
+        _output: &[usize],
+    ) -> crate::error::Result<Option<Magnitude>> {
+        Ok(Some(Magnitude {
+            operator: Arc::new(self.clone()),
+            roundings: 0,
+        }))
     }
 
     fn lipschitz(&self, _operands: &[&[usize]], bounds: &[f64]) -> Result<f64> {

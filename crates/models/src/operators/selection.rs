@@ -6,6 +6,7 @@
 
 use crate::record::ActivationRecord;
 use candle_core::{DType, Device, Result, Tensor};
+use loclin_tensor::rounding::UNIT;
 
 /// Which entries of a flat operand each unit of the output is the maximum of.
 #[derive(Debug, Default)]
@@ -80,6 +81,24 @@ impl Groups {
     ) -> Result<Tensor> {
         let (selected, others) = self.pairs(record)?;
         take(tangent, &selected)? - take(tangent, &others)?
+    }
+
+    /// Magnitudes of the differences: those of both entries, added up.
+    pub(super) fn push_neuron_magnitudes(
+        &self,
+        magnitudes: &Tensor,
+        record: &ActivationRecord,
+    ) -> Result<Tensor> {
+        let (selected, others) = self.pairs(record)?;
+        (take(magnitudes, &selected)? + take(magnitudes, &others)?)? * (1.0 + 4.0 * UNIT)
+    }
+
+    /// The largest error in each group, `[B, n]` to `[B, units]`: whichever entry is selected. One that is not a number is
+    /// infinite.
+    pub(super) fn largest_error(&self, error: &Tensor) -> Result<Tensor> {
+        let infinite = Tensor::new(f64::INFINITY, error.device())?.to_dtype(error.dtype())?;
+        let infinite = infinite.broadcast_as(error.shape())?;
+        self.value(&error.eq(error)?.where_cond(error, &infinite)?)
     }
 
     /// The transpose of [`Groups::push_neurons`] to `n` entries.

@@ -2,13 +2,15 @@
 
 use super::layout::{refuse, resize, single};
 use crate::{
+    magnitude::Magnitude,
     operator::{Affine, ShapeResult},
     spec::OperatorSpec,
 };
 use candle_core::{Result, Tensor};
+use std::sync::Arc;
 
 /// Entries `start .. start + length` along one dimension of an input.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Slice {
     axis: usize,
     start: usize,
@@ -68,6 +70,17 @@ impl Affine for Slice {
             self.start as isize,
             after as isize,
         )?])
+    }
+
+    fn magnitude(
+        &self,
+        _operands: &[&[usize]],
+        _output: &[usize],
+    ) -> crate::error::Result<Option<Magnitude>> {
+        Ok(Some(Magnitude {
+            operator: Arc::new(self.clone()),
+            roundings: 0,
+        }))
     }
 
     fn lipschitz(&self, _operands: &[&[usize]], bounds: &[f64]) -> Result<f64> {

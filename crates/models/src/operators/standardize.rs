@@ -3,6 +3,7 @@
 use super::{layout::per_channel, spectral::largest};
 use crate::{
     error::Error,
+    magnitude::Magnitude,
     operator::{Affine, ShapeResult},
     parameter_map::ParameterMap,
     spec::OperatorSpec,
@@ -97,6 +98,19 @@ impl Affine for Standardize {
 
     fn offset(&self, output: &[usize]) -> Result<Option<Tensor>> {
         Ok(Some(per_channel(&self.shift, 1, output.len() + 1)?))
+    }
+
+    fn magnitude(
+        &self,
+        _operands: &[&[usize]],
+        _output: &[usize],
+    ) -> crate::error::Result<Option<Magnitude>> {
+        let mean: Vec<f64> = self.mean.iter().map(|mean| -mean.abs()).collect();
+        let (dtype, device) = (self.scale.dtype(), self.scale.device());
+        Ok(Some(Magnitude {
+            operator: Arc::new(Self::new(&mean, &self.std, dtype, device)?),
+            roundings: 5,
+        }))
     }
 
     fn lipschitz(&self, _operands: &[&[usize]], bounds: &[f64]) -> Result<f64> {

@@ -2,6 +2,7 @@
 
 use super::layout::{broadcasts, single};
 use crate::{
+    magnitude::Magnitude,
     operator::{Affine, ShapeResult},
     parameter_map::ParameterMap,
     spec::OperatorSpec,
@@ -66,6 +67,19 @@ impl Affine for Translate {
 
     fn parameters(&self) -> Vec<(&'static str, &Tensor)> {
         vec![("shift", &self.shift)]
+    }
+
+    fn magnitude(
+        &self,
+        _operands: &[&[usize]],
+        _output: &[usize],
+    ) -> crate::error::Result<Option<Magnitude>> {
+        Ok(Some(Magnitude {
+            operator: Arc::new(Self {
+                shift: self.shift.abs()?,
+            }),
+            roundings: 1,
+        }))
     }
 
     fn lipschitz(&self, _operands: &[&[usize]], bounds: &[f64]) -> Result<f64> {

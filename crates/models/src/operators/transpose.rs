@@ -3,13 +3,15 @@
 use super::layout::{refuse, single};
 use crate::{
     error::Error,
+    magnitude::Magnitude,
     operator::{Affine, ShapeResult},
     spec::OperatorSpec,
 };
 use candle_core::{Result, Tensor};
+use std::sync::Arc;
 
 /// Permutes the dimensions of one input: dimension `i` of the output is dimension `permutation[i]` of the operand.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Transpose {
     permutation: Vec<usize>,
 }
@@ -68,6 +70,17 @@ impl Affine for Transpose {
             inverse[p] = i;
         }
         Ok(vec![permute(cotangent, &inverse)?])
+    }
+
+    fn magnitude(
+        &self,
+        _operands: &[&[usize]],
+        _output: &[usize],
+    ) -> crate::error::Result<Option<Magnitude>> {
+        Ok(Some(Magnitude {
+            operator: Arc::new(self.clone()),
+            roundings: 0,
+        }))
     }
 
     fn lipschitz(&self, _operands: &[&[usize]], bounds: &[f64]) -> Result<f64> {

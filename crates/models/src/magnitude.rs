@@ -1,0 +1,273 @@
+//! The network of absolute values, and bounds of rounding errors by it.
+//!
+//! Replacing every coefficient of a network by its absolute value gives one through which bounds can be pushed: with
+//! `|W|` the operator of absolute values and `n` roundings on the way through it, a computed `W a + b` is off by at most
+//! `|W| (e (1 + n u) + n u |a|) + n u |b|`, and what underflows, where `a` is off by at most `e`. Piecewise-linear
+//! operators are continuous, so that an error passes them with the largest slope that the exact operand can have,
+//! whichever side it is on. The cost is that of one more forward pass, of one more push for gradients.
+
+use crate::{
+    error::{Error, Result},
+    network::Network,
+    operator::{Affine, Operator},
+    record::ActivationRecord,
+    trace::Trace,
+};
+use candle_core::{DType, Tensor};
+use loclin_tensor::rounding::{SMALLEST, UNIT, relative};
+use std::sync::Arc;
+
+/// An affine operator's absolute values.
+#[derive(Debug, Clone)]
+pub struct Magnitude {
+    /// The operator with the absolute value of every coefficient. Its offset is at least the sum of the absolute values
+    /// of the numbers that the operator's own offset is computed from.
+    pub operator: Arc<dyn Affine>,
+    /// At most this many roundings lie between an entry of an operand, or a number that the offset is computed from, and
+    /// an entry of the output; and as many between an entry of a cotangent and what it is pulled back to. Roundings of
+    /// coefficients that the operator computes count.
+    pub roundings: usize,
+}
+
+/// The absolute values of all operators of a network, [`Network::magnitudes`].
+#[derive(Debug, Clone)]
+pub struct Magnitudes {
+    /// For each affine node; `None` for the others.
+    nodes: Arc<[Option<Magnitude>]>,
+    /// The most roundings on a path of tangents or cotangents through the network.
+    roundings: usize,
+}
+
+/// What rounding can have done to the numbers of a forward pass.
+#[derive(Debug, Clone)]
+pub struct RoundingErrors {
+    /// For each neuron a bound of the error of its value, `[B, |I|]`; `None` for a network without neurons.
+    pub pre_activations: Option<Tensor>,
+    /// For each output a bound of its error, `[B, L]`.
+    pub output: Tensor,
+    /// For each piecewise-linear node the record that pushes magnitudes: the largest slope that each unit can have.
+    records: Vec<Option<ActivationRecord>>,
+}
+
+impl Network {
+    /// The absolute values of the network's operators; `None` if one does not know its own
+    /// ([`Affine::magnitude`]), or the network is not in float64: its rounding errors are not bounded then.
+    ///
+    /// # Errors
+    /// A tensor computation that fails.
+    ///
+    /// ```
+    /// use candle_core::{DType, Device, Tensor};
+    /// use loclin_models::{Mlp, Parameters};
+    ///
+    /// let config = Mlp { inputs: vec![2], hidden: vec![8, 8], outputs: 1, negative_slope: 0.0 };
+    /// let network = config.build(Parameters::seeded(3).builder(DType::F64, &Device::Cpu))?;
+    /// let magnitudes = network.magnitudes()?.unwrap();
+    /// let (trace, errors) = magnitudes.trace(&network, &Tensor::new(&[[0.3, -0.2]], &Device::Cpu)?)?.unwrap();
+    /// let most = errors.pre_activations.unwrap().max_all()?.to_scalar::<f64>()?;
+    /// assert!(most > 0.0 && most < 1e-14);
+    /// assert_eq!(trace.batch(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn magnitudes(&self) -> Result<Option<Magnitudes>> {
+        if self.dtype() != DType::F64 {
+            return Ok(None);
+        }
+        let mut nodes = Vec::with_capacity(self.nodes().len());
+        let mut roundings: Vec<usize> = Vec::with_capacity(self.nodes().len());
+        let mut readers = vec![0usize; self.nodes().len()];
+        for operand in self.nodes().iter().flat_map(|node| &node.operands) {
+            readers[*operand] += 1;
+        }
+        for (node, readers) in self.nodes().iter().zip(readers) {
+            let shapes: Vec<&[usize]> = node
+                .operands
+                .iter()
+                .map(|&i| &self.nodes()[i].shape[..])
+                .collect();
+            let (magnitude, own) = match &node.operator {
+                Operator::Input => (None, 0),
+                // A slope and the product with it; a difference.
+                Operator::PiecewiseLinear(_) => (None, 4),
+                Operator::Affine(operator) => match operator.magnitude(&shapes, &node.shape)? {
+                    Some(magnitude) => {
+                        let roundings = magnitude.roundings;
+                        (Some(magnitude), roundings)
+                    }
+                    None => return Ok(None),
+                },
+            };
+            let below = node.operands.iter().map(|&i| roundings[i]).max();
+            nodes.push(magnitude);
+            roundings.push(below.unwrap_or(0) + own + readers);
+        }
+        Ok(Some(Magnitudes {
+            nodes: nodes.into(),
+            roundings: roundings.into_iter().max().unwrap_or(0),
+        }))
+    }
+}
+
+impl Magnitudes {
+    /// [`Network::trace`] with bounds of the rounding errors of that very trace, for `network`, whose magnitudes these
+    /// are, at inputs `[B, in...]` that are taken to be exact; `None` if a piecewise-linear operator does not know how
+    /// errors pass it.
+    ///
+    /// # Errors
+    /// Those of [`Network::trace`].
+    pub fn trace(&self, network: &Network, x: &Tensor) -> Result<Option<(Trace, RoundingErrors)>> {
+        network.check_input(x)?;
+        let count = network.nodes().len();
+        let mut errors: Vec<Option<Tensor>> = vec![None; count];
+        errors[0] = Some(x.zeros_like()?);
+        let (mut neurons, mut records, mut magnitudes) =
+            (Vec::new(), Vec::new(), vec![None; count]);
+        let mut unknown = false;
+        let output = network.forward_walk(x.clone(), |index, node, operands| {
+            let own: Vec<&Tensor> = node
+                .operands
+                .iter()
+                .filter_map(|&i| errors[i].as_ref())
+                .collect();
+            let (value, error) = match &node.operator {
+                Operator::Input => (operands[0].clone(), own[0].clone()),
+                Operator::Affine(operator) => {
+                    let value = operator.value(operands, &node.shape)?;
+                    let magnitude = self.nodes[index].as_ref().ok_or_else(missing)?;
+                    let error = affine_error(magnitude, operands, &own, &node.shape)?;
+                    (value, error)
+                }
+                Operator::PiecewiseLinear(operator) => {
+                    records.push(operator.record(operands[0])?);
+                    let value = operator.value(operands[0])?;
+                    match operator.magnitude(operands[0], own[0])? {
+                        Some(record) => {
+                            let of_neurons =
+                                operator.push_neuron_magnitudes(&own[0].unsqueeze(1)?, &record)?;
+                            let z = records[records.len() - 1].pre_activations().abs()?;
+                            neurons.push((of_neurons.squeeze(1)? + (z * (4.0 * UNIT))?)?);
+                            let error = operator.push_error(operands[0], own[0], &record)?;
+                            magnitudes[index] = Some(record);
+                            (value, error)
+                        }
+                        None => {
+                            unknown = true;
+                            let error = value.zeros_like()?;
+                            (value, error)
+                        }
+                    }
+                }
+            };
+            for &operand in &node.operands {
+                if network.last_use(operand) == index {
+                    errors[operand] = None;
+                }
+            }
+            errors[index] = Some(error);
+            Ok::<_, Error>(value)
+        })?;
+        let last = errors.pop().flatten().ok_or_else(missing)?;
+        if unknown {
+            return Ok(None);
+        }
+        let pre_activations = match neurons.is_empty() {
+            true => None,
+            false => Some(Tensor::cat(&neurons, 1)?),
+        };
+        let errors = RoundingErrors {
+            pre_activations,
+            output: last,
+            records: magnitudes,
+        };
+        Ok(Some((
+            Trace::from_records(network, output, records)?,
+            errors,
+        )))
+    }
+
+    /// For each neuron, a bound of the l1 norm of the rounding error of its computed gradient, pushed or pulled,
+    /// `[B, |I|]`, and so of every norm of it: the push of ones through the absolute values times the roundings of a
+    /// path. Exactly 0 where the gradient is certainly 0. `None` for a network without neurons.
+    ///
+    /// # Errors
+    /// A tensor computation that fails.
+    pub fn gradient_errors(
+        &self,
+        network: &Network,
+        errors: &RoundingErrors,
+        batch: usize,
+    ) -> Result<Option<Tensor>> {
+        let along = Tensor::ones(network.input_shape(), DType::F64, network.device())?;
+        let sums = self.push(network, errors, &along.unsqueeze(0)?.unsqueeze(0)?, batch)?;
+        let factor = relative(self.roundings);
+        match sums {
+            // The push of magnitudes is itself rounded, by as many roundings.
+            Some(sums) => Ok(Some((sums * (factor * (1.0 + 2.0 * factor)))?)),
+            None => Ok(None),
+        }
+    }
+
+    /// Pushes magnitudes `[1 or B, K, in...]` of tangents through the absolute values: `[B, K, |I|]` without the last
+    /// dimension but one where `K` is 1.
+    fn push(
+        &self,
+        network: &Network,
+        errors: &RoundingErrors,
+        tangents: &Tensor,
+        batch: usize,
+    ) -> Result<Option<Tensor>> {
+        let mut neurons = Vec::new();
+        network.forward_walk(tangents.clone(), |index, node, operands| {
+            Ok::<_, Error>(match (&node.operator, &errors.records[index]) {
+                (Operator::Affine(_), _) => {
+                    let magnitude = self.nodes[index].as_ref().ok_or_else(missing)?;
+                    magnitude.operator.push(operands)?
+                }
+                (Operator::PiecewiseLinear(operator), Some(record)) => {
+                    let own = operator
+                        .push_neuron_magnitudes(operands[0], record)?
+                        .squeeze(1)?;
+                    let width = own.dim(1)?;
+                    neurons.push(own.broadcast_as((batch, width))?.contiguous()?);
+                    operator.push(operands[0], record)?
+                }
+                _ => operands[0].clone(),
+            })
+        })?;
+        match neurons.is_empty() {
+            true => Ok(None),
+            false => Ok(Some(Tensor::cat(&neurons, 1)?)),
+        }
+    }
+}
+
+/// Bounds of the errors of an affine operator's output.
+fn affine_error(
+    magnitude: &Magnitude,
+    operands: &[&Tensor],
+    errors: &[&Tensor],
+    output: &[usize],
+) -> Result<Tensor> {
+    let n = magnitude.roundings;
+    let factor = relative(n);
+    let sums = operands.iter().zip(errors).map(|(a, e)| {
+        let own = ((*e * (1.0 + factor))? + (a.abs()? * factor)?)?;
+        own.unsqueeze(1)
+    });
+    let sums = sums.collect::<candle_core::Result<Vec<_>>>()?;
+    let pushed = magnitude.operator.push(&sums.iter().collect::<Vec<_>>())?;
+    let pushed = pushed.squeeze(1)?;
+    let total = match magnitude.operator.offset(output)? {
+        Some(offset) => pushed.broadcast_add(&(offset * factor)?)?,
+        None => pushed,
+    };
+    // An operator that only moves numbers around adds nothing: what is exactly 0 stays so.
+    match n {
+        0 => Ok(total),
+        n => Ok(total.affine(1.0 + 4.0 * relative(n + 4), n as f64 * SMALLEST)?),
+    }
+}
+
+fn missing() -> Error {
+    Error::Graph("absolute values that are not this network's".into())
+}
