@@ -70,8 +70,8 @@ proptest! {
         }
         for (truth, p) in point.radii().norms.iter().zip([1.0, 2.0, f64::INFINITY]) {
             let interval = analysis.margin(p);
-            let slack = 1e-14 * truth.approximate();
-            prop_assert!(interval.lo <= truth.approximate() + slack && truth.approximate() - slack <= interval.hi);
+            let truth = truth.approximate();
+            prop_assert!(interval.lo <= truth * (1.0 + 1e-14) && truth * (1.0 - 1e-14) <= interval.hi);
         }
         let direction = recipe.vectors(2, 1, x.len()).remove(0);
         let rational: Vec<Rational> = direction.iter().map(|d| exact(*d).unwrap()).collect();

@@ -2,7 +2,7 @@
 //! next to the code; here are the command's own exit codes, outputs and the hashes of the real files.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use predicates::prelude::*;
 use predicates::str::{contains, is_empty, starts_with};

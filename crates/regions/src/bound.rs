@@ -7,9 +7,9 @@
 //! after a few layers.
 //!
 //! Pushing all axes measures every gradient and proves the same. That is done as soon as it takes fewer multiply-adds:
-//! at once, where the Lipschitz bounds alone would take more (they are found once for a network); after the first look,
-//! where whole pulls of all candidates would; and between pulls, where those that are left would, if they go as far as
-//! those before did.
+//! before, where the Lipschitz bounds (found once for a network) and a share of all gradients would take more
+//! ([`Linearization::choose`]); after the first look, where whole pulls of all candidates would; and between pulls, where
+//! those that are left would, if they go as far as those before did.
 
 use crate::{
     Linearization, Margins, Method, Norm, Result,
@@ -38,12 +38,7 @@ struct Candidate {
 impl Linearization {
     /// The l2 margins (Prop. 6), every gradient measured or bounded for certain.
     pub(crate) fn l2_margins_by_bound(&self) -> Result<Margins> {
-        let (prepared, cost) = (&self.prepared, &self.prepared.cost);
-        let least = cost.pushes(DIRECTIONS) * self.batch() as f64 + prepared.lipschitz_cost();
-        if least >= cost.all() * self.batch() as f64 {
-            return Ok(self.margins_by_all(&[Norm::L2])?.swap_remove(0));
-        }
-        let lipschitz = prepared.lipschitz(self.network())?;
+        let lipschitz = self.prepared.lipschitz(self.network())?;
         // Which neurons to begin with is no part of the result.
         let lengths = self.estimated_lengths(DIRECTIONS, 0)?;
         let found = lengths

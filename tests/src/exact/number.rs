@@ -4,7 +4,7 @@ use dashu_int::ops::{PowerOfTwo, SquareRoot};
 use dashu_int::{IBig, UBig};
 use dashu_ratio::{RBig, Relaxed};
 
-/// A rational number. Common powers of two are always removed, other common factors where [`sum`] does it: almost
+/// A rational number. Common powers of two are always removed, other common factors where a sum is taken: almost
 /// all denominators are powers of two.
 pub type Rational = Relaxed;
 

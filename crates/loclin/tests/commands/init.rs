@@ -72,8 +72,7 @@ fn a_network_is_made_and_certified_in_three_ways() {
         json(&[&fixed[..], &["--norm", "2"], more].concat())
     };
     let every = certify(&[]);
-    assert!(every["search"].is_null());
-    let neurons = every["neurons"].as_u64().unwrap();
+    assert_eq!(every["guarantee"], "proved");
     for probability in ["1e-9", "0"] {
         let found = certify(&["--failure-probability", probability]);
         for percentile in ["p25", "p50", "p75", "p100"] {
@@ -81,16 +80,9 @@ fn a_network_is_made_and_certified_in_three_ways() {
             // Gradients pulled and pushed: one sum in two orders.
             assert!((of(&found) / of(&every) - 1.0).abs() < 1e-9);
         }
-        let search = &found["search"];
-        let expected: f64 = probability.parse().unwrap();
-        assert_eq!(search["failure_probability"], expected);
-        assert!(search["directions"].as_u64().unwrap() > 0);
-        let (mean, max) = (
-            &search["verified_mean"],
-            search["verified_max"].as_u64().unwrap(),
-        );
-        assert!(0.0 < mean.as_f64().unwrap() && mean.as_f64().unwrap() <= max as f64);
-        assert!(max <= neurons);
+        // So small a network has every gradient measured.
+        assert_eq!(found["guarantee"], "proved");
+        assert!(found["search"].is_null());
     }
 }
 

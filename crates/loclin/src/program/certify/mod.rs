@@ -74,8 +74,7 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let norms = norms(args)?;
     let seed = global.seed.unwrap_or(0);
     let method = match args.failure_probability {
-        None => Method::Auto,
-        Some(0.0) => Method::Bound,
+        None | Some(0.0) => Method::Auto,
         Some(failure_probability) => Method::Probable(Estimate {
             failure_probability,
             seed,

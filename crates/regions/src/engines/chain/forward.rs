@@ -98,7 +98,7 @@ struct Layer<'a, T> {
     rounded: Vec<T>,
     signs: Vec<T>,
     pieces: Vec<u8>,
-    selection: Vec<T>,
+    selected: Vec<T>,
 }
 
 impl<'a, T: Real> Layer<'a, T> {
@@ -109,11 +109,11 @@ impl<'a, T: Real> Layer<'a, T> {
             rounded: vec![T::zero(); size],
             signs: vec![T::zero(); size],
             pieces: vec![0; size],
-            selection: vec![T::zero(); size],
+            selected: vec![T::zero(); size],
         }
     }
 
-    /// Makes constraints of pre-activations, records the selection, and returns the activations.
+    /// Makes neurons' values of pre-activations, records the slopes, and returns the activations.
     fn activate(&mut self) -> Vec<f64> {
         /// A piece of a row that stays in the nearest cache.
         const PIECE: usize = 1024;
@@ -131,9 +131,9 @@ impl<'a, T: Real> Layer<'a, T> {
             .zip(self.rounded.par_chunks_mut(PIECE))
             .zip(self.signs.par_chunks_mut(PIECE))
             .zip(self.pieces.par_chunks_mut(PIECE))
-            .zip(self.selection.par_chunks_mut(PIECE))
+            .zip(self.selected.par_chunks_mut(PIECE))
             .with_min_len(8)
-            .for_each(|(((((z, a), rounded), signs), pieces), selection)| {
+            .for_each(|(((((z, a), rounded), signs), pieces), selected)| {
                 for (z, a) in z.iter_mut().zip(a) {
                     *z -= breakpoint;
                     *a = anchor + *z * if *z >= 0.0 { above } else { below };
@@ -144,7 +144,7 @@ impl<'a, T: Real> Layer<'a, T> {
                 for (piece, z) in pieces.iter_mut().zip(&*z) {
                     *piece = u8::from(*z >= 0.0);
                 }
-                for ((sign, slope), z) in signs.iter_mut().zip(selection).zip(&*z) {
+                for ((sign, slope), z) in signs.iter_mut().zip(selected).zip(&*z) {
                     (*sign, *slope) = match *z >= 0.0 {
                         true => (sides[1], slopes[1]),
                         false => (sides[0], slopes[0]),
@@ -163,7 +163,7 @@ impl<'a, T: Real> Layer<'a, T> {
             Tensor::from_vec(self.pieces, &shape, &Device::Cpu)?,
             2,
         )?;
-        let slopes = product::tensor(self.selection, &shape)?;
+        let slopes = product::tensor(self.selected, &shape)?;
         Ok((record.with_slopes(slopes), self.pre_activations))
     }
 }

@@ -22,7 +22,7 @@ use crate::{
 };
 use block::Block;
 use candle_core::Tensor;
-use loclin_models::{ActivationRecord, FcChain, Network, Trace};
+use loclin_models::{FcChain, Network, Trace};
 use loclin_tensor::product::{self, Real};
 use rayon::prelude::*;
 use std::sync::OnceLock;
@@ -116,8 +116,11 @@ impl<T: Real> Prepared<T> {
 
 /// Calls `read` with the selected slopes of each layer, `[B * units]`, where they are.
 fn with_slopes<T: Real, R>(trace: &Trace, read: impl FnOnce(&[&[T]]) -> Result<R>) -> Result<R> {
-    let slopes = trace.records().filter_map(ActivationRecord::slopes);
-    let slopes = slopes.map(Tensor::contiguous);
+    let slopes = trace.records().map(|record| {
+        let found = record.slopes();
+        found.ok_or_else(|| candle_core::Error::Msg("an activation without recorded slopes".into()))
+    });
+    let slopes = slopes.map(|slopes| slopes?.contiguous());
     let slopes = slopes.collect::<candle_core::Result<Vec<_>>>()?;
     let storages: Vec<_> = slopes.iter().map(Tensor::storage_and_layout).collect();
     let slices = storages.iter().map(|(s, layout)| product::slice(s, layout));
