@@ -17,6 +17,9 @@ use candle_core::{DType, Tensor};
 use loclin_tensor::rounding::{SMALLEST, UNIT, relative};
 use std::sync::Arc;
 
+/// The least magnitude that a gradient pushed through absolute values is taken to have where it is not exactly 0.
+const FLOOR: f64 = 1e-280;
+
 /// An affine operator's absolute values.
 #[derive(Debug, Clone)]
 pub struct Magnitude {
@@ -197,48 +200,62 @@ impl Magnitudes {
         errors: &RoundingErrors,
         batch: usize,
     ) -> Result<Option<Tensor>> {
-        let along = Tensor::ones(network.input_shape(), DType::F64, network.device())?;
-        let sums = self.push(network, errors, &along.unsqueeze(0)?.unsqueeze(0)?, batch)?;
-        let factor = relative(self.roundings);
-        match sums {
-            // The push of magnitudes is itself rounded, by as many roundings.
-            Some(sums) => Ok(Some((sums * (factor * (1.0 + 2.0 * factor)))?)),
-            None => Ok(None),
-        }
+        let Some(found) = self.push_ones(network, errors, batch)? else {
+            return Ok(None);
+        };
+        // The push is itself rounded, by as many roundings.
+        let factor = self.relative_error() * (1.0 + 2.0 * self.relative_error());
+        Ok(Some((found * factor)?))
     }
 
-    /// Pushes magnitudes `[1 or B, K, in...]` of tangents through the absolute values: `[B, K, |I|]` without the last
-    /// dimension but one where `K` is 1.
-    fn push(
+    /// The relative error of a gradient in absolute values: of as many roundings as lie on a path through the network.
+    pub fn relative_error(&self) -> f64 {
+        relative(self.roundings)
+    }
+
+    /// Pushes ones through the absolute values, `[B, |I|]`, with a floor below which nothing vanishes that is not exactly 0.
+    ///
+    /// Beside them go zeros and ones that say what is exactly 0: numbers that underflow are not. The floor times a relative
+    /// error is more than all that underflows in an operator.
+    fn push_ones(
         &self,
         network: &Network,
         errors: &RoundingErrors,
-        tangents: &Tensor,
         batch: usize,
     ) -> Result<Option<Tensor>> {
+        let shape = [&[1, 2], network.input_shape()].concat();
+        let ones = Tensor::ones(shape, DType::F64, network.device())?;
         let mut neurons = Vec::new();
-        network.forward_walk(tangents.clone(), |index, node, operands| {
-            Ok::<_, Error>(match (&node.operator, &errors.records[index]) {
+        network.forward_walk(ones, |index, node, operands| {
+            let pushed = match (&node.operator, &errors.records[index]) {
                 (Operator::Affine(_), _) => {
                     let magnitude = self.nodes[index].as_ref().ok_or_else(missing)?;
                     magnitude.operator.push(operands)?
                 }
                 (Operator::PiecewiseLinear(operator), Some(record)) => {
-                    let own = operator
-                        .push_neuron_magnitudes(operands[0], record)?
-                        .squeeze(1)?;
+                    let own = floored(&operator.push_neuron_magnitudes(operands[0], record)?)?;
+                    let own = own.narrow(1, 0, 1)?.squeeze(1)?;
                     let width = own.dim(1)?;
                     neurons.push(own.broadcast_as((batch, width))?.contiguous()?);
                     operator.push(operands[0], record)?
                 }
                 _ => operands[0].clone(),
-            })
+            };
+            floored(&pushed)
         })?;
         match neurons.is_empty() {
             true => Ok(None),
             false => Ok(Some(Tensor::cat(&neurons, 1)?)),
         }
     }
+}
+
+/// Magnitudes and what is not 0 of them, `[b, 2, n...]`: the first at least the floor where the second is not 0, which
+/// becomes 1.
+fn floored(both: &Tensor) -> Result<Tensor> {
+    let support = both.narrow(1, 1, 1)?.ne(0.0)?.to_dtype(both.dtype())?;
+    let sums = both.narrow(1, 0, 1)?.maximum(&(&support * FLOOR)?)?;
+    Ok(Tensor::cat(&[sums, support], 1)?)
 }
 
 /// Bounds of the errors of an affine operator's output.

@@ -60,14 +60,6 @@ impl Guarantee {
             },
         }
     }
-
-    /// Of margins whose tangents are of this type: the claim in float64, none otherwise.
-    pub(crate) fn in_dtype(self, dtype: DType) -> Self {
-        match dtype {
-            DType::F64 => self,
-            _ => Self::Estimate,
-        }
-    }
 }
 
 impl fmt::Display for Guarantee {

@@ -36,6 +36,7 @@ mod pattern;
 pub mod planar;
 mod polyhedron;
 mod prepared;
+mod rounding;
 mod rows;
 mod search;
 pub mod segment;

@@ -1,7 +1,8 @@
 //! The expensive step: a network linearised at a batch of inputs, to be asked cheap questions.
 
 use crate::{
-    ActivationPattern, Budget, Result, Rows, host, patterns, prepared::Prepared, units::axes,
+    ActivationPattern, Budget, Result, Rows, host, patterns, prepared::Prepared,
+    rounding::Rounding, units::axes,
 };
 use candle_core::Tensor;
 use loclin_models::{Network, NeuronRange, Trace};
@@ -41,6 +42,10 @@ pub struct Linearization {
     pub(crate) ranges: Vec<NeuronRange>,
     /// Values of the neurons, `[B, |I|]`.
     pub(crate) pre_activations: Rows,
+    /// Of each neuron the part of its value that rounding cannot have made, with its sign; 0 where the side is undecided.
+    pub(crate) clear: Rows,
+    /// Bounds of what rounding has done to values and gradients; `None` where it is not bounded.
+    pub(crate) rounding: Option<Arc<Rounding>>,
     pub(crate) prepared: Arc<Prepared>,
 }
 
@@ -111,12 +116,47 @@ impl Linearization {
             .collect()
     }
 
+    /// For each input, how many neurons' sides rounding leaves undecided: `|z|` is at most a bound of its error. Their
+    /// distance is 0 unless their gradient certainly is. All 0 where errors are not bounded ([`crate::Guarantee::Estimate`]).
+    pub fn undecided(&self) -> Vec<usize> {
+        let Some(rounding) = &self.rounding else {
+            return vec![0; self.batch()];
+        };
+        let inputs = self.clear.iter().zip(rounding.values().iter());
+        let count = |(clear, errors): (&[f64], &[f64])| {
+            let both = clear.iter().zip(errors);
+            both.filter(|(z, error)| **z == 0.0 && **error > 0.0)
+                .count()
+        };
+        inputs.map(count).collect()
+    }
+
+    /// A bound of the error of the l1 norm of each neuron's gradient at one input; 0 where errors are not bounded.
+    pub(crate) fn gradient_errors(&self, input: usize) -> Result<std::borrow::Cow<'_, [f64]>> {
+        match &self.rounding {
+            Some(rounding) => Ok((&rounding.gradients()?[input]).into()),
+            None => Ok(vec![0.0; self.neurons()].into()),
+        }
+    }
+
+    /// What part of the l1 norm of a neuron's gradient in absolute values its error is at most.
+    pub(crate) fn error_share(&self) -> f64 {
+        self.rounding
+            .as_ref()
+            .map_or(1.0, |rounding| rounding.share())
+    }
+
     /// The linearisation at input number `input` alone.
     pub(crate) fn only(&self, input: usize) -> Result<Self> {
         Ok(Self {
             trace: self.trace.narrow(input, 1)?,
             inputs: self.inputs.narrow(0, input, 1)?,
-            pre_activations: Rows::new(self.pre_activations[input].to_vec(), 1, self.neurons()),
+            pre_activations: self.pre_activations.only(input),
+            clear: self.clear.only(input),
+            rounding: match &self.rounding {
+                Some(rounding) => Some(Arc::new(rounding.only(input)?)),
+                None => None,
+            },
             prepared: Arc::clone(&self.prepared),
             budget: self.budget,
             ranges: self.ranges.clone(),

@@ -62,6 +62,14 @@ impl<'a, T> View<'a, T> {
         self.columns
     }
 
+    /// One entry; a panic, as of a slice, if there is none.
+    pub fn at(self, row: usize, column: usize) -> T
+    where
+        T: Copy,
+    {
+        self.data[row * self.row_stride + column * self.column_stride]
+    }
+
     /// Rows `start .. start + count`.
     ///
     /// # Errors

@@ -2,8 +2,14 @@
 
 use super::weights::{Weights, length};
 use crate::Result;
-use loclin_tensor::product::{Real, View, ViewMut, Write, multiply};
+use loclin_tensor::{
+    product::{Real, View, ViewMut, Write, multiply},
+    rounding::{relative_in, unit, up_by},
+};
 use std::cmp::Ordering;
+
+/// More than all that underflows in a pull.
+const VANISHING: f64 = 1e-290;
 
 /// A block of inputs linearised.
 pub(super) struct Block<'a, T> {
@@ -21,8 +27,12 @@ pub(super) struct Row<T> {
     pub(super) level: usize,
     /// The neuron's row, pulled back through the layers above and multiplied by the slopes of layer `level`.
     pub(super) cotangent: Vec<T>,
-    /// At least its Euclidean length.
+    /// At least its Euclidean length, and that of the exact cotangent.
     pub(super) length: f64,
+    /// At least the length of what rounding has done to the cotangent.
+    pub(super) error: f64,
+    /// At least the length of the cotangent pulled through absolute values.
+    pub(super) magnitude: f64,
     /// `||grad z||_2` by the Gram matrix; `None` while unknown, infinite where its terms cancel.
     pub(super) euclidean: Option<f64>,
     /// The gradient's norms by itself, in the order of the norms asked for; empty while unknown.
@@ -31,12 +41,32 @@ pub(super) struct Row<T> {
 
 impl<T: Real> Row<T> {
     /// Goes one layer back: to a cotangent of that layer's activations, on its slopes.
-    pub(super) fn pull(&mut self, pulled: &[T], slopes: &[T]) {
+    ///
+    /// `absolute` bounds the spectral norm of the absolute values of the layer that it passes, which has `terms` outputs,
+    /// and `steepest` the slopes.
+    pub(super) fn pull(
+        &mut self,
+        (pulled, slopes): (&[T], &[T]),
+        (absolute, steepest, terms): (f64, f64, usize),
+    ) {
         self.cotangent.clear();
         let products = pulled.iter().zip(slopes).map(|(v, s)| *v * *s);
         self.cotangent.extend(products);
-        self.length = length(&self.cotangent);
         self.level -= 1;
+        if slopes.iter().all(|slope| *slope == T::zero()) {
+            // Nothing depends on the input any more.
+            (self.length, self.error, self.magnitude) = (0.0, 0.0, 0.0);
+            return;
+        }
+        let own = relative_in(terms + 4, T::DTYPE);
+        let through = up_by(absolute * steepest, 2);
+        self.error = up_by(
+            through * (self.error * (1.0 + own) + own * self.magnitude),
+            8,
+        );
+        self.error += if self.magnitude > 0.0 { VANISHING } else { 0.0 };
+        self.magnitude = up_by(through * self.magnitude, 4);
+        self.length = up_by(length(&self.cotangent) + self.error, 2);
     }
 }
 
@@ -80,7 +110,9 @@ impl<T: Real> Block<'_, T> {
         Row {
             position,
             level: layer - 1,
-            length: length(&cotangent),
+            length: up_by(length(&cotangent) * (1.0 + 4.0 * unit(T::DTYPE)), 2),
+            error: length(&cotangent) * 4.0 * unit(T::DTYPE),
+            magnitude: up_by(length(&cotangent) * (1.0 + 4.0 * unit(T::DTYPE)), 2),
             cotangent,
             euclidean: None,
             norms: Vec::new(),
