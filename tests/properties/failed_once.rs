@@ -82,7 +82,6 @@ fn l2_by_other_ways(network: &Network, x: &Tensor) -> loclin_regions::Result<Way
 
 /// The rows whose radii must not exceed the truth. It prints every row and way that does.
 #[test]
-#[ignore = "radii of these networks exceed the truth until rounding errors are bounded"]
 #[allow(clippy::print_stderr, reason = "its result")]
 fn radii_are_at_most_the_exact_ones() {
     let Some(folder) = shared("cases") else {

@@ -1,6 +1,5 @@
 //! What is claimed of a radius.
 
-use candle_core::DType;
 use std::fmt;
 
 /// What is claimed of a margin; set where the number is made, and shown wherever it is.

@@ -1,6 +1,9 @@
 //! A network prepared for linearisation: what does not depend on the inputs, once.
 
-use crate::{Budget, Error, Linearization, Result, Rows, engines::Engine, prepared::Prepared};
+use crate::{
+    Budget, Error, Linearization, Result, Rows, engines::Engine, prepared::Prepared,
+    rounding::Rounding,
+};
 use candle_core::{DType, Tensor};
 use loclin_models::{Network, Trace};
 use std::sync::Arc;

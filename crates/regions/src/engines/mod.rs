@@ -73,12 +73,13 @@ impl Prepared {
         }
     }
 
-    /// The trace of `network` at `inputs` `[B, in...]` in float64, and the values of its neurons, `[B, |I|]`.
+    /// The trace of `network` at `inputs` `[B, in...]` in float64, the values of its neurons, `[B, |I|]`, and for a network
+    /// in float64 bounds of their errors.
     pub(crate) fn forward(
         &self,
         network: &Network,
         inputs: &Tensor,
-    ) -> Result<Option<(Trace, Rows)>> {
+    ) -> Result<Option<(Trace, Rows, Option<Rows>)>> {
         match &self.0 {
             _ if !inputs.device().is_cpu() => Ok(None),
             Ready::F32(chain) => chain.forward(network, inputs).map(Some),

@@ -10,6 +10,7 @@
 
 mod axes;
 mod block;
+mod errors;
 mod forward;
 mod search;
 #[cfg(test)]
@@ -21,7 +22,8 @@ use crate::{
     nearest::{Found, Nearest},
 };
 use block::Block;
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
+use errors::Lengths;
 use loclin_models::{FcChain, Network, Trace};
 use loclin_tensor::product::{self, Real};
 use rayon::prelude::*;
@@ -34,6 +36,7 @@ pub(super) struct Prepared<T> {
     chain: FcChain,
     precise: FcChain,
     weights: OnceLock<Weights<T>>,
+    lengths: OnceLock<Lengths>,
 }
 
 impl<T: Real> Prepared<T> {
@@ -43,12 +46,31 @@ impl<T: Real> Prepared<T> {
             chain,
             precise,
             weights: OnceLock::new(),
+            lengths: OnceLock::new(),
         }
     }
 
     /// As of [`super::Prepared::forward`].
-    pub(super) fn forward(&self, network: &Network, inputs: &Tensor) -> Result<(Trace, Rows)> {
-        forward::of_chain::<T>(network, &self.precise, inputs)
+    pub(super) fn forward(
+        &self,
+        network: &Network,
+        inputs: &Tensor,
+    ) -> Result<(Trace, Rows, Option<Rows>)> {
+        let (trace, found) = forward::of_chain::<T>(network, &self.precise, inputs)?;
+        let values = found.pre_activations();
+        if T::DTYPE != DType::F64 {
+            return Ok((trace, values, None));
+        }
+        let lengths = match self.lengths.get() {
+            Some(known) => known,
+            None => {
+                let lengths = Lengths::new(&self.precise)?;
+                self.lengths.get_or_init(|| lengths)
+            }
+        };
+        let errors = lengths.errors(&self.precise, &found);
+        let errors = Rows::new(errors, values.len(), values.width());
+        Ok((trace, values, Some(errors)))
     }
 
     /// As of [`super::Prepared::axes`].
