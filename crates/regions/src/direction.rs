@@ -194,7 +194,9 @@ impl Steps<'_> {
                 speed > -error
             };
             if towards_zero {
-                let step = distance(z.abs(), up_by(speed.abs() + error, 1));
+                let speed = speed.abs() + error;
+                let speed = if speed == 0.0 { 0.0 } else { up_by(speed, 1) };
+                let step = distance(z.abs(), speed);
                 if step < nearest.distance {
                     nearest.lower(step, start + j);
                 }

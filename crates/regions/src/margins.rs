@@ -150,12 +150,15 @@ impl Linearization {
                     .zip(lengths.iter().zip(errors.iter()));
                 let mut nearest = Nearest::NONE;
                 for (at, (z, (length, error))) in values.enumerate() {
-                    let length = match *length < VANISHING && *error > 0.0 {
+                    let length = match (&self.rounding, *error) {
+                        (None, _) => *length,
+                        // Certainly.
+                        (Some(_), 0.0) => 0.0,
                         // Squares may have vanished: the l1 norm of the absolute values is no less.
-                        true => error / share,
-                        false => norm.dual().sum_up(*length, size),
+                        (Some(_), error) if *length < VANISHING => up_by(error / share + error, 4),
+                        (Some(_), error) => up_by(norm.dual().sum_up(*length, size) + error, 4),
                     };
-                    nearest.lower(distance(z.abs(), up_by(length + error, 4)), at);
+                    nearest.lower(distance(z.abs(), length), at);
                 }
                 Ok(Found {
                     nearest,

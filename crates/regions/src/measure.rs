@@ -85,7 +85,11 @@ impl Linearization {
                         value: length,
                     });
                 }
-                nearest.lower(distance(values[at].abs(), up_by(length, 1)), at);
+                let length = match errors[at] == 0.0 && self.rounding.is_some() {
+                    true => 0.0,
+                    false => up_by(length, 1),
+                };
+                nearest.lower(distance(values[at].abs(), length), at);
             }
         }
         Ok(())

@@ -78,6 +78,21 @@ pub fn up_by(x: f64, n: usize) -> f64 {
     up(up(x * up(1.0 + relative(n))) + n as f64 * SMALLEST)
 }
 
+/// At least the product of upper bounds, exactly 0 where one of them is.
+///
+/// ```
+/// use loclin_tensor::rounding::product_up;
+/// assert!(product_up(&[0.1, 0.1]) > 0.1 * 0.1);
+/// assert_eq!(product_up(&[0.1, 0.0]), 0.0);
+/// assert!(product_up(&[1e-200, 1e-200]) > 0.0);
+/// ```
+pub fn product_up(factors: &[f64]) -> f64 {
+    match factors.contains(&0.0) {
+        true => 0.0,
+        false => up_by(factors.iter().product(), factors.len()),
+    }
+}
+
 /// At most the quotient of a lower bound of the dividend by an upper bound of the divisor, both non-negative: 0 where
 /// the dividend is not positive, infinity where the divisor is 0 and the dividend positive.
 ///
@@ -140,6 +155,10 @@ pub fn length_down(vector: &[f64]) -> f64 {
 
 /// At least the sum of absolute values.
 pub fn sum_up(vector: &[f64]) -> f64 {
+    // Sums do not underflow.
+    if vector.iter().all(|v| *v == 0.0) {
+        return 0.0;
+    }
     up_by(vector.iter().map(|v| v.abs()).sum(), vector.len())
 }
 

@@ -57,6 +57,8 @@ pub struct Search {
     /// The probability, for each input, that its margin is too large; 0 if every neuron left out is excluded by
     /// proof.
     pub failure_probability: f64,
+    /// The seed of the directions, where the result depends on it.
+    pub seed: Option<u64>,
     /// Random directions pushed through the network.
     pub directions: usize,
     /// Neurons verified by their own gradients, of each input on average.
@@ -68,14 +70,15 @@ pub struct Search {
 impl Search {
     /// That of margins by bounds or estimates.
     pub(super) fn of(margins: &Margins) -> Option<Self> {
-        let failure_probability = match margins.method {
-            Method::Bound => 0.0,
-            Method::Estimate(estimate) => estimate.failure_probability,
+        let (failure_probability, seed) = match margins.method {
+            Method::Bound => (0.0, None),
+            Method::Estimate(estimate) => (estimate.failure_probability, Some(estimate.seed)),
             _ => return None,
         };
         let gradients = &margins.work.gradients;
         Some(Self {
             failure_probability,
+            seed,
             directions: margins.work.directions,
             verified_mean: gradients.iter().sum::<usize>() as f64 / gradients.len() as f64,
             verified_max: gradients.iter().copied().max().unwrap_or(0),
@@ -145,6 +148,10 @@ impl fmt::Display for Search {
         write!(
             f,
             "{directions} directions, {mean:.0} gradients on average, {max} at most"
-        )
+        )?;
+        match self.seed {
+            Some(seed) => write!(f, "; --seed {seed}"),
+            None => Ok(()),
+        }
     }
 }

@@ -10,7 +10,7 @@ use crate::{
 };
 use loclin_tensor::{
     product::Real,
-    rounding::{UNIT, relative_in, up_by},
+    rounding::{UNIT, product_up, relative_in, up_by},
 };
 use std::collections::BinaryHeap;
 
@@ -137,7 +137,7 @@ impl<T: Real> Search<'_, T> {
     fn put_back(&mut self, row: usize) {
         let (known, values) = (&self.rows[row], self.block.values[self.input]);
         let reach = self.block.weights.bounds(Norm::LINF).reach[known.level];
-        let bound = up_by(known.length * reach, 2);
+        let bound = product_up(&[known.length, reach]);
         self.queue.push(Candidate {
             least: distance(values[known.position].abs(), bound),
             position: known.position,
@@ -180,8 +180,10 @@ impl<'a> Steps<'a> {
         for ((ahead, behind), derivative) in ahead.iter_mut().zip(behind).zip(gradient) {
             let derivative = derivative.to_f64() * scale;
             finite &= derivative.is_finite();
+            let none = derivative == 0.0 && error == 0.0;
             let error = up_by(error * scale + derivative.abs() * 8.0 * UNIT, 4);
-            let step = distance(z.abs(), up_by(derivative.abs() + error, 1));
+            let speed = up_by(derivative.abs() + error, 1);
+            let step = distance(z.abs(), if none { 0.0 } else { speed });
             // At exactly 0 the neuron counts as positive, as everywhere; a derivative of either sign counts both ways.
             let either = error > 0.0 && derivative.abs() <= error;
             let falls = (z >= 0.0) == (derivative < 0.0);

@@ -4,7 +4,7 @@ use super::weights::{Weights, length};
 use crate::Result;
 use loclin_tensor::{
     product::{Real, View, ViewMut, Write, multiply},
-    rounding::{relative_in, unit, up_by},
+    rounding::{product_up, relative_in, unit, up_by},
 };
 use std::cmp::Ordering;
 
@@ -110,9 +110,9 @@ impl<T: Real> Block<'_, T> {
         Row {
             position,
             level: layer - 1,
-            length: up_by(length(&cotangent) * (1.0 + 4.0 * unit(T::DTYPE)), 2),
+            length: product_up(&[length(&cotangent), 1.0 + 4.0 * unit(T::DTYPE)]),
             error: length(&cotangent) * 4.0 * unit(T::DTYPE),
-            magnitude: up_by(length(&cotangent) * (1.0 + 4.0 * unit(T::DTYPE)), 2),
+            magnitude: product_up(&[length(&cotangent), 1.0 + 4.0 * unit(T::DTYPE)]),
             cotangent,
             euclidean: None,
             norms: Vec::new(),

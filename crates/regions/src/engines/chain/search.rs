@@ -15,7 +15,7 @@ use crate::{
 };
 use loclin_tensor::{
     product::{Real, View},
-    rounding::{relative, relative_in, up_by},
+    rounding::{product_up, relative, relative_in, up_by},
 };
 use std::collections::BinaryHeap;
 
@@ -176,7 +176,7 @@ impl<T: Real> NormSearch<'_, T> {
         if let Some(exact) = self.exact(row) {
             return exact;
         }
-        let bound = up_by(row.length * self.bounds.reach[row.level], 2);
+        let bound = product_up(&[row.length, self.bounds.reach[row.level]]);
         let weights = self.block.weights;
         match (self.duals[self.number], row.euclidean) {
             // `||g||_1 <= sqrt(D) ||g||_2`.

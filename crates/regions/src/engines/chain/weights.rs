@@ -5,9 +5,12 @@ use candle_core::Tensor;
 use loclin_models::{FcChain, TwoPieces};
 use loclin_tensor::{
     product::{Real, View, gram},
-    rounding::{largest, length_up, sum_up, up_by},
+    rounding::{largest, length_up, product_up, sum_up, up_by},
     spectral::matrix_bound,
 };
+
+/// Above the rounding of the factor that normalises the input.
+const WIDER: f64 = 1.0 + 1e-15;
 
 /// A batch from which on sharper norms of the layers pay for themselves.
 const LARGE: usize = 256;
@@ -137,7 +140,7 @@ impl Bounds {
         for row in layers[0].rows() {
             buffer.clear();
             buffer.extend(row.iter().map(|w| w.to_f64()));
-            first.push(up_by(norm_up(dual, &buffer) * scale, 8));
+            first.push(product_up(&[norm_up(dual, &buffer), scale, WIDER]));
             let most = columns.iter_mut().zip(&buffer);
             most.for_each(|(most, w)| *most = w.abs().max(*most));
         }
@@ -173,14 +176,14 @@ impl Bounds {
                 sum.min(up_by((inputs as f64).sqrt() * leading, 4))
             }
         };
-        let mut reach = vec![up_by(induced * scale, 8)];
+        let mut reach = vec![product_up(&[induced, scale, WIDER])];
         for (layer, spectral) in layers[..layers.len() - 1].iter().zip(spectral) {
             let below = reach[reach.len() - 1];
-            reach.push(up_by(spectral * layer.steepest * below, 4));
+            reach.push(product_up(&[*spectral, layer.steepest, below]));
         }
         let mut others = Vec::new();
         for ((below, layer), reach) in layers.iter().zip(&layers[1..]).zip(&reach) {
-            let bound = |row: &[T]| up_by(length(row) * below.steepest * reach, 4);
+            let bound = |row: &[T]| product_up(&[length(row), below.steepest, *reach]);
             others.extend(layer.rows().map(bound));
         }
         Self {
