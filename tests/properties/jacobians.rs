@@ -1,4 +1,4 @@
-//! Jacobians by four roads: the chain, the published perturbation, automatic differentiation one neuron at a time,
+//! Jacobians in four ways: the chain, the published perturbation, automatic differentiation one neuron at a time,
 //! and the oracle's reverse mode.
 
 use crate::{Case, assert_near, cases, numbers};

@@ -98,7 +98,7 @@ proptest! {
         }
     }
 
-    /// The published road: values of the fixed-pattern affine network.
+    /// The published way: values of the fixed-pattern affine network.
     #[test]
     fn the_frozen_network_is_the_network_where_it_was_frozen(recipe in recipes(LARGE)) {
         let case = Case::new(&recipe, 3);

@@ -14,13 +14,14 @@ fn commands() -> Vec<String> {
 }
 
 /// The steps of `validate` in their order.
-const STEPS: [&str; 10] = [
+const STEPS: [&str; 11] = [
     "format",
     "directions",
     "cycles",
     "forbidden",
     "clippy",
     "docs",
+    "book",
     "tests",
     "package",
     "msrv",

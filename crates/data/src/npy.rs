@@ -27,54 +27,7 @@ use crate::{Dataset, Error, Values};
 pub fn read(path: &Path) -> Result<Dataset, Error> {
     let mut source = Source::open(path)?;
     let name = source.name().to_owned();
-    let magic: [u8; 6] = source.array("magic number")?;
-    if &magic != b"\x93NUMPY" {
-        let found = format!("{:?}", magic.escape_ascii().to_string());
-        return Err(Error::malformed(
-            &name,
-            "magic number",
-            found,
-            "\"\\x93NUMPY\"",
-        ));
-    }
-    let [major, minor]: [u8; 2] = source.array("version")?;
-    let length = match (major, minor) {
-        (1, 0) => u32::from(u16::from_le_bytes(source.array("length of the header")?)),
-        (2 | 3, 0) => u32::from_le_bytes(source.array("length of the header")?),
-        _ => {
-            return Err(Error::malformed(
-                &name,
-                "version",
-                format!("{major}.{minor}"),
-                "1.0, 2.0 or 3.0",
-            ));
-        }
-    };
-    if length > MAX_HEADER {
-        let (found, expected) = (length.to_string(), format!("at most {MAX_HEADER}"));
-        return Err(Error::malformed(
-            &name,
-            "length of the header",
-            found,
-            expected,
-        ));
-    }
-    let text = source.up_to(length.into())?;
-    if text.len() as u64 != u64::from(length) {
-        return Err(Error::malformed(
-            &name,
-            "header",
-            format!("{} bytes", text.len()),
-            format!("{length} bytes"),
-        ));
-    }
-    let header = parse_header(&text).map_err(
-        |Syntax {
-             part,
-             found,
-             expected,
-         }| { Error::malformed(&name, part, found, expected) },
-    )?;
+    let header = header(&mut source, &name)?;
     let element = element(&header.descr).ok_or_else(|| {
         Error::malformed(
             &name,
@@ -121,6 +74,58 @@ pub fn read(path: &Path) -> Result<Dataset, Error> {
         .map(|&dimension| dimension as usize)
         .collect();
     Dataset::new(name, &input_shape, element.decode(values))
+}
+
+/// What stands before the values of the file `name`.
+fn header(source: &mut Source<'_>, name: &str) -> Result<Header, Error> {
+    let magic: [u8; 6] = source.array("magic number")?;
+    if &magic != b"\x93NUMPY" {
+        let found = format!("{:?}", magic.escape_ascii().to_string());
+        return Err(Error::malformed(
+            name,
+            "magic number",
+            found,
+            "\"\\x93NUMPY\"",
+        ));
+    }
+    let [major, minor]: [u8; 2] = source.array("version")?;
+    let length = match (major, minor) {
+        (1, 0) => u32::from(u16::from_le_bytes(source.array("length of the header")?)),
+        (2 | 3, 0) => u32::from_le_bytes(source.array("length of the header")?),
+        _ => {
+            return Err(Error::malformed(
+                name,
+                "version",
+                format!("{major}.{minor}"),
+                "1.0, 2.0 or 3.0",
+            ));
+        }
+    };
+    if length > MAX_HEADER {
+        let (found, expected) = (length.to_string(), format!("at most {MAX_HEADER}"));
+        return Err(Error::malformed(
+            name,
+            "length of the header",
+            found,
+            expected,
+        ));
+    }
+    let text = source.up_to(length.into())?;
+    if text.len() as u64 != u64::from(length) {
+        return Err(Error::malformed(
+            name,
+            "header",
+            format!("{} bytes", text.len()),
+            format!("{length} bytes"),
+        ));
+    }
+    parse_header(&text).map_err(
+        |Syntax {
+             part,
+             found,
+             expected,
+         }| { Error::malformed(name, part, found, expected) },
+    )
 }
 
 /// Larger than any header of a plain array; NumPy's own limit is 10,000.

@@ -46,7 +46,8 @@ pub use record::ActivationRecord;
 pub use spec::{INPUT, NetworkSpec, NodeSpec};
 pub use statistics::BatchStatistics;
 pub use structure::{FcChain, Recurrence, Structure};
-pub use trace::{Keep, NeuronRange, Reached, Trace};
+pub use trace::pull::{Keep, Reached};
+pub use trace::{NeuronRange, Trace};
 
 /// The example of the README, as a test.
 #[cfg(doctest)]

@@ -1,10 +1,8 @@
 //! A network at a batch of inputs: its value, its activation pattern, and the fixed-pattern linear map.
 
-mod pull;
+pub(crate) mod pull;
 mod push;
 mod slope_changes;
-
-pub use pull::{Keep, Reached};
 
 use crate::{
     error::{Error, Result},

@@ -69,6 +69,22 @@ impl Linearization {
     /// # Errors
     /// A gradient that is looked at and is not finite, and as of [`Linearization::choose`].
     pub fn margins(&self, norms: &[Norm], method: Method) -> Result<Vec<Margins>> {
+        let mut margins = self.found(norms, method)?;
+        // A ball of a larger norm lies in that of a smaller one: where rounding says otherwise, the larger radius holds.
+        let mut order: Vec<usize> = (0..margins.len()).collect();
+        order.sort_by(|a, b| norms[*b].p().total_cmp(&norms[*a].p()));
+        for pair in order.windows(2) {
+            let inner = margins[pair[0]].clone();
+            if inner.guarantee == margins[pair[1]].guarantee {
+                let outer = margins[pair[1]].radius.iter_mut().zip(inner.radius);
+                outer.for_each(|(outer, inner)| *outer = outer.max(inner));
+            }
+        }
+        Ok(margins)
+    }
+
+    /// What [`Linearization::margins`] finds for each norm by itself.
+    fn found(&self, norms: &[Norm], method: Method) -> Result<Vec<Margins>> {
         match self.choose(norms, method)? {
             Method::PrunedSearch => {
                 let engine = &self.prepared.engine;

@@ -69,8 +69,8 @@ impl Norm {
             f64::INFINITY => norm,
             1.0 => up_by(norm, size),
             2.0 => up_by(norm, size + 2),
-            // Powers are not rounded as well as sums.
-            _ => up_by(norm * (1.0 + 1e-12), 2 * size + 8),
+            // Powers are rounded to a few units in the last place.
+            _ => up_by(norm, 16 * size + 64),
         }
     }
 

@@ -34,7 +34,7 @@ impl ActivationPattern {
         self.bits
     }
 
-    /// Number of bits in which two patterns of one network differ: the units that switched, for ReLU networks.
+    /// Number of bits in which two patterns of one network differ: the units that changed sides, for ReLU networks.
     pub fn distance(&self, other: &Self) -> usize {
         self.words
             .iter()

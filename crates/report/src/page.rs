@@ -83,7 +83,7 @@ fn header(report: &Report) -> Markup {
             h1 { (report.title) }
             p.lead {
                 "A piecewise-linear network cuts its input space into convex regions; inside one region "
-                "its gradient is constant, at the border it jumps. For each input, the certified radius "
+                "its gradient is constant, at the border it changes at once. For each input, the certified radius "
                 "is that of the largest ball around it that stays in one region: no neuron changes sides "
                 "anywhere in that ball, so the gradient there is provably the same."
             }

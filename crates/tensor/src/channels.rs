@@ -1,7 +1,7 @@
 //! What a normalisation of channels is made of, in single passes over memory.
 //!
 //! Tensors are `[outer, channels, inner...]`. Candle broadcasts these, but sums what is broadcast one number at a time on
-//! the way back, which takes longer than the convolution in front of it. Its operations are the road on other devices.
+//! the way back, which takes longer than the convolution in front of it. Other devices use its operations.
 
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, D, Layout, Shape, Tensor};
 use rayon::prelude::*;

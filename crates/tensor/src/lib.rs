@@ -26,7 +26,7 @@
 //! products too. They are chosen at run time, on processors that have the
 //! instructions.
 //!
-//! One call in [`product`] is the only `unsafe` code of the workspace.
+//! One call in [`product`] is the only `unsafe` code of the libraries.
 
 mod channels;
 mod convolution;

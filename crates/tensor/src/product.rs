@@ -106,6 +106,15 @@ impl<'a, T> View<'a, T> {
             ..self
         }
     }
+
+    /// Its numbers, row by row.
+    pub(crate) fn entries(self) -> impl Iterator<Item = &'a T> {
+        let row = move |row| {
+            (0..self.columns)
+                .map(move |column| &self.data[row * self.row_stride + column * self.column_stride])
+        };
+        (0..self.rows).flat_map(row)
+    }
 }
 
 /// A matrix to be written, row-major with a distance between rows.

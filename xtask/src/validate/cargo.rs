@@ -22,13 +22,14 @@ pub(super) fn cargo(root: &Path, arguments: &[&str]) -> anyhow::Result<()> {
     succeed(&mut command(root, arguments), arguments)
 }
 
-/// Builds the documentation, warnings denied.
-pub(super) fn docs(root: &Path) -> anyhow::Result<()> {
-    let arguments = ["doc", "--workspace", "--no-deps"];
-    succeed(
-        command(root, &arguments).env("RUSTDOCFLAGS", "-D warnings"),
-        &arguments,
-    )
+/// Runs cargo with variables of the environment set; its failure is an error.
+pub(super) fn run(
+    root: &Path,
+    arguments: &[&str],
+    environment: &[(&str, &str)],
+) -> anyhow::Result<()> {
+    let mut command = command(root, arguments);
+    succeed(command.envs(environment.iter().copied()), arguments)
 }
 
 fn succeed(command: &mut Command, arguments: &[&str]) -> anyhow::Result<()> {

@@ -6,9 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::ensure;
-use cargo_metadata::Metadata;
+use cargo_metadata::{DependencyKind, Metadata};
 
-/// Dependencies of every kind (normal, development, build) by member.
+/// Dependencies of every kind (normal, development, build) by member, but for the tests' [`FILES`].
 pub(super) type Graph = BTreeMap<String, BTreeSet<String>>;
 
 const TENSOR: &str = "loclin-tensor";
@@ -19,8 +19,12 @@ const REGIONS: &str = "loclin-regions";
 const OBJECTIVES: &str = "loclin-objectives";
 const PRODUCT: &str = "loclin";
 
+/// What the tests of any member may use, and nothing but tests.
+const FILES: &str = "loclin-test-files";
+
 /// Each member and the members it may stand on.
-const BELOW: [(&str, &[&str]); 9] = [
+const BELOW: [(&str, &[&str]); 10] = [
+    (FILES, &[]),
     (TENSOR, &[]),
     (DATA, &[]),
     (REPORT, &[]),
@@ -57,6 +61,9 @@ pub(super) fn graph(metadata: &Metadata) -> Graph {
         package
             .dependencies
             .iter()
+            .filter(|dependency| {
+                dependency.kind != DependencyKind::Development || dependency.name != FILES
+            })
             .map(|dependency| dependency.name.clone())
             .collect()
     };

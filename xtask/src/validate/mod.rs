@@ -1,5 +1,6 @@
 //! `cargo xtask validate`: everything a change must pass, the cheapest check first.
 
+mod book;
 mod cargo;
 mod cycles;
 mod demo;
@@ -9,6 +10,7 @@ mod msrv;
 mod outcome;
 mod package;
 mod step;
+mod suite;
 
 use std::path::Path;
 use std::time::Instant;
@@ -19,7 +21,7 @@ use clap::ValueEnum;
 use loclin::program::errors::Usage;
 use loclin::program::options::Global;
 
-use self::cargo::{cargo, docs};
+use self::cargo::{cargo, run as run_cargo};
 
 pub use self::outcome::{Timed, Validated};
 pub use self::step::Step;
@@ -30,7 +32,8 @@ pub use self::step::Step;
 Examples:
   cargo xtask validate
   cargo xtask validate --only directions --only clippy
-  cargo xtask validate --skip demo")]
+  cargo xtask validate --skip demo
+  cargo xtask validate --only tests --long")]
 pub struct Args {
     /// Run this step of `--list` alone; may be repeated
     #[arg(
@@ -47,6 +50,9 @@ pub struct Args {
     /// Say which steps would run and what they look at, and run none
     #[arg(long)]
     pub list: bool,
+    /// Search for longer: random tests without a fixed seed and with many more cases, hours on a small machine
+    #[arg(long)]
+    pub long: bool,
 }
 
 /// Runs the steps and stops at the first that fails, whose output then stands last on stderr.
@@ -74,31 +80,45 @@ pub fn run(args: &Args, _: &Global) -> anyhow::Result<Validated> {
                 seconds: None,
             })
             .collect();
-        return Ok(Validated { steps });
+        return Ok(Validated {
+            steps,
+            skipped_tests: None,
+        });
     }
     let metadata = cargo_metadata::MetadataCommand::new()
         .no_deps()
         .exec()
         .context("cannot find the workspace; run this inside the repository")?;
     let root = metadata.workspace_root.as_std_path();
-    let mut done = Vec::with_capacity(steps.len());
+    let mut done = Validated {
+        steps: Vec::with_capacity(steps.len()),
+        skipped_tests: None,
+    };
     for step in steps {
         tracing::info!("{step} ...");
         let start = Instant::now();
-        let outcome = execute(step, root, &metadata);
+        let outcome = execute(step, root, &metadata, args.long);
         let seconds = start.elapsed().as_secs_f64();
-        outcome.with_context(|| format!("validate: {step} failed after {seconds:.1} s"))?;
+        let skipped =
+            outcome.with_context(|| format!("validate: {step} failed after {seconds:.1} s"))?;
         tracing::info!("{step} passed in {seconds:.1} s");
-        done.push(Timed {
+        done.skipped_tests = skipped.or(done.skipped_tests);
+        done.steps.push(Timed {
             step,
             seconds: Some(seconds),
         });
     }
-    Ok(Validated { steps: done })
+    Ok(done)
 }
 
-fn execute(step: Step, root: &Path, metadata: &Metadata) -> anyhow::Result<()> {
-    match step {
+/// Runs a step; of the tests, says how many were skipped.
+fn execute(
+    step: Step,
+    root: &Path,
+    metadata: &Metadata,
+    long: bool,
+) -> anyhow::Result<Option<usize>> {
+    let outcome = match step {
         Step::Format => cargo(root, &["fmt", "--all", "--check"]),
         Step::Directions => directions::check(&directions::graph(metadata)),
         Step::Cycles => cycles::check(metadata),
@@ -107,10 +127,15 @@ fn execute(step: Step, root: &Path, metadata: &Metadata) -> anyhow::Result<()> {
             let what = ["clippy", "--workspace", "--all-targets"];
             cargo(root, &[&what[..], &["--", "-D", "warnings"]].concat())
         }
-        Step::Docs => docs(root),
-        Step::Tests => cargo(root, &["test", "--workspace"]),
+        Step::Docs => {
+            let what = ["doc", "--workspace", "--no-deps"];
+            run_cargo(root, &what, &[("RUSTDOCFLAGS", "-D warnings")])
+        }
+        Step::Book => book::check(root),
         Step::Package => package::check(root, metadata),
         Step::Msrv => msrv::check(root, metadata),
+        Step::Tests => return suite::check(root, long).map(Some),
         Step::Demo => demo::check(root),
-    }
+    };
+    outcome.map(|()| None)
 }

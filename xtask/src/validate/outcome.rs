@@ -11,6 +11,8 @@ use super::step::Step;
 pub struct Validated {
     /// In the order in which they ran.
     pub steps: Vec<Timed>,
+    /// Tests that tested nothing, for want of a file from outside; none where they were not run.
+    pub skipped_tests: Option<usize>,
 }
 
 /// One step.
@@ -29,6 +31,9 @@ impl fmt::Display for Validated {
                 Some(seconds) => writeln!(f, "{:<12}{seconds:>8.1} s", step.to_string())?,
                 None => writeln!(f, "{:<12}{}", step.to_string(), step.what())?,
             }
+        }
+        if let Some(count) = self.skipped_tests {
+            writeln!(f, "{count} tests skipped for want of a file from outside")?;
         }
         Ok(())
     }

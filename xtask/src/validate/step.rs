@@ -21,7 +21,9 @@ pub enum Step {
     Clippy,
     /// Documentation builds without a warning
     Docs,
-    /// Every test: `cargo test --workspace`
+    /// `docs/` is a book: `mdbook`, installed below `target/` where it is missing
+    Book,
+    /// Every test, with the same random cases every time: `cargo test --workspace`
     Tests,
     /// The packages to be published are made, and each is built from its own files: `cargo package`
     Package,

@@ -6,6 +6,7 @@ use anyhow::Context;
 use serde::Deserialize;
 
 use crate::program::compute::Dtype;
+use crate::program::config::Config;
 use crate::program::files;
 
 /// The complete effective configuration of a run.
@@ -18,8 +19,9 @@ pub const LAST: &str = "last.safetensors";
 pub const METRICS: &str = "metrics.jsonl";
 
 /// What the commands that read a run ask its configuration. They do not look at its other keys, which may be those of
-/// another version of the program.
+/// another version of the program. What it does not say is the configuration's default.
 #[derive(Debug, Deserialize)]
+#[serde(default)]
 pub struct Trained {
     /// The dataset, by the name that opens it.
     pub dataset: String,
@@ -27,6 +29,22 @@ pub struct Trained {
     pub seed: u64,
     /// The floating-point type.
     pub dtype: Dtype,
+}
+
+impl Default for Trained {
+    fn default() -> Self {
+        let Config {
+            dataset,
+            seed,
+            dtype,
+            ..
+        } = Config::default();
+        Self {
+            dataset,
+            seed,
+            dtype,
+        }
+    }
 }
 
 impl Trained {

@@ -109,7 +109,7 @@ fn radii_agree_with_plain_loops_over_the_model_file() {
     let (header, rows) = table(&out);
     assert_eq!(
         header.join(","),
-        "index,label,prediction,eps_1,eps_2,eps_inf,layer,neuron"
+        "index,label,prediction,eps_1,eps_2,eps_inf,guarantee,layer,neuron"
     );
     assert_eq!(rows.len(), 300);
     let digits = digits::load(Split::Test, 0).unwrap();
@@ -125,12 +125,12 @@ fn radii_agree_with_plain_loops_over_the_model_file() {
             one >= two * (1.0 - 1e-12) && two >= inf * (1.0 - 1e-12),
             "{row:?}"
         );
-        let width = match row[6].strip_prefix("layers.").and_then(|l| l.get(..1)) {
+        let width = match row[7].strip_prefix("layers.").and_then(|l| l.get(..1)) {
             Some("0") => 9,
             Some("1") => 6,
             _ => 0,
         };
-        assert!(row[7].parse::<usize>().unwrap() < width, "{row:?}");
+        assert!(row[8].parse::<usize>().unwrap() < width, "{row:?}");
     }
     assert_eq!(outcome["accuracy"], correct as f64 / 300.0);
     for index in [0, 1, 57, 256, 299] {
@@ -195,11 +195,11 @@ fn columns_are_the_norms_asked_for_and_float32_agrees() {
     let asked = ["--norm", "inf", "--norm", "3", "--norm", "inf"];
     assert_eq!(
         certify(&asked),
-        "index,label,prediction,eps_inf,eps_3,layer,neuron"
+        "index,label,prediction,eps_inf,eps_3,guarantee,layer,neuron"
     );
     assert_eq!(
         certify(&["--norm", "2"]),
-        "index,label,prediction,eps_2,layer,neuron"
+        "index,label,prediction,eps_2,guarantee,layer,neuron"
     );
     let mut by_type = ["f64", "f32"].map(|dtype| {
         certify(&["--dtype", dtype]);
@@ -225,10 +225,10 @@ fn a_run_directory_says_which_data_and_type_and_seed() {
     fs::create_dir(&run).unwrap();
     model(&run.join("model.safetensors"), &[1, 6, 6], &[5]);
     let config = fs::read_to_string(demo_config()).unwrap();
-    let dataset = format!("dataset = {:?}", text(&data));
-    let config = config
-        .replace("dataset = \"digits\"", &dataset)
-        .replace("dtype = \"f32\"", "dtype = \"f64\"");
+    // What it leaves out, the seed among it, is the default.
+    assert!(!config.contains("dtype") && !config.contains("seed"));
+    let own = format!("dataset = {:?}\ndtype = \"f64\"", text(&data));
+    let config = config.replace("dataset = \"digits\"", &own);
     fs::write(run.join("config.toml"), config).unwrap();
     let outcome = json(&["certify", "--model", text(&run), "--split", "valid"]);
     assert_eq!(outcome["inputs"], 20, "5/60 of the training files");

@@ -76,7 +76,8 @@ fn an_index_and_a_file_become_a_picture_and_a_report() {
     assert!(picture.width() > 900 && picture.height() > 600);
     let html = fs::read_to_string(&page).unwrap();
     assert_eq!(html.matches("<img ").count(), 6);
-    assert!(html.contains("provably constant") && html.contains("input 4 of"));
+    assert!(html.contains("gradient is constant within an l2 radius") && html.contains("(proved)"));
+    assert!(html.contains("input 4 of"));
 
     let net = resnet(dir.path());
     let (photo, deep) = (at("photo.png"), at("deep.png"));

@@ -56,7 +56,7 @@ fn a_recurrent_run_is_certified_on_sequences_of_all_lengths() {
     let (one, all) = (rows(&one), rows(&all));
     assert_eq!(
         all[0],
-        "index,label,prediction,eps_1,eps_2,eps_inf,layer,neuron"
+        "index,label,prediction,eps_1,eps_2,eps_inf,guarantee,layer,neuron"
     );
     // In the order of the file, whatever the lengths; the neuron is a unit at a time step.
     assert_eq!(one[..], all[..4]);
@@ -66,8 +66,8 @@ fn a_recurrent_run_is_certified_on_sequences_of_all_lengths() {
             (fields[0], fields[1]),
             (&*index.to_string(), &*(index / 5).to_string())
         );
-        let step: usize = fields[6].strip_prefix("state.").unwrap().parse().unwrap();
-        let (steps, unit) = (2 + index % 5 % 3, fields[7].parse::<usize>().unwrap());
+        let step: usize = fields[7].strip_prefix("state.").unwrap().parse().unwrap();
+        let (steps, unit) = (2 + index % 5 % 3, fields[8].parse::<usize>().unwrap());
         assert!(step < steps && unit < 8, "{row}");
         assert!(fields[4].parse::<f64>().unwrap() > 0.0);
     }

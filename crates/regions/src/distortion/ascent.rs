@@ -1,12 +1,15 @@
 //! Ascent of the smoothed distortion.
 //!
 //! With `u = sign(grad f(x')_y - grad f(x)_y)` the distortion at `x'` is `u . grad f(x')_y - const`, and where neuron `j`
-//! alone switches, that changes by `jump_j * (grad z_j . u)`: the jump comes with the pull that finds the gradient, the
-//! derivative with a push of `u`. Were the step at `z_j = 0` a sigmoid of width `s` instead, the distortion would have
-//! the derivative `sum over j of sigmoid'(z_j / s) / s * jump_j * (grad z_j . u) * grad z_j`: one more pull, of all
-//! neurons at once. So a step costs two pulls, a push and a forward pass, as much as two gradients.
+//! alone changes sides, that changes by `c_j * (grad z_j . u)`: the slope change `c_j` comes with the pull that finds the
+//! gradient, the derivative with a push of `u`. Were the step at `z_j = 0` a sigmoid of width `s` instead, the distortion
+//! would have the derivative `sum over j of sigmoid'(z_j / s) / s * c_j * (grad z_j . u) * grad z_j`: one more pull, of
+//! all neurons at once. So a step costs two pulls, a push and a forward pass, as much as two gradients.
 
-use super::{Distortion, State, stream, unit};
+use super::{
+    measure::{Distortion, stream, unit},
+    state::State,
+};
 use crate::{Error, Result};
 use candle_core::{D, Tensor};
 use loclin_models::{ActivationRecord, Trace};
@@ -110,9 +113,9 @@ impl Ascent {
         let size = gradients.dim(D::Minus1)?;
         let u = gradients.broadcast_sub(&distortion.gradient)?.sign()?;
         let u = u.broadcast_as((range.len(), size))?.contiguous()?;
-        let u = self.stirred(u, &found, state.step, range)?;
+        let u = self.with_random_signs(u, &found, state.step, range)?;
         let shape = [&[u.dim(0)?, 1], network.input_shape()].concat();
-        let mut worth = Vec::new();
+        let mut weights = Vec::new();
         let records = records_by_node(&trace)?;
         trace.push(&u.reshape(shape)?, |node, tangents| {
             if let (Some(slope_changes), Some(record)) =
@@ -122,11 +125,11 @@ impl Ascent {
                 let own = near
                     .broadcast_mul(&slope_changes)?
                     .broadcast_mul(&tangents)?;
-                worth.push((node, own));
+                weights.push((node, own));
             }
             Ok(())
         })?;
-        let climb = trace.pull_all_neurons(worth)?.flatten_from(1)?.sign()?;
+        let climb = trace.pull_all_neurons(weights)?.flatten_from(1)?.sign()?;
         Ok((
             found,
             climb.broadcast_as((trace.batch(), size))?.contiguous()?,
@@ -134,7 +137,7 @@ impl Ascent {
     }
 
     /// Random signs in the place of `u` where the gradient is that of the centre and no direction is known.
-    fn stirred(
+    fn with_random_signs(
         &self,
         u: Tensor,
         found: &[f64],

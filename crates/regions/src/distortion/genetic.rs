@@ -1,6 +1,9 @@
 //! The paper's genetic search.
 
-use super::{Distortion, State, stream};
+use super::{
+    measure::{Distortion, stream},
+    state::State,
+};
 use crate::{Error, Result};
 use candle_core::{DType, Device, Tensor};
 use loclin_tensor::random;

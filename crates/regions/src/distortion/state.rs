@@ -57,6 +57,9 @@ impl State {
     }
 
     /// The state as tensors, for a file.
+    ///
+    /// # Errors
+    /// Those of Candle.
     pub fn tensors(&self) -> Result<BTreeMap<String, Tensor>> {
         let numbers = [self.step as f64, self.evaluations as f64, self.best];
         let vector = |values: &[f64]| Tensor::from_slice(values, values.len(), &Device::Cpu);
@@ -71,7 +74,10 @@ impl State {
         .into())
     }
 
-    /// The state that [`State::tensors`] gave; an error if a tensor is missing or of another shape.
+    /// The state that [`State::tensors`] gave.
+    ///
+    /// # Errors
+    /// A tensor that is missing or of another shape.
     pub fn from_tensors(mut tensors: BTreeMap<String, Tensor>, device: &Device) -> Result<Self> {
         let mut take = |name: &str| {
             tensors.remove(name).ok_or_else(|| Error::Argument {

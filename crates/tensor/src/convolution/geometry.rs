@@ -1,6 +1,6 @@
 //! The sizes of a convolution, and the patches of an image that it multiplies.
 
-use super::Convolution;
+use super::config::Convolution;
 use crate::product::Real;
 use crate::{Error, Result};
 

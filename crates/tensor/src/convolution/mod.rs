@@ -4,6 +4,7 @@
 //! differ from axis to axis. Convolution, its transpose and the gradient in the weight are three readings of one
 //! trilinear form, so each is differentiated by the other two.
 
+mod config;
 mod cpu;
 mod geometry;
 
@@ -13,45 +14,7 @@ use crate::Result;
 use crate::product::slice_of;
 use geometry::Geometry;
 
-/// A convolution's stride, padding, dilation and groups; the rest is in the shapes of its operands.
-///
-/// A cross-correlation with zero padding, as PyTorch's `conv2d`. Images are parallel, each is a few products of
-/// gathered patches ([`crate::product`]); the result does not depend on the number of threads. Contiguous operands are
-/// not copied.
-///
-/// ```
-/// use candle_core::{Device, Tensor};
-/// use loclin_tensor::Convolution;
-/// let image = Tensor::new(&[[[[1.0, 2.0, 3.0, 4.0]]]], &Device::Cpu)?;
-/// let kernel = Tensor::new(&[[[[1.0, 10.0]]]], &Device::Cpu)?;
-/// let every_other = Convolution { stride: [1, 2], ..Convolution::default() };
-/// let z = every_other.apply(&image, &kernel)?;
-/// assert_eq!(z.flatten_all()?.to_vec1::<f64>()?, [21.0, 43.0]);
-/// # Ok::<(), loclin_tensor::Error>(())
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Convolution {
-    /// Steps between positions, for rows and columns; at least 1.
-    pub stride: [usize; 2],
-    /// Zeros before and after, for rows and columns.
-    pub padding: [[usize; 2]; 2],
-    /// Steps between the kernel's entries; at least 1.
-    pub dilation: [usize; 2],
-    /// In how many groups of channels it falls apart; at least 1.
-    pub groups: usize,
-}
-
-impl Default for Convolution {
-    /// Stride and dilation 1, no padding, one group.
-    fn default() -> Self {
-        Self {
-            stride: [1, 1],
-            padding: [[0, 0]; 2],
-            dilation: [1, 1],
-            groups: 1,
-        }
-    }
-}
+pub use config::Convolution;
 
 impl Convolution {
     /// `x` `[N, inputs, H, W]` and `weight` `[outputs, inputs / groups, height, width]` to `[N, outputs, H', W']`;

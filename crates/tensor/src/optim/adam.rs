@@ -5,8 +5,12 @@ use std::collections::BTreeMap;
 use candle_core::backprop::GradStore;
 use candle_core::{Tensor, Var};
 
+use super::common::{
+    check_decay_rate, check_gradients, check_non_negative, decayed_gradient, with_state,
+};
+use super::optimizer::Optimizer;
+use super::state;
 use super::update::{self, DescendScaled, Maximum, MoveTowards, SecondMoment};
-use super::{Optimizer, check_decay_rate, check_non_negative, state};
 use crate::Result;
 
 const NAME: &str = "Adam";
@@ -103,7 +107,7 @@ impl Adam {
         check_decay_rate(NAME, "beta2", config.beta2)?;
         check_non_negative(NAME, "epsilon", config.epsilon)?;
         check_non_negative(NAME, "weight_decay", config.weight_decay)?;
-        let parameters = super::with_state(parameters, || None)?;
+        let parameters = with_state(parameters, || None)?;
         Ok(Self { config, parameters })
     }
 
@@ -117,9 +121,9 @@ impl Adam {
 
 impl Optimizer for Adam {
     fn step(&mut self, gradients: &GradStore) -> Result<()> {
-        super::check_gradients(&self.parameters, gradients)?;
+        check_gradients(&self.parameters, gradients)?;
         for (_, variable, moments) in &mut self.parameters {
-            let gradient = super::decayed_gradient(variable, gradients, self.config.weight_decay)?;
+            let gradient = decayed_gradient(variable, gradients, self.config.weight_decay)?;
             if let Some(gradient) = gradient {
                 let moments = match moments {
                     Some(moments) => moments,

@@ -5,8 +5,12 @@ use std::collections::BTreeMap;
 use candle_core::backprop::GradStore;
 use candle_core::{Tensor, Var};
 
+use super::common::{
+    check, check_decay_rate, check_gradients, check_non_negative, decayed_gradient, with_state,
+};
+use super::optimizer::Optimizer;
+use super::state;
 use super::update::{self, Accumulate, AddScaled, DescendNesterov};
-use super::{Optimizer, check, check_decay_rate, check_non_negative, state};
 use crate::Result;
 
 const NAME: &str = "SGD";
@@ -74,16 +78,16 @@ impl Sgd {
             "a number above 0 for Nesterov momentum",
         )?;
         check_non_negative(NAME, "weight_decay", config.weight_decay)?;
-        let parameters = super::with_state(parameters, || None)?;
+        let parameters = with_state(parameters, || None)?;
         Ok(Self { config, parameters })
     }
 }
 
 impl Optimizer for Sgd {
     fn step(&mut self, gradients: &GradStore) -> Result<()> {
-        super::check_gradients(&self.parameters, gradients)?;
+        check_gradients(&self.parameters, gradients)?;
         for (_, variable, momentum) in &mut self.parameters {
-            let gradient = super::decayed_gradient(variable, gradients, self.config.weight_decay)?;
+            let gradient = decayed_gradient(variable, gradients, self.config.weight_decay)?;
             if let Some(gradient) = gradient {
                 step_one(&self.config, variable, momentum, &gradient)?;
             }

@@ -10,6 +10,8 @@ mod dense;
 mod end;
 mod norms;
 mod pushed;
+mod shared;
+mod sums;
 #[cfg(test)]
 mod tests;
 mod total;
@@ -45,7 +47,7 @@ pub(super) fn mean_squared_norms<T: Real>(trace: &Trace, chain: &FcChain) -> Res
     let active = active::of_trace::<T>(trace, chain.weights.len() - 1)?;
     let sizes = sizes(chain)?;
     scalar(&chain.weights, factor, |weights| {
-        let layers = total::Layers { sizes, weights };
+        let layers = shared::Layers { sizes, weights };
         match is_tracked(&chain.weights) {
             true => total::value_and_gradients(&layers, &active, factor),
             false => Ok((total::value(&layers, &active)?, Vec::new())),
@@ -66,7 +68,7 @@ pub(super) fn mean_along<T: Real>(
     let directions = directions.flatten_all()?.to_vec1::<T>()?;
     let slopes = slopes::<T>(trace)?;
     scalar(&chain.weights, factor, |weights| {
-        let layers = total::Layers { sizes, weights };
+        let layers = shared::Layers { sizes, weights };
         pushed::value_and_gradients(&layers, &slopes, &directions, count, factor)
     })
 }

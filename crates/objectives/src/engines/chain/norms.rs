@@ -250,15 +250,7 @@ impl<T: Real> NeuronNorms<T> {
         (k1, others): (&mut [T], &mut [T]),
     ) -> Result<()> {
         let sizes = &self.sizes;
-        let mut rest = cotangent;
-        let c: Vec<&[T]> = sizes[1..]
-            .iter()
-            .map(|size| {
-                let (own, others) = rest.split_at(*size);
-                rest = others;
-                own
-            })
-            .collect();
+        let c = by_layer(cotangent, sizes);
         // Nothing above the last neuron of weight counts.
         let last = c.iter().rposition(|c| c.iter().any(|c| *c != T::zero()));
         let last = last.map_or(0, |layer| layer + 1);
@@ -278,30 +270,8 @@ impl<T: Real> NeuronNorms<T> {
             let i = index + 2;
             let columns = &active[i - 2];
             let (m, n) = (layer.rows.len(), columns.len());
-            let k_times = |matrix: &[T], factor: f64| -> Result<Vec<T>> {
-                let mut result = vec![T::zero(); m * n];
-                if let Some(p) = &p {
-                    let m = layer.active;
-                    let (p, matrix) = (View::new(p, m, m)?, View::new(matrix, m, n)?);
-                    multiply(
-                        ViewMut::new(&mut result, m, n)?,
-                        Write::Replace,
-                        factor,
-                        p,
-                        matrix,
-                    )?;
-                }
-                let rows = result
-                    .chunks_exact_mut(n.max(1))
-                    .zip(matrix.chunks_exact(n.max(1)));
-                for (unit, (result, row)) in layer.rows.units.iter().zip(rows) {
-                    let c = c[i - 1][*unit as usize] * T::from_f64(factor);
-                    if c != T::zero() {
-                        result.iter_mut().zip(row).for_each(|(r, v)| *r += c * *v);
-                    }
-                }
-                Ok(result)
-            };
+            let k_times =
+                |matrix: &[T], factor: f64| k_times(layer, p.as_deref(), c[i - 1], matrix, factor);
             let start = end - sizes[i] * sizes[i - 1];
             let gradient = k_times(&layer.times, 2.0)?;
             scatter(
@@ -328,4 +298,43 @@ impl<T: Real> NeuronNorms<T> {
         diagonal.zip(c[0]).for_each(|(k, c)| *k += *c);
         Ok(())
     }
+}
+
+/// The weights of an input's neurons, layer by layer.
+fn by_layer<'a, T>(weights: &'a [T], sizes: &[usize]) -> Vec<&'a [T]> {
+    let mut rest = weights;
+    let layer = |size: &usize| {
+        let (own, others) = rest.split_at(*size);
+        rest = others;
+        own
+    };
+    sizes[1..].iter().map(layer).collect()
+}
+
+/// `factor K^i` times a matrix with the rows of a layer; `p` is `D_i P^i D_i` on active units, and `c` the neurons' weights.
+fn k_times<T: Real>(
+    layer: &Gathered<T>,
+    p: Option<&[T]>,
+    c: &[T],
+    matrix: &[T],
+    factor: f64,
+) -> Result<Vec<T>> {
+    let n = matrix.len() / layer.rows.len().max(1);
+    let mut result = vec![T::zero(); matrix.len()];
+    if let Some(p) = p {
+        let m = layer.active;
+        let (p, matrix) = (View::new(p, m, m)?, View::new(matrix, m, n)?);
+        let into = ViewMut::new(&mut result, m, n)?;
+        multiply(into, Write::Replace, factor, p, matrix)?;
+    }
+    let rows = result
+        .chunks_exact_mut(n.max(1))
+        .zip(matrix.chunks_exact(n.max(1)));
+    for (unit, (result, row)) in layer.rows.units.iter().zip(rows) {
+        let c = c[*unit as usize] * T::from_f64(factor);
+        if c != T::zero() {
+            result.iter_mut().zip(row).for_each(|(r, v)| *r += c * *v);
+        }
+    }
+    Ok(result)
 }

@@ -4,7 +4,7 @@
 //! `c^i = 2 t^i + D_i W^{i+1}^T c^{i+1}`, and without the 2 for layer 1, whose neurons have the same gradients at
 //! all inputs: their `||W^1||_F^2` is exact and costs nothing. Then `dW^i` is the sum of `c^i (D_{i-1} t^{i-1})^T`.
 
-use super::{dense::dot, total::Layers};
+use super::{dense::dot, shared::Layers};
 use loclin_tensor::{
     Result,
     linear::{gradients, values},

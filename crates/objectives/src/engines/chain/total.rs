@@ -16,39 +16,16 @@
 
 use super::{
     active::{Active, gather, scale_columns, scale_rows, scatter, scatter_lower},
-    dense::{dot, mirror},
+    dense::dot,
     end::{self, End},
-    varying::Varying,
+    shared::{Layers, Shared},
+    sums::{Sums, add_up, gradients},
 };
 use loclin_tensor::{
     Result,
-    product::{Real, View, ViewMut, Write, gram, multiply, multiply_by_all},
+    product::{Real, View, ViewMut, Write, multiply},
 };
 use rayon::prelude::*;
-
-/// The hidden layers of a chain.
-pub(super) struct Layers<'a, T> {
-    /// `D, N_1, ..., N_M`.
-    pub(super) sizes: Vec<usize>,
-    /// `W^i`, row-major `[N_i, N_{i-1}]`.
-    pub(super) weights: Vec<&'a [T]>,
-}
-
-/// What all inputs share.
-struct Shared<'a, T> {
-    layers: &'a Layers<'a, T>,
-    active: &'a [Vec<Active<T>>],
-    /// `G^1`.
-    g1: Vec<T>,
-    /// `Q^i` for `i = 2, ..., M`.
-    q: Vec<Vec<T>>,
-    /// Sum over the batch of `d d^T`; empty for `M = 1`.
-    masks: Vec<T>,
-    /// `W^2 D_1 G^1 D_1 W^2^T`, for `M >= 3`.
-    bottom: Option<End<T>>,
-    /// `Q^{M-1} + W^{M-1}^T D_{M-1} Q^M D_{M-1} W^{M-1}`, for `M >= 4`.
-    top: Option<End<T>>,
-}
 
 /// `R` alone.
 pub(super) fn value<T: Real>(layers: &Layers<T>, active: &[Vec<Active<T>>]) -> Result<f64> {
@@ -65,51 +42,16 @@ pub(super) fn value_and_gradients<T: Real>(
 ) -> Result<(f64, Vec<Vec<T>>)> {
     let shared = Shared::new(layers, active)?;
     let parts = shared.pieces(|inputs| {
-        let mut sums = shared.sums();
+        let mut sums = Sums::new(&shared);
         Ok((shared.piece(inputs, Some(&mut sums))?, sums))
     })?;
     let value = shared.value() + parts.iter().map(|(value, _)| value).sum::<f64>();
     let mut parts = parts.into_iter().map(|(_, sums)| sums);
-    let mut sums = parts.next().unwrap_or_else(|| shared.sums());
+    let mut sums = parts.next().unwrap_or_else(|| Sums::new(&shared));
     let mut rest: Vec<Sums<T>> = parts.collect();
     add_up(&mut sums, &mut rest);
-    Ok((value, shared.gradients(sums, factor)?))
+    Ok((value, gradients(&shared, sums, factor)?))
 }
-
-/// Sums over inputs from which the gradients are made.
-struct Sums<T> {
-    /// `D_2 P^2 D_2`, its lower triangle: what the bottom end is pulled with.
-    p2: Vec<T>,
-    /// `dR/dQ^i` for `i = 3, ..., M`, lower triangles; the last one is empty where the top end has it.
-    q: Vec<Vec<T>>,
-    /// `dR/dB_i` for `i = 3, ..., M - 2`.
-    b: Vec<Vec<T>>,
-    bottom: Option<end::Sums<T>>,
-    top: Option<end::Sums<T>>,
-}
-
-impl<T: Real> Sums<T> {
-    fn buffers(&mut self) -> Vec<&mut Vec<T>> {
-        let ends = self.bottom.iter_mut().chain(&mut self.top);
-        let own = [&mut self.p2].into_iter().chain(&mut self.q);
-        own.chain(&mut self.b)
-            .chain(ends.flat_map(end::Sums::buffers))
-            .collect()
-    }
-}
-
-/// Adds others' sums, in their order whichever thread adds.
-fn add_up<T: Real>(sums: &mut Sums<T>, rest: &mut [Sums<T>]) {
-    const PIECE: usize = 1 << 13;
-    for other in rest {
-        let pairs: Vec<_> = sums.buffers().into_iter().zip(other.buffers()).collect();
-        pairs.into_par_iter().for_each(|(into, other)| {
-            let pieces = into.par_chunks_mut(PIECE).zip(other.par_chunks(PIECE));
-            pieces.for_each(|(a, b)| a.iter_mut().zip(b).for_each(|(a, b)| *a += *b));
-        });
-    }
-}
-
 /// Buffers of one thread.
 struct Scratch<T> {
     /// `B_i`, `B_i X^{i-1}` for `i = 3, ..., M - 2`.
@@ -126,66 +68,7 @@ struct Scratch<T> {
     end: end::Scratch<T>,
 }
 
-impl<'a, T: Real> Shared<'a, T> {
-    fn new(layers: &'a Layers<'a, T>, active: &'a [Vec<Active<T>>]) -> Result<Self> {
-        let (sizes, weights) = (&layers.sizes, &layers.weights);
-        let depth = weights.len();
-        let g1 = gram(View::new(weights[0], sizes[1], sizes[0])?)?;
-        let mut q = Vec::new();
-        for (weight, size) in weights[1..].iter().zip(sizes[1..].windows(2)) {
-            q.push(gram(View::new(weight, size[1], size[0])?.t())?);
-        }
-        let mut masks = Vec::new();
-        if depth > 1 {
-            let mut slopes = vec![T::zero(); active.len() * sizes[1]];
-            for (row, input) in slopes.chunks_exact_mut(sizes[1]).zip(active) {
-                input[0].spread(row);
-            }
-            masks = gram(View::new(&slopes, active.len(), sizes[1])?.t())?;
-        }
-        let varying = |layer: usize| {
-            let inputs = active.iter().map(|input| &input[layer - 1]);
-            Varying::new(sizes[layer], inputs)
-        };
-        let bottom = (depth >= 3).then(|| End::new(weights[1], &g1, varying(1), None));
-        let top = (depth >= 4).then(|| {
-            let size = [sizes[depth - 1], sizes[depth - 2]];
-            let weight = transposed(weights[depth - 2], size);
-            let plus = Some(&q[depth - 3][..]);
-            End::new(&weight, &q[depth - 2], varying(depth - 1), plus)
-        });
-        Ok(Self {
-            bottom: bottom.transpose()?,
-            top: top.transpose()?,
-            layers,
-            active,
-            g1,
-            q,
-            masks,
-        })
-    }
-
-    /// `M`.
-    fn depth(&self) -> usize {
-        self.layers.weights.len()
-    }
-
-    /// The layers with a product of three full sides for each input.
-    fn middle(&self) -> std::ops::Range<usize> {
-        3..(self.depth().max(3) - 1).max(3)
-    }
-
-    /// The part of `R` that needs no work for each input.
-    fn value(&self) -> f64 {
-        let diagonal = self.g1.iter().step_by(self.layers.sizes[1] + 1);
-        let trace: f64 = diagonal.map(|g| g.to_f64()).sum();
-        let second = self.q.first().map_or(0.0, |q| {
-            let masked: Vec<T> = self.masks.iter().zip(q).map(|(m, q)| *m * *q).collect();
-            dot(&masked, &self.g1)
-        });
-        trace * self.active.len() as f64 + second
-    }
-
+impl<T: Real> Shared<'_, T> {
     /// Does the work of the batch in pieces, in parallel. They depend on the size of the batch alone, and so does
     /// the result: a piece has sums of its own, which cost as much as an input or two, so 16 inputs at least.
     fn pieces<R: Send>(
@@ -197,27 +80,6 @@ impl<'a, T: Real> Shared<'a, T> {
         let starts: Vec<usize> = (0..batch).step_by(size).collect();
         let piece = |start: usize| work(start..(start + size).min(batch));
         starts.into_par_iter().map(piece).collect()
-    }
-
-    fn sums(&self) -> Sums<T> {
-        let sizes = &self.layers.sizes;
-        let square = |layer: usize| vec![T::zero(); sizes[layer] * sizes[layer]];
-        let depth = self.depth();
-        Sums {
-            p2: if depth < 3 { Vec::new() } else { square(2) },
-            q: (2..depth)
-                .map(|layer| match layer + 1 == depth && self.top.is_some() {
-                    true => Vec::new(),
-                    false => square(layer),
-                })
-                .collect(),
-            b: self
-                .middle()
-                .map(|i| vec![T::zero(); sizes[i] * sizes[i - 1]])
-                .collect(),
-            bottom: self.bottom.as_ref().map(End::sums),
-            top: self.top.as_ref().map(End::sums),
-        }
     }
 
     /// The part of `R` from layer 3 on, for some inputs; adds their part of the derivatives to `sums`.
@@ -357,81 +219,6 @@ impl<'a, T: Real> Shared<'a, T> {
         std::mem::swap(&mut s.p, &mut s.next);
         Ok(())
     }
-
-    /// `factor` times the gradients in the weights, from the sums over the batch.
-    fn gradients(&self, mut sums: Sums<T>, factor: f64) -> Result<Vec<Vec<T>>> {
-        let (sizes, weights) = (&self.layers.sizes, &self.layers.weights);
-        let depth = self.depth();
-        // The symmetric ones hold lower triangles so far.
-        mirror(&mut sums.p2, if depth < 3 { 0 } else { sizes[2] });
-        for (q, size) in sums.q.iter_mut().zip(&sizes[2..]) {
-            if !q.is_empty() {
-                mirror(q, *size);
-            }
-        }
-        // Gradients in `G^1`, `Q^2, ..., Q^M`, and directly in the weights.
-        let mut g1 = vec![T::zero(); sizes[1] * sizes[1]];
-        let mut direct: Vec<Option<Vec<T>>> = vec![None; depth];
-        for (i, b) in self.middle().zip(sums.b) {
-            direct[i - 1] = Some(b);
-        }
-        if let (Some(top), Some(own)) = (&self.top, &sums.top) {
-            let (weight, last) = top.finish(own, &sums.q[depth - 4], &self.q[depth - 2])?;
-            direct[depth - 2] = Some(transposed(&weight, [sizes[depth - 2], sizes[depth - 1]]));
-            sums.q[depth - 3] = last;
-        }
-        if let (Some(bottom), Some(own)) = (&self.bottom, &sums.bottom) {
-            let (weight, first) = bottom.finish(own, &sums.p2, &self.g1)?;
-            direct[1] = Some(match direct[1].take() {
-                Some(other) => weight.iter().zip(&other).map(|(a, b)| *a + *b).collect(),
-                None => weight,
-            });
-            g1 = first;
-        }
-        if let Some(q) = self.q.first() {
-            for ((sum, mask), q) in g1.iter_mut().zip(&self.masks).zip(q) {
-                *sum += *mask * *q;
-            }
-            let pairs = self.masks.iter().zip(&self.g1);
-            sums.q
-                .insert(0, pairs.map(|(mask, g)| *mask * *g).collect());
-        }
-        for diagonal in g1.iter_mut().step_by(sizes[1] + 1) {
-            *diagonal += T::from_f64(self.active.len() as f64);
-        }
-        let mut gradients = Vec::new();
-        for (layer, weight) in weights.iter().enumerate() {
-            let (n, m) = (sizes[layer], sizes[layer + 1]);
-            let weight = View::new(weight, m, n)?;
-            let mut gradient = match direct[layer].take() {
-                Some(mut direct) => {
-                    let factor = T::from_f64(factor);
-                    direct.iter_mut().for_each(|value| *value *= factor);
-                    direct
-                }
-                None => vec![T::zero(); m * n],
-            };
-            let into = ViewMut::new(&mut gradient, m, n)?;
-            let (left, right) = match layer {
-                0 => (View::new(&g1, m, m)?, weight),
-                _ => (weight, View::new(&sums.q[layer - 1], n, n)?),
-            };
-            multiply_by_all(into, Write::Add, 2.0 * factor, left, right)?;
-            gradients.push(gradient);
-        }
-        Ok(gradients)
-    }
-}
-
-/// The transpose of a row-major matrix of `size` rows and columns.
-fn transposed<T: Real>(matrix: &[T], [rows, columns]: [usize; 2]) -> Vec<T> {
-    let mut result = vec![T::zero(); matrix.len()];
-    for row in 0..rows {
-        for column in 0..columns {
-            result[column * rows + row] = matrix[row * columns + column];
-        }
-    }
-    result
 }
 
 fn resize<T: Real>(buffer: &mut Vec<T>, len: usize) {

@@ -172,8 +172,11 @@ impl Bounds {
             Norm::L2 => leading,
             _ => {
                 let inputs = layers[0].inputs;
-                let sum = up_by(columns.sum(), inputs);
-                sum.min(up_by((inputs as f64).sqrt() * leading, 4))
+                sum_up(&columns.collect::<Vec<_>>()).min(product_up(&[
+                    (inputs as f64).sqrt(),
+                    leading,
+                    WIDER,
+                ]))
             }
         };
         let mut reach = vec![product_up(&[induced, scale, WIDER])];
