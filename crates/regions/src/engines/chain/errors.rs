@@ -75,8 +75,15 @@ impl Lengths {
         for (layer, (z, a)) in self.layers.iter().zip(&found.layers) {
             let (z, a) = (found.row(z, input), found.row(a, input));
             let own = relative(layer.inputs + 2);
-            let factor = up_by(own * below + error * (1.0 + own), 8);
-            let vanished = layer.inputs as f64 * f64::MIN_POSITIVE;
+            // Products with zeros are exact.
+            let nothing = below == 0.0 && error == 0.0;
+            let (factor, vanished) = match nothing {
+                true => (0.0, 0.0),
+                false => (
+                    up_by(own * below + error * (1.0 + own), 8),
+                    layer.inputs as f64 * f64::MIN_POSITIVE,
+                ),
+            };
             let errors = &mut errors[start..start + z.len()];
             let TwoPieces {
                 breakpoint,
@@ -87,7 +94,7 @@ impl Lengths {
             let plain = breakpoint == 0.0 && anchor == 0.0;
             let exact = plain && [low, high].iter().all(|s| [-1.0, 0.0, 1.0].contains(s));
             let constants = anchor.abs() + most * breakpoint.abs();
-            let mut squares = 0.0;
+            let (mut squares, mut some) = (0.0, false);
             let each = errors.iter_mut().zip(z.iter().zip(a));
             for ((bound, (z, a)), (row, bias)) in each.zip(layer.rows.iter().zip(&layer.biases)) {
                 let vanished = if *row > 0.0 { vanished } else { 0.0 };
@@ -104,11 +111,13 @@ impl Lengths {
                     false => slope * *bound + 8.0 * UNIT * (a.abs() + slope * z.abs() + constants),
                 };
                 squares += activated * activated;
+                some |= activated != 0.0;
             }
             error = match squares > 1e-250 {
                 true => up_by(squares.sqrt(), z.len() + 16),
                 // Squares may have vanished: the largest that each can have been.
-                false => 1e-120 * (z.len() as f64),
+                false if some => 1e-120 * (z.len() as f64),
+                false => 0.0,
             };
             below = fast_length(a);
             start += z.len();
