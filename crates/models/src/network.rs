@@ -88,17 +88,23 @@ impl Network {
     /// and temporaries of the operator at work.
     pub fn tangent_size(&self) -> usize {
         let size = |node: &Node| node.shape.iter().product::<usize>();
-        let peak = |(index, node): (usize, &Node)| {
-            let alive = self.nodes[..index]
-                .iter()
-                .enumerate()
-                .filter(|(i, _)| self.last_use(*i) >= index);
+        // What is alive before a node: the values before it that it or a later one reads.
+        let (mut alive, mut most) = (0usize, 1);
+        for (index, node) in self.nodes.iter().enumerate() {
             let operands: Vec<&[usize]> = self.shapes(&node.operands);
-            alive.map(|(_, node)| size(node)).sum::<usize>()
-                + 2 * size(node)
-                + node.operator.workspace(&operands, &node.shape)
-        };
-        self.nodes.iter().enumerate().map(peak).max().unwrap_or(1)
+            let work = 2 * size(node) + node.operator.workspace(&operands, &node.shape);
+            most = most.max(alive.saturating_add(work));
+            let mut done = node.operands.clone();
+            done.sort_unstable();
+            done.dedup();
+            for operand in done.into_iter().filter(|i| self.last_use(*i) == index) {
+                alive -= size(&self.nodes[operand]);
+            }
+            if self.last_use(index) > index {
+                alive += size(node);
+            }
+        }
+        most
     }
 
     /// The network of nodes in topological order, the last of which is a vector for each input.

@@ -41,6 +41,7 @@ mod rows;
 mod search;
 pub mod segment;
 mod units;
+mod upper;
 
 pub use budget::Budget;
 pub use count::{RegionCount, RegionCounter};
@@ -54,7 +55,7 @@ pub use margins::{Margins, Work};
 pub use method::{Estimate, Method};
 pub use norm::Norm;
 pub use pattern::{ActivationPattern, patterns};
-pub use polyhedron::Polyhedron;
+pub use polyhedron::{Polyhedron, RowError};
 pub use rows::Rows;
 pub use search::{Bracket, Search};
 pub use units::{axes, unit_tangents};

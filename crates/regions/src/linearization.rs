@@ -80,10 +80,11 @@ impl Linearization {
 
     /// The neuron at a position among all `|I|`.
     pub fn neuron(&self, position: usize) -> Option<Neuron> {
-        let range = self
-            .ranges
-            .iter()
-            .find(|range| (range.start..range.start + range.count).contains(&position))?;
+        let after = self.ranges.partition_point(|range| range.start <= position);
+        let range = &self.ranges[after.checked_sub(1)?];
+        if position >= range.start + range.count {
+            return None;
+        }
         Some(Neuron {
             node: range.node,
             index: position - range.start,
@@ -174,17 +175,18 @@ impl Linearization {
         tangents: impl Fn(Range<usize>, Range<usize>) -> Result<Tensor>,
         visit: impl Fn(&mut R, usize, usize, &[f64]) + Sync,
     ) -> Result<()> {
+        // A network can have very many nodes: no search for each.
+        let mut starts = vec![0; self.network().nodes().len()];
+        for range in &self.ranges {
+            starts[range.node] = range.start;
+        }
         for chunk in self.budget.chunks(self.network(), self.batch(), count) {
             let trace = self.trace.narrow(chunk.inputs.start, chunk.inputs.len())?;
             let results = &mut results[chunk.inputs.clone()];
             let mut failure = None;
             let first = chunk.tangents.start;
             trace.push(&tangents(chunk.inputs, chunk.tangents)?, |node, rows| {
-                let start = self
-                    .ranges
-                    .iter()
-                    .find(|range| range.node == node)
-                    .map_or(0, |range| range.start);
+                let start = starts[node];
                 let read =
                     host::for_each_row(&rows, results, |r, k, row| visit(r, start, first + k, row));
                 failure = failure.take().or(read.err());

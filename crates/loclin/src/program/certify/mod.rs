@@ -111,6 +111,7 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         clr_lower: certificates.regions.lower,
         clr_upper: certificates.regions.upper,
         on_boundary: certificates.regions.on_boundary,
+        undecided: certificates.undecided,
         margins: certificates.percentiles()?,
         seconds: certificates.seconds,
         inputs_per_second: data.len() as f64 / certificates.seconds,

@@ -30,6 +30,8 @@ pub struct Outcome {
     /// Inputs at which some neuron is exactly 0: for them Lemma 7 does not hold, and the margin is 0 unless the gradients of
     /// those neurons are 0 too (as the differences of a max pooling over units that are all off).
     pub on_boundary: usize,
+    /// Inputs at which rounding leaves the side of some neuron undecided: their margin is 0 unless its gradient certainly is.
+    pub undecided: usize,
     /// `eps_1`, `eps_2`, ...: percentiles of the margins in raw input units.
     #[serde(flatten)]
     pub margins: BTreeMap<String, Percentiles>,
@@ -113,6 +115,13 @@ impl fmt::Display for Outcome {
                 f,
                 "a neuron exactly at 0 (margin 0 where it has a gradient): {} inputs",
                 self.on_boundary
+            )?;
+        }
+        if self.undecided > 0 {
+            writeln!(
+                f,
+                "a neuron's side undecided by rounding (margin 0 where it may have a gradient): {} inputs",
+                self.undecided
             )?;
         }
         writeln!(
