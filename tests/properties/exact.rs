@@ -31,7 +31,10 @@ fn compare(plan: &Plan, method: Method) -> Option<Compared> {
     let network = drawn.network().ok()?.to(DType::F64, &Device::Cpu).ok()?;
     let x = drawn.batch().ok()?.to_dtype(DType::F64).ok()?;
     let (found, proved) = claimed(&network, &x, method).ok()?;
-    assert!(proved, "nothing is claimed");
+    if !proved {
+        // Too deep for bounds by absolute values: nothing is claimed.
+        return None;
+    }
     let graph = Graph::of(&network).ok()?;
     assert!(graph.is_exact);
     let point = graph.at(&drawn.x).ok()?;

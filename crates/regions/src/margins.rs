@@ -36,6 +36,9 @@ pub struct Work {
 /// ways would wait for their many small products.
 const SMALL: f64 = 1e9;
 
+/// A part of a neuron's value that its error may be without being bounded again.
+const NOTICEABLE: f64 = 1e-9;
+
 /// Squares of smaller numbers lose digits, or vanish.
 const VANISHING: f64 = 1e-150;
 
@@ -70,6 +73,9 @@ impl Linearization {
     /// A gradient that is looked at and is not finite, and as of [`Linearization::choose`].
     pub fn margins(&self, norms: &[Norm], method: Method) -> Result<Vec<Margins>> {
         let mut margins = self.found(norms, method)?;
+        for margins in &mut margins {
+            self.refine(margins)?;
+        }
         // A ball of a larger norm lies in that of a smaller one: where rounding says otherwise, the larger radius holds.
         let mut order: Vec<usize> = (0..margins.len()).collect();
         order.sort_by(|a, b| norms[*b].p().total_cmp(&norms[*a].p()));
@@ -81,6 +87,34 @@ impl Linearization {
             }
         }
         Ok(margins)
+    }
+
+    /// Finds again what a bound of the error of the limiting neuron's value has made noticeably smaller, with bounds by
+    /// absolute values: those by lengths, which cost less, grow faster with depth.
+    fn refine(&self, margins: &mut Margins) -> Result<()> {
+        let Some(rounding) = self.rounding.as_ref().filter(|own| own.is_by_lengths()) else {
+            return Ok(());
+        };
+        for input in 0..self.batch() {
+            let limiting = margins.limiting[input].and_then(|neuron| self.position(neuron));
+            let Some(at) = limiting else { continue };
+            let lost = rounding.values()[input][at];
+            if lost <= NOTICEABLE * self.pre_activations[input][at].abs() {
+                continue;
+            }
+            let mut one = self.only(input)?;
+            let Some(sharper) = rounding.by_absolute_values(input)? else {
+                continue;
+            };
+            one.clear = sharper.clear(&one.pre_activations);
+            one.rounding = Some(std::sync::Arc::new(sharper));
+            let again = one.found(&[margins.norm], margins.method)?.swap_remove(0);
+            if again.radius[0] > margins.radius[input] {
+                margins.radius[input] = again.radius[0];
+                margins.limiting[input] = again.limiting[0];
+            }
+        }
+        Ok(())
     }
 
     /// What [`Linearization::margins`] finds for each norm by itself.
@@ -161,6 +195,7 @@ impl Linearization {
         let of_norm = |(norm, lengths): (&Norm, crate::Rows)| {
             let found = lengths.iter().enumerate().map(|(input, lengths)| {
                 let (errors, share) = (self.gradient_errors(input)?, self.error_share());
+                let squares = norm.dual() == Norm::L2;
                 let values = self.clear[input]
                     .iter()
                     .zip(lengths.iter().zip(errors.iter()));
@@ -170,8 +205,11 @@ impl Linearization {
                         (None, _) => *length,
                         // Certainly.
                         (Some(_), 0.0) => 0.0,
-                        // Squares may have vanished: the l1 norm of the absolute values is no less.
-                        (Some(_), error) if *length < VANISHING => up_by(error / share + error, 4),
+                        // Squares may have vanished; the l1 norm of the absolute values is no less, either.
+                        (Some(_), error) if squares && *length < VANISHING => {
+                            let vanished = VANISHING * (size as f64).sqrt();
+                            up_by(vanished.min(error / share) + error, 8)
+                        }
                         (Some(_), error) => up_by(norm.dual().sum_up(*length, size) + error, 4),
                     };
                     nearest.lower(distance(z.abs(), length), at);

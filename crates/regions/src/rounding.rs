@@ -6,12 +6,10 @@ use loclin_models::{Magnitudes, Network, RoundingErrors};
 use loclin_tensor::rounding::clear_of_zero;
 use std::sync::OnceLock;
 
-/// Networks of more neurons than this, of which rounding leaves more than [`UNDECIDED`] undecided, are too deep for
-/// bounds by absolute values: those say nothing, and what is found is called an estimate.
-const DEEP: usize = 10_000;
-
-/// A share of the neurons of an input.
+/// Where rounding leaves more than this share of an input's neurons undecided, and more than a few, bounds by absolute values
+/// say nothing: a network is too deep for them. What is found is called an estimate.
 const UNDECIDED: f64 = 0.01;
+const FEW: f64 = 16.0;
 
 /// Bounds of rounding errors, of values and of gradients in float64.
 #[derive(Debug)]
@@ -79,6 +77,30 @@ impl Rounding {
         self.magnitudes.relative_error()
     }
 
+    /// Whether values are bounded by lengths, which costs less than by absolute values and says less.
+    pub(crate) fn is_by_lengths(&self) -> bool {
+        self.known.is_none()
+    }
+
+    /// Bounds of input number `input` alone, by lengths and by absolute values, whichever is smaller.
+    pub(crate) fn by_absolute_values(&self, input: usize) -> Result<Option<Self>> {
+        let one = self.only(input)?;
+        let Some((_, errors)) = self.magnitudes.trace(&self.network, &one.inputs)? else {
+            return Ok(None);
+        };
+        let Some(own) = &errors.pre_activations else {
+            return Ok(None);
+        };
+        let own = Rows::of_tensor(own)?;
+        let both = one.values.as_slice().iter().zip(own.as_slice());
+        let values = both.map(|(a, b)| a.min(*b)).collect();
+        Ok(Some(Self {
+            values: Rows::new(values, 1, one.values.width()),
+            known: Some(errors),
+            ..one
+        }))
+    }
+
     /// That of input number `input` alone.
     pub(crate) fn only(&self, input: usize) -> Result<Self> {
         let gradients = OnceLock::new();
@@ -104,10 +126,7 @@ impl Rounding {
 
     /// Whether the bounds say anything of each input: of a deep network they may leave most neurons undecided.
     pub(crate) fn says_something(&self, values: &Rows) -> bool {
-        if values.width() <= DEEP {
-            return true;
-        }
-        let most = UNDECIDED * values.width() as f64;
+        let most = (UNDECIDED * values.width() as f64).max(FEW);
         values.iter().zip(self.values.iter()).all(|(z, errors)| {
             let both = z.iter().zip(errors);
             let undecided = both.filter(|(z, error)| **error > 0.0 && !(z.abs() > **error));

@@ -70,6 +70,9 @@ pub(super) fn spectral_bound(kernel: &Tensor) -> Result<f64> {
     let lost = relative(height * width + 64 * (height + width) + 64) * lengths * 2.0;
     let reached =
         |axis: usize| (PI * ([height, width][axis] - 1) as f64 / (2 * grid[axis]) as f64).cos();
+    if most + lost == 0.0 {
+        return Ok(0.0);
+    }
     Ok(up_by((most + lost) / (reached(0) * reached(1)), 64))
 }
 
