@@ -19,23 +19,22 @@ type Case = (
     Vec<f64>,
 );
 
-/// One operator at a time on an input of shape `[1, 2, 1, 2]`, with what it must give for `X`.
-#[test]
-fn operators_compute_what_onnx_says() {
-    const X: [f64; 4] = [-1.5, 0.5, 2.0, -0.25];
+/// The input, of shape `[1, 2, 1, 2]`.
+const X: [f64; 4] = [-1.5, 0.5, 2.0, -0.25];
+
+fn map(f: fn(f64) -> f64) -> Vec<f64> {
+    X.iter().map(|x| f(*x)).collect()
+}
+
+/// With the number of its channel, 2 or -4.
+fn by_channel(f: fn(f64, f64) -> f64) -> Vec<f64> {
+    let channels = [2.0, 2.0, -4.0, -4.0];
+    X.iter().zip(channels).map(|(x, c)| f(*x, c)).collect()
+}
+
+fn arithmetic() -> Vec<Case> {
     let c = doubles("c", &[2, 1, 1], &[2.0, -4.0]);
-    let s = doubles("s", &[], &[0.5]);
-    let map = |f: fn(f64) -> f64| X.iter().map(|x| f(*x)).collect::<Vec<_>>();
-    let by_channel = |f: fn(f64, f64) -> f64| {
-        let channels = [2.0, 2.0, -4.0, -4.0];
-        X.iter()
-            .zip(channels)
-            .map(|(x, c)| f(*x, c))
-            .collect::<Vec<_>>()
-    };
-    let (low, high) = (doubles("low", &[], &[-1.0]), doubles("high", &[], &[1.0]));
-    let square = |side: i64| attribute_ints("kernel_shape", &[1, side]);
-    let cases: Vec<Case> = vec![
+    vec![
         (
             "Add",
             vec!["c", "x"],
@@ -72,8 +71,20 @@ fn operators_compute_what_onnx_says() {
             vec![],
             by_channel(|x, c| x / c),
         ),
-        ("Div", vec!["x", "s"], vec![s], vec![], map(|x| x / 0.5)),
+        (
+            "Div",
+            vec!["x", "s"],
+            vec![doubles("s", &[], &[0.5])],
+            vec![],
+            map(|x| x / 0.5),
+        ),
         ("Neg", vec!["x"], vec![], vec![], map(|x| -x)),
+    ]
+}
+
+fn activations() -> Vec<Case> {
+    let (low, high) = (doubles("low", &[], &[-1.0]), doubles("high", &[], &[1.0]));
+    vec![
         ("Relu", vec!["x"], vec![], vec![], map(|x| x.max(0.0))),
         ("Abs", vec!["x"], vec![], vec![], map(f64::abs)),
         (
@@ -86,7 +97,7 @@ fn operators_compute_what_onnx_says() {
         (
             "PRelu",
             vec!["x", "c"],
-            vec![c],
+            vec![doubles("c", &[2, 1, 1], &[2.0, -4.0])],
             vec![],
             by_channel(|x, c| if x < 0.0 { c * x } else { x }),
         ),
@@ -111,6 +122,11 @@ fn operators_compute_what_onnx_says() {
             vec![],
             map(|x| x.max(-1.0)),
         ),
+    ]
+}
+
+fn shapes() -> Vec<Case> {
+    vec![
         ("Dropout", vec!["x"], vec![], vec![], X.to_vec()),
         ("Identity", vec!["x"], vec![], vec![], X.to_vec()),
         ("Flatten", vec!["x"], vec![], vec![], X.to_vec()),
@@ -156,6 +172,12 @@ fn operators_compute_what_onnx_says() {
             vec![],
             vec![0.0, X[0], X[1], 0.0, X[2], X[3]],
         ),
+    ]
+}
+
+fn windows() -> Vec<Case> {
+    let square = |side: i64| attribute_ints("kernel_shape", &[1, side]);
+    vec![
         (
             "AveragePool",
             vec!["x"],
@@ -199,7 +221,13 @@ fn operators_compute_what_onnx_says() {
             vec![attribute_float("epsilon", 0.0)],
             vec![X[0] - 0.5, X[1] - 0.5, 3.0 * X[2] - 5.75, 3.0 * X[3] - 5.75],
         ),
-    ];
+    ]
+}
+
+/// One operator at a time, with what it must give for `X`.
+#[test]
+fn operators_compute_what_onnx_says() {
+    let cases = [arithmetic(), activations(), shapes(), windows()].concat();
     let mut seen: Vec<&str> = vec!["Constant", "Gemm", "MatMul"];
     for (op_type, inputs, initializers, attributes, expected) in cases {
         // Doubled, so that an identity has something after it.

@@ -212,31 +212,18 @@ fn errors_say_what_is_wrong_where() {
         &pickle(&[("layers.0.weight", weight()), ("old.bias", bias(2))]),
         &storages,
     );
-    let error = pytorch::from_bytes(
-        &bytes,
-        &Architecture::Network { spec: spec.clone() },
-        DType::F32,
-        &Device::Cpu,
-    );
-    assert!(
-        error
-            .unwrap_err()
-            .to_string()
-            .contains("tensor `old.bias`: the architecture has no such parameter")
-    );
-    let bytes = archive(&pickle(&[("layers.0.weight", weight())]), &storages);
-    let error = pytorch::from_bytes(
-        &bytes,
-        &Architecture::Network { spec },
-        DType::F32,
-        &Device::Cpu,
-    );
-    assert!(
-        error
-            .unwrap_err()
-            .to_string()
-            .contains("tensor `layers.0.bias`: is missing; expected with shape [2]")
-    );
+    let architecture = Architecture::Network { spec };
+    let message = |bytes: &[u8]| {
+        let read = pytorch::from_bytes(bytes, &architecture, DType::F32, &Device::Cpu);
+        read.unwrap_err().to_string()
+    };
+    let more = message(&bytes);
+    assert!(more.contains("tensor `old.bias`: the architecture has no such parameter"));
+    let fewer = message(&archive(
+        &pickle(&[("layers.0.weight", weight())]),
+        &storages,
+    ));
+    assert!(fewer.contains("tensor `layers.0.bias`: is missing; expected with shape [2]"));
 }
 
 /// The outputs at `x_i = sin(i)` are those that PyTorch computed in float64, written with nine digits.

@@ -19,9 +19,9 @@ pub enum Error {
     #[error(transparent)]
     Candle(#[from] candle_core::Error),
 
-    /// A numeric helper failed.
+    /// A helper of the tensor crate failed.
     #[error(transparent)]
-    Ext(#[from] loclin_tensor::Error),
+    Tensor(#[from] loclin_tensor::Error),
 
     /// A hyper-parameter is out of range.
     #[error("{field} must be {expected}, found {found}")]

@@ -17,7 +17,7 @@ pub enum Error {
 
     /// A seeded tensor could not be drawn.
     #[error(transparent)]
-    Ext(#[from] loclin_tensor::Error),
+    Tensor(#[from] loclin_tensor::Error),
 
     /// A number that is not finite, so that no region can be certified.
     #[error("input {index} of the batch: {what} is not finite ({value})")]

@@ -56,7 +56,7 @@ pub fn render(report: &Report) -> Result<String> {
                     @if !report.digits.is_empty() {
                         (section("Gradients one by one", html! {
                             "What each network bases its answer on, and how far from the input that "
-                            "picture provably does not change."
+                            "picture does not change."
                         }, digits::digits(report)?))
                     }
                     @if !report.explanations.is_empty() {
@@ -85,7 +85,7 @@ fn header(report: &Report) -> Markup {
                 "A piecewise-linear network cuts its input space into convex regions; inside one region "
                 "its gradient is constant, at the border it changes at once. For each input, the certified radius "
                 "is that of the largest ball around it that stays in one region: no neuron changes sides "
-                "anywhere in that ball, so the gradient there is provably the same."
+                "anywhere in that ball, so the gradient there is the same."
             }
             (highlights(report))
         }

@@ -283,6 +283,52 @@ fn a_gradient_that_does_not_fit_is_refused_before_anything_moves() -> Result<()>
     Ok(())
 }
 
+/// Configurations with one number out of its range, and its name.
+fn with_everywhere(bad: f64) -> [(OptimizerConfig, &'static str); 6] {
+    let (learning_rate, sgd, adam) = (bad, SgdConfig::default(), AdamConfig::default());
+    [
+        (
+            OptimizerConfig::Sgd(SgdConfig {
+                learning_rate,
+                ..sgd
+            }),
+            "learning_rate",
+        ),
+        (
+            OptimizerConfig::Sgd(SgdConfig {
+                weight_decay: bad,
+                ..sgd
+            }),
+            "weight_decay",
+        ),
+        (
+            OptimizerConfig::Adam(AdamConfig {
+                learning_rate,
+                ..adam
+            }),
+            "learning_rate",
+        ),
+        (
+            OptimizerConfig::Adam(AdamConfig {
+                epsilon: bad,
+                ..adam
+            }),
+            "epsilon",
+        ),
+        (
+            OptimizerConfig::Adam(AdamConfig { beta2: bad, ..adam }),
+            "beta2",
+        ),
+        (
+            OptimizerConfig::Adam(AdamConfig {
+                weight_decay: bad,
+                ..adam
+            }),
+            "weight_decay",
+        ),
+    ]
+}
+
 #[test]
 fn configurations_outside_their_ranges_are_refused() {
     let sgd = SgdConfig::default();
@@ -315,48 +361,7 @@ fn configurations_outside_their_ranges_are_refused() {
         ),
     ];
     for bad in [-1.0, f64::NAN, f64::INFINITY] {
-        let learning_rate = bad;
-        cases.extend([
-            (
-                OptimizerConfig::Sgd(SgdConfig {
-                    learning_rate,
-                    ..sgd
-                }),
-                "learning_rate",
-            ),
-            (
-                OptimizerConfig::Sgd(SgdConfig {
-                    weight_decay: bad,
-                    ..sgd
-                }),
-                "weight_decay",
-            ),
-            (
-                OptimizerConfig::Adam(AdamConfig {
-                    learning_rate,
-                    ..adam
-                }),
-                "learning_rate",
-            ),
-            (
-                OptimizerConfig::Adam(AdamConfig {
-                    epsilon: bad,
-                    ..adam
-                }),
-                "epsilon",
-            ),
-            (
-                OptimizerConfig::Adam(AdamConfig { beta2: bad, ..adam }),
-                "beta2",
-            ),
-            (
-                OptimizerConfig::Adam(AdamConfig {
-                    weight_decay: bad,
-                    ..adam
-                }),
-                "weight_decay",
-            ),
-        ]);
+        cases.extend(with_everywhere(bad));
     }
     for (config, expected) in cases {
         match config.build(start(DType::F32)) {

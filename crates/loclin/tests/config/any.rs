@@ -8,43 +8,94 @@ use proptest::prelude::*;
 
 use crate::DEMO;
 
-fn any_config() -> impl Strategy<Value = Config> {
-    let loss = prop::sample::select(Loss::ALL);
-    let gamma = prop_oneof![
-        Just(Gamma::Max),
-        (f64::MIN_POSITIVE..=100.0).prop_map(Gamma::Percent)
+type Network = (
+    String,
+    (Architecture, Vec<usize>, usize),
+    ResNetFamily,
+    Vec<usize>,
+    String,
+    f64,
+);
+
+fn any_network() -> impl Strategy<Value = Network> {
+    let architecture = prop_oneof![
+        prop::collection::vec(1..=65_536_usize, 1..=64).prop_map(|hidden| (
+            Architecture::Fc,
+            hidden,
+            0
+        )),
+        (1..=65_536_usize, 0.0..=1.0).prop_map(|(width, share)| {
+            let negative = (share * width as f64) as usize;
+            (Architecture::ScoRnn, vec![width], negative)
+        }),
+        (1..=65_536_usize).prop_map(|width| (Architecture::ResNet, vec![width], 0)),
     ];
-    let optimizer = prop::sample::select(Optimizer::ALL);
-    let positive = || f64::MIN_POSITIVE..f64::MAX;
-    let network = (
+    (
         "[^\\p{Cc}]{1,20}",
-        prop_oneof![
-            prop::collection::vec(1..=65_536_usize, 1..=64).prop_map(|hidden| (
-                Architecture::Fc,
-                hidden,
-                0
-            )),
-            (1..=65_536_usize, 0.0..=1.0).prop_map(|(width, share)| {
-                let negative = (share * width as f64) as usize;
-                (Architecture::ScoRnn, vec![width], negative)
-            }),
-            (1..=65_536_usize).prop_map(|width| (Architecture::ResNet, vec![width], 0)),
-        ],
+        architecture,
         prop_oneof![Just(ResNetFamily::Cifar), Just(ResNetFamily::ImageNet)],
         prop::collection::vec(1..=64_usize, 1..=8),
         "[^\\p{Cc}]{1,20}",
         0.0..1.0,
-    );
-    let augmentation = (0..=1_000_000_usize, any::<bool>());
+    )
+}
+
+/// What decides the network and the objective; the rest is the default.
+fn any_subject() -> impl Strategy<Value = Config> {
+    let gamma = prop_oneof![
+        Just(Gamma::Max),
+        (f64::MIN_POSITIVE..=100.0).prop_map(Gamma::Percent)
+    ];
     let objective = (
-        loss,
+        prop::sample::select(Loss::ALL),
         0.0..f64::MAX,
         0.0..f64::MAX,
         gamma,
         1..=i64::MAX as usize,
+        0..=1_000_000_usize,
     );
+    (any_network(), objective).prop_map(|(network, objective)| {
+        let (dataset, (architecture, hidden, negative), family, blocks, init, negative_slope) =
+            network;
+        let (loss, lambda, c, gamma, axes, estimated_epochs) = objective;
+        let init = match architecture {
+            Architecture::ScoRnn => "seeded".to_owned(),
+            Architecture::Fc | Architecture::ResNet => init,
+        };
+        let negative_slope = match architecture {
+            Architecture::ResNet => 0.0,
+            Architecture::Fc | Architecture::ScoRnn => negative_slope,
+        };
+        let gamma = match loss.is_estimate() {
+            true => Gamma::Percent(100.0),
+            false => gamma,
+        };
+        let mean = loss == Loss::Roll && gamma == Gamma::Percent(100.0);
+        Config {
+            dataset,
+            architecture,
+            hidden,
+            negative,
+            family,
+            blocks,
+            init,
+            negative_slope,
+            loss,
+            lambda,
+            c,
+            gamma,
+            axes,
+            estimated_epochs: if mean { estimated_epochs } else { 0 },
+            ..Config::default()
+        }
+    })
+}
+
+/// A configuration with another course of training.
+fn any_config() -> impl Strategy<Value = Config> {
+    let positive = || f64::MIN_POSITIVE..f64::MAX;
     let optimiser = (
-        optimizer,
+        prop::sample::select(Optimizer::ALL),
         positive(),
         0.0..1.0,
         any::<bool>(),
@@ -55,85 +106,48 @@ fn any_config() -> impl Strategy<Value = Config> {
         f64::MIN_POSITIVE..=1.0,
         prop::collection::btree_set(1..=1_000_000_usize, 1..4),
         0.0..f64::MAX,
-        0..=1_000_000_usize,
     );
     let average = (prop::sample::select(Average::ALL), 0.0..1.0, 0.0..1.0);
-    let dtype = prop_oneof![Just(Dtype::F32), Just(Dtype::F64)];
+    let augmentation = (0..=1_000_000_usize, any::<bool>());
     let run = (
         1..=1_000_000_usize,
         1..=1_000_000_usize,
         1..=1_000_000_usize,
         0..=i64::MAX as u64,
-        dtype,
+        prop_oneof![Just(Dtype::F32), Just(Dtype::F64)],
         positive(),
     );
     let course = (schedule, average, augmentation);
-    (network, objective, optimiser, course, run).prop_map(
-        |(network, objective, optimiser, course, run)| {
-            let (dataset, (architecture, hidden, negative), family, blocks, init, negative_slope) =
-                network;
-            let (loss, lambda, c, gamma, axes) = objective;
-            let (optimizer, learning_rate, momentum, nesterov, weight_decay) = optimiser;
-            let (
-                (schedule, decay, decay_epochs, lambda_warmup, estimated_epochs),
-                (average, average_from, average_decay),
-                (crop_padding, flip),
-            ) = course;
-            let init = match architecture {
-                Architecture::ScoRnn => "seeded".to_owned(),
-                Architecture::Fc | Architecture::ResNet => init,
-            };
-            let negative_slope = match architecture {
-                Architecture::ResNet => 0.0,
-                Architecture::Fc | Architecture::ScoRnn => negative_slope,
-            };
-            let (batch_size, epochs, validate_every, seed, dtype, checkpoint_seconds) = run;
-            let gamma = if loss.is_estimate() {
-                Gamma::Percent(100.0)
-            } else {
-                gamma
-            };
-            let nesterov = nesterov && momentum > 0.0;
-            let mean = loss == Loss::Roll && gamma == Gamma::Percent(100.0);
-            let estimated_epochs = if mean { estimated_epochs } else { 0 };
-            Config {
-                dataset,
-                architecture,
-                hidden,
-                negative,
-                family,
-                blocks,
-                init,
-                negative_slope,
-                loss,
-                lambda,
-                c,
-                gamma,
-                axes,
-                optimizer,
-                learning_rate,
-                momentum,
-                nesterov,
-                weight_decay,
-                schedule,
-                decay,
-                decay_epochs: decay_epochs.into_iter().collect(),
-                lambda_warmup,
-                estimated_epochs,
-                average,
-                average_from: average_from * epochs as f64,
-                average_decay,
-                crop_padding,
-                flip,
-                batch_size,
-                epochs,
-                validate_every,
-                seed,
-                dtype,
-                checkpoint_seconds,
-            }
-        },
-    )
+    (any_subject(), optimiser, course, run).prop_map(|(subject, optimiser, course, run)| {
+        let (optimizer, learning_rate, momentum, nesterov, weight_decay) = optimiser;
+        let (schedule, average, (crop_padding, flip)) = course;
+        let (schedule, decay, decay_epochs, lambda_warmup) = schedule;
+        let (average, average_from, average_decay) = average;
+        let (batch_size, epochs, validate_every, seed, dtype, checkpoint_seconds) = run;
+        Config {
+            optimizer,
+            learning_rate,
+            momentum,
+            nesterov: nesterov && momentum > 0.0,
+            weight_decay,
+            schedule,
+            decay,
+            decay_epochs: decay_epochs.into_iter().collect(),
+            lambda_warmup,
+            average,
+            average_from: average_from * epochs as f64,
+            average_decay,
+            crop_padding,
+            flip,
+            batch_size,
+            epochs,
+            validate_every,
+            seed,
+            dtype,
+            checkpoint_seconds,
+            ..subject
+        }
+    })
 }
 
 proptest! {

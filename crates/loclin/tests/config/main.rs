@@ -202,6 +202,10 @@ fn a_value_out_of_range_is_named_with_its_range_in_the_file_and_in_an_option() {
         };
         assert_eq!(code, blamed, "{key} = {value}");
     }
+}
+
+#[test]
+fn combinations_that_mean_nothing_are_named() {
     let combinations: [(&[&str], &str); 6] = [
         (
             &["architecture=resnet"],

@@ -100,6 +100,36 @@ pub(crate) fn value(
                 })
         }),
         OperatorSpec::Add => elementwise(x, |index, _| operands.iter().map(|x| x.at(index)).sum()),
+        OperatorSpec::BatchNorm { eps, .. } => elementwise(x, |i, v| {
+            let of = |name| parameter(name).values[i[0]];
+            (v - of("running_mean")) / (of("running_var") + eps).sqrt() * of("weight") + of("bias")
+        }),
+        OperatorSpec::Prelu { channels } => elementwise(x, |i, z| {
+            let slope = parameter("weight").values[if *channels == 1 { 0 } else { i[0] }];
+            if z >= 0.0 { z } else { slope * z }
+        }),
+        OperatorSpec::Scale { .. } => elementwise(x, |i, v| v * broadcast(parameter("scale"), i)),
+        OperatorSpec::Standardize { mean, std } => elementwise(x, |i, v| {
+            let channel = if mean.len() == 1 { 0 } else { i[0] };
+            (v - mean[channel]) / std[channel]
+        }),
+        OperatorSpec::Translate { .. } => {
+            elementwise(x, |i, v| v + broadcast(parameter("shift"), i))
+        }
+        OperatorSpec::AvgPool2d { .. }
+        | OperatorSpec::GlobalAvgPool
+        | OperatorSpec::MaxPool2d { .. }
+        | OperatorSpec::Maxout { .. }
+        | OperatorSpec::Conv2d(_)
+        | OperatorSpec::Linear { .. } => reduced(spec, parameters, x),
+        other => moved(other, operands),
+    }
+}
+
+/// Operators that put several entries together.
+fn reduced(spec: &OperatorSpec, parameters: &BTreeMap<String, Array>, x: &Array) -> Array {
+    let parameter = |name: &str| &parameters[name];
+    match spec {
         OperatorSpec::AvgPool2d {
             window,
             count_padding,
@@ -114,29 +144,7 @@ pub(crate) fn value(
                 .count();
             values.iter().flatten().sum::<f64>() / count as f64
         }),
-        OperatorSpec::BatchNorm { eps, .. } => elementwise(x, |i, v| {
-            let of = |name| parameter(name).values[i[0]];
-            (v - of("running_mean")) / (of("running_var") + eps).sqrt() * of("weight") + of("bias")
-        }),
-        OperatorSpec::Concat { axis } => {
-            let mut shape = x.shape.clone();
-            shape[*axis] = operands.iter().map(|x| x.shape[*axis]).sum();
-            Array::from_fn(&shape, |i| {
-                let mut i = i.to_vec();
-                for operand in operands {
-                    if i[*axis] < operand.shape[*axis] {
-                        return operand.at(&i);
-                    }
-                    i[*axis] -= operand.shape[*axis];
-                }
-                unreachable!()
-            })
-        }
         OperatorSpec::Conv2d(config) => convolution(config, parameters, x),
-        OperatorSpec::Flatten => Array {
-            shape: vec![x.values.len()],
-            values: x.values.clone(),
-        },
         OperatorSpec::GlobalAvgPool => {
             let mut shape = vec![1; x.shape.len()];
             shape[0] = x.shape[0];
@@ -166,6 +174,32 @@ pub(crate) fn value(
                 (0..*pieces).map(piece).fold(f64::NEG_INFINITY, f64::max)
             })
         }
+        other => panic!("no oracle for {other:?}"),
+    }
+}
+
+/// Operators that move entries.
+fn moved(spec: &OperatorSpec, operands: &[Array]) -> Array {
+    let x = &operands[0];
+    match spec {
+        OperatorSpec::Concat { axis } => {
+            let mut shape = x.shape.clone();
+            shape[*axis] = operands.iter().map(|x| x.shape[*axis]).sum();
+            Array::from_fn(&shape, |i| {
+                let mut i = i.to_vec();
+                for operand in operands {
+                    if i[*axis] < operand.shape[*axis] {
+                        return operand.at(&i);
+                    }
+                    i[*axis] -= operand.shape[*axis];
+                }
+                unreachable!()
+            })
+        }
+        OperatorSpec::Flatten => Array {
+            shape: vec![x.values.len()],
+            values: x.values.clone(),
+        },
         OperatorSpec::Pad {
             before,
             after,
@@ -181,15 +215,10 @@ pub(crate) fn value(
                 inner.map_or(*value, |inner| x.at(&inner))
             })
         }
-        OperatorSpec::Prelu { channels } => elementwise(x, |i, z| {
-            let slope = parameter("weight").values[if *channels == 1 { 0 } else { i[0] }];
-            if z >= 0.0 { z } else { slope * z }
-        }),
         OperatorSpec::Reshape { shape } => Array {
             shape: shape.clone(),
             values: x.values.clone(),
         },
-        OperatorSpec::Scale { .. } => elementwise(x, |i, v| v * broadcast(parameter("scale"), i)),
         OperatorSpec::Select { axis, index } => {
             let mut shape = x.shape.clone();
             shape.remove(*axis);
@@ -211,13 +240,6 @@ pub(crate) fn value(
                 i[*axis] += start;
                 x.at(&i)
             })
-        }
-        OperatorSpec::Standardize { mean, std } => elementwise(x, |i, v| {
-            let channel = if mean.len() == 1 { 0 } else { i[0] };
-            (v - mean[channel]) / std[channel]
-        }),
-        OperatorSpec::Translate { .. } => {
-            elementwise(x, |i, v| v + broadcast(parameter("shift"), i))
         }
         OperatorSpec::Transpose { permutation } => {
             let shape: Vec<usize> = permutation.iter().map(|p| x.shape[*p]).collect();

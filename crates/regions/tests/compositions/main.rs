@@ -72,11 +72,8 @@ fn check(network: &Network, seed: u64) -> TestCaseResult {
     // A budget so small that the work falls apart into chunks.
     let here = Linearization::new(network, &x, Budget { bytes: 40_000 }).unwrap();
     let margins = here.margins(&NORMS, Method::Auto).unwrap();
-    let estimated = here
-        .margins(&[Norm::L2], Method::Estimate(Estimate::default()))
-        .unwrap();
-    let proved = here.margins(&[Norm::L2], Method::Bound).unwrap();
-    for found in [&estimated[0], &proved[0]] {
+    for method in [Method::Estimate(Estimate::default()), Method::Bound] {
+        let found = here.margins(&[Norm::L2], method).unwrap().remove(0);
         for (found, l2) in found.radius.iter().zip(&margins[1].radius) {
             // Gradients pulled and pushed: the same products in two orders.
             prop_assert!(
@@ -87,36 +84,14 @@ fn check(network: &Network, seed: u64) -> TestCaseResult {
             );
         }
     }
-    let bounds = network.lipschitz_bounds().unwrap();
     for input in 0..2 {
         // Rounding leaves open what cancels: no radius is claimed then.
         let undecided = here.undecided()[input];
         let own = x.get(input).unwrap();
         let brute = gradients(network, &own);
-        let z = &here.pre_activations()[input];
-        for (position, gradient) in brute.iter().enumerate() {
-            let node = &network.nodes()[here.neuron(position).unwrap().node];
-            let Operator::PiecewiseLinear(operator) = &node.operator else {
-                continue;
-            };
-            let bound = operator.neuron_length() * bounds[node.operands[0]];
-            // One layer is bounded as tightly as its gradients are long, but for rounding.
-            prop_assert!(Norm::L2.of(gradient) <= bound * (1.0 + 1e-9));
-        }
+        gradients_are_bounded(&here, &brute)?;
         for (norm, margins) in NORMS.iter().zip(&margins) {
-            let distance = |(z, gradient): (&f64, &Vec<f64>)| {
-                let length = norm.dual().of(gradient);
-                if length > 0.0 {
-                    z.abs() / length
-                } else {
-                    f64::INFINITY
-                }
-            };
-            let least = z
-                .iter()
-                .zip(&brute)
-                .map(distance)
-                .fold(f64::INFINITY, f64::min);
+            let least = least_distance(&here.pre_activations()[input], &brute, *norm);
             let radius = margins.radius[input];
             prop_assert!(
                 radius == least
@@ -128,27 +103,7 @@ fn check(network: &Network, seed: u64) -> TestCaseResult {
             );
             inside(network, &own, *norm, radius.min(1e3), seed)?;
         }
-        // The pull of each neuron is its gradient too.
-        let neuron = here.neuron((seed % z.len() as u64) as usize).unwrap();
-        let ranges = here.trace().neuron_ranges().unwrap();
-        let count = ranges
-            .iter()
-            .find(|range| range.node == neuron.node)
-            .unwrap()
-            .count;
-        let unit = Tensor::eye(count, DType::F64, &Device::Cpu)
-            .unwrap()
-            .narrow(0, neuron.index, 1)
-            .unwrap();
-        let one = here.trace().narrow(input, 1).unwrap();
-        let pulled = one
-            .pull_neurons(neuron.node, &unit.unsqueeze(0).unwrap())
-            .unwrap()
-            .flatten_all()
-            .unwrap();
-        let expected =
-            Tensor::new(&brute[here.position(neuron).unwrap()][..], &Device::Cpu).unwrap();
-        prop_assert!(same(&pulled, &expected));
+        a_pull_is_the_gradient(&here, input, &brute, seed)?;
     }
     // Outputs pulled and axes pushed have one Jacobian.
     let axes = loclin_regions::axes(here.network(), 0..network.input_size()).unwrap();
@@ -159,6 +114,61 @@ fn check(network: &Network, seed: u64) -> TestCaseResult {
         .transpose(1, 2)
         .unwrap();
     prop_assert!(same(&pushed, &here.output_jacobians().unwrap()));
+    Ok(())
+}
+
+/// No gradient is longer than the Lipschitz bound of its node.
+fn gradients_are_bounded(here: &Linearization, brute: &[Vec<f64>]) -> TestCaseResult {
+    let network = here.network();
+    let bounds = network.lipschitz_bounds().unwrap();
+    for (position, gradient) in brute.iter().enumerate() {
+        let node = &network.nodes()[here.neuron(position).unwrap().node];
+        let Operator::PiecewiseLinear(operator) = &node.operator else {
+            continue;
+        };
+        let bound = operator.neuron_length() * bounds[node.operands[0]];
+        // One layer is bounded as tightly as its gradients are long, but for rounding.
+        prop_assert!(Norm::L2.of(gradient) <= bound * (1.0 + 1e-9));
+    }
+    Ok(())
+}
+
+/// The least distance to a neuron's boundary (Prop. 6).
+fn least_distance(values: &[f64], brute: &[Vec<f64>], norm: Norm) -> f64 {
+    let distance = |(z, gradient): (&f64, &Vec<f64>)| {
+        let length = norm.dual().of(gradient);
+        match length > 0.0 {
+            true => z.abs() / length,
+            false => f64::INFINITY,
+        }
+    };
+    let distances = values.iter().zip(brute).map(distance);
+    distances.fold(f64::INFINITY, f64::min)
+}
+
+/// The pull of a neuron is its gradient too.
+fn a_pull_is_the_gradient(
+    here: &Linearization,
+    input: usize,
+    brute: &[Vec<f64>],
+    seed: u64,
+) -> TestCaseResult {
+    let neuron = here.neuron((seed % brute.len() as u64) as usize).unwrap();
+    let ranges = here.trace().neuron_ranges().unwrap();
+    let own = |range: &&loclin_models::NeuronRange| range.node == neuron.node;
+    let count = ranges.iter().find(own).unwrap().count;
+    let unit = Tensor::eye(count, DType::F64, &Device::Cpu)
+        .unwrap()
+        .narrow(0, neuron.index, 1)
+        .unwrap();
+    let one = here.trace().narrow(input, 1).unwrap();
+    let pulled = one
+        .pull_neurons(neuron.node, &unit.unsqueeze(0).unwrap())
+        .unwrap()
+        .flatten_all()
+        .unwrap();
+    let expected = Tensor::new(&brute[here.position(neuron).unwrap()][..], &Device::Cpu).unwrap();
+    prop_assert!(same(&pulled, &expected));
     Ok(())
 }
 

@@ -70,6 +70,31 @@ fn activation(rng: &mut StdRng, shape: &[usize]) -> OperatorSpec {
     }
 }
 
+/// A residual block whose shortcut is the identity or a projection.
+fn residual(
+    graph: &mut GraphSpec,
+    rng: &mut StdRng,
+    name: &str,
+    x: &str,
+    channels: usize,
+) -> String {
+    let [first, second, third] = [(); 3].map(|()| convolution(rng, channels, channels, true));
+    let projects = rng.random::<bool>();
+    graph.residual(
+        name,
+        x,
+        |graph, x| {
+            let z = graph.add(format!("{name}.0"), first, &[x]);
+            let a = graph.add(format!("{name}.1"), OperatorSpec::leaky_relu(0.2), &[&z]);
+            graph.add(format!("{name}.2"), second, &[&a])
+        },
+        |graph, x| match projects {
+            true => graph.add(format!("{name}.3"), third, &[x]),
+            false => x.to_string(),
+        },
+    )
+}
+
 /// A random graph of up to six stages over images; a stage that does not fit is left out.
 pub(super) fn composition(seed: u64) -> Network {
     let rng = &mut StdRng::seed_from_u64(seed);
@@ -89,27 +114,7 @@ pub(super) fn composition(seed: u64) -> Network {
                 convolution(rng, channels, outputs, false)
             }
             2 => {
-                // A residual block whose shortcut is the identity or a projection.
-                let [first, second, third] =
-                    [(); 3].map(|()| convolution(rng, channels, channels, true));
-                let projects = rng.random::<bool>();
-                x = graph.residual(
-                    &name,
-                    &x,
-                    |graph, x| {
-                        let z = graph.add(format!("{name}.0"), first, &[x]);
-                        let a =
-                            graph.add(format!("{name}.1"), OperatorSpec::leaky_relu(0.2), &[&z]);
-                        graph.add(format!("{name}.2"), second, &[&a])
-                    },
-                    |graph, x| {
-                        if projects {
-                            graph.add(format!("{name}.3"), third, &[x])
-                        } else {
-                            x.to_string()
-                        }
-                    },
-                );
+                x = residual(&mut graph, rng, &name, &x, channels);
                 continue;
             }
             3 => OperatorSpec::AvgPool2d {

@@ -53,6 +53,7 @@ pub(super) fn train_and_certify(
         clr_upper: certificates.regions.upper,
         training_seconds: trained.seconds,
         margins: certificates.percentiles()?,
+        guarantee: certificates.guarantee().name(),
     };
     Ok(Certified {
         name,

@@ -36,6 +36,8 @@ pub struct Row {
     /// `eps_1`, `eps_2`, `eps_inf`: percentiles of the margins, in pixel units.
     #[serde(flatten)]
     pub margins: BTreeMap<String, Percentiles>,
+    /// What is claimed of the margins: `proved`, `probable(P)` or `estimate`.
+    pub guarantee: String,
 }
 
 impl fmt::Display for Outcome {
@@ -44,8 +46,8 @@ impl fmt::Display for Outcome {
         writeln!(f)?;
         writeln!(
             f,
-            "The gradient of the ROLL network is provably constant {:.1} times as far (median l2 radius).",
-            self.median_eps_2_ratio
+            "The gradient of the ROLL network is constant {:.1} times as far (median l2 radius, {}).",
+            self.median_eps_2_ratio, self.roll.guarantee
         )?;
         write!(f, "Report: {}", self.report.display())
     }

@@ -71,7 +71,7 @@ impl Parts {
             .context("the labels do not fit the network's outputs")?;
         let regulariser = loss.regulariser(trace, &config.settings(), rng);
         let regulariser = regulariser.map_err(|error| match error {
-            loclin_objectives::Error::Ext(error @ loclin_tensor::Error::NanScore { .. }) => {
+            loclin_objectives::Error::Tensor(error @ loclin_tensor::Error::NanScore { .. }) => {
                 Diverged(format!("the loss of a neuron is not finite ({error})")).into()
             }
             error => anyhow::Error::from(error),
