@@ -1,7 +1,7 @@
 //! Small inputs that failed once, from the folder `cases` of the shared files: a network, its inputs and the right
 //! margins, one folder each.
 
-use crate::exact::radii;
+use crate::exact::{claimed, radii};
 use candle_core::{DType, Device, Tensor};
 use loclin_models::{Network, onnx};
 use loclin_regions::{Budget, Estimate, Linearization, Method, Norm};
@@ -72,7 +72,14 @@ fn l2_by_other_ways(network: &Network, x: &Tensor) -> loclin_regions::Result<Way
     let ways = [
         ("all gradients", l2(Method::All)),
         ("bound", l2(Method::Bound)),
-        ("estimate", l2(Method::Estimate(Estimate::default()))),
+        // Of directions that nobody knew when the case was made.
+        (
+            "estimate",
+            l2(Method::Estimate(Estimate {
+                seed: 20_261_128,
+                ..Estimate::default()
+            })),
+        ),
     ];
     Ok(ways
         .into_iter()
@@ -82,7 +89,6 @@ fn l2_by_other_ways(network: &Network, x: &Tensor) -> loclin_regions::Result<Way
 
 /// The rows whose radii must not exceed the truth. It prints every row and way that does.
 #[test]
-#[ignore = "radii of these networks exceed the truth until rounding errors are bounded"]
 #[allow(clippy::print_stderr, reason = "its result")]
 fn radii_are_at_most_the_exact_ones() {
     let Some(folder) = shared("cases") else {
@@ -92,8 +98,10 @@ fn radii_are_at_most_the_exact_ones() {
     for row in rows(&folder).iter().filter(|row| row.must_be == "at most") {
         for dtype in [DType::F32, DType::F64] {
             let (network, x) = row.open(&folder, dtype).unwrap();
-            let found = match radii(&network, &x) {
-                Ok(found) => found,
+            let found = match claimed(&network, &x, Method::Auto) {
+                Ok((found, true)) => found,
+                // An estimate claims nothing either.
+                Ok((_, false)) => continue,
                 // A refusal claims nothing.
                 Err(cause) => {
                     eprintln!("{} {dtype:?}: {cause}", row.case);

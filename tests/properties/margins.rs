@@ -11,16 +11,21 @@ use proptest::{prelude::*, strategy::ValueTree};
 
 /// Radii within the oracle's interval, each with a neuron that attains it.
 fn assert_margins(case: &Case, here: &Linearization, p: f64, margins: &Margins) {
+    let undecided = here.undecided();
     for (i, a) in case.analyses.iter().enumerate() {
         let (expected, radius) = (a.margin(p), margins.radius[i]);
+        if undecided[i] > 0 && radius == 0.0 {
+            // Gradients may cancel to 0, which float64 cannot tell.
+            continue;
+        }
         assert!(
-            expected.contains(radius),
+            expected.is_bounded_by(radius),
             "p = {p}, input {i}: {radius:e} is not in {expected:?}"
         );
         match margins.limiting[i].and_then(|neuron| here.position(neuron)) {
             Some(j) => {
                 assert!(
-                    radius.is_finite() && a.distance(j, p).contains(radius),
+                    radius.is_finite() && a.distance(j, p).is_bounded_by(radius),
                     "neuron {j}: {:?}",
                     a.distance(j, p)
                 );
@@ -69,7 +74,8 @@ proptest! {
         for (i, a) in case.analyses.iter().enumerate() {
             let x = case.x.narrow(0, i, 1).unwrap();
             let alone = Linearization::new(&case.network, &x, Budget::default()).unwrap();
-            prop_assert!(a.margin(p.p()).contains(alone.margins(&[p], Method::Auto).unwrap()[0].radius[0]));
+            let radius = alone.margins(&[p], Method::Auto).unwrap()[0].radius[0];
+            prop_assert!(a.margin(p.p()).is_bounded_by(radius) || alone.undecided()[0] > 0 && radius == 0.0);
             let axes = alone.axis_margins().unwrap();
             let together = case.linearization().axis_margins().unwrap();
             for (one, many) in axes.step.iter().zip(together.of_input(i)) {
@@ -101,6 +107,8 @@ proptest! {
     fn axes_are_directions(recipe in recipes(LARGE)) {
         let case = Case::new(&recipe, 3);
         let here = case.linearization();
+        // What rounding leaves undecided is 0 by one way and not by the other.
+        prop_assume!(here.undecided().iter().all(|count| *count == 0));
         let eye = Tensor::eye(recipe.inputs, DType::F64, &candle_core::Device::Cpu).unwrap();
         let both = Tensor::cat(&[&eye, &eye.neg().unwrap()], 0).unwrap().unsqueeze(0).unwrap();
         let (axes, directions) = (here.axis_margins().unwrap(), here.directional_margins(&both).unwrap());
@@ -118,12 +126,14 @@ proptest! {
         let d = bridge::batch(&directions, DType::F64).unwrap().reshape(shape).unwrap();
         let here = case.linearization_within(Budget { bytes });
         let margins = here.directional_margins(&d).unwrap();
+        // What rounding leaves undecided has no step.
+        prop_assume!(here.undecided().iter().all(|count| *count == 0));
         for (i, a) in case.analyses.iter().enumerate() {
             for (k, step) in margins.of_input(i).iter().enumerate() {
                 let d = &directions[if shared { k } else { 4 * i + k }];
-                prop_assert!(a.directional_margin(d).contains(*step), "{} {:?}", step, a.directional_margin(d));
+                prop_assert!(a.directional_margin(d).is_bounded_by(*step), "{} {:?}", step, a.directional_margin(d));
                 match margins.limiting[4 * i + k].and_then(|neuron| here.position(neuron)) {
-                    Some(j) => prop_assert!(a.directional_distance(j, d).contains(*step)),
+                    Some(j) => prop_assert!(a.directional_distance(j, d).is_bounded_by(*step)),
                     None => prop_assert_eq!(*step, f64::INFINITY),
                 }
             }
@@ -206,10 +216,12 @@ proptest! {
         for (i, a) in case.analyses.iter().enumerate() {
             let at_zero = |j: usize| a.neurons[j] == 0.0 && a.gradients[j].iter().any(|g| *g != 0.0);
             let expected = (0..a.neurons.len()).find(|j| at_zero(*j));
-            prop_assert_eq!(margins.radius[i] == 0.0, expected.is_some());
+            prop_assert!(margins.radius[i] == 0.0 || expected.is_none());
             prop_assert_eq!(here.on_boundary()[i], a.neurons.contains(&0.0));
-            if expected.is_some() {
-                prop_assert_eq!(margins.limiting[i].and_then(|neuron| here.position(neuron)), expected);
+            if margins.radius[i] == 0.0 {
+                // Or one whose gradient cancels to 0, which float64 cannot tell.
+                let limiting = margins.limiting[i].and_then(|neuron| here.position(neuron));
+                prop_assert_eq!(limiting.map(|j| a.neurons[j]), Some(0.0));
             }
         }
     }

@@ -23,6 +23,11 @@ impl Interval {
         self.lo <= value && value <= self.hi
     }
 
+    /// Whether `value` may be a lower bound of the number that is rounding below it: a radius that is proved.
+    pub fn is_bounded_by(self, value: f64) -> bool {
+        value <= self.hi && (value >= self.lo || value >= self.lo * (1.0 - 1e-10))
+    }
+
     /// Whether both may be one number.
     pub fn meets(self, other: Self) -> bool {
         self.lo <= other.hi && other.lo <= self.hi

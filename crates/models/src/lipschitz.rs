@@ -7,6 +7,9 @@ use crate::{
 };
 use candle_core::Tensor;
 
+/// Smaller products may have lost digits.
+const LEAST: f64 = 1e-280;
+
 impl Network {
     /// For each node an upper bound on the l2 Lipschitz constant of its value as a function of the input, and so on
     /// the spectral norm of its Jacobian in every linear region: spectral norms of the operators, bounded and
@@ -54,7 +57,9 @@ impl Network {
                     }
                 }
             };
-            bounds.push(bound);
+            // Products of small numbers lose their digits, or vanish: those bound nothing. So do infinite ones times 0.
+            let sure = bound >= LEAST && bound.is_finite();
+            bounds.push(if sure { bound } else { f64::INFINITY });
         }
         Ok(bounds)
     }

@@ -62,7 +62,7 @@ impl Linearization {
     fn by_bound(&self, input: usize, lengths: &[f64], lipschitz: &[f64]) -> Result<Found> {
         let trace = self.trace.narrow(input, 1)?;
         let mut nearest = Nearest::NONE;
-        let first = nearest_few(&self.pre_activations[input], lengths);
+        let first = nearest_few(&self.clear[input], lengths);
         self.measure(&trace, input, first.clone(), None, &mut nearest)?;
         if nearest.distance == 0.0 {
             // On a boundary: nothing is nearer, and there can be many ties.
@@ -87,7 +87,7 @@ impl Linearization {
         nearest: f64,
         lipschitz: &[f64],
     ) -> Vec<Vec<Candidate>> {
-        let values = &self.pre_activations[input];
+        let values = &self.clear[input];
         let of_range = |range: &loclin_models::NeuronRange| {
             let bound = self.length_bound(range.node, lipschitz);
             let mut own: Vec<Candidate> = (range.start..range.start + range.count)

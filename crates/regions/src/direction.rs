@@ -1,10 +1,12 @@
 //! Directional margins: how far a straight line stays in the region.
 
 use crate::{
-    Error, Linearization, Neuron, Result,
+    Error, Guarantee, Linearization, Neuron, Result, Rows,
     nearest::{Nearest, distance},
 };
-use candle_core::Tensor;
+use candle_core::{D, Tensor};
+use loclin_tensor::rounding::up_by;
+use std::borrow::Cow;
 
 /// Directional margins of `B` inputs in `K` directions.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,6 +18,8 @@ pub struct DirectionalMargins {
     pub step: Vec<f64>,
     /// The neuron that is 0 there; `None` if the step is infinite.
     pub limiting: Vec<Option<Neuron>>,
+    /// What is claimed of every step.
+    pub guarantee: Guarantee,
 }
 
 impl DirectionalMargins {
@@ -51,15 +55,14 @@ impl Linearization {
                 cause,
             });
         }
-        let mut steps = self.steps(count);
-        self.push_rows(
-            count,
-            &mut steps,
-            tangents,
-            |(values, steps), start, k, row| {
-                update(&mut steps[k], &values[start..], start, row, 1.0);
-            },
-        )?;
+        let reach = Rows::of_tensor(&directions.abs()?.flatten_from(2)?.max(D::Minus1)?)?;
+        let mut steps = self.steps(count, |input, k| match shared {
+            true => reach[0][k],
+            false => reach[input][k],
+        })?;
+        self.push_rows(count, &mut steps, tangents, |search, start, k, row| {
+            search.update(k, k, start, row, 1.0);
+        })?;
         self.collect(count, steps)
     }
 
@@ -73,11 +76,8 @@ impl Linearization {
     /// A derivative that is looked at and is not finite.
     pub fn axis_margins(&self) -> Result<DirectionalMargins> {
         let engine = &self.prepared.engine;
-        match engine.axes(&self.trace, &self.pre_activations)? {
-            Some(steps) => {
-                let steps = self.pre_activations.iter().zip(steps).collect();
-                self.collect(2 * self.network().input_size(), steps)
-            }
+        match engine.axes(&self.trace, self.values())? {
+            Some(steps) => self.margins_along(2 * self.network().input_size(), steps),
             None => self.axis_margins_by_all(),
         }
     }
@@ -88,40 +88,58 @@ impl Linearization {
     /// A derivative that is not finite.
     pub fn axis_margins_by_all(&self) -> Result<DirectionalMargins> {
         let size = self.network().input_size();
-        let mut steps = self.steps(2 * size);
+        let mut steps = self.steps(2 * size, |_, _| 1.0)?;
         let axes = |_, range| self.axes(range);
-        self.push_rows(size, &mut steps, axes, |(values, steps), start, k, row| {
-            update(&mut steps[k], &values[start..], start, row, 1.0);
-            update(&mut steps[size + k], &values[start..], start, row, -1.0);
+        self.push_rows(size, &mut steps, axes, |search, start, k, row| {
+            search.update(k, k, start, row, 1.0);
+            search.update(size + k, k, start, row, -1.0);
         })?;
         self.collect(2 * size, steps)
     }
 
     /// The margins along `tangent` `[1, 1, in...]` of all inputs, backward and forward, in one push.
     pub(crate) fn line_margins(&self, tangent: &Tensor) -> Result<(Vec<f64>, Vec<f64>)> {
-        let mut steps = self.steps(2);
+        // Without their errors: where a piece ends is looked for again from the other side.
+        let plain = |values| Steps {
+            values,
+            errors: Cow::Owned(vec![0.0; self.neurons()]),
+            reach: vec![0.0; 2],
+            nearest: vec![Nearest::NONE; 2],
+        };
+        let mut steps: Vec<Steps> = self.pre_activations.iter().map(plain).collect();
         let own = |_, _| Ok(tangent.clone());
-        self.push_rows(1, &mut steps, own, |(values, steps), start, _, row| {
-            update(&mut steps[0], &values[start..], start, row, -1.0);
-            update(&mut steps[1], &values[start..], start, row, 1.0);
+        self.push_rows(1, &mut steps, own, |search, start, _, row| {
+            search.update(0, 0, start, row, -1.0);
+            search.update(1, 0, start, row, 1.0);
         })?;
         let steps = self.collect(2, steps)?.step;
         Ok(steps.chunks_exact(2).map(|both| (both[0], both[1])).unzip())
     }
 
-    fn steps(&self, count: usize) -> Vec<(&[f64], Vec<Nearest>)> {
-        self.pre_activations
-            .iter()
-            .map(|values| (values, vec![Nearest::NONE; count]))
-            .collect()
+    /// A search of each input in `count` directions, of which `reach(input, k)` is the largest entry of direction `k`.
+    fn steps(&self, count: usize, reach: impl Fn(usize, usize) -> f64) -> Result<Vec<Steps<'_>>> {
+        let of_input = |(input, values)| {
+            Ok(Steps {
+                values,
+                errors: self.gradient_errors(input)?,
+                reach: (0..count).map(|k| reach(input, k)).collect(),
+                nearest: vec![Nearest::NONE; count],
+            })
+        };
+        self.clear.iter().enumerate().map(of_input).collect()
     }
 
-    fn collect(
+    fn collect(&self, directions: usize, steps: Vec<Steps<'_>>) -> Result<DirectionalMargins> {
+        let nearest = steps.into_iter().map(|steps| steps.nearest).collect();
+        self.margins_along(directions, nearest)
+    }
+
+    fn margins_along(
         &self,
         directions: usize,
-        steps: Vec<(&[f64], Vec<Nearest>)>,
+        steps: Vec<Vec<Nearest>>,
     ) -> Result<DirectionalMargins> {
-        for (index, (_, steps)) in steps.iter().enumerate() {
+        for (index, steps) in steps.iter().enumerate() {
             if let Some(found) = steps.iter().find(|found| found.distance.is_nan()) {
                 let (what, value) = (
                     "the derivative of a neuron in a direction".into(),
@@ -130,32 +148,58 @@ impl Linearization {
                 return Err(Error::NotFinite { index, what, value });
             }
         }
-        let steps = steps.into_iter().flat_map(|(_, steps)| steps);
         let (step, limiting) = steps
+            .into_iter()
+            .flatten()
             .map(|found| (found.distance, found.at.and_then(|at| self.neuron(at))))
             .unzip();
         Ok(DirectionalMargins {
             directions,
             step,
             limiting,
+            guarantee: match self.rounding {
+                Some(_) => Guarantee::Proved,
+                None => Guarantee::Estimate,
+            },
         })
     }
 }
 
-/// Lowers `nearest` to the first boundary among neurons with the given values and derivatives `side * row`; a
-/// derivative that is not finite makes it NaN, for good.
-fn update(nearest: &mut Nearest, values: &[f64], start: usize, row: &[f64], side: f64) {
-    for (j, (&z, &t)) in values.iter().zip(row).enumerate() {
-        let speed = side * t;
-        if !speed.is_finite() {
-            nearest.distance = f64::NAN;
-        }
-        // At exactly 0 the neuron counts as positive, as everywhere.
-        let towards_zero = if z >= 0.0 { speed < 0.0 } else { speed > 0.0 };
-        if towards_zero {
-            let step = distance(z.abs(), speed.abs());
-            if step < nearest.distance {
-                nearest.lower(step, start + j);
+/// The search of one input for the first boundary in each direction.
+struct Steps<'a> {
+    /// Of each neuron the part of its value that rounding cannot have made.
+    values: &'a [f64],
+    /// Of each neuron a bound of the l1 norm of its gradient's error.
+    errors: Cow<'a, [f64]>,
+    /// The largest entry of each direction.
+    reach: Vec<f64>,
+    nearest: Vec<Nearest>,
+}
+
+impl Steps<'_> {
+    /// Lowers the step of direction `k` to the first boundary among the neurons from `start` on, with derivatives
+    /// `side * row` in direction `pushed`; a derivative that is not finite makes it NaN, for good.
+    fn update(&mut self, k: usize, pushed: usize, start: usize, row: &[f64], side: f64) {
+        let (nearest, reach) = (&mut self.nearest[k], self.reach[pushed]);
+        let numbers = self.values[start..].iter().zip(&self.errors[start..]);
+        for (j, ((&z, error), &t)) in numbers.zip(row).enumerate() {
+            let (speed, error) = (side * t, error * reach);
+            if !speed.is_finite() {
+                nearest.distance = f64::NAN;
+            }
+            // At exactly 0 the neuron counts as positive, as everywhere.
+            let towards_zero = if z >= 0.0 {
+                speed < error
+            } else {
+                speed > -error
+            };
+            if towards_zero {
+                let speed = speed.abs() + error;
+                let speed = if speed == 0.0 { 0.0 } else { up_by(speed, 1) };
+                let step = distance(z.abs(), speed);
+                if step < nearest.distance {
+                    nearest.lower(step, start + j);
+                }
             }
         }
     }

@@ -1,6 +1,5 @@
 //! What is claimed of a radius.
 
-use candle_core::DType;
 use std::fmt;
 
 /// What is claimed of a margin; set where the number is made, and shown wherever it is.
@@ -58,14 +57,6 @@ impl Guarantee {
             ) => Self::Probable {
                 failure_probability: a.max(b),
             },
-        }
-    }
-
-    /// Of margins whose tangents are of this type: the claim in float64, none otherwise.
-    pub(crate) fn in_dtype(self, dtype: DType) -> Self {
-        match dtype {
-            DType::F64 => self,
-            _ => Self::Estimate,
         }
     }
 }

@@ -1,7 +1,8 @@
 //! The expensive step: a network linearised at a batch of inputs, to be asked cheap questions.
 
 use crate::{
-    ActivationPattern, Budget, Result, Rows, host, patterns, prepared::Prepared, units::axes,
+    ActivationPattern, Budget, Result, Rows, host, local_errors::Values, patterns,
+    prepared::Prepared, rounding::Rounding, units::axes,
 };
 use candle_core::Tensor;
 use loclin_models::{Network, NeuronRange, Trace};
@@ -41,6 +42,10 @@ pub struct Linearization {
     pub(crate) ranges: Vec<NeuronRange>,
     /// Values of the neurons, `[B, |I|]`.
     pub(crate) pre_activations: Rows,
+    /// Of each neuron the part of its value that rounding cannot have made, with its sign; 0 where the side is undecided.
+    pub(crate) clear: Rows,
+    /// Bounds of what rounding has done to values and gradients; `None` where it is not bounded.
+    pub(crate) rounding: Option<Arc<Rounding>>,
     pub(crate) prepared: Arc<Prepared>,
 }
 
@@ -75,10 +80,11 @@ impl Linearization {
 
     /// The neuron at a position among all `|I|`.
     pub fn neuron(&self, position: usize) -> Option<Neuron> {
-        let range = self
-            .ranges
-            .iter()
-            .find(|range| (range.start..range.start + range.count).contains(&position))?;
+        let after = self.ranges.partition_point(|range| range.start <= position);
+        let range = &self.ranges[after.checked_sub(1)?];
+        if position >= range.start + range.count {
+            return None;
+        }
         Some(Neuron {
             node: range.node,
             index: position - range.start,
@@ -111,12 +117,56 @@ impl Linearization {
             .collect()
     }
 
+    /// For each input, how many neurons' sides rounding leaves undecided: `|z|` is at most a bound of its error. Their
+    /// distance is 0 unless their gradient certainly is. All 0 where errors are not bounded ([`crate::Guarantee::Estimate`]).
+    pub fn undecided(&self) -> Vec<usize> {
+        let Some(rounding) = &self.rounding else {
+            return vec![0; self.batch()];
+        };
+        let inputs = self.clear.iter().zip(rounding.values().iter());
+        let count = |(clear, errors): (&[f64], &[f64])| {
+            let both = clear.iter().zip(errors);
+            both.filter(|(z, error)| **z == 0.0 && **error > 0.0)
+                .count()
+        };
+        inputs.map(count).collect()
+    }
+
+    /// What is known of the neurons' values.
+    pub(crate) fn values(&self) -> Values<'_> {
+        Values {
+            computed: &self.pre_activations,
+            clear: &self.clear,
+            local: self.rounding.as_ref().and_then(|rounding| rounding.local()),
+        }
+    }
+
+    /// A bound of the error of the l1 norm of each neuron's gradient at one input; 0 where errors are not bounded.
+    pub(crate) fn gradient_errors(&self, input: usize) -> Result<std::borrow::Cow<'_, [f64]>> {
+        match &self.rounding {
+            Some(rounding) => Ok((&rounding.gradients()?[input]).into()),
+            None => Ok(vec![0.0; self.neurons()].into()),
+        }
+    }
+
+    /// What part of the l1 norm of a neuron's gradient in absolute values its error is at most.
+    pub(crate) fn error_share(&self) -> f64 {
+        self.rounding
+            .as_ref()
+            .map_or(1.0, |rounding| rounding.share())
+    }
+
     /// The linearisation at input number `input` alone.
     pub(crate) fn only(&self, input: usize) -> Result<Self> {
         Ok(Self {
             trace: self.trace.narrow(input, 1)?,
             inputs: self.inputs.narrow(0, input, 1)?,
-            pre_activations: Rows::new(self.pre_activations[input].to_vec(), 1, self.neurons()),
+            pre_activations: self.pre_activations.only(input),
+            clear: self.clear.only(input),
+            rounding: match &self.rounding {
+                Some(rounding) => Some(Arc::new(rounding.only(input)?)),
+                None => None,
+            },
             prepared: Arc::clone(&self.prepared),
             budget: self.budget,
             ranges: self.ranges.clone(),
@@ -134,17 +184,18 @@ impl Linearization {
         tangents: impl Fn(Range<usize>, Range<usize>) -> Result<Tensor>,
         visit: impl Fn(&mut R, usize, usize, &[f64]) + Sync,
     ) -> Result<()> {
+        // A network can have very many nodes: no search for each.
+        let mut starts = vec![0; self.network().nodes().len()];
+        for range in &self.ranges {
+            starts[range.node] = range.start;
+        }
         for chunk in self.budget.chunks(self.network(), self.batch(), count) {
             let trace = self.trace.narrow(chunk.inputs.start, chunk.inputs.len())?;
             let results = &mut results[chunk.inputs.clone()];
             let mut failure = None;
             let first = chunk.tangents.start;
             trace.push(&tangents(chunk.inputs, chunk.tangents)?, |node, rows| {
-                let start = self
-                    .ranges
-                    .iter()
-                    .find(|range| range.node == node)
-                    .map_or(0, |range| range.start);
+                let start = starts[node];
                 let read =
                     host::for_each_row(&rows, results, |r, k, row| visit(r, start, first + k, row));
                 failure = failure.take().or(read.err());

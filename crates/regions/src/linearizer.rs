@@ -1,6 +1,9 @@
 //! A network prepared for linearisation: what does not depend on the inputs, once.
 
-use crate::{Budget, Error, Linearization, Result, Rows, engines::Engine, prepared::Prepared};
+use crate::{
+    Budget, Error, Linearization, Result, Rows, engines::Engine, prepared::Prepared,
+    rounding::Rounding,
+};
 use candle_core::{DType, Tensor};
 use loclin_models::{Network, Trace};
 use std::sync::Arc;
@@ -65,12 +68,17 @@ impl Linearizer {
         let inputs = x.detach().to_dtype(DType::F64)?;
         self.network.check_input(&inputs)?;
         check_finite("the input", &Rows::of_tensor(&inputs.flatten_from(1)?)?)?;
-        let (trace, pre_activations) = self.forward(&inputs)?;
+        let (trace, pre_activations, rounding) = self.forward(&inputs)?;
         check_finite("a pre-activation", &pre_activations)?;
         check_finite("an output", &Rows::of_tensor(trace.output())?)?;
         Ok(Linearization {
             ranges: trace.neuron_ranges()?,
             trace,
+            clear: match &rounding {
+                Some(rounding) => rounding.clear(&pre_activations),
+                None => pre_activations.clone(),
+            },
+            rounding: rounding.map(Arc::new),
             inputs,
             budget: self.budget,
             pre_activations,
@@ -78,12 +86,36 @@ impl Linearizer {
         })
     }
 
-    /// The trace of the network found in float64, and the values of the neurons, `[B, |I|]`.
-    pub(crate) fn forward(&self, inputs: &Tensor) -> Result<(Trace, Rows)> {
-        match self.prepared.engine.forward(&self.network, inputs)? {
-            Some(found) => Ok(found),
-            None => self.forward_by_trace(inputs),
+    /// The trace of the network found in float64, the values of the neurons, `[B, |I|]`, and bounds of their errors, where
+    /// there are any: not in float32, not of operators that do not know their absolute values, not of networks so deep that
+    /// the bounds say nothing.
+    pub(crate) fn forward(&self, inputs: &Tensor) -> Result<(Trace, Rows, Option<Rounding>)> {
+        let magnitudes = self.prepared.magnitudes(&self.network)?;
+        if let Some((trace, values, errors)) =
+            self.prepared.engine.forward(&self.network, inputs)?
+        {
+            let rounding = magnitudes.zip(errors).map(|(magnitudes, (errors, local))| {
+                Rounding::new(magnitudes, inputs, errors, Some(local), None)
+            });
+            return Ok((trace, values, rounding));
         }
+        let found = match magnitudes {
+            Some(magnitudes) => magnitudes.trace(inputs)?.map(|found| (magnitudes, found)),
+            None => None,
+        };
+        let Some((magnitudes, (trace, errors))) = found else {
+            let (trace, values) = self.forward_by_trace(inputs)?;
+            return Ok((trace, values, None));
+        };
+        let table = |tensor: Option<Tensor>| match tensor {
+            Some(tensor) => Rows::of_tensor(&tensor),
+            None => Ok(Rows::zeros(trace.batch(), 0)),
+        };
+        let values = table(trace.pre_activations()?)?;
+        let of_values = table(errors.pre_activations.clone())?;
+        let rounding = Rounding::new(magnitudes, inputs, of_values, None, Some(errors));
+        let rounding = rounding.says_something(&values).then_some(rounding);
+        Ok((trace, values, rounding))
     }
 
     /// The same by the network's own readings: the reference implementation, for every network.

@@ -4,6 +4,7 @@ use crate::{
     Error, Estimate, Guarantee, Linearization, Method, Neuron, Norm, Result,
     nearest::{Found, Nearest, distance},
 };
+use loclin_tensor::rounding::up_by;
 
 /// Margins of `B` inputs, what limits them, and what is claimed of them.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,6 +36,9 @@ pub struct Work {
 /// ways would wait for their many small products.
 const SMALL: f64 = 1e9;
 
+/// Squares of smaller numbers lose digits, or vanish.
+const VANISHING: f64 = 1e-150;
+
 /// Gradients of an input that an estimate leaves to be measured, about.
 const MEASURED: usize = 32;
 
@@ -65,10 +69,26 @@ impl Linearization {
     /// # Errors
     /// A gradient that is looked at and is not finite, and as of [`Linearization::choose`].
     pub fn margins(&self, norms: &[Norm], method: Method) -> Result<Vec<Margins>> {
+        let mut margins = self.found(norms, method)?;
+        // A ball of a larger norm lies in that of a smaller one: where rounding says otherwise, the larger radius holds.
+        let mut order: Vec<usize> = (0..margins.len()).collect();
+        order.sort_by(|a, b| norms[*b].p().total_cmp(&norms[*a].p()));
+        for pair in order.windows(2) {
+            let inner = margins[pair[0]].clone();
+            if inner.guarantee == margins[pair[1]].guarantee {
+                let outer = margins[pair[1]].radius.iter_mut().zip(inner.radius);
+                outer.for_each(|(outer, inner)| *outer = outer.max(inner));
+            }
+        }
+        Ok(margins)
+    }
+
+    /// What [`Linearization::margins`] finds for each norm by itself.
+    fn found(&self, norms: &[Norm], method: Method) -> Result<Vec<Margins>> {
         match self.choose(norms, method)? {
             Method::PrunedSearch => {
                 let engine = &self.prepared.engine;
-                match engine.margins(&self.trace, &self.pre_activations, norms)? {
+                match engine.margins(&self.trace, self.values(), norms)? {
                     Some(found) => {
                         let each = norms.iter().zip(found);
                         let exact = |(norm, found): (&Norm, _)| {
@@ -137,22 +157,38 @@ impl Linearization {
     /// The margins by the norms of all gradients: the reference implementation, for every network and norm.
     pub(crate) fn margins_by_all(&self, norms: &[Norm]) -> Result<Vec<Margins>> {
         let duals: Vec<Norm> = norms.iter().map(|norm| norm.dual()).collect();
-        let lengths = self.gradient_norms(&duals)?;
+        let (lengths, size) = (self.gradient_norms(&duals)?, self.network().input_size());
         let of_norm = |(norm, lengths): (&Norm, crate::Rows)| {
-            let inputs = self.pre_activations.iter().zip(lengths.iter());
-            let found = inputs.map(|(values, lengths)| {
+            let found = lengths.iter().enumerate().map(|(input, lengths)| {
+                let (errors, share) = (self.gradient_errors(input)?, self.error_share());
+                let squares = norm.dual() == Norm::L2;
+                let values = self.clear[input]
+                    .iter()
+                    .zip(lengths.iter().zip(errors.iter()));
                 let mut nearest = Nearest::NONE;
-                for (at, (z, length)) in values.iter().zip(lengths).enumerate() {
-                    nearest.lower(distance(z.abs(), *length), at);
+                for (at, (z, (length, error))) in values.enumerate() {
+                    let length = match (&self.rounding, *error) {
+                        (None, _) => *length,
+                        // Certainly.
+                        (Some(_), 0.0) => 0.0,
+                        // Squares may have vanished; the l1 norm of the absolute values is no less, either.
+                        (Some(_), error) if squares && *length < VANISHING => {
+                            let vanished = VANISHING * (size as f64).sqrt();
+                            up_by(vanished.min(error / share) + error, 8)
+                        }
+                        (Some(_), error) => up_by(norm.dual().sum_up(*length, size) + error, 4),
+                    };
+                    nearest.lower(distance(z.abs(), length), at);
                 }
-                Found {
+                Ok(Found {
                     nearest,
-                    gradients: values.len(),
-                }
+                    gradients: lengths.len(),
+                })
             });
-            self.proved(*norm, found.collect(), Method::All)
+            let found = found.collect::<Result<Vec<Found>>>()?;
+            Ok(self.proved(*norm, found, Method::All))
         };
-        Ok(norms.iter().zip(lengths).map(of_norm).collect())
+        norms.iter().zip(lengths).map(of_norm).collect()
     }
 
     /// Margins of which every neuron left out is excluded by proof.
@@ -174,7 +210,10 @@ impl Linearization {
             norm,
             radius: found.iter().map(|found| found.nearest.distance).collect(),
             limiting: limiting.collect(),
-            guarantee: guarantee.in_dtype(self.network().dtype()),
+            guarantee: match self.rounding {
+                Some(_) => guarantee,
+                None => Guarantee::Estimate,
+            },
             method,
             work: Work {
                 directions,

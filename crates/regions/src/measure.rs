@@ -1,12 +1,13 @@
 //! Gradients of the few neurons that may be the nearest, pulled back through the network.
 
 use crate::{
-    Error, Linearization, Norm, Result, Rows,
+    Error, Linearization, Result, Rows,
     nearest::{Found, Nearest, distance},
     units::units,
 };
 use candle_core::{D, DType};
 use loclin_models::{NeuronRange, Reached, Trace};
+use loclin_tensor::rounding::{length_up, power_of_two, up_by};
 use std::ops::Range;
 
 /// Pulls made at once at first; each further round doubles them, within the budget.
@@ -63,7 +64,7 @@ impl Linearization {
         nearest: &mut Nearest,
     ) -> Result<()> {
         positions.sort_unstable();
-        let values = &self.pre_activations[input];
+        let (values, errors) = (&self.clear[input], self.gradient_errors(input)?);
         for range in &self.ranges {
             let within = |range: Range<usize>| {
                 let place = |at: usize| positions.partition_point(|position| *position < at);
@@ -74,9 +75,9 @@ impl Linearization {
                 continue;
             }
             let exclusion = exclusion.as_deref_mut();
-            let (left, gradients) = self.pull(trace, range, own, values, exclusion)?;
+            let (left, gradients) = self.pull(trace, range, own, (values, &errors), exclusion)?;
             for (at, gradient) in left.into_iter().zip(gradients.iter()) {
-                let length = Norm::L2.of(gradient);
+                let length = length_up(gradient) + errors[at];
                 if !length.is_finite() {
                     return Err(Error::NotFinite {
                         index: input,
@@ -84,6 +85,10 @@ impl Linearization {
                         value: length,
                     });
                 }
+                let length = match errors[at] == 0.0 && self.rounding.is_some() {
+                    true => 0.0,
+                    false => up_by(length, 1),
+                };
                 nearest.lower(distance(values[at].abs(), length), at);
             }
         }
@@ -96,7 +101,7 @@ impl Linearization {
         trace: &Trace,
         range: &NeuronRange,
         positions: &[usize],
-        values: &[f64],
+        (values, errors): (&[f64], &[f64]),
         exclusion: Option<&mut Exclusion<'_>>,
     ) -> Result<(Vec<usize>, Rows)> {
         let own: Vec<usize> = positions.iter().map(|at| at - range.start).collect();
@@ -119,8 +124,8 @@ impl Linearization {
                     let kept: Vec<u32> = (0u32..)
                         .zip(left.iter().zip(&bounds))
                         .filter(|(_, (at, bound))| {
-                            bound.is_nan()
-                                || distance(values[**at].abs(), **bound) <= exclusion.nearest
+                            let bound = up_by(**bound + errors[**at], 2);
+                            !(distance(values[**at].abs(), bound) > exclusion.nearest)
                         })
                         .map(|(row, _)| row)
                         .collect();
@@ -149,15 +154,18 @@ impl Exclusion<'_> {
     fn bounds(&self, reached: &[Reached<'_>]) -> loclin_models::Result<Vec<f64>> {
         let mut bounds = Vec::new();
         for Reached { node, cotangents } in reached {
-            let squares = cotangents.flatten_from(2)?.sqr()?.sum(D::Minus1)?;
-            let squares = squares
-                .to_dtype(DType::F64)?
-                .flatten_all()?
-                .to_vec1::<f64>()?;
-            bounds.resize(squares.len(), 0.0);
-            let terms = squares
-                .iter()
-                .map(|square| square.sqrt() * self.lipschitz[*node]);
+            let rows = cotangents.flatten_from(2)?.to_dtype(DType::F64)?;
+            let (_, count, width) = rows.dims3()?;
+            // Scaled, so that squares neither vanish nor overflow.
+            let most = rows.abs()?.max(D::Minus1)?.flatten_all()?.max(0)?;
+            let scale = power_of_two(most.to_scalar::<f64>()?);
+            let squares = (rows / scale)?.sqr()?.sum(D::Minus1)?;
+            let squares = squares.flatten_all()?.to_vec1::<f64>()?;
+            bounds.resize(count, 0.0);
+            let vanished = width as f64 * f64::MIN_POSITIVE;
+            let terms = squares.iter().map(|square| {
+                up_by((square + vanished).sqrt(), width + 8) * scale * self.lipschitz[*node]
+            });
             bounds
                 .iter_mut()
                 .zip(terms)

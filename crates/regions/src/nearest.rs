@@ -1,5 +1,7 @@
 //! The nearest boundary: distances and the neurons they belong to.
 
+use loclin_tensor::rounding::quotient_down;
+
 /// A distance, or a step along a line, and the position of its neuron; infinite without one.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Nearest {
@@ -33,11 +35,11 @@ pub(crate) struct Found {
     pub(crate) gradients: usize,
 }
 
-/// The distance to a boundary at value `z` with gradient length `length`.
+/// At most the distance to a boundary at a value of at least `z` whose gradient is at most `length` long; infinite where
+/// that length is exactly 0.
 pub(crate) fn distance(z: f64, length: f64) -> f64 {
-    if length > 0.0 {
-        z / length
-    } else {
-        f64::INFINITY
+    match length == 0.0 {
+        true => f64::INFINITY,
+        false => quotient_down(z, length),
     }
 }

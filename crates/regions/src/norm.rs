@@ -1,6 +1,7 @@
 //! The `p` of an lp ball.
 
 use crate::{Error, Result};
+use loclin_tensor::rounding::up_by;
 use std::{fmt, str::FromStr};
 
 /// An lp norm, `1 <= p <= inf`.
@@ -60,6 +61,17 @@ impl Norm {
             p => vector.iter().for_each(|v| add_power(p, &mut total, *v)),
         }
         self.root(&total)
+    }
+
+    /// At least a norm of `size` numbers whose computed value is `norm`, no square of which vanished.
+    pub(crate) fn sum_up(self, norm: f64, size: usize) -> f64 {
+        match self.0 {
+            f64::INFINITY => norm,
+            1.0 => up_by(norm, size),
+            2.0 => up_by(norm, size + 2),
+            // Powers are rounded to a few units in the last place.
+            _ => up_by(norm, 16 * size + 64),
+        }
     }
 
     /// Numbers kept of a norm while it is summed, an entry at a time: for a general `p`, the sum and what it is relative

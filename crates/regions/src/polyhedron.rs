@@ -2,6 +2,7 @@
 
 use crate::{Error, Linearization, Norm, Result, Rows};
 use candle_core::{DType, Device, Tensor};
+use loclin_tensor::rounding::{largest, relative, up_by};
 
 /// The convex polyhedron `S(x) = { v : A v + b >= 0 }` of Lemma 2, one row for each neuron.
 ///
@@ -12,6 +13,18 @@ pub struct Polyhedron {
     pub normals: Rows,
     /// The offsets `b`, `|I|` numbers.
     pub offsets: Vec<f64>,
+    /// For each row a bound of what rounding has done to it: to the normal, as an l1 norm, and to the offset. The exact
+    /// half-space has `|A^ v + b^ - (A v + b)| <= normal ||v||_inf + offset`. All 0 where errors are not bounded.
+    pub errors: Vec<RowError>,
+}
+
+/// What rounding has done to a row of a [`Polyhedron`] at most.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct RowError {
+    /// The l1 norm of the normal's error.
+    pub normal: f64,
+    /// The offset's error.
+    pub offset: f64,
 }
 
 impl Polyhedron {
@@ -77,9 +90,21 @@ impl Linearization {
         let inputs = Rows::of_tensor(&self.inputs.flatten_from(1)?)?;
         let gradients = self.neuron_jacobians()?.into_iter();
         let polyhedra = gradients.zip(inputs.iter().zip(self.pre_activations.iter()));
-        Ok(polyhedra
-            .map(|(gradients, (x, values))| half_spaces(gradients, x, values))
-            .collect())
+        let polyhedron = |(input, (gradients, (x, values)))| {
+            let mut polyhedron = half_spaces(gradients, x, values);
+            if let Some(rounding) = &self.rounding {
+                let normals = &rounding.gradients()?[input];
+                let values = normals.iter().zip(&rounding.values()[input]);
+                let rows = values.zip(polyhedron.normals.iter());
+                let error = |((normal, value), row): ((&f64, &f64), &[f64])| RowError {
+                    normal: *normal,
+                    offset: offset_error(row, x, *normal, *value),
+                };
+                polyhedron.errors = rows.map(error).collect();
+            }
+            Ok(polyhedron)
+        };
+        polyhedra.enumerate().map(polyhedron).collect()
     }
 }
 
@@ -93,8 +118,16 @@ fn half_spaces(mut gradients: Rows, x: &[f64], values: &[f64]) -> Polyhedron {
     }
     Polyhedron {
         normals: gradients,
+        errors: vec![RowError::default(); offsets.len()],
         offsets,
     }
+}
+
+/// The error of `z - g . x`, given those of `z` and `g`.
+fn offset_error(row: &[f64], x: &[f64], normal: f64, value: f64) -> f64 {
+    let terms: f64 = row.iter().zip(x).map(|(g, x)| (g * x).abs()).sum();
+    let sum = relative(row.len() + 4) * terms + normal * largest(x) + value;
+    up_by(sum, row.len() + 8)
 }
 
 fn dot(a: &[f64], b: &[f64]) -> f64 {

@@ -2,7 +2,7 @@
 
 use crate::{Result, cost::Cost, engines::Prepared as Engine};
 use candle_core::DType;
-use loclin_models::Network;
+use loclin_models::{Magnitudes, Network};
 use std::sync::OnceLock;
 
 /// A network prepared: its float64 copy, its engine, what work on it costs, and its bounds as soon as they are asked for.
@@ -12,6 +12,7 @@ pub(crate) struct Prepared {
     pub(crate) engine: Engine,
     pub(crate) cost: Cost,
     lipschitz: OnceLock<Vec<f64>>,
+    magnitudes: OnceLock<Option<Magnitudes>>,
 }
 
 impl Prepared {
@@ -26,7 +27,18 @@ impl Prepared {
             cost: Cost::of(network),
             precise,
             lipschitz: OnceLock::new(),
+            magnitudes: OnceLock::new(),
         })
+    }
+
+    /// The absolute values of the network's operators, which bound rounding errors; `None` for a network that is not in
+    /// float64, or has an operator that does not know its own.
+    pub(crate) fn magnitudes(&self, network: &Network) -> Result<Option<&Magnitudes>> {
+        if let Some(known) = self.magnitudes.get() {
+            return Ok(known.as_ref());
+        }
+        let found = network.magnitudes()?;
+        Ok(self.magnitudes.get_or_init(|| found).as_ref())
     }
 
     /// For each node an upper bound on the length of its Jacobian, with slack for the rounding of pulled gradients, which

@@ -88,6 +88,11 @@ impl Rows {
         (0..self.len).map(next).collect()
     }
 
+    /// One row alone.
+    pub(crate) fn only(&self, row: usize) -> Self {
+        Self::new(self[row].to_vec(), 1, self.width)
+    }
+
     /// Sets one number of each of the rows from `first` on.
     pub(crate) fn set_column(&mut self, first: usize, column: usize, numbers: &[f64]) {
         let rows = self.values.chunks_exact_mut(self.width.max(1)).skip(first);

@@ -62,6 +62,14 @@ impl<'a, T> View<'a, T> {
         self.columns
     }
 
+    /// One entry; a panic, as of a slice, if there is none.
+    pub(crate) fn at(self, row: usize, column: usize) -> T
+    where
+        T: Copy,
+    {
+        self.data[row * self.row_stride + column * self.column_stride]
+    }
+
     /// Rows `start .. start + count`.
     ///
     /// # Errors
@@ -97,15 +105,6 @@ impl<'a, T> View<'a, T> {
             column_stride: self.row_stride,
             ..self
         }
-    }
-
-    /// Its numbers, row by row.
-    pub(crate) fn entries(self) -> impl Iterator<Item = &'a T> {
-        let row = move |row| {
-            (0..self.columns)
-                .map(move |column| &self.data[row * self.row_stride + column * self.column_stride])
-        };
-        (0..self.rows).flat_map(row)
     }
 }
 

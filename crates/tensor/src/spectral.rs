@@ -1,16 +1,16 @@
-//! Upper bounds on spectral norms of matrices: bounds for certain, the rounding of float64 included.
+//! Upper bounds on spectral norms of matrices: bounds for certain, rounding included.
 
 use crate::{
     Result,
     product::{View, ViewMut, Write, gram, multiply_by_all},
+    rounding,
 };
 
 /// An upper bound on the spectral norm of a matrix `[rows, columns]`, or of the complex matrix `re + i im`.
 ///
 /// With `G = A A^H` or `A^H A`, the smaller one, of `n` rows, `||A||_2^2 <= ||G^p||_F^(1/p)` for every `p`, at most a
 /// factor `n^(1 / (2 p))` too large; `p = 2^squarings`. It takes `squarings + 1` products of `n x n` matrices, three
-/// times as many of a complex one. The bound is rounded up by more than all these products can lose. It is 0 for a
-/// matrix of zeros alone, and infinite where a square overflows.
+/// times as many of a complex one.
 ///
 /// # Errors
 /// A real and an imaginary part of different shapes.
@@ -24,54 +24,51 @@ use crate::{
 /// ```
 pub fn matrix_bound(re: View<'_, f64>, im: Option<View<'_, f64>>, squarings: u32) -> Result<f64> {
     let (rows, columns) = (re.row_count(), re.column_count());
-    let n = rows.min(columns);
+    let (n, inner) = (rows.min(columns), rows.max(columns));
+    let entries = |view: View<'_, f64>| -> Vec<f64> {
+        let row = |r: usize| (0..columns).map(move |c| view.at(r, c));
+        (0..rows).flat_map(row).collect()
+    };
+    let (mut re, mut im) = (entries(re), im.map(entries));
+    let most = rounding::largest(&re).max(im.as_deref().map_or(0.0, rounding::largest));
+    if most == 0.0 || !most.is_finite() {
+        return Ok(most);
+    }
+    // By a power of two, so that no square vanishes that matters, or overflows.
+    let scale = rounding::power_of_two(most);
+    for v in re.iter_mut().chain(im.iter_mut().flatten()) {
+        *v /= scale;
+    }
+    let frobenius = rounding::length_up(&re) + im.as_deref().map_or(0.0, rounding::length_up);
+    let re = View::new(&re, rows, columns)?;
+    let im = im.as_deref().map(|im| View::new(im, rows, columns));
+    let im = im.transpose()?;
     let mut power = match rows <= columns {
         true => Hermitian::gram(re, im)?,
         false => Hermitian::gram(re.t(), im.map(View::t))?,
     };
-    // The logarithm of the bound, so that no power overflows.
-    let (mut logarithm, mut exponent) = (0.0, 1.0);
+    // What rounding did to the Gram matrix, and to a square of a matrix of length 1, as Euclidean lengths of all entries.
+    let of_gram = rounding::up_by(
+        rounding::relative(8 * inner + 16) * frobenius * frobenius,
+        4,
+    );
+    let of_square = rounding::relative(8 * n + 32) + (n * n) as f64 * f64::MIN_POSITIVE;
+    let mut sizes = Vec::new();
     for squaring in 0..=squarings {
         let size = power.length();
-        if size <= 0.0 {
-            logarithm = f64::NEG_INFINITY;
+        sizes.push(size);
+        if squaring == squarings || size == 0.0 {
             break;
         }
-        if !size.is_finite() {
-            return Ok(f64::INFINITY);
-        }
-        logarithm += size.ln() / exponent;
-        if squaring < squarings {
-            power = power.square(n, size)?;
-            exponent *= 2.0;
-        }
+        power = power.square(n, size)?;
     }
-    if logarithm.is_infinite() && is_zero(re) && im.is_none_or(is_zero) {
-        return Ok(0.0);
+    // From the last power to the first: ||P||_2 = s ||(P / s)^2||_2^(1/2).
+    let mut bound = sizes.pop().unwrap_or(0.0);
+    for size in sizes.into_iter().rev() {
+        bound = rounding::up_by(size * (bound + of_square).sqrt(), 4);
     }
-    // Products of small numbers may have vanished.
-    let vanished = f64::MIN_POSITIVE * (rows * columns) as f64;
-    let slack = 1.0 + lost(rows.max(columns), n, logarithm);
-    Ok((logarithm.exp() * slack + vanished).sqrt())
-}
-
-/// Whether all entries are 0.
-fn is_zero(matrix: View<'_, f64>) -> bool {
-    matrix.entries().all(|entry| *entry == 0.0)
-}
-
-/// What rounding takes from the bound at most, relative to it.
-///
-/// A product `P P^H` of rows of `m` entries is wrong by at most `2 m u ||P||_F^2` in Euclidean length, twice that where
-/// it is complex, for the unit roundoff `u`; and `||P||_F^2 <= sqrt(n) ||P P^H||_F`. The squaring `s` counts `2^-s`
-/// times, so all of them twice. Then logarithms and the exponential.
-fn lost(m: usize, n: usize, logarithm: f64) -> f64 {
-    let products = 4.0 * (m + 4) as f64 * (n as f64).sqrt();
-    let functions = match logarithm.is_finite() {
-        true => 4.0 * (logarithm.abs() + 2.0),
-        false => 0.0,
-    };
-    2.0 * f64::EPSILON * (products + functions)
+    let vanished = inner as f64 * f64::MIN_POSITIVE;
+    Ok(rounding::up_by((bound + of_gram).sqrt() + vanished, 4) * scale)
 }
 
 /// A matrix `S + i K` with symmetric `S` and antisymmetric `K`.
@@ -100,11 +97,15 @@ impl Hermitian {
         })
     }
 
-    /// The Euclidean length of all entries.
+    /// At least the Euclidean length of all entries.
     fn length(&self) -> f64 {
-        let square = |v: &f64| v * v;
-        let antisymmetric = self.antisymmetric.iter().flatten().map(square).sum::<f64>();
-        (self.symmetric.iter().map(square).sum::<f64>() + antisymmetric).sqrt()
+        let symmetric = rounding::length_up(&self.symmetric);
+        match &self.antisymmetric {
+            Some(antisymmetric) => {
+                rounding::length_up(&[symmetric, rounding::length_up(antisymmetric)])
+            }
+            None => symmetric,
+        }
     }
 
     /// The square of it divided by `size`.

@@ -36,7 +36,7 @@ impl Opened {
         global: &Global,
     ) -> anyhow::Result<Self> {
         let run = Trained::of(&source.model)?;
-        let dtype = dtype(global, run.as_ref());
+        let dtype = dtype(global);
         let model = source.load(dtype.candle(), &global.device.open()?)?;
         let Some(name) = named.or(run.as_ref().map(|run| &run.dataset[..])) else {
             return Err(Usage::new("--data is needed where --model is not a run directory").into());
@@ -58,10 +58,9 @@ impl Opened {
     }
 }
 
-/// The floating-point type asked for, or that of the run.
-pub fn dtype(global: &Global, run: Option<&Trained>) -> Dtype {
-    let own = run.map(|run| run.dtype);
-    global.dtype.or(own).unwrap_or(Dtype::F32)
+/// The floating-point type asked for, or float64, in which rounding errors are bounded, whatever the model's file has.
+pub fn dtype(global: &Global) -> Dtype {
+    global.dtype.unwrap_or(Dtype::F64)
 }
 
 /// The dataset `name`, with a word on the images that its options leave out; `-v` names all of them.

@@ -16,7 +16,8 @@ pub struct Global {
     /// Where to compute: `cpu`, or `cuda:N` for the N-th GPU
     #[arg(long, global = true, value_name = "DEVICE", default_value_t)]
     pub device: Device,
-    /// Floating-point type: f32, or f64 for exact margins [default: the configuration's, else f32]
+    /// Floating-point type: f32, or f64 [default: the configuration's to train, f64 for everything else; margins in f32 are
+    /// estimates]
     #[arg(
         long,
         global = true,

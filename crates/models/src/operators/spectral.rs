@@ -1,7 +1,11 @@
 //! Upper bounds on spectral norms, of matrices and of convolutions: bounds for certain, not estimates.
 
 use candle_core::{D, DType, Device, Result, Tensor};
-use loclin_tensor::{product::View, spectral::matrix_bound};
+use loclin_tensor::{
+    product::View,
+    rounding::{relative, up_by},
+    spectral::matrix_bound,
+};
 use std::f64::consts::PI;
 
 /// Squarings of a Gram matrix. `||G^p||_F^(1/p)` with `p = 2^SQUARINGS` exceeds `||G||_2` by at most a factor
@@ -56,9 +60,20 @@ pub(super) fn spectral_bound(kernel: &Tensor) -> Result<f64> {
             most = most.max(complex_bound(&part(f64::cos)?, &part(f64::sin)?)?);
         }
     }
+    // What the rounding of cosines and of their sums with the taps can have taken from a norm.
+    let lengths = taps
+        .sqr()?
+        .sum(D::Minus1)?
+        .sqrt()?
+        .sum_all()?
+        .to_scalar::<f64>()?;
+    let lost = relative(height * width + 64 * (height + width) + 64) * lengths * 2.0;
     let reached =
         |axis: usize| (PI * ([height, width][axis] - 1) as f64 / (2 * grid[axis]) as f64).cos();
-    Ok(most / (reached(0) * reached(1)))
+    if most + lost == 0.0 {
+        return Ok(0.0);
+    }
+    Ok(up_by((most + lost) / (reached(0) * reached(1)), 64))
 }
 
 /// An upper bound on the spectral norm of `re + i im`.

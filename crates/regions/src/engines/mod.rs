@@ -7,6 +7,7 @@ mod chain;
 
 use crate::{
     Norm, Result, Rows,
+    local_errors::{LocalErrors, Values},
     nearest::{Found, Nearest},
 };
 use candle_core::{DType, Tensor};
@@ -73,12 +74,13 @@ impl Prepared {
         }
     }
 
-    /// The trace of `network` at `inputs` `[B, in...]` in float64, and the values of its neurons, `[B, |I|]`.
+    /// The trace of `network` at `inputs` `[B, in...]` in float64, the values of its neurons, `[B, |I|]`, and for a network
+    /// in float64 bounds of their errors, and where these arise.
     pub(crate) fn forward(
         &self,
         network: &Network,
         inputs: &Tensor,
-    ) -> Result<Option<(Trace, Rows)>> {
+    ) -> Result<Option<(Trace, Rows, Option<(Rows, LocalErrors)>)>> {
         match &self.0 {
             _ if !inputs.device().is_cpu() => Ok(None),
             Ready::F32(chain) => chain.forward(network, inputs).map(Some),
@@ -98,7 +100,7 @@ impl Prepared {
     pub(crate) fn margins(
         &self,
         trace: &Trace,
-        values: &Rows,
+        values: Values<'_>,
         norms: &[Norm],
     ) -> Result<Option<Vec<Vec<Found>>>> {
         match &self.0 {
@@ -110,7 +112,11 @@ impl Prepared {
     }
 
     /// The first boundaries of each input along the `2D` signed axes; `None` as of [`Prepared::margins`].
-    pub(crate) fn axes(&self, trace: &Trace, values: &Rows) -> Result<Option<Vec<Vec<Nearest>>>> {
+    pub(crate) fn axes(
+        &self,
+        trace: &Trace,
+        values: Values<'_>,
+    ) -> Result<Option<Vec<Vec<Nearest>>>> {
         match &self.0 {
             Ready::F32(chain) => chain.axes(trace, values),
             Ready::F64(chain) => chain.axes(trace, values),

@@ -85,6 +85,8 @@ fn check(network: &Network, seed: u64) -> TestCaseResult {
         }
     }
     for input in 0..2 {
+        // Rounding leaves open what cancels: no radius is claimed then.
+        let undecided = here.undecided()[input];
         let own = x.get(input).unwrap();
         let brute = gradients(network, &own);
         gradients_are_bounded(&here, &brute)?;
@@ -92,7 +94,9 @@ fn check(network: &Network, seed: u64) -> TestCaseResult {
             let least = least_distance(&here.pre_activations()[input], &brute, *norm);
             let radius = margins.radius[input];
             prop_assert!(
-                radius == least || (radius / least - 1.0).abs() < 1e-6,
+                radius == least
+                    || (radius / least - 1.0).abs() < 1e-6
+                    || radius == 0.0 && undecided > 0,
                 "{} and {}",
                 radius,
                 least
@@ -248,7 +252,7 @@ fn slope_changes(network: &Network, seed: u64) -> TestCaseResult {
         return Ok(());
     };
     // Networks whose numbers hardly differ on the other side, or that are on a boundary already, show nothing.
-    prop_assume!(nearest.radius[0] > 1e-8);
+    prop_assume!(nearest.radius[0] > 1e-8 && here.undecided()[0] == 0);
     let position = here.position(neuron).unwrap();
     let z = here.pre_activations()[0][position];
     let sign = if z >= 0.0 { 1.0 } else { -1.0 };

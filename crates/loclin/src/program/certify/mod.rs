@@ -6,8 +6,12 @@ mod table;
 
 use std::path::PathBuf;
 
+use anyhow::Context;
+
 use loclin_data::Split;
 use loclin_regions::{Estimate, Method, Norm};
+use rand::TryRngCore;
+use rand::rngs::OsRng;
 
 use crate::program::errors::Usage;
 use crate::program::files;
@@ -48,8 +52,9 @@ pub struct Args {
     #[arg(long, value_name = "P")]
     pub norm: Vec<Norm>,
     /// l2 margins by what costs least: for large networks, by estimating every gradient and measuring the few that
-    /// matter, each too large with at most this probability, such as 1e-9; with 0, by proved bounds, as without this
-    /// option where they cost least [default: what costs least and proves]
+    /// matter. For each input, its margin is too large with at most this probability, such as 1e-9, over directions drawn by
+    /// a fresh seed of the operating system, which is shown; --seed draws those of an earlier result again. With 0, by
+    /// proved bounds, as without this option where they cost least [default: what costs least and proves]
     #[arg(long, value_name = "P")]
     pub failure_probability: Option<f64>,
     /// Write one row for each input: index,label,prediction,eps_P...,guarantee,layer,neuron
@@ -72,12 +77,14 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         files::check_writable(out)?;
     }
     let norms = norms(args)?;
-    let seed = global.seed.unwrap_or(0);
     let method = match args.failure_probability {
         None | Some(0.0) => Method::Auto,
         Some(failure_probability) => Method::Probable(Estimate {
             failure_probability,
-            seed,
+            seed: match global.seed {
+                Some(seed) => seed,
+                None => fresh_seed()?,
+            },
         }),
     };
     let Opened { model, data, dtype } = Opened::new(
@@ -104,6 +111,7 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         clr_lower: certificates.regions.lower,
         clr_upper: certificates.regions.upper,
         on_boundary: certificates.regions.on_boundary,
+        undecided: certificates.undecided,
         margins: certificates.percentiles()?,
         seconds: certificates.seconds,
         inputs_per_second: data.len() as f64 / certificates.seconds,
@@ -116,6 +124,15 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         dtype,
     };
     Ok(outcome)
+}
+
+/// A seed that nobody can have known when the model was made: a network can be made such that the directions of a seed
+/// that is known before miss what matters.
+fn fresh_seed() -> anyhow::Result<u64> {
+    let drawn = OsRng.try_next_u64();
+    let drawn = drawn.context("the operating system gives no random number; name a --seed")?;
+    // As large as a --seed can be.
+    Ok(drawn >> 1)
 }
 
 /// The norms asked for without repetition, or those that there are.

@@ -31,6 +31,8 @@ pub struct Outcome {
     /// Inputs at which some neuron is exactly 0: for them Lemma 7 does not hold, and the margin is 0 unless the gradients of
     /// those neurons are 0 too (as the differences of a max pooling over units that are all off).
     pub on_boundary: usize,
+    /// Inputs at which rounding leaves the side of some neuron undecided: their margin is 0 unless its gradient certainly is.
+    pub undecided: usize,
     /// `eps_1`, `eps_2`, ...: percentiles of the margins in raw input units.
     #[serde(flatten)]
     pub margins: BTreeMap<String, Percentiles>,
@@ -59,6 +61,8 @@ pub struct Search {
     /// The probability, for each input, that its margin is too large; 0 if every neuron left out is excluded by
     /// proof.
     pub failure_probability: f64,
+    /// The seed of the directions, where the result depends on it.
+    pub seed: Option<u64>,
     /// Random directions pushed through the network.
     pub directions: usize,
     /// Neurons verified by their own gradients, of each input on average.
@@ -70,14 +74,15 @@ pub struct Search {
 impl Search {
     /// That of margins by bounds or estimates.
     pub(super) fn of(margins: &Margins) -> Option<Self> {
-        let failure_probability = match margins.method {
-            Method::Bound => 0.0,
-            Method::Estimate(estimate) => estimate.failure_probability,
+        let (failure_probability, seed) = match margins.method {
+            Method::Bound => (0.0, None),
+            Method::Estimate(estimate) => (estimate.failure_probability, Some(estimate.seed)),
             _ => return None,
         };
         let gradients = &margins.work.gradients;
         Some(Self {
             failure_probability,
+            seed,
             directions: margins.work.directions,
             verified_mean: gradients.iter().sum::<usize>() as f64 / gradients.len() as f64,
             verified_max: gradients.iter().copied().max().unwrap_or(0),
@@ -114,6 +119,13 @@ impl fmt::Display for Outcome {
                 self.on_boundary
             )?;
         }
+        if self.undecided > 0 {
+            writeln!(
+                f,
+                "a neuron's side undecided by rounding (margin 0 where it may have a gradient): {} inputs",
+                self.undecided
+            )?;
+        }
         writeln!(
             f,
             "{:<10} {:>11} {:>11} {:>11} {:>11}",
@@ -147,6 +159,10 @@ impl fmt::Display for Search {
         write!(
             f,
             "{directions} directions, {mean:.0} gradients on average, {max} at most"
-        )
+        )?;
+        match self.seed {
+            Some(seed) => write!(f, "; --seed {seed}"),
+            None => Ok(()),
+        }
     }
 }

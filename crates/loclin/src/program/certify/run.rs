@@ -39,6 +39,8 @@ pub struct Certificates {
     pub region: Vec<usize>,
     /// #CLR over the dataset.
     pub regions: RegionCount,
+    /// Inputs at which rounding leaves the side of some neuron undecided.
+    pub undecided: usize,
     /// The work of searching for the nearest neurons; `None` if every gradient was measured, or a chain's pruned search
     /// did it.
     pub search: Option<Search>,
@@ -95,7 +97,7 @@ fn certify_one_shape(
     let mut margins: Vec<Margins> = norms.iter().map(|norm| unknown(*norm, 0, method)).collect();
     let mut predictions = Vec::new();
     let mut counter = RegionCounter::new(RegionCounter::default_tolerance(network.dtype()));
-    let (mut neurons, mut region) = (0, Vec::new());
+    let (mut neurons, mut region, mut undecided) = (0, Vec::new(), 0);
     let budget = Budget::default();
     let linearizer = Linearizer::new(network, budget)?;
     let rows: Vec<usize> = (0..data.len()).collect();
@@ -117,6 +119,7 @@ fn certify_one_shape(
         predictions.extend(tensors::predictions(here.trace().output())?);
         region.extend(counter.add(&here)?);
         neurons = here.neurons();
+        undecided += here.undecided().iter().filter(|count| **count > 0).count();
         bar.advance(rows.len() as u64);
     }
     Ok(Certificates {
@@ -133,6 +136,7 @@ fn certify_one_shape(
         neurons,
         region,
         regions: counter.finish(),
+        undecided,
         seconds: start.elapsed().as_secs_f64(),
     })
 }
@@ -169,6 +173,7 @@ impl Certificates {
                 upper: 0,
                 on_boundary: 0,
             },
+            undecided: 0,
             search: None,
             seconds: 0.0,
         }
@@ -206,6 +211,7 @@ impl Certificates {
         self.regions.lower += part.regions.lower;
         self.regions.upper += part.regions.upper;
         self.regions.on_boundary += part.regions.on_boundary;
+        self.undecided += part.undecided;
         self.seconds += part.seconds;
     }
 

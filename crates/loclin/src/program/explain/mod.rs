@@ -35,7 +35,7 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         files::check_writable(report)?;
     }
     let run = Trained::of(&args.source.model)?;
-    let dtype = dtype(global, run.as_ref());
+    let dtype = dtype(global);
     let model = args.source.load(dtype.candle(), &global.device.open()?)?;
     let model = model
         .into_network()

@@ -3,15 +3,15 @@
 //! A neuron is out of the question once a lower bound of its distance in l1 exceeds the step of every axis: along
 //! an axis it is at least as far. A few dozen gradients settle all `2D` axes.
 
-use super::{
-    block::{Block, Candidate, Row, times},
-    weights::rounding,
-};
+use super::block::{Block, Candidate, Row, times};
 use crate::{
     Norm, Result,
     nearest::{Nearest, distance},
 };
-use loclin_tensor::product::Real;
+use loclin_tensor::{
+    product::Real,
+    rounding::{UNIT, product_up, relative_in, up_by},
+};
 use std::collections::BinaryHeap;
 
 /// Rows pulled back together, as one matrix product.
@@ -22,9 +22,7 @@ const ROUND: usize = 32;
 pub(super) fn nearest<T: Real>(block: &Block<'_, T>, input: usize) -> Result<Option<Vec<Nearest>>> {
     let (weights, values) = (block.weights, block.values[input]);
     let bounds = weights.bounds(Norm::LINF);
-    let first = bounds.first.iter();
-    let first = first.map(|length| length * (1.0 + rounding(&weights.layers)));
-    let bounds: Vec<f64> = first.chain(bounds.others.iter().copied()).collect();
+    let bounds: Vec<f64> = bounds.first.iter().chain(&bounds.others).copied().collect();
     if !bounds.iter().all(|bound| bound.is_finite()) {
         return Ok(None);
     }
@@ -80,7 +78,10 @@ impl<T: Real> Search<'_, T> {
                 None if next.position < weights.layers[0].outputs => {
                     let gradient = weights.layers[0].row(next.position);
                     let scale = weights.scale;
-                    if !self.steps.lower(next.position, values, gradient, scale) {
+                    if !self
+                        .steps
+                        .lower((next.position, 0.0), values, gradient, scale)
+                    {
                         return None;
                     }
                 }
@@ -110,13 +111,18 @@ impl<T: Real> Search<'_, T> {
             let pulled = times(&cotangents, own.len(), layer.view()?, layer.inputs)?;
             for (row, pulled) in own.into_iter().zip(pulled.chunks_exact(layer.inputs)) {
                 if level == 0 {
-                    let position = self.rows[row].position;
-                    if !self.steps.lower(position, values, pulled, weights.scale) {
+                    let known = &self.rows[row];
+                    let own = relative_in(layer.outputs + 8, T::DTYPE);
+                    let lost = known.error * (1.0 + own) + own * known.length;
+                    let columns = weights.bounds(Norm::LINF).columns;
+                    let lost = up_by(columns * (lost + f64::MIN_POSITIVE), 8);
+                    let lost = if known.length > 0.0 { lost } else { 0.0 };
+                    let at = (known.position, lost);
+                    if !self.steps.lower(at, values, pulled, weights.scale) {
                         return Ok(false);
                     }
                 } else {
-                    let slopes = self.block.slopes(level - 1, self.input);
-                    self.rows[row].pull(pulled, slopes);
+                    self.block.pull(self.input, &mut self.rows[row], pulled);
                     self.put_back(row);
                 }
             }
@@ -126,10 +132,12 @@ impl<T: Real> Search<'_, T> {
 
     /// Puts a row into the queue, by what is known of it.
     fn put_back(&mut self, row: usize) {
-        let (known, values) = (&self.rows[row], self.block.values[self.input]);
-        let bound = known.length * self.block.weights.bounds(Norm::LINF).reach[known.level];
+        let known = &self.rows[row];
+        let value = self.block.value(self.input, known);
+        let reach = self.block.weights.bounds(Norm::LINF).reach[known.level];
+        let bound = product_up(&[known.length, reach]);
         self.queue.push(Candidate {
-            least: distance(values[known.position].abs(), bound),
+            least: distance(value, bound),
             position: known.position,
             row: Some(row),
         });
@@ -155,10 +163,11 @@ impl<'a> Steps<'a> {
         }
     }
 
-    /// Lowers the steps to a neuron's boundary; false if a derivative is not finite.
+    /// Lowers the steps to a neuron's boundary, given its position and a bound of the error of each entry of its gradient;
+    /// false if a derivative is not finite.
     fn lower<T: Real>(
         &mut self,
-        position: usize,
+        (position, error): (usize, f64),
         values: &[f64],
         gradient: &[T],
         scale: f64,
@@ -169,14 +178,19 @@ impl<'a> Steps<'a> {
         for ((ahead, behind), derivative) in ahead.iter_mut().zip(behind).zip(gradient) {
             let derivative = derivative.to_f64() * scale;
             finite &= derivative.is_finite();
-            // At exactly 0 the neuron counts as positive, as everywhere.
-            let nearest = if (z >= 0.0) == (derivative < 0.0) {
-                ahead
-            } else {
-                behind
-            };
-            let step = distance(z.abs(), derivative.abs());
-            nearest.lower(step, position);
+            let none = derivative == 0.0 && error == 0.0;
+            let error = up_by(error * scale + derivative.abs() * 8.0 * UNIT, 4);
+            let speed = up_by(derivative.abs() + error, 1);
+            let step = distance(z.abs(), if none { 0.0 } else { speed });
+            // At exactly 0 the neuron counts as positive, as everywhere; a derivative of either sign counts both ways.
+            let either = error > 0.0 && derivative.abs() <= error;
+            let falls = (z >= 0.0) == (derivative < 0.0);
+            if falls || either {
+                ahead.lower(step, position);
+            }
+            if !falls || either {
+                behind.lower(step, position);
+            }
         }
         let size = gradient.len();
         let far = |axis: &usize| {

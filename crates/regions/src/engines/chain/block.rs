@@ -1,14 +1,24 @@
 //! Inputs of a batch that are searched together, and what the searches are made of.
 
 use super::weights::{Weights, length};
-use crate::Result;
-use loclin_tensor::product::{Real, View, ViewMut, Write, multiply};
+use crate::{Result, local_errors::Values};
+use loclin_tensor::{
+    product::{Real, View, ViewMut, Write, multiply},
+    rounding::{clear_of_zero, relative_in, unit, up_by},
+};
 use std::cmp::Ordering;
+
+/// More than all that underflows in a pull.
+const VANISHING: f64 = 1e-290;
 
 /// A block of inputs linearised.
 pub(super) struct Block<'a, T> {
     pub(super) weights: &'a Weights<T>,
-    /// Values of the neurons of each input.
+    /// The number of its first input in the batch.
+    pub(super) first: usize,
+    /// What is known of the neurons' values of the whole batch.
+    pub(super) known: Values<'a>,
+    /// Of those of each input of the block the part that rounding cannot have made.
     pub(super) values: &'a [&'a [f64]],
     /// Selected slopes of each layer, `[inputs * units]`.
     pub(super) slopes: Vec<&'a [T]>,
@@ -21,23 +31,16 @@ pub(super) struct Row<T> {
     pub(super) level: usize,
     /// The neuron's row, pulled back through the layers above and multiplied by the slopes of layer `level`.
     pub(super) cotangent: Vec<T>,
-    /// At least its Euclidean length.
+    /// At least its Euclidean length, and that of the exact cotangent.
     pub(super) length: f64,
+    /// At least the length of what rounding has done to the cotangent.
+    pub(super) error: f64,
+    /// At least the error of the neuron's value, as far as it arises at this level or above.
+    pub(super) value_error: f64,
     /// `||grad z||_2` by the Gram matrix; `None` while unknown, infinite where its terms cancel.
     pub(super) euclidean: Option<f64>,
     /// The gradient's norms by itself, in the order of the norms asked for; empty while unknown.
     pub(super) norms: Vec<f64>,
-}
-
-impl<T: Real> Row<T> {
-    /// Goes one layer back: to a cotangent of that layer's activations, on its slopes.
-    pub(super) fn pull(&mut self, pulled: &[T], slopes: &[T]) {
-        self.cotangent.clear();
-        let products = pulled.iter().zip(slopes).map(|(v, s)| *v * *s);
-        self.cotangent.extend(products);
-        self.length = length(&self.cotangent);
-        self.level -= 1;
-    }
 }
 
 /// A neuron and a lower bound of its distance; the greatest candidate is the nearest.
@@ -75,16 +78,113 @@ impl<T: Real> Block<'_, T> {
     pub(super) fn row(&self, input: usize, position: usize) -> Row<T> {
         let (layer, index) = self.place(position);
         let weights = self.weights.layers[layer].row(index);
-        let slopes = self.slopes(layer - 1, input);
-        let cotangent: Vec<T> = weights.iter().zip(slopes).map(|(w, s)| *w * *s).collect();
-        Row {
+        let mut row = Row {
             position,
             level: layer - 1,
-            length: length(&cotangent),
-            cotangent,
+            length: 0.0,
+            error: 0.0,
+            value_error: match self.known.local {
+                Some(local) => local.values[self.first + input][position],
+                None => 0.0,
+            },
+            cotangent: Vec::new(),
             euclidean: None,
             norms: Vec::new(),
+        };
+        self.select(input, &mut row, weights, 0.0);
+        row
+    }
+
+    /// Pulls a row one layer back, given the product of its cotangent and that layer's weights.
+    pub(super) fn pull(&self, input: usize, row: &mut Row<T>, pulled: &[T]) {
+        let layer = &self.weights.layers[row.level];
+        row.level -= 1;
+        let error = match row.length > 0.0 {
+            true => {
+                let own = relative_in(layer.outputs + 4, T::DTYPE);
+                let spectral = self.weights.spectral[row.level];
+                up_by(spectral * row.error + own * layer.absolute * row.length, 8) + VANISHING
+            }
+            false => 0.0,
+        };
+        self.select(input, row, pulled, error);
+    }
+
+    /// Takes a cotangent of the activations of a row's level, whose error's length is at most `error`, to its slopes.
+    fn select(&self, input: usize, row: &mut Row<T>, pulled: &[T], error: f64) {
+        let slopes = self.slopes(row.level, input);
+        row.value_error = up_by(
+            row.value_error + self.arising(input, row.level, pulled, error),
+            2,
+        );
+        row.cotangent.clear();
+        let products = pulled.iter().zip(slopes).map(|(v, s)| *v * *s);
+        row.cotangent.extend(products);
+        let layer = &self.weights.layers[row.level];
+        let nothing = pulled.iter().zip(slopes);
+        if error == 0.0
+            && nothing
+                .clone()
+                .all(|(v, s)| *v == T::zero() || *s == T::zero())
+            || slopes.iter().all(|slope| *slope == T::zero())
+        {
+            // Nothing depends on the input any more.
+            (row.length, row.error) = (0.0, 0.0);
+            return;
         }
+        let length = length(&row.cotangent);
+        // Products with slopes of 0 and 1 are exact.
+        let rounded = match slopes.iter().all(|s| *s == T::zero() || *s == T::one()) {
+            true => 0.0,
+            false => up_by(length * 2.0 * unit(T::DTYPE), 2) + VANISHING,
+        };
+        row.error = up_by(error * layer.steepest + rounded, 4);
+        row.length = up_by(length + row.error, 2);
+    }
+
+    /// At least what the errors that arise in the activations of a layer change in the value of a neuron with gradient `pulled`
+    /// with respect to these.
+    fn arising(&self, input: usize, level: usize, pulled: &[T], error: f64) -> f64 {
+        let Some(local) = self.known.local else {
+            return 0.0;
+        };
+        let layers = &self.weights.layers;
+        let start: usize = layers[..level].iter().map(|layer| layer.outputs).sum();
+        let own = &local.activations[self.first + input][start..start + pulled.len()];
+        let mut sums = [0.0; 8];
+        let (chunks, others) = (pulled.chunks_exact(8), own.chunks_exact(8));
+        let rest = chunks.remainder().iter().zip(others.remainder());
+        let rest: f64 = rest.map(|(v, e)| v.to_f64().abs() * e).sum();
+        for (v, e) in chunks.zip(others) {
+            for ((sum, v), e) in sums.iter_mut().zip(v).zip(e) {
+                *sum += v.to_f64().abs() * e;
+            }
+        }
+        let sum = sums.iter().sum::<f64>() + rest;
+        let beside = error * local.lengths[self.first + input][level];
+        let vanished = if sum + beside > 0.0 || error > 0.0 {
+            VANISHING
+        } else {
+            0.0
+        };
+        up_by(sum + beside, pulled.len() + 8) + vanished
+    }
+
+    /// Of the value of a neuron whose row has come to the first layer the part that rounding cannot have made, absolute.
+    pub(super) fn value(&self, input: usize, row: &Row<T>) -> f64 {
+        let clear = self.values[input][row.position].abs();
+        let Some(local) = self.known.local.filter(|_| row.level == 0) else {
+            return clear;
+        };
+        let number = self.first + input;
+        let normalised = match local.inputs[number][0] {
+            0.0 => 0.0,
+            error => up_by(row.length * self.weights.leading * error, 4),
+        };
+        let error = up_by(row.value_error + normalised, 2);
+        let computed = self.known.computed[number][row.position].abs();
+        // What is not a number says nothing.
+        clear_of_zero(computed, error).max(clear)
     }
 
     /// Layer and index of the neuron at a position.

@@ -13,13 +13,42 @@ use rayon::prelude::*;
 #[path = "forward_tests.rs"]
 mod tests;
 
-/// The trace of `network`'s `chain` at `inputs` `[B, in...]` in float64, for a network whose numbers are `T`, with
-/// the pre-activations in float64, `[B, |I|]`.
+/// What a forward pass found, in float64, all `[B * units]`.
+pub(super) struct Forward {
+    pub(super) batch: usize,
+    /// The normalised inputs.
+    pub(super) inputs: Vec<f64>,
+    /// Of each layer the neurons' values and the activations.
+    pub(super) layers: Vec<(Vec<f64>, Vec<f64>)>,
+}
+
+impl Forward {
+    /// The numbers of one input.
+    pub(super) fn row<'a>(&self, numbers: &'a [f64], input: usize) -> &'a [f64] {
+        let width = numbers.len() / self.batch;
+        &numbers[input * width..][..width]
+    }
+
+    /// The neurons' values, `[B, |I|]`.
+    pub(super) fn pre_activations(&self) -> Rows {
+        let width = self.layers.iter().map(|(z, _)| z.len()).sum::<usize>() / self.batch.max(1);
+        let mut values = Vec::with_capacity(self.batch * width);
+        for input in 0..self.batch {
+            for (z, _) in &self.layers {
+                values.extend_from_slice(self.row(z, input));
+            }
+        }
+        Rows::new(values, self.batch, width)
+    }
+}
+
+/// The trace of `network`'s `chain` at `inputs` `[B, in...]` in float64, for a network whose numbers are `T`, and the numbers
+/// that it was found with.
 pub(super) fn of_chain<T: Real>(
     network: &Network,
     chain: &FcChain,
     inputs: &Tensor,
-) -> Result<(Trace, Rows)> {
+) -> Result<(Trace, Forward)> {
     let batch = inputs.dim(0)?;
     let inputs = inputs.flatten_from(1)?.contiguous()?;
     let mut values = inputs.flatten_all()?.to_vec1::<f64>()?;
@@ -27,7 +56,8 @@ pub(super) fn of_chain<T: Real>(
         let normalize = |v: &mut f64| *v = *v * chain.scale + chain.shift;
         values.par_iter_mut().for_each(normalize);
     }
-    let (mut records, mut pre_activations) = (Vec::new(), Vec::new());
+    let normalized = values.clone();
+    let (mut records, mut found) = (Vec::new(), Vec::new());
     let layers = chain.weights.iter().zip(&chain.biases);
     for ((weight, bias), activation) in layers.zip(&chain.activations) {
         let mut layer = Layer::<T>::new(batch * weight.dim(0)?, activation);
@@ -35,7 +65,7 @@ pub(super) fn of_chain<T: Real>(
         values = layer.activate();
         let (record, own) = layer.record(batch)?;
         records.push(record);
-        pre_activations.push(own);
+        found.push((own, values.clone()));
     }
     if let Some((weight, bias)) = &chain.head {
         let mut output = vec![0.0; batch * weight.dim(0)?];
@@ -45,20 +75,12 @@ pub(super) fn of_chain<T: Real>(
     let output = Tensor::from_vec(values, (batch, network.output_size()), &Device::Cpu)?;
     let output = output.to_dtype(network.dtype())?;
     let trace = Trace::from_records(network, output, records)?;
-    Ok((trace, rows(&pre_activations, batch)))
-}
-
-/// The numbers of all layers input by input, `[B, |I|]`.
-fn rows(layers: &[Vec<f64>], batch: usize) -> Rows {
-    let mut values = Vec::with_capacity(layers.iter().map(Vec::len).sum());
-    for input in 0..batch {
-        for layer in layers {
-            let width = layer.len() / batch;
-            values.extend_from_slice(&layer[input * width..][..width]);
-        }
-    }
-    let width = values.len() / batch.max(1);
-    Rows::new(values, batch, width)
+    let forward = Forward {
+        batch,
+        inputs: normalized,
+        layers: found,
+    };
+    Ok((trace, forward))
 }
 
 /// `x W^T + b` into `result`, blocks of rows in parallel; `x` is `[rows, in]`, `W` `[out, in]`.

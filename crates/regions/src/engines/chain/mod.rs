@@ -10,6 +10,7 @@
 
 mod axes;
 mod block;
+mod errors;
 mod forward;
 mod search;
 #[cfg(test)]
@@ -18,10 +19,12 @@ mod weights;
 
 use crate::{
     Norm, Result, Rows,
+    local_errors::{LocalErrors, Values},
     nearest::{Found, Nearest},
 };
 use block::Block;
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
+use errors::Lengths;
 use loclin_models::{FcChain, Network, Trace};
 use loclin_tensor::product::{self, Real};
 use rayon::prelude::*;
@@ -34,6 +37,7 @@ pub(super) struct Prepared<T> {
     chain: FcChain,
     precise: FcChain,
     weights: OnceLock<Weights<T>>,
+    lengths: OnceLock<Lengths>,
 }
 
 impl<T: Real> Prepared<T> {
@@ -43,25 +47,49 @@ impl<T: Real> Prepared<T> {
             chain,
             precise,
             weights: OnceLock::new(),
+            lengths: OnceLock::new(),
         }
     }
 
     /// As of [`super::Prepared::forward`].
-    pub(super) fn forward(&self, network: &Network, inputs: &Tensor) -> Result<(Trace, Rows)> {
-        forward::of_chain::<T>(network, &self.precise, inputs)
+    pub(super) fn forward(
+        &self,
+        network: &Network,
+        inputs: &Tensor,
+    ) -> Result<(Trace, Rows, Option<(Rows, LocalErrors)>)> {
+        let (trace, found) = forward::of_chain::<T>(network, &self.precise, inputs)?;
+        let values = found.pre_activations();
+        if T::DTYPE != DType::F64 {
+            return Ok((trace, values, None));
+        }
+        let lengths = match self.lengths.get() {
+            Some(known) => known,
+            None => {
+                let lengths = Lengths::new(&self.precise)?;
+                self.lengths.get_or_init(|| lengths)
+            }
+        };
+        let errors = lengths.errors(&self.precise, &found);
+        Ok((trace, values, Some((errors.values, errors.local))))
     }
 
     /// As of [`super::Prepared::axes`].
-    pub(super) fn axes(&self, trace: &Trace, values: &Rows) -> Result<Option<Vec<Vec<Nearest>>>> {
+    pub(super) fn axes(
+        &self,
+        trace: &Trace,
+        values: Values<'_>,
+    ) -> Result<Option<Vec<Vec<Nearest>>>> {
         let weights = self.weights(trace.batch())?;
-        let values: Vec<&[f64]> = values.iter().collect();
+        let clear: Vec<&[f64]> = values.clear.iter().collect();
         with_slopes(trace, |slopes| {
             let block = Block {
                 weights,
-                values: &values,
+                first: 0,
+                known: values,
+                values: &clear,
                 slopes: slopes.to_vec(),
             };
-            let inputs = (0..values.len()).into_par_iter();
+            let inputs = (0..clear.len()).into_par_iter();
             inputs.map(|input| axes::nearest(&block, input)).collect()
         })
     }
@@ -70,29 +98,31 @@ impl<T: Real> Prepared<T> {
     pub(super) fn margins(
         &self,
         trace: &Trace,
-        values: &Rows,
+        values: Values<'_>,
         norms: &[Norm],
     ) -> Result<Option<Vec<Vec<Found>>>> {
         let weights = self.weights(trace.batch())?;
         let duals: Vec<Norm> = norms.iter().map(|norm| norm.dual()).collect();
-        let values: Vec<&[f64]> = values.iter().collect();
+        let clear: Vec<&[f64]> = values.clear.iter().collect();
         // Blocks do not depend on the number of threads, so that results do not either.
-        let size = values.len().div_ceil(8).clamp(16, 128);
+        let size = clear.len().div_ceil(8).clamp(16, 128);
         let blocks = with_slopes(trace, |slopes: &[&[T]]| {
-            let block = |(number, values): (usize, &[&[f64]])| {
+            let block = |(number, own): (usize, &[&[f64]])| {
                 let layers = weights.layers.iter().zip(slopes);
                 let slopes = layers.map(|(layer, slopes)| {
                     let start = number * size * layer.outputs;
-                    &slopes[start..start + values.len() * layer.outputs]
+                    &slopes[start..start + own.len() * layer.outputs]
                 });
                 let block = Block {
                     weights,
-                    values,
+                    first: number * size,
+                    known: values,
+                    values: own,
                     slopes: slopes.collect(),
                 };
                 search::nearest(&block, &duals)
             };
-            let blocks = values.par_chunks(size).enumerate().map(block);
+            let blocks = clear.par_chunks(size).enumerate().map(block);
             blocks.collect::<Result<Option<Vec<Vec<Vec<Found>>>>>>()
         })?;
         Ok(blocks.map(|blocks| {

@@ -7,21 +7,24 @@
 
 use super::{
     block::{Block, Candidate, Row, times},
-    weights::{Bounds, rounding},
+    weights::{Bounds, norm_up},
 };
 use crate::{
     Norm, Result,
     nearest::{Found, Nearest, distance},
 };
-use loclin_tensor::product::{Real, View};
+use loclin_tensor::{
+    product::{Real, View},
+    rounding::{product_up, relative, relative_in, up_by},
+};
 use std::collections::BinaryHeap;
 
 /// Steps that a round takes together, if there are as many: enough to keep a matrix product busy.
 const ROUND: usize = 32;
 
-/// A quadratic form in the Gram matrix is taken for a squared length only if its terms cancel by less than this
-/// factor: rounding then leaves twelve digits.
-const CANCELLATION: f64 = 1e-3;
+/// A quadratic form in the Gram matrix is taken for a squared length only if rounding can have changed it by no more than
+/// this part of it: otherwise the gradient is measured.
+const CANCELLATION: f64 = 2e-8;
 
 /// Nor if it is smaller than this: some of its terms may have vanished.
 const VANISHING: f64 = 1e-200;
@@ -94,8 +97,8 @@ struct NormSearch<'a, T> {
 impl<T: Real> NormSearch<'_, T> {
     /// Whether every number met was finite.
     fn run(&self, searches: &mut [InputSearch<T>]) -> Result<bool> {
-        for (search, values) in searches.iter_mut().zip(self.block.values) {
-            self.start(search, values);
+        for (input, search) in searches.iter_mut().enumerate() {
+            self.start(input, search);
         }
         loop {
             let unfinished = searches.iter().filter(|search| !search.finished).count();
@@ -119,8 +122,7 @@ impl<T: Real> NormSearch<'_, T> {
                 self.take(kind, &rows, searches)?;
             }
             for (_, input, row) in chosen {
-                let value = self.block.values[input][searches[input].rows[row].position].abs();
-                if !self.put_back(&mut searches[input], row, value) {
+                if !self.put_back(input, &mut searches[input], row) {
                     return Ok(false);
                 }
             }
@@ -128,7 +130,8 @@ impl<T: Real> NormSearch<'_, T> {
     }
 
     /// Fills the queue with the neurons that the first layer's exact distances leave possible.
-    fn start(&self, search: &mut InputSearch<T>, values: &[f64]) {
+    fn start(&self, input: usize, search: &mut InputSearch<T>) {
+        let values = self.block.values[input];
         let mut best = Nearest::NONE;
         for (position, (z, length)) in values.iter().zip(&self.bounds.first).enumerate() {
             best.lower(distance(z.abs(), *length), position);
@@ -140,7 +143,7 @@ impl<T: Real> NormSearch<'_, T> {
         queue.clear();
         for (index, (z, bound)) in values[first..].iter().zip(&self.bounds.others).enumerate() {
             // The division is for those that pass; `bound` is not negative.
-            if z.abs() <= best.distance * bound && *bound > 0.0 {
+            if z.abs() <= up_by(best.distance * bound, 4) && *bound > 0.0 {
                 queue.push(Candidate {
                     least: distance(z.abs(), *bound),
                     position: first + index,
@@ -153,7 +156,7 @@ impl<T: Real> NormSearch<'_, T> {
             let Some(at) = queue.iter().position(|c| c.position == known.position) else {
                 continue;
             };
-            let value = values[known.position].abs();
+            let value = self.block.value(input, known);
             match self.exact(known) {
                 Some(exact) => {
                     queue.swap_remove(at);
@@ -173,13 +176,13 @@ impl<T: Real> NormSearch<'_, T> {
         if let Some(exact) = self.exact(row) {
             return exact;
         }
-        let bound = row.length * self.bounds.reach[row.level];
+        let bound = product_up(&[row.length, self.bounds.reach[row.level]]);
         let weights = self.block.weights;
         match (self.duals[self.number], row.euclidean) {
             // `||g||_1 <= sqrt(D) ||g||_2`.
             (Norm::L1, Some(euclidean)) => {
                 let root = (weights.layers[0].inputs as f64).sqrt();
-                bound.min(euclidean * root * (1.0 + rounding(&weights.layers)))
+                bound.min(up_by(euclidean * root, 4))
             }
             _ => bound,
         }
@@ -269,7 +272,10 @@ impl<T: Real> NormSearch<'_, T> {
                 .zip(products.chunks_exact(width));
             for ((input, row), (v, gv)) in rows.iter().zip(both) {
                 let row = &mut searches[*input].rows[*row];
-                row.euclidean = Some(self.by_gram(row.length, dot(v, gv)));
+                let lengths = v.iter().zip(&weights.first_lengths);
+                let terms: f64 = lengths.map(|(v, length)| v.abs() * length).sum();
+                let count = v.iter().filter(|v| **v != 0.0).count();
+                row.euclidean = Some(self.by_gram(row.error, dot(v, gv), (terms, count)));
             }
             return Ok(());
         }
@@ -284,30 +290,45 @@ impl<T: Real> NormSearch<'_, T> {
             let row = &mut searches[*input].rows[*row];
             if step == Step::Gradient {
                 let gradient: Vec<f64> = pulled.iter().map(|v| v.to_f64()).collect();
-                let norms = self.duals.iter().map(|q| q.of(&gradient) * weights.scale);
-                row.norms = norms.collect();
+                // What rounding did to the cotangent, and what this product adds.
+                let own = relative_in(width + 8, T::DTYPE);
+                let errors = |q: &Norm| {
+                    let bounds = weights.bounds(*q);
+                    let added = bounds.columns * (own * row.length + f64::MIN_POSITIVE);
+                    up_by(bounds.reach[0] * row.error + added * weights.scale, 8)
+                };
+                let norm = |q: &Norm| match row.length > 0.0 {
+                    true => up_by(norm_up(*q, &gradient) * weights.scale + errors(q), 16),
+                    false => 0.0,
+                };
+                row.norms = self.duals.iter().map(norm).collect();
             } else {
-                let slopes = self.block.slopes(level - 1, *input);
-                row.pull(pulled, slopes);
+                self.block.pull(*input, row, pulled);
             }
         }
         Ok(())
     }
 
-    /// The Euclidean length from the quadratic form, or infinity if too many of its digits cancelled.
-    fn by_gram(&self, length: f64, form: f64) -> f64 {
+    /// At least the Euclidean length from the quadratic form, or infinity if too many of its digits cancelled. `terms` is
+    /// the sum of the lengths of the `count` vectors that are added up, `error` that of what rounding did to the cotangent.
+    fn by_gram(&self, error: f64, form: f64, (terms, count): (f64, usize)) -> f64 {
         let weights = self.block.weights;
-        let most = length * weights.bounds(Norm::L2).reach[0] / weights.scale;
-        if form.is_finite() && form >= (CANCELLATION * most * most).max(VANISHING) {
-            form.sqrt() * weights.scale
-        } else {
-            f64::INFINITY
+        let count = 2 * count + weights.read.len() + 16;
+        let lost = up_by(relative(count) * terms * terms, 8);
+        if !(form.is_finite() && form >= VANISHING && lost <= CANCELLATION * form) {
+            return f64::INFINITY;
         }
+        let reach = weights.bounds(Norm::L2).reach[0];
+        up_by(
+            up_by((form + lost).sqrt(), 4) * weights.scale + reach * error,
+            16,
+        )
     }
 
     /// Puts a row back into its input's queue, or takes its distance; false if a number is not finite.
-    fn put_back(&self, search: &mut InputSearch<T>, row: usize, value: f64) -> bool {
+    fn put_back(&self, input: usize, search: &mut InputSearch<T>, row: usize) -> bool {
         let known = &search.rows[row];
+        let value = self.block.value(input, known);
         let position = known.position;
         match self.exact(known) {
             Some(exact) => {

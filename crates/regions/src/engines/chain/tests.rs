@@ -53,10 +53,13 @@ proptest! {
         single in any::<bool>(),
         seed in any::<u64>(),
     ) {
-        let (dtype, tolerance) = if single { (DType::F32, 1e-3) } else { (DType::F64, 1e-10) };
+        // Radii are rounded down by bounds that see other numbers.
+        let (dtype, tolerance) = if single { (DType::F32, 1e-3) } else { (DType::F64, 1e-8) };
         let here = linearize(&hidden, size, kind, dtype, seed);
+        // What rounding leaves undecided is 0 by one way and not by the other.
+        prop_assume!(here.undecided().iter().all(|count| *count == 0));
         let engine = &here.prepared.engine;
-        prop_assert!(engine.margins(&here.trace, &here.pre_activations, &NORMS).unwrap().is_some());
+        prop_assert!(engine.margins(&here.trace, here.values(), &NORMS).unwrap().is_some());
         let fast = here.margins(&NORMS, Method::PrunedSearch).unwrap();
         // What was learnt for one norm serves the next: the order must not matter.
         let [first, second, third] = NORMS;
@@ -92,10 +95,11 @@ proptest! {
         single in any::<bool>(),
         seed in any::<u64>(),
     ) {
-        let (dtype, tolerance) = if single { (DType::F32, 1e-3) } else { (DType::F64, 1e-9) };
+        let (dtype, tolerance) = if single { (DType::F32, 1e-3) } else { (DType::F64, 1e-8) };
         let here = linearize(&hidden, size, kind, dtype, seed);
+        prop_assume!(here.undecided().iter().all(|count| *count == 0));
         let engine = &here.prepared.engine;
-        let steps = engine.axes(&here.trace, &here.pre_activations).unwrap().unwrap();
+        let steps = engine.axes(&here.trace, here.values()).unwrap().unwrap();
         let plain = here.axis_margins_by_all().unwrap();
         let jacobians = here.neuron_jacobians().unwrap();
         for (input, steps) in steps.iter().enumerate() {
@@ -104,7 +108,7 @@ proptest! {
             for (axis, (found, expected)) in steps.iter().zip(plain.of_input(input)).enumerate() {
                 let step = found.distance;
                 let k = axis % here.network().input_size();
-                let rounding = 1e-6 * tolerance * longest(k);
+                let rounding = 1e-4 * tolerance * longest(k);
                 if let Some(at) = found.at {
                     let z = here.pre_activations[input][at];
                     let speed = jacobians[input][at][k].abs();

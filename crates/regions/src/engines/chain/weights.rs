@@ -1,12 +1,16 @@
 //! What is known of a fully connected chain before any input is seen.
 
 use crate::{Norm, Result};
-use candle_core::{DType, Tensor};
+use candle_core::Tensor;
 use loclin_models::{FcChain, TwoPieces};
 use loclin_tensor::{
     product::{Real, View, gram},
+    rounding::{largest, length_up, product_up, sum_up, up_by},
     spectral::matrix_bound,
 };
+
+/// Above the rounding of the factor that normalises the input.
+const WIDER: f64 = 1.0 + 1e-15;
 
 /// A batch from which on sharper norms of the layers pay for themselves.
 const LARGE: usize = 256;
@@ -21,6 +25,12 @@ pub(super) struct Weights<T> {
     pub(super) read: Vec<usize>,
     /// `W^1 W^1^T` in float64.
     pub(super) gram: Vec<f64>,
+    /// At least the spectral norm of `W^1`.
+    pub(super) leading: f64,
+    /// At least those of the layers behind it but the last.
+    pub(super) spectral: Vec<f64>,
+    /// At least the lengths of the rows of `W^1`.
+    pub(super) first_lengths: Vec<f64>,
     /// For the duals of l1, l2 and l_inf.
     bounds: [Bounds; 3],
 }
@@ -32,7 +42,9 @@ pub(super) struct Layer<T> {
     pub(super) inputs: usize,
     pub(super) outputs: usize,
     /// The largest slope of the activation after it, absolute.
-    steepest: f64,
+    pub(super) steepest: f64,
+    /// At least the spectral norm of its absolute values.
+    pub(super) absolute: f64,
 }
 
 /// Upper bounds of `||grad z||_q` for one `q`, the rounding of computed gradients included.
@@ -45,6 +57,8 @@ pub(super) struct Bounds {
     /// Entry `k` bounds `||g||_q / ||v||_2` for the gradient `g` that a cotangent `v` of layer `k`'s
     /// pre-activations is pulled back to.
     pub(super) reach: Vec<f64>,
+    /// Bounds `|| |W^1|^T v ||_q / ||v||_2`.
+    pub(super) columns: f64,
 }
 
 impl<T: Real> Layer<T> {
@@ -66,8 +80,10 @@ impl<T: Real> Weights<T> {
     pub(super) fn new(chain: &FcChain, batch: usize) -> Result<Self> {
         let layer = |(weight, activation): (&Tensor, &TwoPieces)| {
             let (outputs, inputs) = weight.dims2()?;
+            let values: Vec<T> = weight.flatten_all()?.to_vec1()?;
             Ok(Layer {
-                values: weight.flatten_all()?.to_vec1()?,
+                absolute: absolute_bound(&values, inputs),
+                values,
                 inputs,
                 outputs,
                 steepest: activation.slopes.iter().fold(0.0, |s, v| v.abs().max(s)),
@@ -90,9 +106,7 @@ impl<T: Real> Weights<T> {
                 Ok(matrix_bound(matrix, None, squarings)?)
             })
             .collect::<Result<Vec<_>>>()?;
-        // The Gram matrix has the first layer's spectral norm squared.
-        let matrix = View::new(&gram, outputs, outputs)?;
-        let leading = matrix_bound(matrix, None, squarings)?.sqrt();
+        let leading = matrix_bound(View::new(&first, outputs, inputs)?, None, squarings)?;
         let bounds = [Norm::L1, Norm::L2, Norm::LINF]
             .map(|dual| Bounds::new(dual, &layers, scale, leading, &spectral));
         let is_read = |column: &usize| layers[0].rows().any(|row| row[*column] != T::zero());
@@ -100,7 +114,10 @@ impl<T: Real> Weights<T> {
             scale,
             read: (0..inputs).filter(is_read).collect(),
             layers,
+            leading,
+            spectral,
             gram,
+            first_lengths: first.chunks_exact(inputs).map(length_up).collect(),
             bounds,
         })
     }
@@ -129,53 +146,94 @@ impl Bounds {
         for row in layers[0].rows() {
             buffer.clear();
             buffer.extend(row.iter().map(|w| w.to_f64()));
-            first.push(dual.of(&buffer) * scale);
-            let sums = columns.iter_mut().zip(&buffer);
-            sums.for_each(|(sum, w)| *sum += w * w);
+            first.push(product_up(&[norm_up(dual, &buffer), scale, WIDER]));
+            let most = columns.iter_mut().zip(&buffer);
+            most.for_each(|(most, w)| *most = w.abs().max(*most));
         }
-        let columns = columns.iter().map(|sum: &f64| sum.sqrt());
+        // At least the length of each column, by its largest entry: no square vanishes.
+        let mut squares = vec![0.0; columns.len()];
+        for row in layers[0].rows() {
+            for ((square, most), w) in squares.iter_mut().zip(&columns).zip(row) {
+                let ratio = if *most > 0.0 { w.to_f64() / most } else { 0.0 };
+                *square += ratio * ratio;
+            }
+        }
+        let outputs = layers[0].outputs;
+        let columns = squares
+            .iter()
+            .zip(&columns)
+            .map(|(square, most): (&f64, &f64)| up_by(square.sqrt() * most, outputs + 8));
+        // The same of the absolute values, in which nothing cancels.
+        let columns: Vec<f64> = columns.collect();
+        let absolute = match dual {
+            Norm::LINF => columns.iter().copied().fold(0.0, f64::max),
+            Norm::L1 => sum_up(&columns),
+            _ => length_up(&columns),
+        };
+        let columns = columns.into_iter();
         // `sup ||W^1^T v||_q` over `||v||_2 = 1`.
         let induced = match dual {
             // The largest coordinate of a sum is at most the longest column.
             Norm::LINF => columns.fold(0.0, f64::max).min(leading),
             Norm::L2 => leading,
-            _ => columns
-                .sum::<f64>()
-                .min((layers[0].inputs as f64).sqrt() * leading),
+            _ => {
+                let inputs = layers[0].inputs;
+                sum_up(&columns.collect::<Vec<_>>()).min(product_up(&[
+                    (inputs as f64).sqrt(),
+                    leading,
+                    WIDER,
+                ]))
+            }
         };
-        let mut reach = vec![induced * scale * (1.0 + rounding(layers))];
+        let mut reach = vec![product_up(&[induced, scale, WIDER])];
         for (layer, spectral) in layers[..layers.len() - 1].iter().zip(spectral) {
             let below = reach[reach.len() - 1];
-            reach.push(spectral * layer.steepest * below);
+            reach.push(product_up(&[*spectral, layer.steepest, below]));
         }
         let mut others = Vec::new();
         for ((below, layer), reach) in layers.iter().zip(&layers[1..]).zip(&reach) {
-            let bound = |row: &[T]| length(row) * below.steepest * reach;
+            let bound = |row: &[T]| product_up(&[length(row), below.steepest, *reach]);
             others.extend(layer.rows().map(bound));
         }
         Self {
             first,
             others,
             reach,
+            columns: absolute,
         }
     }
 }
 
-/// How far a computed gradient may exceed a bound of the true one: each sum of `n` products adds at most `n`
-/// roundings.
-pub(super) fn rounding<T: Real>(layers: &[Layer<T>]) -> f64 {
-    let epsilon = match T::DTYPE {
-        DType::F32 => f64::from(f32::EPSILON),
-        _ => f64::EPSILON,
-    };
-    let widest = layers.iter().map(|layer| layer.inputs).max().unwrap_or(0);
-    4.0 * (widest * layers.len()) as f64 * epsilon
+/// At least the spectral norm of the absolute values of a matrix with `columns` columns: the root of the largest sum of a
+/// row times that of a column.
+fn absolute_bound<T: Real>(values: &[T], columns: usize) -> f64 {
+    let mut sums = vec![0.0; columns];
+    let mut most = 0f64;
+    for row in values.chunks_exact(columns.max(1)) {
+        let mut own = 0.0;
+        for (sum, w) in sums.iter_mut().zip(row) {
+            *sum += w.to_f64().abs();
+            own += w.to_f64().abs();
+        }
+        most = most.max(own);
+    }
+    let columns = sums.into_iter().fold(0.0, f64::max);
+    up_by(columns.sqrt() * most.sqrt(), values.len() + 8)
 }
 
-/// At least the Euclidean length of a vector: squares that vanish count as the smallest number.
+/// At least the lq norm of a vector.
+pub(super) fn norm_up(q: Norm, vector: &[f64]) -> f64 {
+    match q {
+        Norm::L1 => sum_up(vector),
+        Norm::LINF => largest(vector),
+        _ => length_up(vector),
+    }
+}
+
+/// At least the Euclidean length of a vector.
 pub(super) fn length<T: Real>(vector: &[T]) -> f64 {
     // Several sums, so that the processor need not wait for one addition before the next.
-    let mut sums = [f64::MIN_POSITIVE * vector.len() as f64; 8];
+    let mut sums = [0.0; 8];
     let chunks = vector.chunks_exact(8);
     let rest = chunks.remainder().iter().map(|v| v.to_f64() * v.to_f64());
     let rest: f64 = rest.sum();
@@ -184,5 +242,10 @@ pub(super) fn length<T: Real>(vector: &[T]) -> f64 {
             *sum += v.to_f64() * v.to_f64();
         }
     }
-    (sums.iter().sum::<f64>() + rest).sqrt()
+    let square = sums.iter().sum::<f64>() + rest;
+    match (1e-280..1e280).contains(&square) {
+        // What vanished is nothing beside the rest.
+        true => up_by(square.sqrt(), vector.len() + 8),
+        false => length_up(&vector.iter().map(|v| v.to_f64()).collect::<Vec<_>>()),
+    }
 }

@@ -1,0 +1,115 @@
+//! What rounding can have done to the numbers at a batch of inputs.
+
+use crate::{Result, Rows, local_errors::LocalErrors};
+use candle_core::Tensor;
+use loclin_models::{Magnitudes, RoundingErrors};
+use loclin_tensor::rounding::clear_of_zero;
+use std::sync::OnceLock;
+
+/// Where rounding leaves more than this share of an input's neurons undecided, and more than a few, bounds by absolute values
+/// say nothing: a network is too deep for them. What is found is called an estimate.
+const UNDECIDED: f64 = 0.01;
+const FEW: f64 = 16.0;
+
+/// Bounds of rounding errors, of values and of gradients in float64.
+#[derive(Debug)]
+pub(crate) struct Rounding {
+    /// Of the neurons' values, `[B, |I|]`.
+    values: Rows,
+    local: Option<LocalErrors>,
+    /// What bounds gradients, once they are asked for.
+    magnitudes: Magnitudes,
+    inputs: Tensor,
+    known: Option<RoundingErrors>,
+    gradients: OnceLock<Rows>,
+}
+
+impl Rounding {
+    /// `values` bounds the errors of the neurons' values at `inputs`; `local` says where they arise; `known`
+    /// is what else the forward pass found.
+    pub(crate) fn new(
+        magnitudes: &Magnitudes,
+        inputs: &Tensor,
+        values: Rows,
+        local: Option<LocalErrors>,
+        known: Option<RoundingErrors>,
+    ) -> Self {
+        Self {
+            values,
+            local,
+            magnitudes: magnitudes.clone(),
+            inputs: inputs.clone(),
+            known,
+            gradients: OnceLock::new(),
+        }
+    }
+
+    /// Bounds of the errors of the neurons' values, `[B, |I|]`.
+    pub(crate) fn values(&self) -> &Rows {
+        &self.values
+    }
+
+    /// For each neuron a bound of the l1 norm of its gradient's error, `[B, |I|]`: exactly 0 where the gradient certainly is.
+    pub(crate) fn gradients(&self) -> Result<&Rows> {
+        if let Some(known) = self.gradients.get() {
+            return Ok(known);
+        }
+        let (batch, width) = (self.values.len(), self.values.width());
+        let of = |errors: &RoundingErrors| self.magnitudes.gradient_errors(errors);
+        let found = match &self.known {
+            Some(errors) => of(errors)?,
+            None => match self.magnitudes.trace(&self.inputs)? {
+                Some((_, errors)) => of(&errors)?,
+                None => None,
+            },
+        };
+        let rows = match found {
+            Some(found) => Rows::of_tensor(&found)?,
+            None => Rows::new(vec![f64::INFINITY; batch * width], batch, width),
+        };
+        Ok(self.gradients.get_or_init(|| rows))
+    }
+
+    /// What part of the l1 norm of a neuron's gradient in absolute values [`Rounding::gradients`] is.
+    pub(crate) fn share(&self) -> f64 {
+        self.magnitudes.relative_error()
+    }
+
+    /// Where the errors of values arise, if that is known.
+    pub(crate) fn local(&self) -> Option<&LocalErrors> {
+        self.local.as_ref()
+    }
+
+    /// That of input number `input` alone.
+    pub(crate) fn only(&self, input: usize) -> Result<Self> {
+        let gradients = OnceLock::new();
+        if let Some(known) = self.gradients.get() {
+            gradients.get_or_init(|| known.only(input));
+        }
+        Ok(Self {
+            values: self.values.only(input),
+            local: self.local.as_ref().map(|local| local.only(input)),
+            magnitudes: self.magnitudes.clone(),
+            inputs: self.inputs.narrow(0, input, 1)?,
+            known: None,
+            gradients,
+        })
+    }
+
+    /// Of each value the part that rounding cannot have made, with its sign; 0 where the side of 0 is undecided.
+    pub(crate) fn clear(&self, values: &Rows) -> Rows {
+        let clear = |(z, error): (&f64, &f64)| clear_of_zero(*z, *error).max(0.0).copysign(*z);
+        let all = values.as_slice().iter().zip(self.values.as_slice());
+        Rows::new(all.map(clear).collect(), values.len(), values.width())
+    }
+
+    /// Whether the bounds say anything of each input: of a deep network they may leave most neurons undecided.
+    pub(crate) fn says_something(&self, values: &Rows) -> bool {
+        let most = (UNDECIDED * values.width() as f64).max(FEW);
+        values.iter().zip(self.values.iter()).all(|(z, errors)| {
+            let both = z.iter().zip(errors);
+            let undecided = both.filter(|(z, error)| **error > 0.0 && !(z.abs() > **error));
+            undecided.count() as f64 <= most
+        })
+    }
+}

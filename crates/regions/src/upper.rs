@@ -1,0 +1,65 @@
+//! How much larger than a proved radius the margin can be.
+
+use crate::{Linearization, Margins, Norm, Result, Rows, units::units};
+use loclin_tensor::rounding::{down, largest, length_down, quotient_up, sum_down, up};
+
+impl Linearization {
+    /// For each input an upper bound of the margin whose lower bound is [`Margins::radius`]: the distance of the limiting
+    /// neuron's boundary, rounded up, with the errors of its value and of its gradient. Both together say how much of the
+    /// radius rounding can have taken. Infinite where no neuron limits it, or its gradient may be 0.
+    ///
+    /// Takes one pull for each input. Without bounds of rounding errors ([`crate::Guarantee::Estimate`]) it is an estimate,
+    /// too.
+    ///
+    /// ```
+    /// use candle_core::{DType, Device, Tensor};
+    /// use loclin_models::{Mlp, Parameters};
+    /// use loclin_regions::{Budget, Linearization, Method, Norm};
+    ///
+    /// let config = Mlp { inputs: vec![2], hidden: vec![8, 8], outputs: 1, negative_slope: 0.0 };
+    /// let network = config.build(Parameters::seeded(3).builder(DType::F64, &Device::Cpu))?;
+    /// let x = Tensor::new(&[[0.3, -0.2]], &Device::Cpu)?;
+    /// let here = Linearization::new(&network, &x, Budget::default())?;
+    /// let margins = here.margins(&[Norm::L2], Method::Auto)?.remove(0);
+    /// let upper = here.upper_bounds(&margins)?[0];
+    /// assert!(margins.radius[0] <= upper && upper <= margins.radius[0] * (1.0 + 1e-9));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// A tensor computation that fails.
+    pub fn upper_bounds(&self, margins: &Margins) -> Result<Vec<f64>> {
+        let of_input = |(input, limiting): (usize, &Option<crate::Neuron>)| {
+            let Some((neuron, at)) = limiting.and_then(|own| Some((own, self.position(own)?)))
+            else {
+                return Ok(f64::INFINITY);
+            };
+            let count = self.ranges.iter().find(|range| range.node == neuron.node);
+            let count = count.map_or(0, |range| range.count);
+            let unit = units(self.network(), &[neuron.index], count)?;
+            let trace = self.trace.narrow(input, 1)?;
+            let pulled = trace.pull_neurons(neuron.node, &unit)?;
+            let gradient = Rows::of_tensor(&pulled.flatten_from(2)?.squeeze(0)?)?;
+            let length = length_below(margins.norm.dual(), &gradient[0]);
+            let length = down(length - self.gradient_errors(input)?[at]);
+            let error = match &self.rounding {
+                Some(rounding) => rounding.values()[input][at],
+                None => 0.0,
+            };
+            let z = self.pre_activations[input][at].abs();
+            Ok(quotient_up(up(z + error), length))
+        };
+        margins.limiting.iter().enumerate().map(of_input).collect()
+    }
+}
+
+/// At most the lq norm of a vector.
+fn length_below(q: Norm, vector: &[f64]) -> f64 {
+    match q {
+        Norm::L1 => sum_down(vector),
+        Norm::L2 => length_down(vector),
+        Norm::LINF => largest(vector),
+        // Powers are rounded to a few units in the last place.
+        q => q.of(vector) * (1.0 - (16 * vector.len() + 64) as f64 * f64::EPSILON),
+    }
+}
