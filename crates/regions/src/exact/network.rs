@@ -28,6 +28,16 @@ pub(super) enum Map {
     Selects(Choices),
 }
 
+impl ExactNode {
+    /// How many multiply-adds a value or a pull takes.
+    fn cost(&self) -> u64 {
+        match &self.map {
+            Map::Affine(matrix) => matrix.weights() as u64,
+            _ => self.size as u64,
+        }
+    }
+}
+
 impl Exact {
     /// Reads the matrices of a network out of its operators, in float64 whatever its type. `most` is how many multiply-adds
     /// reading and one evaluation may take; a matrix is read with all its zeros.
@@ -111,6 +121,11 @@ impl Exact {
         self.ranges.iter().map(|range| range.count).sum()
     }
 
+    /// How many multiply-adds one gradient takes at most, or an evaluation.
+    pub fn gradient_cost(&self) -> u64 {
+        self.nodes.iter().map(ExactNode::cost).sum()
+    }
+
     /// How many multiply-adds the gradients of all neurons take at most.
     pub fn gradients_cost(&self) -> u64 {
         let (mut below, mut cost) = (0u64, 0u64);
@@ -119,11 +134,7 @@ impl Exact {
             if let Some(range) = ranges.next_if(|range| range.node == index) {
                 cost = cost.saturating_add(below.saturating_mul(range.count as u64));
             }
-            let own = match &node.map {
-                Map::Affine(matrix) => matrix.weights(),
-                _ => node.size,
-            };
-            below = below.saturating_add(own as u64);
+            below = below.saturating_add(node.cost());
         }
         cost
     }

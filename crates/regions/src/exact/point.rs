@@ -103,6 +103,12 @@ impl ExactPoint<'_> {
         self.pre_activation(neuron).sign()
     }
 
+    /// Whether a neuron is certainly one of the pattern: not where rounded coefficients leave undecided which entry of a group is the
+    /// largest.
+    pub(super) fn is_certain(&self, neuron: usize) -> bool {
+        self.neurons[neuron].place.is_certain()
+    }
+
     /// The node of a neuron, and its number among those of the node.
     ///
     /// # Panics

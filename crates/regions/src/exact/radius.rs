@@ -65,11 +65,20 @@ impl RadiusBounds {
 }
 
 impl ExactPoint<'_> {
-    /// The distance to a neuron's boundary in each norm: `|z| / ||grad z||_q`, infinite for a neuron whose gradient is 0.
+    /// The distance to a neuron's boundary in each norm: `|z| / ||grad z||_q`, infinite for a neuron whose gradient is 0. Of a neuron
+    /// of a maximum that is undecided nothing is known.
     ///
     /// # Panics
     /// A neuron that there is not.
     pub fn distances(&self, neuron: usize, norms: &[Norm]) -> Vec<RadiusBounds> {
+        if !self.is_certain(neuron) {
+            let unknown = RadiusBounds {
+                lower: 0.0,
+                limiting: Some(neuron),
+                ..RadiusBounds::infinite()
+            };
+            return vec![unknown; norms.len()];
+        }
         let gradient: Vec<Number> = self.gradient(neuron).iter().map(Number::absolute).collect();
         let z = self.pre_activation(neuron).absolute();
         let one = |norm: &Norm| RadiusBounds {

@@ -38,6 +38,8 @@ pub(super) enum Place {
     Entry(usize),
     /// An entry minus another.
     Difference(usize, usize),
+    /// The same, where it is undecided which entry of the group is the largest: perhaps the neuron is another difference.
+    Open(usize, usize),
 }
 
 impl Choices {
@@ -116,7 +118,10 @@ impl Choices {
                     let best = candidates[0] as usize;
                     for other in group.iter().map(|i| *i as usize).filter(|i| *i != best) {
                         let difference = operand[best].minus(&operand[other]);
-                        neurons.push((Place::Difference(best, other), difference));
+                        neurons.push(match candidates.len() {
+                            1 => (Place::Difference(best, other), difference),
+                            _ => (Place::Open(best, other), difference),
+                        });
                     }
                     values.push(largest(&candidates, operand));
                     entries.push(candidates);
@@ -234,12 +239,17 @@ impl Selected {
 }
 
 impl Place {
+    /// Whether the neuron is certainly this one.
+    pub(super) fn is_certain(self) -> bool {
+        !matches!(self, Self::Open(..))
+    }
+
     /// Adds the neuron's gradient with respect to the operand.
     pub(super) fn start(self, sums: &mut [Total]) {
         let one = Number::exact(Dyadic::new(1.into(), 0));
         match self {
             Self::Entry(i) => sums[i].add(&one),
-            Self::Difference(i, j) => {
+            Self::Difference(i, j) | Self::Open(i, j) => {
                 sums[i].add(&one);
                 sums[j].add(&one.negated());
             }
