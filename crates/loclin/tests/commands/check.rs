@@ -205,7 +205,11 @@ fn tables_that_are_none_are_refused() {
         ("norm.csv", 1, "norm.csv|`eps_0.5`"),
         ("word.csv", 1, "word.csv|line 2|`guarantee`|`certified`"),
         ("cell.csv", 1, "cell.csv|line 5|`index`|`three`"),
-        ("short.csv", 1, "short.csv|42"),
+        (
+            "short.csv",
+            1,
+            "short.csv|line 42: 2 columns, the header has 9",
+        ),
         ("m.csv --sample 0", 2, "--sample 0"),
     ];
     let dir: &Path = certified.dir.path();

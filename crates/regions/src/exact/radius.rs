@@ -16,8 +16,8 @@ pub struct RadiusBounds {
     pub lower: f64,
     /// At least the radius: where all is exact the smallest such float (in l1, l2 and l_inf).
     pub upper: f64,
-    /// The largest float that may be at most the radius.
-    largest: f64,
+    /// The largest float that may be at most the radius: a larger claim is refuted.
+    pub largest: f64,
     /// The number of the neuron whose boundary is nearest, as far as that is known; `None` where no neuron limits.
     pub limiting: Option<usize>,
 }

@@ -47,7 +47,7 @@ pub struct Failure {
     pub norm: Option<String>,
     /// For a radius, the number in the table.
     pub printed: Option<f64>,
-    /// For a radius, at least the true one.
+    /// For a radius, the largest float that may be at most the true one.
     pub truth: Option<f64>,
     /// For a radius, the node of the neuron that limits it.
     pub layer: Option<String>,

@@ -59,18 +59,25 @@ struct Columns {
 /// A file that cannot be read, without a column that it must have, or with a value that is none; the message names line and
 /// column.
 pub(super) fn read(path: &Path) -> anyhow::Result<Table> {
-    let bytes = files::read(path)?;
-    parse(&bytes).with_context(|| format!("{}: not a table of margins", path.display()))
+    let text = files::read_text(path)?;
+    parse(&text).with_context(|| format!("{}: not a table of margins", path.display()))
 }
 
-fn parse(bytes: &[u8]) -> anyhow::Result<Table> {
-    let mut reader = csv::Reader::from_reader(bytes);
+fn parse(text: &str) -> anyhow::Result<Table> {
+    let mut reader = csv::ReaderBuilder::new()
+        .flexible(true)
+        .from_reader(text.as_bytes());
     let header = reader.headers()?.clone();
     let (columns, norms) = columns(&header)?;
     let mut rows = Vec::new();
     for record in reader.records() {
         let record = record?;
         let line = record.position().map_or(0, csv::Position::line);
+        let (found, expected) = (record.len(), header.len());
+        ensure!(
+            found == expected,
+            "line {line}: {found} columns, the header has {expected}"
+        );
         let row = row(&record, &header, &columns, line);
         rows.push(row.with_context(|| format!("line {line}"))?);
     }
@@ -163,7 +170,7 @@ mod tests {
     #[test]
     fn columns_may_come_in_any_order_and_others_are_not_read() {
         let text = "eps_inf,layer,neuron,guarantee,prediction,index,note,eps_2\ninf,,,probable(1e-9),3,7,x,0.5\n";
-        let table = parse(text.as_bytes()).unwrap();
+        let table = parse(text).unwrap();
         assert_eq!(table.norms, [Norm::LINF, Norm::L2]);
         let row = &table.rows[0];
         assert_eq!((row.index, row.line, row.prediction), (7, 2, 3));

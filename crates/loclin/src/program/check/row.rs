@@ -80,15 +80,15 @@ pub(super) fn against(row: &Row, norms: &[Norm], truth: &Truth, judge: &Judge) -
             (Some(layer), Some(neuron)) => format!(", limited by neuron {neuron} of {layer}"),
             _ => String::new(),
         };
-        let upper = radius.upper;
+        let largest = radius.largest;
         failures.push(Failure {
             norm: Some(norm.to_string()),
             printed: Some(*printed),
-            truth: Some(upper),
+            truth: Some(largest),
             layer,
             neuron,
             ..failure(format!(
-                "eps_{norm} = {printed} is larger than the true radius, at most {upper}{limited}"
+                "eps_{norm} = {printed} is larger than the true radius, at most {largest}{limited}"
             ))
         });
     }

@@ -38,8 +38,8 @@ pub(super) struct Radius {
     pub(super) refuted: bool,
     /// Whether it is certainly not.
     pub(super) proved: bool,
-    /// At least the true one.
-    pub(super) upper: f64,
+    /// The largest float that may be at most the true one.
+    pub(super) largest: f64,
     /// The neuron with that distance.
     pub(super) limiting: Option<usize>,
 }
@@ -85,7 +85,7 @@ impl Judge {
             let radius = |(found, claimed): (&RadiusBounds, &f64)| Radius {
                 refuted: found.refutes(*claimed),
                 proved: *claimed <= found.lower,
-                upper: found.upper,
+                largest: found.largest,
                 limiting: found.limiting,
             };
             return Ok(Truth {
@@ -127,7 +127,7 @@ impl Judge {
             truth.radii.push(Radius {
                 refuted,
                 proved: !refuted && open.len() == before,
-                upper,
+                largest: upper,
                 limiting: nearest.filter(|_| upper.is_finite()).map(|(at, _)| at),
             });
         }
@@ -151,8 +151,8 @@ impl Judge {
             for ((radius, found), claimed) in truth.radii.iter_mut().zip(found).zip(claimed) {
                 radius.refuted |= found.refutes(*claimed);
                 radius.proved &= *claimed <= found.lower;
-                if found.upper <= radius.upper && found.limiting.is_some() {
-                    (radius.upper, radius.limiting) = (found.upper, Some(neuron));
+                if found.largest <= radius.largest && found.limiting.is_some() {
+                    (radius.largest, radius.limiting) = (found.largest, Some(neuron));
                 }
             }
         }
