@@ -8,6 +8,7 @@ mod counts;
 mod distortion;
 mod evidence;
 mod exact;
+mod exact_evaluator;
 mod example;
 mod failed_once;
 mod jacobians;

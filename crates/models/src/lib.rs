@@ -41,7 +41,7 @@ pub use loclin_tensor::Parameters;
 pub use loclin_tensor::TwoPieces;
 pub use magnitude::{Magnitudes, RoundingErrors};
 pub use network::{Network, Node};
-pub use operator::{Affine, Magnitude, Normalizing, Operator, PiecewiseLinear};
+pub use operator::{Affine, Alternatives, Magnitude, Normalizing, Operator, PiecewiseLinear};
 pub use parameter_map::ParameterMap;
 pub use record::ActivationRecord;
 pub use spec::{INPUT, NetworkSpec, NodeSpec};

@@ -60,9 +60,11 @@
 //! ```
 
 mod affine;
+mod alternatives;
 mod piecewise_linear;
 
 pub use affine::{Affine, Magnitude, Normalizing, ShapeResult};
+pub use alternatives::Alternatives;
 pub use piecewise_linear::PiecewiseLinear;
 
 use crate::{error, parameter_map::ParameterMap, spec::OperatorSpec};

@@ -21,6 +21,7 @@ pub mod distortion;
 mod engines;
 mod error;
 mod estimate;
+pub mod exact;
 mod gradients;
 mod guarantee;
 mod host;

@@ -7,7 +7,8 @@ use crate::program::machine::VERSION;
 use crate::program::options::Global;
 use crate::program::outcome::print;
 use crate::program::{
-    certify, completions, config_command, demo, distortion, explain, fetch, init, man, sweep, train,
+    certify, check, completions, config_command, demo, distortion, explain, fetch, init, man,
+    sweep, train,
 };
 
 /// The colours of help texts.
@@ -61,6 +62,8 @@ pub enum Command {
     Config(config_command::Args),
     /// Find how far the gradient stays constant around every input
     Certify(certify::Args),
+    /// Find a sample of a table of margins again, in another way
+    Check(check::Args),
     /// Find how much the gradient changes when inputs move a little
     Distortion(distortion::Args),
     /// Show one input, its gradient, and how far and how much that may change
@@ -86,6 +89,11 @@ pub fn dispatch(command: &Command, global: &Global) -> anyhow::Result<()> {
         Command::Sweep(args) => print(&sweep::run(args, global)?, global.json),
         Command::Config(args) => print(&config_command::run(args)?, global.json),
         Command::Certify(args) => print(&certify::run(args, global)?, global.json),
+        Command::Check(args) => {
+            let outcome = check::run(args, global)?;
+            print(&outcome, global.json)?;
+            outcome.verdict()
+        }
         Command::Distortion(args) => print(&distortion::run(args, global)?, global.json),
         Command::Explain(args) => print(&explain::run(args, global)?, global.json),
         Command::Init(args) => print(&init::run(args, global)?, global.json),

@@ -1,6 +1,7 @@
 //! The `loclin` program: its commands, and what they share.
 
 pub mod certify;
+pub mod check;
 mod choice;
 pub mod cli;
 pub mod completions;

@@ -8,6 +8,7 @@
 mod bad_input;
 mod bad_options;
 mod certify;
+mod check;
 mod config;
 mod demo;
 mod distortion;

@@ -149,6 +149,9 @@ pub struct Magnitude {
     /// an entry of the output; and as many between an entry of a cotangent and what it is pulled back to. Roundings of
     /// coefficients that the operator computes count.
     pub roundings: usize,
+    /// How many of them lie between the operator's parameters and a coefficient or the offset that it computes from them:
+    /// 0 where a push of unit tangents gives back numbers that are stored, so that they are exact.
+    pub rounded_coefficients: usize,
 }
 
 /// A normalisation of each channel (the first dimension of an input) by a mean and a variance. It keeps the running ones

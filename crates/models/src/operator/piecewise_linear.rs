@@ -1,6 +1,6 @@
 //! Piecewise-linear operators.
 
-use super::affine::ShapeResult;
+use super::{affine::ShapeResult, alternatives::Alternatives};
 use crate::{error, parameter_map::ParameterMap, record::ActivationRecord, spec::OperatorSpec};
 use candle_core::{Result, Tensor};
 use loclin_tensor::rounding::UNIT;
@@ -145,6 +145,15 @@ pub trait PiecewiseLinear: Debug + Send + Sync {
     ) -> Result<Tensor> {
         let terms = (error + (operand.abs()? * (4.0 * UNIT))?)?;
         self.push(&terms.unsqueeze(1)?, record)?.squeeze(1)? * (1.0 + 4.0 * UNIT)
+    }
+
+    /// What the operator selects from, given the shape of the operand of one input: by it exact arithmetic evaluates the operator. `None`, the
+    /// default, if that is not known: nothing is decided exactly for a network with it.
+    ///
+    /// # Errors
+    /// A parameter that cannot be read.
+    fn alternatives(&self, _operand: &[usize]) -> Result<Option<Alternatives>> {
+        Ok(None)
     }
 
     /// How many numbers one tangent needs for a moment beside the operand and the result, the neurons'

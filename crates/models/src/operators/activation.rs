@@ -2,7 +2,7 @@
 
 use crate::{
     error::Error,
-    operator::{PiecewiseLinear, ShapeResult},
+    operator::{Alternatives, PiecewiseLinear, ShapeResult},
     record::ActivationRecord,
     spec::OperatorSpec,
 };
@@ -339,6 +339,14 @@ impl PiecewiseLinear for Activation {
         let roundings = (8 * self.slopes.len()) as f64 * UNIT;
         let terms = (error + (operand.abs()? * roundings)?)?;
         (terms * steepest)?.affine(1.0 + 4.0 * UNIT, constants * 2.0 * roundings)
+    }
+
+    fn alternatives(&self, _operand: &[usize]) -> Result<Option<Alternatives>> {
+        Ok(Some(Alternatives::Lines {
+            breakpoints: self.breakpoints.clone(),
+            slopes: vec![self.slopes.clone()],
+            anchor: self.anchor,
+        }))
     }
 
     fn lipschitz(&self, _operand: &[usize]) -> Result<f64> {

@@ -44,6 +44,7 @@ impl Affine for Add {
         Ok(Some(Magnitude {
             operator: Arc::new(self.clone()),
             roundings: operands.len(),
+            rounded_coefficients: 0,
         }))
     }
 

@@ -40,21 +40,27 @@ impl AvgPool2d {
         })
     }
 
+    /// For each position of the window along one axis, the entries under it and the number that their sum is divided by.
+    fn counts(&self, axis: usize, n: usize) -> Result<Vec<(Vec<usize>, usize)>> {
+        let windows = self.window.members(axis, n);
+        let windows = windows.map_err(candle_core::Error::Msg)?.into_iter();
+        let count = |members: Vec<usize>| match self.count_padding {
+            true => (members, self.window.kernel[axis]),
+            false => {
+                let count = members.len();
+                (members, count)
+            }
+        };
+        Ok(windows.map(count).collect())
+    }
+
     /// The averages along one axis as a matrix `[n, positions]`.
     fn matrix(&self, axis: usize, n: usize, dtype: DType, device: &Device) -> Result<Tensor> {
-        let windows = self
-            .window
-            .members(axis, n)
-            .map_err(candle_core::Error::Msg)?;
+        let windows = self.counts(axis, n)?;
         let mut values = vec![0f64; n * windows.len()];
-        for (position, members) in windows.iter().enumerate() {
-            let count = if self.count_padding {
-                self.window.kernel[axis]
-            } else {
-                members.len()
-            };
+        for (position, (members, count)) in windows.iter().enumerate() {
             for &i in members {
-                values[i * windows.len() + position] = 1.0 / count as f64;
+                values[i * windows.len() + position] = 1.0 / *count as f64;
             }
         }
         Tensor::from_vec(values, (n, windows.len()), device)?.to_dtype(dtype)
@@ -105,13 +111,19 @@ impl Affine for AvgPool2d {
 
     fn magnitude(
         &self,
-        _operands: &[&[usize]],
+        operands: &[&[usize]],
         _output: &[usize],
     ) -> crate::error::Result<Option<Magnitude>> {
+        let mut exact = true;
+        for axis in 0..2 {
+            let counts = self.counts(axis, operands[0][axis + 1])?;
+            exact &= counts.iter().all(|(_, count)| count.is_power_of_two());
+        }
         // A sum along each axis, of products with rounded reciprocals.
         Ok(Some(Magnitude {
             operator: Arc::new(self.clone()),
             roundings: self.window.kernel[0] + self.window.kernel[1] + 4,
+            rounded_coefficients: if exact { 0 } else { 3 },
         }))
     }
 

@@ -78,6 +78,14 @@ impl BatchNorm {
     }
 }
 
+/// Whether a scale is so small that its relative error is not bounded, although its weight is not 0.
+fn vanishes(scale: &Tensor, weight: &Tensor) -> Result<bool> {
+    let numbers = |tensor: &Tensor| tensor.to_dtype(DType::F64)?.to_vec1::<f64>();
+    let (scale, weight) = (numbers(scale)?, numbers(weight)?);
+    let mut both = scale.iter().zip(weight);
+    Ok(both.any(|(scale, weight)| weight != 0.0 && scale.abs() < f64::MIN_POSITIVE))
+}
+
 fn refused(cause: String) -> Error {
     Error::Config {
         field: "batch_norm",
@@ -164,6 +172,9 @@ impl Affine for BatchNorm {
         _operands: &[&[usize]],
         _output: &[usize],
     ) -> crate::error::Result<Option<Magnitude>> {
+        if vanishes(&self.scale()?, &self.weight)? {
+            return Ok(None);
+        }
         // The scale takes four roundings, the shift three more.
         Ok(Some(Magnitude {
             operator: Arc::new(Self {
@@ -174,6 +185,7 @@ impl Affine for BatchNorm {
                 eps: self.eps,
             }),
             roundings: 10,
+            rounded_coefficients: 7,
         }))
     }
 

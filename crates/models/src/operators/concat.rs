@@ -74,6 +74,7 @@ impl Affine for Concat {
         Ok(Some(Magnitude {
             operator: Arc::new(self.clone()),
             roundings: 0,
+            rounded_coefficients: 0,
         }))
     }
 

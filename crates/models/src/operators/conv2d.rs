@@ -221,6 +221,7 @@ impl Affine for Conv2d {
                 config: self.config.clone(),
             }),
             roundings: height * width * channels + 2,
+            rounded_coefficients: 0,
         }))
     }
 

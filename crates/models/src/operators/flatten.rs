@@ -42,6 +42,7 @@ impl Affine for Flatten {
         Ok(Some(Magnitude {
             operator: Arc::new(self.clone()),
             roundings: 0,
+            rounded_coefficients: 0,
         }))
     }
 

@@ -49,6 +49,7 @@ impl Affine for GlobalAvgPool {
         Ok(Some(Magnitude {
             operator: Arc::new(self.clone()),
             roundings: count + 2,
+            rounded_coefficients: if count.is_power_of_two() { 0 } else { 2 },
         }))
     }
 

@@ -130,6 +130,7 @@ impl Affine for Linear {
                 outputs: self.outputs,
             }),
             roundings: self.inputs.max(self.outputs) + 2,
+            rounded_coefficients: 0,
         }))
     }
 

@@ -2,7 +2,7 @@
 
 use super::selection::Groups;
 use crate::{
-    operator::{PiecewiseLinear, ShapeResult},
+    operator::{Alternatives, PiecewiseLinear, ShapeResult},
     record::ActivationRecord,
     spec::OperatorSpec,
     window::Window2d,
@@ -205,6 +205,10 @@ impl PiecewiseLinear for MaxPool2d {
         let shape = &operand.dims()[1..];
         let largest = self.groups(shape)?.largest_error(&error.flatten_from(1)?)?;
         largest.reshape([&[operand.dim(0)?], &self.pooled(shape)?[..]].concat())
+    }
+
+    fn alternatives(&self, operand: &[usize]) -> Result<Option<Alternatives>> {
+        Ok(Some(Alternatives::Largest(self.groups(operand)?.to_vec())))
     }
 
     fn lipschitz(&self, operand: &[usize]) -> Result<f64> {

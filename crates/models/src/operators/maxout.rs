@@ -3,7 +3,7 @@
 use super::{layout::refuse, selection::Groups};
 use crate::{
     error::Error,
-    operator::{PiecewiseLinear, ShapeResult},
+    operator::{Alternatives, PiecewiseLinear, ShapeResult},
     record::ActivationRecord,
     spec::OperatorSpec,
 };
@@ -164,6 +164,10 @@ impl PiecewiseLinear for Maxout {
         let shape = &operand.dims()[1..];
         let largest = self.groups(shape).largest_error(&error.flatten_from(1)?)?;
         self.shaped(&largest, 1, shape)
+    }
+
+    fn alternatives(&self, operand: &[usize]) -> Result<Option<Alternatives>> {
+        Ok(Some(Alternatives::Largest(self.groups(operand).to_vec())))
     }
 
     fn lipschitz(&self, _operand: &[usize]) -> Result<f64> {

@@ -135,6 +135,7 @@ impl Affine for Pad {
                 ..self.clone()
             }),
             roundings: 1,
+            rounded_coefficients: 0,
         }))
     }
 

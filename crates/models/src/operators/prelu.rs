@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     error::Error,
-    operator::{PiecewiseLinear, ShapeResult},
+    operator::{Alternatives, PiecewiseLinear, ShapeResult},
     parameter_map::ParameterMap,
     record::ActivationRecord,
     spec::OperatorSpec,
@@ -150,6 +150,23 @@ impl PiecewiseLinear for Prelu {
         let below = right.affine(-1.0, 1.0)?.broadcast_mul(&weight)?;
         let steepest = below.maximum(&left.affine(-1.0, 1.0)?)?;
         Ok(Some(record.clone().with_slopes(steepest)))
+    }
+
+    fn alternatives(&self, operand: &[usize]) -> Result<Option<Alternatives>> {
+        let weight = self
+            .weight
+            .detach()
+            .to_dtype(DType::F64)?
+            .to_vec1::<f64>()?;
+        let inner: usize = operand[1..].iter().product();
+        // One slope stands for all channels.
+        let repeated = if weight.len() == 1 { 1 } else { inner };
+        let slopes = weight.iter().map(|slope| vec![vec![*slope, 1.0]; repeated]);
+        Ok(Some(Alternatives::Lines {
+            breakpoints: vec![0.0],
+            slopes: slopes.flatten().collect(),
+            anchor: 0.0,
+        }))
     }
 
     fn lipschitz(&self, _operand: &[usize]) -> Result<f64> {

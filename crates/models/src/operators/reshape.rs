@@ -59,6 +59,7 @@ impl Affine for Reshape {
         Ok(Some(Magnitude {
             operator: Arc::new(self.clone()),
             roundings: 0,
+            rounded_coefficients: 0,
         }))
     }
 

@@ -75,6 +75,7 @@ impl Affine for Scale {
                 scale: self.scale.abs()?,
             }),
             roundings: 1,
+            rounded_coefficients: 0,
         }))
     }
 

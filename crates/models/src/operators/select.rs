@@ -58,6 +58,7 @@ impl Affine for Select {
         Ok(Some(Magnitude {
             operator: Arc::new(self.clone()),
             roundings: 0,
+            rounded_coefficients: 0,
         }))
     }
 

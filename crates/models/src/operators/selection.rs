@@ -35,6 +35,12 @@ impl Groups {
         self.starts.windows(2).map(|w| (w[0], w[1] - w[0]))
     }
 
+    /// The entries of each group.
+    pub(super) fn to_vec(&self) -> Vec<Vec<u32>> {
+        let group = |(start, n): (u32, u32)| self.members[start as usize..][..n as usize].to_vec();
+        self.spans().map(group).collect()
+    }
+
     fn units(&self) -> usize {
         self.starts.len().saturating_sub(1)
     }

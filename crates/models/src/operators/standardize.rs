@@ -104,11 +104,16 @@ impl Affine for Standardize {
         _operands: &[&[usize]],
         _output: &[usize],
     ) -> crate::error::Result<Option<Magnitude>> {
+        if self.std.iter().any(|std| (1.0 / std).is_subnormal()) {
+            // Its relative error is not bounded.
+            return Ok(None);
+        }
         let mean: Vec<f64> = self.mean.iter().map(|mean| -mean.abs()).collect();
         let (dtype, device) = (self.scale.dtype(), self.scale.device());
         Ok(Some(Magnitude {
             operator: Arc::new(Self::new(&mean, &self.std, dtype, device)?),
             roundings: 5,
+            rounded_coefficients: 2,
         }))
     }
 

@@ -78,6 +78,7 @@ impl Affine for Translate {
                 shift: self.shift.abs()?,
             }),
             roundings: 1,
+            rounded_coefficients: 0,
         }))
     }
 

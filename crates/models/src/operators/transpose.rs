@@ -79,6 +79,7 @@ impl Affine for Transpose {
         Ok(Some(Magnitude {
             operator: Arc::new(self.clone()),
             roundings: 0,
+            rounded_coefficients: 0,
         }))
     }
 

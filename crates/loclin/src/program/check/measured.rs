@@ -1,0 +1,138 @@
+//! Distances by measuring the gradient of every neuron, with bounds of what rounding did.
+//!
+//! Plain on purpose: a forward pass, a pull of every neuron, the bounds of errors of both, and quotients that err on either
+//! side. Nothing is left out by a bound, and nothing is shared with the ways that `certify` takes but the operators.
+
+use candle_core::{DType, Device, Tensor};
+use loclin_models::{Magnitudes, Network, Operator};
+use loclin_regions::Norm;
+use loclin_tensor::rounding::{
+    clear_of_zero, down, largest, length_down, length_up, quotient_down, quotient_up, relative,
+    sum_down, sum_up, up,
+};
+
+/// Numbers that pulled cotangents may hold at a time.
+const AT_ONCE: usize = 1 << 23;
+
+/// A distance is at least the first and at most the second.
+pub(super) type Between = (f64, f64);
+
+/// What measuring found at one input.
+pub(super) struct Measured {
+    /// For each norm, for each neuron, its distance.
+    pub(super) distances: Vec<Vec<Between>>,
+    /// Bounds of the outputs.
+    pub(super) outputs: Vec<Between>,
+    /// Whether the side of every neuron is certain. Of neurons behind one that is not, nothing is known.
+    pub(super) decided: bool,
+}
+
+/// Measures at an input; `None` if errors are not bounded.
+pub(super) fn measure(
+    network: &Network,
+    magnitudes: &Magnitudes,
+    x: &[f64],
+    norms: &[Norm],
+) -> anyhow::Result<Option<Measured>> {
+    let shape = [&[1], network.input_shape()].concat();
+    let x = Tensor::from_slice(x, shape, &Device::Cpu)?;
+    let Some((trace, errors)) = magnitudes.trace(&x)? else {
+        return Ok(None);
+    };
+    let numbers = |tensor: &Tensor| tensor.flatten_all()?.to_vec1::<f64>();
+    let both = numbers(trace.output())?
+        .into_iter()
+        .zip(numbers(&errors.output)?);
+    let outputs = both
+        .map(|(value, error)| (down(value - error), up(value + error)))
+        .collect();
+    let mut measured = Measured {
+        distances: vec![Vec::new(); norms.len()],
+        outputs,
+        decided: true,
+    };
+    let (Some(z), Some(of_z)) = (trace.pre_activations()?, &errors.pre_activations) else {
+        return Ok(Some(measured));
+    };
+    let (z, of_z) = (numbers(&z)?, numbers(of_z)?);
+    let Some(of_gradients) = magnitudes.gradient_errors(&errors)? else {
+        return Ok(Some(measured));
+    };
+    let of_gradients = numbers(&of_gradients)?;
+    let step = (AT_ONCE / network.tangent_size().max(1)).max(1);
+    for range in trace.neuron_ranges()? {
+        let above = measured.decided;
+        for first in (0..range.count).step_by(step) {
+            let count = step.min(range.count - first);
+            let mut units = vec![0.0; count * range.count];
+            for k in 0..count {
+                units[k * range.count + first + k] = 1.0;
+            }
+            let units = Tensor::from_vec(units, (1, count, range.count), &Device::Cpu)?;
+            let gradients = trace.pull_neurons(range.node, &units)?;
+            let gradients = gradients
+                .to_dtype(DType::F64)?
+                .flatten_from(2)?
+                .squeeze(0)?;
+            for (k, gradient) in gradients.to_vec2::<f64>()?.iter().enumerate() {
+                let at = range.start + first + k;
+                measured.decided &= clear_of_zero(z[at], of_z[at]) > 0.0;
+                for (distances, norm) in measured.distances.iter_mut().zip(norms) {
+                    let length = length(gradient, *norm, of_gradients[at]);
+                    distances.push(match above {
+                        true => distance(z[at], of_z[at], length),
+                        false => (0.0, f64::INFINITY),
+                    });
+                }
+            }
+        }
+        let certain = |at: usize| clear_of_zero(z[at], of_z[at]) > 0.0;
+        let open = !(range.start..range.start + range.count).all(certain);
+        if open && is_maximum(&network.nodes()[range.node].operator) {
+            // Perhaps another entry is the largest, and the neurons are other differences.
+            for distances in &mut measured.distances {
+                distances[range.start..].fill((0.0, f64::INFINITY));
+            }
+        }
+    }
+    Ok(Some(measured))
+}
+
+/// Whether neurons are differences of entries, and not entries themselves.
+fn is_maximum(operator: &Operator) -> bool {
+    matches!(operator, Operator::PiecewiseLinear(operator) if operator.neuron_length() != 1.0)
+}
+
+/// Bounds of a gradient's length in the dual norm.
+fn length(gradient: &[f64], norm: Norm, error: f64) -> Between {
+    let dual = norm.dual();
+    let (low, high) = match dual.p() {
+        f64::INFINITY => (largest(gradient), largest(gradient)),
+        1.0 => (sum_down(gradient), sum_up(gradient)),
+        2.0 => (length_down(gradient), length_up(gradient)),
+        q => {
+            // A power is taken to be off by a few units in its last place.
+            let slack = relative(gradient.len() + 64 + (8.0 * q).min(1e15) as usize);
+            let length = dual.of(gradient);
+            (down(length * (1.0 - slack)), up(length * (1.0 + slack)))
+        }
+    };
+    if high == 0.0 && error == 0.0 {
+        (0.0, 0.0)
+    } else if low.is_finite() {
+        (down(low - error), up(high + error))
+    } else {
+        (0.0, f64::INFINITY)
+    }
+}
+
+fn distance(z: f64, error: f64, (short, long): Between) -> Between {
+    // A neuron that has no gradient never limits.
+    if long == 0.0 {
+        return (f64::INFINITY, f64::INFINITY);
+    }
+    (
+        quotient_down(clear_of_zero(z, error), long),
+        quotient_up(up(z.abs() + error), short),
+    )
+}

@@ -1,0 +1,137 @@
+//! `loclin check`: a table of margins, held against radii that are found in another way.
+
+mod measured;
+mod outcome;
+mod result;
+mod row;
+mod truth;
+
+use std::path::PathBuf;
+
+use loclin_data::{Part, Split};
+use loclin_tensor::random;
+use rand::Rng;
+
+use crate::program::compute::Dtype;
+use crate::program::errors::Usage;
+use crate::program::model::ModelPath;
+use crate::program::opened::Opened;
+use crate::program::options::{DataDir, Global};
+use crate::program::progress::Bar;
+use result::{Claim, Row};
+use truth::Judge;
+
+pub use outcome::{Failure, Outcome};
+
+const EXAMPLE: &str = "\
+Examples:
+  loclin certify --model network.onnx --data inputs.npy --dtype f64 --out margins.csv
+  loclin check margins.csv --model network.onnx --data inputs.npy
+  loclin check margins.csv --model runs/demo-seed0 --sample 100 --seed 7
+
+A row holds if no radius is larger than the true one, and the rest of it is true. Radii are found again
+by exact arithmetic, where that takes too long by measuring every gradient with a bound of its rounding
+error. Rows whose guarantee is an estimate claim nothing. The exit code is 1 if a row does not hold.";
+
+/// What the sample is drawn for, in the path of its random stream.
+const STREAM: u64 = 0x63_68_65_63_6b;
+
+/// Options of `check`.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = EXAMPLE)]
+pub struct Args {
+    /// A table of margins, as `certify --out` writes it
+    #[arg(value_name = "RESULT.csv")]
+    pub result: PathBuf,
+    /// The model
+    #[command(flatten)]
+    pub source: ModelPath,
+    /// The inputs that were certified: a dataset's name, a directory in its layout, or an .npy or .safetensors file
+    /// [default: the dataset of the run directory]
+    #[arg(long, value_name = "NAME_OR_PATH")]
+    pub data: Option<String>,
+    /// Which part of the dataset: train, valid or test
+    #[arg(long, default_value = "test")]
+    pub split: Split,
+    /// How many rows to find again, drawn at random by --seed
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub sample: usize,
+    /// Where the datasets are
+    #[command(flatten)]
+    pub place: DataDir,
+}
+
+/// Checks as the options say.
+///
+/// # Errors
+/// A table, model or dataset that cannot be used, and a network that no other way knows. Rows that do not hold are no error
+/// here but of [`Outcome::verdict`].
+pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
+    if args.sample == 0 {
+        return Err(Usage::new("--sample 0: expected at least 1").into());
+    }
+    let table = result::read(&args.result)?;
+    // Claims are about the numbers as stored, whatever type they were computed in.
+    let global = Global {
+        dtype: Some(Dtype::F64),
+        ..global.clone()
+    };
+    let (source, place) = (&args.source, &args.place);
+    let opened = Opened::new(source, args.data.as_deref(), args.split, place, &global)?;
+    let Opened { model, data, .. } = opened;
+    let claiming = |row: &&Row| row.claim == Claim::Radius;
+    let mut outcome = Outcome {
+        result: args.result.clone(),
+        model: args.source.model.clone(),
+        data: data.name().to_owned(),
+        rows: table.rows.len(),
+        checked: 0,
+        undecided: 0,
+        not_claimed: table.rows.len() - table.rows.iter().filter(claiming).count(),
+        seed: global.seed.unwrap_or(0),
+        failures: Vec::new(),
+    };
+    let mut sound: Vec<&Row> = Vec::new();
+    for row in table.rows.iter().filter(claiming) {
+        let found = row::plain(row, &table.norms, &data);
+        match found.is_empty() {
+            true => sound.push(row),
+            false => outcome.failures.extend(found),
+        }
+    }
+    let sample = draw(sound, args.sample, outcome.seed);
+    let bar = Bar::count("checking", sample.len() as u64);
+    let indices: Vec<usize> = sample.iter().map(|row| row.index).collect();
+    let parts = match indices.is_empty() {
+        true => Vec::new(),
+        false => data.tables(&indices)?,
+    };
+    for Part { positions, inputs } in parts {
+        let judge = Judge::new(&model.raw(inputs.input_shape())?)?;
+        for (at, position) in positions.iter().enumerate() {
+            let row = sample[*position];
+            let x = inputs.rows_f64(&[at])?;
+            let truth = judge.truth(&x, &table.norms, &row.radii)?;
+            outcome.undecided += usize::from(!truth.is_decided());
+            outcome.checked += 1;
+            let found = row::against(row, &table.norms, &truth, &judge);
+            outcome.failures.extend(found);
+            bar.advance(1);
+        }
+    }
+    outcome.failures.sort_by_key(|failure| failure.line);
+    Ok(outcome)
+}
+
+/// So many rows at random, in their order.
+fn draw(mut rows: Vec<&Row>, count: usize, seed: u64) -> Vec<&Row> {
+    let mut rng = random::stream(seed, &[STREAM]);
+    let count = count.min(rows.len());
+    for place in 0..count {
+        let other = rng.random_range(place..rows.len());
+        rows.swap(place, other);
+    }
+    rows.truncate(count);
+    rows.sort_by_key(|row| row.line);
+    rows
+}

@@ -1,0 +1,111 @@
+//! One row: what must be so whatever the network, and what must be so for this one.
+
+use std::path::Path;
+
+use loclin_data::{Data, Values};
+use loclin_regions::Norm;
+
+use super::outcome::Failure;
+use super::result::Row;
+use super::truth::{Judge, Truth};
+
+/// What the row says of the data and of itself that is not so.
+pub(super) fn plain(row: &Row, norms: &[Norm], data: &Data) -> Vec<Failure> {
+    let mut causes = Vec::new();
+    if row.index >= data.len() {
+        let (name, count) = (data.name(), data.len());
+        causes.push(format!("{name} has {count} inputs"));
+    } else {
+        let truth = data.labels().and_then(|labels| labels.get(row.index));
+        if row.label.is_some() && row.label.as_ref() != truth {
+            let [found, expected] = [row.label.as_ref(), truth].map(word);
+            causes.push(format!("label {found}, the data's is {expected}"));
+        }
+        if let (Some(file), Some(path)) = (&row.file, file(data, row.index))
+            && !path.ends_with(file)
+        {
+            causes.push(format!("file `{file}`, the data's is `{}`", path.display()));
+        }
+    }
+    for (norm, radius) in norms.iter().zip(&row.radii) {
+        if radius.is_nan() || *radius < 0.0 {
+            causes.push(format!("eps_{norm}: {radius} is no radius"));
+        }
+        // A ball of a larger p contains the ball of the same radius of a smaller one.
+        for (other, smaller) in norms.iter().zip(&row.radii) {
+            if norm.p() < other.p() && radius < smaller {
+                causes.push(format!(
+                    "eps_{norm} = {radius} is below eps_{other} = {smaller}"
+                ));
+            }
+        }
+    }
+    let failure = |cause| Failure {
+        line: row.line,
+        index: row.index,
+        cause,
+        ..Failure::default()
+    };
+    causes.into_iter().map(failure).collect()
+}
+
+/// What the row says of the network that is not so.
+pub(super) fn against(row: &Row, norms: &[Norm], truth: &Truth, judge: &Judge) -> Vec<Failure> {
+    let failure = |cause| Failure {
+        line: row.line,
+        index: row.index,
+        cause,
+        ..Failure::default()
+    };
+    let mut failures = Vec::new();
+    if !truth.may_predict(row.prediction) {
+        failures.push(failure(format!(
+            "prediction {}, the network's is {}",
+            row.prediction,
+            word(truth.prediction().as_ref())
+        )));
+    }
+    if let Some((layer, neuron)) = &row.limiting
+        && !judge.has_neuron(layer, *neuron)
+    {
+        let cause = format!("the network has no neuron {neuron} of `{layer}`");
+        failures.push(failure(cause));
+    }
+    for ((norm, printed), radius) in norms.iter().zip(&row.radii).zip(&truth.radii) {
+        if !radius.refuted {
+            continue;
+        }
+        let (layer, neuron) = radius.limiting.map(|neuron| judge.place(neuron)).unzip();
+        let limited = match (&layer, neuron) {
+            (Some(layer), Some(neuron)) => format!(", limited by neuron {neuron} of {layer}"),
+            _ => String::new(),
+        };
+        let largest = radius.largest;
+        failures.push(Failure {
+            norm: Some(norm.to_string()),
+            printed: Some(*printed),
+            truth: Some(largest),
+            layer,
+            neuron,
+            ..failure(format!(
+                "eps_{norm} = {printed} is larger than the true radius, at most {largest}{limited}"
+            ))
+        });
+    }
+    failures
+}
+
+fn word(class: Option<&u32>) -> String {
+    class.map_or("none".into(), u32::to_string)
+}
+
+/// The file of an input, where each has one.
+fn file(data: &Data, index: usize) -> Option<&Path> {
+    match data {
+        Data::Table(table) => match table.values() {
+            Values::Files(files) => files.paths().get(index).map(|path| path.as_path()),
+            _ => None,
+        },
+        Data::Sequences(_) => None,
+    }
+}

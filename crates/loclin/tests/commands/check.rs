@@ -1,0 +1,220 @@
+//! `check`: true tables hold, and what is not true is found.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::fixture::{command, json, model, small_data, text};
+use crate::refusal::refused;
+
+/// A model, its data and a table of margins in a directory.
+struct Certified {
+    dir: tempfile::TempDir,
+}
+
+impl Certified {
+    fn new(hidden: &[usize], dtype: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        small_data(dir.path());
+        let certified = Self { dir };
+        model(&certified.path("m.safetensors"), &[1, 6, 6], hidden);
+        let (file, data) = (certified.path("m.safetensors"), certified.path("data"));
+        let fixed = ["certify", "--model", text(&file), "--data", text(&data)];
+        let out = certified.path("m.csv");
+        json(&[&fixed[..], &["--dtype", dtype, "--out", text(&out)]].concat());
+        certified
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Changes the table, cell by cell: line, column, content.
+    fn edit(&self, change: impl Fn(usize, usize, &str) -> String) {
+        let table = fs::read_to_string(self.path("m.csv")).unwrap();
+        let line = |(line, text): (usize, &str)| {
+            let cells = text.split(',').enumerate();
+            let cells: Vec<String> = cells.map(|(at, cell)| change(line, at, cell)).collect();
+            cells.join(",") + "\n"
+        };
+        let changed: String = table.lines().enumerate().map(line).collect();
+        fs::write(self.path("m.csv"), changed).unwrap();
+    }
+
+    /// Multiplies the radii of one line, or of all (0).
+    fn scale(&self, only: usize, factor: f64) {
+        self.edit(|line, at, cell| match (line, at) {
+            (1.., 3..=5) if only == 0 || line == only => {
+                (cell.parse::<f64>().unwrap() * factor).to_string()
+            }
+            _ => cell.to_owned(),
+        });
+    }
+
+    /// What the command says with `--json`, and its exit code.
+    fn check(&self, more: &[&str]) -> (i32, Value) {
+        let (code, stdout) = self.run(&[more, &["--json"]].concat());
+        (code, serde_json::from_str(&stdout).unwrap())
+    }
+
+    fn run(&self, more: &[&str]) -> (i32, String) {
+        let paths = ["m.csv", "m.safetensors", "data"].map(|name| self.path(name));
+        let [table, file, data] = &paths;
+        let fixed = [
+            "check",
+            text(table),
+            "--model",
+            text(file),
+            "--data",
+            text(data),
+        ];
+        let output = command(&[&fixed[..], &["--quiet"], more].concat())
+            .output()
+            .unwrap();
+        let stdout = String::from_utf8(output.stdout).unwrap();
+        (output.status.code().unwrap(), stdout)
+    }
+}
+
+#[test]
+fn a_true_table_holds() {
+    let certified = Certified::new(&[9, 5], "f64");
+    // Radii are rounded to nearest when they are found: a little smaller, they are certainly true.
+    certified.scale(0, 1.0 - 1e-9);
+    let (code, stdout) = certified.run(&["--sample", "12", "--seed", "3"]);
+    assert_eq!(
+        (code, &stdout[..]),
+        (0, "checked 12 of 40 rows: all hold\n")
+    );
+    let (code, found) = certified.check(&["--sample", "100"]);
+    assert_eq!(
+        (code, &found["checked"], &found["undecided"]),
+        (0, &40.into(), &0.into())
+    );
+    assert_eq!(found["failures"], Value::Array(Vec::new()));
+}
+
+#[test]
+fn a_radius_that_is_too_large_is_found_and_named() {
+    let certified = Certified::new(&[9, 5], "f64");
+    certified.scale(0, 1.0 - 1e-9);
+    certified.scale(8, 1.001);
+    let (code, found) = certified.check(&["--sample", "40"]);
+    assert_eq!(code, 1);
+    let failures = found["failures"].as_array().unwrap();
+    let norms: Vec<&str> = failures
+        .iter()
+        .map(|f| f["norm"].as_str().unwrap())
+        .collect();
+    assert_eq!(norms, ["1", "2", "inf"]);
+    for failure in failures {
+        assert_eq!(
+            (&failure["index"], &failure["line"]),
+            (&7.into(), &9.into())
+        );
+        let [printed, truth] = ["printed", "truth"].map(|name| failure[name].as_f64().unwrap());
+        assert!((printed / truth - 1.001).abs() < 1e-8, "{printed} {truth}");
+        assert!(failure["layer"].as_str().unwrap().starts_with("layers."));
+    }
+    let (code, stdout) = certified.run(&["--sample", "40"]);
+    assert_eq!(code, 1);
+    assert!(stdout.contains("row 7 (line 9): eps_1 = "), "{stdout}");
+    assert!(
+        stdout.ends_with("checked 40 of 40 rows: 1 does not hold\n"),
+        "{stdout}"
+    );
+}
+
+#[test]
+fn the_measured_way_finds_the_same() {
+    // Too many gradients for exact arithmetic on all of them: 1200 neurons.
+    let certified = Certified::new(&[600, 600], "f64");
+    certified.scale(0, 1.0 - 1e-9);
+    let (code, found) = certified.check(&["--sample", "3"]);
+    assert_eq!((code, &found["undecided"]), (0, &0.into()), "{found}");
+    certified.scale(0, 1.001);
+    let (code, found) = certified.check(&["--sample", "3"]);
+    assert_eq!(
+        (code, found["failures"].as_array().unwrap().len()),
+        (1, 9),
+        "{found}"
+    );
+}
+
+#[test]
+fn another_model_and_other_data_do_not_hold() {
+    let certified = Certified::new(&[9, 5], "f64");
+    model(&certified.path("m.safetensors"), &[1, 6, 6], &[8, 5]);
+    let (code, found) = certified.check(&[]);
+    assert_eq!(code, 1);
+    assert!(found["failures"].as_array().unwrap().len() >= 10, "{found}");
+
+    let certified = Certified::new(&[9, 5], "f64");
+    certified.scale(0, 1.0 - 1e-9);
+    certified.edit(|line, at, cell| match (line, at) {
+        (1, 0) => "40".into(),
+        (2, 1) => "9".into(),
+        (3, 2) => "7".into(),
+        (4, 8) => "99".into(),
+        (5, 5) => "1e9".into(),
+        (6, 3) => "NaN".into(),
+        _ => cell.into(),
+    });
+    let (code, stdout) = certified.run(&["--sample", "40"]);
+    assert_eq!(code, 1);
+    for needle in [
+        "row 40 (line 2): ",
+        "has 40 inputs",
+        "row 1 (line 3): label 9, the data's is 1",
+        "row 2 (line 4): prediction 7, the network's is ",
+        "row 3 (line 5): the network has no neuron 99 of `",
+        "is below eps_inf = 1000000000",
+        "row 5 (line 7): eps_1: NaN is no radius",
+        "6 do not hold",
+    ] {
+        assert!(stdout.contains(needle), "no {needle:?} in {stdout}");
+    }
+}
+
+#[test]
+fn estimates_claim_nothing() {
+    let certified = Certified::new(&[9, 5], "f32");
+    certified.scale(0, 1.001);
+    let (code, stdout) = certified.run(&[]);
+    assert_eq!(code, 0);
+    let expected = "40 rows are estimates: they claim nothing\nchecked 0 of 40 rows: all hold\n";
+    assert_eq!(stdout, expected);
+}
+
+#[test]
+fn tables_that_are_none_are_refused() {
+    let certified = Certified::new(&[4], "f64");
+    let good = fs::read_to_string(certified.path("m.csv")).unwrap();
+    let write = |name: &str, content: &str| fs::write(certified.path(name), content).unwrap();
+    write("empty.csv", "");
+    write("header.csv", good.lines().next().unwrap());
+    write("norm.csv", &good.replace("eps_2", "eps_0.5"));
+    write("word.csv", &good.replace("proved", "certified"));
+    write("cell.csv", &good.replacen("\n3,", "\nthree,", 1));
+    write("short.csv", &(good.clone() + "40,1\n"));
+    let cases = [
+        ("missing.csv", 1, "missing.csv"),
+        ("empty.csv", 1, "empty.csv|no column"),
+        ("header.csv", 1, "header.csv|no rows"),
+        ("norm.csv", 1, "norm.csv|`eps_0.5`"),
+        ("word.csv", 1, "word.csv|line 2|`guarantee`|`certified`"),
+        ("cell.csv", 1, "cell.csv|line 5|`index`|`three`"),
+        (
+            "short.csv",
+            1,
+            "short.csv|line 42: 2 columns, the header has 9",
+        ),
+        ("m.csv --sample 0", 2, "--sample 0"),
+    ];
+    let dir: &Path = certified.dir.path();
+    for (arguments, code, needles) in cases {
+        let arguments = format!("check @{arguments} --model @m.safetensors --data @data");
+        refused(dir, &arguments, code, needles);
+    }
+}

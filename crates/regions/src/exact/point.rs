@@ -1,0 +1,170 @@
+//! A network at one input: pre-activations, sides and gradients.
+
+use super::dyadic::Dyadic;
+use super::error::{ExactError, Result};
+use super::network::{Exact, Map};
+use super::number::{Number, Total};
+use super::selection::{Place, Selected};
+use std::cmp::Ordering;
+
+/// A network at one input, without rounding.
+#[derive(Debug)]
+pub struct ExactPoint<'a> {
+    network: &'a Exact,
+    neurons: Vec<Neuron>,
+    /// For each piecewise-linear node.
+    selected: Vec<Option<Selected>>,
+    output: Vec<Number>,
+}
+
+#[derive(Debug)]
+struct Neuron {
+    node: usize,
+    place: Place,
+    value: Number,
+}
+
+impl Exact {
+    /// Evaluates the network at an input, its numbers row by row.
+    ///
+    /// # Errors
+    /// An input of another size, or with a number that is not finite.
+    pub fn at(&self, x: &[f64]) -> Result<ExactPoint<'_>> {
+        let expected = self.nodes[0].size;
+        if x.len() != expected {
+            let found = x.len();
+            return Err(ExactError::Input { expected, found });
+        }
+        let number = |(i, value): (usize, &f64)| {
+            let not_finite = || ExactError::NotFinite {
+                place: format!("number {i} of the input"),
+                value: *value,
+            };
+            Dyadic::of(*value).map(Number::exact).ok_or_else(not_finite)
+        };
+        let input = x.iter().enumerate().map(number).collect::<Result<_>>()?;
+        let mut values: Vec<Vec<Number>> = vec![input];
+        let (mut neurons, mut selected) = (Vec::new(), vec![None]);
+        for (node, exact) in self.nodes.iter().enumerate().skip(1) {
+            let mut own = Vec::new();
+            let (value, found) = match (&exact.map, &exact.operands[..]) {
+                (Map::Affine(matrix), operands) => {
+                    let entries: Vec<&Number> = operands.iter().flat_map(|i| &values[*i]).collect();
+                    (matrix.apply(&entries), None)
+                }
+                (Map::Selects(choices), [operand]) => {
+                    let (value, found) = choices.apply(&values[*operand], &mut own);
+                    (value, Some(found))
+                }
+                _ => (Vec::new(), None),
+            };
+            neurons.extend(
+                own.into_iter()
+                    .map(|(place, value)| Neuron { node, place, value }),
+            );
+            selected.push(found);
+            values.push(value);
+        }
+        Ok(ExactPoint {
+            network: self,
+            neurons,
+            selected,
+            output: values.pop().unwrap_or_default(),
+        })
+    }
+}
+
+impl ExactPoint<'_> {
+    /// How many neurons there are, in the order of [`loclin_models::Trace::pre_activations`]. Those of a maximum are the differences of the entry that exact
+    /// arithmetic selects: another one than floating point did where that was wrong.
+    pub fn neurons(&self) -> usize {
+        self.neurons.len()
+    }
+
+    /// How many multiply-adds the gradients of all neurons take at most.
+    pub fn gradients_cost(&self) -> u64 {
+        self.network.gradients_cost()
+    }
+
+    /// The value of a neuron below [`ExactPoint::neurons`].
+    ///
+    /// # Panics
+    /// A neuron that there is not.
+    pub fn pre_activation(&self, neuron: usize) -> &Number {
+        &self.neurons[neuron].value
+    }
+
+    /// The side of 0 that a neuron is on, [`Ordering::Equal`] for exactly 0; `None` where rounded coefficients leave it
+    /// undecided.
+    ///
+    /// # Panics
+    /// A neuron that there is not.
+    pub fn side(&self, neuron: usize) -> Option<Ordering> {
+        self.pre_activation(neuron).sign()
+    }
+
+    /// Whether a neuron is certainly one of the pattern: not where rounded coefficients leave undecided which entry of a group is the
+    /// largest.
+    pub(super) fn is_certain(&self, neuron: usize) -> bool {
+        self.neurons[neuron].place.is_certain()
+    }
+
+    /// The node of a neuron, and its number among those of the node.
+    ///
+    /// # Panics
+    /// A neuron that there is not.
+    pub fn place(&self, neuron: usize) -> (usize, usize) {
+        let node = self.neurons[neuron].node;
+        let start = self.neurons.partition_point(|neuron| neuron.node < node);
+        (node, neuron - start)
+    }
+
+    /// The output, `L` numbers.
+    pub fn output(&self) -> &[Number] {
+        &self.output
+    }
+
+    /// The gradient of a neuron with respect to the input, `D` numbers. Where the piece of a unit below is undecided, it is
+    /// between the gradients of all pieces.
+    ///
+    /// # Panics
+    /// A neuron that there is not.
+    pub fn gradient(&self, neuron: usize) -> Vec<Number> {
+        let nodes = &self.network.nodes;
+        let Neuron { node, place, .. } = &self.neurons[neuron];
+        let mut sums: Vec<Option<Vec<Total>>> = (0..*node).map(|_| None).collect();
+        let operand = nodes[*node].operands[0];
+        let mut start = vec![Total::default(); nodes[operand].size];
+        place.start(&mut start);
+        sums[operand] = Some(start);
+        for index in (1..*node).rev() {
+            let Some(cotangents) = sums[index].take() else {
+                continue;
+            };
+            let cotangents: Vec<Number> = cotangents.into_iter().map(Total::number).collect();
+            let node = &nodes[index];
+            let sizes = node.operands.iter().map(|i| nodes[*i].size);
+            let mut pulled = vec![Total::default(); sizes.sum()];
+            match (&node.map, &self.selected[index]) {
+                (Map::Affine(matrix), _) => matrix.pull(&cotangents, &mut pulled),
+                (_, Some(selected)) => selected.pull(&cotangents, &mut pulled),
+                _ => {}
+            }
+            let mut pulled = pulled.into_iter();
+            for operand in &node.operands {
+                let part = pulled.by_ref().take(nodes[*operand].size);
+                match &mut sums[*operand] {
+                    Some(sum) => {
+                        for (sum, term) in sum.iter_mut().zip(part) {
+                            sum.add(&term.number());
+                        }
+                    }
+                    none => *none = Some(part.collect()),
+                }
+            }
+        }
+        let zeros = || vec![Total::default(); nodes[0].size];
+        let input = sums.swap_remove(0).unwrap_or_else(zeros);
+        input.into_iter().map(Total::number).collect()
+    }
+}
