@@ -143,8 +143,8 @@ proptest! {
         let in_raw_units = Linearization::new(&raw, &raw_x, Budget::default()).unwrap().margins(&norms, Method::Auto).unwrap();
         for (raw, own) in in_raw_units.iter().zip(case.linearization().margins(&norms, Method::Auto).unwrap()) {
             for (raw, own) in raw.radius.iter().zip(&own.radius) {
-                // Equal but for the bounds of rounding, which see other numbers.
-                prop_assert!(*raw == std * own || (raw / (std * own) - 1.0).abs() < 1e-9, "{} {}", raw, own);
+                // Equal but for the bounds of rounding, which see other numbers: 1e-14 of values of size 10, at radii down to 1e-6.
+                prop_assert!(*raw == std * own || (raw / (std * own) - 1.0).abs() < 1e-6, "{} {}", raw, own);
             }
         }
     }

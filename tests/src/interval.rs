@@ -23,9 +23,11 @@ impl Interval {
         self.lo <= value && value <= self.hi
     }
 
-    /// Whether `value` may be a lower bound of the number that is rounding below it: a radius that is proved.
+    /// Whether `value` may be a lower bound of the number that is rounding below it: a radius that is proved. Where nothing
+    /// but rounding keeps the number from being infinite, another bound of rounding may be larger.
     pub fn is_bounded_by(self, value: f64) -> bool {
-        value <= self.hi && (value >= self.lo || value >= self.lo * (1.0 - 1e-10))
+        let part = if self.hi.is_infinite() { 1e-4 } else { 1.0 - 1e-9 };
+        value <= self.hi && (value >= self.lo || value >= self.lo * part)
     }
 
     /// Whether both may be one number.

@@ -67,13 +67,18 @@ impl Linearization {
         if nearest.distance == 0.0 {
             // On a boundary: nothing is nearer, and there can be many ties.
             let gradients = first.len();
-            return Ok(Found { nearest, gradients });
+            return Ok(Found {
+                nearest,
+                gradients,
+                lost: 0.0,
+            });
         }
         let candidates = self.candidates(input, &first, nearest.distance, lipschitz);
         match self.pull_candidates(&trace, input, candidates, lipschitz, &mut nearest)? {
             Some(pulled) => Ok(Found {
                 nearest,
                 gradients: first.len() + pulled,
+                lost: 0.0,
             }),
             None => self.measure_all(input),
         }
@@ -159,6 +164,7 @@ impl Linearization {
         Ok(Found {
             nearest,
             gradients: self.neurons(),
+            lost: 0.0,
         })
     }
 

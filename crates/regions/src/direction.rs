@@ -2,6 +2,7 @@
 
 use crate::{
     Error, Guarantee, Linearization, Neuron, Result, Rows,
+    local_errors::Values,
     nearest::{Nearest, distance},
 };
 use candle_core::{D, Tensor};
@@ -76,7 +77,12 @@ impl Linearization {
     /// A derivative that is looked at and is not finite.
     pub fn axis_margins(&self) -> Result<DirectionalMargins> {
         let engine = &self.prepared.engine;
-        match engine.axes(&self.trace, self.values())? {
+        let clear = self.clear_of_constants()?;
+        let values = Values {
+            clear: &clear,
+            ..self.values()
+        };
+        match engine.axes(&self.trace, values)? {
             Some(steps) => self.margins_along(2 * self.network().input_size(), steps),
             None => self.axis_margins_by_all(),
         }

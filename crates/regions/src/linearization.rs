@@ -141,6 +141,29 @@ impl Linearization {
         }
     }
 
+    /// [`Linearization::clear`], infinite for a neuron at 0 that does not depend on the input near it: it limits nothing.
+    pub(crate) fn clear_of_constants(&self) -> Result<std::borrow::Cow<'_, Rows>> {
+        let mut clear = std::borrow::Cow::Borrowed(&self.clear);
+        if self.rounding.is_none() {
+            return Ok(clear);
+        }
+        for input in 0..self.batch() {
+            if !self.clear[input].contains(&0.0) {
+                continue;
+            }
+            let Some(rounding) = &self.only(input)?.rounding else {
+                continue;
+            };
+            let errors = &rounding.gradients()?[0];
+            for (z, error) in clear.to_mut().row_mut(input).iter_mut().zip(errors) {
+                if *z == 0.0 && *error == 0.0 {
+                    *z = f64::INFINITY;
+                }
+            }
+        }
+        Ok(clear)
+    }
+
     /// A bound of the error of the l1 norm of each neuron's gradient at one input; 0 where errors are not bounded.
     pub(crate) fn gradient_errors(&self, input: usize) -> Result<std::borrow::Cow<'_, [f64]>> {
         match &self.rounding {

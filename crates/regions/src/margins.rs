@@ -2,6 +2,7 @@
 
 use crate::{
     Error, Estimate, Guarantee, Linearization, Method, Neuron, Norm, Result,
+    local_errors::Values,
     nearest::{Found, Nearest, distance},
 };
 use loclin_tensor::rounding::up_by;
@@ -35,6 +36,9 @@ pub struct Work {
 /// Networks on which every gradient of an input takes fewer multiply-adds than this have every gradient measured: other
 /// ways would wait for their many small products.
 const SMALL: f64 = 1e9;
+
+/// A part of a neuron's value that its error may be without being bounded again.
+const NOTICEABLE: f64 = 1e-6;
 
 /// Squares of smaller numbers lose digits, or vanish.
 const VANISHING: f64 = 1e-150;
@@ -87,8 +91,7 @@ impl Linearization {
     fn found(&self, norms: &[Norm], method: Method) -> Result<Vec<Margins>> {
         match self.choose(norms, method)? {
             Method::PrunedSearch => {
-                let engine = &self.prepared.engine;
-                match engine.margins(&self.trace, self.values(), norms)? {
+                match self.searched(norms)? {
                     Some(found) => {
                         let each = norms.iter().zip(found);
                         let exact = |(norm, found): (&Norm, _)| {
@@ -106,6 +109,50 @@ impl Linearization {
             }
             _ => self.margins_by_all(norms),
         }
+    }
+
+    /// What the engine finds for each norm. Inputs whose radius rounding may have made noticeably smaller are searched again with
+    /// more digits.
+    fn searched(&self, norms: &[Norm]) -> Result<Option<Vec<Vec<Found>>>> {
+        let engine = &self.prepared.engine;
+        let clear = self.clear_of_constants()?;
+        let values = Values {
+            clear: &clear,
+            ..self.values()
+        };
+        let Some(mut found) = engine.margins(&self.trace, values, norms)? else {
+            return Ok(None);
+        };
+        for input in 0..self.batch() {
+            if !found.iter().any(|of_norm| of_norm[input].lost > NOTICEABLE) {
+                continue;
+            }
+            let x = self.inputs.narrow(0, input, 1)?;
+            let recorded = &self.pre_activations[input];
+            let Some((computed, errors, local)) = engine.sharper(&x, recorded)? else {
+                continue;
+            };
+            let trace = self.trace.narrow(input, 1)?;
+            let mut sharper = crate::rounding::clear(&computed, &errors);
+            for (own, old) in sharper.row_mut(0).iter_mut().zip(&clear[input]) {
+                *own = if old.is_infinite() { *old } else { *own };
+            }
+            let values = Values {
+                computed: &computed,
+                clear: &sharper,
+                local: Some(&local),
+            };
+            let Some(again) = engine.margins(&trace, values, norms)? else {
+                continue;
+            };
+            for (of_norm, again) in found.iter_mut().zip(again) {
+                let (own, again) = (&mut of_norm[input], again[0]);
+                if again.nearest.distance > own.nearest.distance {
+                    own.nearest = again.nearest;
+                }
+            }
+        }
+        Ok(Some(found))
     }
 
     /// The way that [`Linearization::margins`] takes: the least multiply-adds, by the shapes of the network, the number of
@@ -183,6 +230,7 @@ impl Linearization {
                 Ok(Found {
                     nearest,
                     gradients: lengths.len(),
+                    lost: 0.0,
                 })
             });
             let found = found.collect::<Result<Vec<Found>>>()?;

@@ -45,7 +45,11 @@ impl Linearization {
             self.measure(&trace, input, chosen, None, &mut nearest)?;
             round = (2 * round).min(most);
         }
-        Ok(Found { nearest, gradients })
+        Ok(Found {
+            nearest,
+            gradients,
+            lost: 0.0,
+        })
     }
 
     /// How many gradients of one input fit the budget.
@@ -85,9 +89,10 @@ impl Linearization {
                         value: length,
                     });
                 }
-                let length = match errors[at] == 0.0 && self.rounding.is_some() {
-                    true => 0.0,
-                    false => up_by(length, 1),
+                let length = match (&self.rounding, errors[at]) {
+                    (None, _) => length,
+                    (Some(_), 0.0) => 0.0,
+                    (Some(_), _) => up_by(length, 1),
                 };
                 nearest.lower(distance(values[at].abs(), length), at);
             }

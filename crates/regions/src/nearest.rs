@@ -33,6 +33,8 @@ impl Nearest {
 pub(crate) struct Found {
     pub(crate) nearest: Nearest,
     pub(crate) gradients: usize,
+    /// The part of the nearest neuron's value that its error may be, where an engine can do better.
+    pub(crate) lost: f64,
 }
 
 /// At most the distance to a boundary at a value of at least `z` whose gradient is at most `length` long; infinite where

@@ -98,9 +98,7 @@ impl Rounding {
 
     /// Of each value the part that rounding cannot have made, with its sign; 0 where the side of 0 is undecided.
     pub(crate) fn clear(&self, values: &Rows) -> Rows {
-        let clear = |(z, error): (&f64, &f64)| clear_of_zero(*z, *error).max(0.0).copysign(*z);
-        let all = values.as_slice().iter().zip(self.values.as_slice());
-        Rows::new(all.map(clear).collect(), values.len(), values.width())
+        clear(values, &self.values)
     }
 
     /// Whether the bounds say anything of each input: of a deep network they may leave most neurons undecided.
@@ -112,4 +110,11 @@ impl Rounding {
             undecided.count() as f64 <= most
         })
     }
+}
+
+/// Of each value the part that an error of at most so much cannot have made, with its sign.
+pub(crate) fn clear(values: &Rows, errors: &Rows) -> Rows {
+    let clear = |(z, error): (&f64, &f64)| clear_of_zero(*z, *error).max(0.0).copysign(*z);
+    let all = values.as_slice().iter().zip(errors.as_slice());
+    Rows::new(all.map(clear).collect(), values.len(), values.width())
 }

@@ -93,6 +93,12 @@ impl Rows {
         Self::new(self[row].to_vec(), 1, self.width)
     }
 
+    /// One row, to be changed.
+    pub(crate) fn row_mut(&mut self, row: usize) -> &mut [f64] {
+        let width = self.width;
+        &mut self.values[row * width..][..width]
+    }
+
     /// Sets one number of each of the rows from `first` on.
     pub(crate) fn set_column(&mut self, first: usize, column: usize, numbers: &[f64]) {
         let rows = self.values.chunks_exact_mut(self.width.max(1)).skip(first);

@@ -89,6 +89,19 @@ impl Prepared {
         }
     }
 
+    /// The values of the neurons at one input `[1, in...]` in float64 with their errors, and where these arise, found with
+    /// more digits than [`Prepared::forward`] has; `None` if that cannot be, or a neuron is on another side than `recorded`.
+    pub(crate) fn sharper(
+        &self,
+        input: &Tensor,
+        recorded: &[f64],
+    ) -> Result<Option<(Rows, Rows, LocalErrors)>> {
+        match &self.0 {
+            Ready::F64(chain) => chain.sharper(input, recorded),
+            _ => Ok(None),
+        }
+    }
+
     /// Whether there is a search for margins in these norms.
     pub(crate) fn searches(&self, norms: &[Norm]) -> bool {
         let known = |norm: &Norm| [Norm::L1, Norm::L2, Norm::LINF].contains(norm);

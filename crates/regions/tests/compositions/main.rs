@@ -74,7 +74,12 @@ fn check(network: &Network, seed: u64) -> TestCaseResult {
     let margins = here.margins(&NORMS, Method::Auto).unwrap();
     for method in [Method::Estimate(Estimate::default()), Method::Bound] {
         let found = here.margins(&[Norm::L2], method).unwrap().remove(0);
-        for (found, l2) in found.radius.iter().zip(&margins[1].radius) {
+        let undecided = here.undecided();
+        for (input, (found, l2)) in found.radius.iter().zip(&margins[1].radius).enumerate() {
+            // A gradient that cancels to 0 exactly by one order of its products and not by the other.
+            if undecided[input] > 0 && found.min(*l2) == 0.0 {
+                continue;
+            }
             // Gradients pulled and pushed: the same products in two orders.
             prop_assert!(
                 found == l2 || (found / l2 - 1.0).abs() < 1e-6,
@@ -252,7 +257,9 @@ fn slope_changes(network: &Network, seed: u64) -> TestCaseResult {
         return Ok(());
     };
     // Networks whose numbers hardly differ on the other side, or that are on a boundary already, show nothing.
-    prop_assume!(nearest.radius[0] > 1e-8 && here.undecided()[0] == 0);
+    // A gradient that cancels to 0 limits at a distance of its rounding.
+    let radius = nearest.radius[0];
+    prop_assume!(radius > 1e-8 && radius < 1e6 && here.undecided()[0] == 0);
     let position = here.position(neuron).unwrap();
     let z = here.pre_activations()[0][position];
     let sign = if z >= 0.0 { 1.0 } else { -1.0 };

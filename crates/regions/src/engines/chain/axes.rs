@@ -116,7 +116,8 @@ impl<T: Real> Search<'_, T> {
                     let lost = known.error * (1.0 + own) + own * known.length;
                     let columns = weights.bounds(Norm::LINF).columns;
                     let lost = up_by(columns * (lost + f64::MIN_POSITIVE), 8);
-                    let lost = if known.length > 0.0 { lost } else { 0.0 };
+                    let bounded = known.length > 0.0 && self.block.is_bounded();
+                    let lost = if bounded { lost } else { 0.0 };
                     let at = (known.position, lost);
                     if !self.steps.lower(at, values, pulled, weights.scale) {
                         return Ok(false);

@@ -68,6 +68,11 @@ impl PartialOrd for Candidate {
 }
 
 impl<T: Real> Block<'_, T> {
+    /// Whether rounding errors are bounded: otherwise what is found is an estimate.
+    pub(super) fn is_bounded(&self) -> bool {
+        self.known.local.is_some()
+    }
+
     /// The slopes of layer `level` at one input.
     pub(super) fn slopes(&self, level: usize, input: usize) -> &[T] {
         let width = self.weights.layers[level].outputs;
@@ -99,7 +104,7 @@ impl<T: Real> Block<'_, T> {
     pub(super) fn pull(&self, input: usize, row: &mut Row<T>, pulled: &[T]) {
         let layer = &self.weights.layers[row.level];
         row.level -= 1;
-        let error = match row.length > 0.0 {
+        let error = match row.length > 0.0 && self.is_bounded() {
             true => {
                 let own = relative_in(layer.outputs + 4, T::DTYPE);
                 let spectral = self.weights.spectral[row.level];
@@ -134,7 +139,8 @@ impl<T: Real> Block<'_, T> {
         }
         let length = length(&row.cotangent);
         // Products with slopes of 0 and 1 are exact.
-        let rounded = match slopes.iter().all(|s| *s == T::zero() || *s == T::one()) {
+        let exact = slopes.iter().all(|s| *s == T::zero() || *s == T::one());
+        let rounded = match exact || !self.is_bounded() {
             true => 0.0,
             false => up_by(length * 2.0 * unit(T::DTYPE), 2) + VANISHING,
         };

@@ -4,7 +4,10 @@
 //! and `g` the relative error of as many roundings as the sum has terms; `|W_j| v <= ||W_j||_2 ||v||_2` bounds both
 //! products by lengths, which takes no product of matrices.
 
-use super::forward::Forward;
+use super::{
+    forward::Forward,
+    twice::{self, Numbers},
+};
 use crate::{Result, Rows, local_errors::LocalErrors};
 use candle_core::Tensor;
 use loclin_models::{FcChain, TwoPieces};
@@ -35,12 +38,11 @@ pub(super) struct Lengths {
 
 #[derive(Debug)]
 struct LayerLengths {
-    inputs: usize,
+    numbers: Numbers,
     /// At least the length of each row of `W`.
     rows: Vec<f64>,
     /// The absolute bias of each row.
     biases: Vec<f64>,
-    activation: TwoPieces,
 }
 
 impl Lengths {
@@ -50,14 +52,19 @@ impl Lengths {
         let layer = |((weight, bias), activation): ((&Tensor, &Option<Tensor>), &TwoPieces)| {
             let (outputs, inputs) = weight.dims2()?;
             let values = weight.flatten_all()?.to_vec1::<f64>()?;
+            let own = match bias {
+                Some(bias) => bias.to_vec1::<f64>()?,
+                None => vec![0.0; outputs],
+            };
             Ok(LayerLengths {
-                inputs,
                 rows: values.chunks_exact(inputs).map(length_up).collect(),
-                biases: match bias {
-                    Some(bias) => bias.abs()?.to_vec1()?,
-                    None => vec![0.0; outputs],
+                biases: own.iter().map(|bias| bias.abs()).collect(),
+                numbers: Numbers {
+                    weight: values,
+                    bias: own,
+                    inputs,
+                    activation: activation.clone(),
                 },
-                activation: activation.clone(),
             })
         };
         let layers = layers.zip(&chain.activations).map(layer);
@@ -104,7 +111,7 @@ impl Lengths {
 
     fn of_input(&self, chain: &FcChain, found: &Forward, input: usize, rows: OfInput<'_>) {
         let x = found.row(&found.inputs, input);
-        let mut below = Operand::of(x);
+        let mut below = Operand::of(x, Precision::Once);
         // The normalisation: three roundings of each term.
         let mut error = match (chain.scale, chain.shift) == (1.0, 0.0) {
             true => 0.0,
@@ -125,9 +132,75 @@ impl Lengths {
                 &mut rows.activations[own],
             ];
             (error, *length) = layer.errors((&below, error), (z, a), tables);
-            below = Operand::of(a);
+            below = Operand::of(a, Precision::Once);
             start += z.len();
         }
+    }
+
+    /// The values of the neurons of input number `input` in twice the precision, `[1, |I|]`, and what is known of their errors;
+    /// `None` for activations that have a kink elsewhere than at 0, and where a neuron is on another side.
+    pub(super) fn sharper(
+        &self,
+        chain: &FcChain,
+        x: &[f64],
+        recorded: &[f64],
+    ) -> Option<(Rows, Errors)> {
+        let numbers: Vec<&Numbers> = self.layers.iter().map(|layer| &layer.numbers).collect();
+        let found = twice::forward(chain, &numbers, x)?;
+        let highs =
+            |numbers: &[(f64, f64)]| numbers.iter().map(|(high, _)| *high).collect::<Vec<_>>();
+        let values: Vec<f64> = found.layers.iter().flat_map(|(z, _)| highs(z)).collect();
+        let same = values
+            .iter()
+            .zip(recorded)
+            .all(|(own, z)| (*own >= 0.0) == (*z >= 0.0));
+        if !same {
+            return None;
+        }
+        let x = highs(&found.input);
+        let mut below = Operand::of(&x, Precision::Twice);
+        let mut error = match (chain.scale, chain.shift) == (1.0, 0.0) {
+            true => 0.0,
+            false => {
+                let shift = chain.shift.abs() * (x.len() as f64).sqrt();
+                // The factor and the shift are themselves rounded.
+                up_by(8.0 * UNIT * (below.length + 2.0 * shift), 8)
+            }
+        };
+        let width = values.len();
+        let [mut bounds, mut own, mut activations] = [(); 3].map(|()| vec![0.0; width]);
+        let (inputs, mut lengths, mut start) = (vec![error], Vec::new(), 0);
+        for (layer, (z, a)) in self.layers.iter().zip(&found.layers) {
+            let place = start..start + z.len();
+            let tables = [
+                &mut bounds[place.clone()],
+                &mut own[place.clone()],
+                &mut activations[place.clone()],
+            ];
+            let (highs_of_z, highs_of_a) = (highs(z), highs(a));
+            let (all, new) = layer.errors((&below, error), (&highs_of_z, &highs_of_a), tables);
+            // What is told is the first of each two numbers.
+            let told = bounds[place.clone()].iter_mut().zip(&mut own[place]);
+            for ((bound, own), (_, low)) in told.zip(z) {
+                *bound = up_by(*bound + low.abs(), 1);
+                *own = up_by(*own + low.abs(), 1);
+            }
+            error = all;
+            lengths.push(new);
+            below = Operand::of(&highs_of_a, Precision::Twice);
+            start += z.len();
+        }
+        let layers = lengths.len();
+        let errors = Errors {
+            values: Rows::new(bounds, 1, width),
+            local: LocalErrors {
+                values: Rows::new(own, 1, width),
+                activations: Rows::new(activations, 1, width),
+                lengths: Rows::new(lengths, 1, layers),
+                inputs: Rows::new(inputs, 1, 1),
+            },
+        };
+        Some((Rows::new(values, 1, width), errors))
     }
 }
 
@@ -135,15 +208,31 @@ impl Lengths {
 struct Operand {
     /// At least its length.
     length: f64,
-    /// Entries that are not 0: products with the others are exact, and so is adding them.
-    terms: usize,
+    /// The relative error of a sum of its products. Products with zeros are exact, and so is adding them.
+    rounded: f64,
+    /// That of one operation.
+    unit: f64,
+}
+
+/// With how many digits numbers are found.
+#[derive(Clone, Copy)]
+enum Precision {
+    Once,
+    /// As sums of two numbers. The errors of the second, of three roundings for each term, are relative to it.
+    Twice,
 }
 
 impl Operand {
-    fn of(vector: &[f64]) -> Self {
+    fn of(vector: &[f64], precision: Precision) -> Self {
+        let terms: usize = vector.iter().map(|v| usize::from(*v != 0.0)).sum();
+        let (rounded, unit) = match precision {
+            Precision::Once => (relative(terms + 2), UNIT),
+            Precision::Twice => (relative(3 * terms + 16).powi(2), 4.0 * UNIT * UNIT),
+        };
         Self {
             length: fast_length(vector),
-            terms: vector.iter().map(|v| usize::from(*v != 0.0)).sum(),
+            rounded,
+            unit,
         }
     }
 }
@@ -157,21 +246,21 @@ impl LayerLengths {
         (z, a): (&[f64], &[f64]),
         [bounds, owns, arising]: [&mut [f64]; 3],
     ) -> (f64, f64) {
-        let rounded = relative(below.terms + 2);
+        let (rounded, unit) = (below.rounded, below.unit);
         // Products with zeros are exact.
-        let (factor, from_below, vanished) = match below.terms == 0 && error == 0.0 {
+        let (factor, from_below, vanished) = match below.length == 0.0 && error == 0.0 {
             true => (0.0, 0.0, 0.0),
             false => (
                 up_by(rounded * below.length, 8),
                 up_by(error * (1.0 + rounded), 8),
-                self.inputs as f64 * f64::MIN_POSITIVE,
+                self.numbers.inputs as f64 * f64::MIN_POSITIVE,
             ),
         };
         let TwoPieces {
             breakpoint,
             slopes: [low, high],
             anchor,
-        } = self.activation;
+        } = self.numbers.activation;
         let most = low.abs().max(high.abs());
         let plain = breakpoint == 0.0 && anchor == 0.0;
         let exact = plain && [low, high].iter().all(|s| [-1.0, 0.0, 1.0].contains(s));
@@ -191,7 +280,7 @@ impl LayerLengths {
             let slope = if decided { recorded } else { most };
             let added = match exact {
                 true => 0.0,
-                false => 8.0 * UNIT * (a.abs() + slope * z.abs() + constants),
+                false => 8.0 * unit * (a.abs() + slope * z.abs() + constants),
             };
             let other = match decided {
                 true => 0.0,

@@ -15,6 +15,7 @@ mod forward;
 mod search;
 #[cfg(test)]
 mod tests;
+mod twice;
 mod weights;
 
 use crate::{
@@ -62,14 +63,7 @@ impl<T: Real> Prepared<T> {
         if T::DTYPE != DType::F64 {
             return Ok((trace, values, None));
         }
-        let lengths = match self.lengths.get() {
-            Some(known) => known,
-            None => {
-                let lengths = Lengths::new(&self.precise)?;
-                self.lengths.get_or_init(|| lengths)
-            }
-        };
-        let errors = lengths.errors(&self.precise, &found);
+        let errors = self.lengths()?.errors(&self.precise, &found);
         Ok((trace, values, Some((errors.values, errors.local))))
     }
 
@@ -132,6 +126,25 @@ impl<T: Real> Prepared<T> {
             };
             (0..norms.len()).map(of_norm).collect()
         }))
+    }
+
+    /// As of [`super::Prepared::sharper`].
+    pub(super) fn sharper(
+        &self,
+        input: &Tensor,
+        recorded: &[f64],
+    ) -> Result<Option<(Rows, Rows, LocalErrors)>> {
+        let x = input.flatten_all()?.to_vec1::<f64>()?;
+        let found = self.lengths()?.sharper(&self.precise, &x, recorded);
+        Ok(found.map(|(values, errors)| (values, errors.values, errors.local)))
+    }
+
+    fn lengths(&self) -> Result<&Lengths> {
+        if let Some(known) = self.lengths.get() {
+            return Ok(known);
+        }
+        let lengths = Lengths::new(&self.precise)?;
+        Ok(self.lengths.get_or_init(|| lengths))
     }
 
     /// What is known of the weights; `batch` is the number of inputs that share what it costs to know it.

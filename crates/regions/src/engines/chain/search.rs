@@ -26,6 +26,9 @@ const ROUND: usize = 32;
 /// this part of it: otherwise the gradient is measured.
 const CANCELLATION: f64 = 2e-8;
 
+/// Nor by more than this where a gradient costs hardly more.
+const NARROW_CANCELLATION: f64 = 1e-11;
+
 /// Nor if it is smaller than this: some of its terms may have vanished.
 const VANISHING: f64 = 1e-200;
 
@@ -77,11 +80,12 @@ pub(super) fn nearest<T: Real>(
         if !search.run(&mut searches)? {
             return Ok(None);
         }
-        let one = |search: &InputSearch<T>| Found {
-            nearest: search.best,
-            gradients: search.rows.len(),
+        let one = |(input, own): (usize, &InputSearch<T>)| Found {
+            nearest: own.best,
+            gradients: own.rows.len(),
+            lost: search.lost(input, own),
         };
-        found.push(searches.iter().map(one).collect());
+        found.push(searches.iter().enumerate().map(one).collect());
     }
     Ok(Some(found))
 }
@@ -126,6 +130,21 @@ impl<T: Real> NormSearch<'_, T> {
                     return Ok(false);
                 }
             }
+        }
+    }
+
+    /// The part of the nearest neuron's value that its error may be.
+    fn lost(&self, input: usize, search: &InputSearch<T>) -> f64 {
+        let Some(at) = search.best.at else { return 0.0 };
+        let value = match search.rows.iter().find(|row| row.position == at) {
+            Some(row) => self.block.value(input, row),
+            None => self.block.values[input][at].abs(),
+        };
+        let computed = self.block.known.computed[self.block.first + input][at].abs();
+        if value < computed {
+            1.0 - value / computed
+        } else {
+            0.0
         }
     }
 
@@ -293,11 +312,16 @@ impl<T: Real> NormSearch<'_, T> {
                 // What rounding did to the cotangent, and what this product adds.
                 let own = relative_in(width + 8, T::DTYPE);
                 let errors = |q: &Norm| {
+                    if !self.block.is_bounded() {
+                        return 0.0;
+                    }
                     let bounds = weights.bounds(*q);
                     let added = bounds.columns * (own * row.length + f64::MIN_POSITIVE);
                     up_by(bounds.reach[0] * row.error + added * weights.scale, 8)
                 };
-                let norm = |q: &Norm| match row.length > 0.0 {
+                // An estimate is taken for what it seems to be.
+                let seems = self.block.is_bounded() || gradient.iter().any(|v| *v != 0.0);
+                let norm = |q: &Norm| match row.length > 0.0 && seems {
                     true => up_by(norm_up(*q, &gradient) * weights.scale + errors(q), 16),
                     false => 0.0,
                 };
@@ -315,7 +339,12 @@ impl<T: Real> NormSearch<'_, T> {
         let weights = self.block.weights;
         let count = 2 * count + weights.read.len() + 16;
         let lost = up_by(relative(count) * terms * terms, 8);
-        if !(form.is_finite() && form >= VANISHING && lost <= CANCELLATION * form) {
+        let layer = &weights.layers[0];
+        let most = match layer.inputs > 2 * layer.outputs {
+            true => CANCELLATION,
+            false => NARROW_CANCELLATION,
+        };
+        if !(form.is_finite() && form >= VANISHING && lost <= most * form) {
             return f64::INFINITY;
         }
         let reach = weights.bounds(Norm::L2).reach[0];

@@ -110,7 +110,7 @@ proptest! {
                 let k = axis % here.network().input_size();
                 let rounding = 1e-4 * tolerance * longest(k);
                 if let Some(at) = found.at {
-                    let z = here.pre_activations[input][at];
+                    let z = here.clear[input][at];
                     let speed = jacobians[input][at][k].abs();
                     prop_assert!((z.abs() / step - speed).abs() <= tolerance * speed + rounding);
                 }
