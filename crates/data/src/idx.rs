@@ -55,7 +55,9 @@ pub(crate) fn read_selected(
 ) -> Result<(Idx, usize), Error> {
     let mut source = Source::open_unpacked(path)?;
     let (idx, rows) = read_part(&mut source, dims, selection)?;
-    source.end("the values that the dimensions announce")?;
+    let mut announced = idx.dims.clone();
+    announced[0] = rows;
+    source.end(&format!("{} values", shape_text(&announced)))?;
     Ok((idx, rows))
 }
 

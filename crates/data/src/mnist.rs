@@ -61,7 +61,12 @@ pub(crate) fn read_files(
     let images_path = find(directory, part, "images", 3)?;
     let labels_path = find(directory, part, "labels", 1)?;
     let (images, rows) = idx::read_selected(&images_path, 3, selection)?;
-    let (labels, label_rows) = idx::read_selected(&labels_path, 1, selection)?;
+    // Of a split asked for as a whole, the labels of the others are checked, too: they are in the same file.
+    let read = match selection.rows {
+        Rows::All => Selection::WHOLE,
+        Rows::First(_) | Rows::One(_) => selection,
+    };
+    let (mut labels, label_rows) = idx::read_selected(&labels_path, 1, read)?;
     let (images_name, labels_name) = (
         images_path.display().to_string(),
         labels_path.display().to_string(),
@@ -69,7 +74,12 @@ pub(crate) fn read_files(
     check_label_count(&images_name, rows, &labels_name, label_rows)?;
     let words: Vec<u32> = labels.bytes.iter().copied().map(u32::from).collect();
     if let Err(error) = check_label_range(&labels_name, &words, Some(CLASSES)) {
-        return Err(in_file(error, &selection.ranges(&labels_name, rows)?));
+        return Err(in_file(error, &read.ranges(&labels_name, rows)?));
+    }
+    if read.split != selection.split {
+        let rows = selection.ranges(&labels_name, rows)?.into_iter().flatten();
+        labels.bytes = rows.map(|row| labels.bytes[row]).collect();
+        labels.dims = vec![labels.bytes.len()];
     }
     Ok(Files { images, labels })
 }
