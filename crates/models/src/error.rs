@@ -24,6 +24,21 @@ pub enum Error {
         cause: String,
     },
 
+    /// A node would need more numbers for one input than are computed for any.
+    #[error(
+        "node `{node}`: {what} would be {found} numbers for one input, at most {allowed} are allowed"
+    )]
+    Budget {
+        /// Name of the node.
+        node: String,
+        /// Which numbers.
+        what: &'static str,
+        /// How many there would be.
+        found: usize,
+        /// The most that there may be.
+        allowed: usize,
+    },
+
     /// A network has an operator that no model file can hold.
     #[error(
         "node `{node}`: a model file cannot hold the operator {operator}, which has no specification"

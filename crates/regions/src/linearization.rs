@@ -75,13 +75,13 @@ impl Linearization {
 
     /// The neuron at a position among all `|I|`.
     pub fn neuron(&self, position: usize) -> Option<Neuron> {
-        let range = self
-            .ranges
-            .iter()
-            .find(|range| (range.start..range.start + range.count).contains(&position))?;
-        Some(Neuron {
+        // The last range that begins at the position or before it.
+        let after = self.ranges.partition_point(|range| range.start <= position);
+        let range = self.ranges.get(after.checked_sub(1)?)?;
+        let index = position - range.start;
+        (index < range.count).then_some(Neuron {
             node: range.node,
-            index: position - range.start,
+            index,
         })
     }
 
@@ -140,11 +140,8 @@ impl Linearization {
             let mut failure = None;
             let first = chunk.tangents.start;
             trace.push(&tangents(chunk.inputs, chunk.tangents)?, |node, rows| {
-                let start = self
-                    .ranges
-                    .iter()
-                    .find(|range| range.node == node)
-                    .map_or(0, |range| range.start);
+                let own = self.ranges.binary_search_by_key(&node, |range| range.node);
+                let start = own.map_or(0, |own| self.ranges[own].start);
                 let read =
                     host::for_each_row(&rows, results, |r, k, row| visit(r, start, first + k, row));
                 failure = failure.take().or(read.err());
