@@ -25,6 +25,7 @@ const STEPS: [&str; 11] = [
     "tests",
     "package",
     "msrv",
+    "fuzz",
     "demo",
 ];
 
