@@ -14,7 +14,7 @@ fn commands() -> Vec<String> {
 }
 
 /// The steps of `validate` in their order.
-const STEPS: [&str; 11] = [
+const STEPS: [&str; 12] = [
     "format",
     "directions",
     "cycles",

@@ -16,6 +16,7 @@ mod fixture;
 mod images;
 mod init;
 mod kill;
+mod names;
 mod refusal;
 mod special_files;
 mod sweep;
