@@ -51,7 +51,7 @@ impl Selection {
     pub(crate) fn ranges(self, name: &str, total: usize) -> Result<Vec<Range<usize>>, Error> {
         let split = match self.split {
             // The only split whose memory does not grow with a file that may be sparse.
-            Split::Test => vec![0..total],
+            Split::Test => std::iter::once(0..total).collect(),
             Split::Train | Split::Valid if total > MAX_DIVIDED => {
                 let expected = format!("at most {MAX_DIVIDED} to divide into train and valid");
                 return Err(Error::malformed(name, "rows", total.to_string(), expected));
