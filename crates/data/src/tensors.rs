@@ -146,6 +146,13 @@ impl Described<'_> {
             let found = shape_text(&info.shape);
             return Err(Error::malformed(&self.name, part, found, "[rows]"));
         };
+        if !matches!(info.dtype, Dtype::U8 | Dtype::I32 | Dtype::U32 | Dtype::I64) {
+            let (found, expected) = (
+                format!("element type {}", info.dtype),
+                "U8, I32, U32 or I64",
+            );
+            return Err(Error::malformed(&self.name, part, found, expected));
+        }
         count(rows)?;
         let block = Block {
             rows,
@@ -158,16 +165,7 @@ impl Described<'_> {
             Dtype::U8 => source.rows(&block, &ranges, |[byte]: [u8; 1]| byte.into())?,
             Dtype::I32 => source.rows(&block, &ranges, |word| i32::from_le_bytes(word).into())?,
             Dtype::U32 => source.rows(&block, &ranges, |word| u32::from_le_bytes(word).into())?,
-            Dtype::I64 => source.rows(&block, &ranges, i64::from_le_bytes)?,
-            other => {
-                let found = format!("element type {other}");
-                return Err(Error::malformed(
-                    &self.name,
-                    part,
-                    found,
-                    "U8, I32, U32 or I64",
-                ));
-            }
+            _ => source.rows(&block, &ranges, i64::from_le_bytes)?,
         };
         let in_file = ranges.into_iter().flatten();
         let checked = labels.iter().zip(in_file).map(|(&label, row)| {
