@@ -14,7 +14,7 @@ fn commands() -> Vec<String> {
 }
 
 /// The steps of `validate` in their order.
-const STEPS: [&str; 11] = [
+const STEPS: [&str; 12] = [
     "format",
     "directions",
     "cycles",
@@ -25,6 +25,7 @@ const STEPS: [&str; 11] = [
     "tests",
     "package",
     "msrv",
+    "fuzz",
     "demo",
 ];
 

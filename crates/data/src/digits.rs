@@ -7,6 +7,7 @@ use std::path::Path;
 
 use crate::file::Source;
 use crate::mnist::{self, CLASSES, Files};
+use crate::selection::Selection;
 use crate::{Dataset, Error, Split, idx, permutation};
 
 /// Embedded training images of each digit.
@@ -32,12 +33,8 @@ pub const TEST_PER_CLASS: usize = 200;
 /// ```
 pub fn load(split: Split, seed: u64) -> Result<Dataset, Error> {
     let [train, test] = unpack()?;
-    mnist::select(
-        "digits".into(),
-        if split == Split::Test { test } else { train },
-        split,
-        seed,
-    )
+    let files = if split == Split::Test { test } else { train };
+    mnist::divide(mnist::dataset("digits".into(), files)?, split, seed)
 }
 
 /// Builds the content of the embedded file, before compression, from a directory of MNIST's four
@@ -55,7 +52,7 @@ pub fn archive(mnist_directory: &Path) -> Result<Vec<u8>, Error> {
         (Split::Train, TRAIN_PER_CLASS),
         (Split::Test, TEST_PER_CLASS),
     ] {
-        let Files { images, labels } = mnist::read_files(mnist_directory, split)?;
+        let Files { images, labels } = mnist::read_files(mnist_directory, split, Selection::WHOLE)?;
         let rows = balanced(&labels.bytes, per_class).map_err(|(digit, count)| {
             let (name, part) = (
                 mnist_directory.display().to_string(),
@@ -90,8 +87,8 @@ fn unpack() -> Result<[Files; 2], Error> {
     let mut source = Source::unpacked("embedded digits", EMBEDDED);
     let mut next = || {
         Ok::<_, Error>(Files {
-            images: idx::read_part(&mut source, 3)?,
-            labels: idx::read_part(&mut source, 1)?,
+            images: idx::read_part(&mut source, 3, Selection::WHOLE)?.0,
+            labels: idx::read_part(&mut source, 1, Selection::WHOLE)?.0,
         })
     };
     let files = [next()?, next()?];

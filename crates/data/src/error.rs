@@ -124,6 +124,14 @@ pub enum Error {
         /// The type that cannot hold it.
         dtype: &'static str,
     },
+    /// More values than memory can be had for.
+    #[error("{name}: no memory for {values} values; fewer rows take less")]
+    Memory {
+        /// The file.
+        name: String,
+        /// How many values were asked for.
+        values: usize,
+    },
     /// A label that is no class.
     #[error("{name}: row {row}: found label {label}, expected one of 0 to {}", classes.saturating_sub(1))]
     LabelRange {

@@ -1,7 +1,8 @@
 //! Reading of files whose headers are not to be trusted.
 
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
+use std::ops::Range;
 use std::path::Path;
 
 use flate2::bufread::MultiGzDecoder;
@@ -12,37 +13,57 @@ use crate::Error;
 /// A stream with the name that its errors carry.
 pub(crate) struct Source<'a> {
     name: String,
-    reader: Box<dyn Read + 'a>,
-    gzip: bool,
+    reader: Reader<'a>,
+}
+
+enum Reader<'a> {
+    /// A regular file, and how many of its bytes are left: what a header claims is compared with them.
+    File { file: BufReader<File>, left: u64 },
+    /// What gzip bytes hold, which is known when it has been unpacked.
+    Unpacked(Box<dyn Read + 'a>),
+}
+
+impl Read for Reader<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::File { file, left } => {
+                let count = file.read(buffer)?;
+                *left = left.saturating_sub(count as u64);
+                Ok(count)
+            }
+            Self::Unpacked(stream) => stream.read(buffer),
+        }
+    }
 }
 
 impl<'a> Source<'a> {
     /// The bytes of a file as they are.
     pub(crate) fn open(path: &Path) -> Result<Self, Error> {
+        let (file, left) = open_file(path)?;
         Ok(Self {
             name: path.display().to_string(),
-            reader: Box::new(open_file(path)?),
-            gzip: false,
+            reader: Reader::File {
+                file: BufReader::new(file),
+                left,
+            },
         })
     }
 
     /// The bytes of a file, unpacked if its first two bytes are gzip's, whatever its name.
     pub(crate) fn open_unpacked(path: &Path) -> Result<Self, Error> {
-        let mut file = BufReader::new(open_file(path)?);
+        let (file, left) = open_file(path)?;
+        let mut file = BufReader::new(file);
         let start = file.fill_buf().map_err(|source| Error::Io {
             path: path.into(),
             source,
         })?;
-        let gzip = start.starts_with(&[0x1f, 0x8b]);
-        let reader: Box<dyn Read> = if gzip {
-            Box::new(MultiGzDecoder::new(file))
-        } else {
-            Box::new(file)
+        let reader = match start.starts_with(&[0x1f, 0x8b]) {
+            true => Reader::Unpacked(Box::new(MultiGzDecoder::new(file))),
+            false => Reader::File { file, left },
         };
         Ok(Self {
             name: path.display().to_string(),
             reader,
-            gzip,
         })
     }
 
@@ -50,8 +71,7 @@ impl<'a> Source<'a> {
     pub(crate) fn unpacked(name: &str, bytes: &'a [u8]) -> Self {
         Self {
             name: name.into(),
-            reader: Box::new(MultiGzDecoder::new(bytes)),
-            gzip: true,
+            reader: Reader::Unpacked(Box::new(MultiGzDecoder::new(bytes))),
         }
     }
 
@@ -65,22 +85,26 @@ impl<'a> Source<'a> {
         let mut bytes = Vec::new();
         match (&mut self.reader).take(limit).read_to_end(&mut bytes) {
             Ok(_) => Ok(bytes),
-            Err(cause) if self.gzip => {
-                let found = format!(
-                    "an error after {} unpacked bytes of this part ({cause})",
-                    bytes.len()
-                );
-                Err(Error::malformed(
+            Err(cause) => Err(self.failure(cause, bytes.len() as u64)),
+        }
+    }
+
+    /// What a failed read means after `done` bytes of a part.
+    fn failure(&self, cause: io::Error, done: u64) -> Error {
+        match self.reader {
+            Reader::Unpacked(_) => {
+                let found = format!("an error after {done} unpacked bytes of this part ({cause})");
+                Error::malformed(
                     &self.name,
                     "gzip stream",
                     found,
                     "a whole and intact stream",
-                ))
+                )
             }
-            Err(source) => Err(Error::Io {
+            Reader::File { .. } => Error::Io {
                 path: (&self.name).into(),
-                source,
-            }),
+                source: cause,
+            },
         }
     }
 
@@ -97,26 +121,85 @@ impl<'a> Source<'a> {
         })
     }
 
-    /// Exactly `count` bytes and then the end of the stream; `meaning` explains the count.
-    pub(crate) fn rest(&mut self, count: u64, meaning: &str) -> Result<Vec<u8>, Error> {
-        let bytes = self.part(count, meaning)?;
-        self.end(&format!("{count} bytes of values ({meaning})"))?;
-        Ok(bytes)
+    /// Passes over `count` bytes, without reading them where the stream is a file.
+    pub(crate) fn skip(&mut self, count: u64) -> Result<(), Error> {
+        let skipped = match &mut self.reader {
+            Reader::File { file, left } => match i64::try_from(count) {
+                Ok(offset) if count <= *left => {
+                    *left -= count;
+                    file.seek_relative(offset).map(|()| count)
+                }
+                _ => Ok(*left),
+            },
+            Reader::Unpacked(stream) => io::copy(&mut stream.take(count), &mut io::sink()),
+        };
+        match skipped {
+            Ok(skipped) if skipped == count => Ok(()),
+            Ok(skipped) => {
+                let found = format!("{skipped} bytes");
+                let expected = format!("{count} bytes");
+                Err(Error::malformed(&self.name, "values", found, expected))
+            }
+            Err(cause) => Err(self.failure(cause, 0)),
+        }
     }
 
-    /// Exactly `count` bytes of values; `meaning` explains the count.
-    pub(crate) fn part(&mut self, count: u64, meaning: &str) -> Result<Vec<u8>, Error> {
-        let bytes = self.up_to(count)?;
-        if bytes.len() as u64 != count {
-            let found = format!("{} bytes", bytes.len());
-            return Err(Error::malformed(
-                &self.name,
-                "values",
-                found,
-                format!("{count} bytes ({meaning})"),
-            ));
+    /// The rows of `ranges` (ascending, apart) of a block of values, words of `N` bytes; the stream stands behind the
+    /// block then. What is not asked for is passed over, and memory is taken for what is asked for alone, and only if
+    /// the file is as long as the block.
+    pub(crate) fn rows<const N: usize, T>(
+        &mut self,
+        block: &Block<'_>,
+        ranges: &[Range<usize>],
+        decode: impl Fn([u8; N]) -> T,
+    ) -> Result<Vec<T>, Error> {
+        let overflow = || {
+            let expected = "a product that an array can have";
+            Error::malformed(&self.name, "shape", block.meaning, expected)
+        };
+        let row = (block.features as u64).checked_mul(N as u64);
+        let row = row.ok_or_else(overflow)?;
+        let total = row.checked_mul(block.rows as u64).ok_or_else(overflow)?;
+        if usize::try_from(total).is_err() {
+            return Err(overflow());
         }
-        Ok(bytes)
+        let expected = format!("{total} bytes ({})", block.meaning);
+        let short = |name: &str, found: u64| {
+            Error::malformed(name, "values", format!("{found} bytes"), expected.clone())
+        };
+        let mut values = Vec::new();
+        if let Reader::File { left, .. } = self.reader {
+            if left < total {
+                return Err(short(&self.name, left));
+            }
+            let count = ranges.iter().map(Range::len).sum::<usize>() * block.features;
+            let reserved = values.try_reserve_exact(count);
+            reserved.map_err(|_| Error::Memory {
+                name: self.name.clone(),
+                values: count,
+            })?;
+        }
+        let mut position = 0;
+        let mut buffer = Vec::new();
+        for range in ranges {
+            let start = range.start as u64 * row;
+            self.skip(start - position)?;
+            position = start;
+            let end = range.end as u64 * row;
+            while position < end {
+                buffer.clear();
+                let piece = (end - position).min(PIECE);
+                let read = (&mut self.reader).take(piece).read_to_end(&mut buffer);
+                read.map_err(|cause| self.failure(cause, position))?;
+                position += buffer.len() as u64;
+                if buffer.len() as u64 != piece {
+                    return Err(short(&self.name, position));
+                }
+                values.extend(buffer.as_chunks().0.iter().map(|&word| decode(word)));
+            }
+        }
+        self.skip(total - position)?;
+        Ok(values)
     }
 
     /// Refuses bytes after the end of the content.
@@ -154,13 +237,9 @@ pub(crate) fn expect_directory(path: &Path) -> Result<(), Error> {
     })
 }
 
-/// All bytes of a `.safetensors` file, which is read only if its header describes a file of its length.
-pub(crate) fn read_described(path: &Path) -> Result<Vec<u8>, Error> {
-    let io = |source| Error::Io {
-        path: path.into(),
-        source,
-    };
-    let length = fs::metadata(path).map_err(io)?.len();
+/// What a `.safetensors` file holds, and where its values begin; the header must describe a file of its length.
+pub(crate) fn described(path: &Path) -> Result<(Metadata, u64), Error> {
+    let (_, length) = open_file(path)?;
     let mut source = Source::open(path)?;
     let name = source.name().to_owned();
     let refuse = |found: String, expected: String| {
@@ -184,13 +263,24 @@ pub(crate) fn read_described(path: &Path) -> Result<Vec<u8>, Error> {
             format!("those of its {length} bytes"),
         ));
     }
-    read_all(path)
+    Ok((described, 8 + count))
 }
+
+/// Values in a stream: `rows` rows of `features` each; `meaning` explains them.
+pub(crate) struct Block<'a> {
+    pub(crate) rows: usize,
+    pub(crate) features: usize,
+    pub(crate) meaning: &'a str,
+}
+
+/// The bytes that are decoded at a time: whole words of every size.
+const PIECE: u64 = 1 << 16;
 
 /// The longest header that the format allows.
 const MAX_HEADER: u64 = 100_000_000;
 
-fn open_file(path: &Path) -> Result<File, Error> {
+/// A regular file and its length.
+fn open_file(path: &Path) -> Result<(File, u64), Error> {
     let io = |source| Error::Io {
         path: path.into(),
         source,
@@ -209,5 +299,5 @@ fn open_file(path: &Path) -> Result<File, Error> {
             expected: "a file",
         });
     }
-    File::open(path).map_err(io)
+    Ok((File::open(path).map_err(io)?, metadata.len()))
 }

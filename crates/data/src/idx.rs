@@ -4,10 +4,12 @@
 //! each dimension as a big-endian 32-bit word, and the values in C order. Plain and gzip files are
 //! told apart by their first bytes.
 
+use std::ops::Range;
 use std::path::Path;
 
 use crate::Error;
-use crate::file::Source;
+use crate::file::{Block, Source};
+use crate::selection::Selection;
 use crate::values::{element_count, shape_text};
 
 /// An array of bytes in C order.
@@ -42,10 +44,21 @@ pub const MAX_VALUES: u64 = 1 << 32;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn read(path: &Path, dims: u8) -> Result<Idx, Error> {
+    Ok(read_selected(path, dims, Selection::WHOLE)?.0)
+}
+
+/// The same for some of the rows, and how many the file has; of a plain file, the values of others are not read.
+pub(crate) fn read_selected(
+    path: &Path,
+    dims: u8,
+    selection: Selection,
+) -> Result<(Idx, usize), Error> {
     let mut source = Source::open_unpacked(path)?;
-    let idx = read_part(&mut source, dims)?;
-    source.end(&format!("{} values", shape_text(&idx.dims)))?;
-    Ok(idx)
+    let (idx, rows) = read_part(&mut source, dims, selection)?;
+    let mut announced = idx.dims.clone();
+    announced[0] = rows;
+    source.end(&format!("{} values", shape_text(&announced)))?;
+    Ok((idx, rows))
 }
 
 /// The bytes of a plain IDX file.
@@ -72,8 +85,12 @@ pub fn encode(dims: &[usize], bytes: &[u8]) -> Result<Vec<u8>, Error> {
     Ok(out)
 }
 
-/// Reads one array and leaves the stream behind it.
-pub(crate) fn read_part(source: &mut Source<'_>, dims: u8) -> Result<Idx, Error> {
+/// Reads rows of one array, says how many it has, and leaves the stream behind it.
+pub(crate) fn read_part(
+    source: &mut Source<'_>,
+    dims: u8,
+    selection: Selection,
+) -> Result<(Idx, usize), Error> {
     let magic: [u8; 4] = source.array("magic number")?;
     let name = source.name().to_owned();
     if magic[..2] != [0, 0] {
@@ -123,11 +140,26 @@ pub(crate) fn read_part(source: &mut Source<'_>, dims: u8) -> Result<Idx, Error>
             format!("at most {MAX_VALUES} values"),
         )
     })?;
-    let bytes = source.part(count, &shape_text(&words))?;
-    Ok(Idx {
-        dims: words.into_iter().map(|word| word as usize).collect(),
-        bytes,
-    })
+    let mut dims: Vec<usize> = words.iter().map(|&word| word as usize).collect();
+    let Some(&total) = dims.first() else {
+        let expected = "at least 1";
+        return Err(Error::malformed(
+            &name,
+            "number of dimensions",
+            "0",
+            expected,
+        ));
+    };
+    let block = Block {
+        rows: total,
+        // A divisor of a count that fits.
+        features: (count / total as u64) as usize,
+        meaning: &shape_text(&words),
+    };
+    let ranges = selection.ranges(&name, total)?;
+    let bytes = source.rows(&block, &ranges, |[byte]: [u8; 1]| byte)?;
+    dims[0] = ranges.iter().map(Range::len).sum();
+    Ok((Idx { dims, bytes }, total))
 }
 
 const UNSIGNED_BYTE: u8 = 0x08;

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use crate::file::expect_directory;
 use crate::idx::{self, Idx};
-use crate::values::check_labels;
+use crate::selection::{Rows, Selection, in_file};
+use crate::values::{check_label_count, check_label_range};
 use crate::{Dataset, Error, Moments, Split, Values, train_valid};
 
 /// Mean of MNIST's training pixels in [0, 1], as the paper normalises (Table 1).
@@ -30,8 +31,14 @@ pub const CLASSES: usize = 10;
 /// A path that is no directory, a missing file, a file that breaks the format ([`idx::read`]),
 /// images and labels of different length, a label above 9, and training files of a single image.
 pub fn load_directory(directory: &Path, split: Split, seed: u64) -> Result<Dataset, Error> {
-    let files = read_files(directory, split)?;
-    select(directory.display().to_string(), files, split, seed)
+    let rows = Rows::All;
+    load_selected(directory, Selection { split, seed, rows })
+}
+
+/// The same for some of the split's rows; the values of others are not read from plain files.
+pub(crate) fn load_selected(directory: &Path, selection: Selection) -> Result<Dataset, Error> {
+    let files = read_files(directory, selection.split, selection)?;
+    dataset(directory.display().to_string(), files)
 }
 
 /// Images of one kind of file and their labels, checked against each other.
@@ -40,8 +47,12 @@ pub(crate) struct Files {
     pub(crate) labels: Idx,
 }
 
-/// Reads and checks the two files that hold a split.
-pub(crate) fn read_files(directory: &Path, split: Split) -> Result<Files, Error> {
+/// Reads the two files that hold a split, the rows of `selection` among their rows, and checks them.
+pub(crate) fn read_files(
+    directory: &Path,
+    split: Split,
+    selection: Selection,
+) -> Result<Files, Error> {
     expect_directory(directory)?;
     let part = match split {
         Split::Train | Split::Valid => "train",
@@ -49,39 +60,41 @@ pub(crate) fn read_files(directory: &Path, split: Split) -> Result<Files, Error>
     };
     let images_path = find(directory, part, "images", 3)?;
     let labels_path = find(directory, part, "labels", 1)?;
-    let (images, labels) = (idx::read(&images_path, 3)?, idx::read(&labels_path, 1)?);
+    let (images, rows) = idx::read_selected(&images_path, 3, selection)?;
+    // Of a split asked for as a whole, the labels of the others are checked, too: they are in the same file.
+    let read = match selection.rows {
+        Rows::All => Selection::WHOLE,
+        Rows::First(_) | Rows::One(_) => selection,
+    };
+    let (mut labels, label_rows) = idx::read_selected(&labels_path, 1, read)?;
     let (images_name, labels_name) = (
         images_path.display().to_string(),
         labels_path.display().to_string(),
     );
+    check_label_count(&images_name, rows, &labels_name, label_rows)?;
     let words: Vec<u32> = labels.bytes.iter().copied().map(u32::from).collect();
-    check_labels(
-        &images_name,
-        images.dims[0],
-        &labels_name,
-        &words,
-        Some(CLASSES),
-    )?;
+    if let Err(error) = check_label_range(&labels_name, &words, Some(CLASSES)) {
+        return Err(in_file(error, &read.ranges(&labels_name, rows)?));
+    }
+    if read.split != selection.split {
+        let rows = selection.ranges(&labels_name, rows)?.into_iter().flatten();
+        labels.bytes = rows.map(|row| labels.bytes[row]).collect();
+        labels.dims = vec![labels.bytes.len()];
+    }
     Ok(Files { images, labels })
 }
 
-/// Turns files into the dataset of a split.
-pub(crate) fn select(
-    name: String,
-    files: Files,
-    split: Split,
-    seed: u64,
-) -> Result<Dataset, Error> {
+/// Files as a dataset.
+pub(crate) fn dataset(name: String, files: Files) -> Result<Dataset, Error> {
     let Files { images, labels } = files;
     let input_shape = [&[1], &images.dims[1..]].concat();
     let labels = labels.bytes.into_iter().map(u32::from).collect();
-    let all = Dataset::new(name, &input_shape, Values::Bytes(images.bytes))?
+    Dataset::new(name, &input_shape, Values::Bytes(images.bytes))?
         .with_labels(labels, Some(CLASSES))?
         .with_moments(Moments {
             mean: vec![MEAN],
             std: vec![STD],
-        })?;
-    divide(all, split, seed)
+        })
 }
 
 /// The training or validation part of training rows, or all of the test rows.

@@ -6,9 +6,11 @@
 
 use std::path::Path;
 
-use crate::file::Source;
-use crate::values::shape_text;
-use crate::{Dataset, Error, Values};
+use crate::element::Element;
+use crate::file::{Block, Source};
+use crate::selection::{Selection, in_file};
+use crate::values::{element_count, shape_text};
+use crate::{Dataset, Error};
 
 /// Reads an array whose first dimension is the rows of a dataset.
 ///
@@ -25,6 +27,11 @@ use crate::{Dataset, Error, Values};
 /// # Ok::<(), loclin_data::Error>(())
 /// ```
 pub fn read(path: &Path) -> Result<Dataset, Error> {
+    read_selected(path, Selection::WHOLE)
+}
+
+/// The same for some of the rows; the values of others are not read.
+pub(crate) fn read_selected(path: &Path, selection: Selection) -> Result<Dataset, Error> {
     let mut source = Source::open(path)?;
     let name = source.name().to_owned();
     let header = header(&mut source, &name)?;
@@ -51,29 +58,24 @@ pub fn read(path: &Path) -> Result<Dataset, Error> {
             expected,
         ));
     }
-    let bytes = shape.iter().try_fold(element.size(), |count, &dimension| {
-        count.checked_mul(dimension)
-    });
-    let bytes = bytes
-        .filter(|&count| usize::try_from(count).is_ok())
-        .ok_or_else(|| {
-            Error::malformed(
-                &name,
-                "shape",
-                shape_text(&shape),
-                "a product that an array can have",
-            )
-        })?;
-    let values = source.rest(
-        bytes,
-        &format!("{} of {}", shape_text(&shape), header.descr),
-    )?;
-    // Each dimension divides a count that fits in usize.
-    let input_shape: Vec<usize> = shape[1..]
-        .iter()
-        .map(|&dimension| dimension as usize)
-        .collect();
-    Dataset::new(name, &input_shape, element.decode(values))
+    let overflow = || {
+        let expected = "a product that an array can have";
+        Error::malformed(&name, "shape", shape_text(&shape), expected)
+    };
+    let dimensions = shape.iter().map(|&dimension| usize::try_from(dimension));
+    let dimensions: Vec<usize> = dimensions
+        .collect::<Result<_, _>>()
+        .map_err(|_| overflow())?;
+    let input_shape = &dimensions[1..];
+    let block = Block {
+        rows: dimensions[0],
+        features: element_count(input_shape).ok_or_else(overflow)?,
+        meaning: &format!("{} of {}", shape_text(&shape), header.descr),
+    };
+    let ranges = selection.ranges(&name, block.rows)?;
+    let values = element.rows(&mut source, &block, &ranges)?;
+    source.end(&format!("the values ({})", block.meaning))?;
+    Dataset::new(name, input_shape, values).map_err(|error| in_file(error, &ranges))
 }
 
 /// What stands before the values of the file `name`.
@@ -130,43 +132,6 @@ fn header(source: &mut Source<'_>, name: &str) -> Result<Header, Error> {
 
 /// Larger than any header of a plain array; NumPy's own limit is 10,000.
 const MAX_HEADER: u32 = 1 << 16;
-
-#[derive(Clone, Copy)]
-enum Element {
-    Byte,
-    F32 { big_endian: bool },
-    F64 { big_endian: bool },
-}
-
-impl Element {
-    fn size(self) -> u64 {
-        match self {
-            Self::Byte => 1,
-            Self::F32 { .. } => 4,
-            Self::F64 { .. } => 8,
-        }
-    }
-
-    fn decode(self, bytes: Vec<u8>) -> Values {
-        match self {
-            Self::Byte => Values::Bytes(bytes),
-            Self::F32 { big_endian: false } => Values::F32(words(&bytes, f32::from_le_bytes)),
-            Self::F32 { big_endian: true } => Values::F32(words(&bytes, f32::from_be_bytes)),
-            Self::F64 { big_endian: false } => Values::F64(words(&bytes, f64::from_le_bytes)),
-            Self::F64 { big_endian: true } => Values::F64(words(&bytes, f64::from_be_bytes)),
-        }
-    }
-}
-
-/// Decodes consecutive words of `N` bytes.
-pub(crate) fn words<const N: usize, T>(bytes: &[u8], decode: impl Fn([u8; N]) -> T) -> Vec<T> {
-    bytes
-        .as_chunks()
-        .0
-        .iter()
-        .map(|&word| decode(word))
-        .collect()
-}
 
 fn element(descr: &str) -> Option<Element> {
     match descr {

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::options::Options;
+use crate::selection::{Rows, Selection};
 use crate::{Data, Error, Split, cifar10, digits, folders, japanese_vowels, mnist, npy, tensors};
 
 /// The names that [`open`] knows.
@@ -56,43 +57,70 @@ pub fn open(
     data_dir: Option<&Path>,
     seed: u64,
 ) -> Result<Data, Error> {
+    open_rows(name_or_path, split, data_dir, seed, Rows::All)
+}
+
+/// The same for some rows of the split.
+///
+/// Of `.npy`, `.safetensors` and plain IDX files the values of other rows are not read, and memory is taken for the rows
+/// asked for alone; such files must be as long as their headers say all the same. What is wrong with values that are
+/// not read is not found.
+///
+/// # Errors
+/// As [`open`], and a selection of no rows or of one that does not exist.
+///
+/// ```
+/// use loclin_data::{Rows, Split, source};
+/// let row = source::open_rows("digits", Split::Test, None, 0, Rows::One(17))?;
+/// let all = source::open("digits", Split::Test, None, 0)?;
+/// assert_eq!(row, all.subset(&[17])?);
+/// # Ok::<(), loclin_data::Error>(())
+/// ```
+pub fn open_rows(
+    name_or_path: &str,
+    split: Split,
+    data_dir: Option<&Path>,
+    seed: u64,
+    rows: Rows,
+) -> Result<Data, Error> {
+    let selection = Selection { split, seed, rows };
     let mut options = Options::behind(name_or_path);
     let (layout, path) = locate(options.name(), data_dir)?;
     let data = match layout {
         Layout::Digits => {
             options.finish()?;
-            digits::load(split, seed)?.into()
+            rows.of(digits::load(split, seed)?.into())?
         }
         Layout::Mnist => {
             options.finish()?;
-            mnist::load_directory(&path, split, seed)?.into()
+            mnist::load_selected(&path, selection)?.into()
         }
         Layout::JapaneseVowels => {
             options.finish()?;
-            japanese_vowels::load_directory(&path, split, seed)?.into()
+            rows.of(japanese_vowels::load_directory(&path, split, seed)?.into())?
         }
         Layout::Npy => {
             options.finish()?;
-            mnist::divide(npy::read(&path)?, split, seed)?.into()
+            npy::read_selected(&path, selection)?.into()
         }
         Layout::Safetensors => {
             options.finish()?;
-            mnist::divide(tensors::read_safetensors(&path)?, split, seed)?.into()
+            tensors::read_selected(&path, selection)?.into()
         }
         Layout::Cifar10 => {
             let missing = options.missing()?;
             options.finish()?;
-            cifar10::load_directory(&path, split, seed, missing)?.into()
+            rows.of(cifar10::load_directory(&path, split, seed, missing)?.into())?
         }
         Layout::Caltech256 => {
             let images = options.images()?;
             options.finish()?;
-            folders::load_caltech256(&path, split, seed, &images)?.into()
+            rows.of(folders::load_caltech256(&path, split, seed, &images)?.into())?
         }
         Layout::Folder => {
             let images = options.images()?;
             options.finish()?;
-            folders::load(&path, split, seed, &images)?.into()
+            rows.of(folders::load(&path, split, seed, &images)?.into())?
         }
     };
     Ok(data)

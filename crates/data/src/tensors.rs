@@ -2,13 +2,14 @@
 
 use std::path::Path;
 
-use safetensors::tensor::TensorView;
-use safetensors::{Dtype, SafeTensors};
+use safetensors::Dtype;
+use safetensors::tensor::TensorInfo;
 
-use crate::file::read_described;
-use crate::npy::words;
-use crate::values::{check_labels, shape_text};
-use crate::{Dataset, Error, Values};
+use crate::element::Element;
+use crate::file::{Block, Source, described};
+use crate::selection::{Selection, in_file};
+use crate::values::{check_label_count, element_count, shape_text};
+use crate::{Dataset, Error};
 
 /// Reads the tensor `inputs` (or the only tensor besides `labels`) and, where there is one, the
 /// tensor `labels`.
@@ -28,22 +29,19 @@ use crate::{Dataset, Error, Values};
 /// # Ok::<(), loclin_data::Error>(())
 /// ```
 pub fn read_safetensors(path: &Path) -> Result<Dataset, Error> {
-    let bytes = read_described(path)?;
+    read_selected(path, Selection::WHOLE)
+}
+
+/// The same for some of the rows; the values of others are not read.
+pub(crate) fn read_selected(path: &Path, selection: Selection) -> Result<Dataset, Error> {
+    let (described, start) = described(path)?;
     let name = path.display().to_string();
-    let file = SafeTensors::deserialize(&bytes).map_err(|cause| {
-        Error::malformed(
-            &name,
-            "safetensors header",
-            cause.to_string(),
-            "a valid file",
-        )
-    })?;
-    let mut tensors = file.tensors();
+    let mut tensors: Vec<_> = described.tensors().into_iter().collect();
     tensors.sort_by(|a, b| a.0.cmp(&b.0));
     let (labels, inputs): (Vec<_>, Vec<_>) = tensors
         .into_iter()
         .partition(|(tensor, _)| tensor == "labels");
-    let Some((tensor, view)) = (match inputs.as_slice() {
+    let Some((tensor, info)) = (match inputs.as_slice() {
         [only] => Some(only),
         several => several.iter().find(|(tensor, _)| tensor == "inputs"),
     }) else {
@@ -64,82 +62,122 @@ pub fn read_safetensors(path: &Path) -> Result<Dataset, Error> {
             "one named inputs, or a single one",
         ));
     };
-    let set = inputs_of(&name, tensor, view)?;
+    let file = Described { path, name, start };
+    let (set, total) = file.inputs(tensor, info, selection)?;
     match labels.first() {
         None => Ok(set),
-        Some((_, view)) => {
-            let labels = labels_of(&name, view)?;
-            let source = format!("tensor labels of {name}");
-            check_labels(
-                &format!("tensor {tensor} of {name}"),
-                set.len(),
-                &source,
-                &labels,
-                None,
-            )?;
+        Some((_, info)) => {
+            let (inputs, source) = (
+                format!("tensor {tensor} of {}", file.name),
+                format!("tensor labels of {}", file.name),
+            );
+            let labels = file.labels(info, selection, |labels| {
+                check_label_count(&inputs, total, &source, labels)
+            })?;
             set.with_labels(labels, None)
         }
     }
 }
 
-fn inputs_of(name: &str, tensor: &str, view: &TensorView<'_>) -> Result<Dataset, Error> {
-    let part = format!("tensor {tensor}");
-    let shape = view.shape();
-    if shape.len() < 2 || shape.contains(&0) {
-        let expected =
-            "[rows, ...], two or more dimensions, each at least 1; one input is [1, ...]";
-        return Err(Error::malformed(
-            name,
-            part,
-            format!("shape {}", shape_text(shape)),
-            expected,
-        ));
-    }
-    let values = match view.dtype() {
-        Dtype::U8 => Values::Bytes(view.data().to_vec()),
-        Dtype::F32 => Values::F32(words(view.data(), f32::from_le_bytes)),
-        Dtype::F64 => Values::F64(words(view.data(), f64::from_le_bytes)),
-        other => {
-            return Err(Error::malformed(
-                name,
-                part,
-                format!("element type {other}"),
-                "F32, F64 or U8",
-            ));
-        }
-    };
-    Dataset::new(name, &shape[1..], values)
+/// A file whose header is known.
+struct Described<'a> {
+    path: &'a Path,
+    name: String,
+    /// Where its values begin.
+    start: u64,
 }
 
-fn labels_of(name: &str, view: &TensorView<'_>) -> Result<Vec<u32>, Error> {
-    let part = "tensor labels";
-    if view.shape().len() != 1 {
-        return Err(Error::malformed(
-            name,
-            part,
-            format!("shape {}", shape_text(view.shape())),
-            "[rows]",
-        ));
+impl Described<'_> {
+    /// The file from a tensor's values on.
+    fn at(&self, info: &TensorInfo) -> Result<Source<'static>, Error> {
+        let mut source = Source::open(self.path)?;
+        source.skip(self.start.saturating_add(info.data_offsets.0 as u64))?;
+        Ok(source)
     }
-    let labels: Vec<i64> = match view.dtype() {
-        Dtype::U8 => view.data().iter().copied().map(i64::from).collect(),
-        Dtype::I32 => words(view.data(), |word| i32::from_le_bytes(word).into()),
-        Dtype::U32 => words(view.data(), |word| u32::from_le_bytes(word).into()),
-        Dtype::I64 => words(view.data(), i64::from_le_bytes),
-        other => {
-            let found = format!("element type {other}");
-            return Err(Error::malformed(name, part, found, "U8, I32, U32 or I64"));
+
+    /// The rows asked for, and how many there are.
+    fn inputs(
+        &self,
+        tensor: &str,
+        info: &TensorInfo,
+        selection: Selection,
+    ) -> Result<(Dataset, usize), Error> {
+        let part = format!("tensor {tensor}");
+        let shape = &info.shape;
+        let refuse = |found: String, expected: &str| {
+            Error::malformed(&self.name, part.as_str(), found, expected)
+        };
+        let expected =
+            "[rows, ...], two or more dimensions, each at least 1; one input is [1, ...]";
+        let features = match &shape[..] {
+            [_, input @ ..] if !input.is_empty() && !shape.contains(&0) => element_count(input),
+            _ => None,
+        };
+        let Some(features) = features else {
+            return Err(refuse(format!("shape {}", shape_text(shape)), expected));
+        };
+        let element = match info.dtype {
+            Dtype::U8 => Element::Byte,
+            Dtype::F32 => Element::F32 { big_endian: false },
+            Dtype::F64 => Element::F64 { big_endian: false },
+            other => return Err(refuse(format!("element type {other}"), "F32, F64 or U8")),
+        };
+        let block = Block {
+            rows: shape[0],
+            features,
+            meaning: &format!("{} of {}", shape_text(shape), info.dtype),
+        };
+        let ranges = selection.ranges(&self.name, block.rows)?;
+        let values = element.rows(&mut self.at(info)?, &block, &ranges)?;
+        let set = Dataset::new(&self.name, &shape[1..], values)
+            .map_err(|error| in_file(error, &ranges))?;
+        Ok((set, block.rows))
+    }
+
+    /// The labels of the rows asked for, if `count` accepts how many there are.
+    fn labels(
+        &self,
+        info: &TensorInfo,
+        selection: Selection,
+        count: impl Fn(usize) -> Result<(), Error>,
+    ) -> Result<Vec<u32>, Error> {
+        let part = "tensor labels";
+        let &[rows] = &info.shape[..] else {
+            let found = shape_text(&info.shape);
+            return Err(Error::malformed(&self.name, part, found, "[rows]"));
+        };
+        if !matches!(info.dtype, Dtype::U8 | Dtype::I32 | Dtype::U32 | Dtype::I64) {
+            let (found, expected) = (
+                format!("element type {}", info.dtype),
+                "U8, I32, U32 or I64",
+            );
+            return Err(Error::malformed(&self.name, part, found, expected));
         }
-    };
-    let checked = labels.iter().enumerate().map(|(row, &label)| {
-        u32::try_from(label).map_err(|_| {
-            Error::malformed(
-                name,
-                format!("tensor labels, row {row}"),
-                label.to_string(),
-                "0 to 4294967295",
-            )
-        })
-    });
-    checked.collect()
+        count(rows)?;
+        let block = Block {
+            rows,
+            features: 1,
+            meaning: &format!("{rows} of {}", info.dtype),
+        };
+        let ranges = selection.ranges(&self.name, rows)?;
+        let mut source = self.at(info)?;
+        let labels: Vec<i64> = match info.dtype {
+            Dtype::U8 => source.rows(&block, &ranges, |[byte]: [u8; 1]| byte.into())?,
+            Dtype::I32 => source.rows(&block, &ranges, |word| i32::from_le_bytes(word).into())?,
+            Dtype::U32 => source.rows(&block, &ranges, |word| u32::from_le_bytes(word).into())?,
+            _ => source.rows(&block, &ranges, i64::from_le_bytes)?,
+        };
+        let in_file = ranges.into_iter().flatten();
+        let checked = labels.iter().zip(in_file).map(|(&label, row)| {
+            u32::try_from(label).map_err(|_| {
+                Error::malformed(
+                    &self.name,
+                    format!("tensor labels, row {row}"),
+                    label.to_string(),
+                    "0 to 4294967295",
+                )
+            })
+        });
+        checked.collect()
+    }
 }

@@ -74,23 +74,31 @@ pub(crate) fn shape_text<D: fmt::Display>(shape: &[D]) -> String {
         .join(" x ")
 }
 
-/// Checks labels against their inputs; both names are those of files where there are files.
-pub(crate) fn check_labels(
+/// Checks that there are as many labels as inputs; both names are those of files where there are files.
+pub(crate) fn check_label_count(
     inputs: &str,
     input_rows: usize,
+    source: &str,
+    label_rows: usize,
+) -> Result<(), Error> {
+    if label_rows == input_rows {
+        return Ok(());
+    }
+    let (inputs, labels) = (inputs.into(), source.into());
+    Err(Error::RowsDisagree {
+        inputs,
+        input_rows,
+        labels,
+        label_rows,
+    })
+}
+
+/// Checks that every label is below the number of classes, where that is known.
+pub(crate) fn check_label_range(
     source: &str,
     labels: &[u32],
     classes: Option<usize>,
 ) -> Result<(), Error> {
-    if labels.len() != input_rows {
-        let (inputs, labels, label_rows) = (inputs.into(), source.into(), labels.len());
-        return Err(Error::RowsDisagree {
-            inputs,
-            input_rows,
-            labels,
-            label_rows,
-        });
-    }
     let Some(classes) = classes else {
         return Ok(());
     };
@@ -103,6 +111,18 @@ pub(crate) fn check_labels(
             classes,
         }),
     }
+}
+
+/// Checks labels against their inputs.
+pub(crate) fn check_labels(
+    inputs: &str,
+    input_rows: usize,
+    source: &str,
+    labels: &[u32],
+    classes: Option<usize>,
+) -> Result<(), Error> {
+    check_label_count(inputs, input_rows, source, labels.len())?;
+    check_label_range(source, labels, classes)
 }
 
 /// The value of a pixel.

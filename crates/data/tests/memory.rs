@@ -10,7 +10,7 @@ use std::io::{self, Read, Write};
 use common::{assert_says, npy, write};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use loclin_data::{Split, idx, npy as npy_file, source};
+use loclin_data::{Rows, Split, idx, npy as npy_file, source};
 
 /// The most address space this program has had so far, in bytes.
 fn peak() -> u64 {
@@ -58,6 +58,98 @@ fn what_a_header_claims_is_not_allocated() {
         &["claim.npy", "found 16 bytes"],
     );
     assert!(source::open(safetensors.to_str().unwrap(), Split::Test, None, 0).is_err());
+    // A hundred GiB of values that are really there, in a sparse file, and two rows of them asked for.
+    let rows = (100 << 30) / (784 * 4);
+    let text = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, 784), }}");
+    let sparse = [
+        ("sparse.npy", npy(&text, &[])),
+        ("sparse.safetensors", described(rows)),
+    ];
+    for (name, header) in sparse {
+        let path = write(directory.path(), name, &header);
+        let file = File::options().write(true).open(&path).unwrap();
+        let end = header.len() as u64 + rows * 784 * 4;
+        file.set_len(end).unwrap();
+        let open = |split, rows| source::open_rows(path.to_str().unwrap(), split, None, 0, rows);
+        for (rows, len) in [(Rows::First(2), 2), (Rows::One(30_000_000), 1)] {
+            let read = open(Split::Test, rows).unwrap();
+            assert_eq!((read.len(), read.least_features()), (len, 784));
+        }
+        assert_says(
+            &open(Split::Test, Rows::One(rows as usize)).unwrap_err(),
+            &[name, "row index"],
+        );
+        // One byte less, or one more.
+        for length in [end - 1, end + 1] {
+            file.set_len(length).unwrap();
+            assert_says(
+                &open(Split::Test, Rows::First(2)).unwrap_err(),
+                &[name, "found", "expected"],
+            );
+        }
+    }
     let growth = peak() - before;
     assert!(growth < 16 * MIB, "{growth} bytes beyond {before}");
+}
+
+/// The header of a `.safetensors` file of `rows` rows of 784 single-precision numbers.
+fn described(rows: u64) -> Vec<u8> {
+    let bytes = rows * 784 * 4;
+    let text = format!(
+        r#"{{"inputs":{{"dtype":"F32","shape":[{rows},784],"data_offsets":[0,{bytes}]}}}}"#
+    );
+    [&(text.len() as u64).to_le_bytes(), text.as_bytes()].concat()
+}
+
+#[test]
+fn rows_asked_for_are_those_of_the_whole() {
+    let directory = tempfile::tempdir().unwrap();
+    let values: Vec<u8> = (0..60u8).collect();
+    let labels: Vec<u8> = (0..20).map(|row| row % 10).collect();
+    write(
+        directory.path(),
+        "a.npy",
+        &npy(
+            "{'descr': '|u1', 'fortran_order': False, 'shape': (20, 3)}",
+            &values,
+        ),
+    );
+    let header = r#"{"inputs":{"dtype":"U8","shape":[20,3],"data_offsets":[20,80]},"labels":{"dtype":"U8","shape":[20],"data_offsets":[0,20]}}"#;
+    let length = (header.len() as u64).to_le_bytes();
+    let bytes = [&length, header.as_bytes(), &labels, &values].concat();
+    write(directory.path(), "a.safetensors", &bytes);
+    for (folder, packed) in [("plain", false), ("packed", true)] {
+        let folder = directory.path().join(folder);
+        std::fs::create_dir(&folder).unwrap();
+        for part in ["train", "t10k"] {
+            let images = idx::encode(&[20, 1, 3], &values).unwrap();
+            let labels = idx::encode(&[20], &labels).unwrap();
+            for (name, bytes) in [("images-idx3", images), ("labels-idx1", labels)] {
+                let name = format!("{part}-{name}-ubyte");
+                write(
+                    &folder,
+                    &name,
+                    &if packed { common::gzip(&bytes) } else { bytes },
+                );
+            }
+        }
+    }
+    for name in ["a.npy", "a.safetensors", "plain", "packed", "digits"] {
+        let path = directory.path().join(name);
+        let name = if name == "digits" {
+            name
+        } else {
+            path.to_str().unwrap()
+        };
+        for split in [Split::Train, Split::Valid, Split::Test] {
+            let all = source::open(name, split, None, 5).unwrap();
+            let some = |rows| source::open_rows(name, split, None, 5, rows);
+            let last = all.len() - 1;
+            assert_eq!(some(Rows::First(3)).unwrap(), all.clone().take(3).unwrap());
+            assert_eq!(some(Rows::First(10_000)).unwrap(), all);
+            assert_eq!(some(Rows::One(last)).unwrap(), all.subset(&[last]).unwrap());
+            assert!(some(Rows::First(0)).is_err());
+            assert_says(&some(Rows::One(all.len())).unwrap_err(), &["row index"]);
+        }
+    }
 }

@@ -28,7 +28,13 @@ impl NetworkSpec {
                 OperatorSpec::SameAs { node } => {
                     builder.nodes[builder.find(node)?].operator.clone()
                 }
-                operator => operator.build(vars.pp(&node.name))?,
+                operator => {
+                    // Before its parameters are drawn.
+                    if let OperatorSpec::Linear { outputs, .. } = operator {
+                        check_budget(&node.name, "its output", *outputs, MAX_OUTPUT)?;
+                    }
+                    operator.build(vars.pp(&node.name))?
+                }
             };
             builder.add(&node.name, operator, &operands)?;
         }
@@ -36,10 +42,23 @@ impl NetworkSpec {
     }
 }
 
+/// The most numbers that a node's output may have for one input, `2^26`: half a GiB in float64. A few bytes of a file can
+/// ask for any number, so larger ones are refused before anything is computed.
+pub const MAX_OUTPUT: usize = 1 << 26;
+
+/// The most numbers that a node may need beside its output for one input, such as the entries under all windows of a
+/// pooling.
+pub const MAX_WORKSPACE: usize = 3 * MAX_OUTPUT;
+
+/// The most numbers that the outputs of all nodes together may have for one input, `2^28`.
+pub const MAX_OUTPUTS: usize = 1 << 28;
+
 /// Builds a network node by node.
 #[derive(Debug)]
 pub struct NetworkBuilder {
     nodes: Vec<Node>,
+    /// Numbers of all nodes' outputs.
+    numbers: usize,
     names: HashMap<String, usize>,
 }
 
@@ -47,11 +66,12 @@ impl NetworkBuilder {
     /// Starts with the input, node 0, for inputs of shape `input_shape` each.
     ///
     /// # Errors
-    /// A shape without dimensions, of no numbers, or of too many to count.
+    /// A shape without dimensions, of no numbers, or of more than [`MAX_OUTPUT`].
     pub fn new(input_shape: &[usize]) -> Result<Self> {
-        checked_size(input_shape)
+        let numbers = checked_size(input_shape)
             .filter(|size| *size > 0 && !input_shape.is_empty())
             .ok_or_else(|| Error::Graph(format!("{input_shape:?} is no shape for an input")))?;
+        check_budget(INPUT, "an input", numbers, MAX_OUTPUT)?;
         let input = Node {
             name: INPUT.into(),
             operator: Operator::Input,
@@ -60,6 +80,7 @@ impl NetworkBuilder {
         };
         Ok(Self {
             nodes: vec![input],
+            numbers,
             names: HashMap::from([(INPUT.into(), 0)]),
         })
     }
@@ -67,7 +88,8 @@ impl NetworkBuilder {
     /// Adds a node that reads the nodes with the given indices, and returns its index.
     ///
     /// # Errors
-    /// A name that is in use, an operand that is not there, and operands that the operator cannot take.
+    /// A name that is in use, an operand that is not there, operands that the operator cannot take, and more numbers
+    /// than [`MAX_OUTPUT`], [`MAX_WORKSPACE`] and [`MAX_OUTPUTS`] allow ([`Error::Budget`]).
     pub fn add(&mut self, name: &str, operator: Operator, operands: &[usize]) -> Result<usize> {
         let error = |cause| Error::Node {
             node: name.into(),
@@ -80,9 +102,25 @@ impl NetworkBuilder {
             .collect::<Option<Vec<_>>>()
             .ok_or_else(|| error(format!("reads a node that is not there: {operands:?}")))?;
         let shape = operator.output_shape(&shapes).map_err(error)?;
-        checked_size(&shape)
+        let own = checked_size(&shape)
             .filter(|n| *n > 0)
             .ok_or_else(|| error(format!("has an output of shape {shape:?}")))?;
+        check_budget(name, "its output", own, MAX_OUTPUT)?;
+        let workspace = operator.workspace(&shapes, &shape);
+        check_budget(
+            name,
+            "what it needs beside its output",
+            workspace,
+            MAX_WORKSPACE,
+        )?;
+        let numbers = self.numbers.saturating_add(own);
+        check_budget(
+            name,
+            "the outputs of the nodes up to it together",
+            numbers,
+            MAX_OUTPUTS,
+        )?;
+        self.numbers = numbers;
         let index = self.nodes.len();
         if self.names.insert(name.into(), index).is_some() {
             return Err(Error::Graph(format!("two nodes have the name `{name}`")));
@@ -152,6 +190,18 @@ impl NetworkBuilder {
         }
         Ok(Network::of_nodes(self.nodes, dtype, device))
     }
+}
+
+fn check_budget(node: &str, what: &'static str, found: usize, allowed: usize) -> Result<()> {
+    if found <= allowed {
+        return Ok(());
+    }
+    Err(Error::Budget {
+        node: node.into(),
+        what,
+        found,
+        allowed,
+    })
 }
 
 /// The product of a shape's dimensions, if it does not overflow.

@@ -14,7 +14,7 @@ pub enum Error {
     Candle(#[from] candle_core::Error),
 
     /// An operator cannot take inputs of these shapes.
-    #[error("node `{node}` ({operator}): {cause}")]
+    #[error("node `{node}` ({operator}): {cause}", node = one_line(.node))]
     Node {
         /// Name of the node.
         node: String,
@@ -24,9 +24,25 @@ pub enum Error {
         cause: String,
     },
 
+    /// A node would need more numbers for one input than are computed for any.
+    #[error(
+        "node `{node}`: {what} would be {found} numbers for one input, at most {allowed} are allowed"
+    )]
+    Budget {
+        /// Name of the node.
+        node: String,
+        /// Which numbers.
+        what: &'static str,
+        /// How many there would be.
+        found: usize,
+        /// The most that there may be.
+        allowed: usize,
+    },
+
     /// A network has an operator that no model file can hold.
     #[error(
-        "node `{node}`: a model file cannot hold the operator {operator}, which has no specification"
+        "node `{node}`: a model file cannot hold the operator {operator}, which has no specification",
+        node = one_line(.node)
     )]
     NoSpec {
         /// Name of the node.
@@ -91,7 +107,7 @@ pub enum Error {
     },
 
     /// A network from elsewhere uses an operator that has no translation.
-    #[error("node `{node}`: the operator {op_type} is not supported; supported are {}", .supported.join(", "))]
+    #[error("node `{node}`: the operator {op_type} is not supported; supported are {}", .supported.join(", "), node = one_line(.node))]
     UnsupportedOperator {
         /// Name of the node in the file.
         node: String,
@@ -102,7 +118,7 @@ pub enum Error {
     },
 
     /// A node of a network from elsewhere has no exact translation.
-    #[error("node `{node}` ({op_type}): {cause}")]
+    #[error("node `{node}` ({op_type}): {cause}", node = one_line(.node))]
     Translation {
         /// Name of the node in the file.
         node: String,
@@ -113,7 +129,7 @@ pub enum Error {
     },
 
     /// A tensor of a state dict does not fit the architecture.
-    #[error("tensor `{name}`: {cause}")]
+    #[error("tensor `{name}`: {cause}", name = one_line(.name))]
     StateDict {
         /// The tensor.
         name: String,
@@ -122,11 +138,20 @@ pub enum Error {
     },
 
     /// A parameter is not finite.
-    #[error("parameter `{name}` holds a value that is not finite ({value})")]
+    #[error("parameter `{name}` holds a value that is not finite ({value})", name = one_line(.name))]
     NotFinite {
         /// Full name of the parameter.
         name: String,
         /// The first such value.
         value: f64,
     },
+}
+
+/// A name from a file with its control characters escaped, so that it cannot end the message's line or steer a terminal.
+fn one_line(name: &str) -> String {
+    let escaped = |character: char| match character.is_control() {
+        true => character.escape_default().to_string(),
+        false => character.to_string(),
+    };
+    name.chars().map(escaped).collect()
 }

@@ -33,7 +33,7 @@ mod trace;
 mod window;
 
 pub use architectures::Mlp;
-pub use builder::NetworkBuilder;
+pub use builder::{MAX_OUTPUT, MAX_OUTPUTS, MAX_WORKSPACE, NetworkBuilder};
 pub use candle_nn::Module;
 pub use error::{Error, Result};
 pub use file::{Model, ModelFile, Normalization};

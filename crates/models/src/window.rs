@@ -42,7 +42,7 @@ impl Window2d {
     /// or why none does.
     ///
     /// # Errors
-    /// As text: a shape of another number of dimensions, and a window that fits nowhere.
+    /// As text: a shape of another number of dimensions, a window that fits nowhere, and a stride of 0.
     pub fn output(&self, shape: &[usize]) -> std::result::Result<Vec<usize>, String> {
         let [channels, height, width] = *shape else {
             return Err(format!(
@@ -65,7 +65,7 @@ impl Window2d {
             .zip(reach)
             .and_then(|(padded, reach)| padded.checked_sub(reach)?.checked_sub(1))
             .filter(|free| free.checked_add(self.stride[axis]).is_some())
-            .map(|free| free / self.stride[axis] + 1)
+            .and_then(|free| Some(free.checked_div(self.stride[axis])? + 1))
             .ok_or_else(|| format!("a window {self:?} does not fit {n} entries"))
     }
 

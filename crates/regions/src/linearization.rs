@@ -80,14 +80,13 @@ impl Linearization {
 
     /// The neuron at a position among all `|I|`.
     pub fn neuron(&self, position: usize) -> Option<Neuron> {
+        // The last range that begins at the position or before it.
         let after = self.ranges.partition_point(|range| range.start <= position);
-        let range = &self.ranges[after.checked_sub(1)?];
-        if position >= range.start + range.count {
-            return None;
-        }
-        Some(Neuron {
+        let range = self.ranges.get(after.checked_sub(1)?)?;
+        let index = position - range.start;
+        (index < range.count).then_some(Neuron {
             node: range.node,
-            index: position - range.start,
+            index,
         })
     }
 
@@ -207,18 +206,14 @@ impl Linearization {
         tangents: impl Fn(Range<usize>, Range<usize>) -> Result<Tensor>,
         visit: impl Fn(&mut R, usize, usize, &[f64]) + Sync,
     ) -> Result<()> {
-        // A network can have very many nodes: no search for each.
-        let mut starts = vec![0; self.network().nodes().len()];
-        for range in &self.ranges {
-            starts[range.node] = range.start;
-        }
         for chunk in self.budget.chunks(self.network(), self.batch(), count) {
             let trace = self.trace.narrow(chunk.inputs.start, chunk.inputs.len())?;
             let results = &mut results[chunk.inputs.clone()];
             let mut failure = None;
             let first = chunk.tangents.start;
             trace.push(&tangents(chunk.inputs, chunk.tangents)?, |node, rows| {
-                let start = starts[node];
+                let own = self.ranges.binary_search_by_key(&node, |range| range.node);
+                let start = own.map_or(0, |own| self.ranges[own].start);
                 let read =
                     host::for_each_row(&rows, results, |r, k, row| visit(r, start, first + k, row));
                 failure = failure.take().or(read.err());

@@ -46,7 +46,10 @@ fn estimate_and_proof_agree_with_all_gradients() {
                 let ratio = found.radius[input] / brute.radius[input];
                 // Both 0 where rounding leaves a neuron undecided.
                 let same = found.radius[input] == brute.radius[input];
-                assert!(same || (ratio - 1.0).abs() < 1e-9, "{width} {side}: {ratio}");
+                assert!(
+                    same || (ratio - 1.0).abs() < 1e-9,
+                    "{width} {side}: {ratio}"
+                );
                 assert_eq!(found.limiting[input], brute.limiting[input]);
                 // An answer that measured everything would be no search.
                 assert!(

@@ -32,6 +32,25 @@ pub fn significant(value: f64) -> String {
     }
 }
 
+/// `text` with every control character escaped but those of `kept`: a name from a file may hold what moves a terminal's
+/// cursor, or ends a line.
+///
+/// ```
+/// assert_eq!(loclin_report::printable("a\u{1b}[2J\nb", &[]), "a\\u{1b}[2J\\nb");
+/// assert_eq!(loclin_report::printable("a\u{1b}[2J\nb", &['\n']), "a\\u{1b}[2J\nb");
+/// ```
+pub fn printable(text: &str, kept: &[char]) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character.is_control() && !kept.contains(&character) {
+            shown.extend(character.escape_default());
+        } else {
+            shown.push(character);
+        }
+    }
+    shown
+}
+
 /// A radius in units of 1e-4, as the paper's tables have it.
 pub(crate) fn radius_e4(value: f64) -> String {
     significant(value * 1e4)

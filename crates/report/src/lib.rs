@@ -33,7 +33,7 @@ pub use data::{
     ToyPanel, ToyPoint,
 };
 pub use error::{Error, Result};
-pub use format::significant;
+pub use format::{printable, significant};
 pub use page::render;
 pub use picture::Picture;
 pub use table::text_table;

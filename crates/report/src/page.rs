@@ -4,7 +4,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::data::Report;
 use crate::error::Result;
-use crate::format::{bracket, ell, percent, times};
+use crate::format::{bracket, ell, percent, printable, times};
 use crate::table::{median_ratio, table};
 use crate::{digits, distributions, explanation, toy};
 
@@ -70,7 +70,7 @@ pub fn render(report: &Report) -> Result<String> {
             }
         }
     };
-    Ok(page.into_string())
+    Ok(printable(&page.into_string(), &['\n', '\t']))
 }
 
 fn section(heading: &str, lead: Markup, content: Markup) -> Markup {

@@ -18,6 +18,13 @@ pub enum Error {
     #[error("matrix product: {0}")]
     Product(String),
 
+    /// A tensor that no memory can be had for.
+    #[error("no memory for a tensor of shape {shape:?}")]
+    TooLarge {
+        /// The shape.
+        shape: Shape,
+    },
+
     /// A hyper-parameter lies outside its range.
     #[error("{optimizer}: {field} = {value}, expected {expected}")]
     Hyperparameter {

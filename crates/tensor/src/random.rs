@@ -93,6 +93,9 @@ pub fn rademacher(
     )
 }
 
+/// The most numbers that are drawn at once: 32 GiB of them.
+const MOST: usize = 1 << 32;
+
 /// The tensor of successive values of `draw`, in row-major order.
 pub(crate) fn fill(
     shape: impl Into<Shape>,
@@ -108,7 +111,15 @@ pub(crate) fn fill(
         });
     }
     let shape = shape.into();
-    let values: Vec<f64> = (0..shape.elem_count()).map(|_| draw()).collect();
+    let mut values = Vec::new();
+    let mut dims = shape.dims().iter();
+    let count = dims.try_fold(1usize, |count, &dimension| count.checked_mul(dimension));
+    // A system may promise memory that it does not have, hence a bound of its own.
+    let count = count.filter(|&count| count <= MOST && values.try_reserve_exact(count).is_ok());
+    let count = count.ok_or_else(|| Error::TooLarge {
+        shape: shape.clone(),
+    })?;
+    values.extend((0..count).map(|_| draw()));
     let drawn = Tensor::from_vec(values, shape, &Device::Cpu)?;
     Ok(drawn.to_dtype(dtype)?.to_device(device)?)
 }

@@ -116,6 +116,48 @@ const PIECEWISE: [Block; 8] = [
     Block::Maxout,
 ];
 
+impl Plan {
+    /// A plan of any bytes, for a fuzzer: each byte decides one thing, so that a changed byte changes one thing. What is
+    /// not there is 0; bytes beyond the 46th have no part.
+    pub fn of_bytes(bytes: &[u8]) -> Self {
+        let mut bytes = bytes.iter().copied();
+        let mut next = |count: u8| usize::from(bytes.next().unwrap_or(0) % count);
+        let input = match next(2) {
+            0 => vec![1 + next(4)],
+            _ => vec![1 + next(2), 2 + next(2), 2 + next(2)],
+        };
+        let quirks = [Quirk::Copies, Quirk::Cancel, Quirk::NoBias, Quirk::Dead];
+        let quirks = quirks.into_iter().filter(|_| next(2) == 1).collect();
+        let numbers = [
+            Numbers::Gaussian,
+            Numbers::Lattice,
+            Numbers::Powers,
+            Numbers::Wide,
+        ][next(4)];
+        let single = next(2) == 1;
+        // Single precision has no number beyond 2^127.
+        let rescale = [0, 10, 60, if single { 60 } else { 500 }][next(4)];
+        let ties = next(3);
+        let standardized = next(2) == 1 && numbers == Numbers::Gaussian;
+        let seed = (0..8).fold(0, |seed, _| seed << 8 | next(u8::MAX) as u64);
+        let blocks = (0..=next(MOST_PAIRS)).flat_map(|_| [AFFINE[next(15)], PIECEWISE[next(8)]]);
+        Self {
+            input,
+            blocks: blocks.collect(),
+            numbers,
+            quirks,
+            standardized,
+            rescale,
+            ties,
+            single,
+            seed,
+        }
+    }
+}
+
+/// The most pairs of blocks that bytes ask for.
+const MOST_PAIRS: u8 = 12;
+
 /// Networks like those that people train, small: up to 6 layers with activations between them, every operator.
 pub fn ordinary() -> impl Strategy<Value = Plan> {
     let shape = (inputs(), blocks(6), any::<bool>(), any::<u64>().no_shrink());

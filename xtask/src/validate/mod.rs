@@ -6,6 +6,7 @@ mod cycles;
 mod demo;
 mod directions;
 mod forbidden;
+mod fuzz;
 mod msrv;
 mod outcome;
 mod package;
@@ -134,6 +135,7 @@ fn execute(
         Step::Book => book::check(root),
         Step::Package => package::check(root, metadata, long),
         Step::Msrv => msrv::check(root, metadata),
+        Step::Fuzz => fuzz::check(root),
         Step::Tests => return suite::check(root, long).map(Some),
         Step::Demo => demo::check(root),
     };

@@ -29,6 +29,8 @@ pub enum Step {
     Package,
     /// The oldest toolchain that `rust-version` promises builds the libraries and the program
     Msrv,
+    /// The fuzz targets build, where there is a C++ compiler
+    Fuzz,
     /// The demonstration runs, leaves a report, and shows what it promises
     Demo,
 }

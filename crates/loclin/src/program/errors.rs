@@ -2,6 +2,8 @@
 
 use std::io::Write;
 
+use loclin_report::printable;
+
 /// Exit code of a command that did its work.
 pub const DONE: u8 = 0;
 /// Exit code of a command that was asked correctly and failed.
@@ -51,7 +53,8 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
 
 /// The error and its causes, outermost first, one line each.
 ///
-/// Some libraries repeat the cause in their own message; such a cause is not said twice.
+/// Some libraries repeat the cause in their own message; such a cause is not said twice. Control characters, which names
+/// from files may hold, are escaped.
 pub fn describe(error: &anyhow::Error) -> String {
     let mut text = String::new();
     let mut last = String::new();
@@ -64,7 +67,8 @@ pub fn describe(error: &anyhow::Error) -> String {
         }
         last = message;
     }
-    text
+    // Messages of several lines show a place in a file.
+    printable(&text, &['\n', '\t'])
 }
 
 /// Writes [`describe`] to stderr, once.
@@ -87,6 +91,12 @@ mod tests {
             describe(&error),
             "error: cannot certify\ncaused by: a.csv: No space left"
         );
+    }
+
+    #[test]
+    fn control_characters_are_escaped() {
+        let described = describe(&anyhow!("node `a\u{1b}[2J`: wrong"));
+        assert_eq!(described, "error: node `a\\u{1b}[2J`: wrong");
     }
 
     #[test]

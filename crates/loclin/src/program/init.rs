@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use anyhow::{Context, ensure};
-use loclin_data::Split;
+use loclin_data::{Rows, Split};
 use loclin_models::{Model, Network, Operator};
 use serde::Serialize;
 
@@ -93,9 +93,10 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
             normalizes(&model.network),
             "{name}: --statistics: the network has no batch normalisation"
         );
-        let dataset = opened::data(data, args.split, &args.place.data_dir, seed)?;
+        let rows = Rows::First(args.limit);
+        let dataset = opened::rows_of(data, args.split, &args.place.data_dir, seed, rows)?;
         let dataset = tensors::fit(dataset.into_table()?, model.network.input_shape())?;
-        let rows: Vec<usize> = (0..dataset.len().min(args.limit)).collect();
+        let rows: Vec<usize> = (0..dataset.len()).collect();
         let mut x = tensors::inputs(&dataset, &rows, dtype.candle(), model.network.device())?;
         if let Some(normalization) = &model.normalization {
             x = normalization.apply(&x)?;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use loclin_data::{Data, LeftOut, Split, source};
+use loclin_data::{Data, LeftOut, Rows, Split, source};
 use loclin_models::ModelFile;
 
 use crate::program::compute::Dtype;
@@ -24,7 +24,7 @@ pub struct Opened {
 }
 
 impl Opened {
-    /// Opens the model and the data of that name; without one, the data of the run directory.
+    /// Opens the model and rows of the data of that name; without one, of the data of the run directory.
     ///
     /// # Errors
     /// A model or dataset that cannot be read, or that do not belong together.
@@ -32,6 +32,7 @@ impl Opened {
         source: &ModelPath,
         named: Option<&str>,
         split: Split,
+        rows: Rows,
         place: &DataDir,
         global: &Global,
     ) -> anyhow::Result<Self> {
@@ -42,7 +43,7 @@ impl Opened {
             return Err(Usage::new("--data is needed where --model is not a run directory").into());
         };
         let seed = global.seed.or(run.as_ref().map(|run| run.seed));
-        let data = data(name, split, &place.data_dir, seed.unwrap_or(0))?;
+        let data = rows_of(name, split, &place.data_dir, seed.unwrap_or(0), rows)?;
         let data = match (data, &model) {
             (Data::Table(table), ModelFile::Network(model)) => {
                 tensors::fit(table, model.network.input_shape())?.into()
@@ -68,7 +69,21 @@ pub fn dtype(global: &Global) -> Dtype {
 /// # Errors
 /// A dataset that cannot be read.
 pub fn data(name: &str, split: Split, data_dir: &Path, seed: u64) -> anyhow::Result<Data> {
-    let data = source::open(name, split, Some(data_dir), seed)
+    rows_of(name, split, data_dir, seed, Rows::All)
+}
+
+/// The same for some of its rows.
+///
+/// # Errors
+/// A dataset that cannot be read, and a row that does not exist.
+pub fn rows_of(
+    name: &str,
+    split: Split,
+    data_dir: &Path,
+    seed: u64,
+    rows: Rows,
+) -> anyhow::Result<Data> {
+    let data = source::open_rows(name, split, Some(data_dir), seed, rows)
         .with_context(|| format!("dataset `{name}`: cannot load its {split} split"))?;
     if let [first, more @ ..] = data.left_out() {
         let (path, cause, count) = (first.path.display(), &first.cause, 1 + more.len());

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use loclin_report::printable;
 use serde::{Serialize, Serializer};
 
 /// The outcome as one JSON object or as text, on stdout.
@@ -15,7 +16,8 @@ pub fn print(outcome: &(impl Serialize + Display), json: bool) -> anyhow::Result
     let mut text = if json {
         serde_json::to_string(outcome)?
     } else {
-        outcome.to_string()
+        // Names from files may hold control characters; JSON escapes them itself.
+        printable(&outcome.to_string(), &['\n', '\t'])
     };
     if !text.is_empty() && !text.ends_with('\n') {
         text.push('\n');

@@ -17,6 +17,7 @@ mod fixture;
 mod images;
 mod init;
 mod kill;
+mod names;
 mod refusal;
 mod special_files;
 mod sweep;

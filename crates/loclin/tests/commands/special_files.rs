@@ -4,7 +4,7 @@
 use std::fs::{self, File};
 use std::os::unix::net::UnixListener;
 
-use crate::fixture::{command, model, small_data, text};
+use crate::fixture::{command, json, model, small_data, text};
 
 /// Runs the command, which must end with code 1 and say each of `needles` on stderr.
 fn says(arguments: &[&str], needles: &[&str]) {
@@ -157,4 +157,37 @@ fn a_sparse_file_is_refused_by_its_header() {
         let arguments = ["certify", "--model", text(&ok), "--data", text(&given)];
         says(&arguments, &[name, "safetensors header"]);
     }
+}
+
+#[test]
+fn rows_of_a_sparse_array_are_read_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name);
+    model(&path("ok.safetensors"), &[1, 6, 6], &[9, 5]);
+    let rows = (100u64 << 30) / 36;
+    let header = format!("{{'descr': '|u1', 'fortran_order': False, 'shape': ({rows}, 6, 6), }}");
+    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+    bytes.extend((header.len() as u16).to_le_bytes());
+    bytes.extend(header.as_bytes());
+    let end = bytes.len() as u64 + rows * 36;
+    fs::write(path("sparse.npy"), bytes).unwrap();
+    let file = File::options()
+        .write(true)
+        .open(path("sparse.npy"))
+        .unwrap();
+    file.set_len(end).unwrap();
+    let (ok, sparse) = (path("ok.safetensors"), path("sparse.npy"));
+    let certify = ["certify", "--model", text(&ok), "--data", text(&sparse)];
+    let two = json(&[&certify[..], &["--limit", "2"]].concat());
+    assert_eq!(two["inputs"], 2);
+    let picture = path("out.png");
+    let explain = ["explain", "--model", text(&ok), "--data", text(&sparse)];
+    let last = (rows - 1).to_string();
+    let given = ["--input", &last, "--out", text(&picture), "--label", "0"];
+    json(&[&explain[..], &given, &["--evaluations", "10"]].concat());
+    file.set_len(end - 1).unwrap();
+    says(
+        &[&certify[..], &["--limit", "2"]].concat(),
+        &["sparse.npy", "found", "bytes"],
+    );
 }

@@ -29,7 +29,7 @@ impl Mlp {
     /// The network's graph.
     ///
     /// # Errors
-    /// A layer of width 0.
+    /// A layer of width 0, and inputs of more numbers than can be counted.
     pub fn spec(&self) -> Result<NetworkSpec> {
         if let Some(width) = self
             .hidden
@@ -50,7 +50,12 @@ impl Mlp {
         if self.inputs.len() > 1 {
             add("flatten".into(), OperatorSpec::Flatten);
         }
-        let mut inputs = self.inputs.iter().product();
+        let mut sizes = self.inputs.iter();
+        let inputs = sizes.try_fold(1usize, |n, size| n.checked_mul(*size));
+        let mut inputs = inputs.ok_or_else(|| Error::Config {
+            field: "inputs",
+            cause: format!("{:?} overflows", self.inputs),
+        })?;
         for (i, &outputs) in self.hidden.iter().enumerate() {
             add(
                 format!("layers.{i}"),

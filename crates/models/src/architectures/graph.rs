@@ -1,6 +1,7 @@
 //! Building a graph node by node, and the residual block.
 
 use crate::spec::{INPUT, NetworkSpec, NodeSpec, OperatorSpec};
+use std::collections::HashSet;
 
 /// A [`NetworkSpec`] in the making. Nodes are referred to by name, so that graphs can be put together from
 /// functions that take and return names.
@@ -29,6 +30,7 @@ use crate::spec::{INPUT, NetworkSpec, NodeSpec, OperatorSpec};
 pub struct GraphSpec {
     input_shape: Vec<usize>,
     nodes: Vec<NodeSpec>,
+    names: HashSet<String>,
 }
 
 impl GraphSpec {
@@ -37,6 +39,7 @@ impl GraphSpec {
         Self {
             input_shape: input_shape.to_vec(),
             nodes: Vec::new(),
+            names: HashSet::new(),
         }
     }
 
@@ -48,6 +51,7 @@ impl GraphSpec {
         operands: &[&str],
     ) -> String {
         let name = name.into();
+        self.names.insert(name.clone());
         self.nodes.push(NodeSpec {
             name: name.clone(),
             operator,
@@ -65,7 +69,7 @@ impl GraphSpec {
         operator: OperatorSpec,
         operands: &[&str],
     ) -> String {
-        if self.nodes.iter().any(|node| node.name == first) {
+        if self.names.contains(first) {
             let node = first.into();
             self.add(name, OperatorSpec::SameAs { node }, operands)
         } else {

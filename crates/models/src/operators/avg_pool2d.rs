@@ -10,6 +10,9 @@ use crate::{
 use candle_core::{DType, Device, Result, Tensor};
 use std::sync::Arc;
 
+/// The most entries of the matrix of one axis, and the most entries under its windows.
+const LIMIT: usize = 1 << 26;
+
 /// The mean over each window, per channel.
 ///
 /// The mean over a window is the mean over its rows of the mean over its columns, so both readings are two
@@ -88,7 +91,19 @@ impl Affine for AvgPool2d {
     }
 
     fn output_shape(&self, operands: &[&[usize]]) -> ShapeResult {
-        self.window.output(single(operands)?)
+        let operand = single(operands)?;
+        let output = self.window.output(operand)?;
+        for axis in 0..2 {
+            let (n, positions) = (operand[axis + 1], output[axis + 1]);
+            let work = n.max(self.window.kernel[axis]).checked_mul(positions);
+            if work.is_none_or(|work| work > LIMIT) {
+                return Err(format!(
+                    "{positions} windows of {} over {n} entries: more than {LIMIT} entries of the matrix of means",
+                    self.window.kernel[axis]
+                ));
+            }
+        }
+        Ok(output)
     }
 
     fn push(&self, tangents: &[&Tensor]) -> Result<Tensor> {

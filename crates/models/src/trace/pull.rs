@@ -7,6 +7,7 @@ use crate::{
     operator::Operator,
 };
 use candle_core::Tensor;
+use std::collections::BTreeSet;
 
 /// How far a pull has come: the cotangents that are at a node, `[B or 1, K, shape...]`. Through the Jacobians of all
 /// nodes reached, they add up to the gradients asked for.
@@ -41,7 +42,11 @@ impl Trace {
     /// # Errors
     /// [`Error::Graph`] for a node without neurons, [`Error::TangentShape`] for cotangents of another shape.
     pub fn pull_neurons(&self, node: usize, cotangents: &Tensor) -> Result<Tensor> {
-        let pulled = self.back(self.at_neurons(node, cotangents)?, None, None)?;
+        let pulled = self.back(
+            Self::beginning(self.at_neurons(node, cotangents)?),
+            None,
+            None,
+        )?;
         pulled.map_or_else(|| self.no_cotangent(cotangents.dim(1)?), Ok)
     }
 
@@ -57,7 +62,11 @@ impl Trace {
         cotangents: &Tensor,
         keep: &mut Keep<'_>,
     ) -> Result<Option<Tensor>> {
-        self.back(self.at_neurons(node, cotangents)?, None, Some(keep))
+        self.back(
+            Self::beginning(self.at_neurons(node, cotangents)?),
+            None,
+            Some(keep),
+        )
     }
 
     /// Cotangents of the output, where [`Trace::back`] begins.
@@ -68,12 +77,15 @@ impl Trace {
         Ok(begin)
     }
 
-    /// Cotangents of a node's neurons, where [`Trace::back`] begins: at the node's operand.
-    pub(super) fn at_neurons(
-        &self,
-        node: usize,
-        cotangents: &Tensor,
-    ) -> Result<Vec<Option<Tensor>>> {
+    /// Cotangents of one node alone, where [`Trace::back`] begins.
+    fn beginning((node, cotangents): (usize, Tensor)) -> Vec<Option<Tensor>> {
+        let mut begin = vec![None; node];
+        begin.push(Some(cotangents));
+        begin
+    }
+
+    /// Cotangents of a node's neurons as those of the node's operand, which is named by its index.
+    pub(super) fn at_neurons(&self, node: usize, cotangents: &Tensor) -> Result<(usize, Tensor)> {
         let nodes = self.network.nodes();
         match (nodes.get(node), self.records.get(node)) {
             (
@@ -87,9 +99,7 @@ impl Trace {
                 self.check_cotangents(cotangents, record.pre_activations().dim(1)?)?;
                 let operand = operands[0];
                 let pulled = operator.pull_neurons(cotangents, record, &nodes[operand].shape)?;
-                let mut begin = vec![None; operand];
-                begin.push(Some(pulled));
-                Ok(begin)
+                Ok((operand, pulled))
             }
             _ => Err(Error::Graph(format!("node {node} has no neurons"))),
         }
@@ -118,10 +128,15 @@ impl Trace {
         mut keep: Option<&mut Keep<'_>>,
     ) -> Result<Option<Tensor>> {
         let nodes = self.network.nodes();
+        // The nodes that have one, so that a look at them does not pass all nodes.
+        let present = cotangents.iter().enumerate();
+        let present = present.filter(|(_, cotangent)| cotangent.is_some());
+        let mut present: BTreeSet<usize> = present.map(|(node, _)| node).collect();
         for index in (1..cotangents.len()).rev() {
             let Some(cotangent) = cotangents[index].take() else {
                 continue;
             };
+            present.remove(&index);
             let node = &nodes[index];
             let shapes: Vec<&[usize]> =
                 node.operands.iter().map(|&i| &nodes[i].shape[..]).collect();
@@ -137,9 +152,10 @@ impl Trace {
             };
             for (&operand, part) in node.operands.iter().zip(pulled) {
                 add(&mut cotangents[operand], part)?;
+                present.insert(operand);
             }
             if let Some(keep) = &mut keep
-                && !self.thin(&mut cotangents, index, *keep)?
+                && !self.thin(&mut cotangents, &present, *keep)?
             {
                 return Ok(None);
             }
@@ -147,21 +163,19 @@ impl Trace {
         Ok(cotangents.into_iter().next().flatten())
     }
 
-    /// Drops the rows of the cotangents, which have come down to node `index`, that `keep` does not want; whether any are
-    /// left.
+    /// Drops the rows that `keep` does not want of the cotangents, which are those of the nodes `present`; whether any
+    /// are left.
     fn thin(
         &self,
         cotangents: &mut [Option<Tensor>],
-        index: usize,
+        present: &BTreeSet<usize>,
         keep: &mut Keep<'_>,
     ) -> Result<bool> {
-        let reached = cotangents[..index].iter().enumerate();
-        let reached: Vec<Reached> = reached
-            .filter_map(|(node, cotangents)| {
-                let cotangents = cotangents.as_ref()?;
-                Some(Reached { node, cotangents })
-            })
-            .collect();
+        let reached = present.iter().filter_map(|&node| {
+            let cotangents = cotangents[node].as_ref()?;
+            Some(Reached { node, cotangents })
+        });
+        let reached: Vec<Reached> = reached.collect();
         let Some(rows) = keep(&reached)? else {
             return Ok(true);
         };
@@ -169,7 +183,10 @@ impl Trace {
             return Ok(false);
         }
         let rows = Tensor::new(rows, self.network.device())?;
-        for cotangent in cotangents.iter_mut().flatten() {
+        for &node in present {
+            let Some(cotangent) = &mut cotangents[node] else {
+                continue;
+            };
             *cotangent = cotangent.contiguous()?.index_select(&rows, 1)?;
         }
         Ok(true)

@@ -55,12 +55,8 @@ impl Trace {
         let mut count = 1;
         for (node, cotangents) in cotangents {
             count = cotangents.dim(1)?;
-            let of_node = self.at_neurons(node, &cotangents)?;
-            for (sum, part) in begin.iter_mut().zip(of_node) {
-                if let Some(part) = part {
-                    add(sum, part)?;
-                }
-            }
+            let (operand, part) = self.at_neurons(node, &cotangents)?;
+            add(&mut begin[operand], part)?;
         }
         let pulled = self.back(begin, None, None)?;
         pulled.map_or_else(|| self.no_cotangent(count), Ok)

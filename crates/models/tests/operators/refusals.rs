@@ -56,6 +56,7 @@ fn windows_that_do_not_fit_are_refused() {
             refused(conv(2, 2, 1, window), &[image]);
         }
     }
+    assert!(square(2, 0, 0).output(image).is_err());
     refused(pool(square(2, 1, 1 << 30)), &[&[1, 1, 1]]);
     refused(pool(square(2, 3, 2)), &[image]);
     refused(pool(square(1, 2, 0)), &[image]);

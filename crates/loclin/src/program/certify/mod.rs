@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 
-use loclin_data::Split;
+use loclin_data::{Rows, Split};
 use loclin_regions::{Estimate, Method, Norm};
 use rand::TryRngCore;
 use rand::rngs::OsRng;
@@ -91,13 +91,10 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         &args.source,
         args.data.as_deref(),
         args.split,
+        args.limit.map_or(Rows::All, Rows::First),
         &args.place,
         global,
     )?;
-    let data = match args.limit {
-        Some(limit) => data.take(limit)?,
-        None => data,
-    };
     let certificates = certify_all(&model, &data, &norms, method, "certifying")?;
     if let Some(out) = &args.out {
         files::write_atomic(out, &table::csv(&certificates)?)?;

@@ -10,6 +10,7 @@ use loclin_models::{ModelFile, Network};
 use loclin_regions::{
     Budget, Guarantee, Linearizer, Margins, Method, Neuron, Norm, RegionCount, RegionCounter, Work,
 };
+use loclin_report::printable;
 
 use super::outcome::Search;
 use crate::program::progress::Bar;
@@ -131,7 +132,7 @@ fn certify_one_shape(
         names: network
             .nodes()
             .iter()
-            .map(|node| node.name.clone())
+            .map(|node| printable(&node.name, &[]))
             .collect(),
         neurons,
         region,
@@ -251,7 +252,7 @@ impl Certificates {
         all.fold(Guarantee::Proved, Guarantee::weaker)
     }
 
-    /// The name of a neuron's node.
+    /// The name of a neuron's node, control characters escaped.
     pub fn layer(&self, neuron: Neuron) -> &str {
         self.names.get(neuron.node).map_or("", String::as_str)
     }

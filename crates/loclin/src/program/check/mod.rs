@@ -77,7 +77,14 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         ..global.clone()
     };
     let (source, place) = (&args.source, &args.place);
-    let opened = Opened::new(source, args.data.as_deref(), args.split, place, &global)?;
+    let opened = Opened::new(
+        source,
+        args.data.as_deref(),
+        args.split,
+        Rows::All,
+        place,
+        &global,
+    )?;
     let Opened { model, data, .. } = opened;
     let claiming = |row: &&Row| row.claim == Claim::Radius;
     let mut outcome = Outcome {

@@ -11,7 +11,7 @@ mod search;
 use std::path::PathBuf;
 
 use anyhow::Context;
-use loclin_data::{Data, Split};
+use loclin_data::{Data, Rows, Split};
 use loclin_report::stats::Percentiles;
 
 use crate::program::errors::Usage;
@@ -72,16 +72,13 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         &args.source,
         args.data.as_deref(),
         args.split,
+        args.limit.map_or(Rows::All, Rows::First),
         &args.place,
         global,
     )?;
     let Data::Table(data) = opened.data else {
         let message = "--data: sequences of different lengths; distortion is measured for inputs of one shape";
         return Err(Usage::new(message).into());
-    };
-    let data = match args.limit {
-        Some(limit) => data.take(limit)?,
-        None => data,
     };
     let network = opened.model.raw(data.input_shape())?;
     let found = measure(

@@ -11,6 +11,7 @@ use loclin_regions::attribution::{
 use loclin_regions::distortion::{Ascent, Ball, Distortion, Search};
 use loclin_regions::segment::Walk;
 use loclin_regions::{Budget, Estimate, Guarantee, Linearization, Method, Norm};
+use loclin_report::printable;
 use serde::Serialize;
 
 use super::subject::Subject;
@@ -104,8 +105,10 @@ pub fn read(
     });
     let margins = here.margins(&[Norm::L2], method)?.swap_remove(0);
     let nodes = network.nodes();
-    let limiting = margins.limiting[0]
-        .map(|neuron| format!("{}, neuron {}", nodes[neuron.node].name, neuron.index));
+    let limiting = margins.limiting[0].map(|neuron| {
+        let node = printable(&nodes[neuron.node].name, &[]);
+        format!("{node}, neuron {}", neuron.index)
+    });
 
     let output = match network.output_size() {
         1 => 0,

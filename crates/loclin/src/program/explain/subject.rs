@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{bail, ensure};
 use candle_core::{DType, Device, Tensor};
-use loclin_data::{Data, Dataset, ImageFiles, Values};
+use loclin_data::{Data, Dataset, ImageFiles, Rows, Values};
 
 use super::options::Args;
 use crate::program::errors::Usage;
@@ -39,11 +39,18 @@ impl Subject {
             };
             let seed = global.seed.or(run.map(|run| run.seed));
             let place = &args.place.data_dir;
-            let data = opened::data(name, args.split, place, seed.unwrap_or(0))?;
+            let row = Rows::One(index);
+            let data = opened::rows_of(name, args.split, place, seed.unwrap_or(0), row);
+            let data = data.map_err(|error| match error.downcast_ref() {
+                Some(loclin_data::Error::RowRange { name, rows, .. }) => {
+                    no_row(index, name, *rows).into()
+                }
+                _ => error,
+            })?;
             let Data::Table(data) = data else {
                 bail!("{}: sequences, which are no images", data.name());
             };
-            return Self::of_row(&data, index, wanted);
+            return Self::numbered(&data, 0, index, wanted);
         }
         Self::of_file(Path::new(&args.input), wanted, args.resize)
     }
@@ -54,13 +61,18 @@ impl Subject {
     /// When there is no such row, or the inputs are no images, or not the network's.
     pub fn of_row(data: &Dataset, index: usize, wanted: &[usize]) -> anyhow::Result<Self> {
         if index >= data.len() {
-            let message = format!(
-                "--input {index}: {} has {} inputs, numbered from 0",
-                data.name(),
-                data.len()
-            );
-            return Err(Usage::new(message).into());
+            return Err(no_row(index, data.name(), data.len()).into());
         }
+        Self::numbered(data, index, index, wanted)
+    }
+
+    /// Row `row` of `data`, which is the input `index` of its dataset.
+    fn numbered(
+        data: &Dataset,
+        row: usize,
+        index: usize,
+        wanted: &[usize],
+    ) -> anyhow::Result<Self> {
         let shape = match *data.input_shape() {
             [channels @ (1 | 3), height, width] => [channels, height, width],
             [height, width] => [1, height, width],
@@ -78,8 +90,8 @@ impl Subject {
         Ok(Self {
             name: format!("input {index} of {}", data.name()),
             shape,
-            values: data.rows_f64(&[index])?,
-            label: data.labels().map(|labels| labels[index]),
+            values: data.rows_f64(&[row])?,
+            label: data.labels().map(|labels| labels[row]),
         })
     }
 
@@ -132,4 +144,11 @@ impl Subject {
         let tensor = Tensor::from_slice(&self.values, shape, device)?;
         Ok(tensor.to_dtype(dtype)?)
     }
+}
+
+/// There is no row `index` among the `rows` of the dataset `name`.
+fn no_row(index: usize, name: &str, rows: usize) -> Usage {
+    Usage::new(format!(
+        "--input {index}: {name} has {rows} inputs, numbered from 0"
+    ))
 }
