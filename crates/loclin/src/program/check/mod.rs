@@ -8,7 +8,7 @@ mod truth;
 
 use std::path::PathBuf;
 
-use loclin_data::{Part, Split};
+use loclin_data::{Part, Rows, Split};
 use loclin_tensor::random;
 use rand::Rng;
 

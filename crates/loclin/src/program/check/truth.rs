@@ -163,7 +163,9 @@ impl Judge {
     pub(super) fn has_neuron(&self, layer: &str, neuron: usize) -> bool {
         let nodes = self.network.nodes();
         let mut ranges = self.ranges.iter();
-        ranges.any(|range| nodes[range.node].name == layer && neuron < range.count)
+        ranges.any(|range| {
+            loclin_report::printable(&nodes[range.node].name, &[]) == layer && neuron < range.count
+        })
     }
 
     /// The name of a neuron's node, and its number there.
