@@ -25,6 +25,7 @@ pub mod pytorch;
 mod recognition;
 mod record;
 mod recurrence;
+mod sparse_rows;
 mod spec;
 mod statistics;
 mod stored;
