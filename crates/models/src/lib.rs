@@ -14,6 +14,7 @@ mod chain;
 mod copies;
 mod error;
 mod file;
+mod foreign;
 mod lipschitz;
 mod magnitude;
 mod network;

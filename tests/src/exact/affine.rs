@@ -146,7 +146,7 @@ fn resample(axis: usize, rows: &SparseRows, place: &Place<'_>) -> Result<Vec<Row
             let mut source = index.clone();
             source[axis] = rows.sources[term] as usize;
             let weight = number(rows.weights.get(term).copied().unwrap_or(1.0))?;
-            Ok((weight, ravel(&source, place.operands[0])))
+            Ok::<_, Unsupported>((weight, ravel(&source, place.operands[0])))
         };
         Ok(Row::sum(terms.map(term).collect::<Result<_, _>>()?))
     };

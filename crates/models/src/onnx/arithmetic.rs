@@ -1,64 +1,86 @@
-//! Arithmetic with constants, sums, and activations.
+//! Sums, and products with constants.
 
 use super::{
+    body::refused,
     constant::Constant,
     message::Node,
-    translator::{Translator, Value},
+    translator::Translator,
+    value::{Dynamic, Value, broadcast},
 };
-use crate::{error::Result, operators::Activation, spec::OperatorSpec};
+use crate::{error::Result, spec::OperatorSpec};
 
 /// The two operands of a sum or product: which depends on the input, and the constant if one is constant.
-enum Operands {
+pub(super) enum Operands {
     /// Both depend on the input.
-    Both(usize, usize),
+    Both(Dynamic, Dynamic),
     /// The first does.
-    First(usize, Constant),
+    First(Dynamic, Constant),
     /// The second does.
-    Second(Constant, usize),
+    Second(Constant, Dynamic),
 }
 
-fn operands<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<Operands> {
+pub(super) fn operands<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<Operands> {
     match (t.value(node, 0)?, t.value(node, 1)?) {
-        (Value::Dynamic(a), Value::Dynamic(b)) => Ok(Operands::Both(a, b)),
-        (Value::Dynamic(a), Value::Constant(b)) => Ok(Operands::First(a, b)),
-        (Value::Constant(a), Value::Dynamic(b)) => Ok(Operands::Second(a, b)),
-        _ => Err(node.error("both inputs are constant: fold constants when exporting")),
+        (Value::Dynamic(a), Value::Dynamic(b)) => {
+            let both = t.aligned(node, &[a, b], &[])?;
+            Ok(Operands::Both(both[0].clone(), both[1].clone()))
+        }
+        (Value::Dynamic(a), Value::Constant(b)) => Ok(Operands::First(beside(t, node, a, &b)?, b)),
+        (Value::Constant(a), Value::Dynamic(b)) => {
+            let b = beside(t, node, b, &a)?;
+            Ok(Operands::Second(a, b))
+        }
+        (Value::Greater(_), _) | (_, Value::Greater(_)) => Err(node.error(
+            "computes with the result of a comparison: not continuous, unless Where selects by it",
+        )),
+        _ => Err(node.error("has two constants that cannot be computed")),
     }
 }
 
+/// The value repeated so that it needs no larger shape beside the constant.
+pub(super) fn beside<'a>(
+    t: &mut Translator<'a>,
+    node: &Node<'a>,
+    value: Dynamic,
+    constant: &Constant,
+) -> Result<Dynamic> {
+    let mut found = t.aligned(node, &[value], &[&constant.shape])?;
+    found.pop().ok_or_else(|| refused("a value is lost"))
+}
+
 pub(super) fn add<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
-    let index = match operands(t, node)? {
-        Operands::Both(a, b) => sum(t, node, a, b)?,
-        Operands::First(a, b) | Operands::Second(b, a) => shift(t, node, "", a, &b, 1.0)?,
+    let made = match operands(t, node)? {
+        Operands::Both(a, b) => sum(t, node, "", &[a, b])?,
+        Operands::First(a, b) | Operands::Second(b, a) => shifted(t, node, "", &a, &b, 1.0)?,
     };
-    t.set(node, Value::Dynamic(index))
+    t.set(node, 0, Value::Dynamic(made))
 }
 
 pub(super) fn sub<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
-    let index = match operands(t, node)? {
+    let made = match operands(t, node)? {
         Operands::Both(a, b) => {
-            let negated = negated(t, node, b)?;
-            sum(t, node, a, negated)?
+            let negated = negated(t, node, &b)?;
+            sum(t, node, "", &[a, negated])?
         }
-        Operands::First(a, b) => shift(t, node, "", a, &b, -1.0)?,
+        Operands::First(a, b) => shifted(t, node, "", &a, &b, -1.0)?,
         Operands::Second(a, b) => {
-            let negated = negated(t, node, b)?;
-            shift(t, node, "", negated, &a, 1.0)?
+            let negated = negated(t, node, &b)?;
+            shifted(t, node, "", &negated, &a, 1.0)?
         }
     };
-    t.set(node, Value::Dynamic(index))
+    t.set(node, 0, Value::Dynamic(made))
 }
 
 pub(super) fn mul<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
-    let index = match operands(t, node)? {
+    let made = match operands(t, node)? {
         Operands::Both(..) => {
             return Err(
                 node.error("multiplies two values that depend on the input: not piecewise linear")
             );
         }
-        Operands::First(a, b) | Operands::Second(b, a) => scale(t, node, "", a, &b)?,
+        Operands::First(a, b) | Operands::Second(b, a) => scaled(t, node, "", &a, &b)?,
     };
-    t.set(node, Value::Dynamic(index))
+    t.set(node, 0, Value::Dynamic(made))
 }
 
 pub(super) fn div<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
@@ -69,50 +91,99 @@ pub(super) fn div<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
     };
     let values = node.check(b.to_floats())?;
     let inverse = Constant::floats(b.shape, values.iter().map(|v| 1.0 / v).collect());
-    let index = scale(t, node, "", a, &inverse)?;
-    t.set(node, Value::Dynamic(index))
+    let made = scaled(t, node, "", &a, &inverse)?;
+    t.set(node, 0, Value::Dynamic(made))
 }
 
 pub(super) fn neg<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
     let operand = t.dynamic(node, 0)?;
-    let index = scale(t, node, "", operand, &Constant::floats(vec![1], vec![-1.0]))?;
-    t.set(node, Value::Dynamic(index))
+    let made = scaled(t, node, "", &operand, &number(-1.0))?;
+    t.set(node, 0, Value::Dynamic(made))
 }
 
-fn negated<'a>(t: &mut Translator<'a>, node: &Node<'a>, operand: usize) -> Result<usize> {
-    scale(
-        t,
-        node,
-        ".negated",
-        operand,
-        &Constant::floats(vec![1], vec![-1.0]),
-    )
-}
-
-fn sum<'a>(t: &mut Translator<'a>, node: &Node<'a>, a: usize, b: usize) -> Result<usize> {
-    if t.shape_of(a) != t.shape_of(b) {
-        return Err(node.error(format!(
-            "adds values of shapes {:?} and {:?}; they must be the same",
-            t.shape_of(a),
-            t.shape_of(b)
-        )));
+/// A power of 1, which exporters write.
+pub(super) fn pow<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
+    let exponent = t.constant(node, 1)?;
+    match exponent.as_floats().iter().all(|e| *e == 1.0) {
+        true => {
+            let operand = t.dynamic(node, 0)?;
+            let made = beside(t, node, operand, &exponent)?;
+            t.set(node, 0, Value::Dynamic(made))
+        }
+        false => Err(node.error("raises to a power other than 1: not piecewise linear")),
     }
-    t.add(node, "", &OperatorSpec::Add, &[], &[a, b])
 }
 
-/// Adds `sign` times a constant; nothing if that is 0.
-fn shift<'a>(
+/// `Sum` and `Mean` of any number of values.
+pub(super) fn sum_of_all<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
+    let (mut dynamics, mut constants) = (Vec::new(), Vec::new());
+    for index in 0..node.inputs.len() {
+        match t.value(node, index)? {
+            Value::Dynamic(dynamic) => dynamics.push(dynamic),
+            Value::Constant(constant) => constants.push(constant),
+            _ => return Err(node.error("adds the result of a comparison: not continuous")),
+        }
+    }
+    let shapes: Vec<&[usize]> = constants.iter().map(|c| &c.shape[..]).collect();
+    let dynamics = t.aligned(node, &dynamics, &shapes)?;
+    let mut made = sum(t, node, "", &dynamics)?;
+    for constant in &constants {
+        made = shifted(t, node, ".constant", &made, constant, 1.0)?;
+    }
+    if node.op_type == "Mean" {
+        let share = number(1.0 / node.inputs.len() as f64);
+        made = scaled(t, node, ".mean", &made, &share)?;
+    }
+    t.set(node, 0, Value::Dynamic(made))
+}
+
+/// One number as a constant.
+pub(super) fn number(value: f64) -> Constant {
+    Constant::floats(vec![1], vec![value])
+}
+
+pub(super) fn negated<'a>(
+    t: &mut Translator<'a>,
+    node: &Node<'a>,
+    operand: &Dynamic,
+) -> Result<Dynamic> {
+    scaled(t, node, ".negated", operand, &number(-1.0))
+}
+
+/// The sum of values of one shape.
+pub(super) fn sum<'a>(
     t: &mut Translator<'a>,
     node: &Node<'a>,
     suffix: &str,
-    operand: usize,
+    values: &[Dynamic],
+) -> Result<Dynamic> {
+    let Some(first) = values.first() else {
+        return Err(node.error("adds nothing"));
+    };
+    if values.len() == 1 {
+        return Ok(first.clone());
+    }
+    let operands: Vec<usize> = values.iter().map(|value| value.node).collect();
+    let made = t.add(node, suffix, &OperatorSpec::Add, &[], &operands)?;
+    Ok(Dynamic {
+        node: made,
+        ..first.clone()
+    })
+}
+
+/// Adds `sign` times a constant that broadcasts to the value; nothing if that is 0.
+pub(super) fn shifted<'a>(
+    t: &mut Translator<'a>,
+    node: &Node<'a>,
+    suffix: &str,
+    operand: &Dynamic,
     constant: &Constant,
     sign: f64,
-) -> Result<usize> {
-    let constant = fitted(t, node, operand, constant)?;
+) -> Result<Dynamic> {
+    let constant = t.fitted(node, operand, constant)?;
     let values = node.check(constant.to_floats())?;
     if values.iter().all(|v| *v == 0.0) {
-        return Ok(operand);
+        return Ok(operand.clone());
     }
     let signed = match sign {
         1.0 => constant,
@@ -121,113 +192,135 @@ fn shift<'a>(
     let shape = signed.shape.clone();
     let parameter = t.parameter(node, &signed, false)?;
     let spec = OperatorSpec::Translate { shape };
-    t.add(node, suffix, &spec, &[("shift", parameter)], &[operand])
+    let made = t.add(
+        node,
+        suffix,
+        &spec,
+        &[("shift", parameter)],
+        &[operand.node],
+    )?;
+    Ok(Dynamic {
+        node: made,
+        ..operand.clone()
+    })
 }
 
-/// Multiplies by a constant; nothing if that is 1.
-fn scale<'a>(
+/// Multiplies by a constant that broadcasts to the value; nothing if that is 1.
+pub(super) fn scaled<'a>(
     t: &mut Translator<'a>,
     node: &Node<'a>,
     suffix: &str,
-    operand: usize,
+    operand: &Dynamic,
     constant: &Constant,
-) -> Result<usize> {
-    let constant = fitted(t, node, operand, constant)?;
+) -> Result<Dynamic> {
+    let constant = t.fitted(node, operand, constant)?;
     let values = node.check(constant.to_floats())?;
     if values.iter().all(|v| *v == 1.0) {
-        return Ok(operand);
+        return Ok(operand.clone());
     }
     let shape = constant.shape.clone();
     let parameter = t.parameter(node, &constant, false)?;
     let spec = OperatorSpec::Scale { shape };
-    t.add(node, suffix, &spec, &[("scale", parameter)], &[operand])
+    let made = t.add(
+        node,
+        suffix,
+        &spec,
+        &[("scale", parameter)],
+        &[operand.node],
+    )?;
+    Ok(Dynamic {
+        node: made,
+        ..operand.clone()
+    })
 }
 
-/// The constant without the batch dimension; it must broadcast to the operand and not enlarge it.
-fn fitted<'a>(
-    t: &Translator<'a>,
-    node: &Node<'a>,
-    operand: usize,
-    constant: &Constant,
-) -> Result<Constant> {
-    let full = t.full_shape(operand);
-    let fits = constant.shape.len() <= full.len()
-        && constant.len() > 0
-        && constant
-            .shape
-            .iter()
-            .rev()
-            .zip(full.iter().rev())
-            .all(|(c, f)| *c == 1 || c == f);
-    if !fits {
-        return Err(node.error(format!(
-            "a constant of shape {:?} does not broadcast to a value of shape {full:?}",
-            constant.shape
-        )));
-    }
-    let shape = match (t.batched, constant.len()) {
-        (_, 1) => vec![1],
-        (true, _) if constant.shape.len() == full.len() => constant.shape[1..].to_vec(),
-        _ => constant.shape.clone(),
-    };
-    Ok(constant.reshape(shape))
-}
-
-pub(super) fn relu<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
-    t.activate(node, &Activation::relu())
-}
-
-pub(super) fn leaky_relu<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
-    t.activate(node, &Activation::leaky_relu(node.float("alpha", 0.01))?)
-}
-
-pub(super) fn abs<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
-    t.activate(node, &Activation::new(&[0.0], &[-1.0, 1.0], 0.0)?)
-}
-
-/// `min(max(z, low), high)`; the bounds are inputs, before version 11 attributes.
-pub(super) fn clip<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
-    let mut bound = |index: usize, name: &str| -> Result<Option<f64>> {
-        if node.optional_input(index).is_some() {
-            let constant = t.constant(node, index)?;
-            return Ok(Some(node.check(constant.scalar())?));
-        }
-        Ok(node.attribute(name).and_then(|a| a.float).map(f64::from))
-    };
-    // Exporters write the largest float for "no bound".
-    let most = f64::from(f32::MAX);
-    let low = bound(1, "min")?.filter(|low| low.is_nan() || *low > -most);
-    let high = bound(2, "max")?.filter(|high| high.is_nan() || *high < most);
-    let activation = match (low, high) {
-        (Some(low), Some(high)) => Activation::new(&[low, high], &[0.0, 1.0, 0.0], low),
-        (Some(low), None) => Activation::new(&[low], &[0.0, 1.0], low),
-        (None, Some(high)) => Activation::new(&[high], &[1.0, 0.0], high),
-        (None, None) => {
-            let operand = t.dynamic(node, 0)?;
-            return t.set(node, Value::Dynamic(operand));
-        }
-    };
-    let activation = activation.map_err(|e| node.error(e.to_string()))?;
-    t.activate(node, &activation)
-}
-
-/// The slope is one number, or one for each channel (the first dimension of an input).
-pub(super) fn p_relu<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
+/// `(x - offset) * scale` of `ai.onnx.ml`, which is what a `StandardScaler` becomes.
+pub(super) fn scaler<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
     let operand = t.dynamic(node, 0)?;
-    let slope = t.constant(node, 1)?;
-    let slope = fitted(t, node, operand, &slope)?;
-    let channels = slope.len();
-    let rank = t.shape_of(operand).len();
-    // Aligned at the last dimension, only the first may be other than 1.
-    if channels != 1 && (slope.shape.len() != rank || slope.shape[0] != channels) {
-        return Err(node.error(format!(
-            "slopes of shape {:?} for a value of shape {:?}; one number, or one for each channel",
-            slope.shape,
-            t.full_shape(operand)
-        )));
+    let floats = |name: &str| {
+        let values = node.attribute(name).map(|a| a.floats.clone());
+        let values = values.unwrap_or_default();
+        Constant::floats(vec![values.len()], values)
+    };
+    let mut made = operand;
+    for (name, sign) in [("offset", Some(-1.0)), ("scale", None)] {
+        let constant = floats(name);
+        if constant.len() == 0 {
+            continue;
+        }
+        if broadcast(&[&made.full, &constant.shape]).as_ref() != Some(&made.full) {
+            let found = &made.full;
+            return Err(node.error(format!(
+                "{} entries of `{name}` for {found:?}",
+                constant.len()
+            )));
+        }
+        made = match sign {
+            Some(sign) => shifted(t, node, ".offset", &made, &constant, sign)?,
+            None => scaled(t, node, "", &made, &constant)?,
+        };
     }
-    let weight = t.parameter(node, &slope.reshape(vec![channels]), false)?;
-    let spec = OperatorSpec::Prelu { channels };
-    let index = t.add(node, "", &spec, &[("weight", weight)], &[operand])?;
-    t.set(node, Value::Dynamic(index))
+    t.set(node, 0, Value::Dynamic(made))
+}
+
+/// Between floating-point types nothing happens but rounding, which is not counted; from an integer input neither.
+pub(super) fn cast<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
+    let to = match node.op_type {
+        // Like the second input, which is a floating-point number where the first is.
+        "CastLike" => 1,
+        _ => node.int("to", 0),
+    };
+    match (t.value(node, 0)?, to) {
+        (Value::Dynamic(operand), 1 | 10 | 11 | 16) => t.set(node, 0, Value::Dynamic(operand)),
+        (value @ Value::Greater(_), _) => t.set(node, 0, value),
+        _ => Err(node.error(format!(
+            "casts to data type {to}: steps, which are not continuous"
+        ))),
+    }
+}
+
+/// In inference mode: an affine map for each channel.
+pub(super) fn batch_normalization<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
+    let more = node.outputs.iter().skip(1).any(|name| !name.is_empty());
+    if node.int("training_mode", 0) != 0 || node.int("spatial", 1) != 1 || more {
+        return Err(
+            node.error("is in training mode or not spatial; export the model in inference mode")
+        );
+    }
+    let operand = t.dynamic(node, 0)?;
+    let operand = t.batch_first(node, &operand)?;
+    if operand.full.len() < 2 {
+        return Err(node.error("needs values with a batch dimension and channels"));
+    }
+    let channels = operand.full[1];
+    let mut parameters = Vec::new();
+    for (index, name) in ["weight", "bias", "running_mean", "running_var"]
+        .into_iter()
+        .enumerate()
+    {
+        let constant = t.constant(node, index + 1)?;
+        if constant.shape != [channels] {
+            return Err(node.error(format!(
+                "its input `{}` has shape {:?} for {channels} channels",
+                node.inputs[index + 1],
+                constant.shape
+            )));
+        }
+        let values = node.check(constant.to_floats())?;
+        if let Some(v) = values.iter().find(|v| name == "running_var" && **v < 0.0) {
+            return Err(node.error(format!("a variance of {v}")));
+        }
+        parameters.push((name, t.parameter(node, &constant, false)?));
+    }
+    let eps = node.float("epsilon", 1e-5);
+    let spec = OperatorSpec::BatchNorm { channels, eps };
+    let made = t.add(node, "", &spec, &parameters, &[operand.node])?;
+    t.set(
+        node,
+        0,
+        Value::Dynamic(Dynamic {
+            node: made,
+            ..operand
+        }),
+    )
 }

@@ -1,299 +1,332 @@
-//! Operators on images: convolution, padding, pooling, batch normalisation.
+//! Convolutions and their transposes over one, two or three dimensions.
 
 use super::{
-    graph::size,
+    arithmetic::shifted,
+    body::size,
+    constant::Constant,
+    geometry::{Along, count, list, pair, positive, still, windows},
     message::Node,
-    translator::{Translator, Value},
+    translator::Translator,
+    value::{Dynamic, Value},
 };
 use crate::{
     error::Result,
+    sparse_rows::SparseRows,
     spec::{Conv2dConfig, OperatorSpec},
-    window::Window2d,
 };
 
 pub(super) fn conv<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
     let operand = image(t, node)?;
     let kernel = t.constant(node, 1)?;
-    let [outputs, inputs_per_group, height, width] = kernel.shape[..] else {
+    let Some((&[outputs, inputs], sizes)) = kernel.shape.split_first_chunk::<2>() else {
         return Err(node.error(format!(
-            "a kernel of shape {:?}; supported are 2-D convolutions, [outputs, inputs / groups, height, width]",
+            "a kernel of shape {:?}; it must be [outputs, inputs / groups, sizes...]",
             kernel.shape
         )));
     };
-    let groups = positive(node, node.int("group", 1))?;
-    let window = window(t, node, operand, [height, width])?;
-    let inputs = inputs_per_group
-        .checked_mul(groups)
-        .ok_or_else(|| node.error(format!("{groups} groups")))?;
-    let mut parameters = vec![("weight", t.parameter(node, &kernel, false)?)];
-    if node.optional_input(2).is_some() {
-        let bias = t.constant(node, 2)?;
-        if bias.shape != [outputs] {
+    let groups = positive(node, count(node, node.int("group", 1))?)?;
+    let windows = windows(node, &operand.full[2..], sizes)?;
+    let bias = match t.optional_constant(node, 2)? {
+        Some(bias) if bias.shape != [outputs] => {
             return Err(node.error(format!(
                 "a bias of shape {:?} for {outputs} output channels",
                 bias.shape
             )));
         }
-        parameters.push(("bias", t.parameter(node, &bias, false)?));
+        bias => bias,
+    };
+    if Some(operand.full[1]) != inputs.checked_mul(groups) || !outputs.is_multiple_of(groups) {
+        return Err(node.error(format!(
+            "a kernel of shape {:?} in {groups} groups for {} channels",
+            kernel.shape, operand.full[1]
+        )));
     }
+    let made = convolved(
+        t,
+        node,
+        &operand,
+        &kernel,
+        bias.as_ref(),
+        (&windows, groups),
+    )?;
+    t.set(node, 0, Value::Dynamic(made))
+}
+
+/// A convolution of `[batch, channels, sizes...]`.
+fn convolved<'a>(
+    t: &mut Translator<'a>,
+    node: &Node<'a>,
+    operand: &Dynamic,
+    kernel: &Constant,
+    bias: Option<&Constant>,
+    (windows, groups): (&[Along], usize),
+) -> Result<Dynamic> {
+    let outputs = kernel.shape[0];
+    let mut full = vec![operand.full[0], outputs];
+    full.extend(windows.iter().map(Along::positions));
+    let whole_bias = bias;
+    let (plane, kernel, bias) = match windows {
+        [columns] => {
+            let (channels, wide) = (operand.full[1], operand.full[2]);
+            let image = t.reshaped(node, operand.node, &[channels, 1, wide])?;
+            let shape = [&kernel.shape[..2], &[1], &kernel.shape[2..]].concat();
+            (
+                (image, pair(&still(), columns)),
+                kernel.reshape(shape),
+                bias.cloned(),
+            )
+        }
+        [rows, columns] => (
+            (operand.node, pair(rows, columns)),
+            kernel.clone(),
+            bias.cloned(),
+        ),
+        [deep, rows, columns] => {
+            let image = slices_as_channels(t, node, operand, groups)?;
+            let kernel = banded(t, node, kernel, deep, groups)?;
+            ((image, pair(rows, columns)), kernel, None)
+        }
+        _ => return Err(node.error("supported are windows over one, two and three dimensions")),
+    };
+    let mut parameters = vec![("weight", t.parameter(node, &kernel, false)?)];
+    if let Some(bias) = &bias {
+        parameters.push(("bias", t.parameter(node, bias, false)?));
+    }
+    let (image, window) = plane;
     let spec = OperatorSpec::Conv2d(Conv2dConfig {
-        inputs,
-        outputs,
+        inputs: kernel.shape[1] * groups,
+        outputs: kernel.shape[0],
         window,
         groups,
         bias: parameters.len() == 2,
     });
-    let index = t.add(node, "", &spec, &parameters, &[operand])?;
-    t.set(node, Value::Dynamic(index))
-}
-
-pub(super) fn average_pool<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
-    let operand = image(t, node)?;
-    let spec = OperatorSpec::AvgPool2d {
-        window: pooling_window(t, node, operand)?,
-        count_padding: node.int("count_include_pad", 0) != 0,
+    let made = t.add(node, "", &spec, &parameters, &[image])?;
+    let found = Dynamic {
+        node: made,
+        full: vec![size(&full).unwrap_or(0)],
+        batch: None,
     };
-    let index = t.add(node, "", &spec, &[], &[operand])?;
-    t.set(node, Value::Dynamic(index))
-}
-
-pub(super) fn global_average_pool<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
-    let operand = image(t, node)?;
-    let index = t.add(node, "", &OperatorSpec::GlobalAvgPool, &[], &[operand])?;
-    t.set(node, Value::Dynamic(index))
-}
-
-pub(super) fn max_pool<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
-    let operand = image(t, node)?;
-    let window = pooling_window(t, node, operand)?;
-    let spec = OperatorSpec::MaxPool2d { window };
-    let index = t.add(node, "", &spec, &[], &[operand])?;
-    t.set(node, Value::Dynamic(index))
-}
-
-/// In inference mode: an affine map for each channel.
-pub(super) fn batch_normalization<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
-    if node.int("training_mode", 0) != 0 || node.int("spatial", 1) != 1 {
-        return Err(
-            node.error("is in training mode or not spatial; export the model in inference mode")
-        );
+    if windows.len() < 3 {
+        return t.seen_as(node, &found, full, operand.batch);
     }
-    if !t.batched {
-        return Err(node.error("needs values with a batch dimension"));
-    }
-    let operand = t.dynamic(node, 0)?;
-    let channels = t.shape_of(operand)[0];
-    let mut parameters = Vec::new();
-    for (index, name) in ["weight", "bias", "running_mean", "running_var"]
-        .into_iter()
-        .enumerate()
-    {
-        let constant = t.constant(node, index + 1)?;
-        if constant.shape != [channels] {
-            return Err(node.error(format!(
-                "its input `{}` has shape {:?} for {channels} channels",
-                node.inputs[index + 1],
-                constant.shape
-            )));
+    let made = channels_as_slices(t, node, &found, full, (outputs, groups))?;
+    match whole_bias {
+        Some(bias) => {
+            let bias = bias.reshape(vec![outputs, 1, 1, 1]);
+            shifted(t, node, ".bias", &made, &bias, 1.0)
         }
-        let values = node.check(constant.to_floats())?;
-        if let Some(v) = values.iter().find(|v| name == "running_var" && **v < 0.0) {
-            return Err(node.error(format!("a variance of {v}")));
-        }
-        parameters.push((name, t.parameter(node, &constant, false)?));
+        None => Ok(made),
     }
-    let eps = node.float("epsilon", 1e-5);
-    let spec = OperatorSpec::BatchNorm { channels, eps };
-    let index = t.add(node, "", &spec, &parameters, &[operand])?;
-    t.set(node, Value::Dynamic(index))
 }
 
-/// Constant padding. The pads are the second input, before version 11 an attribute.
-pub(super) fn pad<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
-    let operand = t.dynamic(node, 0)?;
-    let full = t.full_shape(operand);
-    let mode = node
-        .attribute("mode")
-        .and_then(|a| a.text)
-        .unwrap_or(b"constant");
-    if mode != b"constant" {
-        let mode = String::from_utf8_lossy(mode);
-        return Err(node.error(format!("pads by mode `{mode}`; supported is `constant`")));
-    }
-    if node.optional_input(3).is_some() {
-        return Err(node.error("names axes; supported are pads for all axes"));
-    }
-    let value = match node.optional_input(2) {
-        Some(_) => {
-            let value = t.constant(node, 2)?;
-            node.check(value.scalar())?
-        }
-        None => node.float("value", 0.0),
+/// `[g * c, d, h, w]` to `[g * d * c, h, w]`: every slice of depth is a channel of its group.
+fn slices_as_channels<'a>(
+    t: &mut Translator<'a>,
+    node: &Node<'a>,
+    operand: &Dynamic,
+    groups: usize,
+) -> Result<usize> {
+    let own = operand.own();
+    let [channels, d, h, w] = own[..] else {
+        return Err(node.error(format!("takes volumes, found {:?}", operand.full)));
     };
-    let pads = match node.optional_input(1) {
-        Some(_) => {
-            let pads = t.constant(node, 1)?;
-            node.check(pads.to_ints())?.to_vec()
-        }
-        None => node
-            .attribute("pads")
-            .map(|a| a.ints.clone())
-            .unwrap_or_default(),
-    };
-    let pads = pads
-        .iter()
-        .map(|&p| count(node, p))
-        .collect::<Result<Vec<_>>>()?;
-    if pads.len() != 2 * full.len() {
-        return Err(node.error(format!(
-            "{} pads for a value of shape {full:?}; two for each dimension",
-            pads.len()
-        )));
-    }
-    let (before, after) = pads.split_at(full.len());
-    if t.batched && (before[0], after[0]) != (0, 0) {
-        return Err(node.error("pads the batch dimension"));
-    }
-    let skip = usize::from(t.batched);
-    let index = if pads.iter().all(|p| *p == 0) {
-        operand
-    } else {
-        let (before, after) = (before[skip..].to_vec(), after[skip..].to_vec());
-        let spec = OperatorSpec::Pad {
-            before,
-            after,
-            value,
-        };
-        t.add(node, "", &spec, &[], &[operand])?
-    };
-    t.set(node, Value::Dynamic(index))
+    let split = vec![groups, channels / groups, d, h * w];
+    let split = t.seen_as(node, &plain(operand.node), split, None)?;
+    let turned = t.transpose_dynamic(node, ".slices", &split, &[0, 2, 1, 3])?;
+    t.reshaped(node, turned.node, &[channels * d, h, w])
 }
 
-/// The first input, which must have shape `[batch, channels, height, width]`.
-fn image<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<usize> {
-    let operand = t.dynamic(node, 0)?;
-    match (t.batched, t.shape_of(operand)) {
-        (true, [_, _, _]) => Ok(operand),
-        _ => Err(node.error(format!(
-            "takes a value of shape [batch, channels, height, width], found {:?}",
-            t.full_shape(operand)
-        ))),
+/// The way back: `[g * d * m, h, w]` to `full`, `[batch, g * m, d, h, w]`.
+fn channels_as_slices<'a>(
+    t: &mut Translator<'a>,
+    node: &Node<'a>,
+    found: &Dynamic,
+    full: Vec<usize>,
+    (outputs, groups): (usize, usize),
+) -> Result<Dynamic> {
+    let (d, inner) = (full[2], full[3] * full[4]);
+    let split = vec![groups, d, outputs / groups, inner];
+    let split = t.seen_as(node, found, split, None)?;
+    let turned = t.transpose_dynamic(node, ".volume", &split, &[0, 2, 1, 3])?;
+    let made = t.seen_as(node, &turned, full.clone(), Some(0))?;
+    Ok(Dynamic { full, ..made })
+}
+
+/// A node's numbers whatever their shape.
+fn plain(node: usize) -> Dynamic {
+    Dynamic {
+        node,
+        full: Vec::new(),
+        batch: None,
     }
 }
 
-fn pooling_window<'a>(t: &Translator<'a>, node: &Node<'a>, operand: usize) -> Result<Window2d> {
-    if node.int("storage_order", 0) != 0 {
-        return Err(node.error("storage_order is set"));
-    }
-    if node.outputs.get(1).is_some_and(|name| !name.is_empty()) {
-        return Err(node.error("has a second output (indices), which is not supported"));
-    }
-    let kernel = pair(node, "kernel_shape")?.ok_or_else(|| node.error("lacks its kernel_shape"))?;
-    let window = window(t, node, operand, kernel)?;
-    if node.int("ceil_mode", 0) != 0 {
-        for (axis, size) in t.shape_of(operand)[1..].iter().enumerate() {
-            let [before, after] = window.padding[axis];
-            let reach = window.dilation[axis] * (window.kernel[axis] - 1) + 1;
-            let free = (size + before + after).saturating_sub(reach);
-            if !free.is_multiple_of(window.stride[axis]) {
-                return Err(node.error("ceil_mode is set and windows reach over the border"));
+/// The kernel `[g * m, c, kd, kh, kw]` as one over slices, `[g * d' * m, d * c, kh, kw]`: a band of it for every slice of the
+/// result.
+fn banded<'a>(
+    t: &mut Translator<'a>,
+    node: &Node<'a>,
+    kernel: &Constant,
+    deep: &Along,
+    groups: usize,
+) -> Result<Constant> {
+    let [outputs, inputs, kd, kh, kw] = kernel.shape[..] else {
+        return Err(node.error("a kernel of other dimensions"));
+    };
+    let (slices, entries, plane) = (deep.positions(), deep.entries, kh * kw);
+    let shape = vec![outputs * slices, inputs * entries, kh, kw];
+    let count = size(&shape).ok_or_else(|| node.error("is too large"))?;
+    t.spend(node, count)?;
+    let own = node.check(kernel.to_floats())?;
+    let mut values = vec![0.0; count];
+    let each = outputs / groups;
+    for output in 0..outputs {
+        for slice in 0..slices {
+            let row = (output / each * slices + slice) * each + output % each;
+            for k in 0..kd {
+                let entry = (slice * deep.stride + k * deep.dilation).checked_sub(deep.before);
+                let Some(entry) = entry.filter(|entry| *entry < entries) else {
+                    continue;
+                };
+                for input in 0..inputs {
+                    let from = ((output * inputs + input) * kd + k) * plane;
+                    let to = (row * entries * inputs + entry * inputs + input) * plane;
+                    values[to..to + plane].copy_from_slice(&own[from..from + plane]);
+                }
             }
         }
     }
-    Ok(window)
+    Ok(Constant::floats(shape, values))
 }
 
-/// The window's geometry; kernel, strides, dilations and padding are of reasonable size.
-fn window<'a>(
-    t: &Translator<'a>,
-    node: &Node<'a>,
-    operand: usize,
-    kernel: [usize; 2],
-) -> Result<Window2d> {
-    if let Some(declared) = pair(node, "kernel_shape")?.filter(|declared| *declared != kernel) {
+/// The transpose of a convolution: entries spread apart with zeros between and around them, and a convolution of these.
+pub(super) fn conv_transpose<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
+    let operand = image(t, node)?;
+    let kernel = t.constant(node, 1)?;
+    let Some((&[inputs, each], sizes)) = kernel.shape.split_first_chunk::<2>() else {
+        return Err(node.error(format!("a kernel of shape {:?}", kernel.shape)));
+    };
+    let groups = positive(node, count(node, node.int("group", 1))?)?;
+    if operand.full[1] != inputs
+        || !inputs.is_multiple_of(groups)
+        || sizes.len() + 2 != operand.full.len()
+    {
         return Err(node.error(format!(
-            "kernel_shape {declared:?}, and a kernel of {kernel:?}"
+            "a kernel of shape {:?} in {groups} groups for a value of shape {:?}",
+            kernel.shape, operand.full
         )));
     }
-    let stride = pair(node, "strides")?.unwrap_or([1; 2]);
-    let dilation = pair(node, "dilations")?.unwrap_or([1; 2]);
-    let size_of = |axis: usize| t.shape_of(operand)[axis + 1];
-    let reach = |axis: usize| -> Result<usize> {
-        let reach = dilation[axis].checked_mul(kernel[axis].saturating_sub(1));
-        reach
-            .filter(|reach| size(&[*reach]).is_some())
-            .map(|reach| reach + 1)
-            .ok_or_else(|| node.error(format!("a kernel of {kernel:?} dilated by {dilation:?}")))
-    };
-    let reach = [reach(0)?, reach(1)?];
-    // What makes ceil(n / stride) windows fit; an odd entry goes before or after.
-    let same = |axis: usize, more_before: usize| {
-        let windows = size_of(axis).div_ceil(stride[axis]);
-        let total = ((windows - 1) * stride[axis] + reach[axis]).saturating_sub(size_of(axis));
-        let before = (total + more_before) / 2;
-        [before, total - before]
-    };
-    let auto_pad = node.attribute("auto_pad").and_then(|a| a.text);
-    let padding = match auto_pad.unwrap_or(b"NOTSET") {
-        b"NOTSET" => match node.attribute("pads") {
-            None => [[0; 2]; 2],
-            Some(pads) => match pads.ints[..] {
-                [top, left, bottom, right] => [
-                    [count(node, top)?, count(node, bottom)?],
-                    [count(node, left)?, count(node, right)?],
-                ],
-                _ => return Err(node.error(format!("{} pads; four are needed", pads.ints.len()))),
-            },
-        },
-        b"VALID" => [[0; 2]; 2],
-        b"SAME_UPPER" => [same(0, 0), same(1, 0)],
-        b"SAME_LOWER" => [same(0, 1), same(1, 1)],
-        other => {
-            let other = String::from_utf8_lossy(other);
-            return Err(node.error(format!("auto_pad `{other}`")));
-        }
-    };
-    let padded = |axis: usize| size_of(axis) + padding[axis][0] + padding[axis][1];
-    if size(&[t.shape_of(operand)[0], padded(0), padded(1)]).is_none() {
-        return Err(node.error(format!("pads of {padding:?} make the value too large")));
+    let rank = sizes.len();
+    let strides = list(node, "strides", rank)?.unwrap_or_else(|| vec![1; rank]);
+    let dilations = list(node, "dilations", rank)?.unwrap_or_else(|| vec![1; rank]);
+    let mut spread = operand;
+    let mut alongs = Vec::new();
+    for axis in 0..rank {
+        let n = spread.full[axis + 2];
+        positive(node, sizes[axis])?;
+        let reach = dilations[axis]
+            .checked_mul(sizes[axis] - 1)
+            .filter(|r| size(&[*r]).is_some());
+        let reach = reach.ok_or_else(|| node.error("is dilated too far"))?;
+        let (begin, end) = borders(node, (axis, rank), (n, strides[axis], reach))?;
+        let between = (n - 1).saturating_mul(strides[axis]) + 1;
+        let total = (between as i64).saturating_add(begin).saturating_add(end);
+        let total = usize::try_from(total)
+            .ok()
+            .filter(|total| size(&[*total]).is_some());
+        let total = total.filter(|total| *total > reach);
+        let total = total.ok_or_else(|| node.error("has pads that leave nothing, or too much"))?;
+        t.spend(node, total)?;
+        let source = |i: usize| {
+            let at = usize::try_from(i as i64 - begin).ok()?;
+            (at < between && at.is_multiple_of(strides[axis])).then_some(at / strides[axis])
+        };
+        let rows = SparseRows::copies(n, (0..total).map(source));
+        spread = t.resample_dynamic(node, ".spread", &spread, axis + 2, rows)?;
+        alongs.push(Along {
+            kernel: sizes[axis],
+            dilation: dilations[axis],
+            entries: total,
+            ..still()
+        });
     }
-    Ok(Window2d {
-        kernel,
-        stride,
-        padding,
-        dilation,
-    })
+    let flipped = flipped(t, node, &kernel, groups)?;
+    let made = convolved(t, node, &spread, &flipped, None, (&alongs, groups))?;
+    let made = match t.optional_constant(node, 2)? {
+        Some(bias) => {
+            let shape = [&[each * groups][..], &vec![1; rank]].concat();
+            if bias.shape != [each * groups] {
+                return Err(node.error(format!("a bias of shape {:?}", bias.shape)));
+            }
+            shifted(t, node, ".bias", &made, &bias.reshape(shape), 1.0)?
+        }
+        None => made,
+    };
+    t.set(node, 0, Value::Dynamic(made))
 }
 
-/// An attribute of two positive numbers.
-fn pair(node: &Node<'_>, name: &str) -> Result<Option<[usize; 2]>> {
-    let Some(attribute) = node.attribute(name) else {
-        return Ok(None);
+/// How many zeros come before and after the spread entries of a dimension; negative numbers cut.
+fn borders(
+    node: &Node<'_>,
+    (axis, rank): (usize, usize),
+    (n, stride, reach): (usize, usize, usize),
+) -> Result<(i64, i64)> {
+    let at = |name: &str, index: usize| {
+        let numbers = node.ints(name);
+        numbers.map(|numbers| numbers.get(index).copied().unwrap_or(0))
     };
-    match attribute.ints[..] {
-        [a, b] => Ok(Some([positive(node, a)?, positive(node, b)?])),
+    let more = at("output_padding", axis).unwrap_or(0);
+    let more = count(node, more)? as i64;
+    let pads = [at("pads", axis), at("pads", axis + rank)].map(|pad| pad.unwrap_or(0));
+    let mode = node.text("auto_pad", "NOTSET");
+    let wanted = match (at("output_shape", axis), &mode[..]) {
+        (Some(wanted), _) => Some(count(node, wanted)?),
+        (None, "SAME_UPPER" | "SAME_LOWER") => Some(n.saturating_mul(stride)),
+        _ => None,
+    };
+    let (n, stride, reach) = (n as i64, stride as i64, reach as i64);
+    let [before, after] = match wanted {
+        Some(wanted) => {
+            let total = stride.saturating_mul(n - 1) + more + reach + 1 - wanted as i64;
+            let total = total.max(0);
+            match &mode[..] {
+                "SAME_UPPER" => [total / 2, total - total / 2],
+                _ => [total - total / 2, total / 2],
+            }
+        }
+        None if mode == "VALID" => [0, 0],
+        None => pads,
+    };
+    Ok((reach - before, (reach - after).saturating_add(more)))
+}
+
+/// The kernel `[g * c, m, k...]` turned round in every direction, its channels exchanged: `[g * m, c, k...]`.
+fn flipped<'a>(
+    t: &mut Translator<'a>,
+    node: &Node<'a>,
+    kernel: &Constant,
+    groups: usize,
+) -> Result<Constant> {
+    t.spend(node, kernel.len().saturating_mul(2))?;
+    let (inputs, each) = (kernel.shape[0], kernel.shape[1]);
+    let sizes = &kernel.shape[2..];
+    let taps: usize = sizes.iter().product();
+    let split = kernel.reshape(vec![groups, inputs / groups, each, taps]);
+    let turned = split.transpose(&[0, 2, 1, 3]);
+    let backwards = SparseRows::copies(taps, (0..taps).rev().map(Some));
+    let turned = node.check(turned.resample(3, &backwards))?;
+    Ok(turned.reshape([&[groups * each, inputs / groups], sizes].concat()))
+}
+
+/// The first input, which must have shape `[batch, channels, sizes...]`.
+pub(super) fn image<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<Dynamic> {
+    let operand = t.dynamic(node, 0)?;
+    let operand = t.batch_first(node, &operand)?;
+    match operand.full.len() {
+        3..=5 => Ok(operand),
         _ => Err(node.error(format!(
-            "{} {name}; two are needed: supported are windows in height and width",
-            attribute.ints.len()
+            "takes a value of shape [batch, channels, sizes...], found {:?}",
+            operand.full
         ))),
     }
-}
-
-fn positive(node: &Node<'_>, number: i64) -> Result<usize> {
-    count(node, number)?
-        .checked_sub(1)
-        .map(|n| n + 1)
-        .ok_or_else(|| node.error("a kernel, stride, dilation or group of 0"))
-}
-
-/// A number that is not negative and no larger than any value could be.
-fn count(node: &Node<'_>, number: i64) -> Result<usize> {
-    usize::try_from(number)
-        .ok()
-        .filter(|n| size(&[*n]).is_some())
-        .ok_or_else(|| {
-            node.error(format!(
-                "a number of {number}, which is negative or too large"
-            ))
-        })
 }
