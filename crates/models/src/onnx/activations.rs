@@ -79,13 +79,8 @@ pub(super) fn clip<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
     let low = bound(1, "min")?.filter(|low| low.is_nan() || *low > -most);
     let high = bound(2, "max")?.filter(|high| high.is_nan() || *high < most);
     let activation = match (low, high) {
-        (Some(low), Some(high)) if low >= high => {
-            let operand = t.dynamic(node, 0)?;
-            let full = operand.full.clone();
-            t.spend(node, full.iter().product())?;
-            let constant = Constant::floats(full.clone(), vec![high; full.iter().product()]);
-            return t.set(node, 0, Value::Constant(constant));
-        }
+        // A constant; the side of the bound stays a neuron.
+        (Some(low), Some(high)) if low >= high => Activation::new(&[high], &[0.0, 0.0], high),
         (Some(low), Some(high)) => Activation::new(&[low, high], &[0.0, 1.0, 0.0], low),
         (Some(low), None) => Activation::new(&[low], &[0.0, 1.0], low),
         (None, Some(high)) => Activation::new(&[high], &[1.0, 0.0], high),

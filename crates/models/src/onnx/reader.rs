@@ -131,6 +131,11 @@ pub(super) fn read(bytes: &[u8], options: &Options, place: &Place<'_>) -> Result
         Some(_) if graph.outputs.iter().all(|output| output.name != wanted) => (wanted, Vec::new()),
         _ => below_heads(&graph.nodes, wanted),
     };
+    if let (Some(head), true) = (removed.first(), output == input.name) {
+        return Err(refused(format!(
+            "is nothing but {head} of its input `{output}`, which is not piecewise linear"
+        )));
+    }
     let functions = std::mem::take(&mut model.functions);
     let functions: HashMap<_, _> = functions
         .iter()
