@@ -32,6 +32,8 @@ FLOATS = {
     onnx.TensorProto.FLOAT16: 1e-2,
     onnx.TensorProto.BFLOAT16: 1e-2,
 }
+# Tests whose outputs are written with few digits.
+ROUNDED = {"test_averagepool_2d_ceil_last_window_starts_on_pad": 1e-4}
 
 
 def variants(case):
@@ -73,6 +75,7 @@ def variants(case):
             if y.size == 0:
                 continue
             tolerance = max(FLOATS[kind], FLOATS[graph.output[chosen[0]].type.tensor_type.elem_type])
+            tolerance = ROUNDED.get(case.name, tolerance)
             yield f"{case.name}@{value.name}", model, x, y, tolerance
         return
 
@@ -101,8 +104,8 @@ def main():
                 place = pathlib.Path(folder) / name.replace("/", "_")
                 place.mkdir(exist_ok=True)
                 onnx.save(model, place / "model.onnx")
-                np.save(place / "x.npy", x)
-                np.save(place / "y.npy", y)
+                np.save(place / "x.npy", np.ascontiguousarray(x))
+                np.save(place / "y.npy", np.ascontiguousarray(y))
                 (place / "tolerance").write_text(str(tolerance))
                 operators[place.name] = operator(case)
         command = ["cargo", "run", "--quiet", "--package", "loclin-models", "--example", "onnx_cases", "--", folder]

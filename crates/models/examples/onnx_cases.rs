@@ -48,5 +48,8 @@ fn difference(case: &Path, network: &loclin_models::Network) -> Result<(f64, f64
     let pairs = found.iter().zip(&right);
     let most = pairs.map(|(a, b)| (a - b).abs() / b.abs().max(1.0));
     let most = most.fold(0.0, |most, next| if next <= most { most } else { next });
-    Ok((most, fs::read_to_string(case.join("tolerance"))?.trim().parse()?))
+    Ok((
+        most,
+        fs::read_to_string(case.join("tolerance"))?.trim().parse()?,
+    ))
 }

@@ -288,8 +288,9 @@ fn borders(
     let [before, after] = match wanted {
         Some(wanted) => {
             let total = stride.saturating_mul(n - 1) + more + reach + 1 - wanted as i64;
-            let total = total.max(0);
             match &mode[..] {
+                // What is missing comes at the end.
+                _ if total < 0 => [0, total],
                 "SAME_UPPER" => [total / 2, total - total / 2],
                 _ => [total - total / 2, total / 2],
             }

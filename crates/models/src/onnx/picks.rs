@@ -473,7 +473,11 @@ pub(super) fn space_to_depth<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Res
     }
     let (rows, columns) = (h / block, w / block);
     let value = t.reshape(node, &value, vec![n, c, rows, block, columns, block])?;
-    let value = t.transpose(node, &value, &[0, 3, 5, 1, 2, 4])?;
+    let order = match &node.text("mode", "DCR")[..] {
+        "DCR" => [0, 3, 5, 1, 2, 4],
+        _ => [0, 1, 3, 5, 2, 4],
+    };
+    let value = t.transpose(node, &value, &order)?;
     let value = t.reshape(node, &value, vec![n, c * block * block, rows, columns])?;
     t.set(node, 0, value)
 }

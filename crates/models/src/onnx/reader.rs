@@ -199,6 +199,11 @@ impl<'a> Walk<'_, 'a> {
         let found = self.clone().body(&mut t, frame, &[output]);
         let found = found.map_err(|error| t.cause_of(error))?;
         match &found[..] {
+            [Value::Dynamic(value)] if batch > 1 && value.batch != Some(0) => {
+                Err(refused(format!(
+                    "the output `{output}` does not begin with the batch of {batch} that the file fixes"
+                )))
+            }
             [Value::Dynamic(value)] => t.finish(value, output),
             _ => Err(refused(format!(
                 "the output `{output}` does not depend on the input, or is no number"

@@ -14,11 +14,12 @@ struct Sampling {
     extrapolated: f64,
 }
 
-/// One dimension: entries, entries of the result, by what factor, and the region of interest.
+/// One dimension: entries, entries of the result, by what factor, its length by that factor, and the region of interest.
 struct Along {
     entries: usize,
     results: usize,
     scale: f64,
+    length: f64,
     roi: [f64; 2],
 }
 
@@ -113,6 +114,7 @@ fn dimensions<'a>(
         None => [0.0, 1.0],
     };
     let entries: Vec<usize> = axes.iter().map(|axis| full[*axis]).collect();
+    let scaled = scales.is_some();
     let found: Vec<(f64, f64)> = match (scales, sizes) {
         (Some(scales), _) if scales.len() == axes.len() => {
             // Sizes follow in single precision, as everywhere else.
@@ -143,6 +145,11 @@ fn dimensions<'a>(
         entries: entries[at],
         results: *results as usize,
         scale: *scale,
+        length: if scaled {
+            entries[at] as f64 * scale
+        } else {
+            *results
+        },
         roi: roi(at),
     };
     Ok(found.iter().enumerate().map(along).collect())
@@ -214,7 +221,7 @@ impl Sampling {
             }
             "pytorch_half_pixel" if m > 1.0 => divided(i + 0.5) - 0.5,
             "pytorch_half_pixel" => 0.0,
-            "align_corners" if m > 1.0 => i * (n - 1.0) / (m - 1.0),
+            "align_corners" if m > 1.0 => i * (n - 1.0) / (along.length - 1.0),
             "align_corners" => 0.0,
             "asymmetric" => divided(i),
             "tf_half_pixel_for_nn" => divided(i + 0.5),
