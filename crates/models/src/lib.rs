@@ -18,6 +18,7 @@ mod foreign;
 mod lipschitz;
 mod magnitude;
 mod network;
+pub mod nnet;
 pub mod onnx;
 pub mod operator;
 pub mod operators;
