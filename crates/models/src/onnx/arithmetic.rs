@@ -3,9 +3,10 @@
 use super::{
     body::refused,
     constant::Constant,
+    dims::broadcast,
     message::Node,
     translator::Translator,
-    value::{Dynamic, Value, broadcast},
+    value::{Dynamic, Value},
 };
 use crate::{error::Result, spec::OperatorSpec};
 

@@ -1,6 +1,6 @@
 //! Constant tensors: decoding the file's, and moving their numbers.
 
-use super::{external, message, value::padded, wire::Outcome};
+use super::{dims::padded, external, message, wire::Outcome};
 use crate::sparse_rows::SparseRows;
 use half::{bf16, f16};
 use std::{path::Path, sync::Arc};

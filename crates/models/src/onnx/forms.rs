@@ -93,7 +93,8 @@ impl<'a> Translator<'a> {
         depth: usize,
     ) -> Result<Form> {
         self.spend(node, count)?;
-        let (operator, operands, shape) = self.network_node(index);
+        let (operator, operands) = self.nodes().get(index);
+        let (operands, shape) = (operands.to_vec(), self.nodes().shape(index).to_vec());
         let spec = operator.spec().filter(|_| depth > 0);
         let parameter = operator
             .parameters()

@@ -4,10 +4,11 @@ use super::{
     arithmetic::{beside, negated, number, scaled, shifted},
     body::size,
     constant::Constant,
+    dims::own_axis,
     message::Node,
     moves::joined,
     translator::Translator,
-    value::{Dynamic, Value, own_axis},
+    value::{Dynamic, Value},
 };
 use crate::{error::Result, operators::Activation, spec::OperatorSpec};
 

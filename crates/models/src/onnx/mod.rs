@@ -15,9 +15,12 @@
 
 mod activations;
 mod arithmetic;
+mod blocks;
 mod body;
 mod constant;
+mod contraction;
 mod convolution;
+mod dims;
 mod evaluate;
 mod external;
 mod forms;
@@ -28,6 +31,8 @@ mod largest;
 mod linear;
 mod message;
 mod moves;
+mod nodes;
+mod padding;
 mod picks;
 mod pooling;
 mod reader;

@@ -3,9 +3,10 @@
 use super::{
     body::size,
     constant::Constant,
+    dims::own_axis,
     message::Node,
     translator::Translator,
-    value::{Dynamic, Value, own_axis},
+    value::{Dynamic, Value},
 };
 use crate::{error::Result, spec::OperatorSpec};
 

@@ -3,11 +3,12 @@
 use super::{
     arithmetic::scaled,
     constant::Constant,
+    dims::own_axis,
     largest,
     message::Node,
     moves::axes,
     translator::Translator,
-    value::{Dynamic, Value, own_axis},
+    value::{Dynamic, Value},
 };
 use crate::{error::Result, operators::Activation, sparse_rows::SparseRows, spec::OperatorSpec};
 

@@ -3,9 +3,10 @@
 use super::{
     body::size,
     constant::Constant,
+    dims::{batch_after, broadcast, own, own_axis, padded},
     message::Node,
     translator::Translator,
-    value::{Dynamic, Value, batch_after, broadcast, own, own_axis, padded},
+    value::{Dynamic, Value},
 };
 use crate::{error::Result, sparse_rows::SparseRows, spec::OperatorSpec};
 

@@ -1,20 +1,20 @@
 //! From a graph of ONNX nodes to a network: what is known of the graph so far, and the network in the making.
 
 use super::{
-    body::{label, malformed, refused, size},
+    body::{label, malformed, refused},
     constant::Constant,
     external,
     frames::Frame,
     message::{self, Node},
+    nodes::Nodes,
     value::{Dynamic, Value},
     wire::Outcome,
 };
 use crate::{
-    builder::NetworkBuilder,
     error::{Error, Result},
-    operator::{Operator, PiecewiseLinear},
+    operator::PiecewiseLinear,
     operators::Activation,
-    spec::{INPUT, OperatorSpec},
+    spec::OperatorSpec,
 };
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
@@ -46,9 +46,7 @@ pub(super) struct Translator<'a> {
     failures: Vec<Option<Error>>,
     /// The failure that the last error came from, if it came from one.
     cause: Option<usize>,
-    nodes: Vec<Made>,
-    /// How often each name was asked for.
-    names: HashMap<String, usize>,
+    nodes: Nodes,
     parameters: HashMap<(usize, bool), (Constant, Tensor)>,
     /// How many numbers may still be made by folding and copying constants.
     budget: usize,
@@ -60,26 +58,9 @@ pub(super) struct Translator<'a> {
     device: Device,
 }
 
-/// A node of the network.
-struct Made {
-    name: String,
-    operator: Operator,
-    operands: Vec<usize>,
-    shape: Vec<usize>,
-    /// The node whose numbers these are in another shape.
-    same_as: Option<usize>,
-}
-
 impl<'a> Translator<'a> {
     /// A translation with nothing translated yet, for one input of shape `own` out of `batch`.
     pub(super) fn new(opset: i64, batch: usize, own: &[usize], place: &Place<'a>) -> Self {
-        let input = Made {
-            name: INPUT.into(),
-            operator: Operator::Input,
-            operands: Vec::new(),
-            shape: own.to_vec(),
-            same_as: None,
-        };
         let spare = place.size.saturating_mul(4);
         Self {
             opset,
@@ -87,8 +68,7 @@ impl<'a> Translator<'a> {
             frames: Vec::new(),
             failures: Vec::new(),
             cause: None,
-            nodes: vec![input],
-            names: HashMap::from([(INPUT.to_string(), 1)]),
+            nodes: Nodes::new(own),
             parameters: HashMap::new(),
             budget: spare.saturating_add(FREE_NUMBERS),
             work: spare.saturating_add(FREE_WORK),
@@ -102,34 +82,12 @@ impl<'a> Translator<'a> {
     /// The network whose output is `output` as a vector; nodes that it does not need are left out.
     pub(super) fn finish(mut self, output: &Dynamic, name: &str) -> Result<crate::Network> {
         let mut last = output.node;
-        if self.nodes[last].shape.len() != 1 || last == 0 {
+        if self.nodes.shape(last).len() != 1 || last == 0 {
             let operator = OperatorSpec::Flatten.build(self.no_parameters())?;
-            last = self.push(format!("{name}.flatten"), operator, &[last])?;
+            let name = format!("{name}.flatten");
+            last = self.nodes.push(&name, operator, &[last]).map_err(refused)?;
         }
-        let mut wanted = vec![false; self.nodes.len()];
-        wanted[last] = true;
-        for index in (0..self.nodes.len()).rev().filter(|i| *i <= last) {
-            if wanted[index] {
-                self.nodes[index]
-                    .operands
-                    .iter()
-                    .for_each(|i| wanted[*i] = true);
-            }
-        }
-        if !wanted[0] {
-            return Err(refused(format!(
-                "the output `{name}` does not depend on the input"
-            )));
-        }
-        let mut builder = NetworkBuilder::new(&self.nodes[0].shape)?;
-        let mut indices = vec![0; self.nodes.len()];
-        for (index, made) in self.nodes.into_iter().enumerate().take(last + 1).skip(1) {
-            if wanted[index] {
-                let operands: Vec<usize> = made.operands.iter().map(|i| indices[*i]).collect();
-                indices[index] = builder.add(&made.name, made.operator, &operands)?;
-            }
-        }
-        builder.finish(self.dtype, &self.device)
+        self.nodes.network(last, name, self.dtype, &self.device)
     }
 
     /// Input `index` of a node.
@@ -288,50 +246,17 @@ impl<'a> Translator<'a> {
         let operator = spec.build(vars).map_err(|e| node.error(e.to_string()))?;
         let prefix = self.frames.last().map(|frame| frame.prefix.clone());
         let name = format!("{}{}{suffix}", prefix.unwrap_or_default(), label(node));
-        self.push(name, operator, operands)
-            .map_err(|error| match error {
-                Error::Graph(cause) => node.error(cause),
-                error => error,
-            })
+        node.check(self.nodes.push(&name, operator, operands))
     }
 
-    fn push(&mut self, name: String, operator: Operator, operands: &[usize]) -> Result<usize> {
-        let shapes: Vec<&[usize]> = operands.iter().map(|&i| &self.nodes[i].shape[..]).collect();
-        let shape = operator.output_shape(&shapes).map_err(Error::Graph)?;
-        if size(&shape).is_none() {
-            return Err(Error::Graph(format!(
-                "has an output of shape {shape:?}, which is too large"
-            )));
-        }
-        if shape.contains(&0) {
-            return Err(Error::Graph(format!(
-                "has an output of shape {shape:?}, which is empty"
-            )));
-        }
-        let name = self.unique(&name);
-        self.nodes.push(Made {
-            name,
-            operator,
-            operands: operands.to_vec(),
-            shape,
-            same_as: None,
-        });
-        Ok(self.nodes.len() - 1)
-    }
-
-    /// Operator, operands and shape of a node of the network.
-    pub(super) fn network_node(&self, index: usize) -> (Operator, Vec<usize>, Vec<usize>) {
-        let made = &self.nodes[index];
-        (
-            made.operator.clone(),
-            made.operands.clone(),
-            made.shape.clone(),
-        )
+    /// The network so far.
+    pub(super) fn nodes(&self) -> &Nodes {
+        &self.nodes
     }
 
     /// How many numbers one input has.
     pub(super) fn input_size(&self) -> usize {
-        self.nodes[0].shape.iter().product()
+        self.nodes.shape(0).iter().product()
     }
 
     fn no_parameters(&self) -> VarBuilder<'static> {
@@ -398,13 +323,10 @@ impl<'a> Translator<'a> {
         operand: usize,
         shape: &[usize],
     ) -> Result<usize> {
-        if self.nodes[operand].shape == shape {
-            return Ok(operand);
+        if let Some(known) = self.nodes.in_shape(operand, shape) {
+            return Ok(known);
         }
-        let source = self.nodes[operand].same_as.unwrap_or(operand);
-        if self.nodes[source].shape == shape {
-            return Ok(source);
-        }
+        let source = self.nodes.source(operand);
         let made = match shape {
             [_] => self.add(node, ".flatten", &OperatorSpec::Flatten, &[], &[source]),
             _ => {
@@ -418,20 +340,7 @@ impl<'a> Translator<'a> {
                 )
             }
         }?;
-        self.nodes[made].same_as = Some(source);
+        self.nodes.same(made, source);
         Ok(made)
-    }
-
-    /// `name`, or `name_2`, `name_3`, ... where it is in use.
-    fn unique(&mut self, name: &str) -> String {
-        let mut candidate = name.to_string();
-        loop {
-            let count = self.names.entry(candidate.clone()).or_default();
-            *count += 1;
-            if *count == 1 {
-                return candidate;
-            }
-            candidate = format!("{name}_{}", self.names.get(name).copied().unwrap_or(2));
-        }
     }
 }

@@ -4,8 +4,8 @@ use super::Allow;
 use crate::onnx::{
     body::size,
     constant::{Constant, Values},
+    dims::broadcast,
     message::Node,
-    value::broadcast,
     wire::Outcome,
 };
 use half::{bf16, f16};

@@ -4,8 +4,8 @@ use super::Allow;
 use crate::onnx::{
     body::size,
     constant::{Constant, Values},
+    dims::{broadcast, padded},
     message::Node,
-    value::{broadcast, padded},
     wire::Outcome,
 };
 
