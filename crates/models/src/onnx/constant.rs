@@ -109,6 +109,13 @@ impl Constant {
 
     /// Weighted sums of entries along dimension `axis`.
     pub(super) fn resample(&self, axis: usize, rows: &SparseRows) -> Outcome<Self> {
+        if rows
+            .sources
+            .iter()
+            .any(|source| *source as usize >= self.shape[axis])
+        {
+            return Err(format!("repeats entries that shape {:?} lacks", self.shape));
+        }
         let mut shape = self.shape.clone();
         shape[axis] = rows.len();
         let inner: usize = shape[axis + 1..].iter().product();

@@ -298,7 +298,13 @@ fn borders(
         None if mode == "VALID" => [0, 0],
         None => pads,
     };
-    Ok((reach - before, (reach - after).saturating_add(more)))
+    if [before, after]
+        .iter()
+        .any(|pad| pad.unsigned_abs() > u64::from(u32::MAX))
+    {
+        return Err(node.error("has pads that are too large"));
+    }
+    Ok((reach - before, reach - after + more))
 }
 
 /// The kernel `[g * c, m, k...]` turned round in every direction, its channels exchanged: `[g * m, c, k...]`.

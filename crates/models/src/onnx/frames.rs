@@ -11,6 +11,8 @@ use std::{
 
 /// Stands for the outputs among the readers of a value.
 const OUTPUT: usize = usize::MAX;
+/// So many letters of the names of graphs and functions begin the name of a node.
+const LONGEST: usize = 200;
 
 /// Names and nodes of one graph or function body.
 #[derive(Debug, Default)]
@@ -51,8 +53,15 @@ impl<'a> Frame<'a> {
     /// With names that begin with that of the node it belongs to.
     pub(super) fn named(self, outside: Option<&Self>, label: &str) -> Self {
         let before = outside.map_or("", |frame| &frame.prefix[..]);
+        // Names stay short however deep they lie.
+        let whole = format!("{before}{label}/");
+        let cut = whole
+            .char_indices()
+            .rev()
+            .nth(LONGEST)
+            .map_or(0, |(at, _)| at);
         Self {
-            prefix: format!("{before}{label}/"),
+            prefix: whole[cut..].into(),
             ..self
         }
     }

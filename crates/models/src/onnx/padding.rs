@@ -32,7 +32,11 @@ pub(super) fn pad<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
     }
     for (i, axis) in named.iter().enumerate() {
         let axis = node.axis(*axis, full.len())?;
-        (before[axis], after[axis]) = (pads[i], pads[i + named.len()]);
+        let pair = [pads[i], pads[i + named.len()]];
+        if pair.iter().any(|n| n.unsigned_abs() > u64::from(u32::MAX)) {
+            return Err(node.error(format!("pads {pair:?}, which is too many")));
+        }
+        [before[axis], after[axis]] = pair;
     }
     let mode = node.text("mode", "constant");
     let found = match (&value, &mode[..]) {
@@ -122,6 +126,9 @@ fn moved_over<'a>(
         let count =
             count.ok_or_else(|| node.error("has pads that are too large or cut too much"))?;
         t.spend(node, count as usize)?;
+        if n == 0 && mode != "constant" {
+            return Err(node.error("pads by entries of a dimension that has none"));
+        }
         let source = |i: i64| {
             let at = i - before[axis];
             let inside = match mode {

@@ -36,6 +36,9 @@ pub(super) fn slice<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
         if step == 0 {
             return Err(node.error("has a step of 0"));
         }
+        if n == 0 {
+            continue;
+        }
         let wrapped = |at: i64| if at < 0 { at.saturating_add(n) } else { at };
         let (low, high) = if step > 0 { (0, n) } else { (-1, n - 1) };
         let start = wrapped(starts[i]).clamp(low.max(0), high);
@@ -159,7 +162,8 @@ pub(super) fn gather_nd<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<(
     let Some((&depth, outer)) = indices.shape.split_last() else {
         return Err(node.error("indices that are one number"));
     };
-    if shared > outer.len()
+    if depth == 0
+        || shared > outer.len()
         || shared.saturating_add(depth) > full.len()
         || full[..shared] != outer[..shared]
     {
@@ -202,7 +206,7 @@ pub(super) fn compress<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()
     let keep = t.constant(node, 1)?.as_floats();
     let full = t.shape(node, &value)?;
     let kept = |n: usize| {
-        let kept = (0..n).filter(|i| keep.get(*i).is_some_and(|k| *k != 0.0));
+        let kept = (0..n.min(keep.len())).filter(|i| keep[*i] != 0.0);
         kept.map(Some).collect::<Vec<_>>()
     };
     let found = match node.attribute("axis").and_then(|a| a.int) {
@@ -213,7 +217,7 @@ pub(super) fn compress<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()
         }
         None => {
             let n = size(&full).ok_or_else(|| node.error("a value too large"))?;
-            let sources = kept(n.min(keep.len()));
+            let sources = kept(n);
             let count = sources.len();
             picked(t, node, &value, sources, vec![count])?
         }

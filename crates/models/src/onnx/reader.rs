@@ -147,7 +147,7 @@ pub(super) fn read(bytes: &[u8], options: &Options, place: &Place<'_>) -> Result
         functions: &functions,
         opset: model.opset,
         place,
-        nodes_left: bytes.len().saturating_add(10_000),
+        nodes_left: bytes.len() / 2 + 2_000,
     };
     let first = walk.network(frame.copy(), &input, output);
     let network = match (&first, input.batch.map(|batch| input.full[batch])) {

@@ -50,13 +50,19 @@ pub(super) fn resize<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> 
         .map(|axis| node.axis(*axis, full.len()))
         .collect::<Result<_>>()?;
     for (axis, along) in axes.iter().zip(dimensions(t, node, &full, &axes)?) {
-        if size(&[along.results]).is_none() || along.results == 0 {
+        if size(&[along.results]).is_none() || along.results == 0 || along.entries == 0 {
             return Err(node.error(format!(
                 "makes {} of {} entries",
                 along.results, along.entries
             )));
         }
-        t.spend(node, along.results)?;
+        let taps = if sampling.antialias {
+            4.0 / along.scale.min(1.0)
+        } else {
+            4.0
+        };
+        t.spend(node, along.results.saturating_mul(4))?;
+        t.spend_work(node, along.results.saturating_mul(taps as usize))?;
         let still = along.results == along.entries && along.scale == 1.0;
         if still && sampling.place != "tf_crop_and_resize" {
             continue;

@@ -16,6 +16,9 @@ pub(super) fn compare<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()>
         "Less" | "LessOrEqual" => (b, a),
         _ => (a, b),
     };
+    if matches!(both, (Value::Greater(_), _) | (_, Value::Greater(_))) {
+        return Err(node.error("compares results of comparisons: not continuous"));
+    }
     let comparison = Value::Greater(both.into());
     t.shape(node, &comparison)?;
     t.set(node, 0, comparison)

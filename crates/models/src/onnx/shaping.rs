@@ -80,7 +80,12 @@ impl<'a> Translator<'a> {
         full: Vec<usize>,
     ) -> Result<Value> {
         Ok(match value {
-            Value::Constant(constant) => Value::Constant(constant.reshape(full)),
+            Value::Constant(constant) if size(&full) == Some(constant.len()) => {
+                Value::Constant(constant.reshape(full))
+            }
+            Value::Constant(constant) => {
+                return Err(node.error(format!("cannot reshape {:?} to {full:?}", constant.shape)));
+            }
             Value::Dynamic(dynamic) => Value::Dynamic(self.reshape_dynamic(node, dynamic, full)?),
             Value::Greater(both) => {
                 let shape = self.shape(node, value)?;
