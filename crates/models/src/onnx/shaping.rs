@@ -218,7 +218,11 @@ impl<'a> Translator<'a> {
                 start,
                 length,
             },
-            None => OperatorSpec::Resample { axis, rows },
+            None => {
+                // The operator keeps the transposed rows too.
+                self.spend(node, rows.inputs)?;
+                OperatorSpec::Resample { axis, rows }
+            }
         };
         let made = self.add(node, suffix, &spec, &[], &[value.node])?;
         Ok(Dynamic {
@@ -373,13 +377,17 @@ impl<'a> Translator<'a> {
         };
         let count = constant.len();
         self.spend(node, count)?;
-        let zeros = SparseRows::copies(self.input_size(), vec![None; count]);
+        // Zero times a number of the input.
         let input = self.reshaped(node, 0, &[self.input_size()])?;
-        let spec = OperatorSpec::Resample {
+        let spec = OperatorSpec::Slice {
             axis: 0,
-            rows: zeros,
+            start: 0,
+            length: 1,
         };
-        let made = self.add(node, ".zero", &spec, &[], &[input])?;
+        let one = self.add(node, ".one", &spec, &[], &[input])?;
+        let rows = SparseRows::copies(1, vec![None; count]);
+        let spec = OperatorSpec::Resample { axis: 0, rows };
+        let made = self.add(node, ".zero", &spec, &[], &[one])?;
         let shift = self.parameter(node, &constant.reshape(vec![count]), false)?;
         let spec = OperatorSpec::Translate { shape: vec![count] };
         let made = self.add(node, ".constant", &spec, &[("shift", shift)], &[made])?;
