@@ -130,7 +130,7 @@ def step(g, x):
             out = [s * (m - 1) + k for m, k, s in zip(shape[2:], kernel, stride)]
             return g.node("ConvTranspose", [x, w, g.floats(outputs)], shape[:1] + (outputs,) + tuple(out), strides=stride)
         # The reference evaluator's pools know one number of pads for all sides.
-        pads = [0 if rank == 5 else min(pads)] * (2 * rank - 4)
+        pads = [min(pads)] * (2 * rank - 4)
         out = shape[:2] + tuple(pooled(shape[2:], kernel, stride, pads))
         if kind == "maxpool":
             return g.node("MaxPool", [x], out, kernel_shape=kernel, strides=stride, pads=pads)

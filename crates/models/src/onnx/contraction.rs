@@ -6,6 +6,7 @@ use super::{
     message::Node,
     translator::Translator,
     value::{Dynamic, Value},
+    wire::Outcome,
 };
 use crate::{
     error::Result,
@@ -17,15 +18,12 @@ use candle_core::Tensor;
 use std::collections::BTreeMap;
 
 pub(super) fn einsum<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
-    let equation: Vec<u8> = node
-        .text("equation", "")
-        .bytes()
-        .filter(|b| *b != b' ')
-        .collect();
-    let equation = String::from_utf8_lossy(&equation).into_owned();
-    if equation.contains('.') {
-        return Err(node.error("has an ellipsis; write the dimensions out"));
+    let mut ranks = Vec::new();
+    for index in 0..node.inputs.len() {
+        let value = t.value(node, index)?;
+        ranks.push(t.shape(node, &value)?.len());
     }
+    let equation = node.check(written_out(&node.text("equation", ""), &ranks))?;
     let (left, out) = match equation.split_once("->") {
         Some((left, out)) => (left.to_string(), out.as_bytes().to_vec()),
         None => {
@@ -61,6 +59,38 @@ pub(super) fn einsum<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> 
         _ => return Err(node.error("takes one or two operands, one of which depends on the input")),
     };
     t.set(node, 0, Value::Dynamic(made))
+}
+
+/// The equation without spaces, and with digits for the dimensions that an ellipsis stands for.
+fn written_out(equation: &str, ranks: &[usize]) -> Outcome<String> {
+    let plain: String = equation.chars().filter(|c| *c != ' ').collect();
+    if !plain.contains("...") {
+        return Ok(plain);
+    }
+    let (left, right) = plain
+        .split_once("->")
+        .ok_or("has an ellipsis and no result")?;
+    let hidden = |(operand, rank): (&str, &usize)| match operand.split_once("...") {
+        Some((before, after)) => rank.saturating_sub(before.len() + after.len()),
+        None => 0,
+    };
+    let terms = || left.split(',').zip(ranks);
+    let most = terms().map(hidden).max().unwrap_or(0);
+    if most > 9 {
+        return Err("has an ellipsis of many dimensions".into());
+    }
+    let digits = |count: usize| {
+        (most - count..most)
+            .map(|i| i.to_string())
+            .collect::<String>()
+    };
+    let term = |term: (&str, &usize)| term.0.replace("...", &digits(hidden(term)));
+    let left: Vec<String> = terms().map(term).collect();
+    Ok(format!(
+        "{}->{}",
+        left.join(","),
+        right.replace("...", &digits(most))
+    ))
 }
 
 /// What the letters of a product are: groups are in both operands and the result, summed ones in the value but not in the

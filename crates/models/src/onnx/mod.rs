@@ -39,6 +39,7 @@ mod reader;
 mod reduce;
 mod refusals;
 mod resize;
+mod scatter;
 mod select;
 mod shaping;
 mod translator;

@@ -5,10 +5,15 @@ use super::{
     geometry::{Along, list, pair, still, windows},
     largest,
     message::Node,
+    moves::joined,
     translator::Translator,
     value::{Dynamic, Value},
 };
 use crate::{error::Result, operators::Activation, sparse_rows::SparseRows, spec::OperatorSpec};
+
+/// Blocks of windows of three dimensions that are alike: at most three along each dimension where padding is less than a
+/// window, and a few more for odd strides.
+const MAX_BLOCKS: usize = 512;
 
 /// The windows of a pooling node.
 fn pooling_windows<'a>(
@@ -16,12 +21,6 @@ fn pooling_windows<'a>(
     node: &Node<'a>,
     operand: &Dynamic,
 ) -> Result<Vec<Along>> {
-    if node.int("storage_order", 0) != 0 {
-        return Err(node.error("storage_order is set"));
-    }
-    if node.outputs.get(1).is_some_and(|name| !name.is_empty()) {
-        return Err(node.error("has a second output (indices), which is not supported"));
-    }
     let sizes = &operand.full[2..];
     let kernel = list(node, "kernel_shape", sizes.len())?;
     let kernel = kernel.ok_or_else(|| node.error("lacks its kernel_shape"))?;
@@ -115,9 +114,23 @@ pub(super) fn max_pool<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()
             planar(t, node, plane, (&still(), columns), &operand, &windows)?
         }
         [rows, columns] => planar(t, node, operand.node, (rows, columns), &operand, &windows)?,
-        _ => gathered(t, node, operand, &windows)?,
+        _ => {
+            let blocks = windows.iter().map(runs).fold(1usize, usize::saturating_mul);
+            if blocks > MAX_BLOCKS {
+                return Err(node.error("has windows that reach into padding in too many ways"));
+            }
+            gathered(t, node, operand, &windows, &mut Vec::new())?
+        }
     };
     t.set(node, 0, Value::Dynamic(made))
+}
+
+/// How many runs of windows with as many entries there are.
+fn runs(window: &Along) -> usize {
+    let count = |position: usize| window.under(position).count();
+    1 + (1..window.positions())
+        .filter(|at| count(*at) != count(at - 1))
+        .count()
 }
 
 /// The most entries under a window.
@@ -163,34 +176,61 @@ fn planar<'a>(
     t.seen_as(node, &made, full, operand.batch)
 }
 
-/// The entries under every window side by side, and the largest of them.
+/// The entries under every window side by side, and the largest of them: block by block of windows that have as many
+/// entries, which at the border are fewer.
 fn gathered<'a>(
     t: &mut Translator<'a>,
     node: &Node<'a>,
-    operand: Dynamic,
+    made: Dynamic,
     windows: &[Along],
+    done: &mut Vec<[usize; 2]>,
 ) -> Result<Dynamic> {
-    if windows
-        .iter()
-        .any(|w| (0..w.positions()).any(|p| w.under(p).count() != w.kernel))
-    {
-        return Err(node.error(
-            "has windows of three dimensions that reach into padding; supported are those without padding",
-        ));
-    }
-    let full = pooled_shape(&operand, windows);
-    let (batch, channels) = (operand.full[0], operand.full[1]);
-    let mut made = operand;
-    for (axis, along) in windows.iter().enumerate() {
-        let sources = (0..along.positions()).flat_map(|position| along.under(position));
+    let axis = done.len();
+    let Some(along) = windows.get(axis) else {
+        return block(t, node, made, done);
+    };
+    let count = |position: usize| along.under(position).count();
+    let (mut parts, mut start) = (Vec::new(), 0);
+    while start < along.positions() {
+        let alike = |position: &usize| count(*position) == count(start);
+        let end = (start..along.positions())
+            .take_while(alike)
+            .last()
+            .map_or(start, |p| p + 1);
+        let sources = (start..end).flat_map(|position| along.under(position));
         let rows = SparseRows::copies(along.entries, sources.map(Some));
         t.spend(node, rows.len())?;
-        made = t.resample_dynamic(node, ".windows", &made, axis + 2, rows)?;
+        let part = t.resample_dynamic(node, ".windows", &made, axis + 2, rows)?;
+        done.push([end - start, count(start)]);
+        parts.push(Value::Dynamic(gathered(t, node, part, windows, done)?));
+        done.pop();
+        start = end;
     }
-    let mut split = vec![batch, channels];
-    split.extend(windows.iter().flat_map(|w| [w.positions(), w.kernel]));
+    match &parts[..] {
+        [Value::Dynamic(only)] => Ok(only.clone()),
+        parts => joined(t, node, parts, axis + 2),
+    }
+}
+
+/// The largest of windows whose entries lie side by side: for each dimension how many windows of how many entries.
+fn block<'a>(
+    t: &mut Translator<'a>,
+    node: &Node<'a>,
+    made: Dynamic,
+    windows: &[[usize; 2]],
+) -> Result<Dynamic> {
+    let split: Vec<usize> = made.full[..2]
+        .iter()
+        .chain(windows.as_flattened())
+        .copied()
+        .collect();
+    let pooled = made.full[..2]
+        .iter()
+        .copied()
+        .chain(windows.iter().map(|w| w[0]))
+        .collect();
     let reduced: Vec<bool> = (0..split.len()).map(|at| at > 2 && at % 2 == 1).collect();
     let made = t.seen_as(node, &made, split, Some(0))?;
     let made = largest::over(t, node, &made, &reduced, false)?;
-    t.seen_as(node, &made, full, Some(0))
+    t.seen_as(node, &made, pooled, Some(0))
 }

@@ -9,7 +9,7 @@ use super::{
     interface::{Input, Options, below_heads, input, output},
     largest, linear,
     message::{self, Function, Node},
-    moves, padding, picks, pooling, reduce, refusals, resize, select,
+    moves, padding, picks, pooling, reduce, refusals, resize, scatter, select,
     translator::{Place, Translator},
     value::{Dynamic, Value},
 };
@@ -79,6 +79,9 @@ const RULES: &[(&str, Rule)] = &[
     ("Relu", activations::relu),
     ("Reshape", moves::reshape),
     ("Resize", resize::resize),
+    ("Scatter", scatter::scatter_elements),
+    ("ScatterElements", scatter::scatter_elements),
+    ("ScatterND", scatter::scatter_nd),
     ("Shape", moves::shape),
     ("Shrink", activations::shrink),
     ("Size", moves::size_of),

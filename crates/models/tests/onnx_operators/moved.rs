@@ -61,6 +61,39 @@ fn picks() -> Vec<Case> {
             vec![X[1], X[3]],
         ),
         (
+            "ScatterND",
+            vec!["x", "i", "u"],
+            vec![
+                ints_of("i", &[1, 4], &[0, 1, 0, 0]),
+                doubles("u", &[1], &[7.0]),
+            ],
+            vec![],
+            vec![X[0], X[1], 7.0, X[3]],
+        ),
+        (
+            "ScatterElements",
+            vec!["x", "i", "u"],
+            vec![
+                ints_of("i", &[1, 1, 1, 2], &[1, 1]),
+                doubles("u", &[1, 1, 1, 2], &[3.0, 4.0]),
+            ],
+            vec![
+                attribute_int("axis", -1),
+                attribute_text("reduction", "add"),
+            ],
+            vec![X[0], X[1] + 7.0, X[2], X[3]],
+        ),
+        (
+            "Scatter",
+            vec!["x", "i", "u"],
+            vec![
+                ints_of("i", &[1, 1, 1, 1], &[1]),
+                doubles("u", &[1, 1, 1, 1], &[3.0]),
+            ],
+            vec![attribute_int("axis", 1)],
+            vec![X[0], X[1], 3.0, X[3]],
+        ),
+        (
             "Cast",
             vec!["x"],
             vec![],
