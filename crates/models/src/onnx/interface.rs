@@ -2,7 +2,8 @@
 
 use super::{
     body::{malformed, refused, size},
-    message::{Graph, Node, is_standard},
+    message::{Graph, Node, ValueInfo, is_standard},
+    wire::Outcome,
 };
 use crate::error::Result;
 use std::collections::{HashMap, HashSet};
@@ -28,26 +29,7 @@ pub(super) struct Input<'a> {
 
 /// The graph's input that is no initialiser; the first dimension, if there are several, is the batch.
 pub(super) fn input<'a>(graph: &Graph<'a>, options: &Options) -> Result<Input<'a>> {
-    let initializers: HashSet<&str> = graph.initializers.iter().map(|t| t.name).collect();
-    let free = graph
-        .inputs
-        .iter()
-        .filter(|input| !initializers.contains(input.name));
-    let mut free: Vec<_> = free.collect();
-    if free.len() > 1 {
-        let read: HashSet<&str> = graph
-            .nodes
-            .iter()
-            .flat_map(|n| n.inputs.iter().copied())
-            .collect();
-        free.retain(|input| read.contains(input.name));
-    }
-    let [input] = free[..] else {
-        let names: Vec<_> = graph.inputs.iter().map(|i| i.name).collect();
-        return Err(refused(format!(
-            "the graph must have one input that is no initialiser, found inputs {names:?}"
-        )));
-    };
+    let input = free_input(graph)?;
     let says = |cause: String| refused(format!("input `{}`: {cause}", input.name));
     let dims = match (&input.shape, &options.input_shape) {
         (Some(dims), _) => dims.clone(),
@@ -64,29 +46,7 @@ pub(super) fn input<'a>(graph: &Graph<'a>, options: &Options) -> Result<Input<'a
         [None, rest @ ..] => (Some(1), rest),
         [Some(batch), rest @ ..] => (Some((*batch).max(1)), rest),
     };
-    let given = options.input_shape.as_deref();
-    if let Some(given) = given.filter(|given| given.len() != rest.len()) {
-        return Err(says(format!(
-            "has {} dimensions, and a shape of {given:?} was asked for",
-            rest.len()
-        )));
-    }
-    let one = |(axis, dim): (usize, &Option<i64>)| {
-        match (dim, given) {
-        (Some(dim), None) => usize::try_from(*dim)
-            .ok()
-            .filter(|d| *d > 0)
-            .ok_or_else(|| says(format!("a dimension of {dim}"))),
-        (Some(dim), Some(given)) if given[axis] as i64 != *dim => {
-            Err(says(format!("a dimension of {dim}, and {} was asked for", given[axis])))
-        }
-        (_, Some(given)) => Ok(given[axis]),
-        (None, None) => Err(says(
-            "a dimension other than the batch is symbolic; give the shape of one input (--input-shape)".into(),
-        )),
-    }
-    };
-    let own: Vec<usize> = rest.iter().enumerate().map(one).collect::<Result<_>>()?;
+    let own = own_shape(rest, options.input_shape.as_deref()).map_err(says)?;
     if size(&own).is_none() || own.contains(&0) {
         return Err(says(format!("shape {own:?} is too large, or empty")));
     }
@@ -111,6 +71,59 @@ pub(super) fn input<'a>(graph: &Graph<'a>, options: &Options) -> Result<Input<'a
             batch: None,
         },
     })
+}
+
+/// The only input that is no initialiser, or of several the only one that a node reads.
+fn free_input<'g, 'a>(graph: &'g Graph<'a>) -> Result<&'g ValueInfo<'a>> {
+    let initializers: HashSet<&str> = graph.initializers.iter().map(|t| t.name).collect();
+    let free = graph
+        .inputs
+        .iter()
+        .filter(|input| !initializers.contains(input.name));
+    let mut free: Vec<_> = free.collect();
+    if free.len() > 1 {
+        let read: HashSet<&str> = graph
+            .nodes
+            .iter()
+            .flat_map(|n| n.inputs.iter().copied())
+            .collect();
+        free.retain(|input| read.contains(input.name));
+    }
+    match free[..] {
+        [input] => Ok(input),
+        _ => {
+            let names: Vec<_> = graph.inputs.iter().map(|i| i.name).collect();
+            Err(refused(format!(
+                "the graph must have one input that is no initialiser, found inputs {names:?}"
+            )))
+        }
+    }
+}
+
+/// The shape of one input: what the file says, and where it leaves a size open what was given.
+fn own_shape(dims: &[Option<i64>], given: Option<&[usize]>) -> Outcome<Vec<usize>> {
+    if let Some(given) = given.filter(|given| given.len() != dims.len()) {
+        return Err(format!(
+            "has {} dimensions, and a shape of {given:?} was asked for",
+            dims.len()
+        ));
+    }
+    let one = |(axis, dim): (usize, &Option<i64>)| {
+        match (dim, given) {
+        (Some(dim), None) => usize::try_from(*dim)
+            .ok()
+            .filter(|d| *d > 0)
+            .ok_or_else(|| format!("a dimension of {dim}")),
+        (Some(dim), Some(given)) if given[axis] as i64 != *dim => {
+            Err(format!("a dimension of {dim}, and {} was asked for", given[axis]))
+        }
+        (_, Some(given)) => Ok(given[axis]),
+        (None, None) => Err(
+            "a dimension other than the batch is symbolic; give the shape of one input (--input-shape)".into(),
+        ),
+    }
+    };
+    dims.iter().enumerate().map(one).collect()
 }
 
 /// The output to translate: that of a name, the only one, or the only one of floating-point numbers.

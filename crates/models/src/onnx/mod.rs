@@ -28,6 +28,7 @@ mod frames;
 mod geometry;
 mod interface;
 mod largest;
+mod lifting;
 mod linear;
 mod message;
 mod moves;
