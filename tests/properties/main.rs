@@ -17,6 +17,7 @@ mod objectives;
 mod operators;
 mod outside_operator;
 mod planar;
+mod read_cases;
 mod readings;
 mod refusals;
 mod segments;

@@ -26,12 +26,11 @@ impl Interval {
     /// Whether `value` may be a lower bound of the number that is rounding below it: a radius that is proved. Where nothing
     /// but rounding keeps the number from being infinite, another bound of rounding may be larger.
     pub fn is_bounded_by(self, value: f64) -> bool {
-        let part = if self.hi.is_infinite() {
-            1e-4
-        } else {
-            1.0 - 1e-9
+        let least = match self.hi.is_infinite() {
+            true => (self.lo * 1e-4).min(1e9),
+            false => self.lo * (1.0 - 1e-9),
         };
-        value <= self.hi && (value >= self.lo || value >= self.lo * part)
+        value <= self.hi && (value >= self.lo || value >= least)
     }
 
     /// Whether both may be one number.

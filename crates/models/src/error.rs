@@ -106,15 +106,19 @@ pub enum Error {
         cause: String,
     },
 
+    /// A well-formed file from elsewhere that cannot be read as it is.
+    #[error("{0}")]
+    Unreadable(String),
+
     /// A network from elsewhere uses an operator that has no translation.
-    #[error("node `{node}`: the operator {op_type} is not supported; supported are {}", .supported.join(", "), node = one_line(.node))]
+    #[error(
+        "node `{node}`: the operator {op_type} is not supported; docs/onnx.md lists those that are, and a rule for it would stand in crates/models/src/onnx/reader.rs", node = one_line(.node)
+    )]
     UnsupportedOperator {
         /// Name of the node in the file.
         node: String,
         /// Its operator, with the domain if that is not the standard one.
         op_type: String,
-        /// The operators that have one.
-        supported: Vec<&'static str>,
     },
 
     /// A node of a network from elsewhere has no exact translation.

@@ -274,7 +274,7 @@ fn header(bytes: &[u8]) -> Result<Header> {
         .and_then(|m| m.get(KEY).or_else(|| m.get(OLD_KEY)))
         .ok_or_else(|| {
             Error::Format(format!(
-                "a safetensors file without the metadata key `{KEY}`"
+                "a safetensors file without the metadata key `{KEY}`: tensors of a state dict, which need an architecture (--architecture)"
             ))
         })?;
     let version = serde_json::from_str::<serde_json::Value>(json)

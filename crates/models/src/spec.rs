@@ -1,7 +1,7 @@
 //! What a model file stores of operators and networks: data alone. [`OperatorSpec::build`] and [`NetworkSpec::build`]
 //! make operators and networks of it.
 
-use crate::window::Window2d;
+use crate::{sparse_rows::SparseRows, window::Window2d};
 use serde::{Deserialize, Serialize};
 
 /// The name of the input node.
@@ -108,6 +108,13 @@ pub enum OperatorSpec {
         /// Number of channels, or 1 for one slope for all units.
         channels: usize,
     },
+    /// See [`Resample`](crate::operators::Resample).
+    Resample {
+        /// The dimension along which.
+        axis: usize,
+        /// The weights.
+        rows: SparseRows,
+    },
     /// See [`Reshape`](crate::operators::Reshape).
     Reshape {
         /// The new shape.
@@ -209,6 +216,7 @@ impl OperatorSpec {
             Self::Maxout { .. } => "maxout",
             Self::Pad { .. } => "pad",
             Self::Prelu { .. } => "prelu",
+            Self::Resample { .. } => "resample",
             Self::Reshape { .. } => "reshape",
             Self::Scale { .. } => "scale",
             Self::Select { .. } => "select",

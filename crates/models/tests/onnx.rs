@@ -219,7 +219,7 @@ fn errors_say_what_is_wrong_where() {
     for (bytes, expected) in [
         (
             model(&[1, 2], &[node("Softmax", &["x"], "y", &[])], &[]),
-            "node `y`: the operator Softmax is not supported; supported are Abs, Add,",
+            "is nothing but Softmax of its input",
         ),
         (model(&[1, 2], &cycle, &[]), "a cycle"),
         (
@@ -232,7 +232,6 @@ fn errors_say_what_is_wrong_where() {
         ),
         (one(&[1, -2]), "a dimension of -2"),
         (one(&[1, 1 << 40, 1 << 40]), "too large"),
-        (one(&[3, 2]), "must be 1 or symbolic, found 3"),
         (
             model(&[1, 2], &[node("MatMul", &["x", "x"], "y", &[])], &[]),
             "not piecewise linear",
@@ -245,7 +244,7 @@ fn errors_say_what_is_wrong_where() {
             "needs 8 bytes of data, found 7",
         ),
         (add([w(&[2]), bytes(9, &[0xff; 8])].concat()), "not finite"),
-        (add(doubles("w", &[3], &[1.0; 3])), "does not broadcast"),
+        (add(doubles("w", &[3], &[1.0; 3])), "do not broadcast"),
         (
             model(
                 &[1, 2, 1, 1],

@@ -4,7 +4,7 @@ use super::layout::{broadcast, indices, ravel, size, under, unravel};
 use super::map::Row;
 use super::number::{Rational, exact, square_root};
 use super::parameters::{Parameters, Unsupported};
-use loclin_models::operators::{Conv2dConfig, OperatorSpec, Window2d};
+use loclin_models::operators::{Conv2dConfig, OperatorSpec, SparseRows, Window2d};
 
 /// What an affine operator needs to know of its place.
 pub(super) struct Place<'a> {
@@ -48,6 +48,7 @@ pub(super) fn rows(
         }
         OperatorSpec::Linear { inputs, .. } => linear(*inputs, place)?,
         OperatorSpec::Pad { before, value, .. } => pad(before, &number(*value)?, place),
+        OperatorSpec::Resample { axis, rows } => resample(*axis, rows, place)?,
         OperatorSpec::Scale { .. } => {
             let (own, scale) = place.parameters.get("scale")?;
             indices(shape)
@@ -135,6 +136,21 @@ fn batch_norm(eps: f64, place: &Place<'_>) -> Result<(Vec<Row>, bool), Unsupport
         Row::line(scale, i, shift)
     };
     Ok(((0..size(place.shape)).map(row).collect(), all_exact))
+}
+
+fn resample(axis: usize, rows: &SparseRows, place: &Place<'_>) -> Result<Vec<Row>, Unsupported> {
+    let row = |index: Vec<usize>| {
+        let at = index[axis];
+        let terms = rows.starts[at] as usize..rows.starts[at + 1] as usize;
+        let term = |term: usize| {
+            let mut source = index.clone();
+            source[axis] = rows.sources[term] as usize;
+            let weight = number(rows.weights.get(term).copied().unwrap_or(1.0))?;
+            Ok::<_, Unsupported>((weight, ravel(&source, place.operands[0])))
+        };
+        Ok(Row::sum(terms.map(term).collect::<Result<_, _>>()?))
+    };
+    indices(place.shape).map(row).collect()
 }
 
 fn concat(axis: usize, place: &Place<'_>) -> Vec<Row> {

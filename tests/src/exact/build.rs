@@ -214,6 +214,12 @@ impl Builder {
                 self.push(OperatorSpec::Transpose { permutation });
             }
             Block::Slice | Block::Select | Block::Pad => self.cut(block),
+            Block::Resample => {
+                let axis = self.draw.between(0, rank - 1);
+                let rows = self.draw.rows(self.shape[axis]);
+                self.shape[axis] = rows.len();
+                self.push(OperatorSpec::Resample { axis, rows });
+            }
             Block::MaxPool2d if image => {
                 let window = self.window(2);
                 self.shape = window.output(&self.shape).unwrap_or_default();

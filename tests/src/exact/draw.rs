@@ -1,6 +1,7 @@
 //! The numbers of a drawn network.
 
 use super::plan::{Numbers, Plan, Quirk};
+use loclin_models::operators::SparseRows;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
@@ -63,6 +64,24 @@ impl Draw {
         match self.single {
             true => f64::from(value as f32),
             false => value,
+        }
+    }
+
+    /// Up to `n` copies or weighted sums of `n` entries.
+    pub(super) fn rows(&mut self, n: usize) -> SparseRows {
+        let copies = self.coin();
+        let most = if copies { 1 } else { 3 };
+        let mut rows = Vec::new();
+        for _ in 0..self.between(1, n) {
+            let count = self.between(0, most);
+            let row: Vec<(usize, f64)> = (0..count)
+                .map(|_| (self.between(0, n - 1), self.number(1.0)))
+                .collect();
+            rows.push(row);
+        }
+        match copies {
+            true => SparseRows::copies(n, rows.iter().map(|row| row.first().map(|term| term.0))),
+            false => SparseRows::weighted(n, rows),
         }
     }
 

@@ -51,6 +51,8 @@ pub enum Block {
     Slice,
     Select,
     Pad,
+    /// Weighted sums along a dimension, or copies.
+    Resample,
     Relu,
     LeakyRelu,
     Abs,
@@ -88,7 +90,7 @@ pub enum Quirk {
     Dead,
 }
 
-const AFFINE: [Block; 15] = [
+const AFFINE: [Block; 16] = [
     Block::Linear,
     Block::Conv2d,
     Block::Residual,
@@ -104,6 +106,7 @@ const AFFINE: [Block; 15] = [
     Block::Slice,
     Block::Select,
     Block::Pad,
+    Block::Resample,
 ];
 const PIECEWISE: [Block; 8] = [
     Block::Relu,

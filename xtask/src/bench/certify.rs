@@ -113,6 +113,8 @@ fn network(
         let source = ModelPath {
             model,
             architecture: None,
+            output: None,
+            input_shape: Vec::new(),
         };
         return Ok(source.load(dtype, &device)?.raw(input_shape)?);
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use candle_core::{DType, Device};
 use loclin_models::pytorch::{self, Architecture};
-use loclin_models::{Model, ModelFile, Normalization, onnx};
+use loclin_models::{Model, ModelFile, Normalization, nnet, onnx};
 use serde::Deserialize;
 
 use crate::program::errors::Usage;
@@ -16,12 +16,18 @@ use crate::program::{files, run_directory};
 /// Which model, for the commands that read one.
 #[derive(Clone, Debug, clap::Args)]
 pub struct ModelPath {
-    /// A run directory, or a model file: .safetensors, .onnx, or a PyTorch state dict (.pth, .pt)
+    /// A run directory, or a model file: .safetensors, .onnx, .onnx.gz, .nnet, or a PyTorch state dict (.pth, .pt)
     #[arg(long, value_name = "PATH")]
     pub model: PathBuf,
     /// What network a PyTorch state dict belongs to: a file, or a name of those that `loclin config list` shows
     #[arg(long, value_name = "NAME_OR_FILE")]
     pub architecture: Option<PathBuf>,
+    /// The value of an ONNX graph whose regions are asked for [default: its output, without a softmax or argmax behind it]
+    #[arg(long, value_name = "NAME")]
+    pub output: Option<String>,
+    /// The shape of one input of an ONNX graph that leaves sizes open, such as 3,224,224
+    #[arg(long, value_name = "N,...", value_delimiter = ',')]
+    pub input_shape: Vec<usize>,
 }
 
 /// An architecture file.
@@ -80,24 +86,42 @@ impl ModelPath {
                 device,
             )?));
         }
-        let extension = file.extension().and_then(|e| e.to_str());
-        match extension.unwrap_or_default() {
-            "safetensors" => Ok(ModelFile::load(&file, dtype, device)?),
-            "onnx" => Ok(ModelFile::Network(onnx::load(&file, dtype, device)?)),
-            "pth" | "pt" => {
-                let path = self.model.display();
-                let message = format!("{path}: a PyTorch state dict needs --architecture");
-                Err(Usage::new(message).into())
-            }
-            _ => {
-                let path = self.model.display();
-                fs::metadata(&self.model)
-                    .with_context(|| format!("{path}: cannot read the model"))?;
-                bail!(
-                    "{path}: not a model; expected a run directory, .safetensors, .onnx, .pth or .pt"
-                )
-            }
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        let name = name.to_ascii_lowercase();
+        let ends = |endings: &[&str]| endings.iter().any(|ending| name.ends_with(ending));
+        if ends(&[".onnx", ".onnx.gz"]) {
+            return Ok(ModelFile::Network(self.graph(&file, dtype, device)?));
         }
+        if ends(&[".nnet"]) {
+            return Ok(ModelFile::Network(nnet::load(&file, dtype, device)?));
+        }
+        if ends(&[".safetensors"]) {
+            return Ok(ModelFile::load(&file, dtype, device)?);
+        }
+        let path = self.model.display();
+        if ends(&[".pth", ".pt"]) {
+            let message = format!("{path}: a PyTorch state dict needs --architecture");
+            return Err(Usage::new(message).into());
+        }
+        fs::metadata(&self.model).with_context(|| format!("{path}: cannot read the model"))?;
+        bail!(
+            "{path}: not a model; expected a run directory, .safetensors, .onnx, .onnx.gz, .nnet, .pth or .pt"
+        )
+    }
+
+    /// An ONNX file, with a word on what is left out of it.
+    fn graph(&self, file: &Path, dtype: DType, device: &Device) -> anyhow::Result<Model> {
+        let options = onnx::Options {
+            output: self.output.clone(),
+            input_shape: (!self.input_shape.is_empty()).then(|| self.input_shape.clone()),
+        };
+        let loaded = onnx::load_with(file, &options, dtype, device)?;
+        if !loaded.left_out.is_empty() {
+            let (path, output) = (file.display(), &loaded.output);
+            let heads = loaded.left_out.join(", ");
+            tracing::warn!("{path}: regions of the logits `{output}`, without {heads} behind it");
+        }
+        Ok(loaded.model)
     }
 }
 

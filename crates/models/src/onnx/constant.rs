@@ -1,6 +1,7 @@
-//! Constant tensors: decoding the file's, and the few computations on them that translation needs.
+//! Constant tensors: decoding the file's, and moving their numbers.
 
-use super::{external, message, wire::Outcome};
+use super::{dims::padded, external, message, wire::Outcome};
+use crate::sparse_rows::SparseRows;
 use half::{bf16, f16};
 use std::{path::Path, sync::Arc};
 
@@ -104,6 +105,74 @@ impl Constant {
             Values::Ints(v) => Values::Ints(Arc::new(sources.into_iter().map(|s| v[s]).collect())),
         };
         Self { shape, values }
+    }
+
+    /// Weighted sums of entries along dimension `axis`.
+    pub(super) fn resample(&self, axis: usize, rows: &SparseRows) -> Outcome<Self> {
+        if rows
+            .sources
+            .iter()
+            .any(|source| *source as usize >= self.shape[axis])
+        {
+            return Err(format!("repeats entries that shape {:?} lacks", self.shape));
+        }
+        let mut shape = self.shape.clone();
+        shape[axis] = rows.len();
+        let inner: usize = shape[axis + 1..].iter().product();
+        let outer: usize = shape[..axis].iter().product();
+        let at = |outer: usize, term: usize, i: usize| {
+            (outer * rows.inputs + rows.sources[term] as usize) * inner + i
+        };
+        let places = (0..outer)
+            .flat_map(|o| (0..rows.len()).flat_map(move |r| (0..inner).map(move |i| (o, r, i))));
+        let values = match &self.values {
+            Values::Floats(own) => {
+                let sum = |(o, row, i)| {
+                    let terms = rows
+                        .span(row)
+                        .map(|term| rows.weight(term) * own[at(o, term, i)]);
+                    terms.sum()
+                };
+                Values::Floats(Arc::new(places.map(sum).collect()))
+            }
+            Values::Ints(own) if rows.weights.is_empty() => {
+                let sum = |(o, row, i)| {
+                    let terms = rows.span(row).map(|term| own[at(o, term, i)]);
+                    terms.fold(0i64, i64::wrapping_add)
+                };
+                Values::Ints(Arc::new(places.map(sum).collect()))
+            }
+            Values::Ints(_) => return Err("expected floating-point numbers, found integers".into()),
+        };
+        Ok(Self { shape, values })
+    }
+
+    /// The numbers repeated to a shape that this one broadcasts to.
+    pub(super) fn broadcast_to(&self, shape: &[usize]) -> Outcome<Self> {
+        let mut found = self.reshape(padded(&self.shape, shape.len()));
+        for (axis, &n) in shape.iter().enumerate() {
+            if found.shape[axis] != n {
+                let rows = SparseRows::copies(found.shape[axis], vec![Some(0); n]);
+                found = found.resample(axis, &rows)?;
+            }
+        }
+        Ok(found)
+    }
+
+    /// The numbers as floats, integers converted.
+    pub(super) fn as_floats(&self) -> Vec<f64> {
+        match &self.values {
+            Values::Floats(values) => values.to_vec(),
+            Values::Ints(values) => values.iter().map(|v| *v as f64).collect(),
+        }
+    }
+
+    /// The number of numbers, if there is only one: the number.
+    pub(super) fn only(&self) -> Option<f64> {
+        match self.len() {
+            1 => self.as_floats().first().copied(),
+            _ => None,
+        }
     }
 
     /// A tensor of the file, its external data (if any) from files in `folder`.

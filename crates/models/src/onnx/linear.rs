@@ -1,17 +1,19 @@
-//! Matrix products: `MatMul` and `Gemm`.
+//! Matrix products with a constant: `MatMul` and `Gemm`.
 
 use super::{
+    arithmetic::{beside, number, scaled, shifted, sum},
+    body::size,
     constant::Constant,
-    graph::size,
+    contraction::{contract, linear},
     message::Node,
-    translator::{Translator, Value},
+    translator::Translator,
+    value::{Dynamic, Value},
 };
-use crate::{error::Result, spec::OperatorSpec};
-use candle_core::Tensor;
+use crate::error::Result;
 
 /// `A B` with one of them constant. A constant that is added to the result, and to nothing else, becomes the bias.
 pub(super) fn mat_mul<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
-    let (operand, matrix, transposed) = match (t.value(node, 0)?, t.value(node, 1)?) {
+    let (operand, matrix, right) = match (t.value(node, 0)?, t.value(node, 1)?) {
         (Value::Dynamic(operand), Value::Constant(matrix)) => (operand, matrix, true),
         (Value::Constant(matrix), Value::Dynamic(operand)) => (operand, matrix, false),
         (Value::Dynamic(_), Value::Dynamic(_)) => {
@@ -19,46 +21,96 @@ pub(super) fn mat_mul<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()>
                 node.error("multiplies two values that depend on the input: not piecewise linear")
             );
         }
-        _ => return Err(node.error("multiplies two constants: fold constants when exporting")),
+        _ => return Err(node.error("multiplies what is no number")),
     };
-    let [rows, columns] = matrix.shape[..] else {
-        return Err(node.error(format!(
-            "its constant must be a matrix, found shape {:?}",
-            matrix.shape
-        )));
-    };
-    // The shape of the result, batch included; a vector has no other dimensions.
-    let full = t.full_shape(operand);
-    let mut result = full.clone();
-    let (inner, replaced) = if transposed {
-        (rows, full.len().checked_sub(1))
-    } else if full.len() == 1 {
-        (columns, Some(0))
-    } else {
-        (columns, full.len().checked_sub(2))
-    };
-    let (outputs, Some(axis)) = (if transposed { columns } else { rows }, replaced) else {
+    if let Some((result, outputs, transposed)) = as_layer(t, &operand, &matrix, right) {
+        return layer(t, node, &operand, &matrix, (result, outputs, transposed));
+    }
+    let mut matrix = matrix;
+    // A leading dimension of 1 repeats nothing.
+    while matrix.shape.len() > 2 && matrix.shape.len() <= operand.full.len() && matrix.shape[0] == 1
+    {
+        matrix = matrix.reshape(matrix.shape[1..].to_vec());
+    }
+    // One letter for each dimension; both operands are matrices, or vectors at the side where they meet.
+    let (x, c) = (operand.full.len(), matrix.shape.len());
+    if x == 0 || c == 0 || x.max(c) > 20 {
         return Err(node.error("multiplies a single number"));
+    }
+    let [first, second] = if right { [x, c] } else { [c, x] };
+    let outer = first.max(second).max(2) - 2;
+    let letters = |rank: usize, place: [u8; 2], vector: u8| -> Vec<u8> {
+        match rank {
+            1 => vec![vector],
+            _ => {
+                let leading = (outer + 2 - rank..outer).map(|i| b'a' + i as u8);
+                leading.chain(place).collect()
+            }
+        }
     };
-    if full[axis] != inner || size(&full) != Some(inner) || (t.batched && axis == 0) {
-        return Err(node.error(format!(
-            "a matrix of shape {:?} and a value of shape {full:?}; all dimensions of the value but the one that is summed over must be 1",
-            matrix.shape
-        )));
+    let one = letters(first, *b"yz", b'z');
+    let two = letters(second, *b"zw", b'z');
+    let mut out: Vec<u8> = (0..outer).map(|i| b'a' + i as u8).collect();
+    out.extend((first > 1).then_some(b'y'));
+    out.extend((second > 1).then_some(b'w'));
+    let (mine, other) = if right { (one, two) } else { (two, one) };
+    let made = contract(t, node, (&operand, &mine), (&matrix, &other), &out)?;
+    t.set(node, 0, Value::Dynamic(made))
+}
+
+/// What becomes of a product with a matrix where all dimensions of the value but the one that is summed over are 1: the
+/// full shape of the result, its numbers, and whether the matrix is transposed to `[outputs, inputs]`.
+fn as_layer(
+    t: &Translator<'_>,
+    operand: &Dynamic,
+    matrix: &Constant,
+    right: bool,
+) -> Option<(Vec<usize>, usize, bool)> {
+    let [rows, columns] = matrix.shape[..] else {
+        return None;
+    };
+    let mut result = operand.full.clone();
+    let (inner, outputs, axis) = match right {
+        true => (rows, columns, result.len().checked_sub(1)?),
+        false if result.len() == 1 => (columns, rows, 0),
+        false => (columns, rows, result.len().checked_sub(2)?),
+    };
+    let alone = result[axis] == inner && size(&operand.own()) == Some(inner);
+    if !alone || operand.batch == Some(axis) || (operand.batch.is_none() && t.batch > 1) {
+        return None;
     }
     result[axis] = outputs;
-    let weight = t.parameter(node, &matrix, transposed)?;
+    Some((result, outputs, right))
+}
+
+fn layer<'a>(
+    t: &mut Translator<'a>,
+    node: &Node<'a>,
+    operand: &Dynamic,
+    matrix: &Constant,
+    (result, outputs, transposed): (Vec<usize>, usize, bool),
+) -> Result<()> {
+    let weight = t.parameter(node, matrix, transposed)?;
     let fused = bias_after(t, node, &result, outputs)?;
     let bias = match &fused {
         Some((reader, bias)) => Some(t.parameter(reader, bias, false)?),
         None => None,
     };
-    let index = linear(t, node, operand, weight, bias)?;
-    let result = t.without_batch(node, &result)?;
-    let index = t.reshaped(node, index, result)?;
+    let made = linear(t, node, operand.node, weight, bias)?;
+    let flat = Dynamic {
+        node: made,
+        full: result.clone(),
+        batch: operand.batch,
+    };
+    let made = t.seen_as(node, &flat, result, operand.batch)?;
     match fused {
-        Some((reader, _)) => t.absorb(reader, Value::Dynamic(index)),
-        None => t.set(node, Value::Dynamic(index)),
+        Some((reader, _)) => {
+            if let Some(frame) = t.frames.last_mut() {
+                frame.absorb(&reader);
+            }
+            t.set(&reader, 0, Value::Dynamic(made))
+        }
+        None => t.set(node, 0, Value::Dynamic(made)),
     }
 }
 
@@ -68,11 +120,15 @@ fn bias_after<'a>(
     node: &Node<'a>,
     result: &[usize],
     outputs: usize,
-) -> Result<Option<(&'a Node<'a>, Constant)>> {
-    let Some((at, reader)) = t.sole_reader(node, "Add") else {
+) -> Result<Option<(Node<'a>, Constant)>> {
+    let reader = t
+        .frames
+        .last()
+        .and_then(|frame| frame.sole_reader(node, "Add"));
+    let Some((at, reader)) = reader else {
         return Ok(None);
     };
-    let bias = t.constant(reader, at)?;
+    let bias = t.constant(&reader, at)?;
     // Aligned at the last dimension, it must be as large as the result and no larger.
     let fits = bias.shape.len() <= result.len()
         && bias
@@ -84,52 +140,113 @@ fn bias_after<'a>(
     Ok((fits && bias.len() == outputs).then(|| (reader, bias.reshape(vec![outputs]))))
 }
 
-/// `alpha A B + beta C`, `A` and `B` perhaps transposed; `B` and `C` constant.
+/// `alpha A B + beta C`, `A` and `B` perhaps transposed; one of them constant.
 pub(super) fn gemm<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
-    let operand = t.dynamic(node, 0)?;
-    let matrix = t.constant(node, 1)?;
-    if node.int("transA", 0) != 0 {
-        return Err(node.error("transA is set, which would mix the inputs of a batch"));
+    let (a, b) = (t.value(node, 0)?, t.value(node, 1)?);
+    let turned = [node.int("transA", 0) != 0, node.int("transB", 0) != 0];
+    let c = match node.optional_input(2) {
+        Some(_) => Some(t.value(node, 2)?),
+        None => None,
+    };
+    if let (
+        Value::Dynamic(operand),
+        Value::Constant(matrix),
+        [false, _],
+        None | Some(Value::Constant(_)),
+    ) = (&a, &b, turned, &c)
+        && operand.batch == Some(0)
+        && operand.full.len() == 2
+    {
+        let bias = match &c {
+            Some(Value::Constant(bias)) => Some(bias),
+            _ => None,
+        };
+        let rows = bias.is_none_or(|bias| matches!(bias.shape[..], [] | [_] | [1, _]));
+        if rows && matrix.shape.len() == 2 {
+            return gemm_layer(t, node, operand, matrix, bias);
+        }
     }
-    let (true, [inputs], [rows, columns]) = (t.batched, t.shape_of(operand), &matrix.shape[..])
-    else {
-        return Err(node.error(format!(
-            "takes a value of shape [batch, n] and a matrix, found {:?} and {:?}",
-            t.full_shape(operand),
-            matrix.shape
-        )));
+    let place = |turned: bool, letters: [u8; 2]| match turned {
+        true => [letters[1], letters[0]],
+        false => letters,
     };
+    let (one, two) = (place(turned[0], *b"yz"), place(turned[1], *b"zw"));
+    let product = match (&a, &b) {
+        (Value::Dynamic(x), Value::Constant(m)) => contract(t, node, (x, &one), (m, &two), b"yw")?,
+        (Value::Constant(m), Value::Dynamic(x)) => contract(t, node, (x, &two), (m, &one), b"yw")?,
+        _ => {
+            return Err(
+                node.error("multiplies two values that depend on the input: not piecewise linear")
+            );
+        }
+    };
+    let product = scaled(
+        t,
+        node,
+        ".alpha",
+        &product,
+        &number(node.float("alpha", 1.0)),
+    )?;
+    let beta = node.float("beta", 1.0);
+    let made = match c {
+        None => product,
+        Some(Value::Constant(bias)) => {
+            let product = beside(t, node, product, &bias)?;
+            t.spend(node, bias.len())?;
+            let times = node
+                .check(bias.to_floats())?
+                .iter()
+                .map(|v| beta * v)
+                .collect();
+            let bias = Constant::floats(bias.shape.clone(), times);
+            shifted(t, node, ".bias", &product, &bias, 1.0)?
+        }
+        Some(Value::Dynamic(bias)) => {
+            let bias = scaled(t, node, ".beta", &bias, &number(beta))?;
+            let both = t.aligned(node, &[product, bias], &[])?;
+            sum(t, node, ".sum", &both)?
+        }
+        Some(_) => return Err(node.error("adds the result of a comparison: not continuous")),
+    };
+    t.set(node, 0, Value::Dynamic(made))
+}
+
+/// A fully connected layer.
+fn gemm_layer<'a>(
+    t: &mut Translator<'a>,
+    node: &Node<'a>,
+    operand: &Dynamic,
+    matrix: &Constant,
+    bias: Option<&Constant>,
+) -> Result<()> {
     let transposed = node.int("transB", 0) == 0;
+    let (rows, columns) = (matrix.shape[0], matrix.shape[1]);
     let (inner, outputs) = if transposed {
-        (*rows, *columns)
+        (rows, columns)
     } else {
-        (*columns, *rows)
+        (columns, rows)
     };
-    if inner != *inputs {
+    let inputs = operand.full[1];
+    if inner != inputs {
         return Err(node.error(format!(
             "a value of {inputs} features and a matrix for {inner}"
         )));
     }
-    let mut weight = t.parameter(node, &matrix, transposed)?;
+    let mut weight = t.parameter(node, matrix, transposed)?;
     let alpha = node.float("alpha", 1.0);
     if alpha != 1.0 {
         t.spend(node, weight.elem_count())?;
         weight = (weight * alpha)?;
     }
-    let bias = match node.optional_input(2) {
-        Some(_) => {
-            let bias = t.constant(node, 2)?;
-            let rows = match bias.shape[..] {
-                [] | [_] | [1, _] => 1,
-                _ => 0,
-            };
-            if rows != 1 || !(bias.len() == outputs || bias.len() == 1) {
+    let bias = match bias {
+        Some(bias) => {
+            if !(bias.len() == outputs || bias.len() == 1) {
                 return Err(node.error(format!(
                     "a bias of shape {:?} for {outputs} outputs",
                     bias.shape
                 )));
             }
-            let bias = t.parameter(node, &bias, false)?.flatten_all()?;
+            let bias = t.parameter(node, bias, false)?.flatten_all()?;
             t.spend(node, outputs)?;
             let bias = bias.broadcast_as(outputs)?.contiguous()?;
             let beta = node.float("beta", 1.0);
@@ -137,28 +254,11 @@ pub(super) fn gemm<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
         }
         None => None,
     };
-    let index = linear(t, node, operand, weight, bias)?;
-    t.set(node, Value::Dynamic(index))
-}
-
-/// A linear layer with `weight` `[outputs, inputs]` at a node, flattened first where it is no vector.
-fn linear<'a>(
-    t: &mut Translator<'a>,
-    node: &Node<'a>,
-    operand: usize,
-    weight: Tensor,
-    bias: Option<Tensor>,
-) -> Result<usize> {
-    let (outputs, inputs) = weight.dims2()?;
-    let operand = t.flattened(node, operand)?;
-    let spec = OperatorSpec::Linear {
-        inputs,
-        outputs,
-        bias: bias.is_some(),
+    let made = linear(t, node, operand.node, weight, bias)?;
+    let made = Dynamic {
+        node: made,
+        full: vec![operand.full[0], outputs],
+        batch: Some(0),
     };
-    let parameters: Vec<(&str, Tensor)> = [("weight", weight)]
-        .into_iter()
-        .chain(bias.map(|bias| ("bias", bias)))
-        .collect();
-    t.add(node, "", &spec, &parameters, &[operand])
+    t.set(node, 0, Value::Dynamic(made))
 }

@@ -1,15 +1,29 @@
 //! The messages of an ONNX file that a network needs, borrowed from the file's bytes.
 //!
-//! Field numbers are those of `onnx.proto3`. Fields that are not listed here are skipped. Only graphs directly in
-//! the model are read: subgraphs of control flow stay bytes, so nothing here recurses.
+//! Field numbers are those of `onnx.proto3`. Fields that are not listed here are skipped. Subgraphs of control flow stay
+//! bytes until they are asked for, so nothing here recurses.
 
 use super::wire::{Fields, Outcome, Wire};
 
-/// A model: its graph and the version of the standard operators it uses.
+/// A model: its graph, its functions, and the version of the standard operators it uses.
 #[derive(Debug)]
 pub(super) struct Model<'a> {
     pub(super) graph: Graph<'a>,
+    pub(super) functions: Vec<Function<'a>>,
     pub(super) opset: i64,
+}
+
+/// An operator that the model defines itself.
+#[derive(Debug, Default)]
+pub(super) struct Function<'a> {
+    pub(super) name: &'a str,
+    pub(super) domain: &'a str,
+    pub(super) overload: &'a str,
+    pub(super) inputs: Vec<&'a str>,
+    pub(super) outputs: Vec<&'a str>,
+    pub(super) nodes: Vec<Node<'a>>,
+    /// Attributes that a call may leave out.
+    pub(super) defaults: Vec<Attribute<'a>>,
 }
 
 /// A graph: nodes in order, constants, and what goes in and out.
@@ -22,30 +36,35 @@ pub(super) struct Graph<'a> {
 }
 
 /// One node.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Node<'a> {
     pub(super) name: &'a str,
     pub(super) op_type: &'a str,
     pub(super) domain: &'a str,
+    pub(super) overload: &'a str,
     pub(super) inputs: Vec<&'a str>,
     pub(super) outputs: Vec<&'a str>,
     pub(super) attributes: Vec<Attribute<'a>>,
 }
 
 /// A named attribute of a node.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Attribute<'a> {
     pub(super) name: &'a str,
     pub(super) float: Option<f32>,
     pub(super) int: Option<i64>,
     pub(super) text: Option<&'a [u8]>,
     pub(super) tensor: Option<Box<Tensor<'a>>>,
+    /// The bytes of a graph.
+    pub(super) graph: Option<&'a [u8]>,
+    /// In a function, the attribute of the call that this one is.
+    pub(super) reference: &'a str,
     pub(super) floats: Vec<f64>,
     pub(super) ints: Vec<i64>,
 }
 
 /// A constant tensor as the file stores it.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Tensor<'a> {
     pub(super) name: &'a str,
     pub(super) dims: Vec<i64>,
@@ -60,20 +79,23 @@ pub(super) struct Tensor<'a> {
     pub(super) external_data: Vec<(&'a str, &'a str)>,
 }
 
-/// The name and shape of an input or output; `None` for a dimension that is symbolic or not given.
+/// The name, type and shape of an input or output; `None` for a dimension that is symbolic or not given.
 #[derive(Debug, Default)]
 pub(super) struct ValueInfo<'a> {
     pub(super) name: &'a str,
+    /// The data type of a tensor; `None` if it is no tensor or of no stated type.
+    pub(super) data_type: Option<i64>,
     /// `None` if no shape is given.
     pub(super) shape: Option<Vec<Option<i64>>>,
 }
 
 pub(super) fn model(bytes: &[u8]) -> Outcome<Model<'_>> {
-    let (mut found, mut opset) = (None, None);
+    let (mut found, mut opset, mut functions) = (None, None, Vec::new());
     for field in Fields::new(bytes) {
         match field? {
             (7, wire) if found.is_none() => found = Some(graph(wire.bytes()?)?),
             (7, _) => return Err("two graphs".into()),
+            (25, wire) => functions.push(function(wire.bytes()?)?),
             (8, wire) => {
                 let (domain, version) = operator_set(wire.bytes()?)?;
                 if is_standard(domain) {
@@ -85,6 +107,7 @@ pub(super) fn model(bytes: &[u8]) -> Outcome<Model<'_>> {
     }
     Ok(Model {
         graph: found.ok_or("no graph")?,
+        functions,
         opset: opset.ok_or("no version of the standard operators (opset_import)")?,
     })
 }
@@ -106,7 +129,24 @@ fn operator_set(bytes: &[u8]) -> Outcome<(&str, i64)> {
     Ok(set)
 }
 
-fn graph(bytes: &[u8]) -> Outcome<Graph<'_>> {
+fn function(bytes: &[u8]) -> Outcome<Function<'_>> {
+    let mut function = Function::default();
+    for field in Fields::new(bytes) {
+        match field? {
+            (1, wire) => function.name = wire.text()?,
+            (4, wire) => function.inputs.push(wire.text()?),
+            (5, wire) => function.outputs.push(wire.text()?),
+            (7, wire) => function.nodes.push(node(wire.bytes()?)?),
+            (10, wire) => function.domain = wire.text()?,
+            (11, wire) => function.defaults.push(attribute(wire.bytes()?)?),
+            (13, wire) => function.overload = wire.text()?,
+            _ => {}
+        }
+    }
+    Ok(function)
+}
+
+pub(super) fn graph(bytes: &[u8]) -> Outcome<Graph<'_>> {
     let mut graph = Graph::default();
     for field in Fields::new(bytes) {
         match field? {
@@ -137,11 +177,12 @@ fn node(bytes: &[u8]) -> Outcome<Node<'_>> {
             (4, wire) => node.op_type = wire.text()?,
             (5, wire) => node.attributes.push(attribute(wire.bytes()?)?),
             (7, wire) => node.domain = wire.text()?,
+            (8, wire) => node.overload = wire.text()?,
             _ => {}
         }
     }
     // Refused here and not later, so that a list of empty nodes cannot outgrow the file.
-    if node.op_type.is_empty() || node.outputs.first().is_none_or(|name| name.is_empty()) {
+    if node.op_type.is_empty() || node.outputs.iter().all(|name| name.is_empty()) {
         return Err(format!(
             "the node `{}` lacks an operator or an output",
             node.name
@@ -159,8 +200,10 @@ fn attribute(bytes: &[u8]) -> Outcome<Attribute<'_>> {
             (3, wire) => attribute.int = Some(wire.int()?),
             (4, wire) => attribute.text = Some(wire.bytes()?),
             (5, wire) => attribute.tensor = Some(Box::new(tensor(wire.bytes()?)?)),
+            (6, wire) => attribute.graph = Some(wire.bytes()?),
             (7, wire) => wire.push_floats(&mut attribute.floats)?,
             (8, wire) => wire.push_ints(&mut attribute.ints)?,
+            (21, wire) => attribute.reference = wire.text()?,
             _ => {}
         }
     }
@@ -211,9 +254,15 @@ fn value_info(bytes: &[u8]) -> Outcome<ValueInfo<'_>> {
             (1, wire) => info.name = wire.text()?,
             // ValueInfoProto.type -> TypeProto.tensor_type -> Tensor.shape
             (2, wire) => {
-                let shape = inner(wire, 1)?.map(|tensor| inner(Wire::Bytes(tensor), 2));
-                if let Some(shape) = shape.transpose()?.flatten() {
-                    info.shape = Some(dimensions(shape)?);
+                let Some(tensor) = inner(wire, 1)? else {
+                    continue;
+                };
+                for field in Fields::new(tensor) {
+                    match field? {
+                        (1, wire) => info.data_type = Some(wire.int()?),
+                        (2, wire) => info.shape = Some(dimensions(wire.bytes()?)?),
+                        _ => {}
+                    }
                 }
             }
             _ => {}

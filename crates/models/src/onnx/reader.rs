@@ -1,132 +1,387 @@
 //! Reading a file: the list of operators that are translated, and the walk along the nodes that applies it.
 
 use super::{
-    elementwise, graph,
-    graph::{label, malformed},
-    linear,
-    message::{self, Node},
-    shape,
+    activations, arithmetic, blocks,
+    body::{first_twice, label, malformed, order, refused},
+    contraction, convolution,
+    evaluate::evaluate,
+    frames::Frame,
+    interface::{Input, Options, below_heads, input, output},
+    largest, linear,
+    message::{self, Function, Node},
+    moves, padding, picks, pooling, reduce, refusals, resize, scatter, select,
     translator::{Place, Translator},
-    window,
+    value::{Dynamic, Value},
 };
 use crate::{
     error::{Error, Result},
     file::Model,
 };
-use candle_core::{DType, Device};
-use std::{collections::HashMap, path::Path};
+use std::collections::HashMap;
+
+/// Graphs and functions within one another.
+const MAX_FRAMES: usize = 24;
 
 /// Translates one node.
 type Rule = for<'a> fn(&mut Translator<'a>, &Node<'a>) -> Result<()>;
 
 /// The operators and how each is translated; in alphabetical order.
 const RULES: &[(&str, Rule)] = &[
-    ("Abs", elementwise::abs),
-    ("Add", elementwise::add),
-    ("AveragePool", window::average_pool),
-    ("BatchNormalization", window::batch_normalization),
-    ("Clip", elementwise::clip),
-    ("Concat", shape::concat),
-    ("Constant", shape::constant),
-    ("Conv", window::conv),
-    ("Div", elementwise::div),
-    ("Dropout", shape::dropout),
-    ("Flatten", shape::flatten),
+    ("Abs", activations::abs),
+    ("Add", arithmetic::add),
+    ("AveragePool", pooling::average_pool),
+    ("BatchNormalization", arithmetic::batch_normalization),
+    ("Cast", arithmetic::cast),
+    ("CastLike", arithmetic::cast),
+    ("Clip", activations::clip),
+    ("Compress", picks::compress),
+    ("Concat", moves::concat),
+    ("Constant", moves::constant),
+    ("Conv", convolution::conv),
+    ("ConvTranspose", convolution::conv_transpose),
+    ("CumSum", reduce::cum_sum),
+    ("DepthToSpace", blocks::depth_to_space),
+    ("Div", arithmetic::div),
+    ("Dropout", moves::dropout),
+    ("Einsum", contraction::einsum),
+    ("Expand", picks::expand),
+    ("Flatten", moves::flatten),
+    ("Gather", picks::gather),
+    ("GatherElements", picks::gather_elements),
+    ("GatherND", picks::gather_nd),
     ("Gemm", linear::gemm),
-    ("GlobalAveragePool", window::global_average_pool),
-    ("Identity", shape::identity),
-    ("LeakyRelu", elementwise::leaky_relu),
+    ("GlobalAveragePool", reduce::global_pool),
+    ("GlobalMaxPool", reduce::global_pool),
+    ("Greater", select::compare),
+    ("GreaterOrEqual", select::compare),
+    ("HardSigmoid", activations::hard_sigmoid),
+    ("Identity", moves::identity),
+    ("LeakyRelu", activations::leaky_relu),
+    ("Less", select::compare),
+    ("LessOrEqual", select::compare),
+    ("LpPool", pooling::lp_pool),
     ("MatMul", linear::mat_mul),
-    ("MaxPool", window::max_pool),
-    ("Mul", elementwise::mul),
-    ("Neg", elementwise::neg),
-    ("PRelu", elementwise::p_relu),
-    ("Pad", window::pad),
-    ("Relu", elementwise::relu),
-    ("Reshape", shape::reshape),
-    ("Squeeze", shape::squeeze),
-    ("Sub", elementwise::sub),
-    ("Transpose", shape::transpose),
-    ("Unsqueeze", shape::unsqueeze),
+    ("Max", largest::max_of_all),
+    ("MaxPool", pooling::max_pool),
+    ("Mean", arithmetic::sum_of_all),
+    ("Min", largest::max_of_all),
+    ("Mul", select::mul),
+    ("Neg", arithmetic::neg),
+    ("Not", select::not),
+    ("PRelu", activations::p_relu),
+    ("Pad", padding::pad),
+    ("Pow", arithmetic::pow),
+    ("ReduceL1", reduce::reduce),
+    ("ReduceMax", reduce::reduce),
+    ("ReduceMean", reduce::reduce),
+    ("ReduceMin", reduce::reduce),
+    ("ReduceSum", reduce::reduce),
+    ("Relu", activations::relu),
+    ("Reshape", moves::reshape),
+    ("Resize", resize::resize),
+    ("Scatter", scatter::scatter_elements),
+    ("ScatterElements", scatter::scatter_elements),
+    ("ScatterND", scatter::scatter_nd),
+    ("Shape", moves::shape),
+    ("Shrink", activations::shrink),
+    ("Size", moves::size_of),
+    ("Slice", picks::slice),
+    ("SpaceToDepth", blocks::space_to_depth),
+    ("Split", picks::split),
+    ("Squeeze", moves::squeeze),
+    ("Sub", arithmetic::sub),
+    ("Sum", arithmetic::sum_of_all),
+    ("ThresholdedRelu", activations::thresholded_relu),
+    ("Tile", picks::tile),
+    ("Transpose", moves::transpose),
+    ("Trilu", reduce::trilu),
+    ("Unsqueeze", moves::unsqueeze),
+    ("Upsample", resize::resize),
+    ("Where", select::choose),
+    ("ai.onnx.ml.Scaler", arithmetic::scaler),
 ];
 
+/// What was read from a file.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// The network.
+    pub model: Model,
+    /// The value of the graph that is the network's output.
+    pub output: String,
+    /// Operators behind it that were left out, the last one first: they make probabilities or labels of scores.
+    pub left_out: Vec<String>,
+}
+
 /// The network in the bytes of an ONNX file.
-pub(super) fn read(
-    bytes: &[u8],
-    folder: Option<&Path>,
-    dtype: DType,
-    device: &Device,
-) -> Result<Model> {
-    let model = message::model(bytes).map_err(malformed)?;
+pub(super) fn read(bytes: &[u8], options: &Options, place: &Place<'_>) -> Result<Loaded> {
+    let mut model = message::model(bytes).map_err(malformed)?;
     if model.opset < 7 {
-        return Err(malformed(format!(
+        return Err(refused(format!(
             "version {} of the standard operators; 7 and later are supported",
             model.opset
         )));
     }
-    let source = &model.graph;
-    let initializers: HashMap<_, _> = source.initializers.iter().map(|t| (t.name, t)).collect();
-    if let Some(twice) = graph::first_twice(source.initializers.iter().map(|t| t.name)) {
+    let graph = &model.graph;
+    if let Some(twice) = first_twice(graph.initializers.iter().map(|t| t.name)) {
         return Err(malformed(format!(
             "two initialisers have the name `{twice}`"
         )));
     }
-    let (input, batched, shape) = graph::input(source, &initializers)?;
-    let output = match &source.outputs[..] {
-        [output] => output.name,
-        outputs => {
-            let names: Vec<_> = outputs.iter().map(|o| o.name).collect();
-            return Err(malformed(format!(
-                "{} outputs {names:?}; one is supported",
-                names.len()
-            )));
-        }
+    let input = input(graph, options)?;
+    let wanted = output(graph, options)?;
+    let (output, removed) = match options.output {
+        // What is asked for by name is what is given.
+        Some(_) if graph.outputs.iter().all(|output| output.name != wanted) => (wanted, Vec::new()),
+        _ => below_heads(&graph.nodes, wanted),
     };
-    let needed = graph::needed(source, input, output, &initializers)?;
-    let mut readers: HashMap<&str, Vec<usize>> = HashMap::from([(output, vec![usize::MAX])]);
-    for &index in &needed {
-        for name in &source.nodes[index].inputs {
-            readers.entry(name).or_default().push(index);
-        }
+    if let (Some(head), true) = (removed.first(), output == input.name) {
+        return Err(refused(format!(
+            "is nothing but {head} of its input `{output}`, which is not piecewise linear"
+        )));
     }
-    let place = Place {
-        size: bytes.len(),
-        folder,
-        dtype,
-        device: device.clone(),
-    };
-    let mut translator = Translator::new(
-        source,
-        initializers,
-        (input, batched, shape),
-        readers,
+    let functions = std::mem::take(&mut model.functions);
+    let functions: HashMap<_, _> = functions
+        .iter()
+        .map(|f| ((f.domain, f.name, f.overload), f))
+        .collect();
+    let graph = std::mem::take(&mut model.graph);
+    let frame = Frame::new(graph.nodes, graph.initializers);
+    let walk = Walk {
+        functions: &functions,
+        opset: model.opset,
         place,
-    )?;
-    for index in needed {
-        translate(&mut translator, &source.nodes[index])?;
-    }
-    translator.finish(output)
+        nodes_left: bytes.len() / 2 + 2_000,
+    };
+    let first = walk.network(frame.copy(), &input, output);
+    let network = match (&first, input.batch.map(|batch| input.full[batch])) {
+        // Where no batch is, all is one input.
+        (Err(_), Some(n)) if n > 1 => {
+            let whole = Input {
+                batch: None,
+                ..input
+            };
+            walk.network(frame, &whole, output).or(first)?
+        }
+        _ => first?,
+    };
+    Ok(Loaded {
+        model: Model {
+            network,
+            normalization: None,
+        },
+        output: output.into(),
+        left_out: removed.into_iter().map(Into::into).collect(),
+    })
 }
 
-fn translate<'a>(translator: &mut Translator<'a>, node: &'a Node<'a>) -> Result<()> {
-    if translator.is_absorbed(node) {
-        return Ok(());
+/// What a walk along the nodes needs to know of the file.
+#[derive(Clone)]
+struct Walk<'f, 'a> {
+    functions: &'f HashMap<(&'a str, &'a str, &'a str), &'f Function<'a>>,
+    opset: i64,
+    place: &'f Place<'f>,
+    /// How many more nodes may be translated: functions and subgraphs may repeat themselves.
+    nodes_left: usize,
+}
+
+impl<'a> Walk<'_, 'a> {
+    fn network(
+        &self,
+        mut frame: Frame<'a>,
+        input: &Input<'a>,
+        output: &'a str,
+    ) -> Result<crate::Network> {
+        let batch = input.batch.map_or(1, |batch| input.full[batch]);
+        let value = Dynamic {
+            node: 0,
+            full: input.full.clone(),
+            batch: input.batch,
+        };
+        let mut t = Translator::new(self.opset, batch, &value.own(), self.place);
+        frame.values.insert(input.name, Value::Dynamic(value));
+        let found = self.clone().body(&mut t, frame, &[output]);
+        let found = found.map_err(|error| t.cause_of(error))?;
+        match &found[..] {
+            [Value::Dynamic(value)] if batch > 1 && value.batch != Some(0) => {
+                Err(refused(format!(
+                    "the output `{output}` does not begin with the batch of {batch} that the file fixes"
+                )))
+            }
+            [Value::Dynamic(value)] => t.finish(value, output),
+            _ => Err(refused(format!(
+                "the output `{output}` does not depend on the input, or is no number"
+            ))),
+        }
     }
-    let rule = RULES
-        .binary_search_by_key(&node.op_type, |(op_type, _)| op_type)
-        .ok()
-        .filter(|_| message::is_standard(node.domain));
-    match rule {
-        Some(index) => RULES[index].1(translator, node),
-        None => Err(Error::UnsupportedOperator {
-            node: label(node).into(),
-            op_type: match message::is_standard(node.domain) {
-                true => node.op_type.into(),
-                false => format!("{}.{}", node.domain, node.op_type),
-            },
-            supported: supported().collect(),
-        }),
+
+    /// The values of the outputs of a graph or function.
+    fn body(
+        &mut self,
+        t: &mut Translator<'a>,
+        mut frame: Frame<'a>,
+        outputs: &[&'a str],
+    ) -> Result<Vec<Value>> {
+        if t.frames.len() >= MAX_FRAMES {
+            return Err(malformed("graphs and functions are nested too deeply"));
+        }
+        let left = self.nodes_left.checked_sub(frame.nodes.len());
+        self.nodes_left = left.ok_or_else(|| malformed("functions repeat too many nodes"))?;
+        let nodes = frame.nodes.clone();
+        let order = {
+            let outside = if frame.isolated { &[] } else { t.visible() };
+            let known = |name: &str| frame.knows(name) || outside.iter().any(|f| f.knows(name));
+            order(&nodes, outputs, &known)?
+        };
+        frame.expect(&order, outputs);
+        t.frames.push(frame);
+        for index in order {
+            let node = &nodes[index];
+            if let Err(error) = self.node(t, node) {
+                t.fail(node, error);
+            }
+        }
+        let found = outputs.iter().map(|output| t.named(output)).collect();
+        t.frames.pop();
+        found
     }
+
+    fn node(&mut self, t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
+        if t.frames.last().is_some_and(|frame| frame.is_absorbed(node)) {
+            return Ok(());
+        }
+        let standard = message::is_standard(node.domain);
+        let domain = if standard { "" } else { node.domain };
+        let mut function = self
+            .functions
+            .get(&(node.domain, node.op_type, node.overload));
+        if standard && function.is_none() {
+            function = self
+                .functions
+                .get(&("ai.onnx", node.op_type, node.overload));
+        }
+        if let Some(function) = function {
+            return self.call(t, node, function);
+        }
+        if standard && node.op_type == "If" {
+            return self.branch(t, node);
+        }
+        let name = match domain {
+            "" => node.op_type.to_string(),
+            domain => format!("{domain}.{}", node.op_type),
+        };
+        if standard && self.constant(t, node)? {
+            return Ok(());
+        }
+        let rule = RULES.binary_search_by(|(op_type, _)| (*op_type).cmp(&name[..]));
+        match rule {
+            Ok(index) => RULES[index].1(t, node),
+            Err(_) => Err(match refusals::why(&name) {
+                Some(cause) => node.error(cause),
+                None => Error::UnsupportedOperator {
+                    node: label(node).into(),
+                    op_type: name,
+                },
+            }),
+        }
+    }
+
+    /// Whether the node's inputs are constant and it was computed.
+    fn constant(&mut self, t: &mut Translator<'a>, node: &Node<'a>) -> Result<bool> {
+        if node.inputs.is_empty() || node.op_type == "Constant" {
+            return Ok(false);
+        }
+        let mut inputs = Vec::new();
+        for index in 0..node.inputs.len() {
+            inputs.push(match node.optional_input(index) {
+                None => None,
+                Some(_) => match t.value(node, index)? {
+                    Value::Constant(constant) => Some(constant),
+                    _ => return Ok(false),
+                },
+            });
+        }
+        let found = evaluate(node, &inputs, &mut |numbers, work| {
+            let spent = t
+                .spend(node, numbers)
+                .and_then(|()| t.spend_work(node, work));
+            spent.map_err(|error| error.to_string())
+        });
+        match node.check(found)? {
+            Some(constant) => {
+                t.set(node, 0, Value::Constant(constant))?;
+                Ok(true)
+            }
+            None => Ok(false),
+        }
+    }
+
+    /// The branch of an `If` whose condition does not depend on the input.
+    fn branch(&mut self, t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
+        let Value::Constant(condition) = t.value(node, 0)? else {
+            return Err(node.error("branches by a number that depends on the input"));
+        };
+        let holds = condition.as_floats().first().is_some_and(|c| *c != 0.0);
+        let name = if holds { "then_branch" } else { "else_branch" };
+        let bytes = node.attribute(name).and_then(|a| a.graph);
+        let bytes = bytes.ok_or_else(|| node.error(format!("lacks its {name}")))?;
+        let graph = message::graph(bytes).map_err(malformed)?;
+        let outputs: Vec<&str> = graph.outputs.iter().map(|output| output.name).collect();
+        let frame = Frame::new(graph.nodes, graph.initializers).named(t.frames.last(), label(node));
+        let found = self.body(t, frame, &outputs)?;
+        for (index, value) in found.into_iter().enumerate() {
+            t.set(node, index, value)?;
+        }
+        Ok(())
+    }
+
+    /// A call of a function that the model defines.
+    fn call(
+        &mut self,
+        t: &mut Translator<'a>,
+        node: &Node<'a>,
+        function: &Function<'a>,
+    ) -> Result<()> {
+        let nodes = function
+            .nodes
+            .iter()
+            .map(|inner| with_attributes(inner, node, function));
+        let mut frame = Frame::new(nodes.collect(), Vec::new()).named(t.frames.last(), label(node));
+        frame.isolated = true;
+        for (index, name) in function.inputs.iter().enumerate() {
+            if node.optional_input(index).is_some() {
+                frame.values.insert(name, t.value(node, index)?);
+            }
+        }
+        let wanted = node.outputs.len().min(function.outputs.len());
+        let found = self.body(t, frame, &function.outputs[..wanted])?;
+        for (index, value) in found.into_iter().enumerate() {
+            t.set(node, index, value)?;
+        }
+        Ok(())
+    }
+}
+
+/// A function's node with the attributes that its call gives.
+fn with_attributes<'a>(inner: &Node<'a>, call: &Node<'a>, function: &Function<'a>) -> Node<'a> {
+    let mut node = inner.clone();
+    node.attributes = (inner.attributes.iter())
+        .filter_map(|attribute| {
+            if attribute.reference.is_empty() {
+                return Some(attribute.clone());
+            }
+            let default = || {
+                function
+                    .defaults
+                    .iter()
+                    .find(|d| d.name == attribute.reference)
+            };
+            let given = call.attribute(attribute.reference).or_else(default)?;
+            let mut given = given.clone();
+            given.name = attribute.name;
+            Some(given)
+        })
+        .collect();
+    node
 }
 
 /// The operators that have a rule, in alphabetical order.

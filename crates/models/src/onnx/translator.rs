@@ -1,35 +1,29 @@
-//! From a graph of ONNX nodes to a network, node by node.
+//! From a graph of ONNX nodes to a network: what is known of the graph so far, and the network in the making.
 
 use super::{
+    body::{label, malformed, refused},
     constant::Constant,
     external,
-    graph::{label, malformed, size},
-    message::{self, Graph, Node},
+    frames::Frame,
+    message::{self, Node},
+    nodes::Nodes,
+    value::{Dynamic, Value},
     wire::Outcome,
 };
 use crate::{
-    builder::NetworkBuilder,
     error::{Error, Result},
-    file::Model,
     operator::PiecewiseLinear,
-    operators::{Activation, Flatten},
-    spec::{INPUT, OperatorSpec},
+    operators::Activation,
+    spec::OperatorSpec,
 };
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
-use std::{
-    collections::{HashMap, HashSet},
-    path::Path,
-    sync::Arc,
-};
+use std::{collections::HashMap, path::Path, sync::Arc};
 
-/// A value of the graph.
-#[derive(Debug, Clone)]
-pub(super) enum Value {
-    Constant(Constant),
-    /// The index of a node of the network.
-    Dynamic(usize),
-}
+/// Numbers that a file of any size may make of its constants.
+const FREE_NUMBERS: usize = 1 << 20;
+/// Multiplications of constants that a file of any size may ask for.
+const FREE_WORK: usize = 1 << 25;
 
 /// Where a file comes from and where its network goes.
 pub(super) struct Place<'a> {
@@ -43,22 +37,21 @@ pub(super) struct Place<'a> {
 
 /// A network in the making.
 pub(super) struct Translator<'a> {
-    /// Whether values have a leading batch dimension, which a shape of one input lacks.
-    pub(super) batched: bool,
-    initializers: HashMap<&'a str, &'a message::Tensor<'a>>,
-    values: HashMap<&'a str, Value>,
-    /// Which nodes read each value; `usize::MAX` stands for the graph's output.
-    readers: HashMap<&'a str, Vec<usize>>,
-    nodes: &'a [Node<'a>],
-    absorbed: HashSet<&'a str>,
-    builder: NetworkBuilder,
-    /// The shape of one input's value at each node of the network.
-    shapes: Vec<Vec<usize>>,
-    /// How often each name was asked for.
-    names: HashMap<String, usize>,
+    /// The version of the standard operators.
+    pub(super) opset: i64,
+    /// How many inputs the graph takes at once: 1 where the file does not say.
+    pub(super) batch: usize,
+    /// The graph, and the subgraphs and functions within which translation is.
+    pub(super) frames: Vec<Frame<'a>>,
+    failures: Vec<Option<Error>>,
+    /// The failure that the last error came from, if it came from one.
+    cause: Option<usize>,
+    nodes: Nodes,
     parameters: HashMap<(usize, bool), (Constant, Tensor)>,
     /// How many numbers may still be made by folding and copying constants.
     budget: usize,
+    /// How many multiplications of constants may still be done.
+    work: usize,
     folder: Option<&'a Path>,
     ledger: external::Ledger,
     dtype: DType,
@@ -66,72 +59,77 @@ pub(super) struct Translator<'a> {
 }
 
 impl<'a> Translator<'a> {
-    /// A translation of `source` with nothing translated yet: the input's name, whether it has a batch dimension, the
-    /// shape of one input, and which nodes read each value.
-    pub(super) fn new(
-        source: &'a Graph<'a>,
-        initializers: HashMap<&'a str, &'a message::Tensor<'a>>,
-        (input, batched, shape): (&'a str, bool, Vec<usize>),
-        readers: HashMap<&'a str, Vec<usize>>,
-        place: Place<'a>,
-    ) -> Result<Self> {
-        Ok(Self {
-            batched,
-            initializers,
-            values: HashMap::from([(input, Value::Dynamic(0))]),
-            readers,
-            nodes: &source.nodes,
-            absorbed: HashSet::new(),
-            builder: NetworkBuilder::new(&shape)?,
-            shapes: vec![shape],
-            names: HashMap::from([(INPUT.to_string(), 1)]),
+    /// A translation with nothing translated yet, for one input of shape `own` out of `batch`.
+    pub(super) fn new(opset: i64, batch: usize, own: &[usize], place: &Place<'a>) -> Self {
+        let spare = place.size.saturating_mul(4);
+        Self {
+            opset,
+            batch,
+            frames: Vec::new(),
+            failures: Vec::new(),
+            cause: None,
+            nodes: Nodes::new(own),
             parameters: HashMap::new(),
-            budget: place.size.saturating_mul(4).saturating_add(1 << 16),
+            budget: spare.saturating_add(FREE_NUMBERS),
+            work: spare.saturating_add(FREE_WORK),
             folder: place.folder,
             ledger: external::Ledger::new(),
             dtype: place.dtype,
-            device: place.device,
-        })
+            device: place.device.clone(),
+        }
     }
 
-    /// Whether the node was translated together with one before it.
-    pub(super) fn is_absorbed(&self, node: &Node<'a>) -> bool {
-        self.absorbed.contains(node.outputs[0])
-    }
-
-    pub(super) fn finish(mut self, output: &'a str) -> Result<Model> {
-        let Some(Value::Dynamic(mut index)) = self.values.get(output).cloned() else {
-            return Err(malformed(format!(
-                "the output `{output}` does not depend on the input"
-            )));
-        };
-        if self.shape_of(index).len() != 1 {
-            let name = self.unique(&format!("{output}.flatten"));
-            index = self.builder.affine(&name, Flatten, &[index])?;
+    /// The network whose output is `output` as a vector; nodes that it does not need are left out.
+    pub(super) fn finish(mut self, output: &Dynamic, name: &str) -> Result<crate::Network> {
+        let mut last = output.node;
+        if self.nodes.shape(last).len() != 1 || last == 0 {
+            let operator = OperatorSpec::Flatten.build(self.no_parameters())?;
+            let name = format!("{name}.flatten");
+            last = self.nodes.push(&name, operator, &[last]).map_err(refused)?;
         }
-        if index == 0 {
-            return Err(malformed("the output is the input itself"));
-        }
-        // Nodes after the output were not needed, so that it is the last.
-        Ok(Model {
-            network: self.builder.finish(self.dtype, &self.device)?,
-            normalization: None,
-        })
+        self.nodes.network(last, name, self.dtype, &self.device)
     }
 
     /// Input `index` of a node.
     pub(super) fn value(&mut self, node: &Node<'a>, index: usize) -> Result<Value> {
         let name = node.input(index)?;
-        if let Some(value) = self.values.get(name) {
-            return Ok(value.clone());
+        self.named(name).map_err(|error| match error {
+            Error::Graph(cause) => node.error(cause),
+            error => error,
+        })
+    }
+
+    /// The graphs whose names can be seen.
+    pub(super) fn visible(&self) -> &[Frame<'a>] {
+        let from = self.frames.iter().rposition(|frame| frame.isolated);
+        &self.frames[from.unwrap_or(0)..]
+    }
+
+    /// The value of a name.
+    pub(super) fn named(&mut self, name: &'a str) -> Result<Value> {
+        for at in (0..self.frames.len()).rev() {
+            let frame = &self.frames[at];
+            match frame.values.get(name) {
+                Some(Value::Failed(cause)) => {
+                    self.cause = Some(*cause);
+                    return Err(Error::Graph(format!("needs `{name}`, which cannot be had")));
+                }
+                Some(value) => return Ok(value.clone()),
+                None => {}
+            }
+            if let Some(tensor) = frame.initializers.get(name).cloned() {
+                let constant = self
+                    .decode(&tensor)
+                    .map_err(|cause| malformed(format!("initialiser `{name}`: {cause}")))?;
+                let value = Value::Constant(constant);
+                self.frames[at].values.insert(name, value.clone());
+                return Ok(value);
+            }
+            if frame.isolated {
+                break;
+            }
         }
-        let initializer = self.initializers.get(name).copied();
-        let tensor = initializer.ok_or_else(|| node.error(format!("nothing made `{name}`")))?;
-        let constant = self
-            .decode(tensor)
-            .map_err(|cause| malformed(format!("initialiser `{name}`: {cause}")))?;
-        self.values.insert(name, Value::Constant(constant.clone()));
-        Ok(Value::Constant(constant))
+        Err(Error::Graph(format!("nothing made `{name}`")))
     }
 
     /// A tensor of the file.
@@ -140,6 +138,7 @@ impl<'a> Translator<'a> {
         if tensor.external {
             // What was read from another file counts as the file's size.
             self.budget = self.budget.saturating_add(constant.len().saturating_mul(4));
+            self.work = self.work.saturating_add(constant.len().saturating_mul(32));
         }
         Ok(constant)
     }
@@ -148,68 +147,84 @@ impl<'a> Translator<'a> {
     pub(super) fn constant(&mut self, node: &Node<'a>, index: usize) -> Result<Constant> {
         match self.value(node, index)? {
             Value::Constant(constant) => Ok(constant),
-            Value::Dynamic(_) => Err(node.error(format!(
+            _ => Err(node.error(format!(
                 "its input {index} (`{}`) must be constant, and depends on the network's input",
                 node.inputs[index]
             ))),
         }
     }
 
+    /// Input `index` of a node, if it is given; it must not depend on the network's input.
+    pub(super) fn optional_constant(
+        &mut self,
+        node: &Node<'a>,
+        index: usize,
+    ) -> Result<Option<Constant>> {
+        match node.optional_input(index) {
+            Some(_) => self.constant(node, index).map(Some),
+            None => Ok(None),
+        }
+    }
+
     /// Input `index` of a node, which must depend on the network's input.
-    pub(super) fn dynamic(&mut self, node: &Node<'a>, index: usize) -> Result<usize> {
+    pub(super) fn dynamic(&mut self, node: &Node<'a>, index: usize) -> Result<Dynamic> {
         match self.value(node, index)? {
-            Value::Dynamic(index) => Ok(index),
+            Value::Dynamic(dynamic) => Ok(dynamic),
             Value::Constant(_) => Err(node.error(format!(
                 "its input {index} (`{}`) is constant: fold constants when exporting",
                 node.inputs[index]
             ))),
+            _ => Err(node.error(
+                "uses the result of a comparison in another way than to select: not continuous",
+            )),
         }
     }
 
-    /// Shape of one input's value at a node of the network.
-    pub(super) fn shape_of(&self, index: usize) -> &[usize] {
-        &self.shapes[index]
-    }
-
-    /// Shape with the batch dimension, 1, where there is one.
-    pub(super) fn full_shape(&self, index: usize) -> Vec<usize> {
-        let batch: &[usize] = if self.batched { &[1] } else { &[] };
-        [batch, self.shape_of(index)].concat()
-    }
-
-    /// Shape of a value, batch included.
-    pub(super) fn full_shape_of(&self, value: &Value) -> Vec<usize> {
-        match value {
-            Value::Constant(constant) => constant.shape.clone(),
-            Value::Dynamic(index) => self.full_shape(*index),
-        }
-    }
-
-    /// The shape of one input, given the shape with the batch dimension.
-    pub(super) fn without_batch(&self, node: &Node<'a>, full: &[usize]) -> Result<Vec<usize>> {
-        match (self.batched, full) {
-            (_, []) => Err(node.error("has a single number without dimensions as output")),
-            (false, shape) => Ok(shape.to_vec()),
-            (true, [1, shape @ ..]) if !shape.is_empty() => Ok(shape.to_vec()),
-            (true, _) => Err(node.error(format!(
-                "has an output of shape {full:?}, which lacks the batch dimension"
-            ))),
-        }
-    }
-
-    /// Says that the node's first output is `value`.
-    pub(super) fn set(&mut self, node: &Node<'a>, value: Value) -> Result<()> {
+    /// Says that output `index` of the node, if anybody wants it, is `value`.
+    pub(super) fn set(&mut self, node: &Node<'a>, index: usize, value: Value) -> Result<()> {
         if let Value::Constant(constant) = &value {
             self.spend(node, constant.len())?;
         }
-        self.values.insert(node.outputs[0], value);
+        let name = node.outputs.get(index).copied().unwrap_or_default();
+        if let (Some(frame), false) = (self.frames.last_mut(), name.is_empty()) {
+            frame.values.insert(name, value);
+        }
         Ok(())
+    }
+
+    /// Remembers that nothing could be made of a node, until somebody needs it.
+    pub(super) fn fail(&mut self, node: &Node<'a>, error: Error) {
+        let cause = self.cause.take().unwrap_or_else(|| {
+            self.failures.push(Some(error));
+            self.failures.len() - 1
+        });
+        if let Some(frame) = self.frames.last_mut() {
+            for name in node.outputs.iter().filter(|name| !name.is_empty()) {
+                frame.values.insert(name, Value::Failed(cause));
+            }
+        }
+    }
+
+    /// What the failure behind the last error was, or the error itself.
+    pub(super) fn cause_of(&mut self, error: Error) -> Error {
+        let cause = self.cause.take();
+        cause
+            .and_then(|cause| self.failures[cause].take())
+            .unwrap_or(error)
     }
 
     /// Accounts for `count` numbers made from constants.
     pub(super) fn spend(&mut self, node: &Node<'_>, count: usize) -> Result<()> {
         self.budget = self.budget.checked_sub(count).ok_or_else(|| {
             node.error("its constants outgrow the file many times over".to_string())
+        })?;
+        Ok(())
+    }
+
+    /// Accounts for `count` multiplications of constants.
+    pub(super) fn spend_work(&mut self, node: &Node<'_>, count: usize) -> Result<()> {
+        self.work = self.work.checked_sub(count).ok_or_else(|| {
+            node.error("its constants take too long to compute for a file of this size".to_string())
         })?;
         Ok(())
     }
@@ -223,34 +238,48 @@ impl<'a> Translator<'a> {
         parameters: &[(&str, Tensor)],
         operands: &[usize],
     ) -> Result<usize> {
-        let name = self.unique(&format!("{}{suffix}", label(node)));
         let tensors = parameters
             .iter()
             .map(|(local, tensor)| (local.to_string(), tensor.clone()))
             .collect();
         let vars = VarBuilder::from_tensors(tensors, self.dtype, &self.device);
         let operator = spec.build(vars).map_err(|e| node.error(e.to_string()))?;
-        let shapes: Vec<&[usize]> = operands.iter().map(|&i| self.shape_of(i)).collect();
-        let shape = node.check(operator.output_shape(&shapes))?;
-        if size(&shape).is_none() {
-            return Err(node.error(format!(
-                "has an output of shape {shape:?}, which is too large"
-            )));
-        }
-        self.shapes.push(shape);
-        self.builder.add(&name, operator, operands)
+        let prefix = self.frames.last().map(|frame| frame.prefix.clone());
+        let name = format!("{}{}{suffix}", prefix.unwrap_or_default(), label(node));
+        node.check(self.nodes.push(&name, operator, operands))
     }
 
-    /// Adds an activation at the node's first input as its output.
-    pub(super) fn activate(&mut self, node: &Node<'a>, activation: &Activation) -> Result<()> {
-        let operand = self.dynamic(node, 0)?;
-        let spec = node.check(
-            activation
-                .spec()
-                .ok_or_else(|| "has no specification".into()),
-        )?;
-        let index = self.add(node, "", &spec, &[], &[operand])?;
-        self.set(node, Value::Dynamic(index))
+    /// The network so far.
+    pub(super) fn nodes(&self) -> &Nodes {
+        &self.nodes
+    }
+
+    /// How many numbers one input has.
+    pub(super) fn input_size(&self) -> usize {
+        self.nodes.shape(0).iter().product()
+    }
+
+    fn no_parameters(&self) -> VarBuilder<'static> {
+        VarBuilder::from_tensors(HashMap::new(), self.dtype, &self.device)
+    }
+
+    /// An activation of a value.
+    pub(super) fn activated(
+        &mut self,
+        node: &Node<'a>,
+        suffix: &str,
+        operand: &Dynamic,
+        activation: &Activation,
+    ) -> Result<Dynamic> {
+        let spec = activation
+            .spec()
+            .ok_or_else(|| "has no specification".into());
+        let spec = node.check(spec)?;
+        let made = self.add(node, suffix, &spec, &[], &[operand.node])?;
+        Ok(Dynamic {
+            node: made,
+            ..operand.clone()
+        })
     }
 
     /// The constant as a parameter of the network, transposed (rank 2) or as it is. A constant that several nodes
@@ -287,74 +316,31 @@ impl<'a> Translator<'a> {
         Ok(tensor)
     }
 
-    /// The only reader of the node's output, if it is an `op_type` that comes with one constant: the input of that
-    /// constant and the reader itself.
-    pub(super) fn sole_reader(
-        &self,
-        node: &Node<'a>,
-        op_type: &str,
-    ) -> Option<(usize, &'a Node<'a>)> {
-        let output = node.outputs[0];
-        let [reader] = self.readers.get(output)?[..] else {
-            return None;
-        };
-        let reader = self.nodes.get(reader)?;
-        let (index, other) = match reader.inputs[..] {
-            [a, b] if a == output => (1, b),
-            [a, b] if b == output => (0, a),
-            _ => return None,
-        };
-        let constant = match self.values.get(other) {
-            Some(value) => matches!(value, Value::Constant(_)),
-            None => self.initializers.contains_key(other),
-        };
-        (reader.op_type == op_type && message::is_standard(reader.domain) && constant)
-            .then_some((index, reader))
-    }
-
-    /// Says that `reader` was translated together with the node before it, with output `value`.
-    pub(super) fn absorb(&mut self, reader: &Node<'a>, value: Value) -> Result<()> {
-        self.absorbed.insert(reader.outputs[0]);
-        self.set(reader, value)
-    }
-
-    /// The operand as a vector for each input.
-    pub(super) fn flattened(&mut self, node: &Node<'a>, operand: usize) -> Result<usize> {
-        match self.shape_of(operand) {
-            [_] => Ok(operand),
-            _ => self.add(node, ".flatten", &OperatorSpec::Flatten, &[], &[operand]),
-        }
-    }
-
-    /// The operand in another shape of one input.
+    /// The network's node in another shape of one input.
     pub(super) fn reshaped(
         &mut self,
         node: &Node<'a>,
         operand: usize,
-        shape: Vec<usize>,
+        shape: &[usize],
     ) -> Result<usize> {
-        if self.shape_of(operand) == shape {
-            return Ok(operand);
+        if let Some(known) = self.nodes.in_shape(operand, shape) {
+            return Ok(known);
         }
-        match shape[..] {
-            [_] => self.flattened(node, operand),
+        let source = self.nodes.source(operand);
+        let made = match shape {
+            [_] => self.add(node, ".flatten", &OperatorSpec::Flatten, &[], &[source]),
             _ => {
-                let spec = OperatorSpec::Reshape { shape };
-                self.add(node, ".reshape", &spec, &[], &[operand])
+                let shape = shape.to_vec();
+                self.add(
+                    node,
+                    ".reshape",
+                    &OperatorSpec::Reshape { shape },
+                    &[],
+                    &[source],
+                )
             }
-        }
-    }
-
-    /// `name`, or `name_2`, `name_3`, ... where it is in use.
-    fn unique(&mut self, name: &str) -> String {
-        let mut candidate = name.to_string();
-        loop {
-            let count = self.names.entry(candidate.clone()).or_default();
-            *count += 1;
-            if *count == 1 {
-                return candidate;
-            }
-            candidate = format!("{name}_{}", self.names.get(name).copied().unwrap_or(2));
-        }
+        }?;
+        self.nodes.same(made, source);
+        Ok(made)
     }
 }

@@ -3,9 +3,9 @@
 use super::{
     activation::Activation, add::Add, avg_pool2d::AvgPool2d, batch_norm::BatchNorm, concat::Concat,
     conv2d::Conv2d, flatten::Flatten, global_avg_pool::GlobalAvgPool, linear::Linear,
-    max_pool2d::MaxPool2d, maxout::Maxout, pad::Pad, prelu::Prelu, reshape::Reshape, scale::Scale,
-    select::Select, slice::Slice, standardize::Standardize, translate::Translate,
-    transpose::Transpose,
+    max_pool2d::MaxPool2d, maxout::Maxout, pad::Pad, prelu::Prelu, resample::Resample,
+    reshape::Reshape, scale::Scale, select::Select, slice::Slice, standardize::Standardize,
+    translate::Translate, transpose::Transpose,
 };
 use crate::{
     error::{Error, Result},
@@ -52,6 +52,7 @@ impl OperatorSpec {
                 value,
             } => affine(Pad::new(before, after, *value, dtype, &device)?),
             Self::Prelu { channels } => piecewise_linear(Prelu::new(*channels, vars)?),
+            Self::Resample { axis, rows } => affine(Resample::new(*axis, rows.clone())?),
             Self::Reshape { shape } => affine(Reshape::new(shape)),
             Self::Scale { shape } => affine(Scale::new(shape, vars)?),
             Self::Select { axis, index } => affine(Select::new(*axis, *index)),

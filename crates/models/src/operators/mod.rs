@@ -16,6 +16,7 @@ mod max_pool2d;
 mod maxout;
 mod pad;
 mod prelu;
+mod resample;
 mod reshape;
 mod scale;
 mod select;
@@ -27,6 +28,7 @@ mod translate;
 mod transpose;
 
 pub use crate::{
+    sparse_rows::SparseRows,
     spec::{Conv2dConfig, OperatorSpec},
     window::Window2d,
 };
@@ -43,6 +45,7 @@ pub use max_pool2d::MaxPool2d;
 pub use maxout::Maxout;
 pub use pad::Pad;
 pub use prelu::Prelu;
+pub use resample::Resample;
 pub use reshape::Reshape;
 pub use scale::Scale;
 pub use select::Select;

@@ -215,6 +215,20 @@ fn moved(spec: &OperatorSpec, operands: &[Array]) -> Array {
                 inner.map_or(*value, |inner| x.at(&inner))
             })
         }
+        OperatorSpec::Resample { axis, rows } => {
+            let mut shape = x.shape.clone();
+            shape[*axis] = rows.starts.len() - 1;
+            Array::from_fn(&shape, |i| {
+                let terms = rows.starts[i[*axis]] as usize..rows.starts[i[*axis] + 1] as usize;
+                terms
+                    .map(|term| {
+                        let mut source = i.to_vec();
+                        source[*axis] = rows.sources[term] as usize;
+                        rows.weights.get(term).unwrap_or(&1.0) * x.at(&source)
+                    })
+                    .sum()
+            })
+        }
         OperatorSpec::Reshape { shape } => Array {
             shape: shape.clone(),
             values: x.values.clone(),

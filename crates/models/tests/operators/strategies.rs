@@ -1,6 +1,6 @@
 //! Random operators with operands that fit them.
 
-use loclin_models::operators::{Conv2dConfig, OperatorSpec, Window2d};
+use loclin_models::operators::{Conv2dConfig, OperatorSpec, SparseRows, Window2d};
 use proptest::{collection::vec, prelude::*};
 
 /// An operator and the shapes of its operands.
@@ -166,6 +166,7 @@ pub(crate) fn affine() -> impl Strategy<Value = Case> {
             let after = axes.iter().map(|a| a.2).collect();
             case(OperatorSpec::Pad { before, after, value }, axes.iter().map(|a| a.0).collect())
         }),
+        2 => resample(),
         1 => shape().prop_flat_map(|shape| (Just(shape.clone()), Just(shape).prop_shuffle()))
             .prop_map(|(from, shape)| case(OperatorSpec::Reshape { shape }, from)),
         1 => (shape(), vec(any::<bool>(), 3), 0usize..3, any::<bool>()).prop_map(|(shape, ones, skip, scale)| {
@@ -195,6 +196,37 @@ pub(crate) fn affine() -> impl Strategy<Value = Case> {
             (Just(shape), Just(permutation).prop_shuffle())
         }).prop_map(|(shape, permutation)| case(OperatorSpec::Transpose { permutation }, shape)),
     ]
+}
+
+/// Sums of few and of many terms along any dimension, with and without weights.
+fn resample() -> impl Strategy<Value = Case> {
+    let rows = vec(
+        vec((any::<prop::sample::Index>(), -2.0f64..2.0), 0..12),
+        1..5,
+    );
+    (shape(), any::<prop::sample::Index>(), rows, 0usize..3).prop_map(
+        |(shape, axis, rows, kind)| {
+            let axis = axis.index(shape.len());
+            let n = shape[axis];
+            let rows = match kind {
+                0 => SparseRows::copies(
+                    n,
+                    rows.iter().map(|row| row.first().map(|(i, _)| i.index(n))),
+                ),
+                1 => SparseRows::weighted(
+                    n,
+                    rows.iter()
+                        .map(|row| row.iter().map(|(i, _)| (i.index(n), 1.0)).collect()),
+                ),
+                _ => SparseRows::weighted(
+                    n,
+                    rows.iter()
+                        .map(|row| row.iter().map(|(i, w)| (i.index(n), *w)).collect()),
+                ),
+            };
+            case(OperatorSpec::Resample { axis, rows }, shape)
+        },
+    )
 }
 
 /// Every piecewise-linear operator.

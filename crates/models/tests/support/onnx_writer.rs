@@ -68,6 +68,19 @@ pub(crate) fn attribute_float(name: &str, value: f32) -> Vec<u8> {
     field
 }
 
+pub(crate) fn attribute_floats(name: &str, values: &[f32]) -> Vec<u8> {
+    let packed: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+    [bytes(1, name.as_bytes()), bytes(7, &packed)].concat()
+}
+
+pub(crate) fn attribute_text(name: &str, value: &str) -> Vec<u8> {
+    [bytes(1, name.as_bytes()), bytes(4, value.as_bytes())].concat()
+}
+
+pub(crate) fn attribute_graph(name: &str, graph: &[u8]) -> Vec<u8> {
+    [bytes(1, name.as_bytes()), bytes(6, graph)].concat()
+}
+
 /// A node without a name.
 pub(crate) fn node(
     op_type: &str,
@@ -98,6 +111,19 @@ pub(crate) fn value_info(name: &str, dims: &[i64]) -> Vec<u8> {
         bytes(2, &bytes(1, &[int(1, 1), bytes(2, &shape)].concat())),
     ]
     .concat()
+}
+
+/// A tensor of 64-bit integers of any shape.
+pub(crate) fn ints_of(name: &str, dims: &[i64], values: &[i64]) -> Vec<u8> {
+    let raw: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+    [tensor_head(name, dims, 7), bytes(9, &raw)].concat()
+}
+
+/// A graph without inputs of its own, with outputs of the given names.
+pub(crate) fn subgraph(nodes: &[Vec<u8>], outputs: &[&str]) -> Vec<u8> {
+    let outputs = outputs.iter().flat_map(|o| bytes(12, &value_info(o, &[])));
+    let nodes: Vec<u8> = nodes.iter().flat_map(|n| bytes(1, n)).collect();
+    [nodes, outputs.collect()].concat()
 }
 
 /// A model with input `x` of shape `input` and output `y`.

@@ -75,9 +75,10 @@ fn check(network: &Network, seed: u64) -> TestCaseResult {
     for method in [Method::Estimate(Estimate::default()), Method::Bound] {
         let found = here.margins(&[Norm::L2], method).unwrap().remove(0);
         let undecided = here.undecided();
+        let boundary = here.on_boundary();
         for (input, (found, l2)) in found.radius.iter().zip(&margins[1].radius).enumerate() {
             // A gradient that cancels to 0 exactly by one order of its products and not by the other.
-            if undecided[input] > 0 && found.min(*l2) == 0.0 {
+            if (undecided[input] > 0 || boundary[input]) && found.min(*l2) == 0.0 {
                 continue;
             }
             // Gradients pulled and pushed: the same products in two orders.
@@ -91,7 +92,7 @@ fn check(network: &Network, seed: u64) -> TestCaseResult {
     }
     for input in 0..2 {
         // Rounding leaves open what cancels: no radius is claimed then.
-        let undecided = here.undecided()[input];
+        let undecided = here.undecided()[input] + usize::from(here.on_boundary()[input]);
         let own = x.get(input).unwrap();
         let brute = gradients(network, &own);
         gradients_are_bounded(&here, &brute)?;
@@ -253,14 +254,16 @@ fn slope_changes(network: &Network, seed: u64) -> TestCaseResult {
     let x = draw(network, seed, 1);
     let here = Linearization::new(network, &x, Budget::default()).unwrap();
     let nearest = here.margins(&[Norm::L2], Method::Auto).unwrap().remove(0);
-    let Some(neuron) = nearest.limiting[0] else {
-        return Ok(());
-    };
-    // Networks whose numbers hardly differ on the other side, or that are on a boundary already, show nothing.
-    // A gradient that cancels to 0 limits at a distance of its rounding.
+    // Networks whose numbers hardly differ on the other side, or that are on a boundary already, show nothing. A gradient
+    // that cancels to 0 limits at a distance of its rounding.
     let radius = nearest.radius[0];
     prop_assume!(radius > 1e-8 && radius < 1e6 && here.undecided()[0] == 0);
-    let position = here.position(neuron).unwrap();
+    // Of neurons that copy each other the first: those behind it may stay on their side.
+    let lengths = here.gradient_norms(&[Norm::L2]).unwrap();
+    let mut distances = here.pre_activations()[0].iter().zip(&lengths[0][0]);
+    let near = |(z, length): (&f64, &f64)| z.abs() <= radius * length * (1.0 + 1e-9);
+    let position = distances.position(near).unwrap();
+    let neuron = here.neuron(position).unwrap();
     let z = here.pre_activations()[0][position];
     let sign = if z >= 0.0 { 1.0 } else { -1.0 };
     let ranges = here.trace().neuron_ranges().unwrap();

@@ -1,8 +1,10 @@
 //! Each ONNX operator against what the standard says, in numbers.
 #![allow(clippy::unwrap_used, reason = "a test states its expectations with it")]
 
-#[path = "support/onnx_writer.rs"]
+mod moved;
+#[path = "../support/onnx_writer.rs"]
 mod onnx_writer;
+mod selected;
 
 use candle_core::{DType, Device, Tensor};
 use loclin_models::{Module, onnx};
@@ -11,7 +13,7 @@ use onnx_writer::{
 };
 
 /// Operator, names of its inputs, initialisers, attributes, and the output.
-type Case = (
+pub(crate) type Case = (
     &'static str,
     Vec<&'static str>,
     Vec<Vec<u8>>,
@@ -20,9 +22,9 @@ type Case = (
 );
 
 /// The input, of shape `[1, 2, 1, 2]`.
-const X: [f64; 4] = [-1.5, 0.5, 2.0, -0.25];
+pub(crate) const X: [f64; 4] = [-1.5, 0.5, 2.0, -0.25];
 
-fn map(f: fn(f64) -> f64) -> Vec<f64> {
+pub(crate) fn map(f: fn(f64) -> f64) -> Vec<f64> {
     X.iter().map(|x| f(*x)).collect()
 }
 
@@ -224,15 +226,47 @@ fn windows() -> Vec<Case> {
     ]
 }
 
+/// The node under test; a name with dots has a domain.
+fn operator(op_type: &str, inputs: &[&str], attributes: &[Vec<u8>]) -> Vec<u8> {
+    let (domain, name) = op_type.rsplit_once('.').unwrap_or(("", op_type));
+    let domain = if domain.is_empty() {
+        Vec::new()
+    } else {
+        bytes(7, domain.as_bytes())
+    };
+    [node(name, inputs, "out", attributes), domain].concat()
+}
+
 /// One operator at a time, with what it must give for `X`.
 #[test]
 fn operators_compute_what_onnx_says() {
-    let cases = [arithmetic(), activations(), shapes(), windows()].concat();
-    let mut seen: Vec<&str> = vec!["Constant", "Gemm", "MatMul"];
+    let cases = [
+        arithmetic(),
+        activations(),
+        shapes(),
+        windows(),
+        moved::cases(),
+        selected::cases(),
+    ]
+    .concat();
+    // These are tested in graphs of several nodes.
+    let mut seen: Vec<&str> = vec![
+        "Constant",
+        "Gemm",
+        "MatMul",
+        "Greater",
+        "GreaterOrEqual",
+        "Less",
+        "LessOrEqual",
+        "Not",
+        "Shape",
+        "Size",
+        "Where",
+    ];
     for (op_type, inputs, initializers, attributes, expected) in cases {
         // Doubled, so that an identity has something after it.
         let nodes = [
-            node(op_type, &inputs, "out", &attributes),
+            operator(op_type, &inputs, &attributes),
             node(
                 "Constant",
                 &[],

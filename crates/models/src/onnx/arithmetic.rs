@@ -1,0 +1,327 @@
+//! Sums, and products with constants.
+
+use super::{
+    body::refused,
+    constant::Constant,
+    dims::broadcast,
+    message::Node,
+    translator::Translator,
+    value::{Dynamic, Value},
+};
+use crate::{error::Result, spec::OperatorSpec};
+
+/// The two operands of a sum or product: which depends on the input, and the constant if one is constant.
+pub(super) enum Operands {
+    /// Both depend on the input.
+    Both(Dynamic, Dynamic),
+    /// The first does.
+    First(Dynamic, Constant),
+    /// The second does.
+    Second(Constant, Dynamic),
+}
+
+pub(super) fn operands<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<Operands> {
+    match (t.value(node, 0)?, t.value(node, 1)?) {
+        (Value::Dynamic(a), Value::Dynamic(b)) => {
+            let both = t.aligned(node, &[a, b], &[])?;
+            Ok(Operands::Both(both[0].clone(), both[1].clone()))
+        }
+        (Value::Dynamic(a), Value::Constant(b)) => Ok(Operands::First(beside(t, node, a, &b)?, b)),
+        (Value::Constant(a), Value::Dynamic(b)) => {
+            let b = beside(t, node, b, &a)?;
+            Ok(Operands::Second(a, b))
+        }
+        (Value::Greater(_), _) | (_, Value::Greater(_)) => Err(node.error(
+            "computes with the result of a comparison: not continuous, unless Where selects by it",
+        )),
+        _ => Err(node.error("has two constants that cannot be computed")),
+    }
+}
+
+/// The value repeated so that it needs no larger shape beside the constant.
+pub(super) fn beside<'a>(
+    t: &mut Translator<'a>,
+    node: &Node<'a>,
+    value: Dynamic,
+    constant: &Constant,
+) -> Result<Dynamic> {
+    let mut found = t.aligned(node, &[value], &[&constant.shape])?;
+    found.pop().ok_or_else(|| refused("a value is lost"))
+}
+
+pub(super) fn add<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
+    let made = match operands(t, node)? {
+        Operands::Both(a, b) => sum(t, node, "", &[a, b])?,
+        Operands::First(a, b) | Operands::Second(b, a) => shifted(t, node, "", &a, &b, 1.0)?,
+    };
+    t.set(node, 0, Value::Dynamic(made))
+}
+
+pub(super) fn sub<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
+    let made = match operands(t, node)? {
+        Operands::Both(a, b) => {
+            let negated = negated(t, node, &b)?;
+            sum(t, node, "", &[a, negated])?
+        }
+        Operands::First(a, b) => shifted(t, node, "", &a, &b, -1.0)?,
+        Operands::Second(a, b) => {
+            let negated = negated(t, node, &b)?;
+            shifted(t, node, "", &negated, &a, 1.0)?
+        }
+    };
+    t.set(node, 0, Value::Dynamic(made))
+}
+
+pub(super) fn mul<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
+    let made = match operands(t, node)? {
+        Operands::Both(..) => {
+            return Err(
+                node.error("multiplies two values that depend on the input: not piecewise linear")
+            );
+        }
+        Operands::First(a, b) | Operands::Second(b, a) => scaled(t, node, "", &a, &b)?,
+    };
+    t.set(node, 0, Value::Dynamic(made))
+}
+
+pub(super) fn div<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
+    let Operands::First(a, b) = operands(t, node)? else {
+        return Err(
+            node.error("divides by a value that depends on the input: not piecewise linear")
+        );
+    };
+    let values = node.check(b.to_floats())?;
+    let inverse = Constant::floats(b.shape, values.iter().map(|v| 1.0 / v).collect());
+    let made = scaled(t, node, "", &a, &inverse)?;
+    t.set(node, 0, Value::Dynamic(made))
+}
+
+pub(super) fn neg<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
+    let operand = t.dynamic(node, 0)?;
+    let made = scaled(t, node, "", &operand, &number(-1.0))?;
+    t.set(node, 0, Value::Dynamic(made))
+}
+
+/// A power of 1, which exporters write.
+pub(super) fn pow<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
+    let exponent = t.constant(node, 1)?;
+    match exponent.as_floats().iter().all(|e| *e == 1.0) {
+        true => {
+            let operand = t.dynamic(node, 0)?;
+            let made = beside(t, node, operand, &exponent)?;
+            t.set(node, 0, Value::Dynamic(made))
+        }
+        false => Err(node.error("raises to a power other than 1: not piecewise linear")),
+    }
+}
+
+/// `Sum` and `Mean` of any number of values.
+pub(super) fn sum_of_all<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
+    let (mut dynamics, mut constants) = (Vec::new(), Vec::new());
+    for index in 0..node.inputs.len() {
+        match t.value(node, index)? {
+            Value::Dynamic(dynamic) => dynamics.push(dynamic),
+            Value::Constant(constant) => constants.push(constant),
+            _ => return Err(node.error("adds the result of a comparison: not continuous")),
+        }
+    }
+    let shapes: Vec<&[usize]> = constants.iter().map(|c| &c.shape[..]).collect();
+    let dynamics = t.aligned(node, &dynamics, &shapes)?;
+    let mut made = sum(t, node, "", &dynamics)?;
+    for constant in &constants {
+        made = shifted(t, node, ".constant", &made, constant, 1.0)?;
+    }
+    if node.op_type == "Mean" {
+        let share = number(1.0 / node.inputs.len() as f64);
+        made = scaled(t, node, ".mean", &made, &share)?;
+    }
+    t.set(node, 0, Value::Dynamic(made))
+}
+
+/// One number as a constant.
+pub(super) fn number(value: f64) -> Constant {
+    Constant::floats(vec![1], vec![value])
+}
+
+pub(super) fn negated<'a>(
+    t: &mut Translator<'a>,
+    node: &Node<'a>,
+    operand: &Dynamic,
+) -> Result<Dynamic> {
+    scaled(t, node, ".negated", operand, &number(-1.0))
+}
+
+/// The sum of values of one shape.
+pub(super) fn sum<'a>(
+    t: &mut Translator<'a>,
+    node: &Node<'a>,
+    suffix: &str,
+    values: &[Dynamic],
+) -> Result<Dynamic> {
+    let Some(first) = values.first() else {
+        return Err(node.error("adds nothing"));
+    };
+    if values.len() == 1 {
+        return Ok(first.clone());
+    }
+    let operands: Vec<usize> = values.iter().map(|value| value.node).collect();
+    let made = t.add(node, suffix, &OperatorSpec::Add, &[], &operands)?;
+    Ok(Dynamic {
+        node: made,
+        ..first.clone()
+    })
+}
+
+/// Adds `sign` times a constant that broadcasts to the value; nothing if that is 0.
+pub(super) fn shifted<'a>(
+    t: &mut Translator<'a>,
+    node: &Node<'a>,
+    suffix: &str,
+    operand: &Dynamic,
+    constant: &Constant,
+    sign: f64,
+) -> Result<Dynamic> {
+    let constant = t.fitted(node, operand, constant)?;
+    let values = node.check(constant.to_floats())?;
+    if values.iter().all(|v| *v == 0.0) {
+        return Ok(operand.clone());
+    }
+    let signed = match sign {
+        1.0 => constant,
+        _ => Constant::floats(constant.shape, values.iter().map(|v| sign * v).collect()),
+    };
+    let shape = signed.shape.clone();
+    let parameter = t.parameter(node, &signed, false)?;
+    let spec = OperatorSpec::Translate { shape };
+    let made = t.add(
+        node,
+        suffix,
+        &spec,
+        &[("shift", parameter)],
+        &[operand.node],
+    )?;
+    Ok(Dynamic {
+        node: made,
+        ..operand.clone()
+    })
+}
+
+/// Multiplies by a constant that broadcasts to the value; nothing if that is 1.
+pub(super) fn scaled<'a>(
+    t: &mut Translator<'a>,
+    node: &Node<'a>,
+    suffix: &str,
+    operand: &Dynamic,
+    constant: &Constant,
+) -> Result<Dynamic> {
+    let constant = t.fitted(node, operand, constant)?;
+    let values = node.check(constant.to_floats())?;
+    if values.iter().all(|v| *v == 1.0) {
+        return Ok(operand.clone());
+    }
+    let shape = constant.shape.clone();
+    let parameter = t.parameter(node, &constant, false)?;
+    let spec = OperatorSpec::Scale { shape };
+    let made = t.add(
+        node,
+        suffix,
+        &spec,
+        &[("scale", parameter)],
+        &[operand.node],
+    )?;
+    Ok(Dynamic {
+        node: made,
+        ..operand.clone()
+    })
+}
+
+/// `(x - offset) * scale` of `ai.onnx.ml`, which is what a `StandardScaler` becomes.
+pub(super) fn scaler<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
+    let operand = t.dynamic(node, 0)?;
+    let floats = |name: &str| {
+        let values = node.attribute(name).map(|a| a.floats.clone());
+        let values = values.unwrap_or_default();
+        Constant::floats(vec![values.len()], values)
+    };
+    let mut made = operand;
+    for (name, sign) in [("offset", Some(-1.0)), ("scale", None)] {
+        let constant = floats(name);
+        if constant.len() == 0 {
+            continue;
+        }
+        if broadcast(&[&made.full, &constant.shape]).as_ref() != Some(&made.full) {
+            let found = &made.full;
+            return Err(node.error(format!(
+                "{} entries of `{name}` for {found:?}",
+                constant.len()
+            )));
+        }
+        made = match sign {
+            Some(sign) => shifted(t, node, ".offset", &made, &constant, sign)?,
+            None => scaled(t, node, "", &made, &constant)?,
+        };
+    }
+    t.set(node, 0, Value::Dynamic(made))
+}
+
+/// Between floating-point types nothing happens but rounding, which is not counted; from an integer input neither.
+pub(super) fn cast<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
+    let to = match node.op_type {
+        // Like the second input, which is a floating-point number where the first is.
+        "CastLike" => 1,
+        _ => node.int("to", 0),
+    };
+    match (t.value(node, 0)?, to) {
+        (Value::Dynamic(operand), 1 | 10 | 11 | 16) => t.set(node, 0, Value::Dynamic(operand)),
+        (value @ Value::Greater(_), _) => t.set(node, 0, value),
+        _ => Err(node.error(format!(
+            "casts to data type {to}: steps, which are not continuous"
+        ))),
+    }
+}
+
+/// In inference mode: an affine map for each channel.
+pub(super) fn batch_normalization<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
+    let more = node.outputs.iter().skip(1).any(|name| !name.is_empty());
+    if node.int("training_mode", 0) != 0 || node.int("spatial", 1) != 1 || more {
+        return Err(
+            node.error("is in training mode or not spatial; export the model in inference mode")
+        );
+    }
+    let operand = t.dynamic(node, 0)?;
+    let operand = t.batch_first(node, &operand)?;
+    if operand.full.len() < 2 {
+        return Err(node.error("needs values with a batch dimension and channels"));
+    }
+    let channels = operand.full[1];
+    let mut parameters = Vec::new();
+    for (index, name) in ["weight", "bias", "running_mean", "running_var"]
+        .into_iter()
+        .enumerate()
+    {
+        let constant = t.constant(node, index + 1)?;
+        if constant.shape != [channels] {
+            return Err(node.error(format!(
+                "its input `{}` has shape {:?} for {channels} channels",
+                node.inputs[index + 1],
+                constant.shape
+            )));
+        }
+        let values = node.check(constant.to_floats())?;
+        if let Some(v) = values.iter().find(|v| name == "running_var" && **v < 0.0) {
+            return Err(node.error(format!("a variance of {v}")));
+        }
+        parameters.push((name, t.parameter(node, &constant, false)?));
+    }
+    let eps = node.float("epsilon", 1e-5);
+    let spec = OperatorSpec::BatchNorm { channels, eps };
+    let made = t.add(node, "", &spec, &parameters, &[operand.node])?;
+    t.set(
+        node,
+        0,
+        Value::Dynamic(Dynamic {
+            node: made,
+            ..operand
+        }),
+    )
+}

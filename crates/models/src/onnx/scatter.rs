@@ -1,0 +1,127 @@
+//! Values with some entries replaced by those of another, or added to.
+
+use super::{
+    constant::{Constant, Values},
+    dims::{ravel, unravel},
+    message::Node,
+    moves::joined,
+    translator::Translator,
+    value::Value,
+};
+use crate::{error::Result, sparse_rows::SparseRows};
+
+/// `ScatterND`: each tuple of indices names a block.
+pub(super) fn scatter_nd<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
+    let indices = t.constant(node, 1)?;
+    let data = t.value(node, 0)?;
+    let full = t.shape(node, &data)?;
+    let Some((&depth, outer)) = indices.shape.split_last() else {
+        return Err(node.error("indices that are one number"));
+    };
+    if depth == 0 || depth > full.len() {
+        let found = &indices.shape;
+        return Err(node.error(format!(
+            "indices of shape {found:?} for a value of {full:?}"
+        )));
+    }
+    let (named, inner) = full.split_at(depth);
+    let block: usize = inner.iter().product();
+    let count = outer.iter().product::<usize>().saturating_mul(block);
+    t.spend(node, count)?;
+    let numbers = node.check(indices.to_ints())?;
+    let mut places = Vec::with_capacity(count);
+    for tuple in numbers.chunks(depth) {
+        let index = tuple.iter().zip(named).map(|(i, n)| node.axis(*i, *n));
+        let first = ravel(&index.collect::<Result<Vec<_>>>()?, named) * block;
+        places.extend(first..first + block);
+    }
+    scattered(t, node, &data, &full, &places)
+}
+
+/// `ScatterElements`, once called `Scatter`: indices along one dimension.
+pub(super) fn scatter_elements<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
+    let indices = t.constant(node, 1)?;
+    let data = t.value(node, 0)?;
+    let full = t.shape(node, &data)?;
+    let axis = node.axis(node.int("axis", 0), full.len())?;
+    let fits = indices.shape.len() == full.len()
+        && (0..full.len()).all(|i| i == axis || indices.shape[i] <= full[i]);
+    if !fits {
+        let found = &indices.shape;
+        return Err(node.error(format!(
+            "indices of shape {found:?} for a value of {full:?}"
+        )));
+    }
+    t.spend(node, indices.len())?;
+    let numbers = node.check(indices.to_ints())?;
+    let place = |(flat, entry): (usize, &i64)| {
+        let mut index = unravel(flat, &indices.shape);
+        index[axis] = node.axis(*entry, full[axis])?;
+        Ok(ravel(&index, &full))
+    };
+    let places: Vec<usize> = numbers
+        .iter()
+        .enumerate()
+        .map(place)
+        .collect::<Result<_>>()?;
+    scattered(t, node, &data, &full, &places)
+}
+
+/// The data with updates at `places`, in their order.
+fn scattered<'a>(
+    t: &mut Translator<'a>,
+    node: &Node<'a>,
+    data: &Value,
+    full: &[usize],
+    places: &[usize],
+) -> Result<()> {
+    let updates = t.value(node, 2)?;
+    let add = match &node.text("reduction", "none")[..] {
+        "none" => false,
+        "add" => true,
+        other => return Err(node.error(format!("reduces by `{other}`, which is not supported"))),
+    };
+    let n: usize = full.iter().product();
+    if t.shape(node, &updates)?.iter().product::<usize>() != places.len() {
+        return Err(node.error("has as many updates as no indices name"));
+    }
+    t.spend(node, n.saturating_mul(3))?;
+    let data = flat(t, node, data, n)?;
+    let updates = flat(t, node, &updates, places.len())?;
+    let both = match (&data, &updates) {
+        (Value::Constant(a), Value::Constant(b)) => Value::Constant(beside(a, b)),
+        _ => Value::Dynamic(joined(t, node, &[data, updates], 0)?),
+    };
+    let mut terms: Vec<Vec<(usize, f64)>> = (0..n).map(|i| vec![(i, 1.0)]).collect();
+    for (update, place) in places.iter().enumerate() {
+        if !add {
+            terms[*place].clear();
+        }
+        terms[*place].push((n + update, 1.0));
+    }
+    let rows = SparseRows::weighted(n + places.len(), terms);
+    let found = t.resample(node, &both, 0, rows)?;
+    let found = t.reshape(node, &found, full.to_vec())?;
+    t.set(node, 0, found)
+}
+
+fn flat<'a>(t: &mut Translator<'a>, node: &Node<'a>, value: &Value, count: usize) -> Result<Value> {
+    let whole = match value {
+        Value::Dynamic(dynamic) => Value::Dynamic(t.unbatched(node, dynamic)?),
+        other => other.clone(),
+    };
+    t.reshape(node, &whole, vec![count])
+}
+
+/// Two lists one after the other.
+fn beside(a: &Constant, b: &Constant) -> Constant {
+    match (&a.values, &b.values) {
+        (Values::Ints(x), Values::Ints(y)) => {
+            Constant::ints(vec![a.len() + b.len()], [&x[..], y].concat())
+        }
+        _ => Constant::floats(
+            vec![a.len() + b.len()],
+            [a.as_floats(), b.as_floats()].concat(),
+        ),
+    }
+}

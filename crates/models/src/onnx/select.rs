@@ -1,0 +1,218 @@
+//! Comparisons, and selections by them that are continuous.
+
+use super::{
+    arithmetic::{self, negated, number, scaled, shifted, sum},
+    constant::Constant,
+    message::Node,
+    translator::Translator,
+    value::{Dynamic, Value},
+};
+use crate::{error::Result, operators::Activation};
+
+/// `Greater`, `Less` and the same with equality, which makes no difference where what they select is continuous.
+pub(super) fn compare<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
+    let (a, b) = (t.value(node, 0)?, t.value(node, 1)?);
+    let both = match node.op_type {
+        "Less" | "LessOrEqual" => (b, a),
+        _ => (a, b),
+    };
+    if matches!(both, (Value::Greater(_), _) | (_, Value::Greater(_))) {
+        return Err(node.error("compares results of comparisons: not continuous"));
+    }
+    let comparison = Value::Greater(both.into());
+    t.shape(node, &comparison)?;
+    t.set(node, 0, comparison)
+}
+
+pub(super) fn not<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
+    match t.value(node, 0)? {
+        Value::Greater(both) => {
+            let turned = (both.1.clone(), both.0.clone());
+            t.set(node, 0, Value::Greater(turned.into()))
+        }
+        _ => Err(node.error("negates what is no comparison")),
+    }
+}
+
+/// A product with a constant, or with a comparison as 0 and 1.
+pub(super) fn mul<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
+    let (condition, kept) = match (t.value(node, 0)?, t.value(node, 1)?) {
+        (condition @ Value::Greater(_), kept) | (kept, condition @ Value::Greater(_)) => {
+            (condition, kept)
+        }
+        _ => return arithmetic::mul(t, node),
+    };
+    let zero = Value::Constant(number(0.0));
+    let made = selected(t, node, &condition, &kept, &zero)?;
+    t.set(node, 0, made)
+}
+
+pub(super) fn choose<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
+    let condition = t.value(node, 0)?;
+    let (first, second) = (t.value(node, 1)?, t.value(node, 2)?);
+    let made = selected(t, node, &condition, &first, &second)?;
+    t.set(node, 0, made)
+}
+
+/// The first where the condition holds, otherwise the second.
+fn selected<'a>(
+    t: &mut Translator<'a>,
+    node: &Node<'a>,
+    condition: &Value,
+    first: &Value,
+    second: &Value,
+) -> Result<Value> {
+    match condition {
+        Value::Constant(mask) => masked(t, node, mask, first, second).map(Value::Dynamic),
+        Value::Greater(both) => {
+            by_comparison(t, node, [&both.0, &both.1, first, second]).map(Value::Dynamic)
+        }
+        _ => Err(node.error("selects by a number that depends on the input: not continuous")),
+    }
+}
+
+/// A selection that is the same for all inputs.
+fn masked<'a>(
+    t: &mut Translator<'a>,
+    node: &Node<'a>,
+    mask: &Constant,
+    first: &Value,
+    second: &Value,
+) -> Result<Dynamic> {
+    t.spend(node, mask.len().saturating_mul(3))?;
+    let ones: Vec<f64> = mask
+        .as_floats()
+        .iter()
+        .map(|m| f64::from(*m != 0.0))
+        .collect();
+    let zeros = ones.iter().map(|m| 1.0 - m).collect();
+    let ones = Constant::floats(mask.shape.clone(), ones);
+    let zeros = Constant::floats(mask.shape.clone(), zeros);
+    let found = spread(t, node, &[first, second], &[&mask.shape])?;
+    let mut kept = Vec::new();
+    for (value, mask) in found.iter().zip([&ones, &zeros]) {
+        kept.push(match value {
+            Value::Dynamic(value) => Value::Dynamic(scaled(t, node, ".kept", value, mask)?),
+            Value::Constant(constant) => {
+                let mask = node.check(mask.broadcast_to(&constant.shape))?;
+                let numbers = constant.as_floats();
+                let product = numbers.iter().zip(mask.as_floats());
+                let product = product
+                    .map(|(a, b)| if b == 0.0 { 0.0 } else { *a })
+                    .collect();
+                Value::Constant(Constant::floats(constant.shape.clone(), product))
+            }
+            _ => return Err(node.error("selects a comparison")),
+        });
+    }
+    match &kept[..] {
+        [Value::Dynamic(a), Value::Dynamic(b)] => sum(t, node, "", &[a.clone(), b.clone()]),
+        [Value::Dynamic(a), Value::Constant(b)] | [Value::Constant(b), Value::Dynamic(a)] => {
+            shifted(t, node, "", a, b, 1.0)
+        }
+        _ => Err(node.error("selects between constants")),
+    }
+}
+
+/// All values in the shape to which they and the given shapes broadcast.
+fn spread<'a>(
+    t: &mut Translator<'a>,
+    node: &Node<'a>,
+    values: &[&Value],
+    shapes: &[&[usize]],
+) -> Result<Vec<Value>> {
+    let (mut dynamics, mut all) = (Vec::new(), shapes.to_vec());
+    for value in values {
+        match value {
+            Value::Dynamic(dynamic) => dynamics.push(dynamic.clone()),
+            Value::Constant(constant) => all.push(&constant.shape),
+            _ => return Err(node.error("selects a comparison")),
+        }
+    }
+    let mut dynamics = t.aligned(node, &dynamics, &all)?.into_iter();
+    let full = dynamics
+        .as_slice()
+        .first()
+        .map(|d| d.full.clone())
+        .unwrap_or_default();
+    let mut found = Vec::new();
+    for value in values {
+        found.push(match value {
+            Value::Constant(constant) => {
+                t.broadcast_to(node, &Value::Constant(constant.clone()), &full)?
+            }
+            _ => Value::Dynamic(
+                dynamics
+                    .next()
+                    .ok_or_else(|| node.error("a value is lost"))?,
+            ),
+        });
+    }
+    Ok(found)
+}
+
+/// `u` where `a > b`, otherwise `v`: continuous if `u - v` is a multiple of `a - b`, number by number, and then
+/// `v + k relu(a - b)`.
+fn by_comparison<'a>(
+    t: &mut Translator<'a>,
+    node: &Node<'a>,
+    values: [&Value; 4],
+) -> Result<Dynamic> {
+    let found = spread(t, node, &values, &[])?;
+    let place = found.iter().find_map(|value| match value {
+        Value::Dynamic(dynamic) => Some(dynamic.clone()),
+        _ => None,
+    });
+    let place = place.ok_or_else(|| node.error("selects between constants"))?;
+    let own = place.own();
+    let mut forms = Vec::new();
+    for value in &found {
+        let value = match value {
+            Value::Constant(constant) => Value::Constant(t.fitted(node, &place, constant)?),
+            value => value.clone(),
+        };
+        forms.push(t.form(node, &value, &own)?);
+    }
+    let difference = forms[0].clone().plus(&forms[1], -1.0);
+    let gain = forms[2].clone().plus(&forms[3], -1.0);
+    let factors = gain.multiple_of(&difference).ok_or_else(|| {
+        node.error("selects values that differ where the comparison changes: not continuous")
+    })?;
+    let below = subtracted(t, node, &found[0], &found[1])?;
+    let above = t.activated(node, "", &below, &Activation::relu())?;
+    // Constants of operators have the shape of one input; the batch is its dimension of 1.
+    let mut shape = place.full.clone();
+    if let Some(batch) = place.batch {
+        shape[batch] = 1;
+    }
+    let factors = match factors.iter().all(|f| *f == factors[0]) {
+        true => number(factors[0]),
+        false => Constant::floats(shape, factors),
+    };
+    let gained = scaled(t, node, ".gain", &above, &factors)?;
+    match &found[3] {
+        Value::Dynamic(v) => sum(t, node, ".sum", &[v.clone(), gained]),
+        Value::Constant(v) => shifted(t, node, ".sum", &gained, v, 1.0),
+        _ => Err(node.error("selects a comparison")),
+    }
+}
+
+fn subtracted<'a>(
+    t: &mut Translator<'a>,
+    node: &Node<'a>,
+    a: &Value,
+    b: &Value,
+) -> Result<Dynamic> {
+    match (a, b) {
+        (Value::Dynamic(a), Value::Dynamic(b)) => {
+            let b = negated(t, node, b)?;
+            sum(t, node, ".difference", &[a.clone(), b])
+        }
+        (Value::Dynamic(a), Value::Constant(b)) => shifted(t, node, ".difference", a, b, -1.0),
+        (Value::Constant(a), Value::Dynamic(b)) => {
+            let b = negated(t, node, b)?;
+            shifted(t, node, ".difference", &b, a, 1.0)
+        }
+        _ => Err(node.error("compares constants")),
+    }
+}

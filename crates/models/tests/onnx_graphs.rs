@@ -1,0 +1,384 @@
+//! ONNX graphs of several nodes: what is constant disappears, batches, heads, functions, branches.
+#![allow(clippy::unwrap_used, reason = "a test states its expectations with it")]
+
+#[path = "support/onnx_writer.rs"]
+mod onnx_writer;
+
+use candle_core::{DType, Device, Tensor};
+use loclin_models::{Module, Network, onnx};
+use onnx_writer::{
+    attribute_float, attribute_graph, attribute_int, attribute_ints, bytes, doubles, int, ints,
+    ints_of, model, node, subgraph, value_info,
+};
+
+fn read(bytes: &[u8]) -> Network {
+    onnx::from_bytes(bytes, DType::F64, &Device::Cpu)
+        .unwrap()
+        .network
+}
+
+fn refusal(bytes: &[u8]) -> String {
+    let found = onnx::from_bytes(bytes, DType::F64, &Device::Cpu);
+    found.unwrap_err().to_string()
+}
+
+/// The outputs for inputs, one after the other.
+fn values(network: &Network, x: &[f64]) -> Vec<f64> {
+    let count = x.len() / network.input_size();
+    let shape = [&[count], network.input_shape()].concat();
+    let x = Tensor::from_slice(x, shape, &Device::Cpu).unwrap();
+    network
+        .forward(&x)
+        .unwrap()
+        .flatten_all()
+        .unwrap()
+        .to_vec1()
+        .unwrap()
+}
+
+/// Functions of two comparisons that are continuous.
+#[test]
+fn where_selects_by_comparisons() {
+    let c = doubles("c", &[2], &[0.5, -1.0]);
+    let compare = |kind: &str, first: &str, second: &str| node(kind, &[first, second], "q", &[]);
+    let choose = |first: &str, second: &str| node("Where", &["q", first, second], "y", &[]);
+    let half = node("Mul", &["x", "h"], "half", &[]);
+    let h = doubles("h", &[], &[0.5]);
+    let zero = doubles("zero", &[], &[0.0]);
+    let two = doubles("two", &[], &[2.0]);
+    let one = |nodes: &[Vec<u8>]| {
+        read(&model(
+            &[0, 2],
+            nodes,
+            &[c.clone(), h.clone(), zero.clone(), two.clone()],
+        ))
+    };
+    let x = [-2.0, 3.0, 1.0, -4.0];
+    let each = |f: fn(f64, f64) -> f64| -> Vec<f64> {
+        x.iter()
+            .enumerate()
+            .map(|(i, x)| f(*x, [0.5, -1.0][i % 2]))
+            .collect()
+    };
+    for kind in ["Greater", "GreaterOrEqual"] {
+        assert_eq!(
+            values(&one(&[compare(kind, "x", "c"), choose("x", "c")]), &x),
+            each(f64::max)
+        );
+    }
+    for kind in ["Less", "LessOrEqual"] {
+        assert_eq!(
+            values(&one(&[compare(kind, "x", "c"), choose("x", "c")]), &x),
+            each(f64::min)
+        );
+    }
+    let leaky = [
+        half.clone(),
+        compare("Less", "x", "zero"),
+        choose("half", "x"),
+    ];
+    assert_eq!(
+        values(&one(&leaky), &x),
+        each(|x, _| if x < 0.0 { 0.5 * x } else { x })
+    );
+    let not = [
+        compare("Less", "x", "zero"),
+        node("Not", &["q"], "n", &[]),
+        node("Where", &["n", "x", "zero"], "y", &[]),
+    ];
+    assert_eq!(values(&one(&not), &x), each(|x, _| x.max(0.0)));
+    let mask = [
+        compare("Greater", "x", "zero"),
+        node("Cast", &["q"], "m", &[attribute_int("to", 1)]),
+        node("Mul", &["x", "m"], "y", &[]),
+    ];
+    assert_eq!(values(&one(&mask), &x), each(|x, _| x.max(0.0)));
+    let two_values = [half, compare("Greater", "half", "x"), choose("half", "x")];
+    assert_eq!(values(&one(&two_values), &x), each(|x, _| x.max(0.5 * x)));
+
+    let bytes = |nodes: &[Vec<u8>]| model(&[0, 2], nodes, &[c.clone(), zero.clone(), two.clone()]);
+    for steps in [
+        vec![compare("Greater", "x", "c"), choose("x", "zero")],
+        vec![compare("Greater", "x", "zero"), choose("two", "zero")],
+    ] {
+        assert!(
+            refusal(&bytes(&steps)).contains("not continuous"),
+            "{}",
+            refusal(&bytes(&steps))
+        );
+    }
+}
+
+/// The legacy exporters' way to write `x.view(x.size(0), -1)`, and arithmetic with sizes.
+#[test]
+fn what_does_not_depend_on_the_input_disappears() {
+    let nodes = [
+        node("Shape", &["x"], "s", &[]),
+        node("Gather", &["s", "zero"], "n", &[]),
+        node("Unsqueeze", &["n", "axes"], "n1", &[]),
+        node(
+            "Concat",
+            &["n1", "rest"],
+            "shape",
+            &[attribute_int("axis", 0)],
+        ),
+        node("Reshape", &["x", "shape"], "flat", &[]),
+        node("Size", &["x"], "count", &[]),
+        node("Cast", &["count"], "float", &[attribute_int("to", 11)]),
+        node("Sqrt", &["float"], "root", &[]),
+        node("Div", &["flat", "root"], "y", &[]),
+    ];
+    let constants = [
+        ints_of("zero", &[], &[0]),
+        ints("axes", &[0]),
+        ints("rest", &[-1]),
+    ];
+    let network = read(&model(&[0, 2, 2, 1], &nodes, &constants));
+    let kinds: Vec<_> = network
+        .nodes()
+        .iter()
+        .map(|node| node.operator.kind())
+        .collect();
+    assert_eq!(kinds, ["input", "flatten", "scale"]);
+    assert_eq!(
+        values(&network, &[2.0, 4.0, 6.0, 8.0]),
+        [1.0, 2.0, 3.0, 4.0]
+    );
+}
+
+#[test]
+fn batches_may_be_fixed_and_moved() {
+    let weight = doubles("w", &[2, 1], &[1.0, -2.0]);
+    let there = node("Transpose", &["x"], "t", &[attribute_ints("perm", &[1, 0])]);
+    let relu = node("Relu", &["t"], "r", &[]);
+    let back = node("Transpose", &["r"], "b", &[attribute_ints("perm", &[1, 0])]);
+    let last = node("MatMul", &["b", "w"], "y", &[]);
+    for batch in [0, 1, 8] {
+        let nodes = [there.clone(), relu.clone(), back.clone(), last.clone()];
+        let network = read(&model(&[batch, 2], &nodes, std::slice::from_ref(&weight)));
+        assert_eq!(network.input_shape(), [2]);
+        assert_eq!(values(&network, &[3.0, 1.0, -1.0, 2.0]), [1.0, -4.0]);
+    }
+    // What mixes the inputs of a fixed batch is a function of all of them.
+    let sum = [node("ReduceSum", &["x", "axes"], "y", &[])];
+    let network = read(&model(&[3, 2], &sum, &[ints("axes", &[0])]));
+    assert_eq!(network.input_shape(), [3, 2]);
+    assert_eq!(
+        values(&network, &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]),
+        [9.0, 12.0]
+    );
+    // An output without a dimension of features is one number.
+    let sum = [node(
+        "ReduceSum",
+        &["x", "axes"],
+        "y",
+        &[attribute_int("keepdims", 0)],
+    )];
+    let network = read(&model(&[0, 2], &sum, &[ints("axes", &[1])]));
+    assert_eq!(values(&network, &[1.0, 2.0, 3.0, 4.0]), [3.0, 7.0]);
+}
+
+#[test]
+fn nodes_come_in_any_order() {
+    let nodes = [
+        node("Add", &["r", "x"], "y", &[]),
+        node("Relu", &["n"], "r", &[]),
+        node("Neg", &["x"], "n", &[]),
+    ];
+    assert_eq!(
+        values(&read(&model(&[0, 2], &nodes, &[])), &[-1.0, 2.0]),
+        [0.0, 2.0]
+    );
+}
+
+#[test]
+fn a_constant_condition_takes_one_branch() {
+    let branch = |kind: &str, name: &str| subgraph(&[node(kind, &["x"], name, &[])], &[name]);
+    let choose = |kind: &str| {
+        node(
+            "If",
+            &["q"],
+            "z",
+            &[
+                attribute_graph("then_branch", &branch("Relu", "a")),
+                // Not translatable, and not taken.
+                attribute_graph("else_branch", &branch(kind, "b")),
+            ],
+        )
+    };
+    let compare = node("Equal", &["one", "one"], "q", &[]);
+    let nodes = [compare, choose("Tanh"), node("Neg", &["z"], "y", &[])];
+    let network = read(&model(&[0, 2], &nodes, &[ints_of("one", &[], &[1])]));
+    assert_eq!(values(&network, &[-1.0, 2.0]), [-0.0, -2.0]);
+    let open = [
+        node("Greater", &["x", "zero"], "q", &[]),
+        choose("Abs"),
+        node("Neg", &["z"], "y", &[]),
+    ];
+    let message = refusal(&model(&[0, 2], &open, &[doubles("zero", &[], &[0.0])]));
+    assert!(
+        message.contains("branches by a number that depends on the input"),
+        "{message}"
+    );
+}
+
+/// A function with an attribute, called twice; and one that calls itself.
+#[test]
+fn functions_of_the_model_are_taken_in() {
+    let reference = [bytes(1, b"alpha"), bytes(21, b"slope")].concat();
+    let function = |inner: &[Vec<u8>]| {
+        let head = [
+            bytes(1, b"Leak"),
+            bytes(10, b"own"),
+            bytes(4, b"in"),
+            bytes(5, b"out"),
+        ]
+        .concat();
+        let nodes: Vec<u8> = inner.iter().flat_map(|n| bytes(7, n)).collect();
+        bytes(25, &[head, bytes(6, b"slope"), nodes].concat())
+    };
+    let call = |from: &str, to: &str, slope: f32| {
+        [
+            node("Leak", &[from], to, &[attribute_float("slope", slope)]),
+            bytes(7, b"own"),
+        ]
+        .concat()
+    };
+    let nodes = [call("x", "a", 0.5), call("a", "y", 0.25)];
+    let leak = node("LeakyRelu", &["in"], "hidden", &[reference]);
+    let body = [leak, node("Neg", &["hidden"], "out", &[])];
+    let file = [model(&[0, 2], &nodes, &[]), function(&body)].concat();
+    let network = read(&file);
+    assert_eq!(values(&network, &[-1.0, 2.0]), [-0.5, 0.5]);
+    let names: Vec<_> = network.nodes().iter().map(|node| &node.name[..]).collect();
+    assert_eq!(names, ["input", "a/hidden", "a/out", "y/hidden", "y/out"]);
+
+    let itself = [call("in", "out", 0.5)];
+    let message = refusal(&[model(&[0, 2], &nodes, &[]), function(&itself)].concat());
+    assert!(message.contains("nested too deeply"), "{message}");
+    let many: Vec<_> = (0..50)
+        .map(|i| call("in", if i == 0 { "out" } else { "other" }, 0.5))
+        .collect();
+    let message = refusal(&[model(&[0, 2], &nodes, &[]), function(&many[..1])].concat());
+    assert!(message.contains("too"), "{message}");
+}
+
+#[test]
+fn heads_are_left_out_and_said() {
+    let layer = node("MatMul", &["x", "w"], "logits", &[]);
+    let w = doubles("w", &[2, 2], &[1.0, 2.0, 3.0, 4.0]);
+    let loaded = |nodes: &[Vec<u8>], options: &onnx::Options| {
+        let bytes = model(&[0, 2], nodes, std::slice::from_ref(&w));
+        onnx::from_bytes_with(&bytes, options, DType::F64, &Device::Cpu)
+    };
+    let any = onnx::Options::default();
+    for head in ["Softmax", "LogSoftmax", "Sigmoid", "ArgMax"] {
+        let nodes = [
+            layer.clone(),
+            node(head, &["logits"], "p", &[]),
+            node("Identity", &["p"], "y", &[]),
+        ];
+        let found = loaded(&nodes, &any).unwrap();
+        assert_eq!(
+            (&found.output[..], &found.left_out[..]),
+            ("logits", &["Identity".to_string(), head.into()][..])
+        );
+        assert_eq!(values(&found.model.network, &[1.0, 1.0]), [4.0, 6.0]);
+    }
+    let nodes = [
+        layer.clone(),
+        node("Relu", &["logits"], "hidden", &[]),
+        node("Tanh", &["hidden"], "y", &[]),
+    ];
+    let message = loaded(&nodes, &any).unwrap_err().to_string();
+    assert!(
+        message.contains("node `y` (Tanh): is not piecewise linear"),
+        "{message}"
+    );
+    let hidden = onnx::Options {
+        output: Some("hidden".into()),
+        ..any.clone()
+    };
+    assert_eq!(loaded(&nodes, &hidden).unwrap().output, "hidden");
+    let none = onnx::Options {
+        output: Some("none".into()),
+        ..any
+    };
+    assert!(
+        loaded(&nodes, &none)
+            .unwrap_err()
+            .to_string()
+            .contains("has no value `none`")
+    );
+}
+
+#[test]
+fn open_sizes_are_given() {
+    let graph = [
+        bytes(1, &node("Relu", &["x"], "y", &[])),
+        bytes(11, &value_info("x", &[0, 3, 0, 0])),
+        bytes(12, &value_info("y", &[])),
+    ];
+    let file = [int(1, 8), bytes(7, &graph.concat()), bytes(8, &int(2, 13))].concat();
+    assert!(refusal(&file).contains("--input-shape"));
+    let with = |shape: &[usize]| {
+        let options = onnx::Options {
+            input_shape: Some(shape.to_vec()),
+            ..Default::default()
+        };
+        onnx::from_bytes_with(&file, &options, DType::F64, &Device::Cpu)
+    };
+    assert_eq!(
+        with(&[3, 4, 5]).unwrap().model.network.input_shape(),
+        [3, 4, 5]
+    );
+    assert!(
+        with(&[2, 4, 5])
+            .unwrap_err()
+            .to_string()
+            .contains("a dimension of 3")
+    );
+    assert!(with(&[3, 4]).is_err());
+}
+
+#[test]
+fn what_is_no_model_is_named() {
+    let says = |bytes: &[u8], what: &str| {
+        let found = refusal(bytes);
+        assert!(found.contains(what), "{found}");
+    };
+    says(
+        b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n",
+        "git lfs pull",
+    );
+    says(b"<!DOCTYPE html><html></html>", "a web page");
+    says(b"PK\x03\x04....", "a zip archive");
+    says(
+        &[0x1f, 0x8b, 8, 0, 0],
+        "packed by gzip, and cannot be unpacked",
+    );
+    let training = node(
+        "BatchNormalization",
+        &["x", "c", "c", "c", "c"],
+        "y",
+        &[attribute_int("training_mode", 1)],
+    );
+    says(
+        &model(&[0, 1], &[training], &[doubles("c", &[1], &[1.0])]),
+        "training mode",
+    );
+    let window = [
+        attribute_ints("kernel_shape", &[1]),
+        attribute_ints("pads", &[1, 1]),
+    ];
+    let pool = node("AveragePool", &["x"], "y", &window);
+    says(&model(&[0, 1, 2], &[pool], &[]), "on padding alone");
+    says(
+        &model(&[0, 1], &[node("Loop", &["x"], "y", &[])], &[]),
+        "crates/models/src/onnx/reader.rs",
+    );
+    says(
+        &model(&[0, 1], &[node("Floor", &["x"], "y", &[])], &[]),
+        "not continuous",
+    );
+}
