@@ -30,7 +30,13 @@ fn contains(number: &Number, truth: &Rational) -> bool {
 
 /// Whether the operators of a plan's network have coefficients that they round.
 fn rounds(network: &loclin_models::Network) -> bool {
-    let kinds = ["standardize", "batch_norm", "avg_pool2d", "global_avg_pool"];
+    let kinds = [
+        "standardize",
+        "batch_norm",
+        "avg_pool2d",
+        "global_avg_pool",
+        "resample",
+    ];
     let nodes = network.nodes().iter();
     nodes
         .map(|node| node.operator.kind())
