@@ -1,6 +1,7 @@
 //! Where the rounding errors of a forward pass arise.
 
 use crate::Rows;
+use loclin_models::Trace;
 
 /// Bounds of the errors that arise at each neuron of a batch by themselves, apart from those that come from below.
 ///
@@ -31,6 +32,10 @@ impl LocalErrors {
         }
     }
 }
+
+/// What an engine's forward pass finds: the trace, the neurons' values `[B, |I|]`, and, where they are known, bounds of their
+/// errors and where these arise.
+pub(crate) type ForwardPass = (Trace, Rows, Option<(Rows, LocalErrors)>);
 
 /// What is known of the neurons' values of a batch.
 #[derive(Debug, Clone, Copy)]

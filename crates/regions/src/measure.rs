@@ -130,7 +130,8 @@ impl Linearization {
                         .zip(left.iter().zip(&bounds))
                         .filter(|(_, (at, bound))| {
                             let bound = up_by(**bound + errors[**at], 2);
-                            !(distance(values[**at].abs(), bound) > exclusion.nearest)
+                            let least = distance(values[**at].abs(), bound);
+                            least <= exclusion.nearest || least.is_nan()
                         })
                         .map(|(row, _)| row)
                         .collect();

@@ -106,7 +106,8 @@ impl Rounding {
         let most = (UNDECIDED * values.width() as f64).max(FEW);
         values.iter().zip(self.values.iter()).all(|(z, errors)| {
             let both = z.iter().zip(errors);
-            let undecided = both.filter(|(z, error)| **error > 0.0 && !(z.abs() > **error));
+            let decided = |z: f64, error: f64| error == 0.0 || z.abs() > error;
+            let undecided = both.filter(|(z, error)| !decided(**z, **error));
             undecided.count() as f64 <= most
         })
     }

@@ -7,7 +7,7 @@ mod chain;
 
 use crate::{
     Norm, Result, Rows,
-    local_errors::{LocalErrors, Values},
+    local_errors::{ForwardPass, LocalErrors, Values},
     nearest::{Found, Nearest},
 };
 use candle_core::{DType, Tensor};
@@ -80,7 +80,7 @@ impl Prepared {
         &self,
         network: &Network,
         inputs: &Tensor,
-    ) -> Result<Option<(Trace, Rows, Option<(Rows, LocalErrors)>)>> {
+    ) -> Result<Option<ForwardPass>> {
         match &self.0 {
             _ if !inputs.device().is_cpu() => Ok(None),
             Ready::F32(chain) => chain.forward(network, inputs).map(Some),

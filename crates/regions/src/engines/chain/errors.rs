@@ -63,7 +63,7 @@ impl Lengths {
                     weight: values,
                     bias: own,
                     inputs,
-                    activation: activation.clone(),
+                    activation: *activation,
                 },
             })
         };

@@ -20,7 +20,7 @@ mod weights;
 
 use crate::{
     Norm, Result, Rows,
-    local_errors::{LocalErrors, Values},
+    local_errors::{ForwardPass, LocalErrors, Values},
     nearest::{Found, Nearest},
 };
 use block::Block;
@@ -53,11 +53,7 @@ impl<T: Real> Prepared<T> {
     }
 
     /// As of [`super::Prepared::forward`].
-    pub(super) fn forward(
-        &self,
-        network: &Network,
-        inputs: &Tensor,
-    ) -> Result<(Trace, Rows, Option<(Rows, LocalErrors)>)> {
+    pub(super) fn forward(&self, network: &Network, inputs: &Tensor) -> Result<ForwardPass> {
         let (trace, found) = forward::of_chain::<T>(network, &self.precise, inputs)?;
         let values = found.pre_activations();
         if T::DTYPE != DType::F64 {
