@@ -1,6 +1,6 @@
 //! Functions of numbers in the same place.
 
-use super::Allow;
+use super::allow::Allow;
 use crate::onnx::{
     body::size,
     constant::{Constant, Values},

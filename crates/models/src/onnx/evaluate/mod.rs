@@ -1,13 +1,12 @@
 //! Nodes whose inputs are all constant: what they compute, in bounded memory and time.
 
+mod allow;
 mod elementwise;
 mod reductions;
 mod tables;
 
+use self::allow::Allow;
 use super::{constant::Constant, message::Node, wire::Outcome};
-
-/// Allows, or refuses, so many numbers and multiplications.
-pub(super) type Allow<'s> = dyn FnMut(usize, usize) -> Outcome<()> + 's;
 
 /// The output of a node with constant inputs; `None` where it is not computed here.
 pub(super) fn evaluate(

@@ -1,6 +1,6 @@
 //! Sums, maxima and products over dimensions, and matrix products.
 
-use super::Allow;
+use super::allow::Allow;
 use crate::onnx::{
     body::size,
     constant::{Constant, Values},

@@ -1,6 +1,6 @@
 //! Constants made of sizes: ranges, constants of a shape, places of numbers that are not 0.
 
-use super::Allow;
+use super::allow::Allow;
 use crate::onnx::{
     body::size,
     constant::{Constant, Values},
