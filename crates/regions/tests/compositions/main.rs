@@ -261,7 +261,8 @@ fn slope_changes(network: &Network, seed: u64) -> TestCaseResult {
     // Of neurons that copy each other the first: those behind it may stay on their side.
     let lengths = here.gradient_norms(&[Norm::L2]).unwrap();
     let mut distances = here.pre_activations()[0].iter().zip(&lengths[0][0]);
-    let near = |(z, length): (&f64, &f64)| z.abs() <= radius * length * (1.0 + 1e-6);
+    let near =
+        |(z, length): (&f64, &f64)| *length > 0.0 && z.abs() <= radius * length * (1.0 + 1e-6);
     let Some(position) = distances.position(near) else {
         return Ok(());
     };
