@@ -143,17 +143,15 @@ impl Linearization {
     /// [`Linearization::clear`], infinite for a neuron at 0 that does not depend on the input near it: it limits nothing.
     pub(crate) fn clear_of_constants(&self) -> Result<std::borrow::Cow<'_, Rows>> {
         let mut clear = std::borrow::Cow::Borrowed(&self.clear);
-        if self.rounding.is_none() {
+        let Some(rounding) = &self.rounding else {
             return Ok(clear);
-        }
+        };
         for input in 0..self.batch() {
             if !self.clear[input].contains(&0.0) {
                 continue;
             }
-            let Some(rounding) = &self.only(input)?.rounding else {
-                continue;
-            };
-            let errors = &rounding.gradients()?[0];
+            let own = rounding.only(input)?;
+            let errors = &own.gradients()?[0];
             for (z, error) in clear.to_mut().row_mut(input).iter_mut().zip(errors) {
                 if *z == 0.0 && *error == 0.0 {
                     *z = f64::INFINITY;

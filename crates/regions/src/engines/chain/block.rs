@@ -1,6 +1,6 @@
 //! Inputs of a batch that are searched together, and what the searches are made of.
 
-use super::weights::{Weights, length};
+use super::weights::{Weights, dot, length};
 use crate::{Result, local_errors::Values};
 use loclin_tensor::{
     product::{Real, View, ViewMut, Write, multiply},
@@ -157,16 +157,7 @@ impl<T: Real> Block<'_, T> {
         let layers = &self.weights.layers;
         let start: usize = layers[..level].iter().map(|layer| layer.outputs).sum();
         let own = &local.activations[self.first + input][start..start + pulled.len()];
-        let mut sums = [0.0; 8];
-        let (chunks, others) = (pulled.chunks_exact(8), own.chunks_exact(8));
-        let rest = chunks.remainder().iter().zip(others.remainder());
-        let rest: f64 = rest.map(|(v, e)| v.to_f64().abs() * e).sum();
-        for (v, e) in chunks.zip(others) {
-            for ((sum, v), e) in sums.iter_mut().zip(v).zip(e) {
-                *sum += v.to_f64().abs() * e;
-            }
-        }
-        let sum = sums.iter().sum::<f64>() + rest;
+        let sum = dot(pulled, own, |v, e| v.to_f64().abs() * e);
         let beside = error * local.lengths[self.first + input][level];
         let vanished = if sum + beside > 0.0 || error > 0.0 {
             VANISHING

@@ -7,6 +7,7 @@
 use super::{
     forward::Forward,
     twice::{self, Numbers},
+    weights::length,
 };
 use crate::{Result, Rows, local_errors::LocalErrors};
 use candle_core::Tensor;
@@ -19,6 +20,44 @@ pub(super) struct Errors {
     /// Of the neurons' values, `[B, |I|]`.
     pub(super) values: Rows,
     pub(super) local: LocalErrors,
+}
+
+/// The same while it is being found, row by row.
+struct Tables {
+    values: Vec<f64>,
+    own: Vec<f64>,
+    activations: Vec<f64>,
+    lengths: Vec<f64>,
+    inputs: Vec<f64>,
+}
+
+impl Tables {
+    fn new(batch: usize, width: usize, layers: usize) -> Self {
+        let [values, own, activations] = [(); 3].map(|()| vec![0.0; batch * width]);
+        Self {
+            values,
+            own,
+            activations,
+            lengths: vec![0.0; batch * layers],
+            inputs: vec![0.0; batch],
+        }
+    }
+
+    fn known(self, batch: usize) -> Errors {
+        let rows = |numbers: Vec<f64>| {
+            let width = numbers.len() / batch.max(1);
+            Rows::new(numbers, batch, width)
+        };
+        Errors {
+            values: rows(self.values),
+            local: LocalErrors {
+                values: rows(self.own),
+                activations: rows(self.activations),
+                lengths: rows(self.lengths),
+                inputs: rows(self.inputs),
+            },
+        }
+    }
 }
 
 /// The rows of one input.
@@ -77,14 +116,14 @@ impl Lengths {
     pub(super) fn errors(&self, chain: &FcChain, found: &Forward) -> Errors {
         let width: usize = self.layers.iter().map(|layer| layer.rows.len()).sum();
         let (batch, layers) = (found.batch, self.layers.len());
-        let [mut values, mut own, mut activations] = [(); 3].map(|()| vec![0.0; batch * width]);
-        let (mut lengths, mut inputs) = (vec![0.0; batch * layers], vec![0.0; batch]);
-        let tables = values
+        let mut errors = Tables::new(batch, width, layers);
+        let tables = errors
+            .values
             .par_chunks_mut(width.max(1))
-            .zip(own.par_chunks_mut(width.max(1)))
-            .zip(activations.par_chunks_mut(width.max(1)))
-            .zip(lengths.par_chunks_mut(layers.max(1)))
-            .zip(inputs.par_iter_mut());
+            .zip(errors.own.par_chunks_mut(width.max(1)))
+            .zip(errors.activations.par_chunks_mut(width.max(1)))
+            .zip(errors.lengths.par_chunks_mut(layers.max(1)))
+            .zip(errors.inputs.par_iter_mut());
         let each = tables.enumerate();
         each.for_each(
             |(number, ((((values, own), activations), lengths), input))| {
@@ -95,24 +134,26 @@ impl Lengths {
                     lengths,
                     input,
                 };
-                self.of_input(chain, found, number, rows);
+                let x = found.row(&found.inputs, number);
+                let row = |(z, a)| (found.row(z, number), found.row(a, number));
+                let layers = found.layers.iter().map(|(z, a)| row((z, a)));
+                self.fill(chain, x, layers, Precision::Once, rows);
             },
         );
-        Errors {
-            values: Rows::new(values, batch, width),
-            local: LocalErrors {
-                values: Rows::new(own, batch, width),
-                activations: Rows::new(activations, batch, width),
-                lengths: Rows::new(lengths, batch, layers),
-                inputs: Rows::new(inputs, batch, 1),
-            },
-        }
+        errors.known(batch)
     }
 
-    fn of_input(&self, chain: &FcChain, found: &Forward, input: usize, rows: OfInput<'_>) {
-        let x = found.row(&found.inputs, input);
-        let mut below = Operand::of(x, Precision::Once);
-        // The normalisation: three roundings of each term.
+    /// Fills the rows of one input, given the normalised input and each layer's values and activations.
+    fn fill<'a>(
+        &self,
+        chain: &FcChain,
+        x: &[f64],
+        found: impl Iterator<Item = (&'a [f64], &'a [f64])>,
+        precision: Precision,
+        rows: OfInput<'_>,
+    ) {
+        let mut below = Operand::of(x, precision);
+        // The normalisation: three roundings of each term, with a factor and a shift that are themselves rounded.
         let mut error = match (chain.scale, chain.shift) == (1.0, 0.0) {
             true => 0.0,
             false => {
@@ -122,9 +163,8 @@ impl Lengths {
         };
         *rows.input = error;
         let mut start = 0;
-        let layers = self.layers.iter().zip(&found.layers).zip(rows.lengths);
+        let layers = self.layers.iter().zip(found).zip(rows.lengths);
         for ((layer, (z, a)), length) in layers {
-            let (z, a) = (found.row(z, input), found.row(a, input));
             let own = start..start + z.len();
             let tables = [
                 &mut rows.values[own.clone()],
@@ -132,7 +172,7 @@ impl Lengths {
                 &mut rows.activations[own],
             ];
             (error, *length) = layer.errors((&below, error), (z, a), tables);
-            below = Operand::of(a, Precision::Once);
+            below = Operand::of(a, precision);
             start += z.len();
         }
     }
@@ -157,49 +197,29 @@ impl Lengths {
         if !same {
             return None;
         }
-        let x = highs(&found.input);
-        let mut below = Operand::of(&x, Precision::Twice);
-        let mut error = match (chain.scale, chain.shift) == (1.0, 0.0) {
-            true => 0.0,
-            false => {
-                let shift = chain.shift.abs() * (x.len() as f64).sqrt();
-                // The factor and the shift are themselves rounded.
-                up_by(8.0 * UNIT * (below.length + 2.0 * shift), 8)
-            }
+        let layers: Vec<_> = found
+            .layers
+            .iter()
+            .map(|(z, a)| (highs(z), highs(a)))
+            .collect();
+        let mut errors = Tables::new(1, values.len(), layers.len());
+        let rows = OfInput {
+            values: &mut errors.values,
+            own: &mut errors.own,
+            activations: &mut errors.activations,
+            lengths: &mut errors.lengths,
+            input: &mut errors.inputs[0],
         };
-        let width = values.len();
-        let [mut bounds, mut own, mut activations] = [(); 3].map(|()| vec![0.0; width]);
-        let (inputs, mut lengths, mut start) = (vec![error], Vec::new(), 0);
-        for (layer, (z, a)) in self.layers.iter().zip(&found.layers) {
-            let place = start..start + z.len();
-            let tables = [
-                &mut bounds[place.clone()],
-                &mut own[place.clone()],
-                &mut activations[place.clone()],
-            ];
-            let (highs_of_z, highs_of_a) = (highs(z), highs(a));
-            let (all, new) = layer.errors((&below, error), (&highs_of_z, &highs_of_a), tables);
-            // What is told is the first of each two numbers.
-            let told = bounds[place.clone()].iter_mut().zip(&mut own[place]);
-            for ((bound, own), (_, low)) in told.zip(z) {
-                *bound = up_by(*bound + low.abs(), 1);
-                *own = up_by(*own + low.abs(), 1);
-            }
-            error = all;
-            lengths.push(new);
-            below = Operand::of(&highs_of_a, Precision::Twice);
-            start += z.len();
+        let numbers = layers.iter().map(|(z, a)| (&z[..], &a[..]));
+        self.fill(chain, &highs(&found.input), numbers, Precision::Twice, rows);
+        // What is told is the first of each two numbers.
+        let lows = found.layers.iter().flat_map(|(z, _)| z);
+        let told = errors.values.iter_mut().zip(&mut errors.own);
+        for ((bound, own), (_, low)) in told.zip(lows) {
+            *bound = up_by(*bound + low.abs(), 1);
+            *own = up_by(*own + low.abs(), 1);
         }
-        let layers = lengths.len();
-        let errors = Errors {
-            values: Rows::new(bounds, 1, width),
-            local: LocalErrors {
-                values: Rows::new(own, 1, width),
-                activations: Rows::new(activations, 1, width),
-                lengths: Rows::new(lengths, 1, layers),
-                inputs: Rows::new(inputs, 1, 1),
-            },
-        };
+        let (width, errors) = (values.len(), errors.known(1));
         Some((Rows::new(values, 1, width), errors))
     }
 }
@@ -230,7 +250,7 @@ impl Operand {
             Precision::Twice => (relative(3 * terms + 16).powi(2), 4.0 * UNIT * UNIT),
         };
         Self {
-            length: fast_length(vector),
+            length: length(vector),
             rounded,
             unit,
         }
@@ -315,22 +335,5 @@ impl Squares {
             false if self.some => 1e-120 * (count as f64),
             false => 0.0,
         }
-    }
-}
-
-/// At least the length of a vector, in one pass where no square vanishes or overflows.
-fn fast_length(vector: &[f64]) -> f64 {
-    let mut sums = [0.0; 8];
-    let chunks = vector.chunks_exact(8);
-    let rest: f64 = chunks.remainder().iter().map(|v| v * v).sum();
-    for chunk in chunks {
-        for (sum, v) in sums.iter_mut().zip(chunk) {
-            *sum += v * v;
-        }
-    }
-    let square = sums.iter().sum::<f64>() + rest;
-    match (1e-280..1e280).contains(&square) {
-        true => up_by(square.sqrt(), vector.len() + 8),
-        false => length_up(vector),
     }
 }

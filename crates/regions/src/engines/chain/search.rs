@@ -7,7 +7,7 @@
 
 use super::{
     block::{Block, Candidate, Row, times},
-    weights::{Bounds, norm_up},
+    weights::{Bounds, dot, norm_up},
 };
 use crate::{
     Norm, Result,
@@ -294,7 +294,8 @@ impl<T: Real> NormSearch<'_, T> {
                 let lengths = v.iter().zip(&weights.first_lengths);
                 let terms: f64 = lengths.map(|(v, length)| v.abs() * length).sum();
                 let count = v.iter().filter(|v| **v != 0.0).count();
-                row.euclidean = Some(self.by_gram(row.error, dot(v, gv), (terms, count)));
+                row.euclidean =
+                    Some(self.by_gram(row.error, dot(v, gv, |v, gv| v * gv), (terms, count)));
             }
             return Ok(());
         }
@@ -375,18 +376,4 @@ impl<T: Real> NormSearch<'_, T> {
             }
         }
     }
-}
-
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    let (a, b) = (a.chunks_exact(8), b.chunks_exact(8));
-    let rest = a.remainder().iter().zip(b.remainder());
-    let rest: f64 = rest.map(|(a, b)| a * b).sum();
-    // Several sums, so that the processor need not wait for one addition before the next.
-    let mut sums = [0.0; 8];
-    for (a, b) in a.zip(b) {
-        for ((sum, a), b) in sums.iter_mut().zip(a).zip(b) {
-            *sum += a * b;
-        }
-    }
-    sums.iter().sum::<f64>() + rest
 }

@@ -232,20 +232,25 @@ pub(super) fn norm_up(q: Norm, vector: &[f64]) -> f64 {
 
 /// At least the Euclidean length of a vector.
 pub(super) fn length<T: Real>(vector: &[T]) -> f64 {
-    // Several sums, so that the processor need not wait for one addition before the next.
-    let mut sums = [0.0; 8];
-    let chunks = vector.chunks_exact(8);
-    let rest = chunks.remainder().iter().map(|v| v.to_f64() * v.to_f64());
-    let rest: f64 = rest.sum();
-    for chunk in chunks {
-        for (sum, v) in sums.iter_mut().zip(chunk) {
-            *sum += v.to_f64() * v.to_f64();
-        }
-    }
-    let square = sums.iter().sum::<f64>() + rest;
+    let square = dot(vector, vector, |v, w| v.to_f64() * w.to_f64());
     match (1e-280..1e280).contains(&square) {
         // What vanished is nothing beside the rest.
         true => up_by(square.sqrt(), vector.len() + 8),
         false => length_up(&vector.iter().map(|v| v.to_f64()).collect::<Vec<_>>()),
     }
+}
+
+/// The sum of `product` over the pairs of two vectors.
+pub(super) fn dot<A, B>(a: &[A], b: &[B], product: impl Fn(&A, &B) -> f64) -> f64 {
+    let (a, b) = (a.chunks_exact(8), b.chunks_exact(8));
+    let rest = a.remainder().iter().zip(b.remainder());
+    let rest: f64 = rest.map(|(a, b)| product(a, b)).sum();
+    // Several sums, so that the processor need not wait for one addition before the next.
+    let mut sums = [0.0; 8];
+    for (a, b) in a.zip(b) {
+        for ((sum, a), b) in sums.iter_mut().zip(a).zip(b) {
+            *sum += product(a, b);
+        }
+    }
+    sums.iter().sum::<f64>() + rest
 }
