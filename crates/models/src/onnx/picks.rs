@@ -2,6 +2,7 @@
 
 use super::{
     body::size,
+    constant::Constant,
     dims::{broadcast, ravel, unravel},
     message::Node,
     translator::Translator,
@@ -133,6 +134,19 @@ pub(super) fn gather_elements<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Re
     let value = t.value(node, 0)?;
     let indices = t.constant(node, 1)?;
     let full = t.shape(node, &value)?;
+    let sources = element_places(t, node, &indices, &full)?;
+    let sources = sources.into_iter().map(Some).collect();
+    let found = picked(t, node, &value, sources, indices.shape.clone())?;
+    t.set(node, 0, found)
+}
+
+/// Where in a flattened value of shape `full` the entries stand that indices along one dimension name.
+pub(super) fn element_places<'a>(
+    t: &mut Translator<'a>,
+    node: &Node<'a>,
+    indices: &Constant,
+    full: &[usize],
+) -> Result<Vec<usize>> {
     let axis = node.axis(node.int("axis", 0), full.len())?;
     let fits = indices.shape.len() == full.len()
         && (0..full.len()).all(|i| i == axis || indices.shape[i] <= full[i]);
@@ -147,11 +161,9 @@ pub(super) fn gather_elements<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Re
     let place = |(flat, entry): (usize, usize)| {
         let mut index = unravel(flat, &indices.shape);
         index[axis] = entry;
-        Some(ravel(&index, &full))
+        ravel(&index, full)
     };
-    let sources = chosen.into_iter().enumerate().map(place).collect();
-    let found = picked(t, node, &value, sources, indices.shape.clone())?;
-    t.set(node, 0, found)
+    Ok(chosen.into_iter().enumerate().map(place).collect())
 }
 
 pub(super) fn gather_nd<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {

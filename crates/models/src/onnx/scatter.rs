@@ -2,9 +2,10 @@
 
 use super::{
     constant::{Constant, Values},
-    dims::{ravel, unravel},
+    dims::ravel,
     message::Node,
     moves::joined,
+    picks::element_places,
     translator::Translator,
     value::Value,
 };
@@ -43,27 +44,7 @@ pub(super) fn scatter_elements<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> R
     let indices = t.constant(node, 1)?;
     let data = t.value(node, 0)?;
     let full = t.shape(node, &data)?;
-    let axis = node.axis(node.int("axis", 0), full.len())?;
-    let fits = indices.shape.len() == full.len()
-        && (0..full.len()).all(|i| i == axis || indices.shape[i] <= full[i]);
-    if !fits {
-        let found = &indices.shape;
-        return Err(node.error(format!(
-            "indices of shape {found:?} for a value of {full:?}"
-        )));
-    }
-    t.spend(node, indices.len())?;
-    let numbers = node.check(indices.to_ints())?;
-    let place = |(flat, entry): (usize, &i64)| {
-        let mut index = unravel(flat, &indices.shape);
-        index[axis] = node.axis(*entry, full[axis])?;
-        Ok(ravel(&index, &full))
-    };
-    let places: Vec<usize> = numbers
-        .iter()
-        .enumerate()
-        .map(place)
-        .collect::<Result<_>>()?;
+    let places = element_places(t, node, &indices, &full)?;
     scattered(t, node, &data, &full, &places)
 }
 
