@@ -4,7 +4,7 @@ use crate::{cases, dot};
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
 use loclin_models::operators::{OperatorSpec, Window2d};
-use loclin_models::{INPUT, Network, NetworkSpec, NodeSpec};
+use loclin_models::{INPUT, Magnitudes, Network, NetworkSpec, NodeSpec, RoundingErrors, Trace};
 use loclin_regions::{Budget, Guarantee, Linearization, Method, Norm};
 use loclin_tests::exact::{
     Drawn, Graph, Plan, Point, Rational, assert_radius_at_most, exact, hostile, nearest, ordinary,
@@ -58,6 +58,34 @@ pub(crate) fn claimed(
     Ok(([0, 1, 2].map(|i| margins[i].radius[0]), proved))
 }
 
+/// A drawn network in float64, and its forward pass with bounds of what rounding does to it.
+struct Bounded {
+    drawn: Drawn,
+    network: Network,
+    x: Tensor,
+    magnitudes: Magnitudes,
+    trace: Trace,
+    errors: RoundingErrors,
+}
+
+/// `None` for a plan that draws what the library refuses, such as a window of one entry.
+fn bounded(plan: &Plan) -> Option<Bounded> {
+    let drawn = plan.draw().ok()?;
+    let network = drawn.network().ok()?;
+    let network = network.to(DType::F64, &Device::Cpu).unwrap();
+    let x = drawn.batch().unwrap().to_dtype(DType::F64).unwrap();
+    let magnitudes = network.magnitudes().unwrap().unwrap();
+    let (trace, errors) = magnitudes.trace(&x).unwrap().unwrap();
+    Some(Bounded {
+        drawn,
+        network,
+        x,
+        magnitudes,
+        trace,
+        errors,
+    })
+}
+
 proptest! {
     #![proptest_config(cases(400))]
 
@@ -72,13 +100,7 @@ proptest! {
     /// What is pushed through absolute values bounds the rounding of every pre-activation and output, whatever the numbers.
     #[test]
     fn rounding_errors_are_bounded(plan in prop_oneof![ordinary(), hostile()]) {
-        let Ok(drawn) = plan.draw() else { return Ok(()) };
-        // A plan may draw what the library refuses, such as a window of one entry.
-        let Ok(network) = drawn.network() else { return Ok(()) };
-        let network = network.to(DType::F64, &Device::Cpu).unwrap();
-        let x = drawn.batch().unwrap().to_dtype(DType::F64).unwrap();
-        let magnitudes = network.magnitudes().unwrap().unwrap();
-        let (trace, errors) = magnitudes.trace(&x).unwrap().unwrap();
+        let Some(Bounded { drawn, network, trace, errors, .. }) = bounded(&plan) else { return Ok(()) };
         // Nor has a number that overflows an exact value.
         let Ok(graph) = Graph::of(&network) else { return Ok(()) };
         let Ok(point) = graph.at(&drawn.x) else { return Ok(()) };
@@ -100,12 +122,7 @@ proptest! {
     /// So does their push of ones the rounding of every gradient, where all sides are decided.
     #[test]
     fn rounding_errors_of_gradients_are_bounded(plan in prop_oneof![ordinary(), hostile()]) {
-        let Ok(drawn) = plan.draw() else { return Ok(()) };
-        let Ok(network) = drawn.network() else { return Ok(()) };
-        let network = network.to(DType::F64, &Device::Cpu).unwrap();
-        let x = drawn.batch().unwrap().to_dtype(DType::F64).unwrap();
-        let magnitudes = network.magnitudes().unwrap().unwrap();
-        let (trace, errors) = magnitudes.trace(&x).unwrap().unwrap();
+        let Some(Bounded { drawn, network, x, magnitudes, trace, errors }) = bounded(&plan) else { return Ok(()) };
         let numbers = |tensor: &Tensor| tensor.flatten_all().unwrap().to_vec1::<f64>().unwrap();
         let (Some(z), Some(of_z)) = (trace.pre_activations().unwrap(), &errors.pre_activations) else { return Ok(()) };
         prop_assume!(numbers(&z).iter().zip(numbers(of_z)).all(|(z, error)| z.abs() > error));

@@ -14,17 +14,7 @@ use loclin_data::{Rows, Split, idx, npy as npy_file, source};
 
 /// The most address space this program has had so far, in bytes.
 fn peak() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status
-        .lines()
-        .find(|line| line.starts_with("VmPeak:"))
-        .unwrap();
-    line.split_whitespace()
-        .nth(1)
-        .unwrap()
-        .parse::<u64>()
-        .unwrap()
-        * 1024
+    loclin_test_files::peak_memory("VmPeak").unwrap()
 }
 
 #[test]

@@ -128,17 +128,7 @@ proptest! {
 /// Address space in bytes: what was asked for, used or not.
 #[cfg(target_os = "linux")]
 fn peak() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status
-        .lines()
-        .find(|line| line.starts_with("VmPeak:"))
-        .unwrap();
-    line.split_whitespace()
-        .nth(1)
-        .unwrap()
-        .parse::<u64>()
-        .unwrap()
-        * 1024
+    loclin_test_files::peak_memory("VmPeak").unwrap()
 }
 
 #[cfg(target_os = "linux")]

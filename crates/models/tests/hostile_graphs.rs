@@ -15,17 +15,7 @@ use std::time::Instant;
 
 /// Memory that was in use at once, in MB.
 fn peak() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status
-        .lines()
-        .find(|line| line.starts_with("VmHWM:"))
-        .unwrap();
-    line.split_whitespace()
-        .nth(1)
-        .unwrap()
-        .parse::<u64>()
-        .unwrap()
-        / 1024
+    loclin_test_files::peak_memory("VmHWM").unwrap() / (1024 * 1024)
 }
 
 fn constant_of(name: &str, shape: &str) -> Vec<u8> {

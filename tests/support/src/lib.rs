@@ -1,4 +1,5 @@
-//! Where tests find large files that are not part of the repository, and what they say where there are none.
+//! What tests of several crates share: where they find large files that are not part of the repository, and what they say
+//! where there are none; how much memory they took.
 //!
 //! The files lie in a folder `shared` beside the workspace. A test that lacks one passes, but it says that it tested
 //! nothing: on stderr, and as a line of the file that the variable `LOCLIN_SKIPPED` names, so that a run can count
@@ -34,6 +35,20 @@ pub fn skipped(why: &str) {
     if let Err(error) = written {
         eprintln!("LOCLIN_SKIPPED: {error}");
     }
+}
+
+/// The most memory that this program has had so far, in bytes: `VmPeak` is the address space, used or not, and `VmHWM` what
+/// was in use at once. `None` where the system does not tell.
+#[must_use]
+pub fn peak_memory(field: &str) -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let mut lines = status.lines().map(str::split_whitespace);
+    let mut words = lines.find_map(|mut words| {
+        let name = words.next()?.strip_suffix(':')?;
+        (name == field).then_some(words)
+    })?;
+    let kilobytes: u64 = words.next()?.parse().ok()?;
+    Some(kilobytes * 1024)
 }
 
 fn folder() -> PathBuf {
