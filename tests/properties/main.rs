@@ -5,6 +5,7 @@
 
 mod balls;
 mod counts;
+mod decided;
 mod distortion;
 mod evidence;
 mod exact;

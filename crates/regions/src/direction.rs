@@ -4,6 +4,7 @@ use crate::{
     Error, Guarantee, Linearization, Neuron, Result, Rows,
     local_errors::Values,
     nearest::{Nearest, distance},
+    rounding::is_open,
 };
 use candle_core::{D, Tensor};
 use loclin_tensor::rounding::up_by;
@@ -193,8 +194,10 @@ impl Steps<'_> {
             if !speed.is_finite() {
                 nearest.distance = f64::NAN;
             }
-            // At exactly 0 the neuron counts as positive, as everywhere.
-            let towards_zero = if z >= 0.0 {
+            // At exactly 0 the neuron counts as positive, as everywhere; undecided, as both.
+            let towards_zero = if is_open(z) {
+                true
+            } else if z >= 0.0 {
                 speed < error
             } else {
                 speed > -error

@@ -30,18 +30,10 @@ impl Linearization {
     /// A tensor computation that fails.
     pub fn upper_bounds(&self, margins: &Margins) -> Result<Vec<f64>> {
         let of_input = |(input, limiting): (usize, &Option<crate::Neuron>)| {
-            let Some((neuron, at)) = limiting.and_then(|own| Some((own, self.position(own)?)))
-            else {
+            let Some(at) = limiting.and_then(|own| self.position(own)) else {
                 return Ok(f64::INFINITY);
             };
-            let count = self.ranges.iter().find(|range| range.node == neuron.node);
-            let count = count.map_or(0, |range| range.count);
-            let unit = units(self.network(), &[neuron.index], count)?;
-            let trace = self.trace.narrow(input, 1)?;
-            let pulled = trace.pull_neurons(neuron.node, &unit)?;
-            let gradient = Rows::of_tensor(&pulled.flatten_from(2)?.squeeze(0)?)?;
-            let length = length_below(margins.norm.dual(), &gradient[0]);
-            let length = down(length - self.gradient_errors(input)?[at]);
+            let length = self.length_below(input, at, margins.norm.dual())?;
             let error = match &self.rounding {
                 Some(rounding) => rounding.values()[input][at],
                 None => 0.0,
@@ -50,6 +42,21 @@ impl Linearization {
             Ok(quotient_up(up(z + error), length))
         };
         margins.limiting.iter().enumerate().map(of_input).collect()
+    }
+
+    /// At most the lq norm of the gradient of the neuron at a position; perhaps negative.
+    pub(crate) fn length_below(&self, input: usize, at: usize, q: Norm) -> Result<f64> {
+        let Some(neuron) = self.neuron(at) else {
+            return Ok(0.0);
+        };
+        let range = self.ranges.iter().find(|range| range.node == neuron.node);
+        let count = range.map_or(0, |range| range.count);
+        let unit = units(self.network(), &[neuron.index], count)?;
+        let trace = self.trace.narrow(input, 1)?;
+        let pulled = trace.pull_neurons(neuron.node, &unit)?;
+        let gradient = Rows::of_tensor(&pulled.flatten_from(2)?.squeeze(0)?)?;
+        let length = length_below(q, &gradient[0]);
+        Ok(down(length - self.gradient_errors(input)?[at]))
     }
 }
 

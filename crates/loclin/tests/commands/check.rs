@@ -208,7 +208,7 @@ fn tables_that_are_none_are_refused() {
         (
             "short.csv",
             1,
-            "short.csv|line 42: 2 columns, the header has 9",
+            "short.csv|line 42: 2 columns, the header has 10",
         ),
         ("m.csv --sample 0", 2, "--sample 0"),
     ];

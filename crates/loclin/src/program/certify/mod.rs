@@ -4,7 +4,7 @@ mod outcome;
 mod run;
 mod table;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
@@ -57,7 +57,7 @@ pub struct Args {
     /// proved bounds, as without this option where they cost least [default: what costs least and proves]
     #[arg(long, value_name = "P")]
     pub failure_probability: Option<f64>,
-    /// Write one row for each input: index,label,prediction,eps_P...,guarantee,layer,neuron
+    /// Write one row for each input: index,file,label,prediction,eps_P...,guarantee,layer,neuron,position
     #[arg(long, value_name = "FILE.csv")]
     pub out: Option<PathBuf>,
     /// Where the datasets are
@@ -97,7 +97,8 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     )?;
     let certificates = certify_all(&model, &data, &norms, method, "certifying")?;
     if let Some(out) = &args.out {
-        files::write_atomic(out, &table::csv(&certificates)?)?;
+        let root = args.data.as_deref().map(Path::new);
+        files::write_atomic(out, &table::csv(&certificates, &data, root)?)?;
     }
     let outcome = Outcome {
         model: args.source.model.clone(),
@@ -108,7 +109,7 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         clr_lower: certificates.regions.lower,
         clr_upper: certificates.regions.upper,
         on_boundary: certificates.regions.on_boundary,
-        undecided: certificates.undecided,
+        zero: certificates.zero(),
         margins: certificates.percentiles()?,
         seconds: certificates.seconds,
         inputs_per_second: data.len() as f64 / certificates.seconds,

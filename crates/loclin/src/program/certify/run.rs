@@ -8,11 +8,12 @@ use candle_core::DType;
 use loclin_data::{Data, Dataset, Part};
 use loclin_models::{ModelFile, Network};
 use loclin_regions::{
-    Budget, Guarantee, Linearizer, Margins, Method, Neuron, Norm, RegionCount, RegionCounter, Work,
+    Budget, Guarantee, Linearizer, Margins, Method, Neuron, Norm, Position, RegionCount,
+    RegionCounter, Work,
 };
 use loclin_report::printable;
 
-use super::outcome::Search;
+use super::outcome::{Search, Zero};
 use crate::program::progress::Bar;
 use crate::program::tensors;
 use loclin_report::stats::Percentiles;
@@ -40,8 +41,6 @@ pub struct Certificates {
     pub region: Vec<usize>,
     /// #CLR over the dataset.
     pub regions: RegionCount,
-    /// Inputs at which rounding leaves the side of some neuron undecided.
-    pub undecided: usize,
     /// The work of searching for the nearest neurons; `None` if every gradient was measured, or a chain's pruned search
     /// did it.
     pub search: Option<Search>,
@@ -98,7 +97,7 @@ fn certify_one_shape(
     let mut margins: Vec<Margins> = norms.iter().map(|norm| unknown(*norm, 0, method)).collect();
     let mut predictions = Vec::new();
     let mut counter = RegionCounter::new(RegionCounter::default_tolerance(network.dtype()));
-    let (mut neurons, mut region, mut undecided) = (0, Vec::new(), 0);
+    let (mut neurons, mut region) = (0, Vec::new());
     let budget = Budget::default();
     let linearizer = Linearizer::new(network, budget)?;
     let rows: Vec<usize> = (0..data.len()).collect();
@@ -112,6 +111,7 @@ fn certify_one_shape(
         for (all, batch) in margins.iter_mut().zip(here.margins(norms, method)?) {
             all.radius.extend(batch.radius);
             all.limiting.extend(batch.limiting);
+            all.position.extend(batch.position);
             all.guarantee = all.guarantee.weaker(batch.guarantee);
             all.method = batch.method;
             all.work.directions = all.work.directions.max(batch.work.directions);
@@ -120,7 +120,6 @@ fn certify_one_shape(
         predictions.extend(tensors::predictions(here.trace().output())?);
         region.extend(counter.add(&here)?);
         neurons = here.neurons();
-        undecided += here.undecided().iter().filter(|count| **count > 0).count();
         bar.advance(rows.len() as u64);
     }
     Ok(Certificates {
@@ -137,7 +136,6 @@ fn certify_one_shape(
         neurons,
         region,
         regions: counter.finish(),
-        undecided,
         seconds: start.elapsed().as_secs_f64(),
     })
 }
@@ -148,6 +146,7 @@ fn unknown(norm: Norm, inputs: usize, method: Method) -> Margins {
         norm,
         radius: vec![f64::NAN; inputs],
         limiting: vec![None; inputs],
+        position: vec![Position::Undecided; inputs],
         guarantee: Guarantee::Proved,
         method,
         work: Work::default(),
@@ -174,7 +173,6 @@ impl Certificates {
                 upper: 0,
                 on_boundary: 0,
             },
-            undecided: 0,
             search: None,
             seconds: 0.0,
         }
@@ -185,10 +183,10 @@ impl Certificates {
         for (all, part) in self.margins.iter_mut().zip(part.margins) {
             all.guarantee = all.guarantee.weaker(part.guarantee);
             all.method = part.method;
-            let found = part.radius.into_iter().zip(part.limiting);
-            for (&at, (radius, limiting)) in positions.iter().zip(found) {
-                all.radius[at] = radius;
-                all.limiting[at] = limiting;
+            for (from, &at) in positions.iter().enumerate() {
+                all.radius[at] = part.radius[from];
+                all.limiting[at] = part.limiting[from];
+                all.position[at] = part.position[from];
             }
         }
         for (&at, prediction) in positions.iter().zip(part.predictions) {
@@ -212,7 +210,6 @@ impl Certificates {
         self.regions.lower += part.regions.lower;
         self.regions.upper += part.regions.upper;
         self.regions.on_boundary += part.regions.on_boundary;
-        self.undecided += part.undecided;
         self.seconds += part.seconds;
     }
 
@@ -244,6 +241,28 @@ impl Certificates {
     pub fn leading(&self) -> Option<&Margins> {
         let l2 = self.norms.iter().position(|norm| *norm == Norm::L2);
         self.margins.get(l2.unwrap_or(0))
+    }
+
+    /// Why inputs have the leading margin 0, by reason: how many there are, and the first with its neuron.
+    pub fn zero(&self) -> BTreeMap<&'static str, Zero> {
+        let mut reasons: BTreeMap<&'static str, Zero> = BTreeMap::new();
+        let Some(margins) = self.leading() else {
+            return reasons;
+        };
+        for (index, position) in margins.position.iter().enumerate() {
+            if *position == Position::Inside {
+                continue;
+            }
+            let first = || Zero {
+                inputs: 0,
+                first: index,
+                layer: margins.limiting[index].map(|neuron| self.layer(neuron).to_owned()),
+                neuron: margins.limiting[index].map(|neuron| neuron.index),
+            };
+            let reason = reasons.entry(position.name()).or_insert_with(first);
+            reason.inputs += 1;
+        }
+        reasons
     }
 
     /// What is claimed of every radius.

@@ -1,0 +1,105 @@
+//! What rounding leaves open and exact arithmetic decides, held against exact rationals.
+
+use crate::cases;
+use candle_core::{DType, Device, Tensor};
+use loclin_models::Network;
+use loclin_regions::exact::{Exact, ExactError};
+use loclin_regions::{Budget, Guarantee, Linearization, Method, Norm, Position};
+use loclin_tests::exact::{Graph, Plan, Point, Rational, exact, hostile, nearest, ordinary};
+use proptest::prelude::*;
+
+/// A drawn network linearised, and what is true of it; `None` where the library or the oracle refuses it, because a number
+/// overflows, or nothing is claimed.
+fn drawn(plan: &Plan) -> Option<(Network, Tensor, Linearization, Point)> {
+    let drawn = plan.draw().ok()?;
+    let network = drawn.network().ok()?.to(DType::F64, &Device::Cpu).ok()?;
+    let x = drawn.batch().ok()?.to_dtype(DType::F64).ok()?;
+    let here = Linearization::new(&network, &x, Budget::default()).ok()?;
+    let point = Graph::of(&network).ok()?.at(&drawn.x).ok()?;
+    Some((network, x, here, point))
+}
+
+/// Whether all coefficients are known exactly.
+fn is_exact(network: &Network, x: &Tensor) -> bool {
+    let x = x.flatten_all().unwrap().to_vec1::<f64>().unwrap();
+    match Exact::new(network, 1 << 24) {
+        Ok(exact) => {
+            let here = exact.at(&x).unwrap();
+            (0..here.neurons()).all(|neuron| here.pre_activation(neuron).is_exact())
+        }
+        Err(ExactError::TooLarge { .. } | ExactError::Unknown { .. }) => false,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+proptest! {
+    #![proptest_config(cases(400))]
+
+    /// A margin of 0 has its reason, and the reason is so.
+    #[test]
+    fn a_margin_of_0_says_why(plan in prop_oneof![ordinary(), hostile()], all in any::<bool>()) {
+        let Some((network, x, here, point)) = drawn(&plan) else { return Ok(()) };
+        let method = if all { Method::All } else { Method::Auto };
+        let Ok(margins) = here.margins(&[Norm::L1, Norm::L2, Norm::LINF], method) else { return Ok(()) };
+        let truth = point.radii().norms;
+        for (margins, truth) in margins.iter().zip(&truth) {
+            prop_assume!(margins.guarantee == Guarantee::Proved);
+            let (radius, position) = (margins.radius[0], margins.position[0]);
+            prop_assert_eq!(position == Position::Inside, radius > 0.0);
+            match position {
+                Position::Boundary | Position::Tie => prop_assert_eq!(truth.approximate(), 0.0),
+                // Small networks are decided; a true radius may be smaller than any float.
+                Position::Undecided => prop_assert!(truth.approximate() == 0.0 || !is_exact(&network, &x)),
+                _ => {}
+            }
+        }
+    }
+
+    /// No step along a line goes further than the pattern of the input.
+    #[test]
+    fn no_step_exceeds_the_truth(
+        plan in prop_oneof![ordinary(), hostile()],
+        numbers in prop::collection::vec(-1.0f64..1.0, 64),
+    ) {
+        let Some((network, _, here, point)) = drawn(&plan) else { return Ok(()) };
+        let size = network.input_size();
+        let direction: Vec<f64> = numbers.iter().copied().cycle().take(size).collect();
+        let shape = [&[1, 1], network.input_shape()].concat();
+        let tensor = Tensor::from_vec(direction.clone(), shape, &Device::Cpu).unwrap();
+        if let Ok(along) = here.directional_margins(&tensor)
+            && along.guarantee == Guarantee::Proved
+        {
+            let direction: Vec<Rational> = direction.iter().map(|d| exact(*d).unwrap()).collect();
+            let truth = point.directional(&direction);
+            prop_assert!(truth.covers(along.step[0]), "{:e} instead of {:e}", along.step[0], truth.approximate());
+        }
+        let Ok(axes) = here.axis_margins() else { return Ok(()) };
+        prop_assume!(axes.guarantee == Guarantee::Proved);
+        for (k, step) in axes.step.iter().enumerate() {
+            let mut axis = vec![Rational::ZERO; size];
+            axis[k % size] = exact(if k < size { 1.0 } else { -1.0 }).unwrap();
+            let truth = point.directional(&axis);
+            prop_assert!(truth.covers(*step), "axis {}: {:e} instead of {:e}", k, step, truth.approximate());
+        }
+    }
+
+    /// On the pattern that an input has, the affine map is the network; on another one some neuron is on the wrong side.
+    #[test]
+    fn the_pattern_of_an_input_is_feasible(plan in prop_oneof![ordinary(), hostile()]) {
+        let Some((network, x, here, point)) = drawn(&plan) else { return Ok(()) };
+        let Ok(exact) = Exact::new(&network, 1 << 24) else { return Ok(()) };
+        let pieces = |record: &loclin_models::ActivationRecord| {
+            record.pieces().flatten_all().unwrap().to_dtype(DType::U32).unwrap().to_vec1::<u32>().unwrap()
+        };
+        let pieces: Vec<Vec<u32>> = here.trace().records().map(pieces).collect();
+        let x = x.flatten_all().unwrap().to_vec1::<f64>().unwrap();
+        let on = exact.at_pattern(&x, &pieces).unwrap();
+        // Decided sides are true ones; of equal entries either may be selected.
+        prop_assume!(here.undecided()[0] == 0 && !here.on_boundary()[0]);
+        for (neuron, truth) in point.neurons.iter().enumerate() {
+            let number = on.pre_activation(neuron);
+            prop_assert!(number.lower() <= nearest(&truth.value) && nearest(&truth.value) <= number.upper());
+        }
+        prop_assert!(exact.at_pattern(&x, &pieces[..pieces.len().saturating_sub(1)]).is_err() || pieces.is_empty());
+    }
+}
