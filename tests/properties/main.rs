@@ -6,6 +6,7 @@
 mod balls;
 mod counts;
 mod decided;
+mod deployed;
 mod distortion;
 mod evidence;
 mod exact;

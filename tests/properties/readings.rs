@@ -6,7 +6,7 @@ use candle_nn::VarBuilder;
 use loclin_models::{
     Mlp, Model, Module, NetworkSpec, NodeSpec, Normalization, Parameters, operators::OperatorSpec,
 };
-use loclin_regions::{Budget, Linearization, Method, Norm, Position};
+use loclin_regions::{Budget, Linearization, Method, Norm};
 use loclin_tests::{
     Analysis, F32, F64, bridge, norm,
     strategies::{LARGE, Recipe, recipes},

@@ -16,6 +16,7 @@ mod budget;
 mod cost;
 mod count;
 mod decide;
+mod deployed;
 mod device;
 mod direction;
 pub mod distortion;
@@ -49,6 +50,7 @@ mod upper;
 
 pub use budget::Budget;
 pub use count::{RegionCount, RegionCounter};
+pub use deployed::DeployedMargins;
 pub use direction::DirectionalMargins;
 pub use engines::Engine;
 pub use error::{Error, Result};

@@ -94,7 +94,7 @@ impl Linearization {
     }
 
     /// What [`Linearization::margins`] finds for each norm by itself.
-    fn found(&self, norms: &[Norm], method: Method) -> Result<Vec<Margins>> {
+    pub(crate) fn found(&self, norms: &[Norm], method: Method) -> Result<Vec<Margins>> {
         match self.choose(norms, method)? {
             Method::PrunedSearch => {
                 match self.searched(norms)? {

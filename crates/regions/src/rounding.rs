@@ -78,6 +78,11 @@ impl Rounding {
         self.magnitudes.relative_error()
     }
 
+    /// The network's absolute values.
+    pub(crate) fn magnitudes(&self) -> &Magnitudes {
+        &self.magnitudes
+    }
+
     /// Where the errors of values arise, if that is known.
     pub(crate) fn local(&self) -> Option<&LocalErrors> {
         self.local.as_ref()

@@ -1,6 +1,7 @@
 //! `loclin certify`: the margins of every input of a dataset.
 
 mod outcome;
+mod question;
 mod run;
 mod table;
 
@@ -13,6 +14,7 @@ use loclin_regions::{Estimate, Method, Norm};
 use rand::TryRngCore;
 use rand::rngs::OsRng;
 
+use crate::program::compute::Dtype;
 use crate::program::errors::Usage;
 use crate::program::files;
 use crate::program::model::ModelPath;
@@ -20,6 +22,7 @@ use crate::program::opened::Opened;
 use crate::program::options::{DataDir, Global};
 
 pub use outcome::{Outcome, Search};
+pub use question::{Deployed, Question};
 pub use run::{BATCH, Certificates, certify, certify_all};
 
 const EXAMPLE: &str = "\
@@ -29,6 +32,7 @@ Examples:
   loclin certify --model network.onnx --data inputs.npy --norm 1 --norm inf --dtype f64
   loclin certify --model runs/vowels-vanilla-seed0 --norm 2 --dtype f64
   loclin certify --model resnet.onnx --data images.npy --dtype f64 --failure-probability 1e-9
+  loclin certify --model network.onnx --data inputs.npy --norm 2 --deployed f32
   loclin certify --model cnn.pth --architecture digit-recognizer --data mnist";
 
 /// Options of `certify`.
@@ -57,6 +61,10 @@ pub struct Args {
     /// proved bounds, as without this option where they cost least [default: what costs least and proves]
     #[arg(long, value_name = "P")]
     pub failure_probability: Option<f64>,
+    /// Radii within which every evaluation of the network in this type takes the same side at every neuron, in whatever order
+    /// it sums, its parameters rounded to the type: f32, f16 or bf16. Not for fast convolutions (Winograd, Fourier)
+    #[arg(long, value_name = "TYPE", conflicts_with = "failure_probability")]
+    pub deployed: Option<Deployed>,
     /// Write one row for each input: index,file,label,prediction,eps_P...,guarantee,layer,neuron,position
     #[arg(long, value_name = "FILE.csv")]
     pub out: Option<PathBuf>,
@@ -95,7 +103,17 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         &args.place,
         global,
     )?;
-    let certificates = certify_all(&model, &data, &norms, method, "certifying")?;
+    if let (Some(deployed), Dtype::F32) = (args.deployed, dtype) {
+        let message =
+            format!("--deployed {deployed}: needs --dtype f64, by which radii are proved");
+        return Err(Usage::new(message).into());
+    }
+    let question = Question {
+        norms,
+        method,
+        deployed: args.deployed,
+    };
+    let certificates = certify_all(&model, &data, &question, "certifying")?;
     if let Some(out) = &args.out {
         let root = args.data.as_deref().map(Path::new);
         files::write_atomic(out, &table::csv(&certificates, &data, root)?)?;

@@ -8,12 +8,13 @@ use candle_core::DType;
 use loclin_data::{Data, Dataset, Part};
 use loclin_models::{ModelFile, Network};
 use loclin_regions::{
-    Budget, Guarantee, Linearizer, Margins, Method, Neuron, Norm, Position, RegionCount,
-    RegionCounter, Work,
+    Budget, Guarantee, Linearizer, Margins, Neuron, Norm, Position, RegionCount, RegionCounter,
+    Work,
 };
 use loclin_report::printable;
 
 use super::outcome::{Search, Zero};
+use super::question::Question;
 use crate::program::progress::Bar;
 use crate::program::tensors;
 use loclin_report::stats::Percentiles;
@@ -55,12 +56,11 @@ pub struct Certificates {
 pub fn certify(
     network: &Network,
     data: &Dataset,
-    norms: &[Norm],
-    method: Method,
+    question: &Question,
     label: &str,
 ) -> anyhow::Result<Certificates> {
     let bar = Bar::count(label, data.len() as u64);
-    certify_one_shape(network, data, norms, method, &bar)
+    certify_one_shape(network, data, question, &bar)
 }
 
 /// Certifies every input of `data` by the model's networks, those of one shape together.
@@ -70,8 +70,7 @@ pub fn certify(
 pub fn certify_all(
     model: &ModelFile,
     data: &Data,
-    norms: &[Norm],
-    method: Method,
+    question: &Question,
     label: &str,
 ) -> anyhow::Result<Certificates> {
     let bar = Bar::count(label, data.len() as u64);
@@ -79,8 +78,8 @@ pub fn certify_all(
     let mut whole: Option<Certificates> = None;
     for Part { positions, inputs } in data.tables(&rows)? {
         let network = model.raw(inputs.input_shape())?;
-        let part = certify_one_shape(&network, &inputs, norms, method, &bar)?;
-        let whole = whole.get_or_insert_with(|| Certificates::empty(norms, data));
+        let part = certify_one_shape(&network, &inputs, question, &bar)?;
+        let whole = whole.get_or_insert_with(|| Certificates::empty(question, data));
         whole.add(part, &positions);
     }
     whole.context("no inputs")
@@ -89,12 +88,12 @@ pub fn certify_all(
 fn certify_one_shape(
     network: &Network,
     data: &Dataset,
-    norms: &[Norm],
-    method: Method,
+    question: &Question,
     bar: &Bar,
 ) -> anyhow::Result<Certificates> {
     let start = Instant::now();
-    let mut margins: Vec<Margins> = norms.iter().map(|norm| unknown(*norm, 0, method)).collect();
+    let norms = question.norms.iter();
+    let mut margins: Vec<Margins> = norms.map(|norm| unknown(*norm, 0, question)).collect();
     let mut predictions = Vec::new();
     let mut counter = RegionCounter::new(RegionCounter::default_tolerance(network.dtype()));
     let (mut neurons, mut region) = (0, Vec::new());
@@ -108,7 +107,7 @@ fn certify_one_shape(
         let here = linearizer
             .at(&x)
             .with_context(|| format!("{}, inputs from {first} on", data.name()))?;
-        for (all, batch) in margins.iter_mut().zip(here.margins(norms, method)?) {
+        for (all, batch) in margins.iter_mut().zip(question.margins(&here)?) {
             all.radius.extend(batch.radius);
             all.limiting.extend(batch.limiting);
             all.position.extend(batch.position);
@@ -123,7 +122,7 @@ fn certify_one_shape(
         bar.advance(rows.len() as u64);
     }
     Ok(Certificates {
-        norms: norms.to_vec(),
+        norms: question.norms.clone(),
         search: margins.first().and_then(Search::of),
         margins,
         labels: data.labels().map(<[u32]>::to_vec),
@@ -141,27 +140,26 @@ fn certify_one_shape(
 }
 
 /// Margins of so many inputs of which nothing is known yet.
-fn unknown(norm: Norm, inputs: usize, method: Method) -> Margins {
+fn unknown(norm: Norm, inputs: usize, question: &Question) -> Margins {
     Margins {
         norm,
         radius: vec![f64::NAN; inputs],
         limiting: vec![None; inputs],
         position: vec![Position::Undecided; inputs],
-        guarantee: Guarantee::Proved,
-        method,
+        guarantee: question.strongest(),
+        method: question.method,
         work: Work::default(),
     }
 }
 
 impl Certificates {
     /// Nothing yet of the inputs of `data`.
-    fn empty(norms: &[Norm], data: &Data) -> Self {
+    fn empty(question: &Question, data: &Data) -> Self {
+        let norms = question.norms.iter();
+        let margins = norms.map(|norm| unknown(*norm, data.len(), question));
         Self {
-            norms: norms.to_vec(),
-            margins: norms
-                .iter()
-                .map(|norm| unknown(*norm, data.len(), Method::Auto))
-                .collect(),
+            margins: margins.collect(),
+            norms: question.norms.clone(),
             labels: data.labels().map(<[u32]>::to_vec),
             predictions: vec![0; data.len()],
             names: Vec::new(),
@@ -268,7 +266,7 @@ impl Certificates {
     /// What is claimed of every radius.
     pub fn guarantee(&self) -> Guarantee {
         let all = self.margins.iter().map(|margins| margins.guarantee);
-        all.fold(Guarantee::Proved, Guarantee::weaker)
+        all.reduce(Guarantee::weaker).unwrap_or(Guarantee::Estimate)
     }
 
     /// The name of a neuron's node, control characters escaped.
