@@ -7,6 +7,8 @@ use loclin_regions::exact::{Exact, ExactError};
 use loclin_regions::{Budget, Guarantee, Linearization, Method, Norm, Position};
 use loclin_tests::exact::{Graph, Plan, Point, Rational, exact, hostile, nearest, ordinary};
 use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
 
 /// A drawn network linearised, and what is true of it; `None` where the library or the oracle refuses it, because a number
 /// overflows, or nothing is claimed.
@@ -17,6 +19,19 @@ fn drawn(plan: &Plan) -> Option<(Network, Tensor, Linearization, Point)> {
     let here = Linearization::new(&network, &x, Budget::default()).ok()?;
     let point = Graph::of(&network).ok()?.at(&drawn.x).ok()?;
     Some((network, x, here, point))
+}
+
+/// The recorded pieces of the only input.
+fn pieces(here: &Linearization) -> Vec<Vec<u32>> {
+    let of = |record: &loclin_models::ActivationRecord| {
+        let pieces = record.pieces().flatten_all().unwrap();
+        pieces
+            .to_dtype(DType::U32)
+            .unwrap()
+            .to_vec1::<u32>()
+            .unwrap()
+    };
+    here.trace().records().map(of).collect()
 }
 
 /// Whether all coefficients are known exactly.
@@ -83,15 +98,17 @@ proptest! {
         }
     }
 
+    #[test]
+    fn points_of_certified_balls_stay(plan in prop_oneof![ordinary(), hostile()], seed in any::<[u8; 32]>()) {
+        points_stay(&plan, &mut TestRng::from_seed(RngAlgorithm::ChaCha, &seed), 9)?;
+    }
+
     /// On the pattern that an input has, the affine map is the network; on another one some neuron is on the wrong side.
     #[test]
     fn the_pattern_of_an_input_is_feasible(plan in prop_oneof![ordinary(), hostile()]) {
         let Some((network, x, here, point)) = drawn(&plan) else { return Ok(()) };
         let Ok(exact) = Exact::new(&network, 1 << 24) else { return Ok(()) };
-        let pieces = |record: &loclin_models::ActivationRecord| {
-            record.pieces().flatten_all().unwrap().to_dtype(DType::U32).unwrap().to_vec1::<u32>().unwrap()
-        };
-        let pieces: Vec<Vec<u32>> = here.trace().records().map(pieces).collect();
+        let pieces = pieces(&here);
         let x = x.flatten_all().unwrap().to_vec1::<f64>().unwrap();
         let on = exact.at_pattern(&x, &pieces).unwrap();
         // Decided sides are true ones; of equal entries either may be selected.
@@ -102,4 +119,93 @@ proptest! {
         }
         prop_assert!(exact.at_pattern(&x, &pieces[..pieces.len().saturating_sub(1)]).is_err() || pieces.is_empty());
     }
+}
+
+/// Evaluates points of the certified balls around the input of a plan exactly, most of them on the border, and checks that each
+/// is in the region: on the input's pattern no neuron is on another side. How many points there were.
+fn points_stay(plan: &Plan, rng: &mut TestRng, count: usize) -> Result<usize, TestCaseError> {
+    let Some((network, x, here, _)) = drawn(plan) else {
+        return Ok(0);
+    };
+    let norms = [Norm::L1, Norm::L2, Norm::LINF];
+    let Ok(exact) = Exact::new(&network, 1 << 24) else {
+        return Ok(0);
+    };
+    let Ok(margins) = here.margins(&norms, Method::Auto) else {
+        return Ok(0);
+    };
+    let (x, pieces) = (x.flatten_all().unwrap(), pieces(&here));
+    let x = x.to_vec1::<f64>().unwrap();
+    let own = exact.at_pattern(&x, &pieces).unwrap();
+    let mut looked = 0;
+    for of in margins
+        .iter()
+        .filter(|of| of.guarantee == Guarantee::Proved)
+    {
+        let radius = of.radius[0].min(1e6);
+        if radius == 0.0 || here.undecided()[0] > 0 {
+            continue;
+        }
+        for k in 0..count {
+            let axis = rng.random_range(0..x.len());
+            let way = |i: usize| match (k % 3, of.norm) {
+                (0, Norm::L1) => f64::from(u8::from(i == axis)),
+                (0, Norm::LINF) => f64::from(rng.random_range(0..2u8)) * 2.0 - 1.0,
+                _ => rng.random_range(-1.0..1.0),
+            };
+            let way: Vec<f64> = (0..x.len()).map(way).collect();
+            let length = of.norm.of(&way);
+            let point = |share: f64| {
+                let moved = x
+                    .iter()
+                    .zip(&way)
+                    .map(|(x, d)| x + share * radius / length * d);
+                let moved: Vec<f64> = moved.collect();
+                let step: Vec<f64> = moved.iter().zip(&x).map(|(a, b)| a - b).collect();
+                // A difference of numbers that are near each other is exact; otherwise the slack is more than its rounding.
+                (of.norm.of(&step) <= radius * (1.0 - 1e-15 * x.len() as f64)).then_some(moved)
+            };
+            let Some(point) = [1.0, 1.0 - 1e-12, 0.9].into_iter().find_map(point) else {
+                continue;
+            };
+            let Ok(there) = exact.at_pattern(&point, &pieces) else {
+                continue;
+            };
+            for neuron in 0..own.neurons() {
+                let (Some(here), Some(side)) = (own.side(neuron), there.side(neuron)) else {
+                    continue;
+                };
+                prop_assert!(
+                    side == here || side.is_eq(),
+                    "neuron {} of {:?} at {:?}",
+                    neuron,
+                    of.norm,
+                    point
+                );
+            }
+            looked += 1;
+        }
+    }
+    Ok(looked)
+}
+
+/// A long run: as many points as the variable `LOCLIN_POINTS` says, or a million.
+#[test]
+#[ignore = "a long run, by `cargo xtask validate --long`"]
+#[allow(clippy::print_stderr, reason = "its result")]
+fn a_million_points_stay() {
+    let most = std::env::var("LOCLIN_POINTS").map_or(1_000_000, |text| text.parse().unwrap());
+    let mut runner = TestRunner::deterministic();
+    let (mut points, mut networks) = (0, 0);
+    while points < most {
+        let plan = match networks % 2 {
+            0 => ordinary().new_tree(&mut runner).unwrap().current(),
+            _ => hostile().new_tree(&mut runner).unwrap().current(),
+        };
+        points += points_stay(&plan, &mut runner.new_rng(), 100).unwrap();
+        networks += 1;
+    }
+    eprintln!(
+        "{points} points of balls of {networks} networks evaluated exactly: none on another side"
+    );
 }
