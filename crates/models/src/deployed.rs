@@ -2,7 +2,9 @@
 //!
 //! Beside the values at the ball's centre go two bounds: how far the exact value at any of its points is from there, and how far
 //! an evaluation in the type is from that exact value. Both pass the network's absolute values, as rounding errors do
-//! ([`Magnitudes`]).
+//! ([`Magnitudes`]), and activations with the slopes that are recorded at the centre: the bounds are those of points of the
+//! centre's region at which an evaluation has every neuron below on the recorded side. If by them no neuron is on another side,
+//! none is the first to be.
 
 use crate::{
     error::{Error, Result},
@@ -40,7 +42,8 @@ impl Magnitudes {
     /// For each neuron a bound of the error of its value, `[B, |I|]`, evaluated in a type of numbers at any point of a ball around inputs `x`
     /// `[B, in...]` that the type has: whatever the order of sums, fused or not, numbers below the smallest normal flushed to 0 or
     /// not, and with parameters rounded to the type. Products are summed directly: not for fast convolutions (Winograd, Fourier).
-    /// Infinite where a number may overflow. `None` for a network without neurons, or with a piecewise-linear operator that
+    /// Infinite where a number may overflow. The ball must lie in the region of its centre, and the bound of a neuron holds where all neurons
+    /// below it are on the centre's side: if no bound reaches its neuron's value, no evaluation puts any neuron on another side. `None` for a network without neurons, or with a piecewise-linear operator that
     /// does not know how errors pass it.
     ///
     /// ```
@@ -224,21 +227,22 @@ impl Selected<'_> {
             Some(_) => own.reach.minimum(&nearest(reach, operand)?)?,
             None => own.reach.clone(),
         };
-        let moved = (&reach + &own.error)?;
-        let (Some(exact), Some(rounded)) = (
-            operator.magnitude(operand, &reach, record)?,
-            operator.magnitude(operand, &moved, record)?,
-        ) else {
+        // The recorded slopes: where a neuron is the first on another side, those below it are on theirs.
+        let record = match record.slopes() {
+            Some(slopes) => Some(record.clone().with_slopes(slopes.abs()?)),
+            None => operator.magnitude(operand, &own.error, record)?,
+        };
+        let Some(record) = record else {
             return Ok(None);
         };
-        let neurons = operator.push_neuron_magnitudes(&own.error.unsqueeze(1)?, &rounded)?;
+        let neurons = operator.push_neuron_magnitudes(&own.error.unsqueeze(1)?, &record)?;
         // The operator's own roundings, those of float64 in the type's units.
         let zeros = own.error.zeros_like()?;
         let most = (operand.abs()? + &reach)?;
-        let rounding = operator.push_error(&most, &zeros, &rounded)?;
+        let rounding = operator.push_error(&most, &zeros, &record)?;
         let rounding = (rounding * (unit(dtype) / UNIT))?;
-        let error = (operator.push_error(operand, &own.error, &rounded)? + rounding)?;
-        let reach = operator.push_error(operand, &reach, &exact)?;
+        let error = (operator.push_error(operand, &own.error, &record)? + rounding)?;
+        let reach = operator.push_error(operand, &reach, &record)?;
         Ok(Some((Known { reach, error }, neurons.squeeze(1)?)))
     }
 }

@@ -1,7 +1,8 @@
 //! Balls in which every evaluation in another type of numbers takes the same sides.
 
 use crate::{
-    Error, Guarantee, Linearization, Margins, Method, Norm, Position, Result, Rows, rounding::clear,
+    Error, Guarantee, Linearization, Margins, Method, Norm, Position, Result, Rows,
+    rounding::{clear, is_open},
 };
 use candle_core::{DType, Device, Tensor};
 use loclin_models::Ball;
@@ -73,8 +74,7 @@ impl Linearization {
                 cause,
             });
         };
-        let lessened = self.lessened(&errors)?;
-        let open = lessened.undecided_within(&errors);
+        let (lessened, open) = self.lessened(&errors);
         let found = lessened.found(norms, method)?;
         for (own, found) in margins.iter_mut().zip(found) {
             own.guarantee = Guarantee::Deployed { dtype };
@@ -140,33 +140,32 @@ impl Linearization {
         errors.map(|errors| Rows::of_tensor(&errors)).transpose()
     }
 
-    /// The same linearisation, of each value the part that neither rounding here nor an evaluation can have made.
-    fn lessened(&self, errors: &Rows) -> Result<Self> {
-        let both = errors.as_slice().iter();
-        let both: Vec<f64> = match &self.rounding {
-            Some(rounding) => {
-                let all = both.zip(rounding.values().as_slice());
-                all.map(|(a, b)| up_by(a + b, 1)).collect()
-            }
-            None => both.copied().collect(),
+    /// The same linearisation, of each value the part that neither rounding here nor an evaluation can have made; and for each
+    /// input the neurons that an evaluation may put on another side within the ball, however small it is. An input with such
+    /// neurons is left out: none of its boundaries is near. A neuron whose value is exactly 0 in every evaluation is none.
+    fn lessened(&self, errors: &Rows) -> (Self, Vec<Vec<usize>>) {
+        let own = self
+            .rounding
+            .as_ref()
+            .map(|rounding| rounding.values().as_slice());
+        let both = errors.as_slice().iter().enumerate();
+        let both = both.map(|(at, error)| up_by(error + own.map_or(0.0, |own| own[at]), 1));
+        let both = Rows::new(both.collect(), errors.len(), errors.width());
+        let mut clear = clear(&self.pre_activations, &both);
+        let undecided = |(clear, errors): (&[f64], &[f64])| {
+            let both = clear.iter().zip(errors).enumerate();
+            let open = both.filter(|(_, (clear, error))| is_open(**clear) && **error > 0.0);
+            open.map(|(at, _)| at).collect::<Vec<usize>>()
         };
-        let errors = Rows::new(both, errors.len(), errors.width());
-        let clear = clear(&self.pre_activations, &errors);
-        Ok(Self {
+        let open: Vec<Vec<usize>> = clear.iter().zip(errors.iter()).map(undecided).collect();
+        for (input, _) in open.iter().enumerate().filter(|(_, open)| !open.is_empty()) {
+            clear.row_mut(input).fill(f64::INFINITY);
+        }
+        let lessened = Self {
             pre_activations: clear.clone(),
             clear,
             ..self.clone()
-        })
-    }
-
-    /// For each input the neurons that an evaluation may put on another side within the ball, however small it is. One whose
-    /// value is exactly 0 in every evaluation is none.
-    fn undecided_within(&self, errors: &Rows) -> Vec<Vec<usize>> {
-        let of = |(clear, errors): (&[f64], &[f64])| {
-            let both = clear.iter().zip(errors).enumerate();
-            let open = both.filter(|(_, (clear, error))| **clear == 0.0 && **error > 0.0);
-            open.map(|(at, _)| at).collect()
         };
-        self.clear.iter().zip(errors.iter()).map(of).collect()
+        (lessened, open)
     }
 }

@@ -133,7 +133,7 @@ impl fmt::Display for Outcome {
             )?;
         }
         for (reason, zero) in &self.zero {
-            writeln!(f, "margin 0   {zero}: {}", why(reason))?;
+            writeln!(f, "margin 0   {zero}: {}", why(reason, self.guarantee))?;
         }
         writeln!(
             f,
@@ -163,8 +163,11 @@ fn guarantee_name<S: serde::Serializer>(guarantee: &Guarantee, to: S) -> Result<
 }
 
 /// What a reason for a margin of 0 means.
-fn why(reason: &str) -> &'static str {
+fn why(reason: &str, guarantee: Guarantee) -> &'static str {
     match reason {
+        "undecided" if matches!(guarantee, Guarantee::Deployed { .. }) => {
+            "an evaluation in that type may put the neuron on another side"
+        }
         "tie" => "entries of a maximum are exactly equal",
         "undecided" => {
             "rounding leaves the neuron's side undecided, and exact arithmetic would take too long"
