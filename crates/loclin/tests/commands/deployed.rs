@@ -98,6 +98,45 @@ fn radii_of_evaluations_are_a_little_smaller_and_hold() {
 }
 
 #[test]
+fn a_true_radius_is_between_two_bounds() {
+    let dir = tempfile::tempdir().unwrap();
+    let [file, out] = ["m.safetensors", "m.csv"].map(|name| dir.path().join(name));
+    model(&file, &[1, 28, 28], &[9, 6]);
+    let fixed = [
+        "certify",
+        "--model",
+        text(&file),
+        "--data",
+        "digits",
+        "--limit",
+        "40",
+        "--upper",
+        "--out",
+        text(&out),
+    ];
+    json(&fixed);
+    for norm in ["1", "2", "inf"] {
+        let [low, high] = ["eps", "upper"].map(|kind| column(&out, &format!("{kind}_{norm}")));
+        for (low, high) in low.iter().zip(&high) {
+            let [low, high] = [low, high].map(|text| text.parse::<f64>().unwrap());
+            assert!(low <= high && high <= low * (1.0 + 1e-6), "{low} {high}");
+        }
+    }
+    let table = [
+        "check",
+        text(&out),
+        "--model",
+        text(&file),
+        "--data",
+        "digits",
+        "--quiet",
+    ];
+    assert!(command(&table).output().unwrap().status.success());
+    let line = "certify --model @m.safetensors --data digits --upper";
+    refused(dir.path(), line, 2, "--out");
+}
+
+#[test]
 fn a_radius_of_0_says_why() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("m.csv");

@@ -65,6 +65,9 @@ pub struct Args {
     /// it sums, its parameters rounded to the type: f32, f16 or bf16. Not for fast convolutions (Winograd, Fourier)
     #[arg(long, value_name = "TYPE", conflicts_with = "failure_probability")]
     pub deployed: Option<Deployed>,
+    /// Write an upper bound of each true radius into the table, too (columns upper_P): by how much a radius can be too small
+    #[arg(long, requires = "out", conflicts_with = "deployed")]
+    pub upper: bool,
     /// Write one row for each input: index,file,label,prediction,eps_P...,guarantee,layer,neuron,position
     #[arg(long, value_name = "FILE.csv")]
     pub out: Option<PathBuf>,
@@ -112,6 +115,7 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         norms,
         method,
         deployed: args.deployed,
+        upper: args.upper,
     };
     let certificates = certify_all(&model, &data, &question, "certifying")?;
     if let Some(out) = &args.out {

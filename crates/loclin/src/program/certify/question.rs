@@ -15,6 +15,8 @@ pub struct Question {
     pub method: Method,
     /// The type whose evaluations are to take the same sides; `None` for real arithmetic.
     pub deployed: Option<Deployed>,
+    /// Whether upper bounds of the true radii are asked for, too.
+    pub upper: bool,
 }
 
 /// A type of numbers that networks are evaluated in.
@@ -29,7 +31,14 @@ impl Question {
             norms,
             method,
             deployed: None,
+            upper: false,
         }
+    }
+
+    /// For each norm so many upper bounds of which nothing is known yet; none if they are not asked for.
+    pub(super) fn no_upper_bounds(&self, inputs: usize) -> Vec<Vec<f64>> {
+        let norms = if self.upper { self.norms.len() } else { 0 };
+        vec![vec![f64::INFINITY; inputs]; norms]
     }
 
     /// The strongest claim that an answer can have.

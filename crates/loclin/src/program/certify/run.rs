@@ -29,6 +29,8 @@ pub struct Certificates {
     pub norms: Vec<Norm>,
     /// For each norm, the margins of all inputs.
     pub margins: Vec<Margins>,
+    /// For each norm, upper bounds of the true radii of all inputs; none if they were not asked for.
+    pub upper: Vec<Vec<f64>>,
     /// Labels, if the dataset has them.
     pub labels: Option<Vec<u32>>,
     /// Predicted classes.
@@ -94,6 +96,7 @@ fn certify_one_shape(
     let start = Instant::now();
     let norms = question.norms.iter();
     let mut margins: Vec<Margins> = norms.map(|norm| unknown(*norm, 0, question)).collect();
+    let mut upper = question.no_upper_bounds(0);
     let mut predictions = Vec::new();
     let mut counter = RegionCounter::new(RegionCounter::default_tolerance(network.dtype()));
     let (mut neurons, mut region) = (0, Vec::new());
@@ -107,7 +110,11 @@ fn certify_one_shape(
         let here = linearizer
             .at(&x)
             .with_context(|| format!("{}, inputs from {first} on", data.name()))?;
-        for (all, batch) in margins.iter_mut().zip(question.margins(&here)?) {
+        let found = question.margins(&here)?;
+        for (all, batch) in upper.iter_mut().zip(&found) {
+            all.extend(here.upper_bounds(batch)?);
+        }
+        for (all, batch) in margins.iter_mut().zip(found) {
             all.radius.extend(batch.radius);
             all.limiting.extend(batch.limiting);
             all.position.extend(batch.position);
@@ -125,6 +132,7 @@ fn certify_one_shape(
         norms: question.norms.clone(),
         search: margins.first().and_then(Search::of),
         margins,
+        upper,
         labels: data.labels().map(<[u32]>::to_vec),
         predictions,
         names: network
@@ -159,6 +167,7 @@ impl Certificates {
         let margins = norms.map(|norm| unknown(*norm, data.len(), question));
         Self {
             margins: margins.collect(),
+            upper: question.no_upper_bounds(data.len()),
             norms: question.norms.clone(),
             labels: data.labels().map(<[u32]>::to_vec),
             predictions: vec![0; data.len()],
@@ -185,6 +194,11 @@ impl Certificates {
                 all.radius[at] = part.radius[from];
                 all.limiting[at] = part.limiting[from];
                 all.position[at] = part.position[from];
+            }
+        }
+        for (all, part) in self.upper.iter_mut().zip(part.upper) {
+            for (&at, bound) in positions.iter().zip(part) {
+                all[at] = bound;
             }
         }
         for (&at, prediction) in positions.iter().zip(part.predictions) {

@@ -13,7 +13,8 @@ use super::run::Certificates;
 /// claimed of them: `proved`, `probable(P)`, `deployed(TYPE)` or `estimate`. `layer` and `neuron` limit the l2 margin, or that
 /// of the first norm; both are empty where nothing does, and the radius is `inf`. `position` says why a radius of that norm
 /// is 0: `boundary`, `tie` or `undecided`; otherwise `inside`. `label` is empty without labels; the column `file` is left out
-/// for data that are not files, and its paths are relative to `root` where they can be.
+/// for data that are not files, and its paths are relative to `root` where they can be. Upper bounds of the true radii, columns
+/// `upper_P` behind the radii, are left out where nobody asked for them.
 pub(super) fn csv(
     certificates: &Certificates,
     data: &Data,
@@ -27,6 +28,8 @@ pub(super) fn csv(
     header.extend(has_files.then(|| "file".to_owned()));
     header.extend(fixed(&["label", "prediction"]));
     header.extend(columns);
+    let bounded = certificates.norms.iter().zip(&certificates.upper);
+    header.extend(bounded.map(|(norm, _)| format!("upper_{norm}")));
     header.extend(fixed(&["guarantee", "layer", "neuron", "position"]));
     writer.write_record(header)?;
     let guarantee = certificates.guarantee().name();
@@ -40,6 +43,8 @@ pub(super) fn csv(
         record.push(prediction.to_string());
         let radii = certificates.margins.iter();
         record.extend(radii.map(|m| m.radius[index].to_string()));
+        let bounds = certificates.upper.iter();
+        record.extend(bounds.map(|bounds| bounds[index].to_string()));
         record.push(guarantee.clone());
         let limiting = leading.and_then(|margins| margins.limiting[index]);
         record.extend(match limiting {
