@@ -34,7 +34,8 @@ impl DirectionalMargins {
 impl Linearization {
     /// The margins (Prop. 4) in directions `[B or 1, K, in...]`, in closed form: the least
     /// `|z| / |grad z . d|` over the neurons that move towards 0, `o * (grad z . d) < 0`. By convexity the whole
-    /// segment up to there is in the region.
+    /// segment up to there is in the region. Where the input has several patterns (entries of a maximum that are exactly equal), they
+    /// are those of the recorded one; where a side is undecided, they are 0.
     ///
     /// # Errors
     /// Directions of another shape, or a derivative that is not finite.
