@@ -38,6 +38,8 @@ pub(crate) struct Steps {
     pub(crate) proved: [f64; 2],
     /// Up to here all neurons but one certainly keep their sides as the region extends.
     pub(crate) others: [f64; 2],
+    /// Whether the point lies so near a boundary that nothing is proved, but other points of the line do not.
+    pub(crate) is_between: bool,
 }
 
 impl Line {
@@ -114,6 +116,7 @@ impl Linearization {
             constant: constant.map(|errors| &errors[input]),
             bounds,
             sides: [Side::new(bounds.is_some()); 2],
+            undecided: Undecided::None,
         };
         let mut searches: Vec<Search> = (0..self.batch()).map(search).collect();
         let tangent = line.direction.unsqueeze(1)?;
@@ -135,6 +138,7 @@ impl Linearization {
                 plain,
                 proved: [backward.proved, forward.proved],
                 others: [backward.others, forward.others],
+                is_between: search.undecided == Undecided::Here,
             })
         };
         searches.into_iter().enumerate().map(finish).collect()
@@ -166,6 +170,18 @@ struct Search<'a> {
     constant: Option<&'a [f64]>,
     bounds: Option<&'a Bounds>,
     sides: [Side; 2],
+    undecided: Undecided,
+}
+
+/// Where the sides of some neurons are undecided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Undecided {
+    /// Nowhere.
+    None,
+    /// At this point: all of them move along the line.
+    Here,
+    /// Perhaps all along the line.
+    Along,
 }
 
 /// What is known of one direction.
@@ -231,6 +247,10 @@ impl Search<'_> {
             let left = clear_of_zero(z, bounds.shifts[j]);
             if left.is_nan() || left <= 0.0 || !speed.is_finite() {
                 self.sides.iter_mut().for_each(|side| side.lower(0.0));
+                self.undecided = match self.undecided {
+                    Undecided::None | Undecided::Here if speed.abs() > error => Undecided::Here,
+                    _ => Undecided::Along,
+                };
                 continue;
             }
             let towards = if z > 0.0 { -speed } else { speed };

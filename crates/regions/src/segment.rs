@@ -4,7 +4,7 @@
 //! forward and backward. What is left of the segment on both sides is probed in its middle, and so on, until nothing
 //! is left: one linearisation for each region, all gaps of a round in one batch, and no step "just behind" a boundary
 //! whose length would have to be guessed. Several neurons whose slopes change at one place leave no gap between their pieces; a
-//! neuron at exactly 0 cuts the gap in two there.
+//! neuron at 0, or so near that its side is undecided, cuts the gap in two there.
 //!
 //! Where pieces meet is rounded. So each point also gives the part of its piece that is proved, with bounds of all rounding
 //! errors (`line.rs`): the true boundaries lie in the brackets between those parts, [`Breakpoint`].
@@ -126,7 +126,10 @@ pub(crate) fn walk_by(
     check(&config)?;
     let line = Line::new(linearizer, from, to)?;
     let mut found = Found::default();
-    let mut gaps = vec![(0.0, 1.0)];
+    let mut gaps = vec![Gap {
+        ends: (0.0, 1.0),
+        is_half: false,
+    }];
     let mut probes = 0;
     while !gaps.is_empty() {
         let mut next = Vec::new();
@@ -142,15 +145,21 @@ pub(crate) fn walk_by(
                     cause,
                 });
             }
-            let middles: Vec<f64> = gaps.iter().map(|(a, b)| 0.5 * (a + b)).collect();
+            let middles: Vec<f64> = gaps.iter().map(Gap::middle).collect();
             let here = linearizer.at(&line.points(&middles)?)?;
             let steps = here.steps_along(&line)?;
             let mut parts = Vec::with_capacity(gaps.len());
             let probes = gaps.iter().zip(middles).zip(steps);
             for (((gap, middle), steps), pattern) in probes.zip(patterns(here.trace())?) {
-                let part = found.add(*gap, middle, steps, pattern, config.shortest);
-                let left = [(gap.0, part.start), (part.end, gap.1)];
-                next.extend(left.iter().filter(|(a, b)| b > a));
+                let shortest = config.shortest;
+                let is_cut = steps.is_between && !gap.is_half && gap.is_long(shortest);
+                let part = found.add(gap.ends, middle, steps, pattern, is_cut, shortest);
+                let left = [(gap.ends.0, part.start), (part.end, gap.ends.1)];
+                let left = left.iter().filter(|(a, b)| b > a);
+                next.extend(left.map(|ends| Gap {
+                    ends: *ends,
+                    is_half: is_cut,
+                }));
                 parts.push(part);
             }
             visit(&here, &parts)?;
@@ -160,6 +169,24 @@ pub(crate) fn walk_by(
         gaps = next;
     }
     Ok(found.finish())
+}
+
+/// What is left of a segment, as shares of it.
+struct Gap {
+    ends: (f64, f64),
+    /// Whether it has been cut in two because nothing could be proved at its middle: that is tried once.
+    is_half: bool,
+}
+
+impl Gap {
+    fn middle(&self) -> f64 {
+        0.5 * (self.ends.0 + self.ends.1)
+    }
+
+    /// Whether its halves are longer than `shortest`.
+    fn is_long(&self, shortest: f64) -> bool {
+        self.ends.1 - self.ends.0 > 2.0 * shortest
+    }
 }
 
 /// What is known of a segment so far.
@@ -172,17 +199,26 @@ struct Found {
 }
 
 impl Found {
-    /// The part of a gap that a point in its middle is in.
+    /// The part of a gap that a point in its middle is in: the point alone if the gap is cut there.
     fn add(
         &mut self,
         (a, b): (f64, f64),
         middle: f64,
         steps: Steps,
         pattern: ActivationPattern,
+        is_cut: bool,
         shortest: f64,
     ) -> Piece {
         let next = self.patterns.len() as u64;
         let pattern = *self.patterns.entry(pattern).or_insert(next);
+        if is_cut {
+            return Piece {
+                start: middle,
+                end: middle,
+                pattern,
+                proved: None,
+            };
+        }
         // The ends of the piece; the gap's own where what is left is too short to look at.
         let start = middle - steps.plain[0];
         let start = if start - a <= shortest { a } else { start };
