@@ -5,7 +5,7 @@ use candle_core::{DType, Device, Tensor};
 use loclin_regions::{
     Guarantee,
     attribution::{IntegratedGradients, integrated_gradients},
-    segment::Walk,
+    segment::{Breakpoint, Walk},
 };
 use loclin_tests::exact::{Graph, Plan, Rational, Stretch, exact, hostile, nearest, ordinary};
 use proptest::prelude::*;
@@ -112,22 +112,76 @@ proptest! {
     }
 }
 
+/// On ordinary networks the brackets are a few roundings wide, and so are the errors.
+#[test]
+fn most_brackets_of_ordinary_networks_are_narrow() {
+    let Tally { widths, errors, .. } = tally(80, ordinary());
+    let most = |numbers: &[f64], share: f64| numbers[(numbers.len() as f64 * share) as usize];
+    assert!(
+        most(&widths, 0.5) < 1e-12 && most(&widths, 0.9) < 1e-10,
+        "{widths:?}"
+    );
+    assert!(
+        most(&errors, 0.5) < 1e-11 && most(&errors, 0.9) < 1e-8,
+        "{errors:?}"
+    );
+}
+
 /// Says how wide brackets are and how large errors. `LOCLIN_EXACT` says how many networks of each kind (100 without it).
 #[test]
 #[ignore = "a long run, by `cargo xtask validate --long`"]
 #[allow(clippy::print_stderr, reason = "its result")]
 fn brackets_long() {
     let count = std::env::var("LOCLIN_EXACT").map_or(100, |n| n.parse().unwrap());
-    tally("ordinary", count, ordinary());
-    tally("hostile", count, hostile());
+    for (name, all) in [
+        ("ordinary", tally(count, ordinary())),
+        ("hostile", tally(count, hostile())),
+    ] {
+        let Tally {
+            widths,
+            errors,
+            brackets,
+            single,
+        } = all;
+        eprintln!(
+            "{name}: {} of {count} segments compared, {brackets} brackets, {single} with a single boundary",
+            widths.len()
+        );
+        for (what, numbers) in [
+            ("unproved share", widths),
+            ("largest error relative to the largest value", errors),
+        ] {
+            let at = |share: f64| numbers[((numbers.len() - 1) as f64 * share) as usize];
+            eprintln!(
+                "{name}: {what}: median {:.1e}, 90% {:.1e}, 99% {:.1e}, largest {:.1e}",
+                at(0.5),
+                at(0.9),
+                at(0.99),
+                at(1.0)
+            );
+        }
+    }
 }
 
-#[allow(clippy::print_stderr, reason = "its result")]
-fn tally(name: &str, count: u32, strategy: impl Strategy<Value = Plan>) {
+/// What was found for many segments, in order of size.
+struct Tally {
+    /// The share of each in brackets.
+    widths: Vec<f64>,
+    /// The largest error relative to the largest value, where there is one.
+    errors: Vec<f64>,
+    brackets: usize,
+    single: usize,
+}
+
+fn tally(count: u32, strategy: impl Strategy<Value = Plan>) -> Tally {
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[7; 32]);
     let mut runner = TestRunner::new_with_rng(Config::default(), rng);
-    let (mut compared, mut single, mut all) = (0, 0, 0);
-    let (mut widths, mut errors) = (Vec::new(), Vec::new());
+    let mut all = Tally {
+        widths: Vec::new(),
+        errors: Vec::new(),
+        brackets: 0,
+        single: 0,
+    };
     for _ in 0..count {
         let plan = strategy.new_tree(&mut runner).unwrap().current();
         let from = starts().new_tree(&mut runner).unwrap().current();
@@ -135,25 +189,20 @@ fn tally(name: &str, count: u32, strategy: impl Strategy<Value = Plan>) {
             continue;
         };
         holds(&own).unwrap();
-        compared += 1;
         let breakpoints = &own.found.breakpoints;
-        single += breakpoints.iter().filter(|at| at.single).count();
-        all += breakpoints.len();
-        widths.push(breakpoints.iter().map(|at| at.width()).sum::<f64>());
-        errors.push(own.found.relative_error());
+        all.brackets += breakpoints.len();
+        all.single += breakpoints.iter().filter(|at| at.single).count();
+        all.widths
+            .push(breakpoints.iter().map(Breakpoint::width).sum());
+        let largest = own
+            .found
+            .values
+            .iter()
+            .fold(0.0, |most: f64, v| most.max(v.abs()));
+        all.errors
+            .extend((largest > 0.0).then(|| own.found.largest_error() / largest));
     }
-    eprintln!(
-        "{name}: {compared} of {count} segments compared, {all} brackets, {single} with a single boundary"
-    );
-    for (what, mut numbers) in [("unproved share", widths), ("relative error", errors)] {
-        numbers.sort_by(f64::total_cmp);
-        let at = |share: f64| numbers[((numbers.len() - 1) as f64 * share) as usize];
-        eprintln!(
-            "{name}: {what}: median {:e}, 90% {:e}, 99% {:e}, largest {:e}",
-            at(0.5),
-            at(0.9),
-            at(0.99),
-            at(1.0)
-        );
-    }
+    all.widths.sort_by(f64::total_cmp);
+    all.errors.sort_by(f64::total_cmp);
+    all
 }
