@@ -213,6 +213,7 @@ impl Reading {
                 significant(self.distortion),
                 significant(self.gradient_length)
             ),
+            format!("integrated gradients: {}", self.integrated[0]),
         ]
     }
 
