@@ -176,8 +176,16 @@ fn undecided(linearization: &Linearization) -> Result<Vec<bool>> {
         if count == 0 {
             return Ok(false);
         }
-        let own = rounding.only(input)?;
-        let (values, gradients) = (&own.values()[0], &own.gradients()?[0]);
+        // Of all inputs at once where most of it is known already.
+        let one;
+        let gradients = match rounding.known() {
+            Some(_) => &rounding.gradients()?[input],
+            None => {
+                one = rounding.only(input)?;
+                &one.gradients()?[0]
+            }
+        };
+        let values = &rounding.values()[input];
         let mut all = linearization.clear[input]
             .iter()
             .zip(values.iter().zip(gradients));
@@ -237,24 +245,31 @@ fn errors(
     };
     let (magnitudes, lengths) = (rounding.magnitudes(), directions.abs()?);
     let share = magnitudes.relative_error();
-    let bounds = |at: Option<&RoundingErrors>| {
-        let Some(pushed) = magnitudes.push(&lengths, at)? else {
+    let bounds = |lengths: &Tensor, at: Option<&RoundingErrors>| {
+        let Some(pushed) = magnitudes.push(lengths, at)? else {
             return Ok(None);
         };
         let rows = Rows::of_tensor(&pushed.output.flatten_from(1)?)?;
         let bound = |row: &[f64]| row.iter().map(|most| product_up(&[share, *most])).collect();
         Ok::<_, crate::Error>(Some(rows.iter().map(bound).collect::<Vec<Vec<f64>>>()))
     };
-    let shared = bounds(None)?.and_then(|mut rows| rows.pop());
+    let shared = bounds(&lengths, None)?.and_then(|mut rows| rows.pop());
     let longest = sketches.iter().map(|s| largest(s)).fold(0.0, f64::max);
-    match (shared, rounding.known()) {
-        (Some(shared), _) if largest(&shared) <= SMALL * longest => Ok(all(shared)),
-        (shared, Some(known)) => match bounds(Some(known))? {
-            Some(rows) => Ok(rows.into_iter().map(Arc::from).collect()),
-            None => Ok(all(shared.unwrap_or_else(|| vec![f64::INFINITY; width]))),
-        },
-        (shared, None) => Ok(all(shared.unwrap_or_else(|| vec![f64::INFINITY; width]))),
+    let is_small = |shared: &Vec<f64>| largest(shared) <= SMALL * longest;
+    let (false, Some(known)) = (shared.as_ref().is_some_and(is_small), rounding.known()) else {
+        return Ok(all(shared.unwrap_or_else(|| vec![f64::INFINITY; width])));
+    };
+    // One direction after the other, in memory that does not grow with their number.
+    let mut own = vec![Vec::with_capacity(width); sketches.len()];
+    for k in 0..lengths.dim(1)? {
+        let Some(rows) = bounds(&lengths.narrow(1, k, 1)?, Some(known))? else {
+            return Ok(all(vec![f64::INFINITY; width]));
+        };
+        own.iter_mut()
+            .zip(rows)
+            .for_each(|(own, row)| own.extend(row));
     }
+    Ok(own.into_iter().map(Arc::from).collect())
 }
 
 /// The share of the tolerance that is relative to the longest sketch of all, for Jacobians that cancel.
