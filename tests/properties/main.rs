@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test states its expectations with it")]
 
 mod balls;
+mod brackets;
 mod counts;
 mod decided;
 mod deployed;

@@ -45,7 +45,7 @@ proptest! {
         let network = bridge::network(&recipe.network(), DType::F64).unwrap();
         let points = recipe.points(2);
         let [from, to] = ends(&points);
-        let pieces = walk(&network, &from, &to, Walk { batch, ..Walk::default() }, |_, _| Ok(())).unwrap();
+        let pieces = walk(&network, &from, &to, Walk { batch, ..Walk::default() }, |_, _| Ok(())).unwrap().pieces;
         prop_assert_eq!((pieces[0].start, pieces[pieces.len() - 1].end), (0.0, 1.0));
         for pair in pieces.windows(2) {
             prop_assert!(pair[0].pattern != pair[1].pattern);

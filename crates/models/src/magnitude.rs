@@ -17,9 +17,6 @@ use candle_core::{DType, Tensor};
 use loclin_tensor::rounding::{SMALLEST, UNIT, relative};
 use std::sync::Arc;
 
-/// The least magnitude that a gradient pushed through absolute values is taken to have where it is not exactly 0.
-const FLOOR: f64 = 1e-280;
-
 /// A network with the absolute values of all its operators, [`Network::magnitudes`].
 #[derive(Debug, Clone)]
 pub struct Magnitudes {
@@ -37,9 +34,9 @@ pub struct RoundingErrors {
     pub pre_activations: Option<Tensor>,
     /// For each output a bound of its error, `[B, L]`.
     pub output: Tensor,
-    batch: usize,
+    pub(crate) batch: usize,
     /// For each piecewise-linear node the record that pushes magnitudes: the largest slope that each unit can have.
-    records: Vec<Option<ActivationRecord>>,
+    pub(crate) records: Vec<Option<ActivationRecord>>,
 }
 
 impl Network {
@@ -182,65 +179,10 @@ impl Magnitudes {
         )))
     }
 
-    /// Given what [`Magnitudes::trace`] found: for each neuron, a bound of the l1 norm of the rounding error of its computed gradient, pushed or pulled,
-    /// `[B, |I|]`, and so of every norm of it: the push of ones through the absolute values times the roundings of a
-    /// path. Exactly 0 where the gradient is certainly 0. `None` for a network without neurons.
-    ///
-    /// # Errors
-    /// A tensor computation that fails.
-    pub fn gradient_errors(&self, errors: &RoundingErrors) -> Result<Option<Tensor>> {
-        let Some(found) = self.push_ones(errors)? else {
-            return Ok(None);
-        };
-        // The push is itself rounded, by as many roundings.
-        let factor = self.relative_error() * (1.0 + 2.0 * self.relative_error());
-        Ok(Some((found * factor)?))
-    }
-
     /// The relative error of a gradient in absolute values: of as many roundings as lie on a path through the network.
     pub fn relative_error(&self) -> f64 {
         relative(self.roundings)
     }
-
-    /// Pushes ones through the absolute values, `[B, |I|]`, with a floor below which nothing vanishes that is not exactly 0.
-    ///
-    /// Beside them go zeros and ones that say what is exactly 0: numbers that underflow are not. The floor times a relative
-    /// error is more than all that underflows in an operator.
-    fn push_ones(&self, errors: &RoundingErrors) -> Result<Option<Tensor>> {
-        let network = &self.network;
-        let shape = [&[1, 2], network.input_shape()].concat();
-        let ones = Tensor::ones(shape, DType::F64, network.device())?;
-        let mut neurons = Vec::new();
-        network.forward_walk(ones, |index, node, operands| {
-            let pushed = match (&node.operator, &errors.records[index]) {
-                (Operator::Affine(_), _) => {
-                    let magnitude = self.nodes[index].as_ref().ok_or_else(missing)?;
-                    magnitude.operator.push(operands)?
-                }
-                (Operator::PiecewiseLinear(operator), Some(record)) => {
-                    let own = floored(&operator.push_neuron_magnitudes(operands[0], record)?)?;
-                    let own = own.narrow(1, 0, 1)?.squeeze(1)?;
-                    let width = own.dim(1)?;
-                    neurons.push(own.broadcast_as((errors.batch, width))?.contiguous()?);
-                    operator.push(operands[0], record)?
-                }
-                _ => operands[0].clone(),
-            };
-            floored(&pushed)
-        })?;
-        match neurons.is_empty() {
-            true => Ok(None),
-            false => Ok(Some(Tensor::cat(&neurons, 1)?)),
-        }
-    }
-}
-
-/// Magnitudes and what is not 0 of them, `[b, 2, n...]`: the first at least the floor where the second is not 0, which
-/// becomes 1.
-fn floored(both: &Tensor) -> Result<Tensor> {
-    let support = both.narrow(1, 1, 1)?.ne(0.0)?.to_dtype(both.dtype())?;
-    let sums = both.narrow(1, 0, 1)?.maximum(&(&support * FLOOR)?)?;
-    Ok(Tensor::cat(&[sums, support], 1)?)
 }
 
 /// Bounds of the errors of an affine operator's output.

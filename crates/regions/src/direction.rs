@@ -105,25 +105,6 @@ impl Linearization {
         self.collect(2 * size, steps)
     }
 
-    /// The margins along `tangent` `[1, 1, in...]` of all inputs, backward and forward, in one push.
-    pub(crate) fn line_margins(&self, tangent: &Tensor) -> Result<(Vec<f64>, Vec<f64>)> {
-        // Without their errors: where a piece ends is looked for again from the other side.
-        let plain = |values| Steps {
-            values,
-            errors: Cow::Owned(vec![0.0; self.neurons()]),
-            reach: vec![0.0; 2],
-            nearest: vec![Nearest::NONE; 2],
-        };
-        let mut steps: Vec<Steps> = self.pre_activations.iter().map(plain).collect();
-        let own = |_, _| Ok(tangent.clone());
-        self.push_rows(1, &mut steps, own, |search, start, _, row| {
-            search.update(0, 0, start, row, -1.0);
-            search.update(1, 0, start, row, 1.0);
-        })?;
-        let steps = self.collect(2, steps)?.step;
-        Ok(steps.chunks_exact(2).map(|both| (both[0], both[1])).unzip())
-    }
-
     /// A search of each input in `count` directions, of which `reach(input, k)` is the largest entry of direction `k`.
     fn steps(&self, count: usize, reach: impl Fn(usize, usize) -> f64) -> Result<Vec<Steps<'_>>> {
         let of_input = |(input, values)| {

@@ -12,6 +12,7 @@
 
 pub mod attribution;
 mod bound;
+mod brackets;
 mod budget;
 mod cost;
 mod count;
@@ -28,6 +29,7 @@ mod gradients;
 mod guarantee;
 mod host;
 mod jacobian;
+mod line;
 mod linearization;
 mod linearizer;
 mod local_errors;

@@ -96,11 +96,12 @@ impl Linearization {
 
     /// The position of a neuron among all `|I|`.
     pub fn position(&self, neuron: Neuron) -> Option<usize> {
-        let range = self
+        // Ranges are in the order of their nodes.
+        let at = self
             .ranges
-            .iter()
-            .find(|range| range.node == neuron.node && neuron.index < range.count)?;
-        Some(range.start + neuron.index)
+            .binary_search_by_key(&neuron.node, |range| range.node);
+        let range = &self.ranges[at.ok()?];
+        (neuron.index < range.count).then_some(range.start + neuron.index)
     }
 
     /// The activation pattern of each input.

@@ -7,7 +7,7 @@ use crate::{
     rounding::{Rounding, says_something},
 };
 use candle_core::{DType, Tensor};
-use loclin_models::{Network, Trace};
+use loclin_models::{Magnitudes, Network, Trace};
 use std::sync::Arc;
 
 /// A network to be linearised at many batches: its parameters cut off from differentiation, its float64 copy, and
@@ -51,6 +51,11 @@ impl Linearizer {
     /// The network with its parameters cut off from differentiation.
     pub fn network(&self) -> &Network {
         &self.network
+    }
+
+    /// The absolute values that bound rounding errors, if there are any.
+    pub(crate) fn magnitudes(&self) -> Result<Option<&Magnitudes>> {
+        self.prepared.magnitudes(&self.network)
     }
 
     /// The engine that works for this network.

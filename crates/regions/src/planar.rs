@@ -1,4 +1,6 @@
 //! The linear regions of a network with two inputs, as polygons: the picture of the paper's Figure 1.
+//!
+//! Drawn in floating point: corners are rounded, and nothing is claimed of them.
 
 use crate::{ActivationPattern, Budget, Error, Linearizer, Polyhedron, Result, patterns};
 use candle_core::{Device, Tensor};

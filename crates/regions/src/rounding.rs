@@ -73,14 +73,19 @@ impl Rounding {
         Ok(self.gradients.get_or_init(|| rows))
     }
 
+    /// The absolute values that bound errors.
+    pub(crate) fn magnitudes(&self) -> &Magnitudes {
+        &self.magnitudes
+    }
+
+    /// What else the forward pass found, if it went through the absolute values.
+    pub(crate) fn known(&self) -> Option<&RoundingErrors> {
+        self.known.as_ref()
+    }
+
     /// What part of the l1 norm of a neuron's gradient in absolute values [`Rounding::gradients`] is.
     pub(crate) fn share(&self) -> f64 {
         self.magnitudes.relative_error()
-    }
-
-    /// The network's absolute values.
-    pub(crate) fn magnitudes(&self) -> &Magnitudes {
-        &self.magnitudes
     }
 
     /// Where the errors of values arise, if that is known.

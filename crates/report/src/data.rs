@@ -40,6 +40,8 @@ pub struct NetworkSummary {
     pub clr_lower: usize,
     /// Upper bound on the number of complete linear regions (Lemma 7).
     pub clr_upper: usize,
+    /// What is claimed of the radii and of both bounds: "proved", "an estimate", ...
+    pub guarantee: String,
     /// Number of certified inputs.
     pub points: usize,
     /// Certified radii, one entry per norm, the same norms for every network.

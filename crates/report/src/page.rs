@@ -130,8 +130,17 @@ fn method(report: &Report) -> Markup {
                 sub { i { "q" } } " with 1/" i { "p" } " + 1/" i { "q" } " = 1, and the certified radius "
                 "is the smallest such distance over all neurons. It is exact for the region; the "
                 "gradient may stay the same even further out. The bounds on #CLR are the number of "
-                "different Jacobians and of different activation patterns. Computed in floating-point "
-                "arithmetic, whose rounding is not part of the certificate."
+                "different Jacobians and of different activation patterns."
+            }
+            @if !report.networks.is_empty() {
+                p {
+                    "What is claimed of the radii and of #CLR: "
+                    @for (position, network) in report.networks.iter().enumerate() {
+                        @if position > 0 { "; " }
+                        (network.name) ", " (network.guarantee)
+                    }
+                    ". What is proved holds with all rounding of floating-point arithmetic in it."
+                }
             }
             p {
                 "Method: G.-H. Lee, D. Alvarez-Melis, T. S. Jaakkola, "

@@ -33,6 +33,7 @@ fn network(name: &str, scale: f64) -> NetworkSummary {
         accuracy: 0.974,
         clr_lower: 498,
         clr_upper: 500,
+        guarantee: "proved".to_owned(),
         points: 500,
         radii: radii.collect(),
         training_seconds: 83.0,

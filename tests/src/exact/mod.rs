@@ -13,6 +13,7 @@
 //! | `layout`, `affine`, `selecting` | each operator as such a map |
 //! | `parameters`, `graph` | a network as a list of maps |
 //! | `point` | values and gradients at one input |
+//! | `line` | a straight line through all regions |
 //! | `radius` | radii, and how a float is held against them |
 //! | `plan`, `draw`, `build` | random networks, ordinary ones and ones that break floating point |
 
@@ -21,6 +22,7 @@ mod build;
 mod draw;
 mod graph;
 mod layout;
+mod line;
 mod map;
 mod number;
 mod parameters;
@@ -31,6 +33,7 @@ mod selecting;
 
 pub use build::Drawn;
 pub use graph::Graph;
+pub use line::Stretch;
 pub use map::{Map, Row};
 pub use number::{Rational, exact, nearest};
 pub use parameters::Unsupported;

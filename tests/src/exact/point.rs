@@ -43,18 +43,30 @@ impl Graph {
     /// # Errors
     /// An input of another size, or with a number that is not finite.
     pub fn at(&self, x: &[f64]) -> Result<Point, Unsupported> {
+        let number = |v: &f64| exact(*v).ok_or(Unsupported::NotFinite(*v));
+        let numbers: Result<Vec<_>, Unsupported> = x.iter().map(number).collect();
+        self.at_rational(&numbers?)
+    }
+
+    /// The same at an input of rationals.
+    ///
+    /// # Errors
+    /// An input of another size.
+    pub fn at_rational(&self, x: &[Rational]) -> Result<Point, Unsupported> {
         if x.len() != self.inputs {
             let (expected, found) = (self.inputs, x.len());
             return Err(Unsupported::Input { expected, found });
         }
-        let unit = |(i, v): (usize, &f64)| {
+        let unit = |(i, v): (usize, &Rational)| {
             let mut gradient = vec![Rational::ZERO; x.len()];
             gradient[i] = Rational::ONE;
-            let value = exact(*v).ok_or(Unsupported::NotFinite(*v))?;
-            Ok(Dual { value, gradient })
+            Dual {
+                value: v.clone(),
+                gradient,
+            }
         };
         let input = x.iter().enumerate().map(unit);
-        let mut values = vec![input.collect::<Result<Vec<_>, Unsupported>>()?];
+        let mut values: Vec<Vec<Dual>> = vec![input.collect()];
         let mut neurons = Vec::new();
         for (index, (map, operands)) in self.nodes.iter().enumerate() {
             let operands: Vec<&Dual> = operands.iter().flat_map(|i| &values[*i]).collect();

@@ -148,6 +148,7 @@ fn radii_agree_with_plain_loops_over_the_model_file() {
     let count = |name: &str| outcome[name].as_u64().unwrap();
     assert!(1 <= count("clr_lower") && count("clr_lower") <= count("clr_upper"));
     assert!(count("clr_upper") <= 300);
+    assert_eq!(outcome["clr_guarantee"], outcome["guarantee"]);
 
     // Percentiles as numpy.percentile: 299 intervals between 300 ranks.
     for name in ["eps_1", "eps_2", "eps_inf"] {

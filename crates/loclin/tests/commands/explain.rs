@@ -71,6 +71,8 @@ fn an_index_and_a_file_become_a_picture_and_a_report() {
         assert!(integrated["regions"].as_u64().unwrap() >= 1);
         // In float64, and the outputs' difference is a sizeable one.
         assert!(integrated["completeness_error"].as_f64().unwrap() < 1e-9);
+        assert_eq!(integrated["guarantee"], "proved");
+        assert!(integrated["error"].as_f64().unwrap() < 1e-6);
     }
     let picture = image::open(&out).unwrap();
     assert!(picture.width() > 900 && picture.height() > 600);

@@ -147,6 +147,26 @@ pub trait PiecewiseLinear: Debug + Send + Sync {
         self.push(&terms.unsqueeze(1)?, record)?.squeeze(1)? * (1.0 + 4.0 * UNIT)
     }
 
+    /// Magnitudes `[b, K, in...]` of the operand's tangents to those of the output, `[b, K, out...]`, and of the neurons,
+    /// `[b, K, m]`, whatever is selected: at least what [`PiecewiseLinear::magnitude`]'s record of any operand would push.
+    /// `None`, the default, if the operator does not know: what is bounded by this for all of a network's regions is an
+    /// estimate then.
+    ///
+    /// # Errors
+    /// A tensor computation that fails.
+    fn push_largest(&self, _magnitudes: &Tensor) -> Result<Option<(Tensor, Tensor)>> {
+        Ok(None)
+    }
+
+    /// Magnitudes `[b, K, out...]` of the output's cotangents to those of the operand, `[b, K, in...]`, whatever is selected;
+    /// `operand` is the operand's shape. `None`, the default, if the operator does not know.
+    ///
+    /// # Errors
+    /// A tensor computation that fails.
+    fn pull_largest(&self, _magnitudes: &Tensor, _operand: &[usize]) -> Result<Option<Tensor>> {
+        Ok(None)
+    }
+
     /// What the operator selects from, given the shape of the operand of one input: by it exact arithmetic evaluates the operator. `None`, the
     /// default, if that is not known: nothing is decided exactly for a network with it.
     ///

@@ -341,6 +341,21 @@ impl PiecewiseLinear for Activation {
         (terms * steepest)?.affine(1.0 + 4.0 * UNIT, constants * 2.0 * roundings)
     }
 
+    fn push_largest(&self, magnitudes: &Tensor) -> Result<Option<(Tensor, Tensor)>> {
+        let flat = magnitudes.flatten_from(2)?;
+        let neurons = Tensor::cat(&vec![flat; self.breakpoints.len()], D::Minus1)?;
+        Ok(Some((
+            (magnitudes * (self.lipschitz(&[])? * (1.0 + 4.0 * UNIT)))?,
+            neurons,
+        )))
+    }
+
+    fn pull_largest(&self, magnitudes: &Tensor, _operand: &[usize]) -> Result<Option<Tensor>> {
+        Ok(Some(
+            (magnitudes * (self.lipschitz(&[])? * (1.0 + 4.0 * UNIT)))?,
+        ))
+    }
+
     fn alternatives(&self, _operand: &[usize]) -> Result<Option<Alternatives>> {
         Ok(Some(Alternatives::Lines {
             breakpoints: self.breakpoints.clone(),

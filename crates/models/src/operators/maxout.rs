@@ -166,6 +166,22 @@ impl PiecewiseLinear for Maxout {
         self.shaped(&largest, 1, shape)
     }
 
+    fn push_largest(&self, magnitudes: &Tensor) -> Result<Option<(Tensor, Tensor)>> {
+        let shape = &magnitudes.dims()[2..];
+        let groups = self.groups(shape);
+        let (pushed, neurons) = groups.push_largest(&magnitudes.flatten_from(2)?)?;
+        let pushed = self.shaped(&pushed, 2, shape)?;
+        Ok(Some((pushed, neurons)))
+    }
+
+    fn pull_largest(&self, magnitudes: &Tensor, operand: &[usize]) -> Result<Option<Tensor>> {
+        let groups = self.groups(operand);
+        let entries = operand.iter().product();
+        let pulled = groups.pull_largest(&magnitudes.flatten_from(2)?, entries)?;
+        let shape = [&pulled.dims()[..2], operand].concat();
+        Ok(Some(pulled.reshape(shape)?))
+    }
+
     fn alternatives(&self, operand: &[usize]) -> Result<Option<Alternatives>> {
         Ok(Some(Alternatives::Largest(self.groups(operand).to_vec())))
     }

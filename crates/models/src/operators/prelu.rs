@@ -152,6 +152,19 @@ impl PiecewiseLinear for Prelu {
         Ok(Some(record.clone().with_slopes(steepest)))
     }
 
+    fn push_largest(&self, magnitudes: &Tensor) -> Result<Option<(Tensor, Tensor)>> {
+        let steepest = self.lipschitz(&[])? * (1.0 + 4.0 * UNIT);
+        Ok(Some((
+            (magnitudes * steepest)?,
+            magnitudes.flatten_from(2)?,
+        )))
+    }
+
+    fn pull_largest(&self, magnitudes: &Tensor, _operand: &[usize]) -> Result<Option<Tensor>> {
+        let steepest = self.lipschitz(&[])? * (1.0 + 4.0 * UNIT);
+        Ok(Some((magnitudes * steepest)?))
+    }
+
     fn alternatives(&self, operand: &[usize]) -> Result<Option<Alternatives>> {
         let weight = self
             .weight

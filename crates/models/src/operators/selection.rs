@@ -109,6 +109,29 @@ impl Groups {
         self.value(&error.eq(error)?.where_cond(error, &infinite)?)
     }
 
+    /// The largest magnitude in each group, `[b, K, n]` to `[b, K, units]`, and a bound of those of the group's differences,
+    /// `[b, K, m]`: whichever entry is selected.
+    pub(super) fn push_largest(&self, magnitudes: &Tensor) -> Result<(Tensor, Tensor)> {
+        let (batch, count, entries) = magnitudes.dims3()?;
+        let largest = self.largest_error(&magnitudes.reshape((batch * count, entries))?)?;
+        let largest = largest.reshape((batch, count, self.units()))?;
+        let neurons = (largest.index_select(&self.owners(magnitudes.device())?, 2)? * 2.0)?;
+        Ok((largest, neurons))
+    }
+
+    /// Magnitudes of units, `[b, K, units]`, to those of `n` entries, any of which may be the selected one.
+    pub(super) fn pull_largest(&self, magnitudes: &Tensor, n: usize) -> Result<Tensor> {
+        let (batch, count, _) = magnitudes.dims3()?;
+        let device = magnitudes.device();
+        let spans = self.spans().zip(0u32..);
+        let owners = spans.flat_map(|((_, n), unit)| (0..n).map(move |_| unit));
+        let owners = Tensor::new(owners.collect::<Vec<u32>>(), device)?;
+        let members = Tensor::new(&self.members[..], device)?;
+        let each = magnitudes.contiguous()?.index_select(&owners, 2)?;
+        let zeros = Tensor::zeros((batch, count, n), magnitudes.dtype(), device)?;
+        zeros.index_add(&members, &each.contiguous()?, 2)
+    }
+
     /// The transpose of [`Groups::push_neurons`] to `n` entries.
     pub(super) fn pull_neurons(
         &self,

@@ -130,6 +130,7 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         accuracy: certificates.accuracy(),
         clr_lower: certificates.regions.lower,
         clr_upper: certificates.regions.upper,
+        clr_guarantee: certificates.regions.guarantee,
         on_boundary: certificates.regions.on_boundary,
         zero: certificates.zero(),
         margins: certificates.percentiles()?,

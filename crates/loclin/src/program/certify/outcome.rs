@@ -28,6 +28,9 @@ pub struct Outcome {
     pub clr_lower: usize,
     /// Upper bound on the number of complete linear regions (Lemma 7).
     pub clr_upper: usize,
+    /// What is claimed of both.
+    #[serde(serialize_with = "guarantee_name")]
+    pub clr_guarantee: Guarantee,
     /// Inputs at which some neuron is exactly 0: for them Lemma 7 does not hold, and the margin is 0 unless the gradients of
     /// those neurons are 0 too (as the differences of a max pooling over units that are all off).
     pub on_boundary: usize,
@@ -124,7 +127,8 @@ impl fmt::Display for Outcome {
         if let Some(accuracy) = self.accuracy {
             writeln!(f, "accuracy   {:.2}%", 100.0 * accuracy)?;
         }
-        writeln!(f, "#CLR       {} to {}", self.clr_lower, self.clr_upper)?;
+        let (lower, upper) = (self.clr_lower, self.clr_upper);
+        writeln!(f, "#CLR       {lower} to {upper} ({})", self.clr_guarantee)?;
         if self.on_boundary > 0 {
             writeln!(
                 f,

@@ -179,6 +179,8 @@ impl Certificates {
                 lower: 0,
                 upper: 0,
                 on_boundary: 0,
+                undecided: 0,
+                guarantee: Guarantee::Proved,
             },
             search: None,
             seconds: 0.0,
@@ -222,6 +224,8 @@ impl Certificates {
         self.regions.lower += part.regions.lower;
         self.regions.upper += part.regions.upper;
         self.regions.on_boundary += part.regions.on_boundary;
+        self.regions.undecided += part.regions.undecided;
+        self.regions.guarantee = self.regions.guarantee.weaker(part.regions.guarantee);
         self.seconds += part.seconds;
     }
 

@@ -51,6 +51,7 @@ pub(super) fn train_and_certify(
         accuracy: certificates.accuracy().context("the digits have labels")?,
         clr_lower: certificates.regions.lower,
         clr_upper: certificates.regions.upper,
+        clr_guarantee: certificates.regions.guarantee.name(),
         training_seconds: trained.seconds,
         margins: certificates.percentiles()?,
         guarantee: certificates.guarantee().name(),

@@ -32,6 +32,8 @@ pub struct Row {
     pub clr_lower: usize,
     /// Upper bound on it.
     pub clr_upper: usize,
+    /// What is claimed of both: `proved` or `estimate`.
+    pub clr_guarantee: String,
     /// Wall-clock seconds of training.
     pub training_seconds: f64,
     /// `eps_1`, `eps_2`, `eps_inf`: percentiles of the margins, in pixel units.

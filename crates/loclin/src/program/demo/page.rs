@@ -81,6 +81,10 @@ fn summary(certified: &Certified) -> anyhow::Result<NetworkSummary> {
         accuracy: row.accuracy,
         clr_lower: row.clr_lower,
         clr_upper: row.clr_upper,
+        guarantee: certificates
+            .guarantee()
+            .weaker(certificates.regions.guarantee)
+            .to_string(),
         points: certificates.regions.points,
         radii: radii.collect::<anyhow::Result<_>>()?,
         training_seconds: row.training_seconds,

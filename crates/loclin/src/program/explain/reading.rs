@@ -80,6 +80,11 @@ pub struct Integrated {
     pub steps: Option<usize>,
     /// How far their sum is from the difference of the outputs, relative to it.
     pub completeness_error: f64,
+    /// Each value is at most so far from the exact one; `None` where nothing bounds that.
+    pub error: Option<f64>,
+    /// What is claimed of the error.
+    #[serde(serialize_with = "name")]
+    pub guarantee: Guarantee,
     #[serde(skip)]
     values: Vec<f64>,
 }
@@ -154,10 +159,17 @@ fn integrate(
     Ok(match integration {
         Integration::Exact => {
             let found = integrated_gradients(network, &baseline, x, output, Walk::default())?;
+            // Parameters in a smaller type may not be those of the file.
+            let is_claimed = network.dtype() == DType::F64 && found.guarantee == Guarantee::Proved;
             Integrated {
                 regions: Some(found.pieces.len()),
                 steps: None,
                 completeness_error: found.completeness_error(),
+                error: is_claimed.then(|| found.largest_error()),
+                guarantee: match is_claimed {
+                    true => found.guarantee,
+                    false => Guarantee::Estimate,
+                },
                 values: found.values,
             }
         }
@@ -173,6 +185,8 @@ fn integrate(
                 regions: None,
                 steps: Some(steps),
                 completeness_error: completeness_error(&values, outputs[1] - outputs[0]),
+                error: None,
+                guarantee: Guarantee::Estimate,
                 values,
             }
         }
@@ -199,6 +213,7 @@ impl Reading {
                 significant(self.distortion),
                 significant(self.gradient_length)
             ),
+            format!("integrated gradients: {}", self.integrated[0]),
         ]
     }
 
@@ -251,10 +266,14 @@ impl Reading {
 impl fmt::Display for Integrated {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.regions, self.steps) {
-            (Some(regions), _) => write!(f, "exact over {regions} regions")?,
+            (Some(regions), _) => write!(f, "over {regions} regions")?,
             (_, Some(steps)) => write!(f, "{steps} steps")?,
             _ => {}
         }
-        write!(f, ", completeness error {:.2e}", self.completeness_error)
+        write!(f, ", completeness error {:.2e}", self.completeness_error)?;
+        match self.error {
+            Some(error) => write!(f, ", each within {error:.1e} ({})", self.guarantee),
+            None => write!(f, " ({})", self.guarantee),
+        }
     }
 }
