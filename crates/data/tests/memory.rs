@@ -10,11 +10,20 @@ use std::io::{self, Read, Write};
 use common::{assert_says, npy, write};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use loclin_data::{Rows, Split, idx, npy as npy_file, source};
+use loclin_data::{Data, Error, Rows, Split, idx, npy as npy_file, source};
 
 /// The most address space this program has had so far, in bytes.
 fn peak() -> u64 {
     loclin_test_files::peak_memory("VmPeak").unwrap()
+}
+
+fn open_rows(name: &str, split: Split, seed: u64, rows: Rows) -> Result<Data, Error> {
+    let request = source::Request {
+        seed,
+        rows,
+        ..source::Request::of(split)
+    };
+    source::open_with(name, &request)
 }
 
 #[test]
@@ -60,7 +69,7 @@ fn what_a_header_claims_is_not_allocated() {
         let file = File::options().write(true).open(&path).unwrap();
         let end = header.len() as u64 + rows * 784 * 4;
         file.set_len(end).unwrap();
-        let open = |split, rows| source::open_rows(path.to_str().unwrap(), split, None, 0, rows);
+        let open = |split, rows| open_rows(path.to_str().unwrap(), split, 0, rows);
         for (rows, len) in [(Rows::First(2), 2), (Rows::One(30_000_000), 1)] {
             let read = open(Split::Test, rows).unwrap();
             assert_eq!((read.len(), read.least_features()), (len, 784));
@@ -133,7 +142,7 @@ fn rows_asked_for_are_those_of_the_whole() {
         };
         for split in [Split::Train, Split::Valid, Split::Test] {
             let all = source::open(name, split, None, 5).unwrap();
-            let some = |rows| source::open_rows(name, split, None, 5, rows);
+            let some = |rows| open_rows(name, split, 5, rows);
             let last = all.len() - 1;
             assert_eq!(some(Rows::First(3)).unwrap(), all.clone().take(3).unwrap());
             assert_eq!(some(Rows::First(10_000)).unwrap(), all);

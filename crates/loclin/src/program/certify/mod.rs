@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 
-use loclin_data::{Rows, Split};
+use loclin_data::Rows;
 use loclin_regions::{Estimate, Method, Norm};
 use rand::TryRngCore;
 use rand::rngs::OsRng;
@@ -17,7 +17,7 @@ use crate::program::errors::Usage;
 use crate::program::files;
 use crate::program::model::ModelPath;
 use crate::program::opened::Opened;
-use crate::program::options::{DataDir, Global};
+use crate::program::options::{Global, InputOptions};
 
 pub use outcome::{Outcome, Search};
 pub use run::{BATCH, Certificates, certify, certify_all};
@@ -29,7 +29,8 @@ Examples:
   loclin certify --model network.onnx --data inputs.npy --norm 1 --norm inf --dtype f64
   loclin certify --model runs/vowels-vanilla-seed0 --norm 2 --dtype f64
   loclin certify --model resnet.onnx --data images.npy --dtype f64 --failure-probability 1e-9
-  loclin certify --model cnn.pth --architecture digit-recognizer --data mnist";
+  loclin certify --model cnn.pth --architecture digit-recognizer --data mnist
+  loclin certify --model resnet.onnx --data photos --mean 0.49,0.48,0.45 --std 0.25,0.24,0.26 --resize 32";
 
 /// Options of `certify`.
 #[derive(Clone, Debug, clap::Args)]
@@ -38,13 +39,6 @@ pub struct Args {
     /// The model
     #[command(flatten)]
     pub source: ModelPath,
-    /// A dataset's name, a directory in its layout, or an .npy or .safetensors file of inputs [default:
-    /// the dataset of the run directory]
-    #[arg(long, value_name = "NAME_OR_PATH")]
-    pub data: Option<String>,
-    /// Which part of the dataset: train, valid or test
-    #[arg(long, default_value = "test")]
-    pub split: Split,
     /// Certify the first N inputs only
     #[arg(long, value_name = "N")]
     pub limit: Option<usize>,
@@ -60,9 +54,9 @@ pub struct Args {
     /// Write one row for each input: index,label,prediction,eps_P...,guarantee,layer,neuron
     #[arg(long, value_name = "FILE.csv")]
     pub out: Option<PathBuf>,
-    /// Where the datasets are
+    /// The inputs
     #[command(flatten)]
-    pub place: DataDir,
+    pub inputs: InputOptions,
 }
 
 /// Certifies as the options say.
@@ -87,14 +81,13 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
             },
         }),
     };
-    let Opened { model, data, dtype } = Opened::new(
-        &args.source,
-        args.data.as_deref(),
-        args.split,
-        args.limit.map_or(Rows::All, Rows::First),
-        &args.place,
-        global,
-    )?;
+    let rows = args.limit.map_or(Rows::All, Rows::First);
+    let Opened {
+        model,
+        data,
+        dtype,
+        applied,
+    } = Opened::new(&args.source, &args.inputs, rows, global)?;
     let certificates = certify_all(&model, &data, &norms, method, "certifying")?;
     if let Some(out) = &args.out {
         files::write_atomic(out, &table::csv(&certificates)?)?;
@@ -119,7 +112,12 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         search: certificates.search,
         out: args.out.clone(),
         dtype,
+        preprocessing: applied,
+        warning: certificates.warning(),
     };
+    if let Some(warning) = &outcome.warning {
+        tracing::warn!("{warning}");
+    }
     Ok(outcome)
 }
 

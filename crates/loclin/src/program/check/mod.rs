@@ -8,7 +8,7 @@ mod truth;
 
 use std::path::PathBuf;
 
-use loclin_data::{Part, Rows, Split};
+use loclin_data::{Part, Rows};
 use loclin_tensor::random;
 use rand::Rng;
 
@@ -16,7 +16,7 @@ use crate::program::compute::Dtype;
 use crate::program::errors::Usage;
 use crate::program::model::ModelPath;
 use crate::program::opened::Opened;
-use crate::program::options::{DataDir, Global};
+use crate::program::options::{Global, InputOptions};
 use crate::program::progress::Bar;
 use result::{Claim, Row};
 use truth::Judge;
@@ -46,19 +46,12 @@ pub struct Args {
     /// The model
     #[command(flatten)]
     pub source: ModelPath,
-    /// The inputs that were certified: a dataset's name, a directory in its layout, or an .npy or .safetensors file
-    /// [default: the dataset of the run directory]
-    #[arg(long, value_name = "NAME_OR_PATH")]
-    pub data: Option<String>,
-    /// Which part of the dataset: train, valid or test
-    #[arg(long, default_value = "test")]
-    pub split: Split,
     /// How many rows to find again, drawn at random by --seed
     #[arg(long, value_name = "N", default_value_t = 20)]
     pub sample: usize,
-    /// Where the datasets are
+    /// The inputs that were certified, prepared as they were then
     #[command(flatten)]
-    pub place: DataDir,
+    pub inputs: InputOptions,
 }
 
 /// Checks as the options say.
@@ -76,21 +69,19 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         dtype: Some(Dtype::F64),
         ..global.clone()
     };
-    let (source, place) = (&args.source, &args.place);
-    let opened = Opened::new(
-        source,
-        args.data.as_deref(),
-        args.split,
-        Rows::All,
-        place,
-        &global,
-    )?;
-    let Opened { model, data, .. } = opened;
+    let opened = Opened::new(&args.source, &args.inputs, Rows::All, &global)?;
+    let Opened {
+        model,
+        data,
+        applied,
+        ..
+    } = opened;
     let claiming = |row: &&Row| row.claim == Claim::Radius;
     let mut outcome = Outcome {
         result: args.result.clone(),
         model: args.source.model.clone(),
         data: data.name().to_owned(),
+        preprocessing: applied,
         rows: table.rows.len(),
         checked: 0,
         undecided: 0,
