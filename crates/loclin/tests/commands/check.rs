@@ -73,7 +73,10 @@ impl Certified {
             .output()
             .unwrap();
         let stdout = String::from_utf8(output.stdout).unwrap();
-        (output.status.code().unwrap(), stdout)
+        // What was done to the inputs comes first.
+        let (first, rest) = stdout.split_once('\n').unwrap();
+        assert!(first.starts_with("inputs: "), "{stdout}");
+        (output.status.code().unwrap(), rest.to_owned())
     }
 }
 

@@ -18,6 +18,7 @@ mod images;
 mod init;
 mod kill;
 mod names;
+mod preprocessing;
 mod refusal;
 mod special_files;
 mod sweep;
