@@ -4,10 +4,11 @@ use std::io::Cursor;
 use std::path::Path;
 
 use image::metadata::Orientation;
-use image::{ColorType, DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
+use image::{ColorType, DynamicImage, ImageBuffer, ImageDecoder, ImageFormat, ImageReader, Limits};
 
 use crate::error::Error;
 use crate::file::read_all;
+use crate::jpeg::{self, Picture};
 
 /// What is known of an image that can be read.
 pub(crate) struct Checked {
@@ -66,15 +67,24 @@ pub(crate) fn decode(path: &Path, turned: bool) -> Result<DynamicImage, String> 
         Some(ImageFormat::Jpeg) => {}
         _ => return Err("not a JPEG or PNG image".into()),
     }
+    let own = match reader.format() {
+        Some(ImageFormat::Jpeg) => jpeg::decode(&bytes)?,
+        _ => None,
+    };
     let mut decoder = reader.into_decoder().map_err(|error| error.to_string())?;
-    // As many bytes as an image may have by default.
-    let fits = Limits::default().reserve(decoder.total_bytes());
-    fits.map_err(|error| error.to_string())?;
     let orientation = match turned {
         true => decoder.orientation().map_err(|error| error.to_string())?,
         false => Orientation::NoTransforms,
     };
-    let mut image = DynamicImage::from_decoder(decoder).map_err(|error| error.to_string())?;
+    let mut image = match own {
+        Some(picture) => of_picture(picture)?,
+        None => {
+            // As many bytes as an image may have by default.
+            let fits = Limits::default().reserve(decoder.total_bytes());
+            fits.map_err(|error| error.to_string())?;
+            DynamicImage::from_decoder(decoder).map_err(|error| error.to_string())?
+        }
+    };
     image.apply_orientation(orientation);
     if image.color().has_alpha() {
         let opaque = match is_deep(image.color()) {
@@ -86,6 +96,16 @@ pub(crate) fn decode(path: &Path, turned: bool) -> Result<DynamicImage, String> 
         }
     }
     Ok(image)
+}
+
+fn of_picture(picture: Picture) -> Result<DynamicImage, String> {
+    // Both sides have 16 bits in a file.
+    let (width, height) = (picture.width as u32, picture.height as u32);
+    let image = match picture.grey {
+        true => ImageBuffer::from_raw(width, height, picture.pixels).map(DynamicImage::ImageLuma8),
+        false => ImageBuffer::from_raw(width, height, picture.pixels).map(DynamicImage::ImageRgb8),
+    };
+    image.ok_or_else(|| "a JPEG image without all of its pixels".into())
 }
 
 /// Whether a JPEG file has its end-of-image marker behind its last start of a scan. Neither occurs in the data of a

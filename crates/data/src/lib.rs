@@ -52,6 +52,7 @@ pub mod folders;
 pub mod idx;
 mod images;
 pub mod japanese_vowels;
+mod jpeg;
 pub mod mnist;
 pub mod npy;
 mod npy_header;

@@ -127,9 +127,9 @@ fn arrays_of_another_shape_are_refused_or_laid_out() {
     unit()
         .get(1)
         .unwrap()
-        .write_npy(at("one-more.npy"))
+        .write_npy(at("one.more.npy"))
         .unwrap();
-    let (found, both) = certify(dir.path(), "first.safetensors", "one*.npy", &[]);
+    let (found, both) = certify(dir.path(), "first.safetensors", "one.*npy", &[]);
     assert_eq!((&found["inputs"], both.lines().count()), (&value!(2), 3));
 }
 
