@@ -10,7 +10,7 @@ use std::io::{self, Read, Write};
 use common::{assert_says, npy, write};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use loclin_data::{Data, Error, Rows, Split, idx, npy as npy_file, source};
+use loclin_data::{Data, Error, Rows, Split, cifar10, idx, npy as npy_file, source};
 
 /// The most address space this program has had so far, in bytes.
 fn peak() -> u64 {
@@ -100,6 +100,47 @@ fn described(rows: u64) -> Vec<u8> {
     [&(text.len() as u64).to_le_bytes(), text.as_bytes()].concat()
 }
 
+/// With some rows asked for, other images are not even opened, and other records of CIFAR-10 not read.
+#[test]
+fn other_files_and_records_are_not_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let image = image::RgbImage::from_pixel(2, 2, image::Rgb([1, 2, 3]));
+    for class in ["a", "b"] {
+        let folder = directory.path().join(class);
+        std::fs::create_dir(&folder).unwrap();
+        image.save(folder.join("0.png")).unwrap();
+        write(&folder, "1.png", b"no image");
+    }
+    let name = directory.path().to_str().unwrap();
+    assert_eq!(
+        open_rows(name, Split::Test, 0, Rows::First(1))
+            .unwrap()
+            .len(),
+        1
+    );
+    let one = open_rows(name, Split::Test, 0, Rows::One(2)).unwrap();
+    assert_eq!(one.labels(), Some(&[1][..]));
+    assert_says(
+        &open_rows(name, Split::Test, 0, Rows::First(2)).unwrap_err(),
+        &["1.png", "not a JPEG or PNG"],
+    );
+    // Rows are those that are left where some are left out.
+    let skipping = format!("{name},broken=skip");
+    let both = open_rows(&skipping, Split::Test, 0, Rows::First(2)).unwrap();
+    assert_eq!(both.labels(), Some(&[0, 1][..]));
+
+    // Ten million images, of which the file holds no block on the disk.
+    let cifar = tempfile::tempdir().unwrap();
+    let file = File::create(cifar.path().join(cifar10::TEST_FILE)).unwrap();
+    file.set_len(3073 * 10_000_000).unwrap();
+    let before = peak();
+    let name = cifar.path().to_str().unwrap();
+    for rows in [Rows::First(2), Rows::One(9_999_999)] {
+        assert!(open_rows(name, Split::Test, 0, rows).is_ok());
+    }
+    assert!(peak() - before < 64 << 20);
+}
+
 #[test]
 fn rows_asked_for_are_those_of_the_whole() {
     let directory = tempfile::tempdir().unwrap();
@@ -133,7 +174,36 @@ fn rows_asked_for_are_those_of_the_whole() {
             }
         }
     }
-    for name in ["a.npy", "a.safetensors", "plain", "packed", "digits"] {
+    let fortran = "{'descr': '|u1', 'fortran_order': True, 'shape': (20, 3)}";
+    write(directory.path(), "f.npy", &npy(fortran, &values));
+    // Five files of four images each, and one of twenty.
+    let cifar = directory.path().join("cifar");
+    let photos = directory.path().join("photos");
+    for folder in [&cifar, &photos] {
+        std::fs::create_dir(folder).unwrap();
+    }
+    let records = |labels: &[u8]| -> Vec<u8> {
+        let record = |label: &u8| [vec![*label], vec![*label + 7; 3072]].concat();
+        labels.iter().flat_map(record).collect()
+    };
+    for (part, name) in labels.chunks(4).zip(cifar10::TRAIN_FILES) {
+        write(&cifar, name, &records(part));
+    }
+    write(&cifar, cifar10::TEST_FILE, &records(&labels));
+    for index in 0..20u8 {
+        let image = image::RgbImage::from_pixel(2, 3, image::Rgb([index, 9, 100]));
+        image.save(photos.join(format!("{index:02}.png"))).unwrap();
+    }
+    for name in [
+        "a.npy",
+        "f.npy",
+        "a.safetensors",
+        "plain",
+        "packed",
+        "cifar",
+        "photos",
+        "digits",
+    ] {
         let path = directory.path().join(name);
         let name = if name == "digits" {
             name
