@@ -16,15 +16,28 @@ fn open(path: &Path) -> Result<Dataset, Error> {
     source::open(path.to_str().unwrap(), Split::Test, None, 0).and_then(Data::into_table)
 }
 
-/// Names, files, sizes and pixels.
-fn pictures() -> Vec<(String, Vec<u8>, [usize; 2], Vec<u8>)> {
+struct Known {
+    name: String,
+    file: Vec<u8>,
+    /// Height and width.
+    size: [usize; 2],
+    /// Three bytes each.
+    pixels: Vec<u8>,
+}
+
+fn pictures() -> Vec<Known> {
     let all = SafeTensors::deserialize(PICTURES).unwrap();
     let one = |name: String| {
         let tensor = |end: &str| all.tensor(&format!("{name}.{end}")).unwrap();
         let pixels = tensor("rgb");
         let size = [pixels.shape()[0], pixels.shape()[1]];
         let (file, pixels) = (tensor("jpg").data().to_vec(), pixels.data().to_vec());
-        (name, file, size, pixels)
+        Known {
+            name,
+            file,
+            size,
+            pixels,
+        }
     };
     let names = all.names().into_iter();
     let names = names.filter_map(|name| name.strip_suffix(".jpg").map(str::to_owned));
@@ -36,7 +49,13 @@ fn pixels_are_those_of_libjpeg() {
     let pictures = pictures();
     assert_eq!(pictures.len(), 160);
     let directory = tempfile::tempdir().unwrap();
-    for (name, file, [height, width], pixels) in pictures {
+    for known in pictures {
+        let Known {
+            name,
+            file,
+            size: [height, width],
+            pixels,
+        } = known;
         let set = open(&write(directory.path(), "a.jpg", &file)).unwrap();
         assert_eq!(set.input_shape(), [3, height, width], "{name}");
         let found = set.rows_f64(&[0]).unwrap();
@@ -63,7 +82,7 @@ proptest! {
         keep in prop::option::of(any::<prop::sample::Index>()),
     ) {
         let pictures = pictures();
-        let (_, mut file, ..) = pictures[which.index(pictures.len())].clone();
+        let mut file = pictures[which.index(pictures.len())].file.clone();
         for (at, in_header, byte) in changes {
             let among = if in_header { file.len().min(620) } else { file.len() };
             file[at.index(among)] = byte;
@@ -82,9 +101,8 @@ proptest! {
 #[test]
 fn a_claimed_size_is_not_believed() {
     let mut pictures = pictures().into_iter();
-    let (_, mut file, ..) = pictures
-        .find(|(name, ..)| name.starts_with("420-16x"))
-        .unwrap();
+    let known = pictures.find(|known| known.name.starts_with("420-16x"));
+    let mut file = known.unwrap().file;
     let at = file
         .windows(2)
         .position(|pair| pair == [0xff, 0xc0] || pair == [0xff, 0xc2])

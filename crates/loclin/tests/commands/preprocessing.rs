@@ -299,6 +299,35 @@ fn a_normalisation_is_given_once() {
     };
     assert_eq!(check(&given), Some(0));
     assert_eq!(check(&[]), Some(1));
+    // Where it says classes, it says their names.
+    let wrong = "index,label,prediction,eps_2,guarantee,layer,neuron\n0,,";
+    fs::write(at("names.txt"), "cat\ndog\nemu\n").unwrap();
+    let names = at("names.txt");
+    let found: String = (0..3)
+        .map(|class| {
+            fs::write(at("t.csv"), format!("{wrong}{class},0,proved,,\n")).unwrap();
+            let own = [
+                "check",
+                text(&at("t.csv")),
+                "--model",
+                text(&model),
+                "--data",
+                text(&data),
+            ]
+            .map(str::to_owned);
+            let own = own.iter().map(String::as_str);
+            let arguments: Vec<&str> = own.chain(["--classes", text(&names)]).collect();
+            String::from_utf8(command(&arguments).output().unwrap().stdout).unwrap()
+        })
+        .collect();
+    assert_eq!(
+        found.matches("do not hold").count() + found.matches("does not hold").count(),
+        2
+    );
+    assert!(
+        found.contains("prediction 0 (cat), the network's is")
+            || found.contains("prediction 1 (dog)")
+    );
 
     fs::write(at("bad.toml"), "means = [0.5]\n").unwrap();
     fs::write(at("odd.toml"), "mean = [0.5]\n").unwrap();

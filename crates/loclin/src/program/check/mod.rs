@@ -8,10 +8,12 @@ mod truth;
 
 use std::path::PathBuf;
 
-use loclin_data::{Part, Rows};
+use loclin_data::{Data, Part, Rows};
+use loclin_models::ModelFile;
 use loclin_tensor::random;
 use rand::Rng;
 
+use crate::program::classes::Classes;
 use crate::program::compute::Dtype;
 use crate::program::errors::Usage;
 use crate::program::model::ModelPath;
@@ -49,6 +51,9 @@ pub struct Args {
     /// How many rows to find again, drawn at random by --seed
     #[arg(long, value_name = "N", default_value_t = 20)]
     pub sample: usize,
+    /// Names of the classes, one a line, in the order of their numbers
+    #[arg(long, value_name = "FILE.txt")]
+    pub classes: Option<PathBuf>,
     /// The inputs that were certified, prepared as they were then
     #[command(flatten)]
     pub inputs: InputOptions,
@@ -76,6 +81,10 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         applied,
         ..
     } = opened;
+    let names = match &args.classes {
+        Some(file) => Some(Classes::read(file, outputs(&model, &data)?)?),
+        None => None,
+    };
     let claiming = |row: &&Row| row.claim == Claim::Radius;
     let mut outcome = Outcome {
         result: args.result.clone(),
@@ -91,7 +100,7 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     };
     let mut sound: Vec<&Row> = Vec::new();
     for row in table.rows.iter().filter(claiming) {
-        let found = row::plain(row, &table.norms, &data);
+        let found = row::plain(row, &table.norms, &data, names.as_ref());
         match found.is_empty() {
             true => sound.push(row),
             false => outcome.failures.extend(found),
@@ -112,13 +121,20 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
             let truth = judge.truth(&x, &table.norms, &row.radii)?;
             outcome.undecided += usize::from(!truth.is_decided());
             outcome.checked += 1;
-            let found = row::against(row, &table.norms, &truth, &judge);
+            let found = row::against(row, &table.norms, &truth, &judge, names.as_ref());
             outcome.failures.extend(found);
             bar.advance(1);
         }
     }
     outcome.failures.sort_by_key(|failure| failure.line);
     Ok(outcome)
+}
+
+/// How many outputs a model has.
+fn outputs(model: &ModelFile, data: &Data) -> anyhow::Result<usize> {
+    let first = data.tables(&[0])?;
+    let shape = first.first().map(|part| part.inputs.input_shape());
+    Ok(model.raw(shape.unwrap_or_default())?.output_size())
 }
 
 /// So many rows at random, in their order.
