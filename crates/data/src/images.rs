@@ -150,32 +150,17 @@ impl ImageFiles {
             }
         }
         let left_out = faults.concat();
-        let size = match (options.size, sizes.first()) {
-            (_, None) => {
-                return Err(Error::malformed(
-                    name,
-                    "images",
-                    format!("none that can be used ({})", list(&left_out)),
-                    "at least 1",
-                ));
-            }
-            (Some(size), _) => size,
-            (None, Some(&size)) => {
-                if let Some(other) = sizes.iter().position(|other| *other != size) {
-                    let text = |of: usize| {
-                        let ([height, width], path) = (sizes[of], paths[rows[of]].display());
-                        format!("{height} x {width} ({path})")
-                    };
-                    return Err(Error::malformed(
-                        name,
-                        "sizes of the images",
-                        format!("{} and {}", text(0), text(other)),
-                        "one size, or --resize (`resize` in a configuration), which makes all alike",
-                    ));
-                }
-                size
-            }
+        let size = match options.size.or(sizes.first().copied()) {
+            Some(_) if sizes.is_empty() => None,
+            size => size,
         };
+        let Some(size) = size else {
+            let found = format!("none that can be used ({})", list(&left_out));
+            return Err(Error::malformed(name, "images", found, "at least 1"));
+        };
+        if options.size.is_none() {
+            one_size(name, paths, &rows, &sizes)?;
+        }
         let files = Self {
             paths: rows.iter().map(|&row| paths[row].clone()).collect(),
             size,
@@ -280,6 +265,28 @@ impl ImageFiles {
     fn features(&self) -> usize {
         self.channels * self.area()
     }
+}
+
+/// Refuses sizes that differ, those of the `rows` of `paths`.
+fn one_size(
+    name: &str,
+    paths: &[PathBuf],
+    rows: &[usize],
+    sizes: &[[usize; 2]],
+) -> Result<(), Error> {
+    let Some(other) = sizes.iter().position(|other| *other != sizes[0]) else {
+        return Ok(());
+    };
+    let text = |of: usize| {
+        let ([height, width], path) = (sizes[of], paths[rows[of]].display());
+        format!("{height} x {width} ({path})")
+    };
+    Err(Error::malformed(
+        name,
+        "sizes of the images",
+        format!("{} and {}", text(0), text(other)),
+        "one size, or --resize (`resize` in a configuration), which makes all alike",
+    ))
 }
 
 fn check_size(size: Option<[usize; 2]>) -> Result<(), Error> {

@@ -117,8 +117,8 @@ static AS_IT_IS: Preprocessing = Preprocessing {
 /// the rows asked for alone; such files must be as long as their headers say all the same. Other images of a folder are
 /// not opened unless some may be left out. What is wrong with values that are not read is not found.
 ///
-/// Arrays said to have their channels last get them first. But where the request has the shape of a model's inputs, data get it ([`Dataset::fit`](crate::Dataset::fit)), and a `.npy`
-/// file of that very shape is one input.
+/// Arrays said to have their channels last get them first. But where the request has the shape of a model's inputs, data
+/// get that ([`Dataset::fit`](crate::Dataset::fit)), and a `.npy` file of that very shape is one input.
 ///
 /// # Errors
 /// As [`open`]; a selection of no rows or of one that does not exist; preprocessing that the data do not have or whose

@@ -16,8 +16,8 @@ use crate::{Dataset, Error};
 /// tensor `labels`.
 ///
 /// # Shapes
-/// `inputs`: `[rows, ...]`, floats, integers or booleans as they are. `labels`: `[rows]`, `U8`, `I32`, `U32` or `I64`, not negative. The number of classes
-/// is unknown.
+/// `inputs`: `[rows, ...]`, floats, integers or booleans as they are. `labels`: `[rows]`, `U8`, `I32`, `U32` or `I64`, not
+/// negative. The number of classes is unknown.
 ///
 /// # Errors
 /// A file that cannot be opened, is no file or is no safetensors; no such tensor; another element
