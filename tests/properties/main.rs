@@ -5,6 +5,8 @@
 
 mod balls;
 mod counts;
+mod decided;
+mod deployed;
 mod distortion;
 mod evidence;
 mod exact;

@@ -1,4 +1,5 @@
-use crate::{Applied, Dataset, Error, LeftOut, Moments, Sequences};
+use crate::{Applied, Dataset, Error, LeftOut, Moments, Sequences, Values};
+use std::path::{Path, PathBuf};
 
 /// What a name or path holds: inputs of one shape, or sequences of different lengths.
 ///
@@ -50,6 +51,17 @@ impl Data {
         match self {
             Self::Table(table) => table.labels(),
             Self::Sequences(sequences) => sequences.labels(),
+        }
+    }
+
+    /// The file of a row, where rows are image files; `None` for a row that there is not.
+    pub fn path(&self, row: usize) -> Option<&Path> {
+        match self {
+            Self::Table(table) => match table.values() {
+                Values::Files(files) => files.paths().get(row).map(PathBuf::as_path),
+                _ => None,
+            },
+            Self::Sequences(_) => None,
         }
     }
 

@@ -23,9 +23,9 @@ const FLOOR: f64 = 1e-280;
 /// A network with the absolute values of all its operators, [`Network::magnitudes`].
 #[derive(Debug, Clone)]
 pub struct Magnitudes {
-    network: Network,
+    pub(crate) network: Network,
     /// For each affine node; `None` for the others.
-    nodes: Arc<[Option<Magnitude>]>,
+    pub(crate) nodes: Arc<[Option<Magnitude>]>,
     /// The most roundings on a path of tangents or cotangents through the network.
     roundings: usize,
 }
@@ -244,7 +244,7 @@ fn floored(both: &Tensor) -> Result<Tensor> {
 }
 
 /// Bounds of the errors of an affine operator's output.
-fn affine_error(
+pub(crate) fn affine_error(
     magnitude: &Magnitude,
     operands: &[&Tensor],
     errors: &[&Tensor],
@@ -270,6 +270,6 @@ fn affine_error(
     }
 }
 
-fn missing() -> Error {
+pub(crate) fn missing() -> Error {
     Error::Graph("absolute values that are not this network's".into())
 }

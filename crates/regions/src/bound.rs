@@ -46,7 +46,7 @@ impl Linearization {
             .enumerate()
             .map(|(input, lengths)| self.by_bound(input, lengths, lipschitz))
             .collect::<Result<Vec<Found>>>()?;
-        let mut margins = self.proved(Norm::L2, found, Method::Bound);
+        let mut margins = self.proved(Norm::L2, found, Method::Bound)?;
         margins.work.directions = DIRECTIONS;
         Ok(margins)
     }

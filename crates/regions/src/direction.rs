@@ -4,6 +4,7 @@ use crate::{
     Error, Guarantee, Linearization, Neuron, Result, Rows,
     local_errors::Values,
     nearest::{Nearest, distance},
+    rounding::is_open,
 };
 use candle_core::{D, Tensor};
 use loclin_tensor::rounding::up_by;
@@ -33,7 +34,8 @@ impl DirectionalMargins {
 impl Linearization {
     /// The margins (Prop. 4) in directions `[B or 1, K, in...]`, in closed form: the least
     /// `|z| / |grad z . d|` over the neurons that move towards 0, `o * (grad z . d) < 0`. By convexity the whole
-    /// segment up to there is in the region.
+    /// segment up to there is in the region. Where the input has several patterns (entries of a maximum that are exactly equal), they
+    /// are those of the recorded one; where a side is undecided, they are 0.
     ///
     /// # Errors
     /// Directions of another shape, or a derivative that is not finite.
@@ -193,8 +195,10 @@ impl Steps<'_> {
             if !speed.is_finite() {
                 nearest.distance = f64::NAN;
             }
-            // At exactly 0 the neuron counts as positive, as everywhere.
-            let towards_zero = if z >= 0.0 {
+            // At exactly 0 the neuron counts as positive, as everywhere; undecided, as both.
+            let towards_zero = if is_open(z) {
+                true
+            } else if z >= 0.0 {
                 speed < error
             } else {
                 speed > -error

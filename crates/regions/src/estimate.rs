@@ -12,6 +12,7 @@ use crate::{
     Error, Estimate, Guarantee, Linearization, Margins, Method, Norm, Result, Rows,
     method::FACTOR,
     nearest::{Found, distance},
+    rounding::VANISHING,
 };
 use candle_core::Tensor;
 use loclin_tensor::random;
@@ -24,9 +25,17 @@ impl Linearization {
         let inputs = self.clear.iter().zip(lengths.iter()).enumerate();
         let found = inputs.map(|(input, (values, lengths))| {
             let errors = self.gradient_errors(input)?;
-            // A derivative along a direction is off by less than ten times the l1 error of the gradient.
+            // A derivative along a direction is off by less than ten times the l1 error of the gradient. Squares may have vanished of
+            // one that is not certainly 0.
             let least = |(z, (length, error)): (&f64, (&f64, &f64))| {
-                distance(z.abs(), FACTOR * (length + 10.0 * error))
+                let vanished = match *error > 0.0 && *length < VANISHING {
+                    true => VANISHING,
+                    false => 0.0,
+                };
+                distance(
+                    z.abs(),
+                    FACTOR * (1.0 + 1e-9) * (length + 10.0 * error + vanished),
+                )
             };
             self.verify(
                 input,
@@ -41,7 +50,7 @@ impl Linearization {
             failure_probability: estimate.failure_probability,
         };
         let method = Method::Estimate(estimate);
-        Ok(self.collected(Norm::L2, found, method, guarantee, directions))
+        self.collected(Norm::L2, found, method, guarantee, directions)
     }
 
     /// Estimates of all gradients' lengths, `[B, |I|]`.

@@ -1,11 +1,12 @@
 //! What is claimed of a radius.
 
+use candle_core::DType;
 use std::fmt;
 
 /// What is claimed of a margin; set where the number is made, and shown wherever it is.
 ///
-/// Radii are computed in floating point from formulas that are exact in real arithmetic: the claims are those of real
-/// arithmetic on the pre-activations found in float64.
+/// The claims are of real arithmetic, for the network with the parameters that it has and the input as given: radii are computed
+/// in floating point, and are less by all that its rounding can have done.
 ///
 /// ```
 /// use loclin_regions::Guarantee;
@@ -13,30 +14,38 @@ use std::fmt;
 /// let some = Guarantee::Probable { failure_probability: 1e-9 };
 /// assert_eq!(some.name(), "probable(1e-9)");
 /// assert_eq!(Guarantee::Proved.weaker(some), some);
+/// assert_eq!(Guarantee::Deployed { dtype: candle_core::DType::F32 }.name(), "deployed(f32)");
 /// assert_eq!(Guarantee::Estimate.to_string(), "an estimate");
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub enum Guarantee {
-    /// The radius is the true one: every neuron's gradient was measured, in float64, or proved to be short enough.
+    /// The radius is at most the true one: every neuron's gradient was measured, in float64, or proved to be short enough.
     Proved,
     /// As proved, but for a probability, for each input, over directions that the program draws.
     Probable {
         /// The probability that the radius of an input is too large.
         failure_probability: f64,
     },
-    /// Nothing: tangents in float32, whose roundings are not accounted for.
+    /// More than proved: no evaluation in a type of numbers takes another side at any neuron, at any point of the ball that the type has,
+    /// whatever the order of sums, fused or not.
+    Deployed {
+        /// The type of numbers.
+        dtype: DType,
+    },
+    /// Nothing: numbers in float32, or of a network of which no useful bound of rounding errors is known.
     Estimate,
 }
 
 impl Guarantee {
-    /// A short name for machines: `proved`, `probable(1e-9)`, `estimate`.
+    /// A short name for machines: `proved`, `probable(1e-9)`, `deployed(f32)`, `estimate`.
     pub fn name(self) -> String {
         match self {
             Self::Proved => "proved".into(),
             Self::Probable {
                 failure_probability,
             } => format!("probable({failure_probability:e})"),
+            Self::Deployed { dtype } => format!("deployed({})", dtype.as_str()),
             Self::Estimate => "estimate".into(),
         }
     }
@@ -46,6 +55,9 @@ impl Guarantee {
     pub fn weaker(self, other: Self) -> Self {
         match (self, other) {
             (Self::Estimate, _) | (_, Self::Estimate) => Self::Estimate,
+            (Self::Deployed { dtype: a }, Self::Deployed { dtype: b }) if a == b => self,
+            (Self::Deployed { .. }, Self::Deployed { .. }) => Self::Proved,
+            (Self::Deployed { .. }, weak) | (weak, Self::Deployed { .. }) => weak,
             (Self::Proved, weak) | (weak, Self::Proved) => weak,
             (
                 Self::Probable {
@@ -70,6 +82,11 @@ impl fmt::Display for Guarantee {
             } => write!(
                 f,
                 "proved but for a probability of {failure_probability:e} for each input"
+            ),
+            Self::Deployed { dtype } => write!(
+                f,
+                "proved for every evaluation in {}, in whatever order it sums",
+                dtype.as_str()
             ),
             Self::Estimate => f.write_str("an estimate"),
         }

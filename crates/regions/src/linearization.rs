@@ -1,8 +1,12 @@
 //! The expensive step: a network linearised at a batch of inputs, to be asked cheap questions.
 
 use crate::{
-    ActivationPattern, Budget, Result, Rows, host, local_errors::Values, patterns,
-    prepared::Prepared, rounding::Rounding, units::axes,
+    ActivationPattern, Budget, Result, Rows, host,
+    local_errors::Values,
+    patterns,
+    prepared::Prepared,
+    rounding::{Rounding, is_open},
+    units::axes,
 };
 use candle_core::Tensor;
 use loclin_models::{Network, NeuronRange, Trace};
@@ -125,7 +129,7 @@ impl Linearization {
         let inputs = self.clear.iter().zip(rounding.values().iter());
         let count = |(clear, errors): (&[f64], &[f64])| {
             let both = clear.iter().zip(errors);
-            both.filter(|(z, error)| **z == 0.0 && **error > 0.0)
+            both.filter(|(z, error)| is_open(**z) && **error > 0.0)
                 .count()
         };
         inputs.map(count).collect()

@@ -1,8 +1,10 @@
 //! A network prepared for linearisation: what does not depend on the inputs, once.
 
 use crate::{
-    Budget, Error, Linearization, Result, Rows, engines::Engine, prepared::Prepared,
-    rounding::Rounding,
+    Budget, Error, Linearization, Result, Rows, decide,
+    engines::Engine,
+    prepared::Prepared,
+    rounding::{Rounding, says_something},
 };
 use candle_core::{DType, Tensor};
 use loclin_models::{Network, Trace};
@@ -76,7 +78,7 @@ impl Linearizer {
             trace,
             clear: match &rounding {
                 Some(rounding) => rounding.clear(&pre_activations),
-                None => pre_activations.clone(),
+                None => plain(&pre_activations),
             },
             rounding: rounding.map(Arc::new),
             inputs,
@@ -91,13 +93,15 @@ impl Linearizer {
     /// the bounds say nothing.
     pub(crate) fn forward(&self, inputs: &Tensor) -> Result<(Trace, Rows, Option<Rounding>)> {
         let magnitudes = self.prepared.magnitudes(&self.network)?;
-        if let Some((trace, values, errors)) =
+        if let Some((trace, mut values, errors)) =
             self.prepared.engine.forward(&self.network, inputs)?
         {
-            let rounding = magnitudes.zip(errors).map(|(magnitudes, (errors, local))| {
-                Rounding::new(magnitudes, inputs, errors, Some(local), None)
-            });
-            return Ok((trace, values, rounding));
+            let Some((magnitudes, (mut errors, local))) = magnitudes.zip(errors) else {
+                return Ok((trace, values, None));
+            };
+            self.decide(inputs, &trace, &mut values, &mut errors)?;
+            let rounding = Rounding::new(magnitudes, inputs, errors, Some(local), None);
+            return Ok((trace, values, Some(rounding)));
         }
         let found = match magnitudes {
             Some(magnitudes) => magnitudes.trace(inputs)?.map(|found| (magnitudes, found)),
@@ -111,11 +115,32 @@ impl Linearizer {
             Some(tensor) => Rows::of_tensor(&tensor),
             None => Ok(Rows::zeros(trace.batch(), 0)),
         };
-        let values = table(trace.pre_activations()?)?;
-        let of_values = table(errors.pre_activations.clone())?;
+        let mut values = table(trace.pre_activations()?)?;
+        let mut of_values = table(errors.pre_activations.clone())?;
+        if !says_something(&values, &of_values) {
+            return Ok((trace, values, None));
+        }
+        self.decide(inputs, &trace, &mut values, &mut of_values)?;
         let rounding = Rounding::new(magnitudes, inputs, of_values, None, Some(errors));
-        let rounding = rounding.says_something(&values).then_some(rounding);
-        Ok((trace, values, rounding))
+        Ok((trace, values, Some(rounding)))
+    }
+
+    /// Decides exactly what rounding leaves open, where that is affordable.
+    fn decide(
+        &self,
+        inputs: &Tensor,
+        trace: &Trace,
+        values: &mut Rows,
+        errors: &mut Rows,
+    ) -> Result<()> {
+        let open = decide::open(values, errors);
+        match open.is_empty() {
+            true => Ok(()),
+            false => match self.prepared.exact() {
+                Some(exact) => decide::decide(exact, inputs, trace, &open, values, errors),
+                None => Ok(()),
+            },
+        }
     }
 
     /// The same by the network's own readings: the reference implementation, for every network.
@@ -137,6 +162,12 @@ impl Linearization {
     pub fn new(network: &Network, x: &Tensor, budget: Budget) -> Result<Self> {
         Linearizer::new(network, budget)?.at(x)
     }
+}
+
+/// Values as they are, without a sign of 0.
+fn plain(values: &Rows) -> Rows {
+    let numbers = values.as_slice().iter().map(|z| z + 0.0).collect();
+    Rows::new(numbers, values.len(), values.width())
 }
 
 fn check_finite(what: &str, rows: &Rows) -> Result<()> {

@@ -1,9 +1,10 @@
 //! Margins: the largest lp ball inside the region, by whichever way costs least.
 
 use crate::{
-    Error, Estimate, Guarantee, Linearization, Method, Neuron, Norm, Result,
+    Error, Estimate, Guarantee, Linearization, Method, Neuron, Norm, Position, Result,
     local_errors::Values,
     nearest::{Found, Nearest, distance},
+    rounding::{VANISHING, is_open},
 };
 use loclin_tensor::rounding::up_by;
 
@@ -16,6 +17,8 @@ pub struct Margins {
     pub radius: Vec<f64>,
     /// The neuron whose boundary the ball touches; `None` if the radius is infinite.
     pub limiting: Vec<Option<Neuron>>,
+    /// Where each input is in its region; [`Position::Inside`] for those with a positive radius.
+    pub position: Vec<Position>,
     /// What is claimed of every radius.
     pub guarantee: Guarantee,
     /// The way that was chosen: neither [`Method::Auto`] nor [`Method::Probable`].
@@ -39,9 +42,6 @@ const SMALL: f64 = 1e9;
 
 /// A part of a neuron's value that its error may be without being bounded again.
 const NOTICEABLE: f64 = 1e-6;
-
-/// Squares of smaller numbers lose digits, or vanish.
-const VANISHING: f64 = 1e-150;
 
 /// Gradients of an input that an estimate leaves to be measured, about.
 const MEASURED: usize = 32;
@@ -74,21 +74,27 @@ impl Linearization {
     /// A gradient that is looked at and is not finite, and as of [`Linearization::choose`].
     pub fn margins(&self, norms: &[Norm], method: Method) -> Result<Vec<Margins>> {
         let mut margins = self.found(norms, method)?;
+        self.settle(norms, &mut margins)?;
         // A ball of a larger norm lies in that of a smaller one: where rounding says otherwise, the larger radius holds.
         let mut order: Vec<usize> = (0..margins.len()).collect();
         order.sort_by(|a, b| norms[*b].p().total_cmp(&norms[*a].p()));
         for pair in order.windows(2) {
             let inner = margins[pair[0]].clone();
             if inner.guarantee == margins[pair[1]].guarantee {
-                let outer = margins[pair[1]].radius.iter_mut().zip(inner.radius);
-                outer.for_each(|(outer, inner)| *outer = outer.max(inner));
+                let outer = &mut margins[pair[1]];
+                for (input, radius) in inner.radius.into_iter().enumerate() {
+                    if radius > outer.radius[input] {
+                        outer.radius[input] = radius;
+                        outer.position[input] = Position::Inside;
+                    }
+                }
             }
         }
         Ok(margins)
     }
 
     /// What [`Linearization::margins`] finds for each norm by itself.
-    fn found(&self, norms: &[Norm], method: Method) -> Result<Vec<Margins>> {
+    pub(crate) fn found(&self, norms: &[Norm], method: Method) -> Result<Vec<Margins>> {
         match self.choose(norms, method)? {
             Method::PrunedSearch => {
                 match self.searched(norms)? {
@@ -97,7 +103,7 @@ impl Linearization {
                         let exact = |(norm, found): (&Norm, _)| {
                             self.proved(*norm, found, Method::PrunedSearch)
                         };
-                        Ok(each.map(exact).collect())
+                        each.map(exact).collect()
                     }
                     // Gradients that overflow: an error, if they are those that matter.
                     None => self.margins_by_all(norms),
@@ -234,13 +240,13 @@ impl Linearization {
                 })
             });
             let found = found.collect::<Result<Vec<Found>>>()?;
-            Ok(self.proved(*norm, found, Method::All))
+            self.proved(*norm, found, Method::All)
         };
         norms.iter().zip(lengths).map(of_norm).collect()
     }
 
     /// Margins of which every neuron left out is excluded by proof.
-    pub(crate) fn proved(&self, norm: Norm, found: Vec<Found>, method: Method) -> Margins {
+    pub(crate) fn proved(&self, norm: Norm, found: Vec<Found>, method: Method) -> Result<Margins> {
         self.collected(norm, found, method, Guarantee::Proved, 0)
     }
 
@@ -252,12 +258,24 @@ impl Linearization {
         method: Method,
         guarantee: Guarantee,
         directions: usize,
-    ) -> Margins {
+    ) -> Result<Margins> {
         let limiting = found.iter().map(|found| self.neuron(found.nearest.at?));
-        Margins {
+        let position = |(input, found): (usize, &Found)| match found.nearest {
+            Nearest {
+                distance: 0.0,
+                at: Some(at),
+            } => self.at_zero(input, at),
+            _ => Ok(Position::Inside),
+        };
+        Ok(Margins {
             norm,
             radius: found.iter().map(|found| found.nearest.distance).collect(),
             limiting: limiting.collect(),
+            position: found
+                .iter()
+                .enumerate()
+                .map(position)
+                .collect::<Result<_>>()?,
             guarantee: match self.rounding {
                 Some(_) => guarantee,
                 None => Guarantee::Estimate,
@@ -267,6 +285,16 @@ impl Linearization {
                 directions,
                 gradients: found.iter().map(|found| found.gradients).collect(),
             },
+        })
+    }
+
+    /// Where an input is whose margin is 0 because of the neuron at a position.
+    fn at_zero(&self, input: usize, at: usize) -> Result<Position> {
+        let is_zero = self.pre_activations[input][at] == 0.0 && !is_open(self.clear[input][at]);
+        // A gradient that may be 0 has no boundary.
+        match is_zero && self.length_below(input, at, Norm::LINF)? > 0.0 {
+            true => self.on_boundary_of(at),
+            false => Ok(Position::Undecided),
         }
     }
 

@@ -38,9 +38,9 @@ pub(crate) struct Found {
 }
 
 /// At most the distance to a boundary at a value of at least `z` whose gradient is at most `length` long; infinite where
-/// that length is exactly 0.
+/// that length is exactly 0, or the value infinite.
 pub(crate) fn distance(z: f64, length: f64) -> f64 {
-    match length == 0.0 {
+    match length == 0.0 || z == f64::INFINITY {
         true => f64::INFINITY,
         false => quotient_down(z, length),
     }

@@ -1,6 +1,6 @@
 //! What is known of a network before any input is seen, for all its linearisations.
 
-use crate::{Result, cost::Cost, engines::Prepared as Engine};
+use crate::{Result, cost::Cost, decide, engines::Prepared as Engine, exact::Exact};
 use candle_core::DType;
 use loclin_models::{Magnitudes, Network};
 use std::sync::OnceLock;
@@ -13,6 +13,7 @@ pub(crate) struct Prepared {
     pub(crate) cost: Cost,
     lipschitz: OnceLock<Vec<f64>>,
     magnitudes: OnceLock<Option<Magnitudes>>,
+    exact: OnceLock<Option<Exact>>,
 }
 
 impl Prepared {
@@ -28,6 +29,7 @@ impl Prepared {
             precise,
             lipschitz: OnceLock::new(),
             magnitudes: OnceLock::new(),
+            exact: OnceLock::new(),
         })
     }
 
@@ -39,6 +41,12 @@ impl Prepared {
         }
         let found = network.magnitudes()?;
         Ok(self.magnitudes.get_or_init(|| found).as_ref())
+    }
+
+    /// The network in exact arithmetic; `None` if that is too large, or not known.
+    pub(crate) fn exact(&self) -> Option<&Exact> {
+        let exact = self.exact.get_or_init(|| decide::exact(&self.precise));
+        exact.as_ref()
     }
 
     /// For each node an upper bound on the length of its Jacobian, with slack for the rounding of pulled gradients, which

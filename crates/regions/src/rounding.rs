@@ -11,6 +11,9 @@ use std::sync::OnceLock;
 const UNDECIDED: f64 = 0.01;
 const FEW: f64 = 16.0;
 
+/// Squares of smaller numbers lose digits, or vanish.
+pub(crate) const VANISHING: f64 = 1e-150;
+
 /// Bounds of rounding errors, of values and of gradients in float64.
 #[derive(Debug)]
 pub(crate) struct Rounding {
@@ -75,6 +78,11 @@ impl Rounding {
         self.magnitudes.relative_error()
     }
 
+    /// The network's absolute values.
+    pub(crate) fn magnitudes(&self) -> &Magnitudes {
+        &self.magnitudes
+    }
+
     /// Where the errors of values arise, if that is known.
     pub(crate) fn local(&self) -> Option<&LocalErrors> {
         self.local.as_ref()
@@ -96,26 +104,38 @@ impl Rounding {
         })
     }
 
-    /// Of each value the part that rounding cannot have made, with its sign; 0 where the side of 0 is undecided.
+    /// Of each value the part that rounding cannot have made, with its sign; -0 where the side of 0 is undecided.
     pub(crate) fn clear(&self, values: &Rows) -> Rows {
         clear(values, &self.values)
     }
-
-    /// Whether the bounds say anything of each input: of a deep network they may leave most neurons undecided.
-    pub(crate) fn says_something(&self, values: &Rows) -> bool {
-        let most = (UNDECIDED * values.width() as f64).max(FEW);
-        values.iter().zip(self.values.iter()).all(|(z, errors)| {
-            let both = z.iter().zip(errors);
-            let decided = |z: f64, error: f64| error == 0.0 || z.abs() > error;
-            let undecided = both.filter(|(z, error)| !decided(**z, **error));
-            undecided.count() as f64 <= most
-        })
-    }
 }
 
-/// Of each value the part that an error of at most so much cannot have made, with its sign.
+/// Whether bounds of errors say anything of each input: of a deep network they may leave most neurons undecided.
+pub(crate) fn says_something(values: &Rows, errors: &Rows) -> bool {
+    let most = (UNDECIDED * values.width() as f64).max(FEW);
+    values.iter().zip(errors.iter()).all(|(z, errors)| {
+        let open = z.iter().zip(errors);
+        let open = open.filter(|(z, error)| **error != 0.0 && z.abs() <= **error);
+        open.count() as f64 <= most
+    })
+}
+
+/// Whether a neuron's side is undecided, by the part of its value that rounding cannot have made.
+pub(crate) fn is_open(clear: f64) -> bool {
+    clear == 0.0 && clear.is_sign_negative()
+}
+
+/// Of each value the part that an error of at most so much cannot have made, with its sign; -0 where the side is undecided, and
+/// 0 where the value is exactly that.
 pub(crate) fn clear(values: &Rows, errors: &Rows) -> Rows {
-    let clear = |(z, error): (&f64, &f64)| clear_of_zero(*z, *error).max(0.0).copysign(*z);
+    let clear = |(z, error): (&f64, &f64)| {
+        let clear = clear_of_zero(*z, *error);
+        match (*error == 0.0, clear > 0.0) {
+            (true, _) => *z + 0.0,
+            (_, true) => clear.copysign(*z),
+            _ => -0.0,
+        }
+    };
     let all = values.as_slice().iter().zip(errors.as_slice());
     Rows::new(all.map(clear).collect(), values.len(), values.width())
 }

@@ -1,12 +1,12 @@
 //! How much larger than a proved radius the margin can be.
 
-use crate::{Linearization, Margins, Norm, Result, Rows, units::units};
+use crate::{Linearization, Margins, Norm, Result, Rows, rounding::is_open, units::units};
 use loclin_tensor::rounding::{down, largest, length_down, quotient_up, sum_down, up};
 
 impl Linearization {
     /// For each input an upper bound of the margin whose lower bound is [`Margins::radius`]: the distance of the limiting
     /// neuron's boundary, rounded up, with the errors of its value and of its gradient. Both together say how much of the
-    /// radius rounding can have taken. Infinite where no neuron limits it, or its gradient may be 0.
+    /// radius rounding can have taken. Infinite where no neuron limits it, its gradient may be 0, or a side is undecided.
     ///
     /// Takes one pull for each input. Without bounds of rounding errors ([`crate::Guarantee::Estimate`]) it is an estimate,
     /// too.
@@ -30,18 +30,13 @@ impl Linearization {
     /// A tensor computation that fails.
     pub fn upper_bounds(&self, margins: &Margins) -> Result<Vec<f64>> {
         let of_input = |(input, limiting): (usize, &Option<crate::Neuron>)| {
-            let Some((neuron, at)) = limiting.and_then(|own| Some((own, self.position(own)?)))
-            else {
+            let Some(at) = limiting.and_then(|own| self.position(own)) else {
                 return Ok(f64::INFINITY);
             };
-            let count = self.ranges.iter().find(|range| range.node == neuron.node);
-            let count = count.map_or(0, |range| range.count);
-            let unit = units(self.network(), &[neuron.index], count)?;
-            let trace = self.trace.narrow(input, 1)?;
-            let pulled = trace.pull_neurons(neuron.node, &unit)?;
-            let gradient = Rows::of_tensor(&pulled.flatten_from(2)?.squeeze(0)?)?;
-            let length = length_below(margins.norm.dual(), &gradient[0]);
-            let length = down(length - self.gradient_errors(input)?[at]);
+            if !self.knows_pattern(input)? {
+                return Ok(f64::INFINITY);
+            }
+            let length = self.length_below(input, at, margins.norm.dual())?;
             let error = match &self.rounding {
                 Some(rounding) => rounding.values()[input][at],
                 None => 0.0,
@@ -50,6 +45,31 @@ impl Linearization {
             Ok(quotient_up(up(z + error), length))
         };
         margins.limiting.iter().enumerate().map(of_input).collect()
+    }
+
+    /// Whether the recorded pattern is certainly one of the input's, but for neurons that do not depend on the input near it.
+    fn knows_pattern(&self, input: usize) -> Result<bool> {
+        if !self.clear[input].iter().any(|z| is_open(*z)) {
+            return Ok(true);
+        }
+        let errors = self.gradient_errors(input)?;
+        let mut both = self.clear[input].iter().zip(errors.iter());
+        Ok(both.all(|(z, error)| !is_open(*z) || *error == 0.0))
+    }
+
+    /// At most the lq norm of the gradient of the neuron at a position; perhaps negative.
+    pub(crate) fn length_below(&self, input: usize, at: usize, q: Norm) -> Result<f64> {
+        let Some(neuron) = self.neuron(at) else {
+            return Ok(0.0);
+        };
+        let range = self.ranges.iter().find(|range| range.node == neuron.node);
+        let count = range.map_or(0, |range| range.count);
+        let unit = units(self.network(), &[neuron.index], count)?;
+        let trace = self.trace.narrow(input, 1)?;
+        let pulled = trace.pull_neurons(neuron.node, &unit)?;
+        let gradient = Rows::of_tensor(&pulled.flatten_from(2)?.squeeze(0)?)?;
+        let length = length_below(q, &gradient[0]);
+        Ok(down(length - self.gradient_errors(input)?[at]))
     }
 }
 

@@ -35,6 +35,23 @@ pub fn unit(dtype: DType) -> f64 {
     }
 }
 
+/// The smallest normal and the largest number of a type; those of float64 for types that are not floating-point. What is smaller
+/// than the first may be flushed to 0, what is larger than the second overflows.
+///
+/// ```
+/// use candle_core::DType;
+/// use loclin_tensor::rounding::range;
+/// assert_eq!(range(DType::F32), (f64::from(f32::MIN_POSITIVE), f64::from(f32::MAX)));
+/// ```
+pub fn range(dtype: DType) -> (f64, f64) {
+    match dtype {
+        DType::F32 => (f64::from(f32::MIN_POSITIVE), f64::from(f32::MAX)),
+        DType::F16 => (2f64.powi(-14), 65504.0),
+        DType::BF16 => (2f64.powi(-126), (2.0 - 2f64.powi(-7)) * 2f64.powi(127)),
+        _ => (f64::MIN_POSITIVE, f64::MAX),
+    }
+}
+
 /// At least the relative error of `n` roundings of float64 in a row: `(1 + u)^n - 1`; infinity from `2^51` on.
 pub fn relative(n: usize) -> f64 {
     relative_in(n, DType::F64)

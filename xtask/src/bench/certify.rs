@@ -14,7 +14,7 @@ use super::faster::faster;
 use super::options::Args;
 use super::subject::{Subject, Way, table1};
 use super::{machine, peer};
-use loclin::program::certify::{BATCH, certify};
+use loclin::program::certify::{BATCH, Question, certify};
 use loclin::program::compute::Dtype;
 use loclin::program::model::ModelPath;
 use loclin::program::options::Global;
@@ -80,8 +80,13 @@ pub(super) fn measure(
         l1_seconds_per_input: seconds(&[l1])?,
         linf_seconds_per_input: seconds(&[linf])?,
         l2_seconds_per_input: seconds(&[l2])?,
-        certify_seconds_per_input: certify(&network, &test, &[l2], Method::Auto, "certifying")?
-            .seconds
+        certify_seconds_per_input: certify(
+            &network,
+            &test,
+            &Question::new(&[l2], Method::Auto),
+            "certifying",
+        )?
+        .seconds
             / test.len() as f64,
         forward_seconds_per_input: forward(&network, &test, args.runs)?,
         inputs: test.len(),

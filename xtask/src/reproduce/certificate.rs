@@ -10,7 +10,7 @@ use loclin_models::ModelFile;
 use loclin_regions::{Method, Norm};
 use serde::{Deserialize, Serialize};
 
-use loclin::program::certify::certify_all;
+use loclin::program::certify::{Question, certify_all};
 use loclin::program::files;
 use loclin::program::options::{DataDir, Global};
 use loclin::program::sweep::Planned;
@@ -72,7 +72,7 @@ impl Certificate {
         let data = train::open(&run.config, Split::Test, &data.data_dir)?;
         let norms = [Norm::L1, Norm::L2, Norm::LINF];
         let label = format!("certifying {}", run.name);
-        let found = certify_all(&model, &data, &norms, Method::Auto, &label)?;
+        let found = certify_all(&model, &data, &Question::new(&norms, Method::Auto), &label)?;
         let [eps_1, eps_2] = [0, 1].map(|norm| found.margins[norm].radius.iter().copied());
         let labels = found.labels.as_deref();
         let labels = labels.context("the test inputs have no labels")?;

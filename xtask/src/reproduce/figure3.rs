@@ -10,7 +10,7 @@ use loclin_regions::{Budget, Linearization, Method, Norm};
 
 use super::provenance::Provenance;
 use super::results::{PAGE, Results};
-use loclin::program::certify::certify_all;
+use loclin::program::certify::{Question, certify_all};
 use loclin::program::errors::Usage;
 use loclin::program::opened;
 use loclin::program::options::{DataDir, Global};
@@ -88,7 +88,12 @@ pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<Results> {
         return Err(Usage::new(message).into());
     }
     let norms = [Norm::L2];
-    let found = certify_all(&models[1], &data, &norms, Method::Auto, "certifying")?;
+    let found = certify_all(
+        &models[1],
+        &data,
+        &Question::new(&norms, Method::Auto),
+        "certifying",
+    )?;
     let drawn = PERCENTILES
         .map(|percentile| Drawn::new(&models, &data, &found.margins[0].radius, percentile));
     let [half, three_quarters] = drawn;

@@ -109,7 +109,7 @@ fn radii_agree_with_plain_loops_over_the_model_file() {
     let (header, rows) = table(&out);
     assert_eq!(
         header.join(","),
-        "index,label,prediction,eps_1,eps_2,eps_inf,guarantee,layer,neuron"
+        "index,label,prediction,eps_1,eps_2,eps_inf,guarantee,layer,neuron,position"
     );
     assert_eq!(rows.len(), 300);
     let digits = digits::load(Split::Test, 0).unwrap();
@@ -195,11 +195,11 @@ fn columns_are_the_norms_asked_for_and_float32_agrees() {
     let asked = ["--norm", "inf", "--norm", "3", "--norm", "inf"];
     assert_eq!(
         certify(&asked),
-        "index,label,prediction,eps_inf,eps_3,guarantee,layer,neuron"
+        "index,label,prediction,eps_inf,eps_3,guarantee,layer,neuron,position"
     );
     assert_eq!(
         certify(&["--norm", "2"]),
-        "index,label,prediction,eps_2,guarantee,layer,neuron"
+        "index,label,prediction,eps_2,guarantee,layer,neuron,position"
     );
     let mut by_type = ["f64", "f32"].map(|dtype| {
         certify(&["--dtype", dtype]);

@@ -11,6 +11,7 @@ mod certify;
 mod check;
 mod config;
 mod demo;
+mod deployed;
 mod distortion;
 mod explain;
 mod fixture;

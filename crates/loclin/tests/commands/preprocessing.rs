@@ -154,14 +154,24 @@ fn images_are_laid_out_as_the_model_takes_them() {
         image.save(at(&format!("photos/{index}.png"))).unwrap();
     }
     let (_, array) = certify(dir.path(), "last.safetensors", "last.npy", &[]);
+    let without_files = |table: &str| -> String {
+        let line = |line: &str| {
+            let (index, rest) = line.split_once(',').unwrap();
+            let (file, rest) = rest.split_once(',').unwrap();
+            assert!(file == "file" || file.ends_with(".png"), "{line}");
+            format!("{index},{rest}\n")
+        };
+        table.lines().map(line).collect()
+    };
     for data in ["photos", "photos/*.png"] {
         let (found, table) = certify(dir.path(), "last.safetensors", data, &[]);
-        assert_eq!(table, array);
+        assert_eq!(without_files(&table), array);
         assert_eq!(found["preprocessing"]["moved"], "channels-last");
     }
     let (found, single) = certify(dir.path(), "last.safetensors", "photos/1.png", &[]);
     assert_eq!(found["inputs"], 1);
     let numbers = |row: &str| row.split_once(',').unwrap().1.to_owned();
+    let single = without_files(&single);
     let (a, b) = (single.lines().nth(1), array.lines().nth(2));
     assert_eq!(numbers(a.unwrap()), numbers(b.unwrap()));
     let (model, image, out) = (at("last.safetensors"), at("photos/0.png"), at("e.png"));

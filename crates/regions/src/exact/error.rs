@@ -39,6 +39,9 @@ pub enum ExactError {
         /// Numbers found.
         found: usize,
     },
+    /// A pattern of another network.
+    #[error("an activation pattern with pieces that the network does not have")]
+    Pattern,
     /// The network refused.
     #[error(transparent)]
     Model(#[from] loclin_models::Error),

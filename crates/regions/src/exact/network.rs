@@ -121,6 +121,16 @@ impl Exact {
         self.ranges.iter().map(|range| range.count).sum()
     }
 
+    /// For each piecewise-linear node the number of pieces of each unit.
+    pub(super) fn units(&self) -> Vec<Vec<usize>> {
+        let nodes = self.nodes.iter();
+        let of = |node: &ExactNode| match (&node.map, &node.operands[..]) {
+            (Map::Selects(choices), [operand]) => Some(choices.units(self.nodes[*operand].size)),
+            _ => None,
+        };
+        nodes.filter_map(of).collect()
+    }
+
     /// How many multiply-adds one gradient takes at most, or an evaluation.
     pub fn gradient_cost(&self) -> u64 {
         self.nodes.iter().map(ExactNode::cost).sum()

@@ -30,6 +30,46 @@ impl Exact {
     /// # Errors
     /// An input of another size, or with a number that is not finite.
     pub fn at(&self, x: &[f64]) -> Result<ExactPoint<'_>> {
+        self.evaluate(x, None)
+    }
+
+    /// Evaluates the affine map of an activation pattern at an input: `pieces` holds for each of [`Exact::neuron_ranges`] the piece of
+    /// each unit, as [`loclin_models::ActivationRecord::pieces`] numbers them.
+    ///
+    /// The pattern is the input's, or one of several that are, exactly if each neuron's value is on the side that the pattern
+    /// says (Lemma 2), or 0. Then values, gradients and radii are those of the network.
+    ///
+    /// ```
+    /// use candle_core::{DType, Device};
+    /// use loclin_models::{Mlp, Parameters};
+    /// use loclin_regions::exact::Exact;
+    ///
+    /// let config = Mlp { inputs: vec![1], hidden: vec![2], outputs: 1, negative_slope: 0.0 };
+    /// let network = config.build(Parameters::seeded(3).builder(DType::F64, &Device::Cpu))?;
+    /// let exact = Exact::new(&network, 1000)?;
+    /// let here = exact.at(&[0.3])?;
+    /// let pieces = [0, 1].map(|neuron| u32::from(here.side(neuron).unwrap().is_ge()));
+    /// let on_pattern = exact.at_pattern(&[0.3], &[pieces.to_vec()])?;
+    /// assert_eq!(on_pattern.output(), here.output());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As of [`Exact::at`], and pieces that the network does not have.
+    pub fn at_pattern(&self, x: &[f64], pieces: &[Vec<u32>]) -> Result<ExactPoint<'_>> {
+        let expected = self.units();
+        let fits = |(own, pieces): (&Vec<usize>, &Vec<u32>)| {
+            let mut both = own.iter().zip(pieces);
+            own.len() == pieces.len() && both.all(|(most, piece)| (*piece as usize) < *most)
+        };
+        if expected.len() != pieces.len() || !expected.iter().zip(pieces).all(fits) {
+            return Err(ExactError::Pattern);
+        }
+        self.evaluate(x, Some(pieces))
+    }
+
+    /// On the pieces of a pattern, or on those that the input is on.
+    fn evaluate(&self, x: &[f64], pieces: Option<&[Vec<u32>]>) -> Result<ExactPoint<'_>> {
         let expected = self.nodes[0].size;
         if x.len() != expected {
             let found = x.len();
@@ -45,6 +85,7 @@ impl Exact {
         let input = x.iter().enumerate().map(number).collect::<Result<_>>()?;
         let mut values: Vec<Vec<Number>> = vec![input];
         let (mut neurons, mut selected) = (Vec::new(), vec![None]);
+        let mut pieces = pieces.map(|all| all.iter());
         for (node, exact) in self.nodes.iter().enumerate().skip(1) {
             let mut own = Vec::new();
             let (value, found) = match (&exact.map, &exact.operands[..]) {
@@ -53,7 +94,11 @@ impl Exact {
                     (matrix.apply(&entries), None)
                 }
                 (Map::Selects(choices), [operand]) => {
-                    let (value, found) = choices.apply(&values[*operand], &mut own);
+                    let operand = &values[*operand];
+                    let (value, found) = match pieces.as_mut().and_then(Iterator::next) {
+                        Some(pieces) => choices.apply_pieces(operand, pieces, &mut own),
+                        None => choices.apply(operand, &mut own),
+                    };
                     (value, Some(found))
                 }
                 _ => (Vec::new(), None),

@@ -88,9 +88,14 @@ impl Choices {
 
     /// How many neurons an operand with so many entries has.
     pub(super) fn neurons(&self, entries: usize) -> usize {
+        self.units(entries).iter().map(|pieces| pieces - 1).sum()
+    }
+
+    /// For each unit of an operand with so many entries the number of pieces that it can choose from.
+    pub(super) fn units(&self, entries: usize) -> Vec<usize> {
         match self {
-            Self::Lines(lines) => lines.breakpoints.len() * entries,
-            Self::Largest(groups) => groups.iter().map(|group| group.len() - 1).sum(),
+            Self::Lines(lines) => vec![lines.breakpoints.len() + 1; entries],
+            Self::Largest(groups) => groups.iter().map(Vec::len).collect(),
         }
     }
 
@@ -102,11 +107,7 @@ impl Choices {
     ) -> (Vec<Number>, Selected) {
         match self {
             Self::Lines(lines) => {
-                for t in &lines.breakpoints {
-                    let t = Number::exact(t.negated());
-                    let entries = operand.iter().enumerate();
-                    neurons.extend(entries.map(|(i, z)| (Place::Entry(i), z.plus(&t))));
-                }
+                lines.neurons(operand, neurons);
                 let entries = operand.iter().enumerate();
                 let (values, slopes) = entries.map(|(i, z)| lines.at(i, z)).unzip();
                 (values, Selected::Slopes(slopes))
@@ -130,9 +131,60 @@ impl Choices {
             }
         }
     }
+
+    /// [`Choices::apply`] on given pieces, each below its number in [`Choices::units`], whether the operand is on them or not.
+    pub(super) fn apply_pieces(
+        &self,
+        operand: &[Number],
+        pieces: &[u32],
+        neurons: &mut Vec<(Place, Number)>,
+    ) -> (Vec<Number>, Selected) {
+        match self {
+            Self::Lines(lines) => {
+                lines.neurons(operand, neurons);
+                let units = operand.iter().zip(pieces).enumerate();
+                let on = units.map(|(i, (z, piece))| lines.on(i, z, *piece as usize));
+                let (values, slopes) = on.unzip();
+                (values, Selected::Slopes(slopes))
+            }
+            Self::Largest(groups) => {
+                let (mut values, mut entries) = (Vec::new(), Vec::new());
+                for (group, piece) in groups.iter().zip(pieces) {
+                    let selected = group[*piece as usize];
+                    let own = selected as usize;
+                    for other in group.iter().map(|i| *i as usize).filter(|i| *i != own) {
+                        let difference = operand[own].minus(&operand[other]);
+                        neurons.push((Place::Difference(own, other), difference));
+                    }
+                    values.push(operand[own].clone());
+                    entries.push(vec![selected]);
+                }
+                (values, Selected::Entries(entries))
+            }
+        }
+    }
 }
 
 impl Lines {
+    /// The neurons of an operand: each entry minus each breakpoint.
+    fn neurons(&self, operand: &[Number], neurons: &mut Vec<(Place, Number)>) {
+        for t in &self.breakpoints {
+            let t = Number::exact(t.negated());
+            let entries = operand.iter().enumerate();
+            neurons.extend(entries.map(|(i, z)| (Place::Entry(i), z.plus(&t))));
+        }
+    }
+
+    /// Value and slope of entry `i` at `z` on one piece, extended to all numbers.
+    fn on(&self, i: usize, z: &Number, piece: usize) -> (Number, Number) {
+        let (slopes, heights) = self.functions.get(i).unwrap_or(&self.functions[0]);
+        let from = piece.saturating_sub(1);
+        let start = Number::exact(self.breakpoints[from].clone());
+        let slope = Number::exact(slopes[piece].clone());
+        let rise = z.minus(&start).times(&slope);
+        (Number::exact(heights[from].clone()).plus(&rise), slope)
+    }
+
     fn of(node: &str, breakpoints: &[f64], slopes: &[Vec<f64>], anchor: f64) -> Result<Self> {
         let number = |value: &f64| {
             Dyadic::of(*value).ok_or_else(|| ExactError::NotFinite {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 use candle_core::DType;
-use loclin::program::certify::certify;
+use loclin::program::certify::{Question, certify};
 use loclin::program::config::Config;
 use loclin::program::distortion::{self, Record};
 use loclin::program::options::{DataDir, Global};
@@ -121,7 +121,12 @@ fn measure(
         ..Estimate::default()
     });
     let label = format!("certifying {}", run.name);
-    let certificates = certify(&precise, &first, &[Norm::L2], method, &label)?;
+    let certificates = certify(
+        &precise,
+        &first,
+        &Question::new(&[Norm::L2], method),
+        &label,
+    )?;
     let percentiles = |of: &dyn Fn(&Record) -> f64| {
         let values: Vec<f64> = found.records.iter().map(of).collect();
         Percentiles::of(&values).context("no test images")

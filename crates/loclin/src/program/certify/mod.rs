@@ -1,10 +1,11 @@
 //! `loclin certify`: the margins of every input of a dataset.
 
 mod outcome;
+mod question;
 mod run;
 mod table;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
@@ -13,6 +14,7 @@ use loclin_regions::{Estimate, Method, Norm};
 use rand::TryRngCore;
 use rand::rngs::OsRng;
 
+use crate::program::compute::Dtype;
 use crate::program::errors::Usage;
 use crate::program::files;
 use crate::program::model::ModelPath;
@@ -20,6 +22,7 @@ use crate::program::opened::Opened;
 use crate::program::options::{Global, InputOptions};
 
 pub use outcome::{Outcome, Search};
+pub use question::{Deployed, Question};
 pub use run::{BATCH, Certificates, certify, certify_all};
 
 const EXAMPLE: &str = "\
@@ -29,7 +32,9 @@ Examples:
   loclin certify --model network.onnx --data inputs.npy --norm 1 --norm inf --dtype f64
   loclin certify --model runs/vowels-vanilla-seed0 --norm 2 --dtype f64
   loclin certify --model resnet.onnx --data images.npy --dtype f64 --failure-probability 1e-9
+  loclin certify --model network.onnx --data inputs.npy --norm 2 --deployed f32
   loclin certify --model cnn.pth --architecture digit-recognizer --data mnist
+
   loclin certify --model resnet.onnx --data photos --mean 0.49,0.48,0.45 --std 0.25,0.24,0.26 --resize 32";
 
 /// Options of `certify`.
@@ -51,7 +56,14 @@ pub struct Args {
     /// proved bounds, as without this option where they cost least [default: what costs least and proves]
     #[arg(long, value_name = "P")]
     pub failure_probability: Option<f64>,
-    /// Write one row for each input: index,label,prediction,eps_P...,guarantee,layer,neuron
+    /// Radii within which every evaluation of the network in this type takes the same side at every neuron, in whatever order
+    /// it sums, its parameters rounded to the type: f32, f16 or bf16. Not for fast convolutions (Winograd, Fourier)
+    #[arg(long, value_name = "TYPE", conflicts_with = "failure_probability")]
+    pub deployed: Option<Deployed>,
+    /// Write an upper bound of each true radius into the table, too (columns upper_P): by how much a radius can be too small
+    #[arg(long, requires = "out", conflicts_with = "deployed")]
+    pub upper: bool,
+    /// Write one row for each input: index,file,label,prediction,eps_P...,guarantee,layer,neuron,position
     #[arg(long, value_name = "FILE.csv")]
     pub out: Option<PathBuf>,
     /// The inputs
@@ -88,9 +100,23 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         dtype,
         applied,
     } = Opened::new(&args.source, &args.inputs, rows, global)?;
-    let certificates = certify_all(&model, &data, &norms, method, "certifying")?;
+    if let (Some(deployed), Dtype::F32) = (args.deployed, dtype) {
+        let message =
+            format!("--deployed {deployed}: needs --dtype f64, by which radii are proved");
+        return Err(Usage::new(message).into());
+    }
+    let question = Question {
+        norms,
+        method,
+        deployed: args.deployed,
+        upper: args.upper,
+    };
+    let certificates = certify_all(&model, &data, &question, "certifying")?;
     if let Some(out) = &args.out {
-        files::write_atomic(out, &table::csv(&certificates)?)?;
+        // An image on its own, or a pattern of them, is no directory that paths could be relative to.
+        let root = args.inputs.data.as_deref().map(Path::new);
+        let root = root.filter(|root| root.is_dir());
+        files::write_atomic(out, &table::csv(&certificates, &data, root)?)?;
     }
     let outcome = Outcome {
         model: args.source.model.clone(),
@@ -101,7 +127,7 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         clr_lower: certificates.regions.lower,
         clr_upper: certificates.regions.upper,
         on_boundary: certificates.regions.on_boundary,
-        undecided: certificates.undecided,
+        zero: certificates.zero(),
         margins: certificates.percentiles()?,
         seconds: certificates.seconds,
         inputs_per_second: data.len() as f64 / certificates.seconds,

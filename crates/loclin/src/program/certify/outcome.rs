@@ -32,8 +32,8 @@ pub struct Outcome {
     /// Inputs at which some neuron is exactly 0: for them Lemma 7 does not hold, and the margin is 0 unless the gradients of
     /// those neurons are 0 too (as the differences of a max pooling over units that are all off).
     pub on_boundary: usize,
-    /// Inputs at which rounding leaves the side of some neuron undecided: their margin is 0 unless its gradient certainly is.
-    pub undecided: usize,
+    /// The inputs whose margin (l2, or the first norm) is 0, by reason: `boundary`, `tie` or `undecided`.
+    pub zero: BTreeMap<&'static str, Zero>,
     /// `eps_1`, `eps_2`, ...: percentiles of the margins in raw input units.
     #[serde(flatten)]
     pub margins: BTreeMap<String, Percentiles>,
@@ -58,6 +58,19 @@ pub struct Outcome {
     pub preprocessing: Applied,
     /// What makes the result doubtful, if anything does.
     pub warning: Option<String>,
+}
+
+/// Inputs whose margin is 0 for one reason.
+#[derive(Clone, Debug, Serialize)]
+pub struct Zero {
+    /// How many there are.
+    pub inputs: usize,
+    /// The first of them.
+    pub first: usize,
+    /// The layer of the neuron that makes its margin 0.
+    pub layer: Option<String>,
+    /// The neuron's number there.
+    pub neuron: Option<usize>,
 }
 
 /// The work of a search by bounds or estimates.
@@ -125,12 +138,8 @@ impl fmt::Display for Outcome {
                 self.on_boundary
             )?;
         }
-        if self.undecided > 0 {
-            writeln!(
-                f,
-                "a neuron's side undecided by rounding (margin 0 where it may have a gradient): {} inputs",
-                self.undecided
-            )?;
+        for (reason, zero) in &self.zero {
+            writeln!(f, "margin 0   {zero}: {}", why(reason, self.guarantee))?;
         }
         writeln!(
             f,
@@ -157,6 +166,31 @@ impl fmt::Display for Outcome {
 
 fn guarantee_name<S: serde::Serializer>(guarantee: &Guarantee, to: S) -> Result<S::Ok, S::Error> {
     to.serialize_str(&guarantee.name())
+}
+
+/// What a reason for a margin of 0 means.
+fn why(reason: &str, guarantee: Guarantee) -> &'static str {
+    match reason {
+        "undecided" if matches!(guarantee, Guarantee::Deployed { .. }) => {
+            "an evaluation in that type may put the neuron on another side"
+        }
+        "tie" => "entries of a maximum are exactly equal",
+        "undecided" => {
+            "rounding leaves the neuron's side undecided, and exact arithmetic would take too long"
+        }
+        _ => "exactly where an activation's slope changes",
+    }
+}
+
+impl fmt::Display for Zero {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let inputs = if self.inputs == 1 { "input" } else { "inputs" };
+        write!(f, "{} {inputs}, first {}", self.inputs, self.first)?;
+        match (&self.layer, self.neuron) {
+            (Some(layer), Some(neuron)) => write!(f, " (neuron {neuron} of {layer})"),
+            _ => Ok(()),
+        }
+    }
 }
 
 impl fmt::Display for Search {

@@ -8,11 +8,13 @@ use candle_core::DType;
 use loclin_data::{Data, Dataset, Part};
 use loclin_models::{ModelFile, Network};
 use loclin_regions::{
-    Budget, Guarantee, Linearizer, Margins, Method, Neuron, Norm, RegionCount, RegionCounter, Work,
+    Budget, Guarantee, Linearizer, Margins, Neuron, Norm, Position, RegionCount, RegionCounter,
+    Work,
 };
 use loclin_report::printable;
 
-use super::outcome::Search;
+use super::outcome::{Search, Zero};
+use super::question::Question;
 use crate::program::progress::Bar;
 use crate::program::{chance, tensors};
 use loclin_report::stats::Percentiles;
@@ -27,6 +29,8 @@ pub struct Certificates {
     pub norms: Vec<Norm>,
     /// For each norm, the margins of all inputs.
     pub margins: Vec<Margins>,
+    /// For each norm, upper bounds of the true radii of all inputs; none if they were not asked for.
+    pub upper: Vec<Vec<f64>>,
     /// Labels, if the dataset has them.
     pub labels: Option<Vec<u32>>,
     /// Predicted classes.
@@ -42,8 +46,6 @@ pub struct Certificates {
     pub region: Vec<usize>,
     /// #CLR over the dataset.
     pub regions: RegionCount,
-    /// Inputs at which rounding leaves the side of some neuron undecided.
-    pub undecided: usize,
     /// The work of searching for the nearest neurons; `None` if every gradient was measured, or a chain's pruned search
     /// did it.
     pub search: Option<Search>,
@@ -58,12 +60,11 @@ pub struct Certificates {
 pub fn certify(
     network: &Network,
     data: &Dataset,
-    norms: &[Norm],
-    method: Method,
+    question: &Question,
     label: &str,
 ) -> anyhow::Result<Certificates> {
     let bar = Bar::count(label, data.len() as u64);
-    certify_one_shape(network, data, norms, method, &bar)
+    certify_one_shape(network, data, question, &bar)
 }
 
 /// Certifies every input of `data` by the model's networks, those of one shape together.
@@ -73,8 +74,7 @@ pub fn certify(
 pub fn certify_all(
     model: &ModelFile,
     data: &Data,
-    norms: &[Norm],
-    method: Method,
+    question: &Question,
     label: &str,
 ) -> anyhow::Result<Certificates> {
     let bar = Bar::count(label, data.len() as u64);
@@ -82,8 +82,8 @@ pub fn certify_all(
     let mut whole: Option<Certificates> = None;
     for Part { positions, inputs } in data.tables(&rows)? {
         let network = model.raw(inputs.input_shape())?;
-        let part = certify_one_shape(&network, &inputs, norms, method, &bar)?;
-        let whole = whole.get_or_insert_with(|| Certificates::empty(norms, data));
+        let part = certify_one_shape(&network, &inputs, question, &bar)?;
+        let whole = whole.get_or_insert_with(|| Certificates::empty(question, data));
         whole.add(part, &positions);
     }
     whole.context("no inputs")
@@ -92,15 +92,16 @@ pub fn certify_all(
 fn certify_one_shape(
     network: &Network,
     data: &Dataset,
-    norms: &[Norm],
-    method: Method,
+    question: &Question,
     bar: &Bar,
 ) -> anyhow::Result<Certificates> {
     let start = Instant::now();
-    let mut margins: Vec<Margins> = norms.iter().map(|norm| unknown(*norm, 0, method)).collect();
+    let norms = question.norms.iter();
+    let mut margins: Vec<Margins> = norms.map(|norm| unknown(*norm, 0, question)).collect();
+    let mut upper = question.no_upper_bounds(0);
     let mut predictions = Vec::new();
     let mut counter = RegionCounter::new(RegionCounter::default_tolerance(network.dtype()));
-    let (mut neurons, mut region, mut undecided) = (0, Vec::new(), 0);
+    let (mut neurons, mut region) = (0, Vec::new());
     let budget = Budget::default();
     let linearizer = Linearizer::new(network, budget)?;
     let rows: Vec<usize> = (0..data.len()).collect();
@@ -111,9 +112,14 @@ fn certify_one_shape(
         let here = linearizer
             .at(&x)
             .with_context(|| format!("{}, inputs from {first} on", data.name()))?;
-        for (all, batch) in margins.iter_mut().zip(here.margins(norms, method)?) {
+        let found = question.margins(&here)?;
+        for (all, batch) in upper.iter_mut().zip(&found) {
+            all.extend(here.upper_bounds(batch)?);
+        }
+        for (all, batch) in margins.iter_mut().zip(found) {
             all.radius.extend(batch.radius);
             all.limiting.extend(batch.limiting);
+            all.position.extend(batch.position);
             all.guarantee = all.guarantee.weaker(batch.guarantee);
             all.method = batch.method;
             all.work.directions = all.work.directions.max(batch.work.directions);
@@ -122,13 +128,13 @@ fn certify_one_shape(
         predictions.extend(tensors::predictions(here.trace().output())?);
         region.extend(counter.add(&here)?);
         neurons = here.neurons();
-        undecided += here.undecided().iter().filter(|count| **count > 0).count();
         bar.advance(rows.len() as u64);
     }
     Ok(Certificates {
-        norms: norms.to_vec(),
+        norms: question.norms.clone(),
         search: margins.first().and_then(Search::of),
         margins,
+        upper,
         labels: data.labels().map(<[u32]>::to_vec),
         predictions,
         names: network
@@ -140,32 +146,32 @@ fn certify_one_shape(
         neurons,
         region,
         regions: counter.finish(),
-        undecided,
         seconds: start.elapsed().as_secs_f64(),
     })
 }
 
 /// Margins of so many inputs of which nothing is known yet.
-fn unknown(norm: Norm, inputs: usize, method: Method) -> Margins {
+fn unknown(norm: Norm, inputs: usize, question: &Question) -> Margins {
     Margins {
         norm,
         radius: vec![f64::NAN; inputs],
         limiting: vec![None; inputs],
-        guarantee: Guarantee::Proved,
-        method,
+        position: vec![Position::Undecided; inputs],
+        guarantee: question.strongest(),
+        method: question.method,
         work: Work::default(),
     }
 }
 
 impl Certificates {
     /// Nothing yet of the inputs of `data`.
-    fn empty(norms: &[Norm], data: &Data) -> Self {
+    fn empty(question: &Question, data: &Data) -> Self {
+        let norms = question.norms.iter();
+        let margins = norms.map(|norm| unknown(*norm, data.len(), question));
         Self {
-            norms: norms.to_vec(),
-            margins: norms
-                .iter()
-                .map(|norm| unknown(*norm, data.len(), Method::Auto))
-                .collect(),
+            margins: margins.collect(),
+            upper: question.no_upper_bounds(data.len()),
+            norms: question.norms.clone(),
             labels: data.labels().map(<[u32]>::to_vec),
             predictions: vec![0; data.len()],
             names: Vec::new(),
@@ -178,7 +184,6 @@ impl Certificates {
                 upper: 0,
                 on_boundary: 0,
             },
-            undecided: 0,
             search: None,
             seconds: 0.0,
         }
@@ -189,10 +194,15 @@ impl Certificates {
         for (all, part) in self.margins.iter_mut().zip(part.margins) {
             all.guarantee = all.guarantee.weaker(part.guarantee);
             all.method = part.method;
-            let found = part.radius.into_iter().zip(part.limiting);
-            for (&at, (radius, limiting)) in positions.iter().zip(found) {
-                all.radius[at] = radius;
-                all.limiting[at] = limiting;
+            for (from, &at) in positions.iter().enumerate() {
+                all.radius[at] = part.radius[from];
+                all.limiting[at] = part.limiting[from];
+                all.position[at] = part.position[from];
+            }
+        }
+        for (all, part) in self.upper.iter_mut().zip(part.upper) {
+            for (&at, bound) in positions.iter().zip(part) {
+                all[at] = bound;
             }
         }
         for (&at, prediction) in positions.iter().zip(part.predictions) {
@@ -217,7 +227,6 @@ impl Certificates {
         self.regions.lower += part.regions.lower;
         self.regions.upper += part.regions.upper;
         self.regions.on_boundary += part.regions.on_boundary;
-        self.undecided += part.undecided;
         self.seconds += part.seconds;
     }
 
@@ -258,10 +267,32 @@ impl Certificates {
         self.margins.get(l2.unwrap_or(0))
     }
 
+    /// Why inputs have the leading margin 0, by reason: how many there are, and the first with its neuron.
+    pub fn zero(&self) -> BTreeMap<&'static str, Zero> {
+        let mut reasons: BTreeMap<&'static str, Zero> = BTreeMap::new();
+        let Some(margins) = self.leading() else {
+            return reasons;
+        };
+        for (index, position) in margins.position.iter().enumerate() {
+            if *position == Position::Inside {
+                continue;
+            }
+            let first = || Zero {
+                inputs: 0,
+                first: index,
+                layer: margins.limiting[index].map(|neuron| self.layer(neuron).to_owned()),
+                neuron: margins.limiting[index].map(|neuron| neuron.index),
+            };
+            let reason = reasons.entry(position.name()).or_insert_with(first);
+            reason.inputs += 1;
+        }
+        reasons
+    }
+
     /// What is claimed of every radius.
     pub fn guarantee(&self) -> Guarantee {
         let all = self.margins.iter().map(|margins| margins.guarantee);
-        all.fold(Guarantee::Proved, Guarantee::weaker)
+        all.reduce(Guarantee::weaker).unwrap_or(Guarantee::Estimate)
     }
 
     /// The name of a neuron's node, control characters escaped.

@@ -1,42 +1,52 @@
 //! The margins as a CSV file.
 
+use std::path::Path;
+
+use loclin_data::Data;
+use loclin_report::printable;
+
 use super::run::Certificates;
 
-/// `index,label,prediction,eps_P...,guarantee,layer,neuron`, one row for each input.
+/// `index,file,label,prediction,eps_P...,guarantee,layer,neuron,position`, one row for each input.
 ///
 /// Radii are in raw input units, written with as many digits as it takes to read the same number back. `guarantee` is what is
-/// claimed of them: `proved`, `probable(P)` or `estimate`. `layer`
-/// and `neuron` limit the l2 margin, or that of the first norm; both are empty where nothing does, and the
-/// radius is `inf`. `label` is empty without labels.
-pub(super) fn csv(certificates: &Certificates) -> anyhow::Result<Vec<u8>> {
+/// claimed of them: `proved`, `probable(P)`, `deployed(TYPE)` or `estimate`. `layer` and `neuron` limit the l2 margin, or that
+/// of the first norm; both are empty where nothing does, and the radius is `inf`. `position` says why a radius of that norm
+/// is 0: `boundary`, `tie` or `undecided`; otherwise `inside`. `label` is empty without labels; the column `file` is left out
+/// for data that are not files, and its paths are relative to `root` where they can be. Upper bounds of the true radii, columns
+/// `upper_P` behind the radii, are left out where nobody asked for them.
+pub(super) fn csv(
+    certificates: &Certificates,
+    data: &Data,
+    root: Option<&Path>,
+) -> anyhow::Result<Vec<u8>> {
     let mut writer = csv::Writer::from_writer(Vec::new());
+    let has_files = data.path(0).is_some();
     let columns = certificates.norms.iter().map(|norm| format!("eps_{norm}"));
     let fixed = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
-    let header = fixed(&["index", "label", "prediction"])
-        .into_iter()
-        .chain(columns);
-    writer.write_record(header.chain(fixed(&["guarantee", "layer", "neuron"])))?;
+    let mut header = fixed(&["index"]);
+    header.extend(has_files.then(|| "file".to_owned()));
+    header.extend(fixed(&["label", "prediction"]));
+    header.extend(columns);
+    let bounded = certificates.norms.iter().zip(&certificates.upper);
+    header.extend(bounded.map(|(norm, _)| format!("upper_{norm}")));
+    header.extend(fixed(&["guarantee", "layer", "neuron", "position"]));
+    writer.write_record(header)?;
     let guarantee = certificates.guarantee().name();
+    let leading = certificates.leading();
     for (index, prediction) in certificates.predictions.iter().enumerate() {
-        let label = certificates
-            .labels
-            .as_ref()
-            .and_then(|labels| labels.get(index));
-        let mut record = vec![
-            index.to_string(),
-            label.map_or(String::new(), ToString::to_string),
-            prediction.to_string(),
-        ];
-        record.extend(
-            certificates
-                .margins
-                .iter()
-                .map(|m| m.radius[index].to_string()),
-        );
+        let labels = certificates.labels.as_ref();
+        let label = labels.and_then(|labels| labels.get(index));
+        let mut record = vec![index.to_string()];
+        record.extend(data.path(index).map(|path| relative(path, root)));
+        record.push(label.map_or(String::new(), ToString::to_string));
+        record.push(prediction.to_string());
+        let radii = certificates.margins.iter();
+        record.extend(radii.map(|m| m.radius[index].to_string()));
+        let bounds = certificates.upper.iter();
+        record.extend(bounds.map(|bounds| bounds[index].to_string()));
         record.push(guarantee.clone());
-        let limiting = certificates
-            .leading()
-            .and_then(|margins| margins.limiting[index]);
+        let limiting = leading.and_then(|margins| margins.limiting[index]);
         record.extend(match limiting {
             Some(neuron) => [
                 certificates.layer(neuron).to_owned(),
@@ -44,7 +54,16 @@ pub(super) fn csv(certificates: &Certificates) -> anyhow::Result<Vec<u8>> {
             ],
             None => [String::new(), String::new()],
         });
+        let position = leading.map_or("", |margins| margins.position[index].name());
+        record.push(position.to_owned());
         writer.write_record(record)?;
     }
     Ok(writer.into_inner()?)
+}
+
+/// A path below `root`, control characters escaped.
+fn relative(path: &Path, root: Option<&Path>) -> String {
+    let below = root.and_then(|root| path.strip_prefix(root).ok());
+    let below = below.filter(|path| !path.as_os_str().is_empty());
+    printable(&below.unwrap_or(path).to_string_lossy(), &[])
 }

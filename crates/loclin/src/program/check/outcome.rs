@@ -97,6 +97,9 @@ impl fmt::Display for Outcome {
                 "{count} of the sample are as near the truth as rounding lets tell: not refuted"
             )?;
         }
+        if self.checked == 0 && self.failing() == 0 {
+            return write!(f, "checked 0 of {} rows: nothing is claimed", self.rows);
+        }
         write!(f, "checked {} of {} rows: ", self.checked, self.rows)?;
         match self.failing() {
             0 => write!(f, "all hold"),

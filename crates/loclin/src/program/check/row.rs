@@ -1,8 +1,6 @@
 //! One row: what must be so whatever the network, and what must be so for this one.
 
-use std::path::Path;
-
-use loclin_data::{Data, Values};
+use loclin_data::Data;
 use loclin_regions::Norm;
 
 use super::outcome::Failure;
@@ -27,7 +25,7 @@ pub(super) fn plain(
             let [found, expected] = [row.label.as_ref(), truth].map(|class| word(class, names));
             causes.push(format!("label {found}, the data's is {expected}"));
         }
-        if let (Some(file), Some(path)) = (&row.file, file(data, row.index))
+        if let (Some(file), Some(path)) = (&row.file, data.path(row.index))
             && !path.ends_with(file)
         {
             causes.push(format!("file `{file}`, the data's is `{}`", path.display()));
@@ -115,16 +113,5 @@ fn word(class: Option<&u32>, names: Option<&Classes>) -> String {
     match names.and_then(|names| names.name(*class)) {
         Some(name) => format!("{class} ({name})"),
         None => class.to_string(),
-    }
-}
-
-/// The file of an input, where each has one.
-fn file(data: &Data, index: usize) -> Option<&Path> {
-    match data {
-        Data::Table(table) => match table.values() {
-            Values::Files(files) => files.paths().get(index).map(|path| path.as_path()),
-            _ => None,
-        },
-        Data::Sequences(_) => None,
     }
 }

@@ -9,7 +9,7 @@ use loclin_models::{Model, Network};
 use loclin_regions::{Method, Norm};
 
 use super::outcome::Row;
-use crate::program::certify::{Certificates, certify};
+use crate::program::certify::{Certificates, Question, certify};
 use crate::program::config::Config;
 use crate::program::options::Global;
 use crate::program::train;
@@ -46,7 +46,7 @@ pub(super) fn train_and_certify(
     let network = model.raw()?;
     let test = open(Split::Test)?;
     tracing::info!("certifying it on {} held-out digits", test.len());
-    let certificates = certify(&network, &test, &NORMS, Method::Auto, name)?;
+    let certificates = certify(&network, &test, &Question::new(&NORMS, Method::Auto), name)?;
     let row = Row {
         accuracy: certificates.accuracy().context("the digits have labels")?,
         clr_lower: certificates.regions.lower,

@@ -7,6 +7,7 @@ use super::block::{Block, Candidate, Row, times};
 use crate::{
     Norm, Result,
     nearest::{Nearest, distance},
+    rounding::is_open,
 };
 use loclin_tensor::{
     product::Real,
@@ -183,8 +184,9 @@ impl<'a> Steps<'a> {
             let error = up_by(error * scale + derivative.abs() * 8.0 * UNIT, 4);
             let speed = up_by(derivative.abs() + error, 1);
             let step = distance(z.abs(), if none { 0.0 } else { speed });
-            // At exactly 0 the neuron counts as positive, as everywhere; a derivative of either sign counts both ways.
-            let either = error > 0.0 && derivative.abs() <= error;
+            // At exactly 0 the neuron counts as positive, as everywhere; undecided, or with a derivative of either sign, it counts
+            // both ways.
+            let either = is_open(z) || error > 0.0 && derivative.abs() <= error;
             let falls = (z >= 0.0) == (derivative < 0.0);
             if falls || either {
                 ahead.lower(step, position);

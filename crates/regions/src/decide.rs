@@ -1,0 +1,223 @@
+//! What rounding left open, decided by exact arithmetic where that is affordable.
+
+use crate::{
+    Linearization, Margins, Norm, Position, Result, Rows,
+    exact::{Exact, RadiusBounds},
+};
+use candle_core::{DType, Tensor};
+use loclin_models::{ActivationRecord, Alternatives, Network, Operator, Trace};
+use loclin_tensor::rounding::up;
+use rayon::prelude::*;
+use std::cmp::Ordering;
+
+/// Multiply-adds that reading the matrices of a network may take, zeros included.
+const READING: u64 = 1 << 24;
+
+/// Multiply-adds in exact arithmetic that an input may take, about a tenth of a second.
+const EXACT: u64 = 1 << 20;
+
+/// Neurons at 0 whose gradients are asked for.
+const FEW: usize = 8;
+
+/// The network in exact arithmetic; `None` if it is too large, or has an operator that is not known exactly.
+pub(crate) fn exact(network: &Network) -> Option<Exact> {
+    let exact = Exact::new(network, READING).ok()?;
+    (exact.gradient_cost() <= EXACT).then_some(exact)
+}
+
+/// The inputs with a neuron whose side of 0 is open.
+pub(crate) fn open(values: &Rows, errors: &Rows) -> Vec<usize> {
+    let has = |input: &usize| {
+        let mut both = values[*input].iter().zip(&errors[*input]);
+        both.any(|(z, error)| is_open(*z, *error))
+    };
+    (0..values.len()).filter(has).collect()
+}
+
+/// Puts exact values in the place of those whose side is undecided, and bounds of the errors that these still have: of each of the
+/// `open` inputs whose recorded pattern is one of its own. Where exact arithmetic finds a neuron on the other side, all stays as it is.
+///
+/// # Errors
+/// A tensor computation that fails.
+pub(crate) fn decide(
+    exact: &Exact,
+    inputs: &Tensor,
+    trace: &Trace,
+    open: &[usize],
+    values: &mut Rows,
+    errors: &mut Rows,
+) -> Result<()> {
+    if exact.neurons() != values.width() {
+        return Ok(());
+    }
+    let x = Rows::of_tensor(&inputs.flatten_from(1)?)?;
+    let pieces = |input: usize| {
+        let of = |record: &ActivationRecord| -> Result<Vec<u32>> {
+            let pieces = record.pieces().get(input)?.to_dtype(DType::U32)?;
+            Ok(pieces.flatten_all()?.to_vec1()?)
+        };
+        trace.records().map(of).collect::<Result<Vec<_>>>()
+    };
+    let pieces = open.iter().map(|input| pieces(*input));
+    let pieces = pieces.collect::<Result<Vec<_>>>()?;
+    let decided: Vec<Option<Vec<Decided>>> = open
+        .par_iter()
+        .zip(pieces)
+        .map(|(input, pieces)| {
+            of_input(exact, &x[*input], &pieces, &values[*input], &errors[*input])
+        })
+        .collect();
+    for (&input, decided) in open.iter().zip(decided) {
+        for Decided { at, value, error } in decided.into_iter().flatten() {
+            values.row_mut(input)[at] = value;
+            errors.row_mut(input)[at] = error;
+        }
+    }
+    Ok(())
+}
+
+/// Whether the side of 0 is open.
+fn is_open(z: f64, error: f64) -> bool {
+    error > 0.0 && z.abs() <= error
+}
+
+/// A neuron's value, and a bound of its error.
+struct Decided {
+    at: usize,
+    value: f64,
+    error: f64,
+}
+
+/// What exact arithmetic says of the open neurons of one input; `None` if its pattern is another one.
+fn of_input(
+    exact: &Exact,
+    x: &[f64],
+    pieces: &[Vec<u32>],
+    values: &[f64],
+    errors: &[f64],
+) -> Option<Vec<Decided>> {
+    let here = exact.at_pattern(x, pieces).ok()?;
+    let mut decided = Vec::new();
+    for (at, (z, error)) in values.iter().zip(errors).enumerate() {
+        let side = here.side(at);
+        let recorded = *z >= 0.0;
+        match side {
+            Some(Ordering::Less) if recorded => return None,
+            Some(Ordering::Greater) if !recorded => return None,
+            _ => {}
+        }
+        let (Some(side), true) = (side, is_open(*z, *error)) else {
+            continue;
+        };
+        let number = here.pre_activation(at);
+        let (low, high) = (number.lower(), number.upper());
+        // The end that is nearer to 0, with the other as its error; a number that no float can tell from 0 stays open.
+        let (value, far) = match side {
+            Ordering::Less => (high, low),
+            _ => (low, high),
+        };
+        // At 0 the recorded side counts as positive.
+        if value != 0.0 || side == Ordering::Equal && recorded {
+            let error = match far == value {
+                true => 0.0,
+                false => up((far - value).abs()),
+            };
+            decided.push(Decided { at, value, error });
+        }
+    }
+    Some(decided)
+}
+
+/// What exact arithmetic says of the radii of an input, whatever the recorded pattern.
+enum Settled {
+    /// It lies on the boundary of this neuron: every radius is 0.
+    OnBoundary(usize),
+    /// One for each norm.
+    Radii(Vec<RadiusBounds>),
+}
+
+/// `None` where that takes too much.
+fn settled(exact: &Exact, x: &[f64], norms: &[Norm]) -> Option<Settled> {
+    let here = exact.at(x).ok()?;
+    let mut zeros = (0..here.neurons()).filter(|at| here.pre_activation(*at).is_zero());
+    let moves = |at: &usize| {
+        here.gradient(*at)
+            .iter()
+            .any(|g| g.sign() != Some(Ordering::Equal))
+    };
+    match zeros.by_ref().take(FEW).find(moves) {
+        Some(at)
+            if here
+                .gradient(at)
+                .iter()
+                .any(|g| matches!(g.sign(), Some(side) if side.is_ne())) =>
+        {
+            Some(Settled::OnBoundary(at))
+        }
+        _ => here.radii(norms, EXACT).ok().map(Settled::Radii),
+    }
+}
+
+impl Linearization {
+    /// Margins of inputs of which rounding leaves undecided whether they are 0, by exact arithmetic where it is affordable.
+    ///
+    /// # Errors
+    /// A tensor computation that fails.
+    pub(crate) fn settle(&self, norms: &[Norm], margins: &mut [Margins]) -> Result<()> {
+        let is_open = |input: &usize| {
+            let mut all = margins.iter();
+            all.any(|of| of.position[*input] == Position::Undecided)
+        };
+        let open: Vec<usize> = (0..self.batch()).filter(is_open).collect();
+        let exact = match open.is_empty() {
+            true => None,
+            false => self.prepared.exact(),
+        };
+        let Some(exact) = exact.filter(|exact| exact.neurons() == self.neurons()) else {
+            return Ok(());
+        };
+        let x = Rows::of_tensor(&self.inputs.flatten_from(1)?)?;
+        let found = open
+            .par_iter()
+            .map(|input| settled(exact, &x[*input], norms));
+        let found: Vec<Option<Settled>> = found.collect();
+        for (input, found) in open.into_iter().zip(found) {
+            match found {
+                None => {}
+                Some(Settled::OnBoundary(at)) => {
+                    let position = self.on_boundary_of(at)?;
+                    for of in margins.iter_mut() {
+                        of.radius[input] = 0.0;
+                        of.limiting[input] = self.neuron(at);
+                        of.position[input] = position;
+                    }
+                }
+                Some(Settled::Radii(radii)) => {
+                    for (of, radius) in margins.iter_mut().zip(radii) {
+                        if radius.lower > of.radius[input] {
+                            of.radius[input] = radius.lower;
+                            of.limiting[input] = radius.limiting.and_then(|at| self.neuron(at));
+                            of.position[input] = Position::Inside;
+                        }
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Where an input is that lies exactly on the boundary of the neuron at a position.
+    pub(crate) fn on_boundary_of(&self, at: usize) -> Result<Position> {
+        let nodes = self.network().nodes();
+        let node = self.neuron(at).and_then(|neuron| nodes.get(neuron.node));
+        let Some((Operator::PiecewiseLinear(operator), [operand])) =
+            node.map(|node| (&node.operator, &node.operands[..]))
+        else {
+            return Ok(Position::Boundary);
+        };
+        Ok(match operator.alternatives(&nodes[*operand].shape)? {
+            Some(Alternatives::Largest(_)) => Position::Tie,
+            _ => Position::Boundary,
+        })
+    }
+}

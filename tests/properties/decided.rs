@@ -1,0 +1,229 @@
+//! What rounding leaves open and exact arithmetic decides, held against exact rationals.
+
+use crate::cases;
+use candle_core::{DType, Device, Tensor};
+use loclin_models::Network;
+use loclin_regions::exact::{Exact, ExactError};
+use loclin_regions::{Budget, Guarantee, Linearization, Method, Norm, Position};
+use loclin_tests::exact::{Graph, Plan, Point, Rational, exact, hostile, nearest, ordinary};
+use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
+
+/// A drawn network linearised, and what is true of it; `None` where the library or the oracle refuses it, because a number
+/// overflows, or nothing is claimed.
+fn drawn(plan: &Plan) -> Option<(Network, Tensor, Linearization, Point)> {
+    let drawn = plan.draw().ok()?;
+    let network = drawn.network().ok()?.to(DType::F64, &Device::Cpu).ok()?;
+    let x = drawn.batch().ok()?.to_dtype(DType::F64).ok()?;
+    let here = Linearization::new(&network, &x, Budget::default()).ok()?;
+    let point = Graph::of(&network).ok()?.at(&drawn.x).ok()?;
+    Some((network, x, here, point))
+}
+
+/// The recorded pieces of the only input.
+fn pieces(here: &Linearization) -> Vec<Vec<u32>> {
+    let of = |record: &loclin_models::ActivationRecord| {
+        let pieces = record.pieces().flatten_all().unwrap();
+        pieces
+            .to_dtype(DType::U32)
+            .unwrap()
+            .to_vec1::<u32>()
+            .unwrap()
+    };
+    here.trace().records().map(of).collect()
+}
+
+/// Whether all coefficients are known exactly.
+fn is_exact(network: &Network, x: &Tensor) -> bool {
+    let x = x.flatten_all().unwrap().to_vec1::<f64>().unwrap();
+    match Exact::new(network, 1 << 24) {
+        Ok(exact) => {
+            let here = exact.at(&x).unwrap();
+            (0..here.neurons()).all(|neuron| here.pre_activation(neuron).is_exact())
+        }
+        Err(ExactError::TooLarge { .. } | ExactError::Unknown { .. }) => false,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+proptest! {
+    #![proptest_config(cases(400))]
+
+    /// A margin of 0 has its reason, and the reason is so.
+    #[test]
+    fn a_margin_of_0_says_why(plan in prop_oneof![ordinary(), hostile()], all in any::<bool>()) {
+        let Some((network, x, here, point)) = drawn(&plan) else { return Ok(()) };
+        let method = if all { Method::All } else { Method::Auto };
+        let Ok(margins) = here.margins(&[Norm::L1, Norm::L2, Norm::LINF], method) else { return Ok(()) };
+        let truth = point.radii().norms;
+        for (margins, truth) in margins.iter().zip(&truth) {
+            prop_assume!(margins.guarantee == Guarantee::Proved);
+            let (radius, position) = (margins.radius[0], margins.position[0]);
+            prop_assert_eq!(position == Position::Inside, radius > 0.0);
+            match position {
+                Position::Boundary | Position::Tie => prop_assert_eq!(truth.approximate(), 0.0),
+                // Small networks are decided; a true radius may be smaller than any float.
+                Position::Undecided => prop_assert!(truth.approximate() == 0.0 || !is_exact(&network, &x)),
+                _ => {}
+            }
+        }
+    }
+
+    /// Nor is an upper bound below the true radius.
+    #[test]
+    fn true_radii_are_between_their_bounds(plan in prop_oneof![ordinary(), hostile()], all in any::<bool>()) {
+        let Some((_, _, here, point)) = drawn(&plan) else { return Ok(()) };
+        let method = if all { Method::All } else { Method::Auto };
+        let Ok(margins) = here.margins(&[Norm::L1, Norm::L2, Norm::LINF], method) else { return Ok(()) };
+        for (margins, truth) in margins.iter().zip(&point.radii().norms) {
+            prop_assume!(margins.guarantee == Guarantee::Proved);
+            let upper = here.upper_bounds(margins).unwrap()[0];
+            // The true radius as a float is off by its rounding, more among the smallest numbers.
+            let truth = truth.approximate();
+            prop_assert!(upper >= truth * (1.0 - 1e-15) || upper < f64::MIN_POSITIVE, "{:e} {:e}", upper, truth);
+        }
+    }
+
+    /// No step along a line goes further than the pattern of the input.
+    #[test]
+    fn no_step_exceeds_the_truth(
+        plan in prop_oneof![ordinary(), hostile()],
+        numbers in prop::collection::vec(-1.0f64..1.0, 64),
+    ) {
+        let Some((network, _, here, point)) = drawn(&plan) else { return Ok(()) };
+        // Where entries of a maximum are exactly equal the input has several patterns, and rounding may select another one than the
+        // oracle does.
+        prop_assume!(!here.on_boundary()[0]);
+        let size = network.input_size();
+        let direction: Vec<f64> = numbers.iter().copied().cycle().take(size).collect();
+        let shape = [&[1, 1], network.input_shape()].concat();
+        let tensor = Tensor::from_vec(direction.clone(), shape, &Device::Cpu).unwrap();
+        if let Ok(along) = here.directional_margins(&tensor)
+            && along.guarantee == Guarantee::Proved
+        {
+            let direction: Vec<Rational> = direction.iter().map(|d| exact(*d).unwrap()).collect();
+            let truth = point.directional(&direction);
+            prop_assert!(truth.covers(along.step[0]), "{:e} instead of {:e}", along.step[0], truth.approximate());
+        }
+        let Ok(axes) = here.axis_margins() else { return Ok(()) };
+        prop_assume!(axes.guarantee == Guarantee::Proved);
+        for (k, step) in axes.step.iter().enumerate() {
+            let mut axis = vec![Rational::ZERO; size];
+            axis[k % size] = exact(if k < size { 1.0 } else { -1.0 }).unwrap();
+            let truth = point.directional(&axis);
+            prop_assert!(truth.covers(*step), "axis {}: {:e} instead of {:e}", k, step, truth.approximate());
+        }
+    }
+
+    #[test]
+    fn points_of_certified_balls_stay(plan in prop_oneof![ordinary(), hostile()], seed in any::<[u8; 32]>()) {
+        points_stay(&plan, &mut TestRng::from_seed(RngAlgorithm::ChaCha, &seed), 9)?;
+    }
+
+    /// On the pattern that an input has, the affine map is the network; on another one some neuron is on the wrong side.
+    #[test]
+    fn the_pattern_of_an_input_is_feasible(plan in prop_oneof![ordinary(), hostile()]) {
+        let Some((network, x, here, point)) = drawn(&plan) else { return Ok(()) };
+        let Ok(exact) = Exact::new(&network, 1 << 24) else { return Ok(()) };
+        let pieces = pieces(&here);
+        let x = x.flatten_all().unwrap().to_vec1::<f64>().unwrap();
+        let on = exact.at_pattern(&x, &pieces).unwrap();
+        // Decided sides are true ones; of equal entries either may be selected.
+        prop_assume!(here.undecided()[0] == 0 && !here.on_boundary()[0]);
+        for (neuron, truth) in point.neurons.iter().enumerate() {
+            let number = on.pre_activation(neuron);
+            prop_assert!(number.lower() <= nearest(&truth.value) && nearest(&truth.value) <= number.upper());
+        }
+        prop_assert!(exact.at_pattern(&x, &pieces[..pieces.len().saturating_sub(1)]).is_err() || pieces.is_empty());
+    }
+}
+
+/// Evaluates points of the certified balls around the input of a plan exactly, most of them on the border, and checks that each
+/// is in the region: on the input's pattern no neuron is on another side. How many points there were.
+fn points_stay(plan: &Plan, rng: &mut TestRng, count: usize) -> Result<usize, TestCaseError> {
+    let Some((network, x, here, _)) = drawn(plan) else {
+        return Ok(0);
+    };
+    let norms = [Norm::L1, Norm::L2, Norm::LINF];
+    let Ok(exact) = Exact::new(&network, 1 << 24) else {
+        return Ok(0);
+    };
+    let Ok(margins) = here.margins(&norms, Method::Auto) else {
+        return Ok(0);
+    };
+    let (x, pieces) = (x.flatten_all().unwrap(), pieces(&here));
+    let x = x.to_vec1::<f64>().unwrap();
+    let own = exact.at_pattern(&x, &pieces).unwrap();
+    let mut looked = 0;
+    for of in margins
+        .iter()
+        .filter(|of| of.guarantee == Guarantee::Proved)
+    {
+        let radius = of.radius[0].min(1e6);
+        if radius == 0.0 || here.undecided()[0] > 0 {
+            continue;
+        }
+        for k in 0..count {
+            let axis = rng.random_range(0..x.len());
+            let way = |i: usize| match (k % 3, of.norm) {
+                (0, Norm::L1) => f64::from(u8::from(i == axis)),
+                (0, Norm::LINF) => f64::from(rng.random_range(0..2u8)) * 2.0 - 1.0,
+                _ => rng.random_range(-1.0..1.0),
+            };
+            let way: Vec<f64> = (0..x.len()).map(way).collect();
+            let length = of.norm.of(&way);
+            let point = |share: f64| {
+                let moved = x
+                    .iter()
+                    .zip(&way)
+                    .map(|(x, d)| x + share * radius / length * d);
+                let moved: Vec<f64> = moved.collect();
+                let step: Vec<f64> = moved.iter().zip(&x).map(|(a, b)| a - b).collect();
+                // A difference of numbers that are near each other is exact; otherwise the slack is more than its rounding.
+                (of.norm.of(&step) <= radius * (1.0 - 1e-15 * x.len() as f64)).then_some(moved)
+            };
+            let Some(point) = [1.0, 1.0 - 1e-12, 0.9].into_iter().find_map(point) else {
+                continue;
+            };
+            let Ok(there) = exact.at_pattern(&point, &pieces) else {
+                continue;
+            };
+            for neuron in 0..own.neurons() {
+                let (Some(here), Some(side)) = (own.side(neuron), there.side(neuron)) else {
+                    continue;
+                };
+                prop_assert!(
+                    side == here || side.is_eq(),
+                    "neuron {} of {:?} at {:?}",
+                    neuron,
+                    of.norm,
+                    point
+                );
+            }
+            looked += 1;
+        }
+    }
+    Ok(looked)
+}
+
+/// A long run: as many points as the variable `LOCLIN_POINTS` says, or a million.
+#[test]
+#[ignore = "a long run, by `cargo xtask validate --long`"]
+#[allow(clippy::print_stderr, reason = "its result")]
+fn a_million_points_stay() {
+    let most = std::env::var("LOCLIN_POINTS").map_or(1_000_000, |text| text.parse().unwrap());
+    let mut runner = TestRunner::deterministic();
+    let (mut points, mut networks) = (0, 0);
+    while points < most {
+        let plan = match networks % 2 {
+            0 => ordinary().new_tree(&mut runner).unwrap().current(),
+            _ => hostile().new_tree(&mut runner).unwrap().current(),
+        };
+        points += points_stay(&plan, &mut runner.new_rng(), 100).unwrap();
+        networks += 1;
+    }
+    eprintln!(
+        "{points} points of balls of {networks} networks evaluated exactly: none on another side"
+    );
+}
