@@ -113,9 +113,7 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     };
     let certificates = certify_all(&model, &data, &question, "certifying")?;
     if let Some(out) = &args.out {
-        // An image on its own, or a pattern of them, is no directory that paths could be relative to.
         let root = args.inputs.data.as_deref().map(Path::new);
-        let root = root.filter(|root| root.is_dir());
         files::write_atomic(out, &table::csv(&certificates, &data, root)?)?;
     }
     let outcome = Outcome {
