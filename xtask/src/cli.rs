@@ -45,7 +45,7 @@ pub struct Cli {
 pub enum Command {
     /// The product's commands.
     #[command(flatten)]
-    Product(loclin::program::cli::Command),
+    Product(Box<loclin::program::cli::Command>),
     /// Measure steps and margins, beside PyTorch if it is there
     Bench(bench::Args),
     /// Make a table or a figure of the paper again

@@ -1,10 +1,11 @@
 //! CIFAR-10 in its public binary layout.
 
-use std::path::Path;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
 
-use crate::file::{Source, expect_directory};
-use crate::mnist::divide;
-use crate::{Dataset, Error, Moments, Split, Unusable, Values};
+use crate::file::{Block, Source, expect_directory};
+use crate::selection::{Rows, Selection, cut};
+use crate::{Dataset, Error, Layout, Moments, Split, Unusable, Values};
 
 /// Number of classes.
 pub const CLASSES: usize = 10;
@@ -49,6 +50,17 @@ pub fn load_directory(
     seed: u64,
     missing: Unusable,
 ) -> Result<Dataset, Error> {
+    let rows = Rows::All;
+    load_selected(directory, Selection { split, seed, rows }, missing)
+}
+
+/// The same for some of the split's rows; others are not read.
+pub(crate) fn load_selected(
+    directory: &Path,
+    selection: Selection,
+    missing: Unusable,
+) -> Result<Dataset, Error> {
+    let split = selection.split;
     expect_directory(directory)?;
     let inner = directory.join("cifar-10-batches-bin");
     let directory = if inner.is_dir() { &inner } else { directory };
@@ -72,22 +84,30 @@ pub fn load_directory(
             present: there.len(),
         });
     }
-    let (mut pixels, mut labels) = (Vec::new(), Vec::new());
-    for name in &there {
-        read(&directory.join(name), &mut pixels, &mut labels)?;
-    }
+    let paths: Vec<PathBuf> = there.iter().map(|name| directory.join(name)).collect();
+    let counts: Vec<usize> = paths
+        .iter()
+        .map(|path| count(path))
+        .collect::<Result<_, _>>()?;
     let name = match absent.is_empty() {
         true => directory.display().to_string(),
         false => format!("{} ({} alone)", directory.display(), there.join(", ")),
     };
+    let ranges = selection.ranges(&name, counts.iter().sum())?;
+    let (mut pixels, mut labels, mut before) = (Vec::new(), Vec::new(), 0);
+    for (path, &count) in paths.iter().zip(&counts) {
+        let ranges = cut(&ranges, before, count);
+        before += count;
+        read(path, count, &ranges, &mut pixels, &mut labels)?;
+    }
     let moments = Moments {
         mean: MEAN.to_vec(),
         std: STD.to_vec(),
     };
-    let all = Dataset::new(name, &SHAPE, Values::Bytes(pixels))?
+    Dataset::new(name, &SHAPE, Values::Bytes(pixels))?
+        .with_layout(Layout::ChannelsFirst)
         .with_labels(labels, Some(CLASSES))?
-        .with_moments(moments)?;
-    divide(all, split, seed)
+        .with_moments(moments)
 }
 
 /// Whether a directory holds a file of the layout.
@@ -99,36 +119,58 @@ pub(crate) fn is_there(directory: &Path) -> bool {
     holds(directory) || holds(&directory.join("cifar-10-batches-bin"))
 }
 
-/// Appends a file's images and labels.
-fn read(path: &Path, pixels: &mut Vec<u8>, labels: &mut Vec<u32>) -> Result<(), Error> {
-    let size: usize = SHAPE.iter().product();
+/// Bytes of an image: its label and its pixels.
+const RECORD: usize = 1 + SHAPE[0] * SHAPE[1] * SHAPE[2];
+
+/// How many images a file holds.
+fn count(path: &Path) -> Result<usize, Error> {
+    let source = Source::open(path)?;
+    let length = source.left().unwrap_or(0);
+    let (count, more) = (length / RECORD as u64, length % RECORD as u64);
+    let refuse = |part: String, found: String, expected: String| {
+        Err(Error::malformed(source.name(), part, found, expected))
+    };
+    match usize::try_from(count) {
+        _ if more > 0 => refuse(
+            format!("image {count}"),
+            format!("{more} bytes"),
+            format!("{RECORD} (a label and 3 x 32 x 32 pixels)"),
+        ),
+        Ok(count @ 1..) => Ok(count),
+        _ => refuse("images".into(), count.to_string(), "at least 1".into()),
+    }
+}
+
+/// Appends the images and labels of the rows `ranges` of a file of `count` images.
+fn read(
+    path: &Path,
+    count: usize,
+    ranges: &[Range<usize>],
+    pixels: &mut Vec<u8>,
+    labels: &mut Vec<u32>,
+) -> Result<(), Error> {
+    let block = Block {
+        rows: count,
+        features: RECORD,
+        meaning: &format!("{count} images"),
+    };
     let mut source = Source::open(path)?;
-    let mut count = 0;
-    loop {
-        let record = source.up_to(size as u64 + 1)?;
+    let records = source.rows(&block, ranges, |[byte]: [u8; 1]| byte)?;
+    let rows = ranges.iter().cloned().flatten();
+    for (record, row) in records.chunks(RECORD).zip(rows) {
         let Some((&label, image)) = record.split_first() else {
-            break;
+            continue;
         };
-        let part = format!("image {count}");
-        if image.len() != size {
-            let found = format!("{} bytes", record.len());
-            let expected = format!("{} (a label and 3 x 32 x 32 pixels)", size + 1);
-            return Err(Error::malformed(source.name(), part, found, expected));
-        }
         if usize::from(label) >= CLASSES {
             return Err(Error::LabelRange {
                 name: source.name().into(),
-                row: count,
+                row,
                 label: label.into(),
                 classes: CLASSES,
             });
         }
         pixels.extend_from_slice(image);
         labels.push(label.into());
-        count += 1;
     }
-    match count {
-        0 => Err(Error::malformed(source.name(), "images", "0", "at least 1")),
-        _ => Ok(()),
-    }
+    Ok(())
 }

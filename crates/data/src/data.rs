@@ -1,4 +1,4 @@
-use crate::{Dataset, Error, LeftOut, Moments, Sequences, Values};
+use crate::{Applied, Dataset, Error, LeftOut, Moments, Sequences, Values};
 use std::path::{Path, PathBuf};
 
 /// What a name or path holds: inputs of one shape, or sequences of different lengths.
@@ -86,6 +86,14 @@ impl Data {
         match self {
             Self::Table(table) => table.left_out(),
             Self::Sequences(_) => &[],
+        }
+    }
+
+    /// What is done to the stored numbers; the network's own normalisation is not known here.
+    pub fn applied(&self) -> Applied {
+        match self {
+            Self::Table(table) => table.applied(),
+            Self::Sequences(_) => Applied::default(),
         }
     }
 

@@ -1,5 +1,9 @@
-use crate::values::{check_labels, element_count, shape_text, unit};
-use crate::{Error, LeftOut, Moments, Values};
+use crate::applied::{Applied, Stored};
+use crate::error::Error;
+use crate::fit::{self, Order};
+use crate::images::LeftOut;
+use crate::preprocessing::{Layout, Scale};
+use crate::values::{Moments, Values, check_labels, element_count, shape_text};
 
 /// A table of inputs of one shape, one per row, with optional class labels.
 ///
@@ -15,13 +19,21 @@ use crate::{Error, LeftOut, Moments, Values};
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Dataset {
-    name: String,
-    input_shape: Vec<usize>,
-    rows: usize,
-    values: Values,
-    labels: Option<Vec<u32>>,
-    classes: Option<usize>,
-    moments: Option<Moments>,
+    pub(crate) name: String,
+    pub(crate) input_shape: Vec<usize>,
+    pub(crate) rows: usize,
+    pub(crate) values: Values,
+    pub(crate) labels: Option<Vec<u32>>,
+    pub(crate) classes: Option<usize>,
+    pub(crate) moments: Option<Moments>,
+    /// What stored numbers are multiplied by.
+    pub(crate) scale: Scale,
+    /// Which dimension of an input counts its channels, where that is known.
+    pub(crate) layout: Option<Layout>,
+    /// How the values of a stored row are ordered.
+    pub(crate) order: Order,
+    /// The shape and layout of a stored row.
+    pub(crate) stored: (Vec<usize>, Option<Layout>),
 }
 
 impl Dataset {
@@ -72,6 +84,11 @@ impl Dataset {
             });
         }
         let input_shape = input_shape.to_vec();
+        let stored = (input_shape.clone(), None);
+        let scale = match values {
+            Values::Bytes(_) | Values::Files(_) => Scale::PIXELS,
+            Values::F32(_) | Values::F64(_) => Scale::ONE,
+        };
         Ok(Self {
             name,
             input_shape,
@@ -80,6 +97,10 @@ impl Dataset {
             labels: None,
             classes: None,
             moments: None,
+            scale,
+            layout: None,
+            order: Order::AsStored,
+            stored,
         })
     }
 
@@ -139,29 +160,147 @@ impl Dataset {
         Ok(self)
     }
 
-    /// The same rows under another input shape of equally many elements, for a network that wants
-    /// its inputs flat or as images.
+    /// The same rows, their stored numbers multiplied by another factor than 1/255 for bytes and images, and 1 for
+    /// floats.
+    #[must_use]
+    pub fn with_scale(self, scale: Scale) -> Self {
+        Self { scale, ..self }
+    }
+
+    /// The same rows, said to have their channels in this dimension.
+    #[must_use]
+    pub fn with_layout(self, layout: Layout) -> Self {
+        let layout = Some(layout);
+        let stored = (self.stored.0, layout);
+        Self {
+            layout,
+            stored,
+            ..self
+        }
+    }
+
+    /// The same for rows whose layout is not known yet.
+    pub(crate) fn laid_out(self, layout: Layout) -> Result<Self, Error> {
+        let expected = match (self.layout, self.input_shape.len()) {
+            (Some(_), _) => "none: images know their layout",
+            (None, 1) => "none: a flat vector has no layout",
+            (None, _) => return Ok(self.with_layout(layout)),
+        };
+        Err(Error::Parameter {
+            name: "layout",
+            found: format!("{layout} for {}", self.name),
+            expected,
+        })
+    }
+
+    /// The rows as inputs of the shape `wanted` that a network takes.
+    ///
+    /// Equal shapes, shapes that differ by dimensions of 1, and flat vectors on either side are taken in the order in which
+    /// values are stored. Where it is known which dimension counts the channels, as of images, they are moved to where the
+    /// network has them. Images whose three channels are equal become those of one channel where the network takes one.
+    /// Moments of channels that are no longer the first dimension are left out.
     ///
     /// # Errors
-    /// A shape with another number of elements, or one whose channels the moments do not fit.
-    pub fn with_input_shape(mut self, input_shape: &[usize]) -> Result<Self, Error> {
-        if element_count(input_shape) != Some(self.features()) {
-            let found = format!(
-                "{} elements ({})",
-                self.features(),
-                shape_text(&self.input_shape)
-            );
-            return Err(Error::malformed(
-                &self.name,
-                "shape of an input",
-                found,
-                shape_text(input_shape),
-            ));
+    /// [`Error::Shape`]: any other shape, with what to do about it.
+    ///
+    /// ```
+    /// use loclin_data::{Dataset, Layout, Values};
+    /// let set = Dataset::new("set", &[1, 2, 3], Values::F64(vec![0., 1., 2., 3., 4., 5.]))?;
+    /// let error = set.clone().fit(&[3, 1, 2]).unwrap_err().to_string();
+    /// assert!(error.contains("1 x 2 x 3") && error.contains("3 x 1 x 2"), "{error}");
+    /// let set = set.with_layout(Layout::ChannelsLast).fit(&[3, 1, 2])?;
+    /// assert_eq!(set.rows_f64(&[0])?, [0., 3., 1., 4., 2., 5.]);
+    /// # Ok::<(), loclin_data::Error>(())
+    /// ```
+    pub fn fit(mut self, wanted: &[usize]) -> Result<Self, Error> {
+        if let Values::Files(files) = &mut self.values
+            && element_count(wanted) == Some(files.area())
+            && files.take_grey()
+        {
+            self.input_shape = files.shape().to_vec();
+            self.stored.0.clone_from(&self.input_shape);
         }
-        self.input_shape = input_shape.to_vec();
-        match self.moments.take() {
-            Some(moments) => self.with_moments(moments),
-            None => Ok(self),
+        let order = fit::order(&self.input_shape, wanted, self.layout);
+        let order = order.map_err(|remedy| Error::Shape {
+            name: self.name.clone(),
+            found: shape_text(&self.input_shape),
+            wanted: shape_text(wanted),
+            remedy: self.remedy(wanted).unwrap_or(remedy),
+        })?;
+        if let Order::Moved(moved) = order {
+            // Back again is as stored.
+            self.order = match self.order {
+                Order::AsStored => order,
+                Order::Moved(_) => Order::AsStored,
+            };
+            self.layout = Some(moved.to);
+        } else if !fit::same(&self.input_shape, wanted) {
+            self.layout = None;
+        }
+        self.input_shape = wanted.to_vec();
+        let channels = wanted.first().copied().unwrap_or(1);
+        let last = self.layout == Some(Layout::ChannelsLast);
+        let fits = |moments: &Moments| match moments.mean.len() {
+            1 => true,
+            count => count == channels && !last,
+        };
+        self.moments = self.moments.filter(fits);
+        Ok(self)
+    }
+
+    /// What to do about images that do not fit.
+    fn remedy(&self, wanted: &[usize]) -> Option<String> {
+        let Values::Files(files) = &self.values else {
+            return None;
+        };
+        let count = element_count(wanted);
+        if count == Some(files.area()) {
+            return Some("the images are in colour, and the model takes one channel".into());
+        }
+        let fits = count != Some(self.features()) && fit::image_size(wanted).is_some();
+        fits.then(|| "--resize makes images fit".into())
+    }
+
+    /// How an input is seen as a picture: its channels (one or three), height and width, and for each value of the picture,
+    /// channel by channel, where it stands in an input. `None` for inputs that are no images.
+    pub fn picture(&self) -> Option<([usize; 3], Vec<usize>)> {
+        let (shape, layout) = &self.stored;
+        let mut places: Vec<usize> = (0..self.features()).collect();
+        if let Order::Moved(moved) = self.order {
+            let mut back = Vec::with_capacity(places.len());
+            let other = fit::Move {
+                to: moved.to.other(),
+                ..moved
+            };
+            other.apply(&places, &mut back);
+            places = back;
+        }
+        let of_stored = fit::picture(shape, *layout, &places);
+        of_stored.or_else(|| {
+            let places: Vec<usize> = (0..self.features()).collect();
+            fit::picture(&self.input_shape, self.layout, &places)
+        })
+    }
+
+    /// What is done to the stored numbers, in words and numbers; the network's own normalisation is not known here.
+    pub fn applied(&self) -> Applied {
+        let (what, resized, exif_orientation) = match &self.values {
+            Values::Files(files) => (Stored::Pixels, files.resized(), files.is_turned()),
+            Values::Bytes(_) => (Stored::Bytes, None, false),
+            Values::F32(_) | Values::F64(_) => (Stored::Numbers, None, false),
+        };
+        let moved = match self.order {
+            Order::Moved(moved) => Some(moved.to),
+            Order::AsStored => None,
+        };
+        Applied {
+            what,
+            resized,
+            exif_orientation,
+            scale: self.scale,
+            moved,
+            input_shape: Some(self.input_shape.clone()),
+            ..Applied::default()
         }
     }
 
@@ -173,6 +312,11 @@ impl Dataset {
     /// The shape of one input, for example `[1, 28, 28]`.
     pub fn input_shape(&self) -> &[usize] {
         &self.input_shape
+    }
+
+    /// Which dimension of an input counts its channels, where that is known.
+    pub fn layout(&self) -> Option<Layout> {
+        self.layout
     }
 
     /// Number of values of one input.
@@ -211,156 +355,6 @@ impl Dataset {
         match &self.values {
             Values::Files(files) => files.left_out(),
             Values::Bytes(_) | Values::F32(_) | Values::F64(_) => &[],
-        }
-    }
-
-    /// The given rows in the given order, flattened: `rows.len() * features()` values.
-    ///
-    /// Bytes are divided by 255 in double precision and then rounded. Image files are decoded in parallel.
-    ///
-    /// # Errors
-    /// A row that does not exist, a double that is too large for `f32`, or an image that can no longer be read.
-    pub fn rows_f32(&self, rows: &[usize]) -> Result<Vec<f32>, Error> {
-        match &self.values {
-            Values::Bytes(bytes) => self.gather(rows, bytes, |byte| unit(byte) as f32),
-            Values::F32(values) => self.gather(rows, values, |value| value),
-            Values::Files(files) => {
-                self.check_rows(rows)?;
-                files.read(rows, |level| level as f32)
-            }
-            Values::F64(values) => {
-                let narrow = self.gather(rows, values, |value| value as f32)?;
-                match narrow.iter().position(|value| !value.is_finite()) {
-                    None => Ok(narrow),
-                    Some(position) => {
-                        let (row, column) =
-                            (rows[position / self.features()], position % self.features());
-                        let value = values[row * self.features() + column];
-                        Err(Error::NotFinite {
-                            name: self.name.clone(),
-                            row,
-                            column,
-                            value,
-                            dtype: "f32",
-                        })
-                    }
-                }
-            }
-        }
-    }
-
-    /// The given rows in the given order, flattened, in double precision.
-    ///
-    /// # Errors
-    /// A row that does not exist, or an image that can no longer be read.
-    pub fn rows_f64(&self, rows: &[usize]) -> Result<Vec<f64>, Error> {
-        match &self.values {
-            Values::Bytes(bytes) => self.gather(rows, bytes, unit),
-            Values::F32(values) => self.gather(rows, values, f64::from),
-            Values::F64(values) => self.gather(rows, values, |value| value),
-            Values::Files(files) => {
-                self.check_rows(rows)?;
-                files.read(rows, |level| level)
-            }
-        }
-    }
-
-    /// The labels of the given rows in the given order.
-    ///
-    /// # Errors
-    /// A row that does not exist, or data without labels.
-    pub fn row_labels(&self, rows: &[usize]) -> Result<Vec<u32>, Error> {
-        self.check_rows(rows)?;
-        let labels = self.labels.as_ref().ok_or_else(|| Error::Unlabelled {
-            name: self.name.clone(),
-        })?;
-        Ok(rows.iter().map(|&row| labels[row]).collect())
-    }
-
-    /// A dataset of the given rows in the given order.
-    ///
-    /// # Errors
-    /// No rows, or a row that does not exist.
-    pub fn subset(&self, rows: &[usize]) -> Result<Self, Error> {
-        if rows.is_empty() {
-            return Err(Error::EmptySelection {
-                name: self.name.clone(),
-            });
-        }
-        let values = match &self.values {
-            Values::Bytes(values) => Values::Bytes(self.gather(rows, values, |value| value)?),
-            Values::F32(values) => Values::F32(self.gather(rows, values, |value| value)?),
-            Values::F64(values) => Values::F64(self.gather(rows, values, |value| value)?),
-            Values::Files(files) => {
-                self.check_rows(rows)?;
-                Values::Files(files.subset(rows))
-            }
-        };
-        Ok(Self {
-            name: self.name.clone(),
-            input_shape: self.input_shape.clone(),
-            rows: rows.len(),
-            values,
-            labels: self
-                .labels
-                .as_ref()
-                .map(|labels| rows.iter().map(|&row| labels[row]).collect()),
-            classes: self.classes,
-            moments: self.moments.clone(),
-        })
-    }
-
-    /// The first `n` rows, or all of them where there are fewer.
-    ///
-    /// # Errors
-    /// `n` is 0.
-    pub fn take(mut self, n: usize) -> Result<Self, Error> {
-        if n == 0 {
-            return Err(Error::EmptySelection { name: self.name });
-        }
-        if n < self.rows {
-            let count = n * self.features();
-            match &mut self.values {
-                Values::Bytes(values) => values.truncate(count),
-                Values::F32(values) => values.truncate(count),
-                Values::F64(values) => values.truncate(count),
-                Values::Files(files) => files.truncate(n),
-            }
-            if let Some(labels) = &mut self.labels {
-                labels.truncate(n);
-            }
-            self.rows = n;
-        }
-        Ok(self)
-    }
-
-    fn gather<T: Copy, U>(
-        &self,
-        rows: &[usize],
-        values: &[T],
-        read: impl Fn(T) -> U,
-    ) -> Result<Vec<U>, Error> {
-        self.check_rows(rows)?;
-        let features = self.features();
-        let mut out = Vec::with_capacity(rows.len() * features);
-        for &row in rows {
-            out.extend(
-                values[row * features..(row + 1) * features]
-                    .iter()
-                    .map(|&value| read(value)),
-            );
-        }
-        Ok(out)
-    }
-
-    fn check_rows(&self, rows: &[usize]) -> Result<(), Error> {
-        match rows.iter().find(|&&row| row >= self.rows) {
-            None => Ok(()),
-            Some(&row) => Err(Error::RowRange {
-                name: self.name.clone(),
-                row,
-                rows: self.rows,
-            }),
         }
     }
 }

@@ -154,6 +154,18 @@ pub enum Error {
         /// Number of rows.
         rows: usize,
     },
+    /// Inputs of a shape that a model does not take.
+    #[error("{name}: inputs of shape {found}; the model takes {wanted}: {remedy}")]
+    Shape {
+        /// The dataset.
+        name: String,
+        /// The shape of an input.
+        found: String,
+        /// The shape of the model's inputs.
+        wanted: String,
+        /// What to do.
+        remedy: String,
+    },
     /// A selection of no rows at all.
     #[error("{name}: found a selection of 0 rows, expected at least 1")]
     EmptySelection {
@@ -175,7 +187,7 @@ pub enum Error {
     /// Neither a known name nor an existing path.
     #[error(
         "dataset {given:?}: found no such name or path, expected one of {known}, a directory in the layout of one \
-         of them or with one folder of images for each class, or a .npy or .safetensors file{}", hint(nearest.as_deref())
+         of them or with one folder of images for each class, a .npy or .safetensors file, or an image{}", hint(nearest.as_deref())
     )]
     UnknownDataset {
         /// The name as given.

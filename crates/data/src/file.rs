@@ -151,27 +151,12 @@ impl<'a> Source<'a> {
         &mut self,
         block: &Block<'_>,
         ranges: &[Range<usize>],
-        decode: impl Fn([u8; N]) -> T,
+        mut decode: impl FnMut([u8; N]) -> T,
     ) -> Result<Vec<T>, Error> {
-        let overflow = || {
-            let expected = "a product that an array can have";
-            Error::malformed(&self.name, "shape", block.meaning, expected)
-        };
-        let row = (block.features as u64).checked_mul(N as u64);
-        let row = row.ok_or_else(overflow)?;
-        let total = row.checked_mul(block.rows as u64).ok_or_else(overflow)?;
-        if usize::try_from(total).is_err() {
-            return Err(overflow());
-        }
-        let expected = format!("{total} bytes ({})", block.meaning);
-        let short = |name: &str, found: u64| {
-            Error::malformed(name, "values", format!("{found} bytes"), expected.clone())
-        };
+        let total = self.expect(block, N as u64)?;
+        let row = block.features as u64 * N as u64;
         let mut values = Vec::new();
-        if let Reader::File { left, .. } = self.reader {
-            if left < total {
-                return Err(short(&self.name, left));
-            }
+        if let Reader::File { .. } = self.reader {
             let count = ranges.iter().map(Range::len).sum::<usize>() * block.features;
             let reserved = values.try_reserve_exact(count);
             reserved.map_err(|_| Error::Memory {
@@ -193,13 +178,36 @@ impl<'a> Source<'a> {
                 read.map_err(|cause| self.failure(cause, position))?;
                 position += buffer.len() as u64;
                 if buffer.len() as u64 != piece {
-                    return Err(short(&self.name, position));
+                    return Err(block.short(&self.name, position, total));
                 }
                 values.extend(buffer.as_chunks().0.iter().map(|&word| decode(word)));
             }
         }
         self.skip(total - position)?;
         Ok(values)
+    }
+
+    /// How many bytes a block has, words of `size` bytes; a file must have as many left.
+    pub(crate) fn expect(&self, block: &Block<'_>, size: u64) -> Result<u64, Error> {
+        let count = (block.rows as u64).checked_mul(block.features as u64);
+        let total = count.and_then(|count| count.checked_mul(size));
+        let Some(total) = total.filter(|&total| usize::try_from(total).is_ok()) else {
+            let expected = "a product that an array can have";
+            let meaning = block.meaning;
+            return Err(Error::malformed(&self.name, "shape", meaning, expected));
+        };
+        match self.reader {
+            Reader::File { left, .. } if left < total => Err(block.short(&self.name, left, total)),
+            _ => Ok(total),
+        }
+    }
+
+    /// Bytes that are left of a file; of others it is not known.
+    pub(crate) fn left(&self) -> Option<u64> {
+        match self.reader {
+            Reader::File { left, .. } => Some(left),
+            Reader::Unpacked(_) => None,
+        }
     }
 
     /// Refuses bytes after the end of the content.
@@ -271,6 +279,14 @@ pub(crate) struct Block<'a> {
     pub(crate) rows: usize,
     pub(crate) features: usize,
     pub(crate) meaning: &'a str,
+}
+
+impl Block<'_> {
+    /// The error of a stream that ends too early.
+    fn short(&self, name: &str, found: u64, total: u64) -> Error {
+        let expected = format!("{total} bytes ({})", self.meaning);
+        Error::malformed(name, "values", format!("{found} bytes"), expected)
+    }
 }
 
 /// The bytes that are decoded at a time: whole words of every size.

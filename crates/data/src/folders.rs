@@ -4,8 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::file::expect_directory;
+use crate::selection::{Rows, Selection};
 use crate::{
-    Dataset, Error, ImageFiles, ImageOptions, Moments, Split, Values, permutation, stratified,
+    Dataset, Error, ImageFiles, ImageOptions, Layout, Moments, Split, Values, permutation,
+    stratified,
 };
 
 /// Means of the channels of ImageNet's training images, pixels in [0, 1]: what published networks for photographs
@@ -46,20 +48,51 @@ pub fn load(
     seed: u64,
     options: &ImageOptions,
 ) -> Result<Dataset, Error> {
+    let rows = Rows::All;
+    load_selected(directory, Selection { split, seed, rows }, options)
+}
+
+/// The same for some of the split's rows; other files are not opened unless images may be left out.
+pub(crate) fn load_selected(
+    directory: &Path,
+    selection: Selection,
+    options: &ImageOptions,
+) -> Result<Dataset, Error> {
     let classes = classes(directory)?;
     let name = directory.display().to_string();
     if classes.is_empty() {
         let (paths, _) = entries(directory)?;
-        let all = dataset(name, &paths, None, options)?;
-        return crate::mnist::divide(all, split, seed);
+        return unlabelled(name, &paths, selection, options);
     }
+    let Selection { split, seed, rows } = selection;
     let (paths, labels) = flatten(&classes);
-    let rows = match split {
+    let all = match split {
         Split::Test => (0..paths.len()).collect(),
         Split::Train => stratified(&labels, PARTS, seed).0,
         Split::Valid => stratified(&labels, PARTS, seed).1,
     };
-    labelled(name, &paths, &labels, classes.len(), &rows, options)
+    labelled(name, &paths, &labels, classes.len(), (&all, rows), options)
+}
+
+/// Images without labels, in the order of `paths`.
+pub(crate) fn unlabelled(
+    name: String,
+    paths: &[PathBuf],
+    selection: Selection,
+    options: &ImageOptions,
+) -> Result<Dataset, Error> {
+    if options.leaves_out() {
+        // Rows count those that are left.
+        let all = crate::mnist::divide(
+            dataset(name, paths, None, options)?,
+            selection.split,
+            selection.seed,
+        )?;
+        return selection.rows.of_table(all);
+    }
+    let rows = selection.ranges(&name, paths.len())?.into_iter().flatten();
+    let paths: Vec<PathBuf> = rows.map(|row| paths[row].clone()).collect();
+    dataset(name, &paths, None, options)
 }
 
 /// Loads a split of Caltech-256: a directory that holds `256_ObjectCategories`, or that folder itself, with
@@ -75,6 +108,20 @@ pub fn load_caltech256(
     directory: &Path,
     split: Split,
     seed: u64,
+    options: &ImageOptions,
+) -> Result<Dataset, Error> {
+    let rows = Rows::All;
+    load_caltech256_selected(directory, Selection { split, seed, rows }, options)
+}
+
+/// The same for some of the split's rows; other files are not opened unless images may be left out.
+pub(crate) fn load_caltech256_selected(
+    directory: &Path,
+    Selection {
+        split,
+        seed,
+        rows: wanted,
+    }: Selection,
     options: &ImageOptions,
 ) -> Result<Dataset, Error> {
     let inner = directory.join(CALTECH256_FOLDER);
@@ -124,7 +171,14 @@ pub fn load_caltech256(
         size: options.size.or(Some(CALTECH256_SIZE)),
         ..*options
     };
-    labelled(name, &paths, &labels, classes.len(), &rows, &options)
+    labelled(
+        name,
+        &paths,
+        &labels,
+        classes.len(),
+        (&rows, wanted),
+        &options,
+    )
 }
 
 /// Whether a directory is laid out as Caltech-256 is.
@@ -183,6 +237,13 @@ fn classes(directory: &Path) -> Result<Vec<(String, Vec<PathBuf>)>, Error> {
     }
 }
 
+/// Whether a file's name is that of an image.
+pub(crate) fn is_image(path: &Path) -> bool {
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    let extension = extension.map(str::to_ascii_lowercase);
+    matches!(extension.as_deref(), Some("jpg" | "jpeg" | "png"))
+}
+
 /// Images and folders in a directory, both sorted by name.
 fn entries(directory: &Path) -> Result<(Vec<PathBuf>, Vec<PathBuf>), Error> {
     let io = |source| Error::Io {
@@ -192,8 +253,6 @@ fn entries(directory: &Path) -> Result<(Vec<PathBuf>, Vec<PathBuf>), Error> {
     let (mut images, mut folders) = (Vec::new(), Vec::new());
     for entry in fs::read_dir(directory).map_err(io)? {
         let path = entry.map_err(io)?.path();
-        let extension = path.extension().and_then(|extension| extension.to_str());
-        let extension = extension.map(str::to_ascii_lowercase);
         let hidden = path
             .file_name()
             .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
@@ -201,9 +260,7 @@ fn entries(directory: &Path) -> Result<(Vec<PathBuf>, Vec<PathBuf>), Error> {
             if !hidden {
                 folders.push(path);
             }
-        } else if let Some("jpg" | "jpeg" | "png") = extension.as_deref()
-            && !hidden
-        {
+        } else if is_image(&path) && !hidden {
             images.push(path);
         }
     }
@@ -226,15 +283,32 @@ fn labelled(
     paths: &[PathBuf],
     labels: &[u32],
     classes: usize,
-    rows: &[usize],
+    (rows, wanted): (&[usize], Rows),
     options: &ImageOptions,
 ) -> Result<Dataset, Error> {
-    if rows.is_empty() {
+    let leaves_out = options.leaves_out();
+    let chosen = match wanted {
+        // Rows count those that are left.
+        _ if leaves_out => rows,
+        Rows::All => rows,
+        Rows::First(n) => &rows[..n.min(rows.len())],
+        Rows::One(row) => rows.get(row..=row).ok_or_else(|| Error::RowRange {
+            name: name.clone(),
+            row,
+            rows: rows.len(),
+        })?,
+    };
+    if chosen.is_empty() {
         return Err(Error::EmptySelection { name });
     }
+    let rows = chosen;
     let paths: Vec<PathBuf> = rows.iter().map(|&row| paths[row].clone()).collect();
     let labels: Vec<u32> = rows.iter().map(|&row| labels[row]).collect();
-    dataset(name, &paths, Some((&labels, classes)), options)
+    let set = dataset(name, &paths, Some((&labels, classes)), options)?;
+    match leaves_out {
+        true => wanted.of_table(set),
+        false => Ok(set),
+    }
 }
 
 fn dataset(
@@ -245,6 +319,7 @@ fn dataset(
 ) -> Result<Dataset, Error> {
     let (files, rows) = ImageFiles::open(&name, paths, options)?;
     let set = Dataset::new(name, &files.shape(), Values::Files(files))?;
+    let set = set.with_layout(Layout::ChannelsFirst);
     let set = match labels {
         Some((labels, classes)) => {
             set.with_labels(rows.iter().map(|&row| labels[row]).collect(), Some(classes))?

@@ -1,14 +1,14 @@
 //! JPEG and PNG files that are decoded when their rows are asked for.
 
-use std::io::Cursor;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use image::imageops::{self, FilterType};
-use image::{ColorType, DynamicImage, ImageBuffer, ImageFormat, ImageReader, Pixel, Rgb};
+use image::{ImageBuffer, Pixel, Rgb};
 use rayon::prelude::*;
 
-use crate::Error;
-use crate::file::read_all;
+use crate::decoding::{Checked, check, decode, is_deep};
+use crate::error::Error;
+use crate::preprocessing::{LARGEST, Scale};
 
 /// What to do about a file that is missing or broken.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
@@ -48,6 +48,15 @@ pub struct ImageOptions {
     pub broken: Unusable,
     /// Images with one channel.
     pub grey: Grey,
+    /// Whether images are turned as their EXIF orientation says, if they have one.
+    pub exif_orientation: bool,
+}
+
+impl ImageOptions {
+    /// Whether images may be left out.
+    pub(crate) fn leaves_out(&self) -> bool {
+        self.broken == Unusable::Skip || self.grey == Grey::Skip
+    }
 }
 
 /// An image that is no row of its dataset, and why.
@@ -61,18 +70,21 @@ pub struct LeftOut {
 
 /// Image files of one size, one per row: the pixels of 30,000 images need not fit into memory.
 ///
-/// Pixels come out channel by channel (red, green, blue), in [0, 1]: 8 bits over 255, 16 bits over 65535.
-/// Resizing is linear interpolation over the area that a pixel covers, rounded to the file's depth. Orientation
-/// and colour profile of a file are not applied.
+/// Pixels come out channel by channel (red, green, blue), in [0, 1] unless a dataset has another scale: 8 bits over 255,
+/// 16 bits over 65535. Resizing is linear interpolation over the area that a pixel covers, rounded to the file's depth. The
+/// colour profile of a file is not applied, its EXIF orientation on request.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ImageFiles {
     paths: Vec<PathBuf>,
     size: [usize; 2],
+    /// Three, or one where all images are grey and a network takes one.
+    channels: usize,
+    /// Whether the channels of every image are equal.
+    all_grey: bool,
+    resized: bool,
+    turned: bool,
     left_out: Vec<LeftOut>,
 }
-
-/// The largest side of a resized image.
-const LARGEST: usize = 4096;
 
 /// How many files an error lists.
 const LISTED: usize = 10;
@@ -89,8 +101,11 @@ impl ImageFiles {
         options: &ImageOptions,
     ) -> Result<(Self, Vec<usize>), Error> {
         check_size(options.size)?;
-        let checked: Vec<Result<Checked, String>> =
-            paths.par_iter().map(|path| check(path)).collect();
+        let checked: Vec<Result<Checked, String>> = paths
+            .par_iter()
+            .map(|path| check(path, options.exif_orientation))
+            .collect();
+        let mut all_grey = true;
         let mut faults: [Vec<LeftOut>; 2] = Default::default();
         let (mut rows, mut sizes) = (Vec::new(), Vec::new());
         for (row, (path, checked)) in paths.iter().zip(checked).enumerate() {
@@ -99,7 +114,12 @@ impl ImageFiles {
                 Ok(Checked { grey: true, .. }) if options.grey != Grey::Repeat => {
                     (1, "one channel (grey)".to_owned())
                 }
-                Ok(Checked { size, .. }) => {
+                Ok(Checked {
+                    size,
+                    equal_channels,
+                    ..
+                }) => {
+                    all_grey &= equal_channels;
                     rows.push(row);
                     sizes.push(size);
                     continue;
@@ -113,6 +133,12 @@ impl ImageFiles {
             ("grey", options.grey == Grey::Refuse),
         ];
         for (faults, (option, refuse)) in faults.iter().zip(refused) {
+            if let ([fault], [_], true) = (&faults[..], paths, refuse) {
+                return Err(Error::Image {
+                    path: fault.path.clone(),
+                    cause: fault.cause.clone(),
+                });
+            }
             if refuse && !faults.is_empty() {
                 return Err(Error::Images {
                     name: name.into(),
@@ -124,56 +150,27 @@ impl ImageFiles {
             }
         }
         let left_out = faults.concat();
-        let size = match (options.size, sizes.first()) {
-            (_, None) => {
-                return Err(Error::malformed(
-                    name,
-                    "images",
-                    format!("none that can be used ({})", list(&left_out)),
-                    "at least 1",
-                ));
-            }
-            (Some(size), _) => size,
-            (None, Some(&size)) => {
-                if let Some(other) = sizes.iter().position(|other| *other != size) {
-                    let text = |of: usize| {
-                        let ([height, width], path) = (sizes[of], paths[rows[of]].display());
-                        format!("{height} x {width} ({path})")
-                    };
-                    return Err(Error::malformed(
-                        name,
-                        "sizes of the images",
-                        format!("{} and {}", text(0), text(other)),
-                        "one size, or \",size=N\" behind the dataset's name, which makes all N x N",
-                    ));
-                }
-                size
-            }
+        let size = match options.size.or(sizes.first().copied()) {
+            Some(_) if sizes.is_empty() => None,
+            size => size,
         };
+        let Some(size) = size else {
+            let found = format!("none that can be used ({})", list(&left_out));
+            return Err(Error::malformed(name, "images", found, "at least 1"));
+        };
+        if options.size.is_none() {
+            one_size(name, paths, &rows, &sizes)?;
+        }
         let files = Self {
             paths: rows.iter().map(|&row| paths[row].clone()).collect(),
             size,
+            channels: 3,
+            all_grey,
+            resized: options.size.is_some(),
+            turned: options.exif_orientation,
             left_out,
         };
         Ok((files, rows))
-    }
-
-    /// A single file, resized to `size` or of its own size.
-    ///
-    /// # Errors
-    /// A size out of its range, and a file that cannot be read as an image.
-    pub fn one(path: &Path, size: Option<[usize; 2]>) -> Result<Self, Error> {
-        let cause = |cause| Error::Image {
-            path: path.into(),
-            cause,
-        };
-        let own = check(path).map_err(cause)?.size;
-        check_size(size)?;
-        Ok(Self {
-            paths: vec![path.into()],
-            size: size.unwrap_or(own),
-            left_out: Vec::new(),
-        })
     }
 
     /// The files, one per row.
@@ -181,9 +178,32 @@ impl ImageFiles {
         &self.paths
     }
 
-    /// Shape of an image: three channels, height, width.
+    /// Shape of an image: channels, height, width.
     pub fn shape(&self) -> [usize; 3] {
-        [3, self.size[0], self.size[1]]
+        [self.channels, self.size[0], self.size[1]]
+    }
+
+    /// Pixels of an image.
+    pub(crate) fn area(&self) -> usize {
+        self.size[0] * self.size[1]
+    }
+
+    /// The size that images are resized to, if they are.
+    pub(crate) fn resized(&self) -> Option<[usize; 2]> {
+        self.resized.then_some(self.size)
+    }
+
+    /// Whether images are turned as their EXIF orientation says.
+    pub(crate) fn is_turned(&self) -> bool {
+        self.turned
+    }
+
+    /// Takes one channel of every image, if that is all there is; whether it is.
+    pub(crate) fn take_grey(&mut self) -> bool {
+        if self.all_grey {
+            self.channels = 1;
+        }
+        self.all_grey
     }
 
     /// The images that were left out because they are broken or grey.
@@ -200,8 +220,8 @@ impl ImageFiles {
     pub(crate) fn subset(&self, rows: &[usize]) -> Self {
         Self {
             paths: rows.iter().map(|&row| self.paths[row].clone()).collect(),
-            size: self.size,
             left_out: self.left_out.clone(),
+            ..*self
         }
     }
 
@@ -209,10 +229,11 @@ impl ImageFiles {
         self.paths.truncate(rows);
     }
 
-    /// The pixels of the given rows, which must exist, each converted from [0, 1] by `convert`.
+    /// The pixels of the given rows, which must exist, scaled and then converted. A deep pixel counts in units of 8 bits.
     pub(crate) fn read<T: Clone + Default + Send>(
         &self,
         rows: &[usize],
+        scale: Scale,
         convert: impl Fn(f64) -> T + Sync,
     ) -> Result<Vec<T>, Error> {
         let features = self.features();
@@ -222,15 +243,18 @@ impl ImageFiles {
             .zip(rows)
             .try_for_each(|(values, &row)| {
                 let path = &self.paths[row];
-                let image = decode(path).map_err(|cause| Error::Image {
+                let image = decode(path, self.turned).map_err(|cause| Error::Image {
                     path: path.clone(),
                     cause,
                 })?;
                 if is_deep(image.color()) {
-                    let level = |value: u16| f64::from(value) / 65535.0;
+                    let level = |value: u16| match scale == Scale::PIXELS {
+                        true => f64::from(value) / 65535.0,
+                        false => scale.apply(f64::from(value) / 257.0),
+                    };
                     planes(image.into_rgb16(), self.size, values, |v| convert(level(v)));
                 } else {
-                    let level = |value: u8| f64::from(value) / 255.0;
+                    let level = |value: u8| scale.apply(value.into());
                     planes(image.into_rgb8(), self.size, values, |v| convert(level(v)));
                 }
                 Ok(())
@@ -239,84 +263,43 @@ impl ImageFiles {
     }
 
     fn features(&self) -> usize {
-        3 * self.size[0] * self.size[1]
+        self.channels * self.area()
     }
+}
+
+/// Refuses sizes that differ, those of the `rows` of `paths`.
+fn one_size(
+    name: &str,
+    paths: &[PathBuf],
+    rows: &[usize],
+    sizes: &[[usize; 2]],
+) -> Result<(), Error> {
+    let Some(other) = sizes.iter().position(|other| *other != sizes[0]) else {
+        return Ok(());
+    };
+    let text = |of: usize| {
+        let ([height, width], path) = (sizes[of], paths[rows[of]].display());
+        format!("{height} x {width} ({path})")
+    };
+    Err(Error::malformed(
+        name,
+        "sizes of the images",
+        format!("{} and {}", text(0), text(other)),
+        "one size, or --resize (`resize` in a configuration), which makes all alike",
+    ))
 }
 
 fn check_size(size: Option<[usize; 2]>) -> Result<(), Error> {
     match size {
         Some(size) if size.iter().any(|side| !(1..=LARGEST).contains(side)) => {
             Err(Error::Parameter {
-                name: "size",
+                name: "resize",
                 found: format!("{} x {}", size[0], size[1]),
                 expected: "height and width from 1 to 4096",
             })
         }
         _ => Ok(()),
     }
-}
-
-/// What is known of an image that can be read.
-struct Checked {
-    size: [usize; 2],
-    grey: bool,
-}
-
-fn check(path: &Path) -> Result<Checked, String> {
-    let image = decode(path)?;
-    let color = image.color();
-    Ok(Checked {
-        size: [image.height() as usize, image.width() as usize],
-        grey: !color.has_color(),
-    })
-}
-
-/// The whole image, or why there is none.
-fn decode(path: &Path) -> Result<DynamicImage, String> {
-    let bytes = read_all(path).map_err(|error| match error {
-        // What names the path already is said without it.
-        Error::Io { source, .. } => source.to_string(),
-        Error::PathKind {
-            found, expected, ..
-        } => format!("found {found}, expected {expected}"),
-        error => error.to_string(),
-    })?;
-    let reader = ImageReader::new(Cursor::new(&bytes))
-        .with_guessed_format()
-        .map_err(|error| error.to_string())?;
-    match reader.format() {
-        Some(ImageFormat::Png) => {}
-        // The decoder fills what is missing with grey.
-        Some(ImageFormat::Jpeg) if !is_complete(&bytes) => {
-            return Err("a JPEG image that ends too early".into());
-        }
-        Some(ImageFormat::Jpeg) => {}
-        _ => return Err("not a JPEG or PNG image".into()),
-    }
-    let image = reader.decode().map_err(|error| error.to_string())?;
-    if image.color().has_alpha() {
-        let opaque = match is_deep(image.color()) {
-            true => image.to_rgba16().pixels().all(|p| p[3] == u16::MAX),
-            false => image.to_rgba8().pixels().all(|p| p[3] == u8::MAX),
-        };
-        if !opaque {
-            return Err("transparent pixels, which have no colour of their own".into());
-        }
-    }
-    Ok(image)
-}
-
-/// Whether a JPEG file has its end-of-image marker behind its last start of a scan. Neither occurs in the data of a
-/// scan, and thumbnails come before the first.
-fn is_complete(bytes: &[u8]) -> bool {
-    let marker = |window: &[u8], code: u8| *window == [0xff, code];
-    let scan = bytes.windows(2).rposition(|window| marker(window, 0xda));
-    let end = bytes.windows(2).rposition(|window| marker(window, 0xd9));
-    end > scan
-}
-
-fn is_deep(color: ColorType) -> bool {
-    color.bytes_per_pixel() > color.channel_count()
 }
 
 /// Resizes an image and writes it channel by channel.
@@ -337,7 +320,8 @@ fn planes<S, T>(
     };
     let area = height * width;
     for (position, pixel) in image.pixels().enumerate() {
-        for (channel, &value) in pixel.channels().iter().enumerate() {
+        // One channel stands for three equal ones where there is room for no more.
+        for (channel, &value) in pixel.channels().iter().take(out.len() / area).enumerate() {
             out[channel * area + position] = convert(value);
         }
     }

@@ -36,22 +36,30 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod applied;
 mod augmentation;
 mod batches;
 pub mod cifar10;
 mod data;
 mod dataset;
+mod decoding;
 pub mod digits;
 mod element;
 mod error;
 mod file;
+mod fit;
 pub mod folders;
 pub mod idx;
 mod images;
 pub mod japanese_vowels;
+mod jpeg;
 pub mod mnist;
 pub mod npy;
+mod npy_header;
 mod options;
+mod pattern;
+mod preprocessing;
+mod rows;
 mod selection;
 mod sequences;
 pub mod source;
@@ -60,12 +68,14 @@ pub mod tensors;
 pub mod toy;
 mod values;
 
+pub use applied::{Applied, Stored};
 pub use augmentation::Augmentation;
 pub use batches::{batches, permutation};
 pub use data::{Data, Part};
 pub use dataset::Dataset;
 pub use error::Error;
 pub use images::{Grey, ImageFiles, ImageOptions, LeftOut, Unusable};
+pub use preprocessing::{Layout, Preprocessing, Resize, Scale};
 pub use selection::Rows;
 pub use sequences::Sequences;
 pub use split::{Split, stratified, train_valid};

@@ -6,7 +6,7 @@ use crate::file::expect_directory;
 use crate::idx::{self, Idx};
 use crate::selection::{Rows, Selection, in_file};
 use crate::values::{check_label_count, check_label_range};
-use crate::{Dataset, Error, Moments, Split, Values, train_valid};
+use crate::{Dataset, Error, Layout, Moments, Split, Values, train_valid};
 
 /// Mean of MNIST's training pixels in [0, 1], as the paper normalises (Table 1).
 pub const MEAN: f64 = 0.1307;
@@ -90,6 +90,7 @@ pub(crate) fn dataset(name: String, files: Files) -> Result<Dataset, Error> {
     let input_shape = [&[1], &images.dims[1..]].concat();
     let labels = labels.bytes.into_iter().map(u32::from).collect();
     Dataset::new(name, &input_shape, Values::Bytes(images.bytes))?
+        .with_layout(Layout::ChannelsFirst)
         .with_labels(labels, Some(CLASSES))?
         .with_moments(Moments {
             mean: vec![MEAN],

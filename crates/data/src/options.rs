@@ -43,20 +43,9 @@ impl<'a> Options<'a> {
         self.unusable("missing", "missing=refuse or missing=skip")
     }
 
-    /// How images are read.
+    /// Which images are taken.
     pub(crate) fn images(&mut self) -> Result<ImageOptions, Error> {
-        const SIZE: &str = "size=N or size=HxW, each from 1 to 4096";
         const GREY: &str = "grey=repeat, grey=refuse or grey=skip";
-        let size = match self.take("size", SIZE) {
-            None => None,
-            Some(value) => {
-                let (height, width) = value.split_once('x').unwrap_or((value, value));
-                match (height.parse(), width.parse()) {
-                    (Ok(height), Ok(width)) => Some([height, width]),
-                    _ => return Err(self.refuse("size", value, SIZE)),
-                }
-            }
-        };
         let broken = self.unusable("broken", "broken=refuse or broken=skip")?;
         let grey = match self.take("grey", GREY) {
             None | Some("repeat") => Grey::Repeat,
@@ -64,7 +53,12 @@ impl<'a> Options<'a> {
             Some("skip") => Grey::Skip,
             Some(value) => return Err(self.refuse("grey", value, GREY)),
         };
-        Ok(ImageOptions { size, broken, grey })
+        let options = ImageOptions::default();
+        Ok(ImageOptions {
+            broken,
+            grey,
+            ..options
+        })
     }
 
     /// An error if an option is left that was not asked for.
@@ -73,6 +67,10 @@ impl<'a> Options<'a> {
             None => Ok(()),
             Some((key, value)) => {
                 let expected = match self.known.is_empty() {
+                    _ if *key == "size" => {
+                        "--resize (`resize` in a configuration), which has taken its place"
+                            .to_owned()
+                    }
                     true => "no options for this dataset".to_owned(),
                     false => self.known.join("; "),
                 };

@@ -1,12 +1,13 @@
 use std::ops::Range;
 
-use crate::{Data, Error, Split, train_valid};
+use crate::{Data, Dataset, Error, Split, train_valid};
 
 /// Which rows of a split are wanted; others are not read where the format allows it.
 ///
 /// ```
 /// use loclin_data::{Rows, Split, source};
-/// let two = source::open_rows("digits", Split::Test, None, 0, Rows::First(2))?;
+/// let request = source::Request { rows: Rows::First(2), ..source::Request::of(Split::Test) };
+/// let two = source::open_with("digits", &request)?;
 /// assert_eq!(two.len(), 2);
 /// # Ok::<(), loclin_data::Error>(())
 /// ```
@@ -27,6 +28,15 @@ impl Rows {
             Self::All => Ok(data),
             Self::First(n) => data.take(n),
             Self::One(row) => data.subset(&[row]),
+        }
+    }
+
+    /// The same of inputs of one shape.
+    pub(crate) fn of_table(self, table: Dataset) -> Result<Dataset, Error> {
+        match self {
+            Self::All => Ok(table),
+            Self::First(n) => table.take(n),
+            Self::One(row) => table.subset(&[row]),
         }
     }
 }
@@ -73,7 +83,7 @@ impl Selection {
             let name = name.to_owned();
             return Err(Error::EmptySelection { name });
         }
-        Ok(cut(&split, &wanted))
+        Ok(within(&split, &wanted))
     }
 }
 
@@ -81,11 +91,23 @@ impl Selection {
 pub(crate) fn in_file(mut error: Error, ranges: &[Range<usize>]) -> Error {
     if let Error::NotFinite { row, .. } | Error::LabelRange { row, .. } = &mut error {
         let at = *row..row.saturating_add(1);
-        if let Some(range) = cut(ranges, &at).first() {
+        if let Some(range) = within(ranges, &at).first() {
             *row = range.start;
         }
     }
     error
+}
+
+/// The rows of `ranges` among the `count` from `start` on, counted from there.
+pub(crate) fn cut(ranges: &[Range<usize>], start: usize, count: usize) -> Vec<Range<usize>> {
+    let one = |range: &Range<usize>| {
+        let (from, to) = (
+            range.start.max(start),
+            range.end.min(start.saturating_add(count)),
+        );
+        (from < to).then(|| from - start..to - start)
+    };
+    ranges.iter().filter_map(one).collect()
 }
 
 /// The most rows that are divided: their order takes eight bytes each.
@@ -104,7 +126,7 @@ fn joined(rows: &[usize]) -> Vec<Range<usize>> {
 }
 
 /// The rows of `ranges` that are the `wanted` among them.
-fn cut(ranges: &[Range<usize>], wanted: &Range<usize>) -> Vec<Range<usize>> {
+fn within(ranges: &[Range<usize>], wanted: &Range<usize>) -> Vec<Range<usize>> {
     let mut before = 0;
     let mut out = Vec::new();
     for range in ranges {

@@ -2,9 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::fit;
 use crate::options::Options;
+use crate::pattern;
+use crate::preprocessing::{Preprocessing, Resize};
 use crate::selection::{Rows, Selection};
-use crate::{Data, Error, Split, cifar10, digits, folders, japanese_vowels, mnist, npy, tensors};
+use crate::values::shape_text;
+use crate::{
+    Data, Error, ImageOptions, Split, cifar10, digits, folders, japanese_vowels, mnist, npy,
+    tensors,
+};
 
 /// The names that [`open`] knows.
 pub const NAMES: [&str; 5] = [
@@ -23,17 +30,16 @@ pub const NAMES: [&str; 5] = [
 ///   [`japanese_vowels::load_directory`], [`mnist::load_directory`]).
 /// * a directory in the layout of one of them, or with images in it or in one sub-folder for each class
 ///   ([`folders::load`]).
-/// * a `.npy` or `.safetensors` file ([`npy::read`], [`tensors::read_safetensors`]). Such a file
-///   has no splits of its own: [`Split::Test`] is all of its rows in order; [`Split::Train`] and
-///   [`Split::Valid`] divide them by seed ([`train_valid`](crate::train_valid)), so training and
-///   test data are two files.
+/// * a `.npy` or `.safetensors` file ([`npy::read`], [`tensors::read_safetensors`]), an image, or several `.npy` files or
+///   images by a pattern such as `inputs/*.npy`, sorted by name. These have no splits of their own: [`Split::Test`] is all
+///   of their rows in order; [`Split::Train`] and [`Split::Valid`] divide them by seed
+///   ([`train_valid`](crate::train_valid)), so training and test data are two files.
 ///
-/// Some take options behind the name, as in `cifar10,missing=skip` or `photos,size=224,broken=skip`:
+/// Some take options behind the name, as in `cifar10,missing=skip` or `photos,broken=skip`:
 ///
 /// | option | of | meaning |
 /// |---|---|---|
 /// | `missing=skip` | CIFAR-10 | train on the batch files that are there; `refuse` is the default |
-/// | `size=N`, `size=HxW` | images in folders | resize every image to that height and width |
 /// | `broken=skip` | images in folders | leave images out that cannot be read; `refuse` is the default |
 /// | `grey=refuse`, `grey=skip` | images in folders | take no images of one channel; `repeat` is the default |
 ///
@@ -57,73 +63,210 @@ pub fn open(
     data_dir: Option<&Path>,
     seed: u64,
 ) -> Result<Data, Error> {
-    open_rows(name_or_path, split, data_dir, seed, Rows::All)
+    let request = Request {
+        data_dir,
+        seed,
+        ..Request::of(split)
+    };
+    open_with(name_or_path, &request)
 }
 
-/// The same for some rows of the split.
+/// What is wanted of data: which rows, prepared how, for which model.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    /// Which part.
+    pub split: Split,
+    /// Where named datasets are.
+    pub data_dir: Option<&'a Path>,
+    /// What training and validation data are divided by.
+    pub seed: u64,
+    /// Which rows of the split.
+    pub rows: Rows,
+    /// What is done to them. The normalisation is left to the network.
+    pub preprocessing: &'a Preprocessing,
+    /// The shape of a model's inputs, which data get where they fit.
+    pub input_shape: Option<&'a [usize]>,
+}
+
+impl Request<'_> {
+    /// All rows of a split as they are, by seed 0.
+    pub fn of(split: Split) -> Self {
+        Self {
+            split,
+            data_dir: None,
+            seed: 0,
+            rows: Rows::All,
+            preprocessing: &AS_IT_IS,
+            input_shape: None,
+        }
+    }
+}
+
+static AS_IT_IS: Preprocessing = Preprocessing {
+    mean: Vec::new(),
+    std: Vec::new(),
+    scale: None,
+    layout: None,
+    resize: None,
+    exif_orientation: false,
+};
+
+/// The same as the request says.
 ///
-/// Of `.npy`, `.safetensors` and plain IDX files the values of other rows are not read, and memory is taken for the rows
-/// asked for alone; such files must be as long as their headers say all the same. What is wrong with values that are
-/// not read is not found.
+/// Of `.npy`, `.safetensors`, CIFAR-10 and plain IDX files the values of other rows are not read, and memory is taken for
+/// the rows asked for alone; such files must be as long as their headers say all the same. Other images of a folder are
+/// not opened unless some may be left out. What is wrong with values that are not read is not found.
+///
+/// Arrays said to have their channels last get them first. But where the request has the shape of a model's inputs, data
+/// get that ([`Dataset::fit`](crate::Dataset::fit)), and a `.npy` file of that very shape is one input.
 ///
 /// # Errors
-/// As [`open`], and a selection of no rows or of one that does not exist.
+/// As [`open`]; a selection of no rows or of one that does not exist; preprocessing that the data do not have or whose
+/// numbers are none; inputs that the model does not take.
 ///
 /// ```
 /// use loclin_data::{Rows, Split, source};
-/// let row = source::open_rows("digits", Split::Test, None, 0, Rows::One(17))?;
+/// let request = source::Request { rows: Rows::One(17), ..source::Request::of(Split::Test) };
+/// let row = source::open_with("digits", &request)?;
 /// let all = source::open("digits", Split::Test, None, 0)?;
 /// assert_eq!(row, all.subset(&[17])?);
 /// # Ok::<(), loclin_data::Error>(())
 /// ```
-pub fn open_rows(
-    name_or_path: &str,
-    split: Split,
-    data_dir: Option<&Path>,
-    seed: u64,
-    rows: Rows,
-) -> Result<Data, Error> {
+pub fn open_with(name_or_path: &str, request: &Request<'_>) -> Result<Data, Error> {
+    request.preprocessing.check()?;
+    let data = stored(name_or_path, request)?;
+    let Preprocessing { scale, layout, .. } = *request.preprocessing;
+    match data {
+        Data::Table(table) => {
+            let table = match scale {
+                Some(scale) => table.with_scale(scale),
+                None => table,
+            };
+            let table = match layout {
+                Some(layout) => table.laid_out(layout)?,
+                None => table,
+            };
+            let table = match (request.input_shape, layout) {
+                (Some(shape), _) => table.fit(shape)?,
+                (None, Some(layout @ crate::Layout::ChannelsLast)) => {
+                    let shape = fit::moved(table.input_shape(), layout);
+                    table.fit(&shape)?
+                }
+                (None, _) => table,
+            };
+            Ok(table.into())
+        }
+        Data::Sequences(sequences) if scale.is_some() || layout.is_some() => {
+            let (file, part) = (sequences.name(), "preprocessing");
+            let found = "a scale or layout for sequences of different lengths";
+            Err(Error::malformed(
+                file,
+                part,
+                found,
+                "none: they are taken as they are",
+            ))
+        }
+        sequences => Ok(sequences),
+    }
+}
+
+/// The rows of a request as they are stored.
+fn stored(name_or_path: &str, request: &Request<'_>) -> Result<Data, Error> {
+    let Request {
+        split, seed, rows, ..
+    } = *request;
     let selection = Selection { split, seed, rows };
     let mut options = Options::behind(name_or_path);
-    let (layout, path) = locate(options.name(), data_dir)?;
-    let data = match layout {
-        Layout::Digits => {
-            options.finish()?;
-            rows.of(digits::load(split, seed)?.into())?
-        }
-        Layout::Mnist => {
-            options.finish()?;
-            mnist::load_selected(&path, selection)?.into()
-        }
-        Layout::JapaneseVowels => {
-            options.finish()?;
-            rows.of(japanese_vowels::load_directory(&path, split, seed)?.into())?
-        }
-        Layout::Npy => {
-            options.finish()?;
-            npy::read_selected(&path, selection)?.into()
-        }
-        Layout::Safetensors => {
-            options.finish()?;
-            tensors::read_selected(&path, selection)?.into()
-        }
+    let (layout, path) = locate(options.name(), request.data_dir)?;
+    let Preprocessing {
+        resize,
+        exif_orientation,
+        ..
+    } = *request.preprocessing;
+    let of_images = matches!(
+        layout,
+        Layout::Caltech256 | Layout::Folder | Layout::Images(_)
+    );
+    if !of_images && (resize.is_some() || exif_orientation) {
+        return Err(Error::Parameter {
+            name: "resize, exif-orientation",
+            found: format!("one of them for {name_or_path}"),
+            expected: "image files",
+        });
+    }
+    let images = |options: &mut Options<'_>| {
+        let size = resize
+            .map(|resize| size(resize, request.input_shape))
+            .transpose()?;
+        let images = ImageOptions {
+            size,
+            exif_orientation,
+            ..options.images()?
+        };
+        options.finish().map(|()| images)
+    };
+    Ok(match layout {
         Layout::Cifar10 => {
             let missing = options.missing()?;
             options.finish()?;
-            rows.of(cifar10::load_directory(&path, split, seed, missing)?.into())?
+            cifar10::load_selected(&path, selection, missing)?.into()
         }
         Layout::Caltech256 => {
-            let images = options.images()?;
-            options.finish()?;
-            rows.of(folders::load_caltech256(&path, split, seed, &images)?.into())?
+            let images = images(&mut options)?;
+            folders::load_caltech256_selected(&path, selection, &images)?.into()
         }
         Layout::Folder => {
-            let images = options.images()?;
-            options.finish()?;
-            rows.of(folders::load(&path, split, seed, &images)?.into())?
+            let images = images(&mut options)?;
+            folders::load_selected(&path, selection, &images)?.into()
         }
+        Layout::Images(paths) => {
+            let images = images(&mut options)?;
+            let name = path.display().to_string();
+            folders::unlabelled(name, &paths, selection, &images)?.into()
+        }
+        // The others have no options.
+        layout => {
+            options.finish()?;
+            without_options(layout, path, selection, request.input_shape)?
+        }
+    })
+}
+
+fn without_options(
+    layout: Layout,
+    path: PathBuf,
+    selection: Selection,
+    input: Option<&[usize]>,
+) -> Result<Data, Error> {
+    let Selection { split, seed, rows } = selection;
+    match layout {
+        Layout::Digits => rows.of(digits::load(split, seed)?.into()),
+        Layout::JapaneseVowels => {
+            rows.of(japanese_vowels::load_directory(&path, split, seed)?.into())
+        }
+        Layout::Npy(paths) => {
+            let name = path.display().to_string();
+            Ok(npy::read_all(name, &paths, selection, input)?.into())
+        }
+        Layout::Safetensors => Ok(tensors::read_selected(&path, selection)?.into()),
+        _ => Ok(mnist::load_selected(&path, selection)?.into()),
+    }
+}
+
+/// The height and width that images are resized to.
+fn size(resize: Resize, input_shape: Option<&[usize]>) -> Result<[usize; 2], Error> {
+    let size = match resize {
+        Resize::To(size) => Some(size),
+        Resize::Model => input_shape.and_then(fit::image_size),
     };
-    Ok(data)
+    size.ok_or_else(|| Error::Parameter {
+        name: "resize",
+        found: match input_shape {
+            Some(shape) => format!("the size of a model of inputs {}", shape_text(shape)),
+            None => "the size of a model that there is not yet".into(),
+        },
+        expected: "a size as HxW, where a model's shape does not say it",
+    })
 }
 
 /// How data lies on the disk.
@@ -134,7 +277,10 @@ enum Layout {
     Cifar10,
     Caltech256,
     Folder,
-    Npy,
+    /// One image, or several by a pattern.
+    Images(Vec<PathBuf>),
+    /// One file, or several by a pattern.
+    Npy(Vec<PathBuf>),
     Safetensors,
 }
 
@@ -160,13 +306,31 @@ fn locate(name: &str, data_dir: Option<&Path>) -> Result<(Layout, PathBuf), Erro
     let extension = path.extension().and_then(|extension| extension.to_str());
     let layout = match extension.map(str::to_ascii_lowercase).as_deref() {
         _ if path.is_dir() => directory(path),
-        Some("npy") => Layout::Npy,
+        _ if let Some(files) = pattern::expand(path)? => {
+            let is_npy = |file: &PathBuf| {
+                file.extension()
+                    .is_some_and(|e| e.eq_ignore_ascii_case("npy"))
+            };
+            if files.iter().all(is_npy) {
+                Layout::Npy(files)
+            } else if files.iter().all(|file| folders::is_image(file)) {
+                Layout::Images(files)
+            } else {
+                return Err(Error::PathKind {
+                    path: path.into(),
+                    found: "files of several or other kinds",
+                    expected: "a pattern of .npy files alone, or of images alone",
+                });
+            }
+        }
+        Some("npy") => Layout::Npy(vec![path.to_owned()]),
         Some("safetensors") => Layout::Safetensors,
+        _ if folders::is_image(path) && path.exists() => Layout::Images(vec![path.to_owned()]),
         _ if path.exists() => {
             return Err(Error::PathKind {
                 path: path.into(),
                 found: "a file of another kind",
-                expected: "a directory in the layout of a known dataset or of images, or a .npy or .safetensors file",
+                expected: "a directory in the layout of a known dataset or of images, a .npy or .safetensors file, or an image",
             });
         }
         _ => {

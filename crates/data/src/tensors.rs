@@ -7,6 +7,7 @@ use safetensors::tensor::TensorInfo;
 
 use crate::element::Element;
 use crate::file::{Block, Source, described};
+use crate::preprocessing::Scale;
 use crate::selection::{Selection, in_file};
 use crate::values::{check_label_count, element_count, shape_text};
 use crate::{Dataset, Error};
@@ -15,9 +16,8 @@ use crate::{Dataset, Error};
 /// tensor `labels`.
 ///
 /// # Shapes
-/// `inputs`: `[rows, ...]`, `F32` or `F64` as they are, or `U8` with each byte `b` standing for
-/// `b / 255`. `labels`: `[rows]`, `U8`, `I32`, `U32` or `I64`, not negative. The number of classes
-/// is unknown.
+/// `inputs`: `[rows, ...]`, floats, integers or booleans as they are. `labels`: `[rows]`, `U8`, `I32`, `U32` or `I64`, not
+/// negative. The number of classes is unknown.
 ///
 /// # Errors
 /// A file that cannot be opened, is no file or is no safetensors; no such tensor; another element
@@ -116,11 +116,9 @@ impl Described<'_> {
         let Some(features) = features else {
             return Err(refuse(format!("shape {}", shape_text(shape)), expected));
         };
-        let element = match info.dtype {
-            Dtype::U8 => Element::Byte,
-            Dtype::F32 => Element::F32 { big_endian: false },
-            Dtype::F64 => Element::F64 { big_endian: false },
-            other => return Err(refuse(format!("element type {other}"), "F32, F64 or U8")),
+        let Some(element) = Element::of_safetensors(info.dtype) else {
+            let found = format!("element type {}", info.dtype);
+            return Err(refuse(found, Element::SAFETENSORS));
         };
         let block = Block {
             rows: shape[0],
@@ -130,7 +128,8 @@ impl Described<'_> {
         let ranges = selection.ranges(&self.name, block.rows)?;
         let values = element.rows(&mut self.at(info)?, &block, &ranges)?;
         let set = Dataset::new(&self.name, &shape[1..], values)
-            .map_err(|error| in_file(error, &ranges))?;
+            .map_err(|error| in_file(error, &ranges))?
+            .with_scale(Scale::ONE);
         Ok((set, block.rows))
     }
 

@@ -1,11 +1,12 @@
 use std::fmt;
 
-use crate::{Error, ImageFiles};
+use crate::error::Error;
+use crate::images::ImageFiles;
 
 /// Input values, row after row, each row in C order.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Values {
-    /// Pixels: a byte `b` stands for `b / 255`, in [0, 1].
+    /// Bytes: without another scale a byte `b` stands for `b / 255`, in [0, 1].
     Bytes(Vec<u8>),
     /// Single precision, as they are.
     F32(Vec<f32>),
@@ -123,9 +124,4 @@ pub(crate) fn check_labels(
 ) -> Result<(), Error> {
     check_label_count(inputs, input_rows, source, labels.len())?;
     check_label_range(source, labels, classes)
-}
-
-/// The value of a pixel.
-pub(crate) fn unit(byte: u8) -> f64 {
-    f64::from(byte) / 255.0
 }

@@ -9,11 +9,26 @@ use std::path::{Path, PathBuf};
 
 use common::{assert_says, write};
 use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
-use loclin_data::{Augmentation, Data, Dataset, Error, Split, Values, folders, source};
+use loclin_data::{
+    Augmentation, Data, Dataset, Error, Preprocessing, Split, Values, folders, source,
+};
 use proptest::prelude::*;
 
 fn open(name: impl AsRef<str>, split: Split) -> Result<Dataset, Error> {
     source::open(name.as_ref(), split, None, 0).and_then(Data::into_table)
+}
+
+/// The same, every image resized.
+fn resized(name: impl AsRef<str>, size: &str, split: Split) -> Result<Dataset, Error> {
+    let preprocessing = Preprocessing {
+        resize: Some(size.parse()?),
+        ..Preprocessing::default()
+    };
+    let request = source::Request {
+        preprocessing: &preprocessing,
+        ..source::Request::of(split)
+    };
+    source::open_with(name.as_ref(), &request).and_then(Data::into_table)
 }
 
 fn encoded(image: impl Into<DynamicImage>, format: ImageFormat) -> Vec<u8> {
@@ -71,7 +86,7 @@ fn flawed() -> (tempfile::TempDir, String) {
 #[test]
 fn broken_images_are_named_and_left_out_on_request() {
     let (_root, name) = flawed();
-    let error = open(format!("{name},size=8"), Split::Test).unwrap_err();
+    let error = resized(&name, "8", Split::Test).unwrap_err();
     assert_says(
         &error,
         &[
@@ -84,7 +99,7 @@ fn broken_images_are_named_and_left_out_on_request() {
             ",broken=skip",
         ],
     );
-    let set = open(format!("{name},size=8,broken=skip"), Split::Test).unwrap();
+    let set = resized(format!("{name},broken=skip"), "8", Split::Test).unwrap();
     assert_eq!(set.labels(), Some(&[0, 0, 1][..]));
     assert_eq!(
         (set.input_shape(), set.classes()),
@@ -97,16 +112,12 @@ fn broken_images_are_named_and_left_out_on_request() {
     for (plane, level) in rows[192..].chunks(64).zip([10.0, 20.0, 30.0]) {
         assert_eq!(plane, [level / 255.0; 64]);
     }
-    let error = open(
-        format!("{name},size=8,broken=skip,grey=refuse"),
-        Split::Test,
-    )
-    .unwrap_err();
+    let error = resized(format!("{name},broken=skip,grey=refuse"), "8", Split::Test).unwrap_err();
     assert_says(
         &error,
         &["1 of 8 images", "zgrey.jpeg: one channel", ",grey=skip"],
     );
-    let set = open(format!("{name},size=8,broken=skip,grey=skip"), Split::Test).unwrap();
+    let set = resized(format!("{name},broken=skip,grey=skip"), "8", Split::Test).unwrap();
     assert_eq!(set.len(), 2);
 }
 
@@ -116,25 +127,23 @@ fn images_of_different_sizes_need_one() {
     let error = open(format!("{name},broken=skip"), Split::Test).unwrap_err();
     assert_says(
         &error,
-        &["1 x 1 (", "10 x 20 (", "a.png", "b.jpg", ",size=N"],
+        &["1 x 1 (", "10 x 20 (", "a.png", "b.jpg", "--resize"],
     );
-    let set = open(format!("{name},broken=skip,size=6x4"), Split::Test).unwrap();
+    let set = resized(format!("{name},broken=skip"), "6x4", Split::Test).unwrap();
     assert_eq!(set.input_shape(), [3, 6, 4]);
 }
 
 #[test]
 fn options_that_mean_nothing_are_refused() {
     let (_root, name) = flawed();
-    let cases: [(&str, &[&str]); 6] = [
-        ("size=0", &["size", "0 x 0", "from 1 to 4096"]),
-        ("size=big", &["size=big", "size=N"]),
-        ("size=9000", &["9000"]),
+    let cases: [(&str, &[&str]); 4] = [
+        ("size=8", &["size=8", "--resize"]),
         (
             "broken=maybe",
             &["broken=maybe", "broken=refuse or broken=skip"],
         ),
-        ("sise=8", &["sise=8", "size=N", "grey="]),
-        ("size=8,size=9", &["size=", "behind the name"]),
+        ("grei=skip", &["grei=skip", "grey="]),
+        ("broken=skip,broken=skip", &["broken=", "behind the name"]),
     ];
     for (option, words) in cases {
         assert_says(
@@ -142,9 +151,19 @@ fn options_that_mean_nothing_are_refused() {
             words,
         );
     }
+    for size in ["0", "big", "9000", "8x", "8x0", "8x8x8"] {
+        assert_says(
+            &resized(&name, size, Split::Test).unwrap_err(),
+            &["resize", size, "from 1 to 4096"],
+        );
+    }
     assert_says(
-        &open("digits,size=8", Split::Test).unwrap_err(),
-        &["size=8", "no options"],
+        &open("digits,broken=skip", Split::Test).unwrap_err(),
+        &["broken=skip", "no options"],
+    );
+    assert_says(
+        &resized("digits", "8", Split::Test).unwrap_err(),
+        &["resize", "digits", "image files"],
     );
 }
 
@@ -153,7 +172,7 @@ fn classes_without_images_are_named() {
     let (root, name) = flawed();
     folder(root.path(), "birds");
     write(&folder(root.path(), "fish"), "one.gif", b"GIF89a");
-    let error = open(format!("{name},size=8,broken=skip"), Split::Test).unwrap_err();
+    let error = resized(format!("{name},broken=skip"), "8", Split::Test).unwrap_err();
     assert_says(&error, &["birds, fish", "at least one image"]);
 }
 
@@ -212,7 +231,7 @@ fn caltech(counts: &[usize]) -> tempfile::TempDir {
 fn caltech256_is_split_by_class_and_seed() {
     let root = caltech(&[21, 30, 25]);
     let load = |split, seed| {
-        let set = source::open("caltech256,size=4", split, Some(root.path()), seed).unwrap();
+        let set = source::open("caltech256", split, Some(root.path()), seed).unwrap();
         let Values::Files(files) = set.clone().into_table().unwrap().values().clone() else {
             unreachable!()
         };

@@ -10,11 +10,20 @@ use std::io::{self, Read, Write};
 use common::{assert_says, npy, write};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use loclin_data::{Rows, Split, idx, npy as npy_file, source};
+use loclin_data::{Data, Error, Rows, Split, cifar10, idx, npy as npy_file, source};
 
 /// The most address space this program has had so far, in bytes.
 fn peak() -> u64 {
     loclin_test_files::peak_memory("VmPeak").unwrap()
+}
+
+fn open_rows(name: &str, split: Split, seed: u64, rows: Rows) -> Result<Data, Error> {
+    let request = source::Request {
+        seed,
+        rows,
+        ..source::Request::of(split)
+    };
+    source::open_with(name, &request)
 }
 
 #[test]
@@ -60,7 +69,7 @@ fn what_a_header_claims_is_not_allocated() {
         let file = File::options().write(true).open(&path).unwrap();
         let end = header.len() as u64 + rows * 784 * 4;
         file.set_len(end).unwrap();
-        let open = |split, rows| source::open_rows(path.to_str().unwrap(), split, None, 0, rows);
+        let open = |split, rows| open_rows(path.to_str().unwrap(), split, 0, rows);
         for (rows, len) in [(Rows::First(2), 2), (Rows::One(30_000_000), 1)] {
             let read = open(Split::Test, rows).unwrap();
             assert_eq!((read.len(), read.least_features()), (len, 784));
@@ -89,6 +98,47 @@ fn described(rows: u64) -> Vec<u8> {
         r#"{{"inputs":{{"dtype":"F32","shape":[{rows},784],"data_offsets":[0,{bytes}]}}}}"#
     );
     [&(text.len() as u64).to_le_bytes(), text.as_bytes()].concat()
+}
+
+/// With some rows asked for, other images are not even opened, and other records of CIFAR-10 not read.
+#[test]
+fn other_files_and_records_are_not_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let image = image::RgbImage::from_pixel(2, 2, image::Rgb([1, 2, 3]));
+    for class in ["a", "b"] {
+        let folder = directory.path().join(class);
+        std::fs::create_dir(&folder).unwrap();
+        image.save(folder.join("0.png")).unwrap();
+        write(&folder, "1.png", b"no image");
+    }
+    let name = directory.path().to_str().unwrap();
+    assert_eq!(
+        open_rows(name, Split::Test, 0, Rows::First(1))
+            .unwrap()
+            .len(),
+        1
+    );
+    let one = open_rows(name, Split::Test, 0, Rows::One(2)).unwrap();
+    assert_eq!(one.labels(), Some(&[1][..]));
+    assert_says(
+        &open_rows(name, Split::Test, 0, Rows::First(2)).unwrap_err(),
+        &["1.png", "not a JPEG or PNG"],
+    );
+    // Rows are those that are left where some are left out.
+    let skipping = format!("{name},broken=skip");
+    let both = open_rows(&skipping, Split::Test, 0, Rows::First(2)).unwrap();
+    assert_eq!(both.labels(), Some(&[0, 1][..]));
+
+    // Ten million images, of which the file holds no block on the disk.
+    let cifar = tempfile::tempdir().unwrap();
+    let file = File::create(cifar.path().join(cifar10::TEST_FILE)).unwrap();
+    file.set_len(3073 * 10_000_000).unwrap();
+    let before = peak();
+    let name = cifar.path().to_str().unwrap();
+    for rows in [Rows::First(2), Rows::One(9_999_999)] {
+        assert!(open_rows(name, Split::Test, 0, rows).is_ok());
+    }
+    assert!(peak() - before < 64 << 20);
 }
 
 #[test]
@@ -124,7 +174,36 @@ fn rows_asked_for_are_those_of_the_whole() {
             }
         }
     }
-    for name in ["a.npy", "a.safetensors", "plain", "packed", "digits"] {
+    let fortran = "{'descr': '|u1', 'fortran_order': True, 'shape': (20, 3)}";
+    write(directory.path(), "f.npy", &npy(fortran, &values));
+    // Five files of four images each, and one of twenty.
+    let cifar = directory.path().join("cifar");
+    let photos = directory.path().join("photos");
+    for folder in [&cifar, &photos] {
+        std::fs::create_dir(folder).unwrap();
+    }
+    let records = |labels: &[u8]| -> Vec<u8> {
+        let record = |label: &u8| [vec![*label], vec![*label + 7; 3072]].concat();
+        labels.iter().flat_map(record).collect()
+    };
+    for (part, name) in labels.chunks(4).zip(cifar10::TRAIN_FILES) {
+        write(&cifar, name, &records(part));
+    }
+    write(&cifar, cifar10::TEST_FILE, &records(&labels));
+    for index in 0..20u8 {
+        let image = image::RgbImage::from_pixel(2, 3, image::Rgb([index, 9, 100]));
+        image.save(photos.join(format!("{index:02}.png"))).unwrap();
+    }
+    for name in [
+        "a.npy",
+        "f.npy",
+        "a.safetensors",
+        "plain",
+        "packed",
+        "cifar",
+        "photos",
+        "digits",
+    ] {
         let path = directory.path().join(name);
         let name = if name == "digits" {
             name
@@ -133,7 +212,7 @@ fn rows_asked_for_are_those_of_the_whole() {
         };
         for split in [Split::Train, Split::Valid, Split::Test] {
             let all = source::open(name, split, None, 5).unwrap();
-            let some = |rows| source::open_rows(name, split, None, 5, rows);
+            let some = |rows| open_rows(name, split, 5, rows);
             let last = all.len() - 1;
             assert_eq!(some(Rows::First(3)).unwrap(), all.clone().take(3).unwrap());
             assert_eq!(some(Rows::First(10_000)).unwrap(), all);

@@ -65,7 +65,8 @@ proptest! {
         bytes[position] = byte;
         if let Ok(set) = read_npy(&bytes) {
             // Whatever still parses accounts for every byte of values.
-            let size = match set.values() { Values::Bytes(_) => 1, Values::F32(_) => 4, Values::F64(_) => 8, Values::Files(_) => 0 };
+            let size = 24 / (set.len() * set.features());
+            prop_assert!([1, 2, 4, 8].contains(&size));
             prop_assert_eq!(set.len() * set.features() * size, 24);
         }
     }
@@ -94,7 +95,7 @@ proptest! {
 
 #[test]
 fn npy_errors_name_the_field() {
-    let cases: [(Vec<u8>, &[&str]); 12] = [
+    let cases: [(Vec<u8>, &[&str]); 11] = [
         (npy("[1]", &[]), &["header", "a Python dictionary"]),
         (
             npy(&header("<f4", "(6,)"), &[0; 24]),
@@ -107,19 +108,12 @@ fn npy_errors_name_the_field() {
         (npy(&header("<f4", "(0, 3)"), &[]), &["shape: found 0 x 3"]),
         (npy(&header("<f4", "(2, -3)"), &[0; 24]), &["shape", "-3"]),
         (
-            npy(&header("<i8", "(2, 3)"), &[0; 48]),
-            &["descr", "<i8", "f4, f8 or u1"],
+            npy(&header("<c8", "(2, 3)"), &[0; 48]),
+            &["descr", "<c8", "a float (f2, f4, f8)"],
         ),
         (
             npy("{'descr': [('a', '<f4')], 'shape': (1, 1)}", &[]),
             &["descr", "one element type"],
-        ),
-        (
-            npy(
-                "{'descr': '<f4', 'fortran_order': True, 'shape': (2, 3)}",
-                &[0; 24],
-            ),
-            &["fortran_order", "ascontig"],
         ),
         (
             npy("{'descr': '<f4', 'shape': (2, 3)}", &[0; 24]),
@@ -195,7 +189,7 @@ fn safetensors_inputs_and_labels_read_back() {
     let set = read_safetensors(&[("images", Dtype::U8, &[1, 1, 2], &[0, 255])]).unwrap();
     assert_eq!(
         (set.rows_f32(&[0]).unwrap(), set.labels()),
-        (vec![0.0, 1.0], None)
+        (vec![0.0, 255.0], None)
     );
 
     let negative = (-1i32).to_le_bytes().repeat(2);
@@ -221,8 +215,8 @@ fn safetensors_inputs_and_labels_read_back() {
             &["tensor inputs: found shape 2"],
         ),
         (
-            &[("inputs", Dtype::I64, &[1, 1], &[0; 8])],
-            &["tensor inputs: found element type I64"],
+            &[("inputs", Dtype::C64, &[1, 1], &[0; 8])],
+            &["tensor inputs: found element type C64"],
         ),
     ];
     for (tensors, words) in cases {

@@ -4,12 +4,12 @@ use crate::{
     builder::NetworkBuilder,
     error::{Error, Result},
     network::{Network, Node},
-    operator::Operator,
-    operators::Standardize,
+    operator::{Affine, Operator},
+    operators::{Standardize, Transpose},
     parameter_map::ParameterMap,
 };
 use candle_core::{DType, Device, Tensor};
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 impl Network {
     /// The same network with parameters cut off from differentiation (they share storage): what inference
@@ -38,14 +38,36 @@ impl Network {
     /// Means and deviations that are not one number for all or one for each channel, or not finite and positive, and a
     /// network that has a node of the name `normalization`.
     pub fn standardized(&self, mean: &[f64], std: &[f64]) -> Result<Self> {
+        let standardize = Standardize::new(mean, std, self.dtype(), self.device())?;
+        self.behind(vec![("normalization", affine(standardize))])
+    }
+
+    /// The same for inputs whose channels are the last dimension.
+    ///
+    /// # Errors
+    /// As [`Network::standardized`], and a network that has a node of the name `channels_first` or `channels_last`.
+    pub fn standardized_last(&self, mean: &[f64], std: &[f64]) -> Result<Self> {
+        let mut first: Vec<usize> = (0..self.input_shape().len()).collect();
+        let mut last = first.clone();
+        first.rotate_right(1);
+        last.rotate_left(1);
+        let standardize = Standardize::new(mean, std, self.dtype(), self.device())?;
+        self.behind(vec![
+            ("channels_first", affine(Transpose::new(&first)?)),
+            ("normalization", affine(standardize)),
+            ("channels_last", affine(Transpose::new(&last)?)),
+        ])
+    }
+
+    /// This network behind operators of one operand, one after the other.
+    fn behind(&self, front: Vec<(&str, Operator)>) -> Result<Self> {
         let mut builder = NetworkBuilder::new(self.input_shape())?;
-        builder.affine(
-            "normalization",
-            Standardize::new(mean, std, self.dtype(), self.device())?,
-            &[0],
-        )?;
+        let shift = front.len();
+        for (at, (name, operator)) in front.into_iter().enumerate() {
+            builder.add(name, operator, &[at])?;
+        }
         for node in &self.nodes()[1..] {
-            let operands: Vec<usize> = node.operands.iter().map(|i| i + 1).collect();
+            let operands: Vec<usize> = node.operands.iter().map(|i| i + shift).collect();
             builder.add(&node.name, node.operator.clone(), &operands)?;
         }
         builder.finish(self.dtype(), self.device())
@@ -92,4 +114,8 @@ fn mapped(node: &Node, map: &mut ParameterMap<'_>) -> Result<Operator> {
             cause: "has parameters, and does not say how they are changed (map_parameters)".into(),
         }),
     }
+}
+
+fn affine(operator: impl Affine + 'static) -> Operator {
+    Operator::Affine(Arc::new(operator))
 }

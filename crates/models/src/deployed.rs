@@ -139,9 +139,9 @@ impl Magnitudes {
         for (_, parameter) in self.network.parameters() {
             if parameter.elem_count() > 0 {
                 let most = parameter.detach().abs()?.flatten_all()?.max(0)?;
-                // A number in the type's last binade rounds to infinity at its end.
+                // Neither is one that is not a number.
                 let most = most.to_dtype(DType::F64)?.to_scalar::<f64>()?;
-                if !(most <= range(dtype).1) {
+                if most.is_nan() || most > range(dtype).1 {
                     return Ok(false);
                 }
             }

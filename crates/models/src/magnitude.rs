@@ -77,8 +77,10 @@ impl Network {
                 .collect();
             let (magnitude, own) = match &node.operator {
                 Operator::Input => (None, 0),
-                // A slope and the product with it; a difference.
-                Operator::PiecewiseLinear(_) => (None, 4),
+                // A slope and the product with it; a difference; a sum of cotangents.
+                Operator::PiecewiseLinear(operator) => {
+                    (None, 4 + operator.readers(shapes.first().copied().unwrap_or_default())?)
+                }
                 Operator::Affine(operator) => match operator.magnitude(&shapes, &node.shape)? {
                     Some(magnitude) => {
                         let roundings = magnitude.roundings;

@@ -78,11 +78,10 @@ impl Linearization {
         let found = lessened.found(norms, method)?;
         for (own, found) in margins.iter_mut().zip(found) {
             own.guarantee = Guarantee::Deployed { dtype };
-            for input in 0..self.batch() {
+            for (input, open) in open.iter().enumerate() {
                 let farthest = self.farthest(input)?;
-                let first = open[input].first().copied();
-                let (radius, limiting) = match first {
-                    Some(at) => (0.0, self.neuron(at)),
+                let (radius, limiting) = match open.first() {
+                    Some(at) => (0.0, self.neuron(*at)),
                     None => (found.radius[input], found.limiting[input]),
                 };
                 if radius < own.radius[input] {

@@ -64,7 +64,7 @@ pub(super) fn measure(
     };
     let train = || Ok(open(Split::Train)?.into_table()?);
     let network = network(args, global, test.input_shape(), train)?;
-    let test = tensors::fit(test, network.input_shape())?;
+    let test = test.fit(network.input_shape())?;
     let batches = batches(&test, DType::F64, &network)?;
     let mut radii = Vec::new();
     let mut seconds = |norms: &[Norm]| {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use candle_core::DType;
-use loclin_data::{Data, Split};
+use loclin_data::{Data, Split, source};
 use loclin_models::ModelFile;
 use loclin_regions::{Budget, Linearization, Method, Norm};
 
@@ -72,7 +72,13 @@ pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<Results> {
     let models = [load(&args.vanilla)?, load(&args.roll)?];
     let run = Trained::of(&args.roll)?;
     let run = run.with_context(|| format!("{}: not a run directory", args.roll.display()))?;
-    let data = opened::data(&run.dataset, Split::Test, &args.data.data_dir, run.seed)?;
+    let request = source::Request {
+        data_dir: Some(&args.data.data_dir),
+        seed: run.seed,
+        preprocessing: &run.preprocessing()?,
+        ..source::Request::of(Split::Test)
+    };
+    let data = opened::read(&run.dataset, &request)?;
     let Data::Sequences(sequences) = &data else {
         bail!("{}: not sequences", data.name())
     };

@@ -7,6 +7,7 @@ mod check;
 mod choices;
 mod error;
 mod gamma;
+pub(crate) mod inputs;
 mod keys;
 mod read;
 mod schedule;
@@ -14,7 +15,7 @@ mod table;
 mod write;
 
 pub use crate::program::objective::{Loss, Settings};
-pub use choices::{Architecture, Average, Optimizer, Schedule};
+pub use choices::{Architecture, Average, DataLayout, Optimizer, Schedule};
 pub use error::ConfigError;
 pub use keys::{Config, KEYS, SEEDED};
 pub use loclin_models::architectures::ResNetFamily;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use anyhow::{Context, ensure};
-use loclin_data::{Rows, Split};
+use loclin_data::{Applied, Rows, Split, source};
 use loclin_models::{Model, Network, Operator};
 use serde::Serialize;
 
@@ -12,6 +12,7 @@ use crate::program::compute::Dtype;
 use crate::program::errors::Usage;
 use crate::program::model::Described;
 use crate::program::options::{DataDir, Global};
+use crate::program::preprocessing::PreprocessingOptions;
 use crate::program::{files, opened, tensors};
 
 const EXAMPLE: &str = "\
@@ -43,6 +44,9 @@ pub struct Args {
     /// Where the datasets are
     #[command(flatten)]
     pub place: DataDir,
+    /// What is done to those inputs
+    #[command(flatten)]
+    pub preprocessing: PreprocessingOptions,
 }
 
 /// The model that was written.
@@ -59,6 +63,8 @@ pub struct Outcome {
     pub outputs: usize,
     /// How many inputs the statistics are of.
     pub statistics: Option<usize>,
+    /// What was done to those inputs.
+    pub preprocessing: Option<Applied>,
     /// The seed of the parameters.
     pub seed: u64,
     /// The floating-point type of the file's numbers.
@@ -87,15 +93,27 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     };
     // A normalisation that does not fit is this file's mistake and not the data's.
     model.raw().with_context(|| name.clone())?;
-    let mut used = None;
+    let (mut used, mut applied) = (None, None);
     if let Some(data) = &args.statistics {
         ensure!(
             normalizes(&model.network),
             "{name}: --statistics: the network has no batch normalisation"
         );
-        let rows = Rows::First(args.limit);
-        let dataset = opened::rows_of(data, args.split, &args.place.data_dir, seed, rows)?;
-        let dataset = tensors::fit(dataset.into_table()?, model.network.input_shape())?;
+        let preprocessing = args.preprocessing.read()?;
+        if !preprocessing.mean.is_empty() {
+            let message = "--mean, --std: a normalisation belongs in the architecture file, as [normalization]";
+            return Err(Usage::new(message).into());
+        }
+        let request = source::Request {
+            data_dir: Some(&args.place.data_dir),
+            seed,
+            rows: Rows::First(args.limit),
+            preprocessing: &preprocessing,
+            input_shape: Some(model.network.input_shape()),
+            ..source::Request::of(args.split)
+        };
+        let dataset = opened::read(data, &request)?.into_table()?;
+        applied = Some(dataset.applied());
         let rows: Vec<usize> = (0..dataset.len()).collect();
         let mut x = tensors::inputs(&dataset, &rows, dtype.candle(), model.network.device())?;
         if let Some(normalization) = &model.normalization {
@@ -115,6 +133,7 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         input_shape: model.network.input_shape().to_vec(),
         outputs: model.network.output_size(),
         statistics: used,
+        preprocessing: applied,
         seed,
         dtype,
     })
@@ -140,7 +159,11 @@ impl fmt::Display for Outcome {
             self.dtype
         )?;
         match self.statistics {
-            Some(inputs) => write!(f, "; statistics of {inputs} inputs"),
+            Some(inputs) => write!(f, "; statistics of {inputs} inputs")?,
+            None => return Ok(()),
+        }
+        match &self.preprocessing {
+            Some(applied) => write!(f, "\ninputs: {applied}"),
             None => Ok(()),
         }
     }

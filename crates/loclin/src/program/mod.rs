@@ -1,8 +1,10 @@
 //! The `loclin` program: its commands, and what they share.
 
 pub mod certify;
+pub mod chance;
 pub mod check;
 mod choice;
+pub mod classes;
 pub mod cli;
 pub mod completions;
 pub mod compute;
@@ -22,6 +24,7 @@ pub mod objective;
 pub mod opened;
 pub mod options;
 pub mod outcome;
+pub mod preprocessing;
 pub mod process;
 pub mod progress;
 pub mod run_directory;

@@ -1,62 +1,172 @@
 //! A model and the inputs that a command asks it about.
 
-use std::path::Path;
-
-use anyhow::{Context, bail};
-use loclin_data::{Data, LeftOut, Rows, Split, source};
-use loclin_models::ModelFile;
+use anyhow::{Context, bail, ensure};
+use loclin_data::{
+    Applied, Data, Layout, LeftOut, Preprocessing, Rows, Scale, Split, Stored, source,
+};
+use loclin_models::{Model, ModelFile, Normalization};
 
 use crate::program::compute::Dtype;
 use crate::program::errors::Usage;
 use crate::program::model::ModelPath;
-use crate::program::options::{DataDir, Global};
+use crate::program::options::{Global, InputOptions};
 use crate::program::run_directory::Trained;
-use crate::program::tensors;
 
 /// A model, and data that it takes.
 pub struct Opened {
-    /// The model.
+    /// The model; its normalisation is its own, or else the one asked for.
     pub model: ModelFile,
-    /// Its inputs.
+    /// Its raw inputs, before that normalisation.
     pub data: Data,
     /// The type that the model's parameters were converted to.
     pub dtype: Dtype,
+    /// What was done to the inputs.
+    pub applied: Applied,
 }
 
 impl Opened {
-    /// Opens the model and rows of the data of that name; without one, of the data of the run directory.
+    /// Opens the model and rows of the data that the options name, or else of the data of the run directory.
+    ///
+    /// What the options leave open is as the run directory says: all of it for the run's own data, the scale for other
+    /// data. A run's network has its normalisation in it.
     ///
     /// # Errors
-    /// A model or dataset that cannot be read, or that do not belong together.
+    /// A model or dataset that cannot be read, or that do not belong together; a normalisation where the model has its own.
     pub fn new(
         source: &ModelPath,
-        named: Option<&str>,
-        split: Split,
+        inputs: &InputOptions,
         rows: Rows,
-        place: &DataDir,
         global: &Global,
     ) -> anyhow::Result<Self> {
+        let given = inputs.preprocessing.read()?;
         let run = Trained::of(&source.model)?;
         let dtype = dtype(global);
         let model = source.load(dtype.candle(), &global.device.open()?)?;
+        let named = inputs.data.as_deref();
         let Some(name) = named.or(run.as_ref().map(|run| &run.dataset[..])) else {
             return Err(Usage::new("--data is needed where --model is not a run directory").into());
         };
+        let of_run = match (&run, named) {
+            (Some(run), None) => run.preprocessing()?,
+            (Some(run), Some(_)) => Preprocessing {
+                scale: run.preprocessing()?.scale,
+                ..Preprocessing::default()
+            },
+            (None, _) => Preprocessing::default(),
+        };
+        let preprocessing = given.or(of_run);
         let seed = global.seed.or(run.as_ref().map(|run| run.seed));
-        let data = rows_of(name, split, &place.data_dir, seed.unwrap_or(0), rows)?;
-        let data = match (data, &model) {
-            (Data::Table(table), ModelFile::Network(model)) => {
-                tensors::fit(table, model.network.input_shape())?.into()
-            }
-            (Data::Sequences(sequences), ModelFile::Network(model)) => bail!(
+        let request = source::Request {
+            split: inputs.split,
+            data_dir: Some(&inputs.place.data_dir),
+            seed: seed.unwrap_or(0),
+            rows,
+            preprocessing: &preprocessing,
+            input_shape: input_shape(&model),
+        };
+        let data = read(name, &request)?;
+        let (model, applied) = normalized(model, source, &preprocessing, &data)?;
+        if let (Data::Sequences(sequences), ModelFile::Network(model)) = (&data, &model) {
+            bail!(
                 "{}: sequences of different lengths; the model takes inputs of shape {:?} only",
                 sequences.name(),
                 model.network.input_shape()
-            ),
-            (data, ModelFile::Recurrent(_)) => data,
-        };
-        Ok(Self { model, data, dtype })
+            );
+        }
+        Ok(Self {
+            model,
+            data,
+            dtype,
+            applied,
+        })
     }
+}
+
+/// The shape of a model's inputs, where they have one.
+fn input_shape(model: &ModelFile) -> Option<&[usize]> {
+    match model {
+        ModelFile::Network(model) => Some(model.network.input_shape()),
+        ModelFile::Recurrent(_) => None,
+    }
+}
+
+/// The model behind its own normalisation or the one asked for, and what was done to the data.
+fn normalized(
+    model: ModelFile,
+    source: &ModelPath,
+    preprocessing: &Preprocessing,
+    data: &Data,
+) -> anyhow::Result<(ModelFile, Applied)> {
+    let applied = data.applied();
+    let Preprocessing { mean, std, .. } = preprocessing;
+    let path = source.model.display();
+    let model = match model {
+        ModelFile::Network(model) => model,
+        recurrent if mean.is_empty() => return Ok((recurrent, applied)),
+        ModelFile::Recurrent(_) => {
+            let message = format!("--mean, --std: {path} takes sequences as they are");
+            return Err(Usage::new(message).into());
+        }
+    };
+    if let Some(own) = &model.normalization {
+        if !mean.is_empty() {
+            let (means, stds) = (list(&own.mean), list(&own.std));
+            let message = format!(
+                "--mean, --std: {path} normalises its inputs itself, by mean {means} and std {stds}; leave them out"
+            );
+            return Err(Usage::new(message).into());
+        }
+        let applied = applied.normalized(&own.mean, &own.std, true);
+        return Ok((ModelFile::Network(model), applied));
+    }
+    if mean.is_empty() {
+        return Ok((ModelFile::Network(model), applied));
+    }
+    let layout = match data {
+        Data::Table(table) => table.layout(),
+        Data::Sequences(_) => None,
+    };
+    let shape = model.network.input_shape();
+    let model = match channels_last(shape, mean.len(), layout)? {
+        false => Model {
+            normalization: Some(Normalization {
+                mean: mean.clone(),
+                std: std.clone(),
+            }),
+            ..model
+        },
+        true => Model {
+            network: model.network.standardized_last(mean, std)?,
+            ..model
+        },
+    };
+    let fits = model.raw().map(|_| ());
+    fits.context("--mean, --std: do not fit the model")?;
+    Ok((
+        ModelFile::Network(model),
+        applied.normalized(mean, std, false),
+    ))
+}
+
+/// Whether so many means belong to the last dimension of an input.
+fn channels_last(shape: &[usize], means: usize, layout: Option<Layout>) -> anyhow::Result<bool> {
+    let (first, last) = (shape.first() == Some(&means), shape.last() == Some(&means));
+    Ok(match layout {
+        _ if means == 1 || shape.len() < 2 => false,
+        Some(layout) => layout == Layout::ChannelsLast,
+        None => {
+            ensure!(
+                !(first && last),
+                "--mean, --std: the model's inputs {shape:?} have {means} channels first or last; --layout says which"
+            );
+            last
+        }
+    })
+}
+
+fn list(numbers: &[f64]) -> String {
+    let numbers: Vec<String> = numbers.iter().map(f64::to_string).collect();
+    numbers.join(",")
 }
 
 /// The floating-point type asked for, or float64, in which rounding errors are bounded, whatever the model's file has.
@@ -64,26 +174,32 @@ pub fn dtype(global: &Global) -> Dtype {
     global.dtype.unwrap_or(Dtype::F64)
 }
 
-/// The dataset `name`, with a word on the images that its options leave out; `-v` names all of them.
+/// A whole split as it is stored.
 ///
 /// # Errors
 /// A dataset that cannot be read.
-pub fn data(name: &str, split: Split, data_dir: &Path, seed: u64) -> anyhow::Result<Data> {
-    rows_of(name, split, data_dir, seed, Rows::All)
-}
-
-/// The same for some of its rows.
-///
-/// # Errors
-/// A dataset that cannot be read, and a row that does not exist.
-pub fn rows_of(
+pub fn data(
     name: &str,
     split: Split,
-    data_dir: &Path,
+    data_dir: &std::path::Path,
     seed: u64,
-    rows: Rows,
 ) -> anyhow::Result<Data> {
-    let data = source::open_rows(name, split, Some(data_dir), seed, rows)
+    let request = source::Request {
+        data_dir: Some(data_dir),
+        seed,
+        ..source::Request::of(split)
+    };
+    read(name, &request)
+}
+
+/// The dataset `name`, with a word on the images that its options leave out (`-v` names all of them), and on bytes that
+/// nobody said the scale of.
+///
+/// # Errors
+/// A dataset that cannot be read, or that the model of the request does not take.
+pub fn read(name: &str, request: &source::Request<'_>) -> anyhow::Result<Data> {
+    let split = request.split;
+    let data = source::open_with(name, request)
         .with_context(|| format!("dataset `{name}`: cannot load its {split} split"))?;
     if let [first, more @ ..] = data.left_out() {
         let (path, cause, count) = (first.path.display(), &first.cause, 1 + more.len());
@@ -93,6 +209,13 @@ pub fn rows_of(
     }
     for LeftOut { path, cause } in data.left_out() {
         tracing::debug!("left out: {}: {cause}", path.display());
+    }
+    let applied = data.applied();
+    let unsaid = request.preprocessing.scale.is_none();
+    if unsaid && applied.what == Stored::Bytes && applied.scale == Scale::ONE {
+        tracing::warn!(
+            "dataset `{name}`: bytes, taken as they are, 0 to 255; a scale of 1/255 brings them to [0, 1]"
+        );
     }
     Ok(data)
 }

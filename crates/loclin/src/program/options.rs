@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use loclin_data::Split;
 
 use crate::program::compute::{Device, Dtype};
+use crate::program::preprocessing::PreprocessingOptions;
 
 /// Options of every command.
 #[derive(Clone, Debug, Default, Args)]
@@ -44,4 +46,22 @@ pub struct DataDir {
     /// Directory that holds one folder per dataset, such as `mnist`
     #[arg(long, value_name = "DIR", env = "ROLL_DATA", default_value = "data")]
     pub data_dir: PathBuf,
+}
+
+/// Which inputs, and what is done to them; for commands that ask a model about inputs.
+#[derive(Clone, Debug, Args)]
+pub struct InputOptions {
+    /// A dataset's name, a directory in its layout or of images, an image, an .npy or .safetensors file of inputs, or
+    /// several .npy files or images by a pattern such as 'inputs/*.npy' [default: the dataset of the run directory]
+    #[arg(long, value_name = "NAME_OR_PATH")]
+    pub data: Option<String>,
+    /// Which part of the dataset: train, valid or test
+    #[arg(long, default_value = "test")]
+    pub split: Split,
+    /// Where the datasets are
+    #[command(flatten)]
+    pub place: DataDir,
+    /// What is done to the inputs
+    #[command(flatten)]
+    pub preprocessing: PreprocessingOptions,
 }

@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use anyhow::Context;
+use loclin_data::Preprocessing;
 use serde::Deserialize;
 
 use crate::program::compute::Dtype;
-use crate::program::config::Config;
+use crate::program::config::{Config, DataLayout, inputs};
 use crate::program::files;
 
 /// The complete effective configuration of a run.
@@ -29,6 +30,16 @@ pub struct Trained {
     pub seed: u64,
     /// The floating-point type.
     pub dtype: Dtype,
+    /// What stored numbers were multiplied by, as the configuration says it.
+    #[serde(deserialize_with = "inputs::text")]
+    pub scale: String,
+    /// Where the channels of arrays are.
+    pub layout: DataLayout,
+    /// The size of images, as the configuration says it.
+    #[serde(deserialize_with = "inputs::text")]
+    pub resize: String,
+    /// Whether images are turned as their EXIF orientation says.
+    pub exif_orientation: bool,
 }
 
 impl Default for Trained {
@@ -37,12 +48,20 @@ impl Default for Trained {
             dataset,
             seed,
             dtype,
+            scale,
+            layout,
+            resize,
+            exif_orientation,
             ..
         } = Config::default();
         Self {
             dataset,
             seed,
             dtype,
+            scale,
+            layout,
+            resize,
+            exif_orientation,
         }
     }
 }
@@ -59,9 +78,31 @@ impl Trained {
         let read = || -> anyhow::Result<Self> {
             let file = path.join(CONFIG);
             let text = files::read_text(&file)?;
-            toml::from_str(&text).with_context(|| file.display().to_string())
+            let read: Self = toml::from_str(&text).with_context(|| file.display().to_string())?;
+            Ok(match inputs::size_behind(&read.dataset) {
+                Some((dataset, resize)) => Self {
+                    dataset,
+                    resize,
+                    ..read
+                },
+                None => read,
+            })
         };
         let trained = read().with_context(|| format!("{}: not a run directory", path.display()));
         trained.map(Some)
+    }
+
+    /// What was done to the run's data, but for the normalisation, which is in its network.
+    ///
+    /// # Errors
+    /// A scale or size that is none.
+    pub fn preprocessing(&self) -> anyhow::Result<Preprocessing> {
+        let keys = inputs::Keys {
+            scale: &self.scale,
+            layout: self.layout,
+            resize: &self.resize,
+            exif_orientation: self.exif_orientation,
+        };
+        Ok(keys.preprocessing()?)
     }
 }

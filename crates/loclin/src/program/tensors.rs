@@ -1,6 +1,5 @@
 //! Rows of a dataset as tensors.
 
-use anyhow::{Context, ensure};
 use candle_core::{DType, Device, Tensor};
 use loclin_data::Dataset;
 use loclin_models::Normalization;
@@ -37,22 +36,6 @@ pub fn normalization(dataset: &Dataset) -> Option<Normalization> {
         mean: moments.mean.clone(),
         std: moments.std.clone(),
     })
-}
-
-/// The dataset with inputs of the shape that a network takes; only the shape changes.
-///
-/// # Errors
-/// When the number of values differs.
-pub fn fit(dataset: Dataset, shape: &[usize]) -> anyhow::Result<Dataset> {
-    let (name, features) = (dataset.name().to_owned(), dataset.features());
-    ensure!(
-        features == shape.iter().product::<usize>(),
-        "{name}: inputs of shape {:?} ({features} values); the model takes shape {shape:?}",
-        dataset.input_shape()
-    );
-    dataset
-        .with_input_shape(shape)
-        .with_context(|| format!("{name}: cannot be read as inputs of shape {shape:?}"))
 }
 
 /// The predicted class of each row of outputs `[B, L]`: the largest output, the first of equal ones; for one

@@ -73,7 +73,12 @@ impl Certified {
             .output()
             .unwrap();
         let stdout = String::from_utf8(output.stdout).unwrap();
-        (output.status.code().unwrap(), stdout)
+        // What was done to the inputs comes first, for people.
+        let rest = match stdout.split_once('\n') {
+            Some((first, rest)) if first.starts_with("inputs: ") => rest.to_owned(),
+            _ => stdout,
+        };
+        (output.status.code().unwrap(), rest)
     }
 }
 

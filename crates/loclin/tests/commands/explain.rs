@@ -153,10 +153,10 @@ fn bad_inputs_are_named_and_leave_nothing_behind() {
     };
     refuse("@text.jpg", 1, "text.jpg|not a JPEG or PNG image");
     refuse("@half.jpg", 1, "half.jpg|ends too early");
-    refuse("@dot.png", 1, "dot.png|1 x 1|[3, 8, 8]|--resize");
+    refuse("@dot.png", 1, "dot.png|3 x 1 x 1|3 x 8 x 8|--resize");
     refuse("@none.png", 1, "none.png");
     refuse("3", 2, "--data");
-    refuse("3 --data @data", 1, "[1, 6, 6]|[3, 8, 8]");
+    refuse("3 --data @data", 1, "1 x 6 x 6|3 x 8 x 8");
     refuse("900 --data @data", 2, "--input 900|40 inputs");
     refuse("@whole.jpg --label 3", 2, "--label 3|below 3");
     refuse("@whole.jpg --eps 0", 2, "--eps");

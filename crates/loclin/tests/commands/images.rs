@@ -54,7 +54,7 @@ fn caltech_trains_from_the_weights_of_a_file() {
     let dir = tempfile::tempdir().unwrap();
     let (tree, weights) = (small_tree(dir.path()), pretrained(dir.path()));
     let train = |out: &Path, more: &[&str]| {
-        let dataset = format!("dataset={},size=32", text(&tree));
+        let dataset = format!("dataset={}", text(&tree));
         let mut arguments = ["train", "--preset", "caltech256-roll"]
             .map(str::to_owned)
             .to_vec();
@@ -62,7 +62,13 @@ fn caltech_trains_from_the_weights_of_a_file() {
         let init = format!("init={}", text(&weights));
         // A step so small that the weights are still those of the file but for rounding.
         let small = ["hidden=[2]", "blocks=[1, 1]", "axes=6", "batch_size=4"];
-        let short = ["epochs=1", "learning_rate=1e-12", &dataset, &init];
+        let short = [
+            "epochs=1",
+            "learning_rate=1e-12",
+            &dataset,
+            &init,
+            "resize=32",
+        ];
         for pair in small.iter().chain(&short).chain(more) {
             arguments.extend(["--set".into(), (*pair).to_owned()]);
         }
@@ -91,7 +97,7 @@ fn caltech_trains_from_the_weights_of_a_file() {
     // Files that are no images are refused, or left out and named; a split has some of them.
     let broken = |index: usize| tree.join(format!("001.ak47/001_99{index:02}.jpg"));
     (0..12).for_each(|index| fs::write(broken(index), "text").unwrap());
-    let on_request = format!("dataset={},size=32,broken=skip", text(&tree));
+    let on_request = format!("dataset={},broken=skip", text(&tree));
     for (name, more, code) in [("a", vec![], 1), ("b", vec![on_request.as_str()], 0)] {
         let arguments = train(&dir.path().join(name), &more);
         let output = command(&[]).args(arguments).output().unwrap();

@@ -132,7 +132,7 @@ fn networks_that_cannot_be_made() {
         (
             "--architecture @net.toml --statistics @small.npy",
             1,
-            "small.npy|[3, 17, 17]",
+            "small.npy|shape 5;|3 x 17 x 17",
         ),
         (
             "--architecture @net.toml --statistics @x.npy --limit 0",

@@ -19,6 +19,7 @@ mod images;
 mod init;
 mod kill;
 mod names;
+mod preprocessing;
 mod refusal;
 mod special_files;
 mod sweep;

@@ -2,7 +2,7 @@
 
 use loclin::program::compute::Dtype;
 use loclin::program::config::{
-    Architecture, Average, Config, Gamma, Loss, Optimizer, ResNetFamily, Schedule,
+    Architecture, Average, Config, DataLayout, Gamma, Loss, Optimizer, ResNetFamily, Schedule,
 };
 use proptest::prelude::*;
 
@@ -91,6 +91,37 @@ fn any_subject() -> impl Strategy<Value = Config> {
     })
 }
 
+/// A configuration with something done to its inputs.
+fn any_prepared() -> impl Strategy<Value = Config> {
+    let number = || prop_oneof![Just(1.0), f64::MIN_POSITIVE..1e100];
+    let scale = prop_oneof![
+        Just("by-data".to_owned()),
+        number().prop_map(|factor| factor.to_string()),
+        (1u32..1000, 1u32..1000).prop_map(|(a, b)| format!("{a}/{b}")),
+    ];
+    let resize = prop_oneof![
+        Just("none".to_owned()),
+        (1..=4096_usize).prop_map(|side| side.to_string()),
+        (1..=4096_usize, 1..=4096_usize).prop_map(|(height, width)| format!("{height}x{width}")),
+    ];
+    let moments = prop::collection::vec((-1e100..1e100, number()), 0..4);
+    let layout = prop::sample::select(DataLayout::ALL);
+    (any_subject(), scale, layout, moments, resize, any::<bool>()).prop_map(
+        |(subject, scale, layout, moments, resize, exif_orientation)| {
+            let (mean, std) = moments.into_iter().unzip();
+            Config {
+                scale,
+                layout,
+                mean,
+                std,
+                resize,
+                exif_orientation,
+                ..subject
+            }
+        },
+    )
+}
+
 /// A configuration with another course of training.
 fn any_config() -> impl Strategy<Value = Config> {
     let positive = || f64::MIN_POSITIVE..f64::MAX;
@@ -118,7 +149,7 @@ fn any_config() -> impl Strategy<Value = Config> {
         positive(),
     );
     let course = (schedule, average, augmentation);
-    (any_subject(), optimiser, course, run).prop_map(|(subject, optimiser, course, run)| {
+    (any_prepared(), optimiser, course, run).prop_map(|(subject, optimiser, course, run)| {
         let (optimizer, learning_rate, momentum, nesterov, weight_decay) = optimiser;
         let (schedule, average, (crop_padding, flip)) = course;
         let (schedule, decay, decay_epochs, lambda_warmup) = schedule;

@@ -97,12 +97,12 @@ fn files_of_older_formats_are_read_and_newer_ones_are_named() {
             "unknown key `leak`; the nearest known key is `negative_slope`",
         ),
         (
-            "format = 3",
-            "`format` is 3; this program reads formats 1 to 2: the file is of a newer version",
+            "format = 4",
+            "`format` is 4; this program reads formats 1 to 3: the file is of a newer version",
         ),
         (
             "format = 0",
-            "`format` is 0; this program reads formats 1 to 2",
+            "`format` is 0; this program reads formats 1 to 3",
         ),
         ("format = \"2\"", "`format` is \"2\"; this program reads"),
         ("negative_slope = 0.2", "duplicate"),
@@ -116,6 +116,22 @@ fn files_of_older_formats_are_read_and_newer_ones_are_named() {
             }
         }
     }
+    // The size of images stood behind the dataset's name.
+    for (before, now) in [
+        ("photos,size=32", ("photos", "32")),
+        ("photos,size=8x9,broken=skip", ("photos,broken=skip", "8x9")),
+    ] {
+        for format in ["", "format = 2\n"] {
+            let text = format!("{format}dataset = \"{before}\"\n");
+            let read = Config::parse(&text, &["epochs=3".into()]).unwrap();
+            assert_eq!((&read.dataset[..], &read.resize[..]), now);
+            assert_eq!(Config::parse(&read.to_toml().unwrap(), &[]).unwrap(), read);
+        }
+    }
+    let text = "format = 3\ndataset = \"photos,size=32\"\nscale = 0.5\nresize = 32\n";
+    let read = Config::parse(text, &[]).unwrap();
+    assert_eq!(read.dataset, "photos,size=32");
+    assert_eq!((&read.scale[..], &read.resize[..]), ("0.5", "32"));
     let (message, code) = refusal(&DEMO, &["leak=0.1"]);
     assert!(
         message.ends_with("nearest known key is `negative_slope`"),

@@ -85,6 +85,15 @@ pub trait PiecewiseLinear: Debug + Send + Sync {
         operand: &[usize],
     ) -> Result<Tensor>;
 
+    /// How many entries of the output can depend on one entry of the operand, given its shape, under one selection: as many cotangents a pull
+    /// adds up. 1, the default, for activations and for maxima over groups that do not overlap.
+    ///
+    /// # Errors
+    /// A shape that the operator does not take.
+    fn readers(&self, _operand: &[usize]) -> Result<usize> {
+        Ok(1)
+    }
+
     /// An upper bound on the spectral norm of the linear part under every selection, given the operand's shape: the
     /// l2 Lipschitz constant of a continuous operator.
     ///

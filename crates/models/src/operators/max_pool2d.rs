@@ -227,17 +227,22 @@ impl PiecewiseLinear for MaxPool2d {
         Ok(Some(Alternatives::Largest(self.groups(operand)?.to_vec())))
     }
 
-    fn lipschitz(&self, operand: &[usize]) -> Result<f64> {
-        // Windows may overlap: one entry can be the largest of several.
-        let mut square = 1.0;
+    fn readers(&self, operand: &[usize]) -> Result<usize> {
+        let mut readers = 1;
         for axis in 0..2 {
-            let mut windows = vec![0u32; operand[axis + 1]];
+            let mut windows = vec![0usize; operand[axis + 1]];
             let members = self.window.members(axis, operand[axis + 1]);
             for entry in members.map_err(Error::Msg)?.into_iter().flatten() {
                 windows[entry] += 1;
             }
-            square *= f64::from(windows.into_iter().max().unwrap_or(0));
+            readers *= windows.into_iter().max().unwrap_or(0);
         }
+        Ok(readers)
+    }
+
+    fn lipschitz(&self, operand: &[usize]) -> Result<f64> {
+        // Windows may overlap: one entry can be the largest of several.
+        let square = self.readers(operand)? as f64;
         Ok(square.sqrt())
     }
 

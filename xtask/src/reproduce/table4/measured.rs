@@ -110,7 +110,10 @@ fn measure(
         &plan.search()?,
         plan.seed,
         Some(&directory.join("distortion")),
-        &files::digest(&model)?,
+        distortion::Made {
+            model: &files::digest(&model)?,
+            preprocessing: &first.applied(),
+        },
         &format!("measuring {}", run.name),
     )?;
     let method = Method::Estimate(Estimate {

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-use loclin_data::{Rows, Split};
+use loclin_data::Rows;
 use loclin_regions::{Estimate, Method, Norm};
 use rand::TryRngCore;
 use rand::rngs::OsRng;
@@ -19,7 +19,7 @@ use crate::program::errors::Usage;
 use crate::program::files;
 use crate::program::model::ModelPath;
 use crate::program::opened::Opened;
-use crate::program::options::{DataDir, Global};
+use crate::program::options::{Global, InputOptions};
 
 pub use outcome::{Outcome, Search};
 pub use question::{Deployed, Question};
@@ -33,7 +33,9 @@ Examples:
   loclin certify --model runs/vowels-vanilla-seed0 --norm 2 --dtype f64
   loclin certify --model resnet.onnx --data images.npy --dtype f64 --failure-probability 1e-9
   loclin certify --model network.onnx --data inputs.npy --norm 2 --deployed f32
-  loclin certify --model cnn.pth --architecture digit-recognizer --data mnist";
+  loclin certify --model cnn.pth --architecture digit-recognizer --data mnist
+
+  loclin certify --model resnet.onnx --data photos --mean 0.49,0.48,0.45 --std 0.25,0.24,0.26 --resize 32";
 
 /// Options of `certify`.
 #[derive(Clone, Debug, clap::Args)]
@@ -42,13 +44,6 @@ pub struct Args {
     /// The model
     #[command(flatten)]
     pub source: ModelPath,
-    /// A dataset's name, a directory in its layout, or an .npy or .safetensors file of inputs [default:
-    /// the dataset of the run directory]
-    #[arg(long, value_name = "NAME_OR_PATH")]
-    pub data: Option<String>,
-    /// Which part of the dataset: train, valid or test
-    #[arg(long, default_value = "test")]
-    pub split: Split,
     /// Certify the first N inputs only
     #[arg(long, value_name = "N")]
     pub limit: Option<usize>,
@@ -71,9 +66,9 @@ pub struct Args {
     /// Write one row for each input: index,file,label,prediction,eps_P...,guarantee,layer,neuron,position
     #[arg(long, value_name = "FILE.csv")]
     pub out: Option<PathBuf>,
-    /// Where the datasets are
+    /// The inputs
     #[command(flatten)]
-    pub place: DataDir,
+    pub inputs: InputOptions,
 }
 
 /// Certifies as the options say.
@@ -98,14 +93,13 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
             },
         }),
     };
-    let Opened { model, data, dtype } = Opened::new(
-        &args.source,
-        args.data.as_deref(),
-        args.split,
-        args.limit.map_or(Rows::All, Rows::First),
-        &args.place,
-        global,
-    )?;
+    let rows = args.limit.map_or(Rows::All, Rows::First);
+    let Opened {
+        model,
+        data,
+        dtype,
+        applied,
+    } = Opened::new(&args.source, &args.inputs, rows, global)?;
     if let (Some(deployed), Dtype::F32) = (args.deployed, dtype) {
         let message =
             format!("--deployed {deployed}: needs --dtype f64, by which radii are proved");
@@ -119,7 +113,7 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     };
     let certificates = certify_all(&model, &data, &question, "certifying")?;
     if let Some(out) = &args.out {
-        let root = args.data.as_deref().map(Path::new);
+        let root = args.inputs.data.as_deref().map(Path::new);
         files::write_atomic(out, &table::csv(&certificates, &data, root)?)?;
     }
     let outcome = Outcome {
@@ -143,7 +137,12 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         search: certificates.search,
         out: args.out.clone(),
         dtype,
+        preprocessing: applied,
+        warning: certificates.warning(),
     };
+    if let Some(warning) = &outcome.warning {
+        tracing::warn!("{warning}");
+    }
     Ok(outcome)
 }
 

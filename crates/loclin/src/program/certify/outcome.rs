@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
+use loclin_data::Applied;
 use loclin_regions::{Guarantee, Margins, Method};
 use loclin_report::stats::Percentiles;
 use serde::Serialize;
@@ -56,6 +57,10 @@ pub struct Outcome {
     pub out: Option<PathBuf>,
     /// The floating-point type.
     pub dtype: Dtype,
+    /// What was done to the inputs.
+    pub preprocessing: Applied,
+    /// What makes the result doubtful, if anything does.
+    pub warning: Option<String>,
 }
 
 /// Inputs whose margin is 0 for one reason.
@@ -124,6 +129,7 @@ impl fmt::Display for Outcome {
             "{} inputs of {}, {} neurons, {}: {:.1} s, {rate:.0} inputs/s",
             self.inputs, self.data, self.neurons, self.dtype, self.seconds
         )?;
+        writeln!(f, "inputs     {}", self.preprocessing)?;
         if let Some(accuracy) = self.accuracy {
             writeln!(f, "accuracy   {:.2}%", 100.0 * accuracy)?;
         }

@@ -16,7 +16,7 @@ use loclin_report::printable;
 use super::outcome::{Search, Zero};
 use super::question::Question;
 use crate::program::progress::Bar;
-use crate::program::tensors;
+use crate::program::{chance, tensors};
 use loclin_report::stats::Percentiles;
 
 /// Inputs linearised at a time, where the budget allows; what their tangents take is bounded on its own.
@@ -38,6 +38,8 @@ pub struct Certificates {
     /// Names of the network's nodes, for limiting neurons; those of the longest sequence, whose first nodes are
     /// those of the shorter ones.
     pub names: Vec<String>,
+    /// Number of outputs of the network.
+    pub outputs: usize,
     /// Number of neurons of the network, for sequences of the longest one's.
     pub neurons: usize,
     /// For each input the number of its region: equal where inputs share one.
@@ -140,6 +142,7 @@ fn certify_one_shape(
             .iter()
             .map(|node| printable(&node.name, &[]))
             .collect(),
+        outputs: network.output_size(),
         neurons,
         region,
         regions: counter.finish(),
@@ -172,6 +175,7 @@ impl Certificates {
             labels: data.labels().map(<[u32]>::to_vec),
             predictions: vec![0; data.len()],
             names: Vec::new(),
+            outputs: 0,
             neurons: 0,
             region: vec![0; data.len()],
             regions: RegionCount {
@@ -213,6 +217,7 @@ impl Certificates {
         if part.names.len() > self.names.len() {
             self.names = part.names;
         }
+        self.outputs = part.outputs;
         self.neurons = self.neurons.max(part.neurons);
         self.search = match (self.search.take(), part.search) {
             (Some(whole), Some(search)) => {
@@ -231,14 +236,21 @@ impl Certificates {
 
     /// Share of correct predictions; `None` without labels.
     pub fn accuracy(&self) -> Option<f64> {
+        let (correct, labelled) = self.correct()?;
+        Some(correct as f64 / labelled as f64)
+    }
+
+    /// A warning if predictions are little better than chance.
+    pub(super) fn warning(&self) -> Option<String> {
+        let (correct, labelled) = self.correct()?;
+        chance::warning(correct, labelled, self.outputs)
+    }
+
+    /// Correct predictions, of so many.
+    fn correct(&self) -> Option<(usize, usize)> {
         let labels = self.labels.as_ref()?;
-        let correct = self
-            .predictions
-            .iter()
-            .zip(labels)
-            .filter(|(p, l)| p == l)
-            .count();
-        Some(correct as f64 / labels.len() as f64)
+        let pairs = self.predictions.iter().zip(labels);
+        Some((pairs.filter(|(p, l)| p == l).count(), labels.len()))
     }
 
     /// Percentiles of each norm's margins, by column name (`eps_2`).

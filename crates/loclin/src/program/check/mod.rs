@@ -8,15 +8,17 @@ mod truth;
 
 use std::path::PathBuf;
 
-use loclin_data::{Part, Rows, Split};
+use loclin_data::{Data, Part, Rows};
+use loclin_models::ModelFile;
 use loclin_tensor::random;
 use rand::Rng;
 
+use crate::program::classes::Classes;
 use crate::program::compute::Dtype;
 use crate::program::errors::Usage;
 use crate::program::model::ModelPath;
 use crate::program::opened::Opened;
-use crate::program::options::{DataDir, Global};
+use crate::program::options::{Global, InputOptions};
 use crate::program::progress::Bar;
 use result::{Claim, Row};
 use truth::Judge;
@@ -46,19 +48,15 @@ pub struct Args {
     /// The model
     #[command(flatten)]
     pub source: ModelPath,
-    /// The inputs that were certified: a dataset's name, a directory in its layout, or an .npy or .safetensors file
-    /// [default: the dataset of the run directory]
-    #[arg(long, value_name = "NAME_OR_PATH")]
-    pub data: Option<String>,
-    /// Which part of the dataset: train, valid or test
-    #[arg(long, default_value = "test")]
-    pub split: Split,
     /// How many rows to find again, drawn at random by --seed
     #[arg(long, value_name = "N", default_value_t = 20)]
     pub sample: usize,
-    /// Where the datasets are
+    /// Names of the classes, one a line, in the order of their numbers
+    #[arg(long, value_name = "FILE.txt")]
+    pub classes: Option<PathBuf>,
+    /// The inputs that were certified, prepared as they were then
     #[command(flatten)]
-    pub place: DataDir,
+    pub inputs: InputOptions,
 }
 
 /// Checks as the options say.
@@ -76,21 +74,23 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         dtype: Some(Dtype::F64),
         ..global.clone()
     };
-    let (source, place) = (&args.source, &args.place);
-    let opened = Opened::new(
-        source,
-        args.data.as_deref(),
-        args.split,
-        Rows::All,
-        place,
-        &global,
-    )?;
-    let Opened { model, data, .. } = opened;
+    let opened = Opened::new(&args.source, &args.inputs, Rows::All, &global)?;
+    let Opened {
+        model,
+        data,
+        applied,
+        ..
+    } = opened;
+    let names = match &args.classes {
+        Some(file) => Some(Classes::read(file, outputs(&model, &data)?)?),
+        None => None,
+    };
     let claiming = |row: &&Row| row.claim == Claim::Radius;
     let mut outcome = Outcome {
         result: args.result.clone(),
         model: args.source.model.clone(),
         data: data.name().to_owned(),
+        preprocessing: applied,
         rows: table.rows.len(),
         checked: 0,
         undecided: 0,
@@ -100,7 +100,7 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     };
     let mut sound: Vec<&Row> = Vec::new();
     for row in table.rows.iter().filter(claiming) {
-        let found = row::plain(row, &table.norms, &data);
+        let found = row::plain(row, &table.norms, &data, names.as_ref());
         match found.is_empty() {
             true => sound.push(row),
             false => outcome.failures.extend(found),
@@ -121,13 +121,20 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
             let truth = judge.truth(&x, &table.norms, &row.radii)?;
             outcome.undecided += usize::from(!truth.is_decided());
             outcome.checked += 1;
-            let found = row::against(row, &table.norms, &truth, &judge);
+            let found = row::against(row, &table.norms, &truth, &judge, names.as_ref());
             outcome.failures.extend(found);
             bar.advance(1);
         }
     }
     outcome.failures.sort_by_key(|failure| failure.line);
     Ok(outcome)
+}
+
+/// How many outputs a model has.
+fn outputs(model: &ModelFile, data: &Data) -> anyhow::Result<usize> {
+    let first = data.tables(&[0])?;
+    let shape = first.first().map(|part| part.inputs.input_shape());
+    Ok(model.raw(shape.unwrap_or_default())?.output_size())
 }
 
 /// So many rows at random, in their order.

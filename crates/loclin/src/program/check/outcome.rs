@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use anyhow::ensure;
+use loclin_data::Applied;
 use serde::Serialize;
 
 /// Rows that do not hold which are shown; all of them are in the JSON.
@@ -20,6 +21,8 @@ pub struct Outcome {
     pub model: PathBuf,
     /// The dataset, as it calls itself.
     pub data: String,
+    /// What was done to the inputs.
+    pub preprocessing: Applied,
     /// Rows of the table.
     pub rows: usize,
     /// Rows of the sample, found again.
@@ -82,6 +85,7 @@ impl fmt::Display for Outcome {
         if self.failures.len() > SHOWN {
             writeln!(f, "... and {} more", self.failures.len() - SHOWN)?;
         }
+        writeln!(f, "inputs: {}", self.preprocessing)?;
         if self.not_claimed > 0 {
             let count = self.not_claimed;
             writeln!(f, "{count} rows are estimates: they claim nothing")?;

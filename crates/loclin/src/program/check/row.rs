@@ -6,9 +6,15 @@ use loclin_regions::Norm;
 use super::outcome::Failure;
 use super::result::Row;
 use super::truth::{Judge, Truth};
+use crate::program::classes::Classes;
 
 /// What the row says of the data and of itself that is not so.
-pub(super) fn plain(row: &Row, norms: &[Norm], data: &Data) -> Vec<Failure> {
+pub(super) fn plain(
+    row: &Row,
+    norms: &[Norm],
+    data: &Data,
+    names: Option<&Classes>,
+) -> Vec<Failure> {
     let mut causes = Vec::new();
     if row.index >= data.len() {
         let (name, count) = (data.name(), data.len());
@@ -16,7 +22,7 @@ pub(super) fn plain(row: &Row, norms: &[Norm], data: &Data) -> Vec<Failure> {
     } else {
         let truth = data.labels().and_then(|labels| labels.get(row.index));
         if row.label.is_some() && row.label.as_ref() != truth {
-            let [found, expected] = [row.label.as_ref(), truth].map(word);
+            let [found, expected] = [row.label.as_ref(), truth].map(|class| word(class, names));
             causes.push(format!("label {found}, the data's is {expected}"));
         }
         if let (Some(file), Some(path)) = (&row.file, data.path(row.index))
@@ -48,7 +54,13 @@ pub(super) fn plain(row: &Row, norms: &[Norm], data: &Data) -> Vec<Failure> {
 }
 
 /// What the row says of the network that is not so.
-pub(super) fn against(row: &Row, norms: &[Norm], truth: &Truth, judge: &Judge) -> Vec<Failure> {
+pub(super) fn against(
+    row: &Row,
+    norms: &[Norm],
+    truth: &Truth,
+    judge: &Judge,
+    names: Option<&Classes>,
+) -> Vec<Failure> {
     let failure = |cause| Failure {
         line: row.line,
         index: row.index,
@@ -59,8 +71,8 @@ pub(super) fn against(row: &Row, norms: &[Norm], truth: &Truth, judge: &Judge) -
     if !truth.may_predict(row.prediction) {
         failures.push(failure(format!(
             "prediction {}, the network's is {}",
-            row.prediction,
-            word(truth.prediction().as_ref())
+            word(Some(&row.prediction), names),
+            word(truth.prediction().as_ref(), names)
         )));
     }
     if let Some((layer, neuron)) = &row.limiting
@@ -93,6 +105,13 @@ pub(super) fn against(row: &Row, norms: &[Norm], truth: &Truth, judge: &Judge) -
     failures
 }
 
-fn word(class: Option<&u32>) -> String {
-    class.map_or("none".into(), u32::to_string)
+/// A class by its number, and its name where it has one.
+fn word(class: Option<&u32>, names: Option<&Classes>) -> String {
+    let Some(class) = class else {
+        return "none".into();
+    };
+    match names.and_then(|names| names.name(*class)) {
+        Some(name) => format!("{class} ({name})"),
+        None => class.to_string(),
+    }
 }

@@ -50,3 +50,15 @@ choice! {
         Ema = "ema",
     }
 }
+
+choice! {
+    /// Where the channels of stored arrays are.
+    DataLayout {
+        /// In the dimension that they have; images know theirs.
+        AsStored = "as-stored",
+        /// In the first.
+        ChannelsFirst = "channels-first",
+        /// In the last; they are put first.
+        ChannelsLast = "channels-last",
+    }
+}

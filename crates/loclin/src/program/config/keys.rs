@@ -5,13 +5,14 @@
 //! and the comments of written files. The defaults are the first row of the paper's Table 1: MNIST without a
 //! regulariser; of what the paper does not have, what changes nothing.
 
+use loclin_data::{Preprocessing, Resize, Scale};
 use loclin_models::architectures::ResNetFamily;
 use loclin_objectives::Gamma;
 
-use super::choices::{Architecture, Average, Optimizer, Schedule};
-use super::gamma;
+use super::choices::{Architecture, Average, DataLayout, Optimizer, Schedule};
 use super::table::Takes::{OneOf, Words};
 use super::table::{Key, keys};
+use super::{gamma, inputs};
 use crate::program::compute::Dtype;
 use crate::program::objective::Loss;
 
@@ -34,10 +35,45 @@ keys! {
     Config, KEYS;
 
     dataset: String = "mnist".to_owned(), {
-        means: "What to learn: \"digits\" (in the program), another dataset in the data directory, or the path of a directory or file in the layout of one; options such as \",size=64\" may stand behind it.",
+        means: "What to learn: \"digits\" (in the program), another dataset in the data directory, or the path of a directory or file in the layout of one; options such as \",missing=skip\" may stand behind it.",
         takes: Words("a dataset such as \"digits\" or \"mnist\", or the path of a directory"),
         valid: |config| is_text(&config.dataset),
         paper: "\"mnist\"",
+    }
+    #[serde(deserialize_with = "inputs::text")]
+    scale: String = inputs::BY_DATA.to_owned(), {
+        means: "What stored numbers are multiplied by; \"by-data\" is 1/255 for images, and 1 for arrays.",
+        takes: Words("\"by-data\", or a number or quotient such as \"1/255\""),
+        valid: |config| config.scale == inputs::BY_DATA || config.scale.parse::<Scale>().is_ok(),
+    }
+    layout: DataLayout = DataLayout::AsStored, {
+        means: "Where the channels of arrays are.",
+        takes: OneOf(DataLayout::WORDS),
+        valid: |_| true,
+    }
+    mean: Vec<f64> = Vec::new(), {
+        means: "What scaled inputs are normalised with: means, one or one for each channel; none for those that the dataset has, if it has any. The normalisation becomes part of the network.",
+        takes: Words("a list of as many numbers as std has"),
+        valid: |config| config.mean.len() == config.std.len() && config.mean.iter().all(|m| m.is_finite()),
+        paper: "[0.1307] (Table 1)",
+    }
+    std: Vec<f64> = Vec::new(), {
+        means: "The same: standard deviations.",
+        takes: Words("a list of as many numbers above 0 as mean has"),
+        valid: |config| config.mean.len() == config.std.len() && config.std.iter().all(|s| s.is_normal() && *s > 0.0),
+        paper: "[0.3081] (Table 1)",
+    }
+    #[serde(deserialize_with = "inputs::text")]
+    resize: String = inputs::NO_SIZE.to_owned(), {
+        means: "The size that images are resized to, whatever their proportions.",
+        takes: Words("\"none\", or a size \"N\" or \"HxW\", each from 1 to 4096"),
+        valid: |config| config.resize == inputs::NO_SIZE || matches!(config.resize.parse(), Ok(Resize::To(_))),
+        paper: "\"299\" (Table 4)",
+    }
+    exif_orientation: bool = false, {
+        means: "Whether images are turned as their EXIF orientation says.",
+        takes: Words("true or false"),
+        valid: |_| true,
     }
     architecture: Architecture = Architecture::Fc, {
         means: "The kind of network.",
@@ -238,6 +274,24 @@ keys! {
         means: "A checkpoint is written once this many seconds have passed since the last, and at the end of every epoch: the most work that a kill may lose.",
         takes: Words("a number of at least 0"),
         valid: |config| at_least_0(config.checkpoint_seconds),
+    }
+}
+
+impl Config {
+    /// What is done to the data.
+    ///
+    /// # Errors
+    /// Numbers that are no preprocessing, of which a checked configuration has none.
+    pub fn preprocessing(&self) -> Result<Preprocessing, loclin_data::Error> {
+        let keys = inputs::Keys {
+            scale: &self.scale,
+            layout: self.layout,
+            resize: &self.resize,
+            exif_orientation: self.exif_orientation,
+        };
+        let (mean, std) = (self.mean.clone(), self.std.clone());
+        let rest = keys.preprocessing()?;
+        Ok(Preprocessing { mean, std, ..rest })
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::Context;
 
 use super::error::ConfigError;
+use super::inputs;
 use super::keys::{Config, KEYS};
 use super::write::FORMAT;
 use crate::program::errors::Usage;
@@ -133,7 +134,17 @@ fn read(text: &str) -> Result<(toml::Table, Config), ConfigError> {
         }
     }
     // From the text, for an error in it has a line and a column.
-    Ok((table, toml::from_str(text)?))
+    let mut config: Config = toml::from_str(text)?;
+    if let Some((dataset, size)) = inputs::size_behind(&config.dataset).filter(|_| format < 3) {
+        table.insert("dataset".to_owned(), dataset.clone().into());
+        table.insert("resize".to_owned(), size.clone().into());
+        config = Config {
+            dataset,
+            resize: size,
+            ..config
+        };
+    }
+    Ok((table, config))
 }
 
 /// The format of a file.

@@ -5,8 +5,9 @@ use super::table::{Key, Takes};
 
 /// The format of the files that are written.
 ///
-/// Format 1 had no such number, `leak` for `negative_slope`, and at first fewer keys.
-pub const FORMAT: i64 = 2;
+/// Format 1 had no such number, `leak` for `negative_slope`, and at first fewer keys; formats 1 and 2 had the size of images
+/// behind the dataset's name.
+pub const FORMAT: i64 = 3;
 
 /// Columns of a comment.
 const WIDTH: usize = 118;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, ensure};
 use candle_core::{DType, Device, Tensor};
-use loclin_data::Dataset;
+use loclin_data::{Applied, Dataset};
 use loclin_regions::distortion::State;
 use serde::{Deserialize, Serialize};
 
@@ -32,12 +32,16 @@ pub struct Settings {
     generations: usize,
     seed: u64,
     dtype: String,
+    /// What was done to the inputs, in words; earlier versions did not say.
+    #[serde(default)]
+    preprocessing: Option<String>,
 }
 
 impl Settings {
     /// Those of a measurement of `data` by the model with this digest.
     pub fn new(
         model: &str,
+        preprocessing: &Applied,
         data: &Dataset,
         options: &SearchOptions,
         seed: u64,
@@ -53,6 +57,7 @@ impl Settings {
             generations: options.generations,
             seed,
             dtype: dtype.as_str().to_owned(),
+            preprocessing: Some(preprocessing.to_string()),
         }
     }
 }
@@ -73,8 +78,11 @@ impl Directory {
         let lock = files::lock(path)?;
         let file = path.join(SETTINGS);
         if file.exists() {
-            let begun: Settings = serde_json::from_str(&files::read_text(&file)?)
+            let mut begun: Settings = serde_json::from_str(&files::read_text(&file)?)
                 .with_context(|| format!("{}: not the settings of measurements", file.display()))?;
+            if begun.preprocessing.is_none() {
+                begun.preprocessing.clone_from(&settings.preprocessing);
+            }
             if begun != *settings {
                 let message = format!(
                     "{}: the measurements begun here have other settings; only another --limit goes on with them, --out names another directory",

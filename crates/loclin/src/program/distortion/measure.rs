@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use anyhow::{Context, ensure};
 use candle_core::{DType, Tensor};
-use loclin_data::Dataset;
+use loclin_data::{Applied, Dataset};
 use loclin_models::Network;
 
 use super::directory::{Directory, Settings};
@@ -27,6 +27,15 @@ pub struct Found {
     pub seconds: f64,
 }
 
+/// What the network was made of.
+#[derive(Clone, Copy)]
+pub struct Made<'a> {
+    /// SHA-256 of the model's file.
+    pub model: &'a str,
+    /// What is done to the inputs.
+    pub preprocessing: &'a Applied,
+}
+
 /// Measures every input of `data` at the network of raw inputs; in the directory `out`, if there is one, goes on where
 /// it was stopped and leaves the worst input.
 ///
@@ -38,13 +47,20 @@ pub fn measure(
     options: &SearchOptions,
     seed: u64,
     out: Option<&Path>,
-    model: &str,
+    made: Made<'_>,
     label: &str,
 ) -> anyhow::Result<Found> {
     let start = Instant::now();
     let measure = Measure::new(network, options);
     let labels = labels(data, network)?;
-    let settings = Settings::new(model, data, options, seed, network.dtype());
+    let settings = Settings::new(
+        made.model,
+        made.preprocessing,
+        data,
+        options,
+        seed,
+        network.dtype(),
+    );
     let directory = out.map(|out| Directory::open(out, &settings)).transpose()?;
     let mut records = match &directory {
         Some(directory) => directory.records()?,

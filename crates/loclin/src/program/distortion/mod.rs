@@ -11,17 +11,18 @@ mod search;
 use std::path::PathBuf;
 
 use anyhow::Context;
-use loclin_data::{Data, Rows, Split};
+use loclin_data::{Data, Rows};
 use loclin_report::stats::Percentiles;
 
+use crate::program::chance;
 use crate::program::errors::Usage;
 use crate::program::model::ModelPath;
 use crate::program::opened::Opened;
-use crate::program::options::{DataDir, Global};
+use crate::program::options::{Global, InputOptions};
 
 pub use directory::{Directory, Settings};
 pub use eps::{Domain, EpsError, Radius};
-pub use measure::{Found, measure};
+pub use measure::{Found, Made, measure};
 pub use options::SearchOptions;
 pub use outcome::Outcome;
 pub use record::{Costs, Record, Worst};
@@ -30,7 +31,7 @@ pub use search::{Measure, worst_of};
 const EXAMPLE: &str = "\
 Examples:
   loclin distortion --model runs/cifar10-roll-seed0 --eps 8/256 --limit 256 --out runs/distortion
-  loclin distortion --model resnet.onnx --data photos,size=32 --eps 0.01 --samples 500 --population 300
+  loclin distortion --model resnet.onnx --data photos --resize 32 --eps 0.01 --samples 500 --population 300
   loclin distortion --model runs/demo-seed0 --eps 8/256 --limit 4 --population 100 --generations 10 --json";
 
 /// Options of `distortion`.
@@ -40,13 +41,6 @@ pub struct Args {
     /// The model
     #[command(flatten)]
     pub source: ModelPath,
-    /// A dataset's name, a directory in its layout, or a .safetensors file of labelled inputs [default: the dataset
-    /// of the run directory]
-    #[arg(long, value_name = "NAME_OR_PATH")]
-    pub data: Option<String>,
-    /// Which part of the dataset: train, valid or test
-    #[arg(long, default_value = "test")]
-    pub split: Split,
     /// Measure the first N inputs only
     #[arg(long, value_name = "N")]
     pub limit: Option<usize>,
@@ -56,9 +50,9 @@ pub struct Args {
     /// Keep what is found in a directory: a row for each input and the worst input; what was begun there goes on
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// Where the datasets are
+    /// The inputs, which must have labels
     #[command(flatten)]
-    pub place: DataDir,
+    pub inputs: InputOptions,
 }
 
 /// Measures as the options say.
@@ -68,14 +62,8 @@ pub struct Args {
 /// other measurements.
 pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     check(args)?;
-    let opened = Opened::new(
-        &args.source,
-        args.data.as_deref(),
-        args.split,
-        args.limit.map_or(Rows::All, Rows::First),
-        &args.place,
-        global,
-    )?;
+    let rows = args.limit.map_or(Rows::All, Rows::First);
+    let opened = Opened::new(&args.source, &args.inputs, rows, global)?;
     let Data::Table(data) = opened.data else {
         let message = "--data: sequences of different lengths; distortion is measured for inputs of one shape";
         return Err(Usage::new(message).into());
@@ -87,7 +75,10 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         &args.search,
         global.seed.unwrap_or(0),
         args.out.as_deref(),
-        &args.source.digest()?,
+        Made {
+            model: &args.source.digest()?,
+            preprocessing: &opened.applied,
+        },
         "measuring",
     )?;
     let percentiles = |of: fn(&Record) -> f64| {
@@ -98,7 +89,15 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let share = |of: fn(&Record) -> bool| {
         found.records.iter().filter(|record| of(record)).count() as f64 / count
     };
+    let right = |record: &&Record| record.label == record.prediction;
+    let correct = found.records.iter().filter(right).count();
+    let warning = chance::warning(correct, found.records.len(), network.output_size());
+    if let Some(warning) = &warning {
+        tracing::warn!("{warning}");
+    }
     Ok(Outcome {
+        preprocessing: opened.applied.clone(),
+        warning,
         model: args.source.model.clone(),
         data: data.name().to_owned(),
         inputs: data.len(),

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use loclin_data::Applied;
 use loclin_report::stats::Percentiles;
 use serde::Serialize;
 
@@ -46,6 +47,10 @@ pub struct Outcome {
     pub out: Option<PathBuf>,
     /// The floating-point type.
     pub dtype: Dtype,
+    /// What was done to the inputs.
+    pub preprocessing: Applied,
+    /// What makes the result doubtful, if anything does.
+    pub warning: Option<String>,
 }
 
 impl fmt::Display for Outcome {
@@ -55,6 +60,7 @@ impl fmt::Display for Outcome {
             "{} inputs of {}, eps {}, {}: {:.1} s",
             self.inputs, self.data, self.eps, self.dtype, self.seconds
         )?;
+        writeln!(f, "inputs     {}", self.preprocessing)?;
         let Costs {
             samples,
             genetic,

@@ -7,14 +7,15 @@ mod subject;
 
 use anyhow::{Context, ensure};
 use candle_core::DType;
+use loclin_data::Applied;
 use loclin_models::Network;
 use loclin_report::Report;
 
+use crate::program::classes::Classes;
 use crate::program::compute::Dtype;
 use crate::program::errors::Usage;
-use crate::program::opened::dtype;
+use crate::program::opened::Opened;
 use crate::program::options::Global;
-use crate::program::run_directory::Trained;
 use crate::program::{files, process};
 
 pub use options::Args;
@@ -34,14 +35,23 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     if let Some(report) = &args.report {
         files::check_writable(report)?;
     }
-    let run = Trained::of(&args.source.model)?;
-    let dtype = dtype(global);
-    let model = args.source.load(dtype.candle(), &global.device.open()?)?;
+    let index = args.input.parse::<usize>().ok();
+    let opened = subject::open(args, index, global)?;
+    let Opened {
+        model,
+        data,
+        dtype,
+        applied,
+    } = opened;
     let model = model
         .into_network()
         .with_context(|| args.source.model.display().to_string())?;
-    let network = with_normalization(args, model.raw()?)?;
-    let subject = Subject::find(args, network.input_shape(), run.as_ref(), global)?;
+    let network = model.raw()?;
+    let subject = Subject::of(data, index)?;
+    let names = match &args.classes {
+        Some(file) => Some(Classes::read(file, network.output_size())?),
+        None => None,
+    };
     let options = ReadOptions {
         eps: args.eps.value(),
         domain: args.domain.0,
@@ -56,7 +66,11 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     check_label(label, &network, &subject)?;
     let named = || subject.name.clone();
     let x = subject.tensor(network.input_shape(), DType::F64, network.device())?;
-    let reading = read(&network, &x, label, &options).with_context(named)?;
+    let mut reading = read(&network, &x, label, &options).with_context(named)?;
+    if let Some(names) = &names {
+        reading.label_name = names.name(reading.label);
+        reading.prediction_name = names.name(reading.prediction);
+    }
     let explanation = loclin_report::Explanation {
         heading: subject.name.clone(),
         lines: reading.lines(args.eps),
@@ -65,7 +79,7 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let canvas = loclin_report::figure::pictures(std::slice::from_ref(&explanation))?;
     files::write_atomic(&args.out, &canvas.png()?)?;
     if let Some(path) = &args.report {
-        let page = page(args, &explanation, dtype)?;
+        let page = page(args, &explanation, dtype, &applied)?;
         files::write_atomic(path, page.as_bytes())?;
     }
     Ok(Outcome {
@@ -75,16 +89,8 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         out: args.out.clone(),
         report: args.report.clone(),
         dtype,
+        preprocessing: applied,
     })
-}
-
-/// The network of inputs before the normalisation that the options give.
-fn with_normalization(args: &Args, network: Network) -> anyhow::Result<Network> {
-    if args.mean.is_empty() {
-        return Ok(network);
-    }
-    let normalized = network.standardized(&args.mean, &args.std);
-    normalized.context("--mean, --std: do not fit the model")
 }
 
 fn check_label(label: Option<u32>, network: &Network, subject: &Subject) -> anyhow::Result<()> {
@@ -107,10 +113,12 @@ fn page(
     args: &Args,
     explanation: &loclin_report::Explanation,
     dtype: Dtype,
+    applied: &Applied,
 ) -> anyhow::Result<String> {
     let settings = [
         ("model", args.source.model.display().to_string()),
         ("input", args.input.clone()),
+        ("preprocessing", applied.to_string()),
         ("floating-point type", dtype.to_string()),
     ];
     let page = loclin_report::render(&Report {

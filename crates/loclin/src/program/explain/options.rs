@@ -2,11 +2,9 @@
 
 use std::path::PathBuf;
 
-use loclin_data::Split;
-
 use crate::program::distortion::{Domain, Radius};
 use crate::program::model::ModelPath;
-use crate::program::options::DataDir;
+use crate::program::options::InputOptions;
 
 const EXAMPLE: &str = "\
 Examples:
@@ -22,28 +20,15 @@ pub struct Args {
     /// The model
     #[command(flatten)]
     pub source: ModelPath,
-    /// A JPEG or PNG file, or the number of an input of --data, from 0
+    /// A JPEG or PNG file, an .npy file of one input, or the number of an input of --data, from 0
     #[arg(long, value_name = "IMAGE_OR_INDEX")]
     pub input: String,
-    /// Where a number counts: a dataset's name, a directory in its layout, or an .npy or .safetensors file of inputs
-    /// [default: the dataset of the run directory]
-    #[arg(long, value_name = "NAME_OR_PATH")]
-    pub data: Option<String>,
-    /// Which part of the dataset: train, valid or test
-    #[arg(long, default_value = "test")]
-    pub split: Split,
-    /// Make an image of another size fit, whatever its proportions
-    #[arg(long)]
-    pub resize: bool,
     /// The class whose score is explained [default: the input's label, or the predicted class where it has none]
     #[arg(long, value_name = "CLASS")]
     pub label: Option<u32>,
-    /// What an image's channels are normalised with, for a model that does not do it itself: means
-    #[arg(long, value_name = "M,M,M", value_delimiter = ',', requires = "std")]
-    pub mean: Vec<f64>,
-    /// The same: standard deviations
-    #[arg(long, value_name = "S,S,S", value_delimiter = ',', requires = "mean")]
-    pub std: Vec<f64>,
+    /// Names of the classes, one a line, in the order of their numbers
+    #[arg(long, value_name = "FILE.txt")]
+    pub classes: Option<PathBuf>,
     /// How far every pixel may move in the search for the gradient that differs most: a number or a quotient
     #[arg(long, value_name = "EPS", default_value = "8/256")]
     pub eps: Radius,
@@ -70,7 +55,7 @@ pub struct Args {
     /// Write a report, too
     #[arg(long, value_name = "FILE.html")]
     pub report: Option<PathBuf>,
-    /// Where the datasets are
+    /// Where numbers count, and what is done to the input
     #[command(flatten)]
-    pub place: DataDir,
+    pub inputs: InputOptions,
 }

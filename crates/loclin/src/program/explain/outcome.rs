@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use loclin_data::Applied;
 use serde::Serialize;
 
 use super::reading::Reading;
@@ -27,20 +28,21 @@ pub struct Outcome {
     pub report: Option<PathBuf>,
     /// The floating-point type.
     pub dtype: Dtype,
+    /// What was done to the input.
+    pub preprocessing: Applied,
 }
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Reading {
-            label,
-            prediction,
             gradient_length,
             distortion,
             evaluations,
             integrated,
             ..
         } = &self.reading;
-        writeln!(f, "{}: class {label}, predicted {prediction}", self.input)?;
+        writeln!(f, "{}: {}", self.input, self.reading.classes())?;
+        writeln!(f, "inputs: {}", self.preprocessing)?;
         writeln!(f, "{}", self.reading.certificate())?;
         writeln!(
             f,

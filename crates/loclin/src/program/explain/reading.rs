@@ -50,6 +50,10 @@ pub struct Reading {
     pub label: u32,
     /// The predicted class.
     pub prediction: u32,
+    /// The name of the class that is explained, where names are given.
+    pub label_name: Option<String>,
+    /// That of the predicted one.
+    pub prediction_name: Option<String>,
     /// The l2 radius in raw units.
     pub eps_2: f64,
     /// What is claimed of it: `proved`, `probable(P)` or `estimate`.
@@ -134,6 +138,8 @@ pub fn read(
     Ok(Reading {
         label,
         prediction,
+        label_name: None,
+        prediction_name: None,
         eps_2: margins.radius[0],
         guarantee: margins.guarantee,
         limiting,
@@ -206,7 +212,7 @@ impl Reading {
     pub fn lines(&self, eps: Radius) -> Vec<String> {
         let share = 100.0 * self.distortion / self.gradient_length;
         vec![
-            format!("class {}, predicted {}", self.label, self.prediction),
+            self.classes(),
             self.certificate(),
             format!(
                 "moving every pixel by at most {eps} changes the gradient by {} in l1 norm or more, {share:.0}% of its own {}",
@@ -215,6 +221,17 @@ impl Reading {
             ),
             format!("integrated gradients: {}", self.integrated[0]),
         ]
+    }
+
+    /// The class that is explained and the predicted one, by number and name.
+    pub fn classes(&self) -> String {
+        let word = |class: u32, name: &Option<String>| match name {
+            Some(name) => format!("{class} ({name})"),
+            None => class.to_string(),
+        };
+        let label = word(self.label, &self.label_name);
+        let prediction = word(self.prediction, &self.prediction_name);
+        format!("class {label}, predicted {prediction}")
     }
 
     /// How far the gradient is constant, and what is claimed of that, in a sentence.
@@ -238,10 +255,11 @@ impl Reading {
     pub fn panels(&self, subject: &Subject) -> anyhow::Result<Vec<Vec<Panel>>> {
         let shape = subject.shape;
         let row = |titles: [&str; 3], image: &[f64], side: usize| {
+            let shown = |values: &[f64]| subject.shown(values);
             let pictures = [
-                Picture::image(shape, image)?,
-                Picture::gradient(shape, &self.gradients[side])?,
-                Picture::gradient(shape, &self.integrated[side].values)?,
+                Picture::image(shape, &shown(image))?,
+                Picture::gradient(shape, &shown(&self.gradients[side]))?,
+                Picture::gradient(shape, &shown(&self.integrated[side].values))?,
             ];
             let panels = titles.into_iter().zip(pictures);
             let panel = |(title, picture): (&str, Picture)| Panel {

@@ -1,16 +1,13 @@
 //! The input that is explained: an image file, or a row of a dataset.
 
-use std::path::Path;
-
-use anyhow::{bail, ensure};
+use anyhow::{Context, bail, ensure};
 use candle_core::{DType, Device, Tensor};
-use loclin_data::{Data, Dataset, ImageFiles, Rows, Values};
+use loclin_data::{Data, Dataset, Rows};
 
 use super::options::Args;
 use crate::program::errors::Usage;
-use crate::program::opened;
-use crate::program::options::Global;
-use crate::program::run_directory::Trained;
+use crate::program::opened::Opened;
+use crate::program::options::{Global, InputOptions};
 
 /// One image.
 pub struct Subject {
@@ -18,44 +15,50 @@ pub struct Subject {
     pub name: String,
     /// Channels (1 or 3), height and width.
     pub shape: [usize; 3],
-    /// Its pixels in [0, 1], channel by channel.
+    /// Its values in the order in which the network takes them.
     pub values: Vec<f64>,
     /// Its class, where it is known.
     pub label: Option<u32>,
+    /// For each value of the picture, channel by channel, its place among those of the network.
+    places: Vec<usize>,
+}
+
+/// The model and what `--input` names: the row `index` of the data, or else a file.
+pub(super) fn open(args: &Args, index: Option<usize>, global: &Global) -> anyhow::Result<Opened> {
+    let Some(index) = index else {
+        let inputs = InputOptions {
+            data: Some(args.input.clone()),
+            ..args.inputs.clone()
+        };
+        return Opened::new(&args.source, &inputs, Rows::All, global);
+    };
+    let opened = Opened::new(&args.source, &args.inputs, Rows::One(index), global);
+    opened.map_err(|error| match error.downcast_ref() {
+        Some(loclin_data::Error::RowRange { name, rows, .. }) => no_row(index, name, *rows).into(),
+        _ => error,
+    })
 }
 
 impl Subject {
-    /// What `--input` names, for a network of inputs of shape `wanted`.
-    pub(super) fn find(
-        args: &Args,
-        wanted: &[usize],
-        run: Option<&Trained>,
-        global: &Global,
-    ) -> anyhow::Result<Self> {
-        if let Ok(index) = args.input.parse::<usize>() {
-            let Some(name) = args.data.as_ref().or(run.map(|run| &run.dataset)) else {
-                let message = "--input: a number counts in --data, which is needed where --model is not a run directory";
-                return Err(Usage::new(message).into());
-            };
-            let seed = global.seed.or(run.map(|run| run.seed));
-            let place = &args.place.data_dir;
-            let row = Rows::One(index);
-            let data = opened::rows_of(name, args.split, place, seed.unwrap_or(0), row);
-            let data = data.map_err(|error| match error.downcast_ref() {
-                Some(loclin_data::Error::RowRange { name, rows, .. }) => {
-                    no_row(index, name, *rows).into()
-                }
-                _ => error,
-            })?;
-            let Data::Table(data) = data else {
-                bail!("{}: sequences, which are no images", data.name());
-            };
-            return Self::numbered(&data, 0, index, wanted);
+    /// The only row of the data, which is the input `index` of its dataset.
+    pub(super) fn of(data: Data, index: Option<usize>) -> anyhow::Result<Self> {
+        let data = data.into_table()?;
+        let count = data.len();
+        if index.is_none() && count != 1 {
+            let message = format!(
+                "--input {}: it has {count} inputs; one is explained",
+                data.name()
+            );
+            return Err(Usage::new(message).into());
         }
-        Self::of_file(Path::new(&args.input), wanted, args.resize)
+        let name = match index {
+            Some(index) => format!("input {index} of {}", data.name()),
+            None => data.name().to_owned(),
+        };
+        Self::only(&data, name)
     }
 
-    /// Row `index` of a dataset of images.
+    /// Row `index` of a dataset of images, for a network of inputs of shape `wanted`.
     ///
     /// # Errors
     /// When there is no such row, or the inputs are no images, or not the network's.
@@ -63,77 +66,32 @@ impl Subject {
         if index >= data.len() {
             return Err(no_row(index, data.name(), data.len()).into());
         }
-        Self::numbered(data, index, index, wanted)
+        let name = format!("input {index} of {}", data.name());
+        Self::only(&data.subset(&[index])?.fit(wanted)?, name)
     }
 
-    /// Row `row` of `data`, which is the input `index` of its dataset.
-    fn numbered(
-        data: &Dataset,
-        row: usize,
-        index: usize,
-        wanted: &[usize],
-    ) -> anyhow::Result<Self> {
-        let shape = match *data.input_shape() {
-            [channels @ (1 | 3), height, width] => [channels, height, width],
-            [height, width] => [1, height, width],
-            ref other => bail!(
-                "{}: inputs of shape {other:?}, which are no images",
-                data.name()
-            ),
-        };
-        ensure!(
-            data.features() == wanted.iter().product::<usize>(),
-            "{}: inputs of shape {:?}; the model takes shape {wanted:?}",
-            data.name(),
-            data.input_shape()
-        );
-        Ok(Self {
-            name: format!("input {index} of {}", data.name()),
-            shape,
-            values: data.rows_f64(&[row])?,
-            label: data.labels().map(|labels| labels[row]),
-        })
-    }
-
-    fn of_file(path: &Path, wanted: &[usize], resize: bool) -> anyhow::Result<Self> {
-        let name = path.display().to_string();
-        let size = match (resize, wanted) {
-            (false, _) => None,
-            (true, [_, height, width]) => Some([*height, *width]),
-            (true, _) => bail!(
-                "{name}: --resize: the model takes inputs of shape {wanted:?}, which says no height and width"
-            ),
-        };
-        let files = ImageFiles::one(path, size)?;
-        let [_, height, width] = files.shape();
-        let image = Dataset::new(&name, &files.shape(), Values::Files(files))?;
-        let mut values = image.rows_f64(&[0])?;
-        let area = height * width;
-        let mut channels = 3;
-        if wanted.iter().product::<usize>() == area {
-            let grey = (0..area)
-                .all(|i| values[i] == values[area + i] && values[i] == values[2 * area + i]);
-            ensure!(
-                grey,
-                "{name}: an image in colour; the model takes inputs of shape {wanted:?}, one channel"
+    fn only(data: &Dataset, name: String) -> anyhow::Result<Self> {
+        let Some((shape, places)) = data.picture() else {
+            bail!(
+                "{}: inputs of shape {:?}, which are no images",
+                data.name(),
+                data.input_shape()
             );
-            values.truncate(area);
-            channels = 1;
-        }
-        ensure!(
-            values.len() == wanted.iter().product::<usize>(),
-            "{name}: an image of {height} x {width} pixels; the model takes inputs of shape {wanted:?}{}",
-            match (resize, wanted) {
-                (false, [_, _, _]) => "; --resize makes it fit",
-                _ => "",
-            }
-        );
+        };
+        let label = data.labels().and_then(|labels| labels.first().copied());
         Ok(Self {
             name,
-            shape: [channels, height, width],
-            values,
-            label: None,
+            shape,
+            values: data.rows_f64(&[0])?,
+            label,
+            places,
         })
+    }
+
+    /// Values in the order of the network in that of pictures.
+    pub(super) fn shown(&self, values: &[f64]) -> Vec<f64> {
+        let at = |place: &usize| values.get(*place).copied().unwrap_or(0.0);
+        self.places.iter().map(at).collect()
     }
 
     /// The image as an input of shape `shape`.
@@ -141,7 +99,15 @@ impl Subject {
     /// # Errors
     /// When the number of values differs.
     pub fn tensor(&self, shape: &[usize], dtype: DType, device: &Device) -> anyhow::Result<Tensor> {
-        let tensor = Tensor::from_slice(&self.values, shape, device)?;
+        let count = shape.iter().product::<usize>();
+        ensure!(
+            self.values.len() == count,
+            "{}: {} values; the model takes {shape:?}",
+            self.name,
+            self.values.len()
+        );
+        let tensor = Tensor::from_slice(&self.values, shape, device);
+        let tensor = tensor.with_context(|| self.name.clone())?;
         Ok(tensor.to_dtype(dtype)?)
     }
 }

@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use loclin_data::{Data, Split};
+use anyhow::bail;
+use loclin_data::{Data, Moments, Preprocessing, Split, source};
 
 use super::directory::prepare;
 use super::outcome::Outcome;
@@ -83,7 +84,23 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
 /// # Errors
 /// A dataset that cannot be read.
 pub fn open(config: &Config, split: Split, data_dir: &Path) -> anyhow::Result<Data> {
-    opened::data(&config.dataset, split, data_dir, config.seed)
+    let preprocessing = config.preprocessing()?;
+    let request = source::Request {
+        data_dir: Some(data_dir),
+        seed: config.seed,
+        preprocessing: &preprocessing,
+        ..source::Request::of(split)
+    };
+    let data = opened::read(&config.dataset, &request)?;
+    let Preprocessing { mean, std, .. } = preprocessing;
+    match data {
+        _ if mean.is_empty() => Ok(data),
+        Data::Table(table) => Ok(table.with_moments(Moments { mean, std })?.into()),
+        Data::Sequences(sequences) => bail!(
+            "{}: sequences are taken as they are; leave mean and std empty",
+            sequences.name()
+        ),
+    }
 }
 
 /// Trains `config` on `[training, validation]` data in the directory `out`, going on from its checkpoint if it

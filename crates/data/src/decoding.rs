@@ -1,0 +1,123 @@
+//! The pixels of a JPEG or PNG file.
+
+use std::io::Cursor;
+use std::path::Path;
+
+use image::metadata::Orientation;
+use image::{ColorType, DynamicImage, ImageBuffer, ImageDecoder, ImageFormat, ImageReader, Limits};
+
+use crate::error::Error;
+use crate::file::read_all;
+use crate::jpeg::{self, Picture};
+
+/// What is known of an image that can be read.
+pub(crate) struct Checked {
+    /// Height and width.
+    pub(crate) size: [usize; 2],
+    /// Whether it has one channel.
+    pub(crate) grey: bool,
+    /// Whether its channels are equal, as those of a grey image in colour are.
+    pub(crate) equal_channels: bool,
+}
+
+/// Decodes a file to see whether it can be.
+pub(crate) fn check(path: &Path, turned: bool) -> Result<Checked, String> {
+    let image = decode(path, turned)?;
+    let grey = !image.color().has_color();
+    let size = [image.height() as usize, image.width() as usize];
+    let equal = |[red, green, blue]: [u16; 3]| red == green && green == blue;
+    let equal_channels = grey
+        || match is_deep(image.color()) {
+            true => image.into_rgb16().pixels().all(|pixel| equal(pixel.0)),
+            false => {
+                let pixels = image.into_rgb8().into_raw();
+                pixels
+                    .as_chunks()
+                    .0
+                    .iter()
+                    .all(|pixel: &[u8; 3]| equal(pixel.map(u16::from)))
+            }
+        };
+    Ok(Checked {
+        size,
+        grey,
+        equal_channels,
+    })
+}
+
+/// The whole image, or why there is none; `turned` as its EXIF orientation says.
+pub(crate) fn decode(path: &Path, turned: bool) -> Result<DynamicImage, String> {
+    let bytes = read_all(path).map_err(|error| match error {
+        // What names the path already is said without it.
+        Error::Io { source, .. } => source.to_string(),
+        Error::PathKind {
+            found, expected, ..
+        } => format!("found {found}, expected {expected}"),
+        error => error.to_string(),
+    })?;
+    let reader = ImageReader::new(Cursor::new(&bytes))
+        .with_guessed_format()
+        .map_err(|error| error.to_string())?;
+    match reader.format() {
+        Some(ImageFormat::Png) => {}
+        // The decoder fills what is missing with grey.
+        Some(ImageFormat::Jpeg) if !is_complete(&bytes) => {
+            return Err("a JPEG image that ends too early".into());
+        }
+        Some(ImageFormat::Jpeg) => {}
+        _ => return Err("not a JPEG or PNG image".into()),
+    }
+    let own = match reader.format() {
+        Some(ImageFormat::Jpeg) => jpeg::decode(&bytes)?,
+        _ => None,
+    };
+    let mut decoder = reader.into_decoder().map_err(|error| error.to_string())?;
+    let orientation = match turned {
+        true => decoder.orientation().map_err(|error| error.to_string())?,
+        false => Orientation::NoTransforms,
+    };
+    let mut image = match own {
+        Some(picture) => of_picture(picture)?,
+        None => {
+            // As many bytes as an image may have by default.
+            let fits = Limits::default().reserve(decoder.total_bytes());
+            fits.map_err(|error| error.to_string())?;
+            DynamicImage::from_decoder(decoder).map_err(|error| error.to_string())?
+        }
+    };
+    image.apply_orientation(orientation);
+    if image.color().has_alpha() {
+        let opaque = match is_deep(image.color()) {
+            true => image.to_rgba16().pixels().all(|p| p[3] == u16::MAX),
+            false => image.to_rgba8().pixels().all(|p| p[3] == u8::MAX),
+        };
+        if !opaque {
+            return Err("transparent pixels, which have no colour of their own".into());
+        }
+    }
+    Ok(image)
+}
+
+fn of_picture(picture: Picture) -> Result<DynamicImage, String> {
+    // Both sides have 16 bits in a file.
+    let (width, height) = (picture.width as u32, picture.height as u32);
+    let image = match picture.grey {
+        true => ImageBuffer::from_raw(width, height, picture.pixels).map(DynamicImage::ImageLuma8),
+        false => ImageBuffer::from_raw(width, height, picture.pixels).map(DynamicImage::ImageRgb8),
+    };
+    image.ok_or_else(|| "a JPEG image without all of its pixels".into())
+}
+
+/// Whether a JPEG file has its end-of-image marker behind its last start of a scan. Neither occurs in the data of a
+/// scan, and thumbnails come before the first.
+fn is_complete(bytes: &[u8]) -> bool {
+    let marker = |window: &[u8], code: u8| *window == [0xff, code];
+    let scan = bytes.windows(2).rposition(|window| marker(window, 0xda));
+    let end = bytes.windows(2).rposition(|window| marker(window, 0xd9));
+    end > scan
+}
+
+/// Whether its numbers have more than 8 bits.
+pub(crate) fn is_deep(color: ColorType) -> bool {
+    color.bytes_per_pixel() > color.channel_count()
+}

@@ -1,0 +1,209 @@
+//! The rows of a dataset: as numbers, and as smaller datasets.
+
+use crate::dataset::Dataset;
+use crate::error::Error;
+use crate::fit::Order;
+use crate::values::Values;
+
+impl Dataset {
+    /// The given rows in the given order, flattened: `rows.len() * features()` values, scaled in double precision and then
+    /// rounded, in the order of [`Dataset::input_shape`]. Image files are decoded in parallel.
+    ///
+    /// # Errors
+    /// A row that does not exist, a number that is too large for `f32`, or an image that can no longer be read.
+    pub fn rows_f32(&self, rows: &[usize]) -> Result<Vec<f32>, Error> {
+        let scale = |value: f64| self.scale.apply(value) as f32;
+        let values = match &self.values {
+            Values::Bytes(bytes) => self.gather(rows, bytes, |byte| scale(byte.into()))?,
+            Values::F32(values) => self.gather(rows, values, |value| scale(value.into()))?,
+            Values::F64(values) => self.gather(rows, values, scale)?,
+            Values::Files(files) => {
+                self.check_rows(rows)?;
+                self.ordered(files.read(rows, self.scale, |level| level as f32)?)
+            }
+        };
+        match values.iter().position(|value| !value.is_finite()) {
+            None => Ok(values),
+            Some(at) => Err(self.not_finite(rows, at, "f32")),
+        }
+    }
+
+    /// The given rows in the given order, flattened and scaled, in double precision.
+    ///
+    /// # Errors
+    /// A row that does not exist, a number that is too large when it is scaled, or an image that can no longer be read.
+    pub fn rows_f64(&self, rows: &[usize]) -> Result<Vec<f64>, Error> {
+        let scale = |value: f64| self.scale.apply(value);
+        let values = match &self.values {
+            Values::Bytes(bytes) => self.gather(rows, bytes, |byte| scale(byte.into()))?,
+            Values::F32(values) => self.gather(rows, values, |value| scale(value.into()))?,
+            Values::F64(values) => self.gather(rows, values, scale)?,
+            Values::Files(files) => {
+                self.check_rows(rows)?;
+                self.ordered(files.read(rows, self.scale, |level| level)?)
+            }
+        };
+        match values.iter().position(|value| !value.is_finite()) {
+            None => Ok(values),
+            Some(at) => Err(self.not_finite(rows, at, "f64")),
+        }
+    }
+
+    /// The labels of the given rows in the given order.
+    ///
+    /// # Errors
+    /// A row that does not exist, or data without labels.
+    pub fn row_labels(&self, rows: &[usize]) -> Result<Vec<u32>, Error> {
+        self.check_rows(rows)?;
+        let labels = self.labels.as_ref().ok_or_else(|| Error::Unlabelled {
+            name: self.name.clone(),
+        })?;
+        Ok(rows.iter().map(|&row| labels[row]).collect())
+    }
+
+    /// A dataset of the given rows in the given order.
+    ///
+    /// # Errors
+    /// No rows, or a row that does not exist.
+    pub fn subset(&self, rows: &[usize]) -> Result<Self, Error> {
+        if rows.is_empty() {
+            return Err(Error::EmptySelection {
+                name: self.name.clone(),
+            });
+        }
+        let values = match &self.values {
+            Values::Bytes(values) => Values::Bytes(self.stored(rows, values)?),
+            Values::F32(values) => Values::F32(self.stored(rows, values)?),
+            Values::F64(values) => Values::F64(self.stored(rows, values)?),
+            Values::Files(files) => {
+                self.check_rows(rows)?;
+                Values::Files(files.subset(rows))
+            }
+        };
+        Ok(Self {
+            name: self.name.clone(),
+            input_shape: self.input_shape.clone(),
+            rows: rows.len(),
+            values,
+            labels: self
+                .labels
+                .as_ref()
+                .map(|labels| rows.iter().map(|&row| labels[row]).collect()),
+            classes: self.classes,
+            moments: self.moments.clone(),
+            scale: self.scale,
+            layout: self.layout,
+            order: self.order,
+            stored: self.stored.clone(),
+        })
+    }
+
+    /// The first `n` rows, or all of them where there are fewer.
+    ///
+    /// # Errors
+    /// `n` is 0.
+    pub fn take(mut self, n: usize) -> Result<Self, Error> {
+        if n == 0 {
+            return Err(Error::EmptySelection { name: self.name });
+        }
+        if n < self.rows {
+            let count = n * self.features();
+            match &mut self.values {
+                Values::Bytes(values) => values.truncate(count),
+                Values::F32(values) => values.truncate(count),
+                Values::F64(values) => values.truncate(count),
+                Values::Files(files) => files.truncate(n),
+            }
+            if let Some(labels) = &mut self.labels {
+                labels.truncate(n);
+            }
+            self.rows = n;
+        }
+        Ok(self)
+    }
+
+    /// The numbers of the given rows as they are stored.
+    fn stored<T: Copy>(&self, rows: &[usize], values: &[T]) -> Result<Vec<T>, Error> {
+        self.check_rows(rows)?;
+        let features = self.features();
+        let mut out = Vec::with_capacity(rows.len() * features);
+        for &row in rows {
+            out.extend_from_slice(&values[row * features..(row + 1) * features]);
+        }
+        Ok(out)
+    }
+
+    /// The numbers of the given rows, each as `read` makes it, in the order of the input's shape.
+    fn gather<T: Copy, U: Copy>(
+        &self,
+        rows: &[usize],
+        values: &[T],
+        read: impl Fn(T) -> U,
+    ) -> Result<Vec<U>, Error> {
+        self.check_rows(rows)?;
+        let features = self.features();
+        let mut out = Vec::with_capacity(rows.len() * features);
+        for &row in rows {
+            let row = &values[row * features..(row + 1) * features];
+            out.extend(row.iter().map(|&value| read(value)));
+        }
+        Ok(self.ordered(out))
+    }
+
+    /// Whole rows in the order of the input's shape.
+    fn ordered<T: Copy>(&self, values: Vec<T>) -> Vec<T> {
+        let Order::Moved(moved) = self.order else {
+            return values;
+        };
+        let mut out = Vec::with_capacity(values.len());
+        for row in values.chunks(self.features()) {
+            moved.apply(row, &mut out);
+        }
+        out
+    }
+
+    fn not_finite(&self, rows: &[usize], at: usize, dtype: &'static str) -> Error {
+        let features = self.features();
+        let (row, column) = (rows[at / features], at % features);
+        let alone = self.at(row, column);
+        Error::NotFinite {
+            name: self.name.clone(),
+            row,
+            column,
+            value: alone,
+            dtype,
+        }
+    }
+
+    /// A number of a row, scaled.
+    fn at(&self, row: usize, column: usize) -> f64 {
+        let features = self.features();
+        let place = match self.order {
+            Order::AsStored => column,
+            Order::Moved(moved) => {
+                let mut places = Vec::with_capacity(features);
+                moved.apply(&(0..features).collect::<Vec<_>>(), &mut places);
+                places[column]
+            }
+        };
+        let at = row * features + place;
+        let value = match &self.values {
+            Values::Bytes(values) => f64::from(values[at]),
+            Values::F32(values) => f64::from(values[at]),
+            Values::F64(values) => values[at],
+            Values::Files(_) => f64::NAN,
+        };
+        self.scale.apply(value)
+    }
+
+    fn check_rows(&self, rows: &[usize]) -> Result<(), Error> {
+        match rows.iter().find(|&&row| row >= self.rows) {
+            None => Ok(()),
+            Some(&row) => Err(Error::RowRange {
+                name: self.name.clone(),
+                row,
+                rows: self.rows,
+            }),
+        }
+    }
+}
