@@ -228,8 +228,11 @@ impl Search<'_> {
                 towards if towards < 0.0 => 0,
                 _ => continue,
             };
-            let step = distance(z.abs(), up_by(speed.abs(), 1));
             let plain = &mut self.sides[side].plain;
+            if is_beyond(*plain, z.abs(), speed.abs()) {
+                continue;
+            }
+            let step = distance(z.abs(), up_by(speed.abs(), 1));
             if step < *plain {
                 *plain = step;
             }
@@ -254,13 +257,17 @@ impl Search<'_> {
                 continue;
             }
             let towards = if z > 0.0 { -speed } else { speed };
-            let step = distance(left, up_by(speed.abs() + error, 1));
-            if towards > -error {
-                self.sides[1].lower(step);
-            }
-            if -towards > -error {
-                self.sides[0].lower(step);
+            let fastest = speed.abs() + error;
+            for (side, towards) in self.sides.iter_mut().zip([-towards, towards]) {
+                if towards > -error && !is_beyond(side.others, left, fastest) {
+                    side.lower(distance(left, up_by(fastest, 1)));
+                }
             }
         }
     }
+}
+
+/// Whether `z / speed` certainly is above a step, without a division: the factor is more than three roundings.
+fn is_beyond(step: f64, z: f64, speed: f64) -> bool {
+    z > step * speed * (1.0 + 1e-12)
 }
