@@ -43,7 +43,13 @@ fn is_exact(network: &Network, x: &Tensor) -> bool {
             (0..here.neurons()).all(|neuron| here.pre_activation(neuron).is_exact())
         }
         Err(error) => {
-            assert!(matches!(error, ExactError::TooLarge { .. } | ExactError::Unknown { .. }), "{error}");
+            assert!(
+                matches!(
+                    error,
+                    ExactError::TooLarge { .. } | ExactError::Unknown { .. }
+                ),
+                "{error}"
+            );
             false
         }
     }

@@ -78,9 +78,10 @@ impl Network {
             let (magnitude, own) = match &node.operator {
                 Operator::Input => (None, 0),
                 // A slope and the product with it; a difference; a sum of cotangents.
-                Operator::PiecewiseLinear(operator) => {
-                    (None, 4 + operator.readers(shapes.first().copied().unwrap_or_default())?)
-                }
+                Operator::PiecewiseLinear(operator) => (
+                    None,
+                    4 + operator.readers(shapes.first().copied().unwrap_or_default())?,
+                ),
                 Operator::Affine(operator) => match operator.magnitude(&shapes, &node.shape)? {
                     Some(magnitude) => {
                         let roundings = magnitude.roundings;
