@@ -1,5 +1,5 @@
-//! State dicts of PyTorch. Bytes that begin like an archive are read as they are; all others become the pickle of
-//! an intact archive with two storages, because its checksums would stop nearly every change.
+//! State dicts of PyTorch. Bytes that begin like an archive or the format before it are read as they are; all others become
+//! the pickle of an intact archive with two storages, because its checksums would stop nearly every change.
 #![no_main]
 
 use candle_core::{DType, Device};
@@ -9,8 +9,8 @@ use std::io::{Cursor, Write};
 use zip::{CompressionMethod, ZipWriter, result::ZipResult, write::SimpleFileOptions};
 
 fuzz_target!(|bytes: &[u8]| {
-    let fc = Architecture::Fc { input_shape: None, negative_slope: 0.0 };
-    if bytes.starts_with(b"PK") {
+    let fc = Architecture::Fc { input_shape: None, negative_slope: 0.0, bias: true };
+    if bytes.starts_with(b"PK") || bytes.starts_with(b"\x80\x02\x8a\x0a") {
         let _ = pytorch::from_bytes(bytes, &fc, DType::F32, &Device::Cpu);
     } else if let Ok(archive) = archive(bytes) {
         let _ = pytorch::from_bytes(&archive, &fc, DType::F32, &Device::Cpu);

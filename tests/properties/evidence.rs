@@ -27,6 +27,7 @@ fn network(file: &str, inputs: &[usize]) -> Network {
             let layers = Architecture::Fc {
                 input_shape: None,
                 negative_slope: 0.0,
+                bias: true,
             };
             pytorch::load(&path, &layers, DType::F64, &device)
                 .unwrap()

@@ -2,7 +2,9 @@
 
 use crate::exact::radii;
 use candle_core::{DType, Device, Tensor};
+use loclin_models::architectures::{ResNetConfig, ResNetFamily};
 use loclin_models::onnx;
+use loclin_models::pytorch::{self, Architecture};
 use loclin_test_files::shared;
 use std::path::Path;
 
@@ -75,4 +77,42 @@ fn files_that_were_refused_are_read() {
         }
     }
     assert_eq!(read, 11);
+}
+
+/// A file with torchvision's names has torchvision's max pooling, where the description says nothing else.
+#[test]
+fn a_residual_network_has_max_pooling() {
+    let Some(cases) = shared("cases/SILENT-torchvision-resnet-state-dict-avg-pool") else {
+        return;
+    };
+    let architecture = Architecture::ResNet(ResNetConfig {
+        inputs: [3, 16, 16],
+        family: ResNetFamily::ImageNet,
+        width: 4,
+        blocks: vec![1],
+        classes: 5,
+        pooling: None,
+    });
+    let file = cases.join("tiny.pth");
+    let model = pytorch::load(&file, &architecture, DType::F64, &Device::Cpu).unwrap();
+    let x = Tensor::read_npy(cases.join("x.npy")).unwrap();
+    let x = x.to_dtype(DType::F64).unwrap();
+    let readme = std::fs::read_to_string(cases.join("README")).unwrap();
+    let rows = readme
+        .lines()
+        .filter(|line| line.contains("eps_inf") && line.contains("prediction "));
+    let mut checked = 0;
+    for (index, line) in rows.enumerate() {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let found = radii(&model.network, &x.narrow(0, index, 1).unwrap()).unwrap();
+        for (found, at) in found.iter().zip([3, 5, 7]) {
+            let right: f64 = words[at].parse().unwrap();
+            assert!(
+                (found - right).abs() <= EQUAL * right,
+                "{index}: {found:e}, expected {right:e}"
+            );
+        }
+        checked += 1;
+    }
+    assert_eq!(checked, 6);
 }

@@ -61,6 +61,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let state = fc_pickle();
     write("pickle", "pickle", &state)?;
     write("pickle", "archive", &pytorch_file(&state))?;
+    let storages = [("0", vec![0.5; 6]), ("1", vec![0.25; 2])];
+    write(
+        "pickle",
+        "legacy",
+        &pickle_writer::legacy(&state, &storages),
+    )?;
 
     let fc = Mlp {
         inputs: vec![1, 3],

@@ -141,6 +141,17 @@ pub enum Error {
         cause: String,
     },
 
+    /// The tensors of a state dict are not those of the architecture.
+    #[error("{}", differences(.missing, .left_over, .there))]
+    TensorNames {
+        /// Tensors that the architecture has and the file has not.
+        missing: Vec<String>,
+        /// Tensors that the file has and the architecture has not.
+        left_over: Vec<String>,
+        /// All tensors of the file.
+        there: Vec<String>,
+    },
+
     /// A parameter is not finite.
     #[error("parameter `{name}` holds a value that is not finite ({value})", name = one_line(.name))]
     NotFinite {
@@ -158,4 +169,42 @@ fn one_line(name: &str) -> String {
         false => character.to_string(),
     };
     name.chars().map(escaped).collect()
+}
+
+/// How many names a message lists of each kind.
+const LISTED: usize = 12;
+
+fn differences(missing: &[String], left_over: &[String], there: &[String]) -> String {
+    let mut parts = Vec::new();
+    if !missing.is_empty() {
+        parts.push(format!("the state dict lacks {}", listed(missing)));
+    }
+    if !left_over.is_empty() {
+        let listed = listed(left_over);
+        parts.push(format!("the architecture has no parameter for {listed}"));
+    }
+    if missing.iter().any(|name| name.ends_with("bias")) {
+        let where_said = "in a description of kind `fc` or in its layer in `sequential`";
+        parts.push(format!(
+            "a layer without a bias says `bias = false`, {where_said}"
+        ));
+    }
+    if !missing.is_empty() {
+        parts.push(format!("the file has {}", listed(there)));
+    }
+    parts.join("; ")
+}
+
+/// The first names, each shortened, and how many more there are.
+fn listed(names: &[String]) -> String {
+    let shown = names.iter().take(LISTED).map(|name| {
+        let name: String = name.chars().take(80).collect();
+        format!("`{}`", one_line(&name))
+    });
+    let shown = shown.collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(LISTED) {
+        0 if names.is_empty() => "no tensor".into(),
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
 }

@@ -64,7 +64,7 @@ fn residual_networks_have_the_published_parameters() {
 /// The paper's images come down to 10 x 10 in front of the last pooling.
 #[test]
 fn the_papers_resnet_takes_its_images() {
-    let network = ResNetConfig::resnet18(257)
+    let network = ResNetConfig::resnet18_paper(257)
         .build(VarBuilder::zeros(DType::F32, &Device::Cpu))
         .unwrap();
     let shape = |name: &str| {
@@ -127,6 +127,7 @@ fn batch_statistics_normalise_every_layer_on_their_batch() {
             width: 4,
             blocks: vec![1, 1],
             classes: 3,
+            pooling: None,
         };
         let network = config
             .build(Parameters::seeded(5).builder(DType::F64, &Device::Cpu))

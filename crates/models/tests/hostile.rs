@@ -15,7 +15,7 @@ use loclin_models::{
     pytorch::{self, Architecture},
 };
 use onnx_writer::{attribute_int, bytes, doubles, int, ints, model, node, tensor_head};
-use pickle_writer::{pickle, tensor};
+use pickle_writer::{legacy, pickle, tensor};
 use proptest::prelude::*;
 use whole::{fc_pickle, onnx_file, pytorch_file};
 
@@ -24,6 +24,7 @@ fn read(bytes: &[u8]) {
     let architecture = Architecture::Fc {
         input_shape: None,
         negative_slope: 0.0,
+        bias: true,
     };
     onnx::from_bytes(bytes, DType::F32, &Device::Cpu).ok();
     pytorch::from_bytes(bytes, &architecture, DType::F32, &Device::Cpu).ok();
@@ -53,6 +54,7 @@ fn undamaged_files_load() {
     let fc = Architecture::Fc {
         input_shape: None,
         negative_slope: 0.0,
+        bias: true,
     };
     let device = Device::Cpu;
     onnx::from_bytes(&onnx_file(), DType::F32, &device).unwrap();
@@ -66,6 +68,7 @@ fn every_truncation_is_an_error() {
     let fc = Architecture::Fc {
         input_shape: None,
         negative_slope: 0.0,
+        bias: true,
     };
     let file = onnx_file();
     // The version of the operators comes last, so that nothing shorter is complete.
@@ -117,6 +120,7 @@ proptest! {
 
     #[test]
     fn damaged_files_are_survived(damage in damage()) {
+        read(&damaged(&legacy(&fc_pickle(), &[("0", vec![0.5; 6]), ("1", vec![0.25; 2])]), &damage));
         read(&damaged(&onnx_file(), &damage));
         read(&damaged(&safetensors_file(), &damage));
         read(&damaged(&pytorch_file(&fc_pickle()), &damage));

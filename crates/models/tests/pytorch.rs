@@ -18,6 +18,7 @@ use std::collections::HashMap;
 const FC: Architecture = Architecture::Fc {
     input_shape: None,
     negative_slope: 0.0,
+    bias: true,
 };
 
 fn numbers(tensor: &Tensor) -> Vec<f32> {
@@ -170,14 +171,19 @@ fn errors_say_what_is_wrong_where() {
     for (found, expected) in [
         (
             load(&[("a.weight", weight()), ("b.bias", bias(2))]),
-            "tensor `b.weight`: is missing",
+            "the state dict lacks `a.bias`, `b.weight`; a layer without a bias says `bias = false`",
         ),
         (
             load(&[("a.weight", weight()), ("a.bias", bias(1))]),
             "tensor `a.bias`: has shape [1], expected [2]",
         ),
         (
-            load(&[("a.weight", weight()), ("b.weight", weight())]),
+            load(&[
+                ("a.weight", weight()),
+                ("a.bias", bias(2)),
+                ("b.weight", weight()),
+                ("b.bias", bias(2)),
+            ]),
             "tensor `b.weight`: takes 3 inputs",
         ),
         (
@@ -198,7 +204,7 @@ fn errors_say_what_is_wrong_where() {
     // What would run a command if it were executed.
     let command = archive(b"\x80\x02cos\nsystem\nX\x04\x00\x00\x00true\x85R.", &[]);
     let error = pytorch::state_dict(&command).unwrap_err().to_string();
-    assert!(error.contains("names os.system"), "{error}");
+    assert!(error.contains("class os.system"), "{error}");
 
     let spec = Mlp {
         inputs: vec![3],
@@ -218,12 +224,18 @@ fn errors_say_what_is_wrong_where() {
         read.unwrap_err().to_string()
     };
     let more = message(&bytes);
-    assert!(more.contains("tensor `old.bias`: the architecture has no such parameter"));
+    assert!(
+        more.contains(
+            "the state dict lacks `layers.0.bias`; the architecture has no parameter for `old.bias`"
+        ),
+        "{more}"
+    );
     let fewer = message(&archive(
         &pickle(&[("layers.0.weight", weight())]),
         &storages,
     ));
-    assert!(fewer.contains("tensor `layers.0.bias`: is missing; expected with shape [2]"));
+    assert!(fewer.contains("lacks `layers.0.bias`"), "{fewer}");
+    assert!(fewer.contains("the file has `layers.0.weight`"), "{fewer}");
 }
 
 /// The outputs at `x_i = sin(i)` are those that PyTorch computed in float64, written with nine digits.
@@ -246,6 +258,7 @@ fn a_checkpoint_of_somebody_else_loads() {
     let architecture = Architecture::Fc {
         input_shape: Some(vec![1, 28, 28]),
         negative_slope: 0.0,
+        bias: true,
     };
     let network = pytorch::load(&path, &architecture, DType::F64, &Device::Cpu)
         .unwrap()
@@ -287,6 +300,7 @@ fn a_convolutional_network_of_somebody_else_loads() {
                 padding: 1,
                 dilation: 1,
                 groups: 1,
+                bias: true,
             },
             Layer::Relu,
             Layer::MaxPool2d {
@@ -296,7 +310,10 @@ fn a_convolutional_network_of_somebody_else_loads() {
             },
         ]
     };
-    let linear = |name: &str| Layer::Linear { name: name.into() };
+    let linear = |name: &str| Layer::Linear {
+        name: name.into(),
+        bias: true,
+    };
     let convolutions = ["conv_layers.0", "conv_layers.3", "conv_layers.6"]
         .into_iter()
         .flat_map(convolution);

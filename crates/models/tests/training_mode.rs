@@ -23,6 +23,7 @@ fn network(family: ResNetFamily) -> (Network, Parameters) {
         width: 2,
         blocks: vec![1, 1],
         classes: 3,
+        pooling: None,
     };
     let parameters = Parameters::seeded(5);
     let network = config
@@ -155,6 +156,7 @@ fn one_value_has_no_variance() {
         width: 2,
         blocks: vec![1, 1],
         classes: 2,
+        pooling: None,
     };
     let network = config
         .build(Parameters::seeded(0).builder(DType::F64, &Device::Cpu))

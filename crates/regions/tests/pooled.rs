@@ -21,6 +21,7 @@ fn network(file: &Path) -> Network {
         padding: 1,
         dilation: 1,
         groups: 1,
+        bias: true,
     };
     let pooling = Layer::MaxPool2d {
         kernel: 2,
@@ -31,7 +32,10 @@ fn network(file: &Path) -> Network {
     for name in ["conv_layers.0", "conv_layers.3", "conv_layers.6"] {
         layers.extend([convolution(name), Layer::Relu, pooling.clone()]);
     }
-    let linear = |name: &str| Layer::Linear { name: name.into() };
+    let linear = |name: &str| Layer::Linear {
+        name: name.into(),
+        bias: true,
+    };
     layers.extend([
         Layer::Flatten,
         linear("fc_layers.0"),

@@ -20,7 +20,7 @@ fn narrow(seed: u64, width: usize, side: usize) -> Network {
     let config = ResNetConfig {
         width,
         inputs: [3, side, side],
-        ..ResNetConfig::resnet18(5)
+        ..ResNetConfig::resnet18_paper(5)
     };
     let vars = Parameters::seeded(seed).builder(DType::F64, &Device::Cpu);
     let network = config.build(vars).unwrap();

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use candle_core::{DType, Device};
-use loclin_models::pytorch::{self, Architecture};
+use loclin_models::architectures::StemPooling;
+use loclin_models::pytorch::{self, Architecture, TORCHVISION, TorchvisionConfig};
 use loclin_models::{Model, ModelFile, Normalization, nnet, onnx};
 use serde::Deserialize;
 
@@ -19,13 +20,14 @@ pub struct ModelPath {
     /// A run directory, or a model file: .safetensors, .onnx, .onnx.gz, .nnet, or a PyTorch state dict (.pth, .pt)
     #[arg(long, value_name = "PATH")]
     pub model: PathBuf,
-    /// What network a PyTorch state dict belongs to: a file, or a name of those that `loclin config list` shows
+    /// What network a PyTorch state dict belongs to: a file, a name of those that `loclin config list` shows, or
+    /// torchvision/NAME, such as torchvision/resnet50
     #[arg(long, value_name = "NAME_OR_FILE")]
     pub architecture: Option<PathBuf>,
     /// The value of an ONNX graph whose regions are asked for [default: its output, without a softmax or argmax behind it]
     #[arg(long, value_name = "NAME")]
     pub output: Option<String>,
-    /// The shape of one input of an ONNX graph that leaves sizes open, such as 3,224,224
+    /// The shape of one input of an ONNX graph that leaves sizes open, or of torchvision/NAME, such as 3,224,224
     #[arg(long, value_name = "N,...", value_delimiter = ',')]
     pub input_shape: Vec<usize>,
 }
@@ -79,11 +81,9 @@ impl ModelPath {
             files::check_readable(&file)?;
         }
         if let Some(architecture) = &self.architecture {
+            let described = self.described(architecture)?;
             return Ok(ModelFile::Network(state_dict(
-                &file,
-                architecture,
-                dtype,
-                device,
+                &file, described, dtype, device,
             )?));
         }
         let name = file.file_name().unwrap_or_default().to_string_lossy();
@@ -100,13 +100,50 @@ impl ModelPath {
         }
         let path = self.model.display();
         if ends(&[".pth", ".pt"]) {
-            let message = format!("{path}: a PyTorch state dict needs --architecture");
-            return Err(Usage::new(message).into());
+            return Err(undescribed(&file)?);
         }
         fs::metadata(&self.model).with_context(|| format!("{path}: cannot read the model"))?;
         bail!(
             "{path}: not a model; expected a run directory, .safetensors, .onnx, .onnx.gz, .nnet, .pth or .pt"
         )
+    }
+
+    /// What the architecture's name or file says.
+    fn described(&self, given: &Path) -> anyhow::Result<Described> {
+        let network = given
+            .strip_prefix("torchvision")
+            .ok()
+            .filter(|_| !given.exists());
+        let Some(network) = network else {
+            if !self.input_shape.is_empty() {
+                let message = "--input-shape: for a state dict, `input_shape` in the file of --architecture says it";
+                return Err(Usage::new(message).into());
+            }
+            return Described::read(given);
+        };
+        let input_shape = match self.input_shape[..] {
+            [] => [3, 224, 224],
+            [channels, height, width] => [channels, height, width],
+            _ => {
+                let message =
+                    "--input-shape: expected channels, height and width, such as 3,224,224";
+                return Err(Usage::new(message).into());
+            }
+        };
+        let network = network.to_string_lossy().into_owned();
+        if !TORCHVISION.contains(&&network[..]) {
+            let known = TORCHVISION.join(", ");
+            let message = format!("--architecture torchvision/{network}: expected one of {known}");
+            return Err(Usage::new(message).into());
+        }
+        let config = TorchvisionConfig {
+            network,
+            input_shape,
+        };
+        Ok(Described {
+            architecture: Architecture::Torchvision(config),
+            normalization: None,
+        })
     }
 
     /// An ONNX file, with a word on what is left out of it.
@@ -125,17 +162,44 @@ impl ModelPath {
     }
 }
 
+/// Why a state dict without --architecture is not read: what else it is, or what it holds.
+fn undescribed(file: &Path) -> anyhow::Result<anyhow::Error> {
+    let place = file.display().to_string();
+    let tensors = pytorch::state_dict(&files::read(file)?).context(place.clone())?;
+    let names = tensors.iter().take(8);
+    let names: Vec<String> = names
+        .map(|(name, tensor)| format!("`{}` {:?}", name.escape_default(), tensor.dims()))
+        .collect();
+    let more = match tensors.len().saturating_sub(names.len()) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let message = format!(
+        "{place}: a PyTorch state dict needs --architecture; its tensors are {}{more}",
+        names.join(", ")
+    );
+    Ok(Usage::new(message).into())
+}
+
 fn state_dict(
     file: &Path,
-    architecture: &Path,
+    described: Described,
     dtype: DType,
     device: &Device,
 ) -> anyhow::Result<Model> {
     let Described {
         architecture,
         normalization,
-    } = Described::read(architecture)?;
+    } = described;
     let model = pytorch::load(file, &architecture, dtype, device)?;
+    if let Architecture::ResNet(config) = &architecture
+        && config.pooling == Some(StemPooling::Average)
+    {
+        let path = file.display();
+        tracing::warn!(
+            "{path}: average pooling in the stem, as described; torchvision's has max pooling"
+        );
+    }
     Ok(Model {
         normalization,
         ..model

@@ -27,7 +27,7 @@ const PRESETS: &[Shipped] = shipped!(Kind::Preset, "presets":
     "caltech256-vanilla" "caltech256-roll");
 
 const ARCHITECTURES: &[Shipped] = shipped!(Kind::Architecture, "architectures":
-    "convnet" "digit-recognizer" "resnet18" "resnet20");
+    "convnet" "digit-recognizer" "resnet18" "resnet18-paper" "resnet20");
 
 const SWEEPS: &[Shipped] = shipped!(Kind::Sweep, "sweeps":
     "digits" "mnist-random"

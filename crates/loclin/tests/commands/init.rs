@@ -90,7 +90,7 @@ fn a_network_is_made_and_certified_in_three_ways() {
 #[test]
 fn the_described_architectures_can_be_made() {
     let dir = tempfile::tempdir().unwrap();
-    for name in ["convnet", "resnet20", "resnet18"] {
+    for name in ["convnet", "resnet20", "resnet18", "resnet18-paper"] {
         let out = dir.path().join(name);
         let arguments = ["init", "--architecture", name, "--out", text(&out)];
         assert!(json(&arguments)["parameters"].as_u64().unwrap() > 1000);

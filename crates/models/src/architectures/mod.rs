@@ -10,6 +10,6 @@ mod scornn;
 pub use convnet::{ConvNetConfig, Pooling};
 pub use fc::Mlp;
 pub use graph::GraphSpec;
-pub use resnet::{ResNetConfig, ResNetFamily};
+pub use resnet::{ResNetConfig, ResNetFamily, StemPooling};
 pub use rnn::{Rnn, RnnConfig};
 pub use scornn::{ScoRnn, ScoRnnConfig};

@@ -18,13 +18,22 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ResNetFamily {
-    /// Begins with a 7 x 7 convolution and a pooling, both of stride 2; shortcuts project by a 1 x 1 convolution.
-    /// Named as in torchvision (`layer2.0.downsample.0.weight`, `fc.weight`), whose state dicts fit. The first
-    /// pooling is an *average*, as in the paper (torchvision: a maximum).
+    /// Begins with a 7 x 7 convolution and a pooling ([`StemPooling`]), both of stride 2; shortcuts project by a 1 x 1
+    /// convolution. Named as in torchvision (`layer2.0.downsample.0.weight`, `fc.weight`), whose state dicts fit.
     ImageNet,
     /// Begins with a 3 x 3 convolution; shortcuts drop every other pixel and pad the channels with zeros (option
     /// A). Named as usual for CIFAR in PyTorch (`conv1.weight`, `layer2.0.bn1.weight`, `linear.weight`).
     Cifar,
+}
+
+/// The pooling over 3 x 3 pixels at the beginning of [`ResNetFamily::ImageNet`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StemPooling {
+    /// The largest: torchvision's, and that of He et al.
+    Max,
+    /// The mean, zeros around the image counted: that of the paper.
+    Average,
 }
 
 /// A residual network of basic blocks: two 3 x 3 convolutions with batch normalisation and a shortcut.
@@ -56,18 +65,31 @@ pub struct ResNetConfig {
     pub blocks: Vec<usize>,
     /// Number of outputs, at least 1.
     pub classes: usize,
+    /// The first pooling of [`ResNetFamily::ImageNet`], by default the largest; the other family has none.
+    #[serde(default)]
+    pub pooling: Option<StemPooling>,
 }
 
 impl ResNetConfig {
-    /// ResNet-18 as the paper changed it for Caltech-256: 299 x 299 x 3 inputs, average pooling in place of the
-    /// max pooling, and a last pooling over the whole image, so that 512 features come out.
+    /// ResNet-18 as torchvision has it, for 224 x 224 x 3 inputs.
     pub fn resnet18(classes: usize) -> Self {
         Self {
-            inputs: [3, 299, 299],
+            inputs: [3, 224, 224],
             family: ResNetFamily::ImageNet,
             width: 64,
             blocks: vec![2; 4],
             classes,
+            pooling: Some(StemPooling::Max),
+        }
+    }
+
+    /// ResNet-18 as the paper changed it for Caltech-256: 299 x 299 x 3 inputs, average pooling in place of the
+    /// max pooling, and a last pooling over the whole image, so that 512 features come out.
+    pub fn resnet18_paper(classes: usize) -> Self {
+        Self {
+            inputs: [3, 299, 299],
+            pooling: Some(StemPooling::Average),
+            ..Self::resnet18(classes)
         }
     }
 
@@ -79,6 +101,7 @@ impl ResNetConfig {
             width: 16,
             blocks: vec![3; 3],
             classes,
+            pooling: None,
         }
     }
 
@@ -100,6 +123,12 @@ impl ResNetConfig {
                 ),
             });
         };
+        if self.family == ResNetFamily::Cifar && self.pooling.is_some() {
+            return Err(Error::Config {
+                field: "pooling",
+                cause: "the family \"cifar\" begins without one; only \"imagenet\" has it".into(),
+            });
+        }
         let mut graph = GraphSpec::new(&self.inputs);
         let mut x = self.stem(&mut graph);
         let mut channels = self.width;
@@ -168,11 +197,23 @@ impl ResNetConfig {
         let active = graph.add("relu", OperatorSpec::relu(), &[&normal]);
         match self.family {
             ResNetFamily::ImageNet => {
-                let pool = OperatorSpec::AvgPool2d {
-                    window: Window2d::square(3, 2, 1),
-                    count_padding: true,
+                let window = Window2d::square(3, 2, 1);
+                let (name, pool) = match self.pooling {
+                    Some(StemPooling::Average) => {
+                        let count_padding = true;
+                        (
+                            "pool",
+                            OperatorSpec::AvgPool2d {
+                                window,
+                                count_padding,
+                            },
+                        )
+                    }
+                    Some(StemPooling::Max) | None => {
+                        ("maxpool", OperatorSpec::MaxPool2d { window })
+                    }
                 };
-                graph.add("pool", pool, &[&active])
+                graph.add(name, pool, &[&active])
             }
             ResNetFamily::Cifar => active,
         }

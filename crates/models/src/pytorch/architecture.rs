@@ -1,5 +1,6 @@
 //! What network a state dict belongs to: data alone.
 
+use super::torchvision::TorchvisionConfig;
 use crate::{
     architectures::{ConvNetConfig, ResNetConfig, ScoRnnConfig},
     spec::NetworkSpec,
@@ -19,6 +20,9 @@ pub enum Architecture {
         /// Slope of the activation for negative pre-activations; 0 is the ReLU.
         #[serde(default, alias = "leak")]
         negative_slope: f64,
+        /// Whether the layers have biases: all of them or none.
+        #[serde(default = "yes")]
+        bias: bool,
     },
     /// Layers in sequence. Numbers of features and channels and sizes of kernels are those of the tensors.
     Sequential {
@@ -42,6 +46,8 @@ pub enum Architecture {
         /// Its sizes.
         network: ScoRnnConfig,
     },
+    /// A network of torchvision, by name.
+    Torchvision(TorchvisionConfig),
     /// A network whose parameters have the names of the tensors.
     Network {
         /// Its graph.
@@ -57,6 +63,9 @@ pub enum Layer {
     Linear {
         /// The module's name, the prefix of its tensors' names.
         name: String,
+        /// Whether it has a bias.
+        #[serde(default = "yes")]
+        bias: bool,
     },
     /// `nn.Conv2d` with square stride, padding and dilation.
     #[serde(rename = "conv2d")]
@@ -75,6 +84,9 @@ pub enum Layer {
         /// Groups of channels.
         #[serde(default = "one")]
         groups: usize,
+        /// Whether it has a bias.
+        #[serde(default = "yes")]
+        bias: bool,
     },
     /// `nn.BatchNorm1d`, `nn.BatchNorm2d`.
     BatchNorm {
@@ -122,6 +134,10 @@ pub enum Layer {
 
 fn one() -> usize {
     1
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn default_eps() -> f64 {

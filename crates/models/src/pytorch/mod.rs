@@ -2,35 +2,39 @@
 //!
 //! A state dict holds tensors by name and no graph, so the caller says what the network is ([`Architecture`]); widths
 //! and kernel sizes are taken from the tensors. A tensor that is missing, left over or of another shape is an error
-//! that names it.
+//! that names it, as with PyTorch's `strict=True`. What wrappers put in front of all names is taken off
+//! (`module.`, `_orig_mod.`, a common prefix) where the network does not have it.
 
 mod architecture;
+mod archive;
+mod bytes;
+mod find;
+mod fit;
+mod legacy;
+mod names;
 mod object;
 mod pickle;
+mod read;
+mod refusals;
 mod renamed;
 mod resolve;
 mod sequential;
 mod state_dict;
+mod torchvision;
+mod view;
 
 pub use architecture::{Architecture, Layer};
-pub use state_dict::{StateDict, state_dict};
-
-use state_dict::says;
+pub use read::state_dict;
+pub use state_dict::StateDict;
+pub use torchvision::{NAMES as TORCHVISION, TorchvisionConfig};
 
 use crate::{
     error::{Error, Result},
-    file::{Model, check_finite},
-    network::Network,
-    spec::NetworkSpec,
+    file::Model,
     stored,
 };
 use candle_core::{DType, Device};
-use candle_nn::VarBuilder;
-use loclin_tensor::Parameters;
-use std::{
-    collections::{BTreeMap, HashMap},
-    path::Path,
-};
+use std::path::Path;
 
 /// Reads a state dict from a file and builds the network of the given architecture with it; parameters are converted
 /// to `dtype` and must be finite.
@@ -54,7 +58,8 @@ pub fn load(
 /// Reads a state dict from the bytes of a file, as [`load`] does.
 ///
 /// # Errors
-/// Those of [`state_dict`]; [`Error::StateDict`] with the tensor that does not fit; [`Error::NotFinite`].
+/// Those of [`state_dict`]; [`Error::TensorNames`] with the tensors that are missing and left over; [`Error::StateDict`]
+/// with the one that does not fit; [`Error::NotFinite`].
 ///
 /// ```
 /// use candle_core::{DType, Device};
@@ -65,7 +70,7 @@ pub fn load(
 /// let network = config.build(Parameters::seeded(1).builder(DType::F32, &Device::Cpu))?;
 /// let bytes = Model { network, normalization: None }.to_bytes()?;
 ///
-/// let architecture = Architecture::Fc { input_shape: None, negative_slope: 0.0 };
+/// let architecture = Architecture::Fc { input_shape: None, negative_slope: 0.0, bias: true };
 /// let model = pytorch::from_bytes(&bytes, &architecture, DType::F64, &Device::Cpu)?;
 /// assert_eq!(model.network.spec()?, config.spec()?);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -76,52 +81,37 @@ pub fn from_bytes(
     dtype: DType,
     device: &Device,
 ) -> Result<Model> {
-    let (spec, tensors) = architecture.resolve(state_dict(bytes)?)?;
-    Ok(Model {
-        network: fit(&spec, tensors.into_iter().collect(), dtype, device)?,
-        normalization: None,
-    })
+    let mut nearest: Option<Error> = None;
+    for tensors in names::readings(read::state_dict(bytes)?) {
+        let found = architecture
+            .resolve(tensors)
+            .and_then(|(spec, tensors)| fit::fit(&spec, tensors, dtype, device));
+        match found {
+            Ok(network) => {
+                return Ok(Model {
+                    network,
+                    normalization: None,
+                });
+            }
+            Err(error) if difference(&error).is_some() => {
+                let before = nearest.as_ref().and_then(difference);
+                if before.is_none_or(|before| difference(&error) < Some(before)) {
+                    nearest = Some(error);
+                }
+            }
+            // Names that fit are the right ones.
+            Err(error) => return Err(error),
+        }
+    }
+    Err(nearest.unwrap_or_else(|| Error::Graph("a state dict without tensors".into())))
 }
 
-/// The network of a spec with exactly these tensors.
-fn fit(
-    spec: &NetworkSpec,
-    tensors: BTreeMap<String, candle_core::Tensor>,
-    dtype: DType,
-    device: &Device,
-) -> Result<Network> {
-    // The same network with drawn parameters says which tensors it needs and of which shape.
-    let drawn = Parameters::seeded(0);
-    spec.build(drawn.builder(DType::F32, &Device::Cpu))?;
-    let wanted: BTreeMap<_, _> = drawn.named().into_iter().collect();
-    if let Some(name) = tensors.keys().find(|name| !wanted.contains_key(*name)) {
-        let known: Vec<_> = wanted.keys().map(String::as_str).collect();
-        return Err(says(
-            name.as_str(),
-            format!(
-                "the architecture has no such parameter; it has {}",
-                known.join(", ")
-            ),
-        ));
+/// How many names are missing or left over, if that is what is wrong.
+fn difference(error: &Error) -> Option<usize> {
+    match error {
+        Error::TensorNames {
+            missing, left_over, ..
+        } => Some(missing.len() + left_over.len()),
+        _ => None,
     }
-    let mut parameters = HashMap::new();
-    for (name, variable) in &wanted {
-        let expected = variable.dims();
-        let tensor = tensors.get(name).ok_or_else(|| {
-            says(
-                name.as_str(),
-                format!("is missing; expected with shape {expected:?}"),
-            )
-        })?;
-        if tensor.dims() != expected {
-            let found = tensor.dims();
-            return Err(says(
-                name.as_str(),
-                format!("has shape {found:?}, expected {expected:?}"),
-            ));
-        }
-        check_finite(name, tensor)?;
-        parameters.insert(name.clone(), tensor.to_device(device)?.to_dtype(dtype)?);
-    }
-    spec.build(VarBuilder::from_tensors(parameters, dtype, device))
 }

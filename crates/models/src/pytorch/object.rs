@@ -18,6 +18,8 @@ pub(super) enum Object<'a> {
     Dict(Vec<(Id, Id)>),
     /// One of the callables and classes that are known.
     Global(Global),
+    /// Any other callable or class, or an object of it: its name, and nothing else.
+    Foreign(&'a str, &'a str),
     Storage(Storage<'a>),
     Tensor(TensorView<'a>),
 }
@@ -25,9 +27,10 @@ pub(super) enum Object<'a> {
 /// A callable or class that a state dict may name.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Global {
-    OrderedDict,
+    Dict,
     RebuildTensor,
     RebuildParameter,
+    RebuildFromType,
     Storage(Number),
 }
 
@@ -62,13 +65,16 @@ pub(super) struct TensorView<'a> {
 /// All objects that a pickle made.
 pub(super) type Objects<'a> = Vec<Object<'a>>;
 
-/// The callable or class of a name, if it is one of the few that are known.
-pub(super) fn global(module: &str, name: &str) -> Outcome<Global> {
+/// What a name stands for: data alone, whatever the name.
+pub(super) fn global<'a>(module: &'a str, name: &'a str) -> Object<'a> {
     let integer = |bytes| Global::Storage(Number::Integer(bytes));
-    Ok(match (module, name) {
-        ("collections", "OrderedDict") => Global::OrderedDict,
-        ("torch._utils", "_rebuild_tensor_v2") => Global::RebuildTensor,
-        ("torch._utils", "_rebuild_parameter") => Global::RebuildParameter,
+    Object::Global(match (module, name) {
+        ("collections", "OrderedDict" | "defaultdict") => Global::Dict,
+        ("torch._utils", "_rebuild_tensor" | "_rebuild_tensor_v2") => Global::RebuildTensor,
+        ("torch._utils", "_rebuild_parameter" | "_rebuild_parameter_with_state") => {
+            Global::RebuildParameter
+        }
+        ("torch._tensor", "_rebuild_from_type_v2") => Global::RebuildFromType,
         ("torch", "FloatStorage") => Global::Storage(Number::Float),
         ("torch", "DoubleStorage") => Global::Storage(Number::Double),
         ("torch", "HalfStorage") => Global::Storage(Number::Half),
@@ -77,10 +83,18 @@ pub(super) fn global(module: &str, name: &str) -> Outcome<Global> {
         ("torch", "IntStorage") => integer(4),
         ("torch", "ShortStorage") => integer(2),
         ("torch", "CharStorage" | "ByteStorage" | "BoolStorage") => integer(1),
-        _ => {
-            return Err(format!(
-                "names {module}.{name}, which no state dict of tensors needs and is not executed: save model.state_dict() alone"
-            ));
-        }
+        _ => return Object::Foreign(module, name),
     })
+}
+
+impl Number {
+    /// Bytes of each number.
+    pub(super) fn width(self) -> usize {
+        match self {
+            Self::Double => 8,
+            Self::Float => 4,
+            Self::Half | Self::BFloat16 => 2,
+            Self::Integer(bytes) => bytes,
+        }
+    }
 }

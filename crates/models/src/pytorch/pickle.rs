@@ -1,33 +1,37 @@
 //! The pickles that PyTorch writes, without executing anything.
 //!
 //! A pickle is a program for a stack machine that can call any function. This machine knows the instructions that
-//! `torch.save` uses and six callables, as data; any other is an error that names it. Objects lie in one list and
-//! refer to each other by position, so that neither sharing nor a cycle costs memory or recursion.
+//! `torch.save` uses and a few callables, as data; any other becomes an object of which nothing but the name is known.
+//! Objects lie in one list and refer to each other by position, so that neither sharing nor a cycle costs memory or
+//! recursion.
 
-use super::object::{Global, Id, Object, Objects, Outcome, Storage, TensorView, global};
+use super::{
+    bytes::{Bytes, long},
+    object::{Global, Id, Object, Objects, Outcome, Storage, TensorView, global},
+};
 use std::collections::HashMap;
 
-/// The objects of a pickle and the position of its result.
-pub(super) fn read(pickle: &[u8]) -> Outcome<(Objects<'_>, Id)> {
+/// The objects of a pickle and the position of its result, and the bytes after it.
+pub(super) fn read(pickle: &[u8]) -> Outcome<(Objects<'_>, Id, &[u8])> {
     let mut machine = Machine {
-        rest: pickle,
+        bytes: Bytes(pickle),
         objects: Vec::new(),
         stack: Vec::new(),
         marks: Vec::new(),
         memo: HashMap::new(),
     };
     loop {
-        let [instruction] = machine.array()?;
+        let [instruction] = machine.bytes.array()?;
         if instruction == b'.' {
             let result = machine.pop()?;
-            return Ok((machine.objects, result));
+            return Ok((machine.objects, result, machine.bytes.0));
         }
         machine.step(instruction)?;
     }
 }
 
 struct Machine<'a> {
-    rest: &'a [u8],
+    bytes: Bytes<'a>,
     objects: Objects<'a>,
     stack: Vec<Id>,
     /// Heights of the stack where marks were set.
@@ -38,13 +42,29 @@ struct Machine<'a> {
 impl<'a> Machine<'a> {
     fn step(&mut self, instruction: u8) -> Outcome<()> {
         match instruction {
-            0x80 => drop(self.take(1)?),
-            0x95 => drop(self.take(8)?),
+            0x80 => drop(self.bytes.take(1)?),
+            0x95 => drop(self.bytes.take(8)?),
             b'(' => self.marks.push(self.stack.len()),
             b'0' => drop(self.pop()?),
             b'1' => drop(self.pop_mark()?),
-            b'N' | 0x88 | 0x89 => self.push(Object::Other),
-            b'G' | b'J' | b'K' | b'M' | 0x8a | b'X' | 0x8c | b'U' => self.constant(instruction)?,
+            b'2' => {
+                let at = self.below(1)?;
+                self.stack.push(self.stack[at]);
+            }
+            b'N' | 0x88 | 0x89 | 0x8f => self.push(Object::Other),
+            b'G' | b'J' | b'K' | b'M' | 0x8a | 0x8b => self.number(instruction)?,
+            b'X' | b'U' | b'T' | 0x8c | 0x8d => self.text(instruction)?,
+            b'B' | b'C' | 0x8e | 0x96 => {
+                let length = self.bytes.length(instruction)?;
+                self.bytes.take(length)?;
+                self.push(Object::Other);
+            }
+            // Of sets nothing is kept.
+            0x90 => drop(self.pop_mark()?),
+            0x91 => {
+                self.pop_mark()?;
+                self.push(Object::Other);
+            }
             b'}' => self.push(Object::Dict(vec![])),
             b']' => self.push(Object::List(vec![])),
             b')' => self.push(Object::Tuple(vec![])),
@@ -75,36 +95,31 @@ impl<'a> Machine<'a> {
                 self.extend_dict(&items)?;
             }
             b'c' => {
-                let (module, name) = (self.line()?, self.line()?);
-                self.push(Object::Global(global(module, name)?));
+                let (module, name) = (self.bytes.line()?, self.bytes.line()?);
+                self.push(global(module, name));
             }
             0x93 => {
                 let global = self.named_global()?;
-                self.push(Object::Global(global));
+                self.push(global);
             }
-            b'R' => self.call()?,
-            // The state of an ordered dictionary is metadata of its modules.
+            b'R' | 0x81 => self.call()?,
+            0x92 => {
+                self.pop()?;
+                self.call()?;
+            }
+            // The state of an ordered dictionary is metadata of its modules, that of other objects is theirs.
             b'b' => drop(self.pop()?),
             b'Q' => {
                 let id = self.pop()?;
-                let storage = self.storage(id)?;
-                self.push(Object::Storage(storage));
+                self.persistent(id)?;
             }
-            b'q' => {
-                let [index] = self.array()?;
-                self.memoize(index.into())?;
-            }
-            b'r' => {
-                let index = u32::from_le_bytes(self.array()?);
+            b'q' | b'r' => {
+                let index = self.index(instruction == b'q')?;
                 self.memoize(index)?;
             }
             0x94 => self.memoize(self.memo.len() as u32)?,
-            b'h' => {
-                let [index] = self.array()?;
-                self.recall(index.into())?;
-            }
-            b'j' => {
-                let index = u32::from_le_bytes(self.array()?);
+            b'h' | b'j' => {
+                let index = self.index(instruction == b'h')?;
                 self.recall(index)?;
             }
             other => {
@@ -117,75 +132,51 @@ impl<'a> Machine<'a> {
     }
 
     /// The callable whose module and name lie on the stack.
-    fn named_global(&mut self) -> Outcome<Global> {
+    fn named_global(&mut self) -> Outcome<Object<'a>> {
         let (name, module) = (self.pop()?, self.pop()?);
         match (&self.objects[module], &self.objects[name]) {
-            (Object::Text(module), Object::Text(name)) => global(module, name),
+            (Object::Text(module), Object::Text(name)) => Ok(global(module, name)),
             _ => Err("a callable whose name is no text".into()),
         }
     }
 
-    /// A number or a text that follows the instruction.
-    fn constant(&mut self, instruction: u8) -> Outcome<()> {
-        match instruction {
-            b'G' => {
-                self.take(8)?;
-                self.push(Object::Other);
-            }
-            b'J' => {
-                let value = i32::from_le_bytes(self.array()?);
-                self.push(Object::Int(value.into()));
-            }
-            b'K' => {
-                let value = u8::from_le_bytes(self.array()?);
-                self.push(Object::Int(value.into()));
-            }
-            b'M' => {
-                let value = u16::from_le_bytes(self.array()?);
-                self.push(Object::Int(value.into()));
-            }
-            0x8a => {
-                let [length] = self.array()?;
-                let bytes = self.take(length.into())?;
-                self.push(Object::Int(long(bytes)?));
-            }
-            b'X' => {
-                let length = u32::from_le_bytes(self.array()?);
-                self.text(length as usize)?;
+    /// A number that follows the instruction.
+    fn number(&mut self, instruction: u8) -> Outcome<()> {
+        let value = match instruction {
+            b'J' => i32::from_le_bytes(self.bytes.array()?).into(),
+            b'K' => u8::from_le_bytes(self.bytes.array()?).into(),
+            b'M' => u16::from_le_bytes(self.bytes.array()?).into(),
+            0x8a | 0x8b => {
+                let length = self.bytes.length(instruction)?;
+                let Some(value) = long(self.bytes.take(length)?) else {
+                    self.push(Object::Other);
+                    return Ok(());
+                };
+                value
             }
             _ => {
-                let [length] = self.array()?;
-                self.text(length.into())?;
+                self.bytes.take(8)?;
+                self.push(Object::Other);
+                return Ok(());
             }
+        };
+        self.push(Object::Int(value));
+        Ok(())
+    }
+
+    /// A text that follows the instruction; one that is not UTF-8 is bytes of an old Python, and no name.
+    fn text(&mut self, instruction: u8) -> Outcome<()> {
+        let length = self.bytes.length(instruction)?;
+        let text = std::str::from_utf8(self.bytes.take(length)?);
+        self.push(text.map_or(Object::Other, Object::Text));
+        Ok(())
+    }
+
+    fn index(&mut self, short: bool) -> Outcome<u32> {
+        match short {
+            true => Ok(u8::from_le_bytes(self.bytes.array()?).into()),
+            false => Ok(u32::from_le_bytes(self.bytes.array()?)),
         }
-        Ok(())
-    }
-
-    fn take(&mut self, count: usize) -> Outcome<&'a [u8]> {
-        let (taken, rest) = self
-            .rest
-            .split_at_checked(count)
-            .ok_or("the pickle ends early (truncated?)")?;
-        self.rest = rest;
-        Ok(taken)
-    }
-
-    fn array<const N: usize>(&mut self) -> Outcome<[u8; N]> {
-        let taken = self.take(N)?;
-        taken.try_into().map_err(|_| "the pickle ends early".into())
-    }
-
-    fn line(&mut self) -> Outcome<&'a str> {
-        let end = self.rest.iter().position(|b| *b == b'\n');
-        let line = self.take(end.ok_or("a line without end")?)?;
-        self.take(1)?;
-        std::str::from_utf8(line).map_err(|_| "a name that is not UTF-8".into())
-    }
-
-    fn text(&mut self, length: usize) -> Outcome<()> {
-        let text = std::str::from_utf8(self.take(length)?);
-        self.push(Object::Text(text.map_err(|_| "a text that is not UTF-8")?));
-        Ok(())
     }
 
     fn push(&mut self, object: Object<'a>) {
@@ -233,6 +224,7 @@ impl<'a> Machine<'a> {
     fn extend_list(&mut self, items: Vec<Id>) -> Outcome<()> {
         match self.top()? {
             Object::List(list) => list.extend(items),
+            Object::Foreign(..) => {}
             _ => return Err("appends to what is no list".into()),
         }
         Ok(())
@@ -244,6 +236,7 @@ impl<'a> Machine<'a> {
             Object::Dict(dict) if rest.is_empty() => {
                 dict.extend(pairs.iter().map(|[key, value]| (*key, *value)));
             }
+            Object::Foreign(..) if rest.is_empty() => {}
             _ => return Err("sets items of what is no dictionary, or a key without value".into()),
         }
         Ok(())
@@ -251,11 +244,21 @@ impl<'a> Machine<'a> {
 
     fn call(&mut self) -> Outcome<()> {
         let (arguments, callable) = (self.pop()?, self.pop()?);
+        self.apply(callable, arguments)
+    }
+
+    /// Pushes what the callable makes of the arguments.
+    fn apply(&mut self, callable: Id, arguments: Id) -> Outcome<()> {
         let Object::Tuple(arguments) = &self.objects[arguments] else {
             return Err("a call whose arguments are no tuple".into());
         };
         let result = match (&self.objects[callable], &arguments[..]) {
-            (Object::Global(Global::OrderedDict), []) => Object::Dict(vec![]),
+            (Object::Foreign(module, name), _) => Object::Foreign(module, name),
+            (Object::Global(Global::Dict), []) => Object::Dict(vec![]),
+            (Object::Global(Global::Dict), [items]) => {
+                let items = *items;
+                Object::Dict(self.pairs(items))
+            }
             (Object::Global(Global::RebuildTensor), [storage, offset, shape, strides, ..]) => {
                 let Object::Storage(storage) = self.objects[*storage] else {
                     return Err("a tensor without a storage".into());
@@ -271,6 +274,11 @@ impl<'a> Machine<'a> {
                 self.stack.push(*tensor);
                 return Ok(());
             }
+            (Object::Global(Global::RebuildFromType), [callable, _, arguments, ..])
+                if self.objects[*callable] == Object::Global(Global::RebuildTensor) =>
+            {
+                return self.apply(*callable, *arguments);
+            }
             (callable, arguments) => {
                 return Err(format!(
                     "a call of {callable:?} with {} arguments",
@@ -282,21 +290,54 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    /// `("storage", type, key, device, count)`.
-    fn storage(&self, id: Id) -> Outcome<Storage<'a>> {
-        if let Object::Tuple(items) = &self.objects[id]
-            && let [tag, class, key, _, count] = items[..]
-            && let (Object::Text("storage"), Object::Global(Global::Storage(number))) =
-                (&self.objects[tag], &self.objects[class])
-            && let Object::Text(key) = self.objects[key]
-        {
-            return Ok(Storage {
-                number: *number,
-                key,
-                count: self.count(count)?,
-            });
+    /// The entries of a dictionary that is made of a list of pairs; none where it is made of something else. The list
+    /// is used up, so that one list cannot make many dictionaries.
+    fn pairs(&mut self, items: Id) -> Vec<(Id, Id)> {
+        let Object::List(items) = &mut self.objects[items] else {
+            return Vec::new();
+        };
+        let items = std::mem::take(items);
+        let pair = |item: &Id| match &self.objects[*item] {
+            Object::List(pair) | Object::Tuple(pair) => match pair[..] {
+                [key, value] => Some((key, value)),
+                _ => None,
+            },
+            _ => None,
+        };
+        items.iter().filter_map(pair).collect()
+    }
+
+    /// `("storage", type, key, device, count)`, in the older format with a view that is `None` by now; or
+    /// `("module", class, ...)`, which goes before the class of a whole module.
+    fn persistent(&mut self, id: Id) -> Outcome<()> {
+        let Object::Tuple(items) = &self.objects[id] else {
+            return Err("a persistent object that is no storage".into());
+        };
+        let (tag, items) = items
+            .split_first()
+            .ok_or("a persistent object of nothing")?;
+        match (&self.objects[*tag], items) {
+            (Object::Text("module"), [class, ..]) => self.stack.push(*class),
+            (Object::Text("storage"), [class, key, _, count, view @ ..]) => {
+                if view.iter().any(|id| self.objects[*id] != Object::Other) {
+                    return Err("a view of a storage, as PyTorch before 0.4 wrote them".into());
+                }
+                let number = match &self.objects[*class] {
+                    Object::Global(Global::Storage(number)) => *number,
+                    Object::Foreign(module, name) => {
+                        return Err(format!("a storage of {module}.{name}, not of floats"));
+                    }
+                    _ => return Err("a storage of no type".into()),
+                };
+                let Object::Text(key) = self.objects[*key] else {
+                    return Err("a storage whose key is no text".into());
+                };
+                let count = self.count(*count)?;
+                self.push(Object::Storage(Storage { number, key, count }));
+            }
+            _ => return Err("a persistent object that is no storage".into()),
         }
-        Err("a persistent object that is no storage".into())
+        Ok(())
     }
 
     fn count(&self, id: Id) -> Outcome<usize> {
@@ -316,15 +357,4 @@ impl<'a> Machine<'a> {
             _ => Err("a shape that is no tuple of at most eight numbers".into()),
         }
     }
-}
-
-/// A little-endian integer in two's complement.
-fn long(bytes: &[u8]) -> Outcome<i64> {
-    if bytes.len() > 8 {
-        return Err(format!("an integer of {} bytes", bytes.len()));
-    }
-    let negative = bytes.last().is_some_and(|b| *b >= 0x80);
-    let mut full = [if negative { 0xff } else { 0 }; 8];
-    full[..bytes.len()].copy_from_slice(bytes);
-    Ok(i64::from_le_bytes(full))
 }

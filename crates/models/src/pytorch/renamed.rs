@@ -1,26 +1,38 @@
 //! Architectures whose tensors get other names or values: fully connected layers of any name, and scoRNN, whose recurrent
 //! weight is a function of a tensor.
 
-use super::state_dict::{StateDict, says};
+use super::{
+    names,
+    state_dict::{StateDict, says},
+};
 use crate::{
     architectures::{Mlp, ScoRnn, ScoRnnConfig},
-    error::Result,
+    error::{Error, Result},
     file::check_finite,
     spec::NetworkSpec,
 };
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
 use loclin_tensor::Parameters;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
-/// Linear layers in order, renamed as [`Mlp`] names them.
+/// Linear layers in order, renamed as [`Mlp`] names them; zeros for biases if they have none.
 pub(super) fn fc(
     input_shape: Option<&[usize]>,
     negative_slope: f64,
+    bias: bool,
     tensors: StateDict,
 ) -> Result<(NetworkSpec, StateDict)> {
+    let module = |name: &str| name.rsplit_once('.').map(|(module, _)| module.to_string());
+    let modules = tensors.iter().filter_map(|(name, _)| module(name));
+    let wanted = modules.flat_map(|module| {
+        let bias = bias.then(|| format!("{module}.bias"));
+        bias.into_iter().chain([format!("{module}.weight")])
+    });
+    let wanted: BTreeSet<String> = wanted.collect();
     let mut biases: HashMap<String, Tensor> = HashMap::new();
     let mut weights = Vec::new();
+    let there = tensors.clone();
     for (name, tensor) in tensors {
         match (name.rsplit_once('.'), tensor.dims()) {
             (Some((module, "weight")), [_, _]) => weights.push((module.to_string(), tensor)),
@@ -33,6 +45,7 @@ pub(super) fn fc(
             }
         }
     }
+    names::check(&wanted, &there)?;
     let mut widths = Vec::new();
     let mut renamed = Vec::new();
     for (index, (module, weight)) in weights.into_iter().enumerate() {
@@ -57,9 +70,6 @@ pub(super) fn fc(
         };
         renamed.push((format!("layers.{index}.weight"), weight));
         renamed.push((format!("layers.{index}.bias"), bias));
-    }
-    if let Some(module) = biases.keys().min() {
-        return Err(says(format!("{module}.weight"), "is missing"));
     }
     let [inputs, hidden @ .., outputs] = &widths[..] else {
         return Err(says("*.weight", "no linear layer in the file"));
@@ -86,10 +96,11 @@ pub(super) fn scornn(
     let (skew, mut others): (StateDict, StateDict) =
         tensors.into_iter().partition(|(name, _)| name == SKEW);
     let Some((_, skew)) = skew.into_iter().next() else {
-        return Err(says(
-            SKEW,
-            format!("is missing; expected with shape [{n}, {n}]"),
-        ));
+        return Err(Error::TensorNames {
+            missing: vec![SKEW.into()],
+            left_over: Vec::new(),
+            there: others.into_iter().map(|(name, _)| name).collect(),
+        });
     };
     if skew.dims() != [n, n] {
         return Err(says(

@@ -17,7 +17,8 @@ impl Architecture {
             Self::Fc {
                 input_shape,
                 negative_slope,
-            } => renamed::fc(input_shape.as_deref(), *negative_slope, tensors),
+                bias,
+            } => renamed::fc(input_shape.as_deref(), *negative_slope, *bias, tensors),
             Self::Sequential {
                 input_shape,
                 layers,
@@ -25,6 +26,7 @@ impl Architecture {
             Self::ConvNet(config) => Ok((config.spec()?, tensors)),
             Self::ResNet(config) => Ok((config.spec()?, tensors)),
             Self::ScoRnn { length, network } => renamed::scornn(*length, network, tensors),
+            Self::Torchvision(config) => config.resolve(tensors),
             Self::Network { spec } => Ok((spec.clone(), tensors)),
         }
     }
@@ -32,7 +34,7 @@ impl Architecture {
     /// The network with seeded parameters instead of a file's: those that each architecture is initialised with.
     ///
     /// # Errors
-    /// Sizes that make no network, and the two kinds whose sizes only the tensors of a file say.
+    /// Sizes that make no network, and the kinds whose sizes only the tensors of a file say.
     ///
     /// ```
     /// use candle_core::{DType, Device};
@@ -47,9 +49,9 @@ impl Architecture {
         let parameters = Parameters::seeded(seed);
         let vars = parameters.builder(dtype, device);
         match self {
-            Self::Fc { .. } | Self::Sequential { .. } => Err(Error::Config {
+            Self::Fc { .. } | Self::Sequential { .. } | Self::Torchvision(_) => Err(Error::Config {
                 field: "kind",
-                cause: "`fc` and `sequential` have the sizes of a file's tensors, and so no parameters without \
+                cause: "`fc`, `sequential` and `torchvision` have the sizes of a file's tensors, and so no parameters without \
                         one; describe a `convnet`, `resnet`, `scornn` or `network`"
                     .into(),
             }),

@@ -1,20 +1,24 @@
 //! Layers in sequence, whose sizes are those of their tensors.
 
-use super::{architecture::Layer, state_dict::says};
+use super::{
+    architecture::Layer,
+    names,
+    state_dict::{StateDict, says},
+};
 use crate::{
     error::Result,
     spec::{Conv2dConfig, INPUT, NetworkSpec, NodeSpec, OperatorSpec},
     window::Window2d,
 };
-use candle_core::Tensor;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 /// The graph of the layers.
 pub(super) fn graph(
     input_shape: &[usize],
     layers: &[Layer],
-    tensors: &[(String, Tensor)],
+    tensors: &StateDict,
 ) -> Result<NetworkSpec> {
+    names::check(&wanted(layers), tensors)?;
     let tensors = Tensors(
         tensors
             .iter()
@@ -51,16 +55,35 @@ impl Tensors<'_> {
         let misshaped = |_| says(&name, format!("has shape {found:?}, expected {expected}"));
         <[usize; N]>::try_from(*found).map_err(misshaped)
     }
+}
 
-    fn has_bias(&self, module: &str) -> bool {
-        self.0.contains_key(format!("{module}.bias").as_str())
-    }
+/// The names of the layers' tensors.
+fn wanted(layers: &[Layer]) -> BTreeSet<String> {
+    let parts = |layer: &Layer| -> &[&str] {
+        match layer {
+            Layer::Linear { bias: true, .. } | Layer::Conv2d { bias: true, .. } => {
+                &["weight", "bias"]
+            }
+            Layer::BatchNorm { .. } => &["weight", "bias", "running_mean", "running_var"],
+            _ => &["weight"],
+        }
+    };
+    let modules = layers
+        .iter()
+        .filter_map(|layer| Some((layer, module(layer)?)));
+    modules
+        .flat_map(|(layer, name)| {
+            parts(layer)
+                .iter()
+                .map(move |part| format!("{name}.{part}"))
+        })
+        .collect()
 }
 
 /// The name of the layer's module, if it has tensors.
 fn module(layer: &Layer) -> Option<&String> {
     match layer {
-        Layer::Linear { name } | Layer::Conv2d { name, .. } | Layer::BatchNorm { name, .. } => {
+        Layer::Linear { name, .. } | Layer::Conv2d { name, .. } | Layer::BatchNorm { name, .. } => {
             Some(name)
         }
         _ => None,
@@ -69,9 +92,9 @@ fn module(layer: &Layer) -> Option<&String> {
 
 fn operator(layer: &Layer, tensors: &Tensors<'_>) -> Result<OperatorSpec> {
     Ok(match layer {
-        Layer::Linear { name } => {
+        Layer::Linear { name, bias } => {
             let [outputs, inputs] = tensors.weight(name, "[outputs, inputs]")?;
-            let bias = tensors.has_bias(name);
+            let bias = *bias;
             OperatorSpec::Linear {
                 inputs,
                 outputs,
@@ -84,6 +107,7 @@ fn operator(layer: &Layer, tensors: &Tensors<'_>) -> Result<OperatorSpec> {
             padding,
             dilation,
             groups,
+            bias,
         } => {
             let expected = "[outputs, inputs / groups, height, width]";
             let [outputs, inputs, height, width] = tensors.weight(name, expected)?;
@@ -98,7 +122,7 @@ fn operator(layer: &Layer, tensors: &Tensors<'_>) -> Result<OperatorSpec> {
                 outputs,
                 window,
                 groups: *groups,
-                bias: tensors.has_bias(name),
+                bias: *bias,
             })
         }
         Layer::BatchNorm { name, eps } => {

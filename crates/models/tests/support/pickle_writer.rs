@@ -1,4 +1,5 @@
 //! Writes small state dicts as `torch.save` does, also ones that it would not write.
+#![allow(dead_code, reason = "each test uses a part of it")]
 
 use std::io::{Cursor, Write};
 use zip::{ZipWriter, write::SimpleFileOptions};
@@ -44,13 +45,44 @@ pub(crate) fn tensor(key: &str, count: usize, shape: &[usize], strides: &[usize]
     .concat()
 }
 
-/// A dictionary of tensors, as a whole pickle.
-pub(crate) fn pickle(entries: &[(&str, Vec<u8>)]) -> Vec<u8> {
+/// A dictionary of tensors or of other objects, without what makes a pickle of it.
+pub(crate) fn dictionary(entries: &[(&str, Vec<u8>)]) -> Vec<u8> {
     let items: Vec<u8> = entries
         .iter()
-        .flat_map(|(name, tensor)| [text(name), tensor.clone()].concat())
+        .flat_map(|(name, value)| [text(name), value.clone()].concat())
         .collect();
-    [b"\x80\x02}(", &items[..], b"u."].concat()
+    [b"}(", &items[..], b"u"].concat()
+}
+
+/// An object as a whole pickle.
+pub(crate) fn whole_pickle(object: &[u8]) -> Vec<u8> {
+    [b"\x80\x02", object, b"."].concat()
+}
+
+/// A dictionary of tensors, as a whole pickle.
+pub(crate) fn pickle(entries: &[(&str, Vec<u8>)]) -> Vec<u8> {
+    whole_pickle(&dictionary(entries))
+}
+
+/// A file as PyTorch before 1.6 wrote it: the pickle, and the storages behind it.
+pub(crate) fn legacy(pickle: &[u8], storages: &[(&str, Vec<f32>)]) -> Vec<u8> {
+    let keys: Vec<u8> = storages.iter().flat_map(|(key, _)| text(key)).collect();
+    let mut file = [
+        &b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19."[..],
+        b"\x80\x02M\xe9\x03.",
+        &whole_pickle(&dictionary(&[
+            ("protocol_version", int(1001)),
+            ("little_endian", vec![0x88]),
+        ])),
+        pickle,
+        &whole_pickle(&[b"](", &keys[..], b"e"].concat()),
+    ]
+    .concat();
+    for (_, values) in storages {
+        file.extend((values.len() as u64).to_le_bytes());
+        file.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+    }
+    file
 }
 
 /// The archive: the pickle and the storages.

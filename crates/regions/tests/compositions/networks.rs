@@ -185,6 +185,7 @@ pub(super) fn named(seed: u64, pick: usize) -> Network {
             width: 2,
             blocks: vec![1, 1],
             classes: 2,
+            pooling: None,
         };
         let network = config.build(vars(seed)).unwrap();
         let images = random::normal(

@@ -19,6 +19,7 @@ pub(crate) fn network(shared: &Path, file: &str) -> Network {
     let images = Architecture::Fc {
         input_shape: Some(vec![1, 28, 28]),
         negative_slope: 0.0,
+        bias: true,
     };
     let model = match path
         .extension()

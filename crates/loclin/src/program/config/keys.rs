@@ -96,7 +96,7 @@ keys! {
         means: "How \"resnet\" begins and projects; unused by the others.",
         takes: OneOf(&[
             ("cifar", "A 3 x 3 convolution first."),
-            ("imagenet", "A 7 x 7 convolution and pooling first."),
+            ("imagenet", "A 7 x 7 convolution and average pooling first."),
         ]),
         valid: |_| true,
         paper: "\"imagenet\" (Table 4)",

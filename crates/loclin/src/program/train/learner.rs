@@ -6,7 +6,9 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use candle_core::{DType, Device};
 use loclin_data::{Data, Dataset};
-use loclin_models::architectures::{ResNetConfig, Rnn, ScoRnn, ScoRnnConfig};
+use loclin_models::architectures::{
+    ResNetConfig, ResNetFamily, Rnn, ScoRnn, ScoRnnConfig, StemPooling,
+};
 use loclin_models::{Mlp, Model, ModelFile, Network, Normalization, pytorch};
 use loclin_tensor::Parameters;
 
@@ -84,6 +86,7 @@ impl Learner {
             width: *config.hidden.first().context("hidden is empty")?,
             blocks: config.blocks.clone(),
             classes,
+            pooling: (config.family == ResNetFamily::ImageNet).then_some(StemPooling::Average),
         };
         let parameters = Parameters::seeded(config.seed);
         let network = resnet.build(parameters.builder(config.dtype.candle(), device))?;

@@ -1,0 +1,55 @@
+//! Files of PyTorch that hold code's objects and not tensors alone, and the lines of Python that make one that is read.
+
+use super::find;
+use crate::error::Error;
+
+/// A whole pickled module, or whatever object is there in the place of a state dict.
+pub(super) fn object(path: &[&str], module: &str, name: &str) -> Error {
+    let from = format!(
+        "torch.load(\"model.pth\", weights_only=False){}",
+        find::keys(path)
+    );
+    refuse(
+        &format!(
+            "the file holds an object of the Python class {}.{}, which is code and is not executed",
+            shown(module),
+            shown(name)
+        ),
+        &from,
+    )
+}
+
+/// An archive that is known by the names of its parts: TorchScript, or an exported program.
+pub(super) fn archive(names: &[String]) -> Option<Error> {
+    let has = |part: &str| names.iter().any(|name| name.ends_with(part));
+    if has("/constants.pkl") || names.iter().any(|name| name.contains("/code/")) {
+        let what = "a TorchScript archive, whose graph is code and is not executed";
+        return Some(refuse(what, "torch.jit.load(\"model.pth\")"));
+    }
+    let exported = [
+        "/archive_format",
+        "serialized_exported_program.json",
+        "models/model.json",
+    ];
+    exported.iter().any(|part| has(part)).then(|| {
+        let what = "an archive of torch.export, whose graph is code and is not executed";
+        refuse(what, "torch.export.load(\"model.pt2\").module()")
+    })
+}
+
+/// What is wrong, and the two ways out.
+fn refuse(what: &str, model: &str) -> Error {
+    Error::Unreadable(format!(
+        "{what}. Either of these lines of Python makes a file that is read, the second with the shape of the inputs:\n  \
+         torch.save({model}.state_dict(), \"state_dict.pth\")\n  \
+         torch.onnx.export({model}.eval(), (torch.zeros(1, 3, 224, 224),), \"model.onnx\")"
+    ))
+}
+
+/// A name without what could steer a terminal, and not too long.
+fn shown(name: &str) -> String {
+    name.chars()
+        .take(60)
+        .flat_map(char::escape_default)
+        .collect()
+}
