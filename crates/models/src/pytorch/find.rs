@@ -104,10 +104,10 @@ fn walk<'o>(
                 path.pop();
             }
         }
-        Object::Foreign(module, name) if foreign.is_none() => {
-            if path.is_empty() || path.iter().any(|key| is_usual(key)) {
-                *foreign = Some((path.clone(), module, name));
-            }
+        Object::Foreign(module, name)
+            if foreign.is_none() && (path.is_empty() || path.iter().any(|key| is_usual(key))) =>
+        {
+            *foreign = Some((path.clone(), module, name));
         }
         Object::Dict(entries) => {
             let tensor = |(_, value): &(Id, Id)| matches!(objects[*value], Object::Tensor(_));
