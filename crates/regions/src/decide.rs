@@ -3,27 +3,16 @@
 use crate::{
     Linearization, Margins, Norm, Position, Result, Rows,
     exact::{Exact, RadiusBounds},
+    prepared::EXACT,
 };
 use candle_core::{DType, Tensor};
-use loclin_models::{ActivationRecord, Alternatives, Network, Operator, Trace};
+use loclin_models::{ActivationRecord, Alternatives, Operator, Trace};
 use loclin_tensor::rounding::up;
 use rayon::prelude::*;
 use std::cmp::Ordering;
 
-/// Multiply-adds that reading the matrices of a network may take, zeros included.
-const READING: u64 = 1 << 24;
-
-/// Multiply-adds in exact arithmetic that an input may take, about a tenth of a second.
-const EXACT: u64 = 1 << 20;
-
 /// Neurons at 0 whose gradients are asked for.
 const FEW: usize = 8;
-
-/// The network in exact arithmetic; `None` if it is too large, or has an operator that is not known exactly.
-pub(crate) fn exact(network: &Network) -> Option<Exact> {
-    let exact = Exact::new(network, READING).ok()?;
-    (exact.gradient_cost() <= EXACT).then_some(exact)
-}
 
 /// The inputs with a neuron whose side of 0 is open.
 pub(crate) fn open(values: &Rows, errors: &Rows) -> Vec<usize> {

@@ -1,9 +1,15 @@
 //! What is known of a network before any input is seen, for all its linearisations.
 
-use crate::{Result, cost::Cost, decide, engines::Prepared as Engine, exact::Exact};
+use crate::{Result, cost::Cost, engines::Prepared as Engine, exact::Exact};
 use candle_core::DType;
 use loclin_models::{Magnitudes, Network};
 use std::sync::OnceLock;
+
+/// Multiply-adds that reading the matrices of a network for exact arithmetic may take, zeros included.
+const READING: u64 = 1 << 24;
+
+/// Multiply-adds in exact arithmetic that an input may take, about a tenth of a second.
+pub(crate) const EXACT: u64 = 1 << 20;
 
 /// A network prepared: its float64 copy, its engine, what work on it costs, and its bounds as soon as they are asked for.
 #[derive(Debug)]
@@ -45,8 +51,11 @@ impl Prepared {
 
     /// The network in exact arithmetic; `None` if that is too large, or not known.
     pub(crate) fn exact(&self) -> Option<&Exact> {
-        let exact = self.exact.get_or_init(|| decide::exact(&self.precise));
-        exact.as_ref()
+        let exact = || {
+            let exact = Exact::new(&self.precise, READING).ok()?;
+            (exact.gradient_cost() <= EXACT).then_some(exact)
+        };
+        self.exact.get_or_init(exact).as_ref()
     }
 
     /// For each node an upper bound on the length of its Jacobian, with slack for the rounding of pulled gradients, which
