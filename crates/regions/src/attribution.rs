@@ -79,7 +79,7 @@ pub fn completeness_error(values: &[f64], difference: f64) -> f64 {
 /// ```
 ///
 /// # Errors
-/// Shapes that are not the network's, an output that it does not have, and those of [`walk`].
+/// Shapes that are not the network's, an output that it does not have, and those of [`crate::segment::walk`].
 pub fn integrated_gradients(
     network: &Network,
     baseline: &Tensor,
