@@ -9,7 +9,7 @@ use loclin_models::{
 };
 
 fuzz_target!(|bytes: &[u8]| {
-    let fc = Architecture::Fc { input_shape: None, negative_slope: 0.0 };
+    let fc = Architecture::Fc { input_shape: None, negative_slope: 0.0, bias: true };
     let _ = Model::from_bytes(bytes, DType::F32, &Device::Cpu);
     let _ = pytorch::from_bytes(bytes, &fc, DType::F32, &Device::Cpu);
 });
