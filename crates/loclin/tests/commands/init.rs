@@ -120,7 +120,7 @@ fn networks_that_cannot_be_made() {
         (
             "--architecture @fc.toml",
             1,
-            "fc.toml|kind|`fc` and `sequential`",
+            "fc.toml|kind|`fc`, `sequential`",
         ),
         ("--architecture @unknown.toml", 1, "unknown.toml|wdth"),
         ("--architecture @empty.toml", 1, "empty.toml|blocks"),

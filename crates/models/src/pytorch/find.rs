@@ -26,8 +26,6 @@ const USUAL: [&str; 15] = [
     "stateema",
     "weights",
 ];
-/// What stands in a path for the only item of a list.
-const FIRST: &str = "";
 /// How deep a state dict may lie.
 const DEEP: usize = 8;
 
@@ -99,15 +97,15 @@ fn walk<'o>(
     match &objects[at] {
         Object::List(items) => {
             if let [only] = items[..] {
-                path.push(FIRST);
+                path.push(refusals::FIRST);
                 walk(objects, only, path, seen, found, foreign);
                 path.pop();
             }
         }
-        Object::Foreign(module, name) if foreign.is_none() => {
-            if path.is_empty() || path.iter().any(|key| is_usual(key)) {
-                *foreign = Some((path.clone(), module, name));
-            }
+        Object::Foreign(module, name)
+            if foreign.is_none() && (path.is_empty() || path.iter().any(|key| is_usual(key))) =>
+        {
+            *foreign = Some((path.clone(), module, name));
         }
         Object::Dict(entries) => {
             let tensor = |(_, value): &(Id, Id)| matches!(objects[*value], Object::Tensor(_));
@@ -154,7 +152,10 @@ fn is_training(key: &str) -> bool {
 }
 
 fn refuse(several: &[Place<'_>]) -> Error {
-    let mut paths: Vec<String> = several.iter().map(|place| keys(&place.path)).collect();
+    let mut paths: Vec<String> = several
+        .iter()
+        .map(|place| refusals::keys(&place.path))
+        .collect();
     let first = paths[0].clone();
     let more = paths.len().saturating_sub(8);
     paths.truncate(8);
@@ -167,21 +168,4 @@ fn refuse(several: &[Place<'_>]) -> Error {
          \"state_dict.pth\")",
         paths.join(", ")
     ))
-}
-
-/// Keys as Python writes them.
-pub(super) fn keys(path: &[&str]) -> String {
-    path.iter()
-        .map(|key| {
-            if *key == FIRST {
-                return "[0]".to_string();
-            }
-            let key: String = key
-                .chars()
-                .take(60)
-                .flat_map(char::escape_default)
-                .collect();
-            format!("[\"{key}\"]")
-        })
-        .collect()
 }

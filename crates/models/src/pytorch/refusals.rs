@@ -1,13 +1,15 @@
 //! Files of PyTorch that hold code's objects and not tensors alone, and the lines of Python that make one that is read.
 
-use super::find;
 use crate::error::Error;
+
+/// What stands in a path of keys for the only item of a list.
+pub(super) const FIRST: &str = "";
 
 /// A whole pickled module, or whatever object is there in the place of a state dict.
 pub(super) fn object(path: &[&str], module: &str, name: &str) -> Error {
     let from = format!(
         "torch.load(\"model.pth\", weights_only=False){}",
-        find::keys(path)
+        keys(path)
     );
     refuse(
         &format!(
@@ -35,6 +37,23 @@ pub(super) fn archive(names: &[String]) -> Option<Error> {
         let what = "an archive of torch.export, whose graph is code and is not executed";
         refuse(what, "torch.export.load(\"model.pt2\").module()")
     })
+}
+
+/// Keys as Python writes them.
+pub(super) fn keys(path: &[&str]) -> String {
+    path.iter()
+        .map(|key| {
+            if *key == FIRST {
+                return "[0]".to_string();
+            }
+            let key: String = key
+                .chars()
+                .take(60)
+                .flat_map(char::escape_default)
+                .collect();
+            format!("[\"{key}\"]")
+        })
+        .collect()
 }
 
 /// What is wrong, and the two ways out.
