@@ -32,8 +32,11 @@ const SHAPES: [(&str, &[usize]); 4] = [
     ("2.bias", &[4]),
 ];
 
+/// Lists by name.
+type Named<T> = Vec<(String, Vec<T>)>;
+
 /// The entries of the state dict with something before each name, and its storages.
-fn state(prefix: &str, seed: u32) -> (Vec<(String, Vec<u8>)>, Vec<(String, Vec<f32>)>) {
+fn state(prefix: &str, seed: u32) -> (Named<u8>, Named<f32>) {
     let (mut entries, mut storages) = (Vec::new(), Vec::new());
     for (at, (name, shape)) in SHAPES.iter().enumerate() {
         let count = shape.iter().product();
