@@ -5,8 +5,8 @@
 Random weights, and batch-normalisation statistics of random images, so that values have the scale of a trained network's.
 Images of 64 x 64, or the least that a network takes. Each file's outputs are compared with ONNX Runtime's (float32; relative
 to the largest output): to 1e-5, or to twice what float32 does to PyTorch's own outputs. Exported again in float64, where joining weights with normalisations costs nothing, its outputs and
-the gradients of the 48 activation neurons that are nearest to their boundary, relative to their layer, are compared with
-PyTorch's and its automatic differentiation. A neuron is known by its place and value, whatever either side calls it.
+the gradients of 48 activation neurons are compared with PyTorch's and its automatic differentiation: the 24 that are nearest to
+their boundary, relative to their layer, and the nearest of 24 layers from first to last. A neuron is known by its place and value, whatever either side calls it.
 
 Needs torch, torchvision, onnx, onnxruntime and onnxscript; says so, and tests nothing, where they are missing.
 """
@@ -42,7 +42,7 @@ NAMED = (
     "squeezenet1_1 vgg11 vgg11_bn vgg13 vgg16 vgg16_bn wide_resnet50_2"
 ).split()
 NOT_LINEAR = ("regnet_y_400mf",)
-NEURONS = 48
+NEURONS = 24
 
 
 def network(name):
@@ -207,8 +207,8 @@ def table(rows):
         f"{onnxruntime.__version__}, onnxscript {onnxscript.__version__}; random weights. Made by `python "
         f"xtask/peer/torch_zoo.py --table docs/results/torch-zoo.md` at commit {commit}, on two cores of an AMD EPYC. "
         "Differences of outputs are relative to the largest output, those of gradients to each gradient's largest entry; "
-        f"gradients are of the {NEURONS} activation neurons nearest to their boundary, relative to their layer. ONNX Runtime "
-        "computes in float32, the others in float64 (files exported in float64).",
+        f"gradients are of the {NEURONS} activation neurons nearest to their boundary, relative to their layer, and the nearest of "
+        f"{NEURONS} layers from first to last. ONNX Runtime computes in float32, the others in float64 (files exported in float64).",
         "",
         "| network | side | file | result | ONNX Runtime | PyTorch, float32 against float64 | outputs: PyTorch | gradients: PyTorch |",
         "|---|---|---|---|---|---|---|---|",

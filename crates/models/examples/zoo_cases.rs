@@ -2,8 +2,9 @@
 //!
 //! Usage: `zoo_cases FOLDER NEURONS`. Every folder in it holds the input `x.npy` (with the batch) and `model.onnx`, or
 //! `model.pth` with a file `architecture` that names a network of torchvision. Beside them it writes `outputs.npy`; of the
-//! activations' `NEURONS` neurons that are nearest to their boundary, relative to the layer, `values.npy`, `units.npy` (how
-//! many neurons the layer has, and which one it is) and `gradients.npy`. A line for each folder goes to stdout: its name,
+//! `NEURONS` neurons of activations that are nearest to their boundary, relative to the layer, and as many that are the nearest
+//! of layers from first to last, `values.npy`, `units.npy` (how many neurons the layer has, and which one it is) and
+//! `gradients.npy`. A line for each folder goes to stdout: its name,
 //! `read` or `refused`, and why.
 #![allow(clippy::print_stdout, reason = "its result")]
 
@@ -54,6 +55,7 @@ fn network(case: &Path, x: &Tensor) -> Outcome<Network> {
 }
 
 /// A neuron, and how far its value is from 0 in units of its layer's root mean square.
+#[derive(Clone, Copy)]
 struct Near {
     node: usize,
     unit: usize,
@@ -67,7 +69,16 @@ fn evaluate(case: &Path, network: &Network, x: &Tensor, neurons: usize) -> Outco
     trace.output().write_npy(case.join("outputs.npy"))?;
     let mut nearest = near(&trace)?;
     nearest.sort_by(|a, b| a.distance.total_cmp(&b.distance));
+    let mut layers: Vec<usize> = nearest.iter().map(|near| near.node).collect();
+    layers.sort_unstable();
+    layers.dedup();
+    let spread = (0..neurons).map(|i| layers[i * layers.len() / neurons]);
+    let spread: Vec<Near> = spread
+        .filter_map(|node| nearest.iter().find(|near| near.node == node))
+        .copied()
+        .collect();
     nearest.truncate(neurons);
+    nearest.extend(spread);
     let (mut gradients, mut units, mut values) = (Vec::new(), Vec::new(), Vec::new());
     for near in &nearest {
         let mut one = vec![0.0; near.count];

@@ -6,6 +6,7 @@ use std::{
     path::Path,
 };
 
+use crate::foreign;
 use loclin_tensor::file;
 use safetensors::tensor::Metadata;
 
@@ -25,7 +26,8 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, String> {
         [a, b, c, d, e, f, g, h, ..] => {
             let count = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
             file.seek(SeekFrom::Start(8)).map_err(|e| e.to_string())?;
-            check_header(&mut file, count, length)?;
+            check_header(&mut file, count, length)
+                .or_else(|cause| Err(other(&mut file)?.unwrap_or(cause)))?;
         }
         // Too short for any format, whose readers say so.
         _ => {}
@@ -34,6 +36,15 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes).map_err(|e| e.to_string())?;
     Ok(bytes)
+}
+
+/// What a file is that is no model, if that is known.
+fn other(file: &mut (impl Read + Seek)) -> Result<Option<String>, String> {
+    file.rewind().map_err(|e| e.to_string())?;
+    let mut start = Vec::new();
+    let read = file.take(256).read_to_end(&mut start);
+    read.map_err(|e| e.to_string())?;
+    Ok(foreign::named(&start).map(String::from))
 }
 
 /// Checks the `count` bytes of the header that come next in a safetensors file of `length` bytes.

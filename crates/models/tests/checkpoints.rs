@@ -32,7 +32,7 @@ const SHAPES: [(&str, &[usize]); 4] = [
     ("2.bias", &[4]),
 ];
 
-/// Things with their names.
+/// Lists by name.
 type Named<T> = Vec<(String, Vec<T>)>;
 
 /// The entries of the state dict with something before each name, and its storages.
