@@ -6,12 +6,14 @@ mod pickle_writer;
 
 use candle_core::{DType, Device, Tensor};
 use loclin_models::{
-    Error, Module, Network,
+    Error, Module, Network, Parameters,
+    architectures::ResNetConfig,
     pytorch::{self, Architecture, Layer, TorchvisionConfig},
 };
 use loclin_test_files::shared;
 use pickle_writer::{archive, dictionary, legacy, tensor, whole_pickle};
 use proptest::prelude::*;
+use std::collections::HashMap;
 
 /// Two linear layers, by name.
 fn named(bias: bool) -> Architecture {
@@ -195,6 +197,40 @@ fn what_is_no_single_state_dict_is_refused() {
     // A list in a list in a list ...
     let deep = [vec![b']'; 100_000], vec![b'a'; 99_999]].concat();
     assert!(refusal(&[("model", deep)], &named(true)).contains("no dictionary of tensors"));
+}
+
+/// The parameters of our own residual network, which has torchvision's names, by torchvision's name for it.
+#[test]
+fn a_network_of_torchvision_is_known_by_name() {
+    let config = ResNetConfig {
+        width: 3,
+        inputs: [3, 33, 35],
+        ..ResNetConfig::resnet18(5)
+    };
+    let vars = Parameters::seeded(2).builder(DType::F64, &Device::Cpu);
+    let ours = config.build(vars).unwrap();
+    let x: Vec<f64> = (0..3 * 33 * 35).map(|i| f64::from(i).sin()).collect();
+    let x = Tensor::from_vec(x, (1, 3, 33, 35), &Device::Cpu).unwrap();
+    let ours = ours.with_batch_statistics(&x).unwrap();
+    let tensors: HashMap<_, _> = ours.parameters().into_iter().collect();
+    let bytes = safetensors::serialize(&tensors, None).unwrap();
+    let named = |network: &str| {
+        let architecture = Architecture::Torchvision(TorchvisionConfig {
+            network: network.into(),
+            input_shape: [3, 33, 35],
+        });
+        read(&bytes, &architecture)
+    };
+    let value = |network: &Network| network.forward(&x).unwrap().to_vec2::<f64>().unwrap();
+    assert_eq!(value(&named("resnet18").unwrap()), value(&ours));
+    let error = named("resnet34").unwrap_err().to_string();
+    assert!(error.contains("lacks `layer1.2.bn1.bias`"), "{error}");
+    for other in pytorch::TORCHVISION
+        .iter()
+        .filter(|name| **name != "resnet18")
+    {
+        assert!(named(other).is_err(), "{other}");
+    }
 }
 
 /// The files of the case, each as it stands there.
