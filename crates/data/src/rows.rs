@@ -12,20 +12,7 @@ impl Dataset {
     /// # Errors
     /// A row that does not exist, a number that is too large for `f32`, or an image that can no longer be read.
     pub fn rows_f32(&self, rows: &[usize]) -> Result<Vec<f32>, Error> {
-        let scale = |value: f64| self.scale.apply(value) as f32;
-        let values = match &self.values {
-            Values::Bytes(bytes) => self.gather(rows, bytes, |byte| scale(byte.into()))?,
-            Values::F32(values) => self.gather(rows, values, |value| scale(value.into()))?,
-            Values::F64(values) => self.gather(rows, values, scale)?,
-            Values::Files(files) => {
-                self.check_rows(rows)?;
-                self.ordered(files.read(rows, self.scale, |level| level as f32)?)
-            }
-        };
-        match values.iter().position(|value| !value.is_finite()) {
-            None => Ok(values),
-            Some(at) => Err(self.not_finite(rows, at, "f32")),
-        }
+        self.numbers(rows, |value| value as f32, "f32")
     }
 
     /// The given rows in the given order, flattened and scaled, in double precision.
@@ -33,20 +20,7 @@ impl Dataset {
     /// # Errors
     /// A row that does not exist, a number that is too large when it is scaled, or an image that can no longer be read.
     pub fn rows_f64(&self, rows: &[usize]) -> Result<Vec<f64>, Error> {
-        let scale = |value: f64| self.scale.apply(value);
-        let values = match &self.values {
-            Values::Bytes(bytes) => self.gather(rows, bytes, |byte| scale(byte.into()))?,
-            Values::F32(values) => self.gather(rows, values, |value| scale(value.into()))?,
-            Values::F64(values) => self.gather(rows, values, scale)?,
-            Values::Files(files) => {
-                self.check_rows(rows)?;
-                self.ordered(files.read(rows, self.scale, |level| level)?)
-            }
-        };
-        match values.iter().position(|value| !value.is_finite()) {
-            None => Ok(values),
-            Some(at) => Err(self.not_finite(rows, at, "f64")),
-        }
+        self.numbers(rows, |value| value, "f64")
     }
 
     /// The labels of the given rows in the given order.
@@ -120,6 +94,29 @@ impl Dataset {
             self.rows = n;
         }
         Ok(self)
+    }
+
+    /// The numbers of the given rows, scaled in double precision and then rounded to a type, all of them finite there.
+    fn numbers<U: Copy + Default + Into<f64> + Send>(
+        &self,
+        rows: &[usize],
+        round: impl Fn(f64) -> U + Copy + Sync,
+        dtype: &'static str,
+    ) -> Result<Vec<U>, Error> {
+        let scale = |value: f64| round(self.scale.apply(value));
+        let values = match &self.values {
+            Values::Bytes(bytes) => self.gather(rows, bytes, |byte| scale(byte.into()))?,
+            Values::F32(values) => self.gather(rows, values, |value| scale(value.into()))?,
+            Values::F64(values) => self.gather(rows, values, scale)?,
+            Values::Files(files) => {
+                self.check_rows(rows)?;
+                self.ordered(files.read(rows, self.scale, round)?)
+            }
+        };
+        match values.iter().position(|value| !(*value).into().is_finite()) {
+            None => Ok(values),
+            Some(at) => Err(self.not_finite(rows, at, dtype)),
+        }
     }
 
     /// The numbers of the given rows as they are stored.

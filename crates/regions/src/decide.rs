@@ -4,6 +4,7 @@ use crate::{
     Linearization, Margins, Norm, Position, Result, Rows,
     exact::{Exact, RadiusBounds},
     prepared::EXACT,
+    rounding::leaves_undecided,
 };
 use candle_core::{DType, Tensor};
 use loclin_models::{ActivationRecord, Alternatives, Operator, Trace};
@@ -18,7 +19,7 @@ const FEW: usize = 8;
 pub(crate) fn open(values: &Rows, errors: &Rows) -> Vec<usize> {
     let has = |input: &usize| {
         let mut both = values[*input].iter().zip(&errors[*input]);
-        both.any(|(z, error)| is_open(*z, *error))
+        both.any(|(z, error)| leaves_undecided(*z, *error))
     };
     (0..values.len()).filter(has).collect()
 }
@@ -65,11 +66,6 @@ pub(crate) fn decide(
     Ok(())
 }
 
-/// Whether the side of 0 is open.
-fn is_open(z: f64, error: f64) -> bool {
-    error > 0.0 && z.abs() <= error
-}
-
 /// A neuron's value, and a bound of its error.
 struct Decided {
     at: usize,
@@ -95,7 +91,7 @@ fn of_input(
             Some(Ordering::Greater) if !recorded => return None,
             _ => {}
         }
-        let (Some(side), true) = (side, is_open(*z, *error)) else {
+        let (Some(side), true) = (side, leaves_undecided(*z, *error)) else {
             continue;
         };
         let number = here.pre_activation(at);

@@ -27,7 +27,8 @@ impl Linearization {
     ///
     /// Within the proved margin a neuron's value is at most twice as large as at the input. So the errors that an evaluation
     /// can have there are bounded once for the whole ball, as rounding errors are, and the distance of each neuron is asked
-    /// for again with a value that is less by them.
+    /// for again with a value that is less by them. Radii are at most 1024 times the input's largest number, or 1024: larger balls are
+    /// not asked about, and numbers in them may overflow.
     ///
     /// ```
     /// use candle_core::{DType, Device, Tensor};

@@ -119,10 +119,15 @@ impl Rounding {
 pub(crate) fn says_something(values: &Rows, errors: &Rows) -> bool {
     let most = (UNDECIDED * values.width() as f64).max(FEW);
     values.iter().zip(errors.iter()).all(|(z, errors)| {
-        let open = z.iter().zip(errors);
-        let open = open.filter(|(z, error)| **error != 0.0 && z.abs() <= **error);
-        open.count() as f64 <= most
+        let both = z.iter().zip(errors);
+        let undecided = both.filter(|(z, error)| leaves_undecided(**z, **error));
+        undecided.count() as f64 <= most
     })
+}
+
+/// Whether an error of at most so much leaves open which side of 0 a value is on.
+pub(crate) fn leaves_undecided(z: f64, error: f64) -> bool {
+    error != 0.0 && z.abs() <= error
 }
 
 /// Whether a neuron's side is undecided, by the part of its value that rounding cannot have made.

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use serde_json::Value;
+
 use crate::fixture::{command, json, model, text};
 use crate::refusal::refused;
 
@@ -21,28 +23,33 @@ fn column(path: &Path, name: &str) -> Vec<String> {
         .collect()
 }
 
+/// Certifies forty digits into a table.
+fn certify(model: &Path, out: &Path, more: &[&str]) -> Value {
+    let (model, out) = (text(model), text(out));
+    let fixed = [
+        "certify", "--model", model, "--data", "digits", "--limit", "40", "--out", out,
+    ];
+    json(&[&fixed[..], more].concat())
+}
+
+/// Whether `check` finds that the table holds.
+fn holds(model: &Path, out: &Path) -> bool {
+    let (model, out) = (text(model), text(out));
+    let arguments = [
+        "check", out, "--model", model, "--data", "digits", "--quiet",
+    ];
+    command(&arguments).output().unwrap().status.success()
+}
+
 #[test]
 fn radii_of_evaluations_are_a_little_smaller_and_hold() {
     let dir = tempfile::tempdir().unwrap();
     let [file, proved, single] =
         ["m.safetensors", "p.csv", "s.csv"].map(|name| dir.path().join(name));
     model(&file, &[1, 28, 28], &[9, 6]);
-    let fixed = [
-        "certify",
-        "--model",
-        text(&file),
-        "--data",
-        "digits",
-        "--limit",
-        "40",
-        "--out",
-    ];
-    let claim = |more: &[&str]| json(&[&fixed[..], more].concat())["guarantee"].clone();
-    assert_eq!(claim(&[text(&proved)]), "proved");
-    assert_eq!(
-        claim(&[text(&single), "--deployed", "f32"]),
-        "deployed(f32)"
-    );
+    let claim = |out: &Path, more: &[&str]| certify(&file, out, more)["guarantee"].clone();
+    assert_eq!(claim(&proved, &[]), "proved");
+    assert_eq!(claim(&single, &["--deployed", "f32"]), "deployed(f32)");
     assert!(
         column(&single, "guarantee")
             .iter()
@@ -58,19 +65,9 @@ fn radii_of_evaluations_are_a_little_smaller_and_hold() {
         }
         assert!(close > 20, "{close} of 40");
     }
-    let table = [
-        "check",
-        text(&single),
-        "--model",
-        text(&file),
-        "--data",
-        "digits",
-        "--quiet",
-    ];
-    let output = command(&table).output().unwrap();
-    assert!(output.status.success());
+    assert!(holds(&file, &single));
     // In half precision a sum of 784 products says nothing: that is an answer, too.
-    let half = json(&[&fixed[..], &[text(&single), "--deployed", "f16"]].concat());
+    let half = certify(&file, &single, &["--deployed", "f16"]);
     let undecided = &half["zero"]["undecided"];
     assert!(
         undecided["inputs"].as_u64().unwrap() > 0 && undecided["layer"].is_string(),
@@ -102,19 +99,7 @@ fn a_true_radius_is_between_two_bounds() {
     let dir = tempfile::tempdir().unwrap();
     let [file, out] = ["m.safetensors", "m.csv"].map(|name| dir.path().join(name));
     model(&file, &[1, 28, 28], &[9, 6]);
-    let fixed = [
-        "certify",
-        "--model",
-        text(&file),
-        "--data",
-        "digits",
-        "--limit",
-        "40",
-        "--upper",
-        "--out",
-        text(&out),
-    ];
-    json(&fixed);
+    certify(&file, &out, &["--upper"]);
     for norm in ["1", "2", "inf"] {
         let [low, high] = ["eps", "upper"].map(|kind| column(&out, &format!("{kind}_{norm}")));
         for (low, high) in low.iter().zip(&high) {
@@ -122,16 +107,7 @@ fn a_true_radius_is_between_two_bounds() {
             assert!(low <= high && high <= low * (1.0 + 1e-6), "{low} {high}");
         }
     }
-    let table = [
-        "check",
-        text(&out),
-        "--model",
-        text(&file),
-        "--data",
-        "digits",
-        "--quiet",
-    ];
-    assert!(command(&table).output().unwrap().status.success());
+    assert!(holds(&file, &out));
     let line = "certify --model @m.safetensors --data digits --upper";
     refused(dir.path(), line, 2, "--out");
 }

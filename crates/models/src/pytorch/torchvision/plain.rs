@@ -20,13 +20,7 @@ pub(super) fn vgg(layers: &mut Layers<'_>, x: Value, stages: [usize; 5], normal:
         x = layers.max_pool(&format!("features.{at}"), &x, Window2d::square(2, 2, 0));
         at += 1;
     }
-    x = layers.adaptive_mean("avgpool", &x, 7);
-    x = layers.flatten(&x);
-    x = layers.linear("classifier.0", &x);
-    x = layers.relu("classifier.1", &x);
-    x = layers.linear("classifier.3", &x);
-    x = layers.relu("classifier.4", &x);
-    layers.linear("classifier.6", &x)
+    classifier(layers, x, 7, [0, 3])
 }
 
 /// AlexNet.
@@ -43,11 +37,16 @@ pub(super) fn alexnet(layers: &mut Layers<'_>, x: Value) -> Value {
         x = layers.relu(&format!("features.{}", at + 1), &x);
     }
     x = layers.max_pool("features.12", &x, pool);
-    x = layers.adaptive_mean("avgpool", &x, 6);
+    classifier(layers, x, 6, [1, 4])
+}
+
+/// Means over a square of cells, two linear layers with the given numbers and activations behind them, and the last.
+fn classifier(layers: &mut Layers<'_>, x: Value, side: usize, hidden: [usize; 2]) -> Value {
+    let mut x = layers.adaptive_mean("avgpool", &x, side);
     x = layers.flatten(&x);
-    x = layers.linear("classifier.1", &x);
-    x = layers.relu("classifier.2", &x);
-    x = layers.linear("classifier.4", &x);
-    x = layers.relu("classifier.5", &x);
+    for at in hidden {
+        x = layers.linear(&format!("classifier.{at}"), &x);
+        x = layers.relu(&format!("classifier.{}", at + 1), &x);
+    }
     layers.linear("classifier.6", &x)
 }
