@@ -44,6 +44,7 @@ pub mod planar;
 mod polyhedron;
 mod position;
 mod prepared;
+pub mod reduced;
 mod rounding;
 mod rows;
 mod search;

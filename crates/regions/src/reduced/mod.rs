@@ -1,0 +1,26 @@
+//! What happens beyond the region: balls in which units change their selection.
+//!
+//! Inside a ball a network *is* a small network of only those units that can change their selection there
+//! ([`Surroundings`]); the change of its gradient is a combination of their gradients.
+
+mod answer;
+mod ball;
+mod branch;
+mod change;
+mod feasible;
+mod inverse;
+mod network;
+mod operator;
+mod part;
+mod question;
+mod solver;
+mod state;
+mod surroundings;
+mod units;
+mod witness;
+
+pub use answer::Bound;
+pub use branch::Limits;
+pub use inverse::{Largest, Threshold};
+pub use question::{Question, one_output};
+pub use surroundings::Surroundings;
