@@ -12,6 +12,7 @@
 
 pub mod attribution;
 mod bound;
+mod boxed;
 mod brackets;
 mod budget;
 mod cost;
@@ -44,6 +45,7 @@ pub mod planar;
 mod polyhedron;
 mod position;
 mod prepared;
+mod room;
 mod rounding;
 mod rows;
 mod search;

@@ -158,6 +158,7 @@ fn unknown(norm: Norm, inputs: usize, question: &Question) -> Margins {
         limiting: vec![None; inputs],
         position: vec![Position::Undecided; inputs],
         guarantee: question.strongest(),
+        domain: None,
         method: question.method,
         work: Work::default(),
     }

@@ -11,7 +11,9 @@ use super::{
 };
 use crate::{
     Norm, Result,
+    boxed::{self, Boundary},
     nearest::{Found, Nearest, distance},
+    room::{Room, Within},
 };
 use loclin_tensor::{
     product::{Real, View},
@@ -38,6 +40,8 @@ struct InputSearch<T> {
     rows: Vec<Row<T>>,
     queue: BinaryHeap<Candidate>,
     best: Nearest,
+    /// No boundary that is further limits.
+    farthest: f64,
     finished: bool,
 }
 
@@ -52,16 +56,22 @@ enum Step {
     Gradient,
 }
 
-/// The nearest boundary of each input for each dual norm; `None` where a gradient that is looked at, or a bound of one, is
+/// The nearest boundary of each input for each norm, within the domain if there is one; `None` where a gradient that is looked at, or a bound of one, is
 /// not finite.
 pub(super) fn nearest<T: Real>(
     block: &Block<'_, T>,
-    duals: &[Norm],
+    within: Option<&Within>,
+    norms: &[Norm],
 ) -> Result<Option<Vec<Vec<Found>>>> {
+    let duals: Vec<Norm> = norms.iter().map(|norm| norm.dual()).collect();
+    let inputs = block.first..block.first + block.values.len();
+    let room = |within: &Within| inputs.map(|input| within.room(input)).collect();
+    let rooms: Option<Vec<Room>> = within.map(room).transpose()?;
     let start = |_| InputSearch {
         rows: Vec::new(),
         queue: BinaryHeap::new(),
         best: Nearest::NONE,
+        farthest: f64::INFINITY,
         finished: false,
     };
     let mut searches: Vec<InputSearch<T>> = (0..block.values.len()).map(start).collect();
@@ -69,7 +79,9 @@ pub(super) fn nearest<T: Real>(
     for number in 0..duals.len() {
         let search = NormSearch {
             block,
-            duals,
+            norms,
+            duals: &duals,
+            rooms: rooms.as_deref(),
             number,
             bounds: block.weights.bounds(duals[number]),
         };
@@ -93,7 +105,10 @@ pub(super) fn nearest<T: Real>(
 /// The search of a block for one norm.
 struct NormSearch<'a, T> {
     block: &'a Block<'a, T>,
+    norms: &'a [Norm],
     duals: &'a [Norm],
+    /// Of each input the room that balls are cut with, if they are.
+    rooms: Option<&'a [Room]>,
     number: usize,
     bounds: &'a Bounds,
 }
@@ -155,17 +170,34 @@ impl<T: Real> NormSearch<'_, T> {
         for (position, (z, length)) in values.iter().zip(&self.bounds.first).enumerate() {
             best.lower(distance(z.abs(), *length), position);
         }
+        let first = self.bounds.first.len();
+        let mut known = 0..first;
+        if let Some(rooms) = self.rooms {
+            // These are bounds, too, of which one is measured so that there is a distance to begin with.
+            search.farthest = rooms[input].farthest(self.norms[self.number]);
+            known = best.at.map_or(0..0, |at| at..at + 1);
+            best = Nearest::NONE;
+            for position in known.clone() {
+                best.lower(
+                    self.in_first_layer(input, position, &rooms[input]),
+                    position,
+                );
+            }
+        }
         search.best = best;
         search.finished = false;
-        let first = self.bounds.first.len();
+        let limit = best.distance.min(search.farthest);
         let mut queue = std::mem::take(&mut search.queue).into_vec();
         queue.clear();
-        for (index, (z, bound)) in values[first..].iter().zip(&self.bounds.others).enumerate() {
+        let bounds = self.bounds.first.iter().chain(&self.bounds.others);
+        let start = if self.rooms.is_none() { first } else { 0 };
+        for (position, (z, bound)) in values.iter().zip(bounds).enumerate().skip(start) {
             // The division is for those that pass; `bound` is not negative.
-            if z.abs() <= up_by(best.distance * bound, 4) && *bound > 0.0 {
+            let near = z.abs() <= up_by(limit * bound, 4) && *bound > 0.0;
+            if near && !known.contains(&position) {
                 queue.push(Candidate {
                     least: distance(z.abs(), *bound),
-                    position: first + index,
+                    position,
                     row: None,
                 });
             }
@@ -175,13 +207,13 @@ impl<T: Real> NormSearch<'_, T> {
             let Some(at) = queue.iter().position(|c| c.position == known.position) else {
                 continue;
             };
-            let value = self.block.value(input, known);
-            match self.exact(known) {
-                Some(exact) => {
+            match self.measured(input, known) {
+                Some(distance) => {
                     queue.swap_remove(at);
-                    search.best.lower(distance(value, exact), known.position);
+                    search.best.lower(distance, known.position);
                 }
                 None => {
+                    let value = self.block.value(input, known);
                     queue[at].row = Some(row);
                     queue[at].least = distance(value, self.at_most(known));
                 }
@@ -215,6 +247,29 @@ impl<T: Real> NormSearch<'_, T> {
         }
     }
 
+    /// A row's distance, if it is known: within a domain, of a row whose gradient was measured.
+    fn measured(&self, input: usize, row: &Row<T>) -> Option<f64> {
+        match self.rooms {
+            None => {
+                let value = self.block.value(input, row);
+                Some(distance(value, self.exact(row)?))
+            }
+            Some(_) => row.distances.get(self.number).copied(),
+        }
+    }
+
+    /// The distance of a neuron of the first layer within the domain: its gradient is a row of the weights.
+    fn in_first_layer(&self, input: usize, position: usize, room: &Room) -> f64 {
+        let weights = self.block.weights;
+        let row = weights.layers[0].row(position);
+        let neuron = Boundary {
+            value: self.block.values[input][position],
+            gradient: &weights.scaled(row),
+            errors: [0.0; 2],
+        };
+        boxed::distance(&neuron, room, self.norms[self.number])
+    }
+
     /// Takes up to `each` rows from the head of an input's queue.
     fn choose(
         &self,
@@ -229,12 +284,17 @@ impl<T: Real> NormSearch<'_, T> {
             let next = search
                 .queue
                 .pop()
-                .filter(|next| next.least <= search.best.distance);
+                .filter(|next| next.least <= search.best.distance.min(search.farthest));
             let Some(next) = next.filter(|next| next.least < f64::INFINITY) else {
                 search.finished = count == 0;
                 search.queue.clear();
                 return;
             };
+            if let (true, Some(rooms)) = (next.position < self.bounds.first.len(), self.rooms) {
+                let distance = self.in_first_layer(input, next.position, &rooms[input]);
+                search.best.lower(distance, next.position);
+                continue;
+            }
             match next.row {
                 Some(row) => {
                     chosen.push((self.next(&search.rows[row]), input, row));
@@ -327,6 +387,22 @@ impl<T: Real> NormSearch<'_, T> {
                     false => 0.0,
                 };
                 row.norms = self.duals.iter().map(norm).collect();
+                if let Some(rooms) = self.rooms {
+                    let scaled = weights.scaled(pulled);
+                    let (value, certain) = (self.block.signed(*input, row), row.length == 0.0);
+                    let distance = |norm: &Norm| {
+                        let neuron = Boundary {
+                            value,
+                            gradient: &scaled,
+                            errors: [errors(&norm.dual()), errors(&Norm::L1)],
+                        };
+                        match certain || !seems {
+                            true => f64::INFINITY,
+                            false => boxed::distance(&neuron, &rooms[*input], *norm),
+                        }
+                    };
+                    row.distances = self.norms.iter().map(distance).collect();
+                }
             } else {
                 self.block.pull(*input, row, pulled);
             }
@@ -358,14 +434,14 @@ impl<T: Real> NormSearch<'_, T> {
     /// Puts a row back into its input's queue, or takes its distance; false if a number is not finite.
     fn put_back(&self, input: usize, search: &mut InputSearch<T>, row: usize) -> bool {
         let known = &search.rows[row];
-        let value = self.block.value(input, known);
         let position = known.position;
-        match self.exact(known) {
-            Some(exact) => {
-                search.best.lower(distance(value, exact), position);
-                exact.is_finite()
+        match self.measured(input, known) {
+            Some(distance) => {
+                search.best.lower(distance, position);
+                self.exact(known).is_some_and(f64::is_finite)
             }
             None => {
+                let value = self.block.value(input, known);
                 let bound = self.at_most(known);
                 search.queue.push(Candidate {
                     least: distance(value, bound),
