@@ -47,13 +47,17 @@ pub(crate) fn distance(neuron: &Boundary<'_>, room: &Room, norm: Norm) -> f64 {
         return if still { f64::INFINITY } else { 0.0 };
     }
     let ends = movers.iter().map(|mover| mover.slope * mover.room).sum();
-    if z == f64::INFINITY || up(up_by(ends, movers.len() + 1) + drift) < z {
+    let ends = up_by(ends, movers.len() + 1);
+    if z == f64::INFINITY || up(ends + drift) < z {
         return f64::INFINITY;
     }
+    // Where only the error reaches the boundary.
+    let all_ended = quotient_down(down(z - ends), error);
     let whole: Vec<f64> = movers.iter().map(|mover| mover.slope).collect();
     let plain = proved(z, &movers, &whole, error, norm);
     let parts = parts(&mut movers, z, norm);
-    plain.max(proved(z, &movers, &parts, error, norm))
+    let proved = proved(z, &movers, &parts, error, norm);
+    plain.max(proved).max(all_ended)
 }
 
 /// At least the distance to the boundary of a neuron whose value is at most `value`, whose gradient is within `error` of the given

@@ -13,6 +13,7 @@ mod block;
 mod errors;
 mod forward;
 mod search;
+mod steps;
 #[cfg(test)]
 mod tests;
 mod twice;

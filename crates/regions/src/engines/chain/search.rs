@@ -24,20 +24,10 @@ use std::collections::BinaryHeap;
 /// Steps that a round takes together, if there are as many: enough to keep a matrix product busy.
 const ROUND: usize = 32;
 
-/// A quadratic form in the Gram matrix is taken for a squared length only if rounding can have changed it by no more than
-/// this part of it: otherwise the gradient is measured.
-const CANCELLATION: f64 = 2e-8;
-
-/// Nor by more than this where a gradient costs hardly more.
-const NARROW_CANCELLATION: f64 = 1e-11;
-
-/// Nor if it is smaller than this: some of its terms may have vanished.
-const VANISHING: f64 = 1e-200;
-
 /// One input's search.
-struct InputSearch<T> {
+pub(super) struct InputSearch<T> {
     /// Every row pulled back, over all norms.
-    rows: Vec<Row<T>>,
+    pub(super) rows: Vec<Row<T>>,
     queue: BinaryHeap<Candidate>,
     best: Nearest,
     /// No boundary that is further limits.
@@ -47,7 +37,7 @@ struct InputSearch<T> {
 
 /// The next step towards a row's gradient.
 #[derive(Clone, Copy, PartialEq)]
-enum Step {
+pub(super) enum Step {
     /// One layer further back, from this level.
     Pull(usize),
     /// The gradient's Euclidean length by the Gram matrix.
@@ -103,12 +93,12 @@ pub(super) fn nearest<T: Real>(
 }
 
 /// The search of a block for one norm.
-struct NormSearch<'a, T> {
-    block: &'a Block<'a, T>,
-    norms: &'a [Norm],
-    duals: &'a [Norm],
+pub(super) struct NormSearch<'a, T> {
+    pub(super) block: &'a Block<'a, T>,
+    pub(super) norms: &'a [Norm],
+    pub(super) duals: &'a [Norm],
     /// Of each input the room that balls are cut with, if they are.
-    rooms: Option<&'a [Room]>,
+    pub(super) rooms: Option<&'a [Room]>,
     number: usize,
     bounds: &'a Bounds,
 }
@@ -322,113 +312,6 @@ impl<T: Real> NormSearch<'_, T> {
             (0, Norm::L1 | Norm::L2) if row.euclidean.is_none() => Step::Gram,
             _ => Step::Gradient,
         }
-    }
-
-    /// The same step for several rows, given by input and place.
-    fn take(
-        &self,
-        step: Step,
-        rows: &[(usize, usize)],
-        searches: &mut [InputSearch<T>],
-    ) -> Result<()> {
-        let weights = self.block.weights;
-        let level = if let Step::Pull(level) = step {
-            level
-        } else {
-            0
-        };
-        let width = weights.layers[level].outputs;
-        let mut cotangents = Vec::with_capacity(rows.len() * width);
-        for (input, row) in rows {
-            cotangents.extend_from_slice(&searches[*input].rows[*row].cotangent);
-        }
-        if step == Step::Gram {
-            let cotangents: Vec<f64> = cotangents.iter().map(|v| v.to_f64()).collect();
-            let gram = View::new(&weights.gram, width, width)?;
-            let products = times(&cotangents, rows.len(), gram, width)?;
-            let both = cotangents
-                .chunks_exact(width)
-                .zip(products.chunks_exact(width));
-            for ((input, row), (v, gv)) in rows.iter().zip(both) {
-                let row = &mut searches[*input].rows[*row];
-                let lengths = v.iter().zip(&weights.first_lengths);
-                let terms: f64 = lengths.map(|(v, length)| v.abs() * length).sum();
-                let count = v.iter().filter(|v| **v != 0.0).count();
-                row.euclidean =
-                    Some(self.by_gram(row.error, dot(v, gv, |v, gv| v * gv), (terms, count)));
-            }
-            return Ok(());
-        }
-        let below = weights.layers[level].inputs;
-        let pulled = times(
-            &cotangents,
-            rows.len(),
-            weights.layers[level].view()?,
-            below,
-        )?;
-        for ((input, row), pulled) in rows.iter().zip(pulled.chunks_exact(below)) {
-            let row = &mut searches[*input].rows[*row];
-            if step == Step::Gradient {
-                let gradient: Vec<f64> = pulled.iter().map(|v| v.to_f64()).collect();
-                // What rounding did to the cotangent, and what this product adds.
-                let own = relative_in(width + 8, T::DTYPE);
-                let errors = |q: &Norm| {
-                    if !self.block.is_bounded() {
-                        return 0.0;
-                    }
-                    let bounds = weights.bounds(*q);
-                    let added = bounds.columns * (own * row.length + f64::MIN_POSITIVE);
-                    up_by(bounds.reach[0] * row.error + added * weights.scale, 8)
-                };
-                // An estimate is taken for what it seems to be.
-                let seems = self.block.is_bounded() || gradient.iter().any(|v| *v != 0.0);
-                let norm = |q: &Norm| match row.length > 0.0 && seems {
-                    true => up_by(norm_up(*q, &gradient) * weights.scale + errors(q), 16),
-                    false => 0.0,
-                };
-                row.norms = self.duals.iter().map(norm).collect();
-                if let Some(rooms) = self.rooms {
-                    let scaled = weights.scaled(pulled);
-                    let (value, certain) = (self.block.signed(*input, row), row.length == 0.0);
-                    let distance = |norm: &Norm| {
-                        let neuron = Boundary {
-                            value,
-                            gradient: &scaled,
-                            errors: [errors(&norm.dual()), errors(&Norm::L1)],
-                        };
-                        match certain || !seems {
-                            true => f64::INFINITY,
-                            false => boxed::distance(&neuron, &rooms[*input], *norm),
-                        }
-                    };
-                    row.distances = self.norms.iter().map(distance).collect();
-                }
-            } else {
-                self.block.pull(*input, row, pulled);
-            }
-        }
-        Ok(())
-    }
-
-    /// At least the Euclidean length from the quadratic form, or infinity if too many of its digits cancelled. `terms` is
-    /// the sum of the lengths of the `count` vectors that are added up, `error` that of what rounding did to the cotangent.
-    fn by_gram(&self, error: f64, form: f64, (terms, count): (f64, usize)) -> f64 {
-        let weights = self.block.weights;
-        let count = 2 * count + weights.read.len() + 16;
-        let lost = up_by(relative(count) * terms * terms, 8);
-        let layer = &weights.layers[0];
-        let most = match layer.inputs > 2 * layer.outputs {
-            true => CANCELLATION,
-            false => NARROW_CANCELLATION,
-        };
-        if !(form.is_finite() && form >= VANISHING && lost <= most * form) {
-            return f64::INFINITY;
-        }
-        let reach = weights.bounds(Norm::L2).reach[0];
-        up_by(
-            up_by((form + lost).sqrt(), 4) * weights.scale + reach * error,
-            16,
-        )
     }
 
     /// Puts a row back into its input's queue, or takes its distance; false if a number is not finite.
