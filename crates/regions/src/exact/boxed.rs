@@ -7,9 +7,7 @@
 use super::dyadic::{Dyadic, Sum};
 use super::error::{ExactError, Result};
 use super::number::Number;
-use super::point::ExactPoint;
 use super::quotient::{Side, float, quotient};
-use super::radius::RadiusBounds;
 use crate::boxed::{self, Boundary};
 use crate::room::Room;
 use crate::{Domain, Norm};
@@ -48,27 +46,18 @@ struct Mover {
     room: Option<Dyadic>,
 }
 
-impl ExactPoint<'_> {
-    /// Whether a neuron's value changes somewhere in the domain, or in the whole space; of a gradient between bounds, `surely`
-    /// or perhaps.
-    pub(crate) fn moves(&self, neuron: usize, surely: bool) -> bool {
-        let moves = |(at, g): (usize, &Number)| {
-            let has_room = self.ways().is_none_or(|ways| {
-                let mut both = ways[at].iter();
-                both.any(|way| way.as_ref().is_none_or(|way| !way.is_zero()))
-            });
-            has_room
-                && match surely {
-                    true => g.sign().is_some_and(Ordering::is_ne),
-                    false => g.sign() != Some(Ordering::Equal),
-                }
-        };
-        self.gradient(neuron).iter().enumerate().any(moves)
-    }
+/// Floats on both sides of a distance.
+pub(super) struct Between {
+    /// At most it.
+    pub(super) lower: f64,
+    /// At least it.
+    pub(super) upper: f64,
+    /// The largest that may be at most it.
+    pub(super) largest: f64,
 }
 
 /// The distance to the boundary of a neuron with this value and gradient.
-pub(super) fn distance(z: &Number, gradient: &[Number], ways: &Ways, norm: Norm) -> RadiusBounds {
+pub(super) fn distance(z: &Number, gradient: &[Number], ways: &Ways, norm: Norm) -> Between {
     let side = z.sign();
     let movers = |most: bool| -> Vec<Mover> {
         let of = |(g, ways): (&Number, &[Option<Dyadic>; 2])| {
@@ -98,13 +87,12 @@ pub(super) fn distance(z: &Number, gradient: &[Number], ways: &Ways, norm: Norm)
     }
     let near = crossing(z.low(), above, norm);
     let far = crossing(z.high(), below, norm);
-    RadiusBounds {
+    Between {
         lower: near.map_or(f64::INFINITY, |near| near.float(Side::Down)),
         upper: far
             .as_ref()
             .map_or(f64::INFINITY, |far| far.float(Side::Up)),
         largest: far.map_or(f64::INFINITY, |far| far.float(Side::Down)),
-        limiting: None,
     }
 }
 
@@ -214,7 +202,7 @@ fn at_pace(z: &Dyadic, mut movers: Vec<Mover>, euclidean: bool) -> Option<Crossi
 }
 
 /// Another norm than l1, l2 and l_inf, in floats: a power of float64 is taken to be off by a few units in its last place.
-fn by_powers(z: &Number, above: &[Mover], below: &[Mover], norm: Norm) -> RadiusBounds {
+fn by_powers(z: &Number, above: &[Mover], below: &[Mover], norm: Norm) -> Between {
     let floats = |movers: &[Mover], side: Side| -> (Vec<f64>, Room) {
         let way = |mover: &Mover| match &mover.room {
             Some(room) => float(room, side),
@@ -236,10 +224,9 @@ fn by_powers(z: &Number, above: &[Mover], below: &[Mover], norm: Norm) -> Radius
         true => 0.0,
         false => boxed::distance_above(z.upper(), (&gradient, 0.0), &room, norm),
     };
-    RadiusBounds {
+    Between {
         lower,
         upper,
         largest: upper,
-        limiting: None,
     }
 }

@@ -152,6 +152,23 @@ impl ExactPoint<'_> {
         Ok(Self { ways, ..self })
     }
 
+    /// Whether a neuron's value changes somewhere in the domain, or in the whole space; of a gradient between bounds, `surely`
+    /// or perhaps.
+    pub(crate) fn moves(&self, neuron: usize, surely: bool) -> bool {
+        let moves = |(at, g): (usize, &Number)| {
+            let has_room = self.ways.as_ref().is_none_or(|ways| {
+                let mut both = ways[at].iter();
+                both.any(|way| way.as_ref().is_none_or(|way| !way.is_zero()))
+            });
+            has_room
+                && match surely {
+                    true => g.sign().is_some_and(Ordering::is_ne),
+                    false => g.sign() != Some(Ordering::Equal),
+                }
+        };
+        self.gradient(neuron).iter().enumerate().any(moves)
+    }
+
     /// How far the input may move within the domain, if there is one.
     pub(super) fn ways(&self) -> Option<&Ways> {
         self.ways.as_ref()

@@ -86,8 +86,10 @@ impl ExactPoint<'_> {
             let one = |norm: &Norm| {
                 let found = boxed::distance(z, &gradient, ways, *norm);
                 RadiusBounds {
+                    lower: found.lower,
+                    upper: found.upper,
+                    largest: found.largest,
                     limiting: found.lower.is_finite().then_some(neuron),
-                    ..found
                 }
             };
             return norms.iter().map(one).collect();

@@ -6,8 +6,8 @@
 //! A step is a product with a layer's weight; the inputs of a block take theirs together.
 
 use super::{
-    block::{Block, Candidate, Row, times},
-    weights::{Bounds, dot, norm_up},
+    block::{Block, Candidate, Row},
+    weights::Bounds,
 };
 use crate::{
     Norm, Result,
@@ -16,8 +16,8 @@ use crate::{
     room::{Room, Within},
 };
 use loclin_tensor::{
-    product::{Real, View},
-    rounding::{product_up, relative, relative_in, up_by},
+    product::Real,
+    rounding::{product_up, up_by},
 };
 use std::collections::BinaryHeap;
 
