@@ -9,6 +9,7 @@ mod counts;
 mod decided;
 mod deployed;
 mod distortion;
+mod domain;
 mod evidence;
 mod exact;
 mod exact_evaluator;

@@ -8,7 +8,6 @@ use crate::error::Error;
 use crate::file::{Block, Source};
 use crate::fit;
 use crate::npy_header::header;
-use crate::preprocessing::Scale;
 use crate::selection::{Selection, cut, in_file};
 use crate::values::{Values, element_count, shape_text};
 
@@ -84,7 +83,7 @@ pub(crate) fn read_all(
         });
     }
     let values = values.ok_or_else(|| Error::EmptySelection { name: name.clone() })?;
-    Ok(Dataset::new(name, &first.input, values)?.with_scale(Scale::ONE))
+    Ok(Dataset::new(name, &first.input, values)?.of_array())
 }
 
 /// Values of one kind, one after the other.

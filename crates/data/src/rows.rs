@@ -66,6 +66,7 @@ impl Dataset {
             classes: self.classes,
             moments: self.moments.clone(),
             scale: self.scale,
+            pixels: self.pixels,
             layout: self.layout,
             order: self.order,
             stored: self.stored.clone(),

@@ -61,6 +61,13 @@ impl Domain {
         &self.high
     }
 
+    /// Whether a point is in it.
+    pub fn contains(&self, x: &[f64]) -> bool {
+        let within = |((x, low), high): ((&f64, &f64), &f64)| low <= x && x <= high;
+        let mut all = x.iter().zip(&self.low).zip(&self.high);
+        x.len() == self.size() && all.all(within)
+    }
+
     /// The way from each number of `x` to its ends, `[down, up]`, rounded up.
     ///
     /// # Errors

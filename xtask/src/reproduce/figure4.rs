@@ -44,7 +44,7 @@ pub(super) fn run(args: &Args, places: &Places, global: &Global) -> anyhow::Resu
             let x = subject.tensor(raw.input_shape(), DType::F64, raw.device())?;
             let options = ReadOptions {
                 eps: search.eps.value(),
-                domain: search.domain.0,
+                domain: search.domain.read(None)?,
                 evaluations: network.costs().ascent,
                 seed: plan.seed,
                 integration: Integration::Steps(STEPS),

@@ -12,6 +12,7 @@ pub mod config;
 pub mod config_command;
 pub mod demo;
 pub mod distortion;
+pub mod domain;
 pub mod errors;
 pub mod explain;
 pub mod fetch;

@@ -15,6 +15,7 @@ use rand::TryRngCore;
 use rand::rngs::OsRng;
 
 use crate::program::compute::Dtype;
+use crate::program::domain::{DomainOptions, InputBox};
 use crate::program::errors::Usage;
 use crate::program::files;
 use crate::program::model::ModelPath;
@@ -34,6 +35,7 @@ Examples:
   loclin certify --model resnet.onnx --data images.npy --dtype f64 --failure-probability 1e-9
   loclin certify --model network.onnx --data inputs.npy --norm 2 --deployed f32
   loclin certify --model cnn.pth --architecture digit-recognizer --data mnist
+  loclin certify --model runs/mnist-vanilla-seed0 --data mnist --domain none
 
   loclin certify --model resnet.onnx --data photos --mean 0.49,0.48,0.45 --std 0.25,0.24,0.26 --resize 32";
 
@@ -60,10 +62,13 @@ pub struct Args {
     /// it sums, its parameters rounded to the type: f32, f16 or bf16. Not for fast convolutions (Winograd, Fourier)
     #[arg(long, value_name = "TYPE", conflicts_with = "failure_probability")]
     pub deployed: Option<Deployed>,
+    /// The domain of the inputs
+    #[command(flatten)]
+    pub domain: DomainOptions,
     /// Write an upper bound of each true radius into the table, too (columns upper_P): by how much a radius can be too small
     #[arg(long, requires = "out", conflicts_with = "deployed")]
     pub upper: bool,
-    /// Write one row for each input: index,file,label,prediction,eps_P...,guarantee,layer,neuron,position
+    /// Write one row for each input: index,file,label,prediction,eps_P...,guarantee,layer,neuron,position,domain
     #[arg(long, value_name = "FILE.csv")]
     pub out: Option<PathBuf>,
     /// The inputs
@@ -110,11 +115,13 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         method,
         deployed: args.deployed,
         upper: args.upper,
+        domain: args.domain.read(InputBox::of_data(data.domain()))?,
     };
     let certificates = certify_all(&model, &data, &question, "certifying")?;
     if let Some(out) = &args.out {
         let root = args.inputs.data.as_deref().map(Path::new);
-        files::write_atomic(out, &table::csv(&certificates, &data, root)?)?;
+        let csv = table::csv(&certificates, &data, root, question.domain.as_ref())?;
+        files::write_atomic(out, &csv)?;
     }
     let outcome = Outcome {
         model: args.source.model.clone(),
@@ -122,6 +129,7 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         inputs: data.len(),
         neurons: certificates.neurons,
         accuracy: certificates.accuracy(),
+        domain: question.domain.clone(),
         clr_lower: certificates.regions.lower,
         clr_upper: certificates.regions.upper,
         clr_guarantee: certificates.regions.guarantee,

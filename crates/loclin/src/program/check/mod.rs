@@ -1,5 +1,6 @@
 //! `loclin check`: a table of margins, held against radii that are found in another way.
 
+mod cut;
 mod measured;
 mod outcome;
 mod result;
@@ -15,11 +16,13 @@ use rand::Rng;
 
 use crate::program::classes::Classes;
 use crate::program::compute::Dtype;
+use crate::program::domain::{DomainOptions, InputBox};
 use crate::program::errors::Usage;
 use crate::program::model::ModelPath;
 use crate::program::opened::Opened;
 use crate::program::options::{Global, InputOptions};
 use crate::program::progress::Bar;
+use measured::Claims;
 use result::{Claim, Row};
 use truth::Judge;
 
@@ -33,7 +36,7 @@ Examples:
 
 A row holds if no radius is larger than the true one, and the rest of it is true. Radii are found again
 by exact arithmetic, where that takes too long by measuring every gradient with a bound of its rounding
-error. Rows whose guarantee is an estimate claim nothing. The exit code is 1 if a row does not hold.";
+error, and within the domain that the table says. Rows whose guarantee is an estimate claim nothing. The exit code is 1 if a row does not hold.";
 
 /// What the sample is drawn for, in the path of its random stream.
 const STREAM: u64 = 0x63_68_65_63_6b;
@@ -54,6 +57,9 @@ pub struct Args {
     /// Names of the classes, one a line, in the order of their numbers
     #[arg(long, value_name = "FILE.txt")]
     pub classes: Option<PathBuf>,
+    /// The domain of the inputs, where the table does not say it
+    #[command(flatten)]
+    pub domain: DomainOptions,
     /// The inputs that were certified, prepared as they were then
     #[command(flatten)]
     pub inputs: InputOptions,
@@ -85,12 +91,14 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         Some(file) => Some(Classes::read(file, outputs(&model, &data)?)?),
         None => None,
     };
+    let domain = domain(args, table.domain.as_deref())?;
     let claiming = |row: &&Row| row.claim == Claim::Radius;
     let mut outcome = Outcome {
         result: args.result.clone(),
         model: args.source.model.clone(),
         data: data.name().to_owned(),
         preprocessing: applied,
+        domain: domain.clone(),
         rows: table.rows.len(),
         checked: 0,
         undecided: 0,
@@ -115,10 +123,18 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     };
     for Part { positions, inputs } in parts {
         let judge = Judge::new(&model.raw(inputs.input_shape())?)?;
+        let domain = domain.as_ref();
+        let domain = domain.map(|domain| domain.of_size(inputs.features()));
+        let domain = domain.transpose()?;
         for (at, position) in positions.iter().enumerate() {
             let row = sample[*position];
             let x = inputs.rows_f64(&[at])?;
-            let truth = judge.truth(&x, &table.norms, &row.radii)?;
+            let claims = Claims {
+                norms: &table.norms,
+                radii: &row.radii,
+                domain: domain.as_ref(),
+            };
+            let truth = judge.truth(&x, &claims)?;
             outcome.undecided += usize::from(!truth.is_decided());
             outcome.checked += 1;
             let found = row::against(row, &table.norms, &truth, &judge, names.as_ref());
@@ -128,6 +144,31 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     }
     outcome.failures.sort_by_key(|failure| failure.line);
     Ok(outcome)
+}
+
+/// The domain that a table says its balls are cut with, or the one asked for: they must agree. A table that says none has whole
+/// balls.
+fn domain(args: &Args, of_table: Option<&str>) -> anyhow::Result<Option<InputBox>> {
+    let said = of_table.and_then(InputBox::of_word);
+    let asked = args.domain.read(said.clone())?;
+    let word = asked.as_ref().map(InputBox::word);
+    match of_table {
+        Some(of_table) if said.is_none() && asked.is_none() => {
+            let message = format!(
+                "{}: balls are cut with the domain of `{of_table}`; --domain says where that is",
+                args.result.display()
+            );
+            Err(Usage::new(message).into())
+        }
+        Some(of_table) if said.is_some() && word.as_deref() != Some(of_table) => {
+            let message = format!(
+                "{}: its balls are cut with the domain {of_table}; leave --domain out",
+                args.result.display()
+            );
+            Err(Usage::new(message).into())
+        }
+        _ => Ok(asked),
+    }
 }
 
 /// How many outputs a model has.

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::options::SearchOptions;
 use super::record::{Record, Worst};
+use crate::program::domain::InputBox;
 use crate::program::errors::Usage;
 use crate::program::files::{self, Lock};
 
@@ -26,7 +27,7 @@ pub struct Settings {
     model: String,
     data: String,
     eps: f64,
-    domain: [f64; 2],
+    domain: Option<InputBox>,
     samples: usize,
     population: usize,
     generations: usize,
@@ -43,7 +44,7 @@ impl Settings {
         model: &str,
         preprocessing: &Applied,
         data: &Dataset,
-        options: &SearchOptions,
+        (options, domain): (&SearchOptions, Option<&InputBox>),
         seed: u64,
         dtype: DType,
     ) -> Self {
@@ -51,7 +52,7 @@ impl Settings {
             model: model.to_owned(),
             data: data.name().to_owned(),
             eps: options.eps.value(),
-            domain: options.domain.0,
+            domain: domain.cloned(),
             samples: options.samples,
             population: options.population,
             generations: options.generations,

@@ -12,11 +12,17 @@ use super::directory::{Directory, Settings};
 use super::options::SearchOptions;
 use super::record::{Costs, Record};
 use super::search::Measure;
+use crate::program::domain::InputBox;
 use crate::program::progress::Bar;
 use crate::program::tensors;
 
+/// The domain of inputs that are no images.
+pub const UNIT: [f64; 2] = [0.0, 1.0];
+
 /// The records of a dataset.
 pub struct Found {
+    /// The domain that balls were cut with.
+    pub domain: Option<InputBox>,
     /// One for each input, in order.
     pub records: Vec<Record>,
     /// What the numbers of one input took.
@@ -51,13 +57,16 @@ pub fn measure(
     label: &str,
 ) -> anyhow::Result<Found> {
     let start = Instant::now();
-    let measure = Measure::new(network, options);
+    let domain = options
+        .domain
+        .read(InputBox::of_data(data.domain().or(Some(UNIT))))?;
+    let measure = Measure::new(network, options, domain.as_ref())?;
     let labels = labels(data, network)?;
     let settings = Settings::new(
         made.model,
         made.preprocessing,
         data,
-        options,
+        (options, domain.as_ref()),
         seed,
         network.dtype(),
     );
@@ -94,6 +103,7 @@ pub fn measure(
         directory.save_worst(&records[worst], &x, &found)?;
     }
     Ok(Found {
+        domain,
         records,
         costs: measure.costs(),
         worst,

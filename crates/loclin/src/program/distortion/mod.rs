@@ -21,8 +21,8 @@ use crate::program::opened::Opened;
 use crate::program::options::{Global, InputOptions};
 
 pub use directory::{Directory, Settings};
-pub use eps::{Domain, EpsError, Radius};
-pub use measure::{Found, Made, measure};
+pub use eps::{EpsError, Radius};
+pub use measure::{Found, Made, UNIT, measure};
 pub use options::SearchOptions;
 pub use outcome::Outcome;
 pub use record::{Costs, Record, Worst};
@@ -103,6 +103,7 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         inputs: data.len(),
         accuracy: share(|record| record.label == record.prediction),
         eps: args.search.eps.value(),
+        domain: found.domain,
         costs: found.costs,
         gradient: percentiles(|record| record.gradient)?,
         expected: percentiles(|record| record.expected)?,

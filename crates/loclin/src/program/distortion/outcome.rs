@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::record::Costs;
 use crate::program::compute::Dtype;
+use crate::program::domain::{InputBox, said};
 
 /// What is known after measuring a dataset.
 #[derive(Clone, Debug, Serialize)]
@@ -24,6 +25,8 @@ pub struct Outcome {
     pub accuracy: f64,
     /// The radius.
     pub eps: f64,
+    /// The domain that the ball is cut with; `None` if it is whole.
+    pub domain: Option<InputBox>,
     /// What the numbers took.
     pub costs: Costs,
     /// `||grad f(x)_y||_1`, what distortions are to be compared with.
@@ -61,6 +64,7 @@ impl fmt::Display for Outcome {
             self.inputs, self.data, self.eps, self.dtype, self.seconds
         )?;
         writeln!(f, "inputs     {}", self.preprocessing)?;
+        writeln!(f, "domain     {}", said(self.domain.as_ref()))?;
         let Costs {
             samples,
             genetic,

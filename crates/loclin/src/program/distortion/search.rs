@@ -4,14 +4,15 @@ use std::time::{Duration, Instant};
 
 use candle_core::{DType, Tensor};
 use loclin_models::{Module, Network};
-use loclin_regions::Budget;
 use loclin_regions::distortion::{Ascent, Ball, Distortion, Genetic, Search, State};
+use loclin_regions::{Budget, Domain};
 use loclin_tensor::random;
 use rand::Rng;
 
 use super::directory::Directory;
 use super::options::SearchOptions;
 use super::record::{Costs, Record, Worst};
+use crate::program::domain::InputBox;
 use crate::program::tensors;
 
 /// A search is saved after so long: the most work that a kill may lose.
@@ -21,25 +22,35 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub struct Measure<'a> {
     network: &'a Network,
     options: &'a SearchOptions,
+    domain: Option<Domain>,
     genetic: Genetic,
     ascent: Ascent,
 }
 
 impl<'a> Measure<'a> {
     /// Measures at `network`, which takes raw inputs.
-    pub fn new(network: &'a Network, options: &'a SearchOptions) -> Self {
+    ///
+    /// # Errors
+    /// A domain for other inputs.
+    pub fn new(
+        network: &'a Network,
+        options: &'a SearchOptions,
+        domain: Option<&InputBox>,
+    ) -> anyhow::Result<Self> {
+        let domain = domain.map(|domain| domain.of_size(network.input_size()));
         let genetic = Genetic {
             population: options.population,
             generations: options.generations,
             ..Genetic::default()
         };
         let evaluations = Search::Genetic(genetic).evaluations();
-        Self {
+        Ok(Self {
             network,
             options,
+            domain: domain.transpose()?,
             genetic,
             ascent: Ascent::default().within(evaluations),
-        }
+        })
     }
 
     /// What the numbers of one input take.
@@ -129,8 +140,8 @@ impl<'a> Measure<'a> {
     /// Around `x` `[in...]`; a network with one output has one gradient, whatever the label.
     fn distortion(&self, x: &Tensor, label: u32) -> anyhow::Result<Distortion> {
         let center = x.flatten_all()?.to_dtype(DType::F64)?.to_vec1::<f64>()?;
-        let (radius, domain) = (self.options.eps.value(), self.options.domain.0);
-        let ball = Ball::new(&center, radius, Some(domain))?;
+        let radius = self.options.eps.value();
+        let ball = Ball::new(&center, radius, self.domain.as_ref())?;
         let output = match self.network.output_size() {
             1 => 0,
             _ => label,

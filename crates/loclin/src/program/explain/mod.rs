@@ -13,6 +13,8 @@ use loclin_report::Report;
 
 use crate::program::classes::Classes;
 use crate::program::compute::Dtype;
+use crate::program::distortion::UNIT;
+use crate::program::domain::{InputBox, said};
 use crate::program::errors::Usage;
 use crate::program::opened::Opened;
 use crate::program::options::Global;
@@ -47,6 +49,9 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         .into_network()
         .with_context(|| args.source.model.display().to_string())?;
     let network = model.raw()?;
+    let domain = args
+        .domain
+        .read(InputBox::of_data(data.domain().or(Some(UNIT))))?;
     let subject = Subject::of(data, index)?;
     let names = match &args.classes {
         Some(file) => Some(Classes::read(file, network.output_size())?),
@@ -54,7 +59,7 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     };
     let options = ReadOptions {
         eps: args.eps.value(),
-        domain: args.domain.0,
+        domain,
         evaluations: args.evaluations,
         seed: global.seed.unwrap_or(0),
         integration: match args.exact {
@@ -79,7 +84,7 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let canvas = loclin_report::figure::pictures(std::slice::from_ref(&explanation))?;
     files::write_atomic(&args.out, &canvas.png()?)?;
     if let Some(path) = &args.report {
-        let page = page(args, &explanation, dtype, &applied)?;
+        let page = page(args, &explanation, dtype, &applied, options.domain.as_ref())?;
         files::write_atomic(path, page.as_bytes())?;
     }
     Ok(Outcome {
@@ -114,11 +119,13 @@ fn page(
     explanation: &loclin_report::Explanation,
     dtype: Dtype,
     applied: &Applied,
+    domain: Option<&InputBox>,
 ) -> anyhow::Result<String> {
     let settings = [
         ("model", args.source.model.display().to_string()),
         ("input", args.input.clone()),
         ("preprocessing", applied.to_string()),
+        ("domain", said(domain)),
         ("floating-point type", dtype.to_string()),
     ];
     let page = loclin_report::render(&Report {

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use crate::program::distortion::{Domain, Radius};
+use crate::program::distortion::Radius;
+use crate::program::domain::DomainOptions;
 use crate::program::model::ModelPath;
 use crate::program::options::InputOptions;
 
@@ -32,9 +33,9 @@ pub struct Args {
     /// How far every pixel may move in the search for the gradient that differs most: a number or a quotient
     #[arg(long, value_name = "EPS", default_value = "8/256")]
     pub eps: Radius,
-    /// The least and the largest value that a pixel may have
-    #[arg(long, value_name = "LOW,HIGH", default_value = "0,1")]
-    pub domain: Domain,
+    /// The domain of the inputs
+    #[command(flatten)]
+    pub domain: DomainOptions,
     /// Gradients that the search may evaluate
     #[arg(long, value_name = "N", default_value_t = 2000)]
     pub evaluations: usize,

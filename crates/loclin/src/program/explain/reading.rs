@@ -16,6 +16,7 @@ use serde::Serialize;
 
 use super::subject::Subject;
 use crate::program::distortion::{Radius, worst_of};
+use crate::program::domain::InputBox;
 use crate::program::tensors;
 use loclin_report::{Panel, Picture, significant};
 
@@ -24,8 +25,8 @@ use loclin_report::{Panel, Picture, significant};
 pub struct ReadOptions {
     /// Radius of the l-infinity ball.
     pub eps: f64,
-    /// The least and the largest value of a pixel, which cut the ball.
-    pub domain: [f64; 2],
+    /// The domain that balls are cut with, if they are.
+    pub domain: Option<InputBox>,
     /// Gradients that the search may evaluate.
     pub evaluations: usize,
     /// Seed of the search.
@@ -54,6 +55,8 @@ pub struct Reading {
     pub label_name: Option<String>,
     /// That of the predicted one.
     pub prediction_name: Option<String>,
+    /// The domain that balls are cut with; `None` if they are whole.
+    pub domain: Option<InputBox>,
     /// The l2 radius in raw units.
     pub eps_2: f64,
     /// What is claimed of it: `proved`, `probable(P)` or `estimate`.
@@ -104,7 +107,13 @@ pub fn read(
     options: &ReadOptions,
 ) -> anyhow::Result<Reading> {
     let batch = x.unsqueeze(0)?;
-    let here = Linearization::new(network, &batch, Budget::default())?;
+    let domain = options.domain.as_ref();
+    let domain = domain.map(|domain| domain.of_size(network.input_size()));
+    let domain = domain.transpose()?;
+    let mut here = Linearization::new(network, &batch, Budget::default())?;
+    if let Some(domain) = &domain {
+        here = here.within(domain.clone())?;
+    }
     let prediction = tensors::predictions(here.trace().output())?;
     let prediction = prediction.first().copied().context("no output")?;
     let label = label.unwrap_or(prediction);
@@ -123,7 +132,7 @@ pub fn read(
         1 => 0,
         _ => label,
     };
-    let ball = Ball::new(&numbers(x)?, options.eps, Some(options.domain))?;
+    let ball = Ball::new(&numbers(x)?, options.eps, domain.as_ref())?;
     let distortion = Distortion::new(network, ball, output, Budget::default())?;
     let search = Search::Ascent(
         Ascent {
@@ -140,6 +149,7 @@ pub fn read(
         prediction,
         label_name: None,
         prediction_name: None,
+        domain: options.domain.clone(),
         eps_2: margins.radius[0],
         guarantee: margins.guarantee,
         limiting,
@@ -236,15 +246,19 @@ impl Reading {
 
     /// How far the gradient is constant, and what is claimed of that, in a sentence.
     pub fn certificate(&self) -> String {
+        let within = match &self.domain {
+            Some(domain) => format!(" inside {domain}"),
+            None => String::new(),
+        };
         match &self.limiting {
             Some(neuron) if self.eps_2 == 0.0 => format!(
                 "the image lies on a boundary between regions, so there is no radius to certify: {neuron}, is 0 there"
             ),
             Some(neuron) => format!(
-                "the gradient is constant within an l2 radius of {:.3e} ({}); the first neuron to change sides: {neuron}",
+                "the gradient is constant within an l2 radius of {:.3e}{within} ({}); the first neuron to change sides: {neuron}",
                 self.eps_2, self.guarantee
             ),
-            None => "the gradient is the same everywhere".to_owned(),
+            None => format!("the gradient is the same everywhere{within}"),
         }
     }
 

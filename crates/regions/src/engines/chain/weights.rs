@@ -122,6 +122,15 @@ impl<T: Real> Weights<T> {
         })
     }
 
+    /// A gradient in the input, its numbers rounded away from 0, of one in the normalised input.
+    pub(super) fn scaled(&self, gradient: &[T]) -> Vec<f64> {
+        let of = |g: &T| match g.to_f64() {
+            0.0 => 0.0,
+            g => up_by(g.abs() * self.scale * WIDER, 4).copysign(g),
+        };
+        gradient.iter().map(of).collect()
+    }
+
     /// The bounds for `||.||_q`, `q` 1, 2 or infinite.
     pub(super) fn bounds(&self, dual: Norm) -> &Bounds {
         match dual {
