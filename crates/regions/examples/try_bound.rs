@@ -20,9 +20,9 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
                 )?
                 .network;
                 let x = Tensor::full(hi / 2.0, (1, d), &Device::Cpu)?;
-                let here = Linearization::new(&net, &x, Budget::default())?;
-                let domain = Domain::uniform(d, 0.0, hi)?;
-                let around = here.surroundings(0, Norm::LINF, Some(&domain))?;
+                let here = Linearization::new(&net, &x, Budget::default())?
+                    .within(Domain::uniform(d, 0.0, hi)?)?;
+                let around = here.surroundings(0, Norm::LINF)?;
                 for p in [1.0, 2.0, f64::INFINITY] {
                     let t = Instant::now();
                     let b = around.bound(
@@ -74,10 +74,13 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
                     &Tensor::from_vec(x, &shape[..], &Device::Cpu)?,
                     Budget::default(),
                 )?;
-                let domain = Domain::uniform(784, 0.0, 1.0)?;
-                let domain = (args.len() > 3).then_some(&domain);
+                let here = if args.len() > 3 {
+                    here.within(Domain::uniform(784, 0.0, 1.0)?)?
+                } else {
+                    here
+                };
                 let t1 = Instant::now();
-                let around = here.surroundings(0, Norm::LINF, domain)?;
+                let around = here.surroundings(0, Norm::LINF)?;
                 let q = Question::Change {
                     weights: one_output(10, f[1] as usize),
                     norm: Norm::L1,

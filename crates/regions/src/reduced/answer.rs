@@ -67,7 +67,7 @@ impl Surroundings {
     /// let config = Mlp { inputs: vec![2], hidden: vec![8, 8], outputs: 1, negative_slope: 0.0 };
     /// let network = config.build(Parameters::seeded(3).builder(DType::F64, &Device::Cpu))?;
     /// let here = Linearization::new(&network, &Tensor::new(&[[0.3, -0.2]], &Device::Cpu)?, Budget::default())?;
-    /// let around = here.surroundings(0, Norm::LINF, None)?;
+    /// let around = here.surroundings(0, Norm::LINF)?;
     /// let question = Question::Change { weights: vec![1.0], norm: Norm::L1 };
     /// let bound = around.bound(0.5, &question, Limits::default())?;
     /// assert!(bound.found <= bound.proved && bound.is_exact());
@@ -196,7 +196,7 @@ impl Surroundings {
         reduced.ball.project(&mut delta);
         let at = |(at, (x, delta)): (usize, (&f64, &f64))| {
             let moved = x + delta;
-            match &self.domain {
+            match self.here.domain() {
                 Some(domain) => moved.clamp(domain.low()[at], domain.high()[at]),
                 None => moved,
             }

@@ -1,6 +1,6 @@
 //! The ball of inputs that a statement is about: within a radius of a centre in an lp norm, and inside the domain.
 
-use crate::{Domain, Error, Norm, Result};
+use crate::{Error, Norm, Result, room::Room};
 use loclin_tensor::rounding::{product_up, up_by};
 
 /// Rounds of [`Cut`] that find which numbers have come to their ends.
@@ -12,30 +12,22 @@ pub(crate) struct InputBall {
     norm: Norm,
     radius: f64,
     /// How far each number can go down and up; `None` without a domain.
-    rooms: Option<Vec<[f64; 2]>>,
+    room: Option<Room>,
 }
 
 impl InputBall {
-    /// Around `x`.
+    /// With the room that the domain leaves around its centre, if there is one.
     ///
     /// # Errors
-    /// A radius that is not a number from 0, an input outside the domain, and an infinite radius without ends.
-    pub(crate) fn new(x: &[f64], norm: Norm, radius: f64, domain: Option<&Domain>) -> Result<Self> {
-        let rooms = domain.map(|domain| domain.room(x)).transpose()?;
-        let bounded = match &rooms {
-            Some(rooms) => rooms.iter().flatten().all(|room| room.is_finite()),
-            None => false,
-        };
+    /// A radius that is not a number from 0, and an infinite radius without ends.
+    pub(crate) fn new(norm: Norm, radius: f64, room: Option<Room>) -> Result<Self> {
+        let bounded = room.as_ref().is_some_and(|room| room.most.is_finite());
         if radius.is_nan() || radius < 0.0 || (radius.is_infinite() && !bounded) {
             let what = "radius";
             let cause = format!("{radius}; must be from 0, and finite where the domain is not");
             return Err(Error::Argument { what, cause });
         }
-        Ok(Self {
-            norm,
-            radius,
-            rooms,
-        })
+        Ok(Self { norm, radius, room })
     }
 
     pub(crate) fn norm(&self) -> Norm {
@@ -56,27 +48,20 @@ impl InputBall {
 
     /// No number of a deviation is larger.
     pub(crate) fn reach(&self) -> f64 {
-        let rooms = self.rooms.as_ref();
-        let room = rooms.map_or(f64::INFINITY, |rooms| {
-            rooms.iter().flatten().copied().fold(0.0, f64::max)
-        });
-        self.radius.min(room)
+        let most = self.room.as_ref().map(|room| room.most);
+        self.radius.min(most.unwrap_or(f64::INFINITY))
     }
 
     /// At least the norm of every deviation.
     pub(crate) fn length(&self) -> f64 {
-        let Some(rooms) = &self.rooms else {
-            return self.radius;
-        };
-        let corner: Vec<f64> = rooms.iter().map(|[down, up]| down.max(*up)).collect();
-        let length = self.norm.sum_up(self.norm.of(&corner), corner.len());
-        length.min(self.radius)
+        let farthest = self.room.as_ref().map(|room| room.farthest(self.norm));
+        self.radius.min(farthest.unwrap_or(f64::INFINITY))
     }
 
     /// How far number `at` can go in the direction of `sign`.
     fn room(&self, at: usize, sign: f64) -> f64 {
-        match &self.rooms {
-            Some(rooms) => rooms[at][usize::from(sign > 0.0)],
+        match &self.room {
+            Some(room) => room.way(at, sign > 0.0),
             None => f64::INFINITY,
         }
     }
@@ -87,20 +72,15 @@ impl InputBall {
         if self.radius == 0.0 {
             return 0.0;
         }
-        let Some(rooms) = &self.rooms else {
+        let Some(room) = &self.room else {
             return product_up(&[self.radius, dual.sum_up(dual.of(linear), size)]);
         };
-        let ends = linear.iter().zip(rooms);
         if self.norm == Norm::LINF {
-            let term = |(w, room): (&f64, &[f64; 2])| {
-                let room = if *w > 0.0 { room[1] } else { room[0] };
-                if *w == 0.0 {
-                    0.0
-                } else {
-                    w.abs() * room.min(self.radius)
-                }
+            let term = |(at, w): (usize, &f64)| match *w {
+                0.0 => 0.0,
+                w => w.abs() * room.way(at, w > 0.0).min(self.radius),
             };
-            return up_by(ends.map(term).sum(), size + 2);
+            return up_by(linear.iter().enumerate().map(term).sum(), size + 2);
         }
         let cut = Cut::new(self, linear);
         match (cut.multiplier, self.norm.p()) {

@@ -49,7 +49,7 @@ impl Surroundings {
     /// let config = Mlp { inputs: vec![2], hidden: vec![8, 8], outputs: 1, negative_slope: 0.0 };
     /// let network = config.build(Parameters::seeded(3).builder(DType::F64, &Device::Cpu))?;
     /// let here = Linearization::new(&network, &Tensor::new(&[[0.3, -0.2]], &Device::Cpu)?, Budget::default())?;
-    /// let around = here.surroundings(0, Norm::LINF, None)?;
+    /// let around = here.surroundings(0, Norm::LINF)?;
     /// let question = Question::Change { weights: vec![1.0], norm: Norm::L1 };
     /// let largest = around.largest(&question, Threshold::Relative(0.25), 1.0, Limits::default())?;
     /// let margin = here.margins(&[Norm::LINF], Default::default())?[0].radius[0];

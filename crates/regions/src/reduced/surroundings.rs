@@ -5,7 +5,7 @@ use super::{
     network::{MOST_MEMBERS, Member, ReducedNetwork, Scratch, Unit},
     units::NodeUnits,
 };
-use crate::{Domain, Error, Guarantee, Linearization, Norm, Result, Rows, units::units};
+use crate::{Error, Guarantee, Linearization, Norm, Result, Rows, units::units};
 use candle_core::Tensor;
 use loclin_models::{GrowingPush, NeuronRange, RoundingErrors};
 use loclin_tensor::rounding::{UNIT, relative, up_by};
@@ -25,7 +25,7 @@ use std::{
 /// let network = config.build(Parameters::seeded(3).builder(DType::F64, &Device::Cpu))?;
 /// let x = Tensor::new(&[[0.3, -0.2]], &Device::Cpu)?;
 /// let here = Linearization::new(&network, &x, Budget::default())?;
-/// let around = here.surroundings(0, Norm::LINF, None)?;
+/// let around = here.surroundings(0, Norm::LINF)?;
 /// // Below the margin no unit changes.
 /// let margin = here.margins(&[Norm::LINF], Default::default())?[0].radius[0];
 /// assert_eq!(around.units_within(0.99 * margin)?, 0);
@@ -38,7 +38,6 @@ pub struct Surroundings {
     pub(super) here: Linearization,
     pub(super) x: Vec<f64>,
     pub(super) norm: Norm,
-    pub(super) domain: Option<Domain>,
     /// For each neuron at least the dual norm of its gradient.
     lengths: Vec<f64>,
     errors: Errors,
@@ -70,25 +69,19 @@ struct AtNode<'a> {
 }
 
 impl Linearization {
-    /// The surroundings of input number `input`, in balls of a norm, cut with a domain where there is one.
+    /// The surroundings of input number `input`, in balls of a norm, cut with the domain where there is one
+    /// ([`Linearization::within`]).
     ///
     /// # Errors
-    /// An input outside the domain, an operator that does not say what it selects from, a gradient that is not finite.
-    pub fn surroundings(
-        &self,
-        input: usize,
-        norm: Norm,
-        domain: Option<&Domain>,
-    ) -> Result<Surroundings> {
-        Surroundings::new(self.only(input)?, norm, domain.cloned())
+    /// An operator that does not say what it selects from, a gradient that is not finite.
+    pub fn surroundings(&self, input: usize, norm: Norm) -> Result<Surroundings> {
+        Surroundings::new(self.only(input)?, norm)
     }
 }
 
 impl Surroundings {
-    fn new(here: Linearization, norm: Norm, domain: Option<Domain>) -> Result<Self> {
+    fn new(here: Linearization, norm: Norm) -> Result<Self> {
         let x = Rows::of_tensor(&here.inputs.flatten_from(1)?)?[0].to_vec();
-        // Refuses an input outside.
-        InputBall::new(&x, norm, 0.0, domain.as_ref())?;
         let dual = norm.dual();
         let errors = Errors::new(&here)?;
         let lengths = here.gradient_norms(&[dual])?.swap_remove(0);
@@ -103,7 +96,6 @@ impl Surroundings {
             here,
             x,
             norm,
-            domain,
             pulled: Mutex::default(),
         })
     }
@@ -139,7 +131,7 @@ impl Surroundings {
 
     /// The reduced network for a radius: bottom up, with the neurons that can change sides there.
     pub(super) fn reduced(&self, radius: f64) -> Result<ReducedNetwork> {
-        let ball = InputBall::new(&self.x, self.norm, radius, self.domain.as_ref())?;
+        let ball = InputBall::new(self.norm, radius, self.here.room(0)?)?;
         let mut reduced = ReducedNetwork::new(ball);
         let mut push = self.here.trace.growing_push();
         let mut magnitudes = self.magnitudes_push();
