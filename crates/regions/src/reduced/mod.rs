@@ -21,6 +21,6 @@ mod witness;
 
 pub use answer::Bound;
 pub use branch::Limits;
-pub use inverse::{Largest, Threshold};
+pub use inverse::{Largest, Threshold, rising};
 pub use question::{Question, one_output};
 pub use surroundings::Surroundings;
