@@ -53,6 +53,7 @@ pub(super) fn run(args: &Args, places: &Places, global: &Global) -> anyhow::Resu
             explanations.push(Explanation {
                 heading: format!("{}, test image {index}", network.name),
                 lines: reading.lines(search.eps),
+                curve: None,
                 panels: reading.panels(&subject)?,
             });
         }

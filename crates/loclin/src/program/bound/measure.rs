@@ -50,7 +50,9 @@ pub fn measure(
             let label = inputs.labels().and_then(|labels| labels.get(at).copied());
             let mut row = around.row(&x, label).with_context(named)?;
             row.index = index;
-            row.file = data.path(position).map(|path| path.to_string_lossy().into_owned());
+            row.file = data
+                .path(position)
+                .map(|path| path.to_string_lossy().into_owned());
             found.push(row);
             keep(&found)?;
             bar.advance(1);
@@ -83,7 +85,10 @@ impl Around<'_> {
         let margins = here.margins(&[asked.norm], Method::Auto)?.swap_remove(0);
         let margin = margins.radius.first().copied().unwrap_or(0.0);
         let around = here.surroundings(0, asked.norm)?;
-        let root = Limits { time: None, parts: 1 };
+        let root = Limits {
+            time: None,
+            parts: 1,
+        };
         let centre = around.bound(0.0, &question, root)?;
         let bounds = self.bounds(&around, &question, margin)?;
         let largest = match asked.largest {
@@ -114,7 +119,12 @@ impl Around<'_> {
     }
 
     /// The answers for all radii.
-    fn bounds(&self, around: &Surroundings, question: &Question, margin: f64) -> anyhow::Result<Vec<Answer>> {
+    fn bounds(
+        &self,
+        around: &Surroundings,
+        question: &Question,
+        margin: f64,
+    ) -> anyhow::Result<Vec<Answer>> {
         let asked = self.asked;
         let (mut bounds, mut refused, mut seconds) = (Vec::new(), Vec::new(), Vec::new());
         for radius in radii(&asked.eps, asked.curve, margin) {
@@ -125,7 +135,10 @@ impl Around<'_> {
                     seconds.push(start.elapsed().as_secs_f64());
                 }
                 // Too many units can change; in smaller balls fewer.
-                Err(Error::Argument { what: "radius", cause }) => {
+                Err(Error::Argument {
+                    what: "radius",
+                    cause,
+                }) => {
                     let seconds = start.elapsed().as_secs_f64();
                     refused.push(Answer::refused(radius, cause, seconds));
                 }
@@ -151,10 +164,15 @@ impl Around<'_> {
         (margin, allowed): (f64, Allowed),
     ) -> anyhow::Result<Farthest> {
         let (start, asked) = (Instant::now(), self.asked);
-        let is_length = matches!(question, Question::Length { .. } | Question::Operator { .. });
+        let is_length = matches!(
+            question,
+            Question::Length { .. } | Question::Operator { .. }
+        );
         let threshold = match (allowed, question) {
             (Allowed::Share(share), Question::Change { .. }) => Threshold::Relative(share),
-            (Allowed::Share(share), _) if is_length => Threshold::Absolute(centre.found * (1.0 + share)),
+            (Allowed::Share(share), _) if is_length => {
+                Threshold::Absolute(centre.found * (1.0 + share))
+            }
             (Allowed::Value(value), _) if is_length => Threshold::Absolute(centre.found + value),
             (Allowed::Value(value) | Allowed::Share(value), _) => Threshold::Absolute(value),
         };
@@ -180,7 +198,9 @@ impl Around<'_> {
             proved: largest.proved,
             refuted: largest.refuted,
             times_margin: has_factor.then(|| largest.proved / margin),
-            curve: curve.map(|bound| Answer::of(bound, is_decision, 0.0)).collect(),
+            curve: curve
+                .map(|bound| Answer::of(bound, is_decision, 0.0))
+                .collect(),
             seconds: start.elapsed().as_secs_f64(),
         })
     }
@@ -200,11 +220,19 @@ fn radii(eps: &[f64], curve: usize, margin: f64) -> Vec<f64> {
     let mut radii = eps.to_vec();
     if let (Some(&last), true) = (eps.last(), curve > 1) {
         // Where the margin is no start, three powers of ten below.
-        let start = if margin > 0.0 && margin < last { margin } else { 1e-3 * last };
+        let start = if margin > 0.0 && margin < last {
+            margin
+        } else {
+            1e-3 * last
+        };
         let step = |at: usize| start * (last / start).powf(at as f64 / (curve - 1) as f64);
         // The ends as they are, whatever powers are rounded to.
         radii.push(start);
-        radii.extend((1..curve - 1).map(step).filter(|radius| *radius > start && *radius < last));
+        radii.extend(
+            (1..curve - 1)
+                .map(step)
+                .filter(|radius| *radius > start && *radius < last),
+        );
         radii.sort_by(f64::total_cmp);
         radii.dedup();
     }

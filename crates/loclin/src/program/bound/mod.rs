@@ -11,9 +11,7 @@ mod table;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::ensure;
-use candle_core::{Device, Tensor};
-use loclin_data::{Data, Rows};
+use loclin_data::{Data, Rows, npy};
 use loclin_regions::Guarantee;
 
 use crate::program::domain::InputBox;
@@ -42,7 +40,10 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         return Err(Usage::new("--limit 0: expected at least 1").into());
     }
     let asked = Asked::new(args)?;
-    for file in [&args.out, &args.witness, &args.report].into_iter().flatten() {
+    for file in [&args.out, &args.witness, &args.report]
+        .into_iter()
+        .flatten()
+    {
         files::check_writable(file)?;
     }
     let rows = match (args.index, args.limit) {
@@ -51,7 +52,12 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         (None, None) => Rows::All,
     };
     let opened = Opened::new(&args.source, &args.inputs, rows, global);
-    let Opened { model, data, dtype, applied } = opened.map_err(|error| no_row(args, error))?;
+    let Opened {
+        model,
+        data,
+        dtype,
+        applied,
+    } = opened.map_err(|error| no_row(args, error))?;
     let domain = args.balls.domain.read(InputBox::of_data(data.domain()))?;
     let root = args.inputs.data.as_deref().map(Path::new);
     let mut kept = Instant::now();
@@ -79,9 +85,15 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         question: asked.said(),
         norm: asked.norm.to_string(),
         domain,
-        radii: asked.eps.iter().map(|eps| Summary::of(*eps, &results, asked.what())).collect(),
+        radii: asked
+            .eps
+            .iter()
+            .map(|eps| Summary::of(*eps, &results, asked.what()))
+            .collect(),
         largest: Largest::of(&results, asked.allowed()),
-        guarantee: guarantees.reduce(Guarantee::weaker).unwrap_or(Guarantee::Estimate),
+        guarantee: guarantees
+            .reduce(Guarantee::weaker)
+            .unwrap_or(Guarantee::Estimate),
         results,
         seconds: start.elapsed().as_secs_f64(),
         out: args.out.clone(),
@@ -111,7 +123,8 @@ fn no_row(args: &Args, error: anyhow::Error) -> anyhow::Error {
 /// The input found for each input asked about, or that input itself where nothing was found.
 fn write_witnesses(file: &Path, data: &Data, rows: &[Row]) -> anyhow::Result<()> {
     let Data::Table(table) = data else {
-        let message = "--witness: sequences of different lengths; an array holds inputs of one shape";
+        let message =
+            "--witness: sequences of different lengths; an array holds inputs of one shape";
         return Err(Usage::new(message).into());
     };
     let mut values = Vec::with_capacity(rows.len() * table.features());
@@ -122,8 +135,5 @@ fn write_witnesses(file: &Path, data: &Data, rows: &[Row]) -> anyhow::Result<()>
         }
     }
     let shape = [&[rows.len()], table.input_shape()].concat();
-    let size: usize = shape.iter().product();
-    ensure!(values.len() == size, "{}: {} values for {shape:?}", file.display(), values.len());
-    let tensor = Tensor::from_vec(values, shape, &Device::Cpu)?;
-    write_npy(file, &tensor)
+    Ok(files::write_atomic(file, &npy::encode(&shape, &values)?)?)
 }

@@ -63,7 +63,9 @@ impl Asked {
             ));
         }
         if balls.largest && is_length {
-            return refuse(format!("--largest: for --what {named}, --change says what is allowed"));
+            return refuse(format!(
+                "--largest: for --what {named}, --change says what is allowed"
+            ));
         }
         let largest = match balls.largest {
             true => Some(Allowed::Value(0.0)),
@@ -99,6 +101,23 @@ impl Asked {
         self.about.top
     }
 
+    /// Whether signs are counted.
+    pub fn counts_signs(&self) -> bool {
+        self.about.what == What::Sign
+    }
+
+    /// What is allowed, in words, where the largest radius is asked for.
+    pub fn allowed(&self) -> Option<String> {
+        let allowed = self.largest?;
+        Some(match self.about.what {
+            What::Change => format!("the gradient changes by at most {allowed}"),
+            What::Lipschitz => format!("the norm grows by at most {allowed}"),
+            What::Sign => "every sign stays".into(),
+            What::TopK => format!("the top {} stay", self.about.top),
+            What::Class => "the class stays".into(),
+        })
+    }
+
     /// The norm of a gradient, where one is measured.
     pub fn gradient_norm(&self) -> Option<Norm> {
         match self.about.what {
@@ -119,7 +138,12 @@ impl Asked {
     ///
     /// # Errors
     /// No label where it is asked for, or a class that the network does not have.
-    pub fn class(&self, prediction: u32, label: Option<u32>, outputs: usize) -> anyhow::Result<u32> {
+    pub fn class(
+        &self,
+        prediction: u32,
+        label: Option<u32>,
+        outputs: usize,
+    ) -> anyhow::Result<u32> {
         let class = match self.about.class {
             Of::Prediction => prediction,
             Of::Label => label.context("no label; --class says whose score is asked about")?,
@@ -132,7 +156,10 @@ impl Asked {
                 return Err(Usage::new(message).into());
             }
             _ if outputs == 1 => return Ok(0),
-            _ => ensure!(own(class), "its class is {class}; the model has {outputs} outputs"),
+            _ => ensure!(
+                own(class),
+                "its class is {class}; the model has {outputs} outputs"
+            ),
         }
         Ok(class)
     }
@@ -162,41 +189,67 @@ impl Asked {
             What::Sign => Question::Signs { weights },
             What::TopK if self.about.top >= inputs => {
                 let top = self.about.top;
-                return refuse(format!("--top {top}: an input has {inputs} numbers; expected fewer"));
+                return refuse(format!(
+                    "--top {top}: an input has {inputs} numbers; expected fewer"
+                ));
             }
-            What::TopK => Question::TopK { weights, k: self.about.top },
+            What::TopK => Question::TopK {
+                weights,
+                k: self.about.top,
+            },
             What::Class if outputs == 1 => {
-                return refuse("--what class: the model has one output, and no other to compare it with".into());
+                return refuse(
+                    "--what class: the model has one output, and no other to compare it with"
+                        .into(),
+                );
             }
-            What::Class => Question::Class { class: class as usize },
+            What::Class => Question::Class {
+                class: class as usize,
+            },
         })
     }
 
     /// What is bounded, in words.
     pub fn said(&self) -> String {
-    let ball = format!("the l{} ball", self.norm);
-    let norm = |norm: Norm| format!("l{norm}");
-    match (self.what(), self.gradient_norm(), self.operator_norm()) {
-        (What::Change, Some(q), _) => format!("by how much the gradient changes in {ball} ({} norm of the change)", norm(q)),
-        (What::Lipschitz, _, Some(p)) => format!("the largest operator norm of the Jacobian in {ball}, {0} to {0}", norm(p)),
-        (What::Lipschitz, Some(q), _) => format!("the largest {} norm of the gradient in {ball}", norm(q)),
-        (What::Sign, ..) => format!("how many numbers of the gradient change their sign in {ball}"),
-        (What::TopK, ..) => format!(
-            "by how much another number of the gradient exceeds one of the {} largest in {ball}; below 0 they stay the largest",
-            self.top()
-        ),
-        _ => format!("by how much another output exceeds the class's in {ball}; below 0 the class stays"),
+        let ball = format!("the l{} ball", self.norm);
+        let norm = |norm: Norm| format!("l{norm}");
+        match (self.what(), self.gradient_norm(), self.operator_norm()) {
+            (What::Change, Some(q), _) => format!(
+                "by how much the gradient changes in {ball} ({} norm of the change)",
+                norm(q)
+            ),
+            (What::Lipschitz, _, Some(p)) => format!(
+                "the largest operator norm of the Jacobian in {ball}, {0} to {0}",
+                norm(p)
+            ),
+            (What::Lipschitz, Some(q), _) => {
+                format!("the largest {} norm of the gradient in {ball}", norm(q))
+            }
+            (What::Sign, ..) => {
+                format!("how many numbers of the gradient change their sign in {ball}")
+            }
+            (What::TopK, ..) => format!(
+                "by how much another number of the gradient exceeds one of the {} largest in {ball}; below 0 they stay the largest",
+                self.top()
+            ),
+            _ => format!(
+                "by how much another output exceeds the class's in {ball}; below 0 the class stays"
+            ),
+        }
     }
-}
 
     /// The largest radius that is tried.
     pub fn up_to(&self, domain: Option<&Domain>) -> f64 {
         let size = || {
             let sides = domain.map(|domain| domain.low().iter().zip(domain.high()));
-            let sides: Option<Vec<f64>> = sides.map(|both| both.map(|(low, high)| high - low).collect());
+            let sides: Option<Vec<f64>> =
+                sides.map(|both| both.map(|(low, high)| high - low).collect());
             sides.map(|sides| self.norm.of(&sides))
         };
-        let size = self.up_to.or_else(size).filter(|size| size.is_finite() && *size > 0.0);
+        let size = self
+            .up_to
+            .or_else(size)
+            .filter(|size| size.is_finite() && *size > 0.0);
         size.unwrap_or(1.0)
     }
 }
@@ -211,7 +264,12 @@ fn limits(time: Option<f64>, parts: Option<usize>) -> anyhow::Result<Limits> {
         None if parts.is_some() => None,
         None => default.time,
         // Bounds without branching take the time that they take.
-        Some(0.0) => return Ok(Limits { time: None, parts: 1 }),
+        Some(0.0) => {
+            return Ok(Limits {
+                time: None,
+                parts: 1,
+            });
+        }
         Some(seconds) => {
             let time = Duration::try_from_secs_f64(seconds);
             let message = format!("--time {seconds}: expected seconds, at least 0");

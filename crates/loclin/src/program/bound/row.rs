@@ -122,10 +122,17 @@ impl Answer {
 impl Row {
     /// The input of the largest ball that changes most, or that shows that a larger one is too large.
     pub fn witness(&self) -> Option<&[f64]> {
-        let of_radius = self.bounds.iter().rev().find_map(|answer| answer.bound.as_ref());
+        let of_radius = self
+            .bounds
+            .iter()
+            .rev()
+            .find_map(|answer| answer.bound.as_ref());
         let beyond = || {
             let largest = self.largest.as_ref()?;
-            let refuted = largest.curve.iter().filter(|answer| answer.eps >= largest.refuted);
+            let refuted = largest
+                .curve
+                .iter()
+                .filter(|answer| answer.eps >= largest.refuted);
             let answers = refuted.chain(largest.curve.last());
             answers.into_iter().find_map(|answer| answer.bound.as_ref())
         };

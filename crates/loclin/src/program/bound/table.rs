@@ -38,15 +38,27 @@ fn header(asked: &Asked, has_files: bool) -> Vec<&'static str> {
     header.extend(asked.counts_signs().then_some("signs_proved"));
     header.extend(["units", "parts", "guarantee", "seconds"]);
     if asked.largest.is_some() {
-        header.extend(["threshold", "radius_proved", "radius_refuted", "times_margin"]);
+        header.extend([
+            "threshold",
+            "radius_proved",
+            "radius_refuted",
+            "times_margin",
+        ]);
     }
     header
 }
 
-fn record(row: &Row, answer: Option<&Answer>, asked: &Asked, files: Option<Option<&Path>>) -> Vec<String> {
+fn record(
+    row: &Row,
+    answer: Option<&Answer>,
+    asked: &Asked,
+    files: Option<Option<&Path>>,
+) -> Vec<String> {
     let text = |value: Option<String>| value.unwrap_or_default();
-    let number = |of: fn(&Answer) -> Option<f64>| text(answer.and_then(of).map(|value| value.to_string()));
-    let count = |of: fn(&Answer) -> Option<usize>| text(answer.and_then(of).map(|value| value.to_string()));
+    let number =
+        |of: fn(&Answer) -> Option<f64>| text(answer.and_then(of).map(|value| value.to_string()));
+    let count =
+        |of: fn(&Answer) -> Option<usize>| text(answer.and_then(of).map(|value| value.to_string()));
     let mut record = vec![row.index.to_string()];
     record.extend(files.map(|root| relative(row.file.as_deref().unwrap_or_default(), root)));
     record.extend([
@@ -74,7 +86,14 @@ fn record(row: &Row, answer: Option<&Answer>, asked: &Asked, files: Option<Optio
         seconds.to_string(),
     ]);
     if asked.largest.is_some() {
-        let of = |of: fn(&Farthest) -> Option<f64>| text(row.largest.as_ref().and_then(of).map(|value| value.to_string()));
+        let of = |of: fn(&Farthest) -> Option<f64>| {
+            text(
+                row.largest
+                    .as_ref()
+                    .and_then(of)
+                    .map(|value| value.to_string()),
+            )
+        };
         record.extend([
             of(|largest| Some(largest.threshold)),
             of(|largest| Some(largest.proved)),

@@ -79,6 +79,7 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let explanation = loclin_report::Explanation {
         heading: subject.name.clone(),
         lines: reading.lines(args.eps),
+        curve: None,
         panels: reading.panels(&subject)?,
     };
     let canvas = loclin_report::figure::pictures(std::slice::from_ref(&explanation))?;
