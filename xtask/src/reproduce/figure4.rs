@@ -48,6 +48,7 @@ pub(super) fn run(args: &Args, places: &Places, global: &Global) -> anyhow::Resu
                 evaluations: network.costs().ascent,
                 seed: plan.seed,
                 integration: Integration::Steps(STEPS),
+                nearby: None,
             };
             let reading = read(raw, &x, subject.label, &options)?;
             explanations.push(Explanation {

@@ -36,6 +36,9 @@ pub struct Settings {
     /// What was done to the inputs, in words; earlier versions did not say.
     #[serde(default)]
     preprocessing: Option<String>,
+    /// Seconds for proofs; earlier versions had none.
+    #[serde(default)]
+    time: Option<f64>,
 }
 
 impl Settings {
@@ -59,6 +62,7 @@ impl Settings {
             seed,
             dtype: dtype.as_str().to_owned(),
             preprocessing: Some(preprocessing.to_string()),
+            time: Some(options.time),
         }
     }
 }
@@ -84,6 +88,7 @@ impl Directory {
             if begun.preprocessing.is_none() {
                 begun.preprocessing.clone_from(&settings.preprocessing);
             }
+            begun.time = begun.time.or(settings.time);
             if begun != *settings {
                 let message = format!(
                     "{}: the measurements begun here have other settings; only another --limit goes on with them, --out names another directory",
