@@ -83,14 +83,17 @@ impl Around<'_> {
         let class = asked.class(prediction, label, self.network.output_size())?;
         let question = asked.question(self.network, class)?;
         let margins = here.margins(&[asked.norm], Method::Auto)?.swap_remove(0);
-        let margin = margins.radius.first().copied().unwrap_or(0.0);
+        let margin = Margin {
+            radius: margins.radius.first().copied().unwrap_or(0.0),
+            guarantee: margins.guarantee,
+        };
         let around = here.surroundings(0, asked.norm)?;
         let root = Limits {
             time: None,
             parts: 1,
         };
         let centre = around.bound(0.0, &question, root)?;
-        let bounds = self.bounds(&around, &question, margin)?;
+        let bounds = self.bounds(&around, &question, (&centre, margin))?;
         let largest = match asked.largest {
             Some(allowed) => Some(self.largest(&around, &question, &centre, (margin, allowed))?),
             None => None,
@@ -102,8 +105,8 @@ impl Around<'_> {
             prediction,
             class,
             at_input: at_input(&question, &centre),
-            margin,
-            guarantee: self.guarantee(&margins.guarantee, &centre),
+            margin: margin.radius,
+            guarantee: self.guarantee(margin, &centre),
             bounds,
             largest,
             seconds: start.elapsed().as_secs_f64(),
@@ -111,9 +114,9 @@ impl Around<'_> {
     }
 
     /// Bounds rest on the surroundings alone, radii that are found backwards on the margin, too.
-    fn guarantee(&self, margin: &Guarantee, centre: &Bound) -> Guarantee {
+    fn guarantee(&self, margin: Margin, centre: &Bound) -> Guarantee {
         match self.asked.largest {
-            Some(_) => centre.guarantee.weaker(*margin),
+            Some(_) => centre.guarantee.weaker(margin.guarantee),
             None => centre.guarantee,
         }
     }
@@ -123,14 +126,15 @@ impl Around<'_> {
         &self,
         around: &Surroundings,
         question: &Question,
-        margin: f64,
+        (centre, margin): (&Bound, Margin),
     ) -> anyhow::Result<Vec<Answer>> {
         let asked = self.asked;
         let (mut bounds, mut refused, mut seconds) = (Vec::new(), Vec::new(), Vec::new());
-        for radius in radii(&asked.eps, asked.curve, margin) {
+        for radius in radii(&asked.eps, asked.curve, margin.radius) {
             let start = Instant::now();
             match around.bound(radius, question, asked.limits) {
-                Ok(bound) => {
+                Ok(mut bound) => {
+                    margin.inside(&mut bound, question, centre);
                     bounds.push(bound);
                     seconds.push(start.elapsed().as_secs_f64());
                 }
@@ -161,7 +165,7 @@ impl Around<'_> {
         around: &Surroundings,
         question: &Question,
         centre: &Bound,
-        (margin, allowed): (f64, Allowed),
+        (margin, allowed): (Margin, Allowed),
     ) -> anyhow::Result<Farthest> {
         let (start, asked) = (Instant::now(), self.asked);
         let is_length = matches!(
@@ -179,8 +183,16 @@ impl Around<'_> {
         let up_to = asked.up_to(self.domain.as_deref());
         let mut largest = around.largest(question, threshold, up_to, asked.limits)?;
         let is_decision = question.is_decision();
-        // Within the margin the gradient is constant; how far the class stays it does not say.
-        if !is_decision && margin.is_finite() {
+        let curve = largest.curve.iter_mut();
+        curve.for_each(|bound| margin.inside(bound, question, centre));
+        // Within the margin the gradient is constant, and so is its order if it has one; of the class that says nothing.
+        let stays = match question {
+            Question::Class { .. } => false,
+            Question::TopK { .. } => largest.proved > 0.0,
+            _ => true,
+        };
+        let margin = margin.radius;
+        if stays && margin.is_finite() {
             largest.proved = largest.proved.max(margin.min(up_to));
         }
         let has_factor = margin > 0.0 && margin.is_finite();
@@ -203,6 +215,34 @@ impl Around<'_> {
                 .collect(),
             seconds: start.elapsed().as_secs_f64(),
         })
+    }
+}
+
+/// The radius of the largest ball in which the gradient is constant.
+#[derive(Clone, Copy)]
+struct Margin {
+    radius: f64,
+    guarantee: Guarantee,
+}
+
+impl Margin {
+    /// Improves a bound of a ball in which the gradient is constant.
+    fn inside(self, bound: &mut Bound, question: &Question, centre: &Bound) {
+        let is_claimed = self.guarantee.weaker(bound.guarantee) == bound.guarantee;
+        if bound.radius > self.radius || !is_claimed {
+            return;
+        }
+        match question {
+            Question::Change { .. } => (bound.found, bound.proved) = (0.0, 0.0),
+            Question::Signs { .. } => {
+                (bound.found, bound.proved) = (0.0, 0.0);
+                bound.may_change_sign.fill(false);
+            }
+            Question::Length { .. } | Question::Operator { .. } => {
+                bound.proved = bound.proved.min(centre.proved);
+            }
+            _ => {}
+        }
     }
 }
 

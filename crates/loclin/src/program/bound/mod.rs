@@ -7,6 +7,7 @@ mod page;
 mod question;
 mod row;
 mod table;
+mod text;
 
 use std::path::Path;
 use std::time::{Duration, Instant};

@@ -49,7 +49,7 @@ pub struct Args {
     /// Parts of a ball that are looked at, at most: a limit by which every run has the same result
     #[arg(long, value_name = "N")]
     pub parts: Option<usize>,
-    /// Write one row for each input and radius: index,file,label,prediction,class,gradient,margin,eps,found,proved,exact,...
+    /// Write one row for each input and radius: index,file,label,prediction,class,at_input,margin,eps,found,proved,exact,...
     #[arg(long, value_name = "FILE.csv")]
     pub out: Option<PathBuf>,
     /// Write the inputs found, one for each input asked about, [N, in...]: that of the largest radius
@@ -193,7 +193,8 @@ impl fmt::Display for Allowed {
         match self {
             // Not 7.000000000000001.
             Self::Share(share) => write!(f, "{}%", (share * 1e8).round() / 1e6),
-            Self::Value(value) => value.fmt(f),
+            // Exponents where numbers are long.
+            Self::Value(value) => write!(f, "{value:?}"),
         }
     }
 }

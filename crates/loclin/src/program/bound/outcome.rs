@@ -1,21 +1,16 @@
 //! What `loclin bound` says of a dataset.
 
-use std::fmt;
 use std::path::PathBuf;
 
 use loclin_data::Applied;
 use loclin_regions::Guarantee;
-use loclin_report::significant;
 use loclin_report::stats::Percentiles;
 use serde::Serialize;
 
 use super::options::What;
 use super::row::{Answer, Farthest, Row, name};
 use crate::program::compute::Dtype;
-use crate::program::domain::{InputBox, said};
-
-/// Lines of single inputs that are printed; tables and JSON have all.
-const LINES: usize = 20;
+use crate::program::domain::InputBox;
 
 /// What is known after asking about a dataset.
 #[derive(Clone, Debug, Serialize)]
@@ -144,187 +139,5 @@ impl Outcome {
             Guarantee::Proved => "proved",
             _ => "estimate",
         }
-    }
-
-    /// A line for each input and radius.
-    fn lines(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let claim = self.claim();
-        if self.results.iter().any(|row| !row.bounds.is_empty()) {
-            let [input, class, margin, eps] = ["input", "class", "margin", "eps"];
-            let units = "units";
-            writeln!(
-                f,
-                "{input:>6} {class:>5} {margin:>10} {eps:>10} {:>12} {claim:>12} {units:>6}",
-                "found"
-            )?;
-        }
-        let each = || {
-            self.results
-                .iter()
-                .flat_map(|row| row.bounds.iter().map(move |answer| (row, answer)))
-        };
-        for (row, answer) in each().take(LINES) {
-            let (margin, eps) = (significant(row.margin), significant(answer.eps));
-            write!(
-                f,
-                "{:>6} {:>5} {margin:>10} {eps:>10} ",
-                row.index, row.class
-            )?;
-            match (answer.found, answer.proved, answer.units) {
-                (Some(found), Some(proved), Some(units)) => {
-                    write!(
-                        f,
-                        "{found:>12.5} {proved:>12.5} {units:>6}  {}",
-                        self.remark(answer)
-                    )?;
-                }
-                _ => write!(f, "none: {}", answer.refused.as_deref().unwrap_or_default())?,
-            }
-            writeln!(f)?;
-        }
-        let more = each().count().saturating_sub(LINES);
-        if more > 0 {
-            writeln!(f, "{more} lines more, which --out FILE.csv or --json has")?;
-        }
-        Ok(())
-    }
-
-    /// What the numbers of one line say.
-    fn remark(&self, answer: &Answer) -> String {
-        let (claim, exact) = (self.claim(), answer.exact);
-        match self.what {
-            What::TopK | What::Class => match answer.stays {
-                Some(true) => format!("stays ({claim})"),
-                Some(false) => "does not stay".into(),
-                None => "open".into(),
-            },
-            What::Sign => {
-                let share = 100.0 * answer.signs_proved.unwrap_or(0.0);
-                format!("{share:.1}% keep their sign ({claim})")
-            }
-            _ if exact => "exact".into(),
-            _ => String::new(),
-        }
-    }
-
-    /// A line for each input's largest radius.
-    fn farthest(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let claim = self.claim();
-        let rows = self
-            .results
-            .iter()
-            .filter_map(|row| Some((row, row.largest.as_ref()?)));
-        for (at, (row, largest)) in rows.enumerate().take(LINES) {
-            if at == 0 {
-                writeln!(
-                    f,
-                    "{:>6} {:>5} {:>10} {:>14} {:>14} {:>12}",
-                    "input",
-                    "class",
-                    "margin",
-                    format!("radius {claim}"),
-                    "too large",
-                    "times margin"
-                )?;
-            }
-            let (margin, proved) = (significant(row.margin), significant(largest.proved));
-            let refuted = significant(largest.refuted);
-            let times = largest.times_margin.map_or_else(String::new, significant);
-            writeln!(
-                f,
-                "{:>6} {:>5} {margin:>10} {proved:>14} {refuted:>14} {times:>12}",
-                row.index, row.class
-            )?;
-        }
-        Ok(())
-    }
-
-    /// Medians over the inputs.
-    fn medians(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let claim = self.claim();
-        for Summary {
-            eps,
-            found,
-            proved,
-            exact,
-            stays: share,
-            signs_proved,
-            inputs,
-        } in &self.radii
-        {
-            let eps = significant(*eps);
-            let (Some(found), Some(proved)) = (found, proved) else {
-                writeln!(f, "eps {eps}: no answer for any input")?;
-                continue;
-            };
-            write!(
-                f,
-                "eps {eps}: median of {inputs} inputs {} found, {} {claim}",
-                significant(found.p50),
-                significant(proved.p50)
-            )?;
-            if let Some(share) = share {
-                write!(f, "; stays for {:.1}% ({claim})", 100.0 * share)?;
-            } else if let Some(signs) = signs_proved {
-                write!(
-                    f,
-                    "; {:.1}% of the numbers keep their sign ({claim})",
-                    100.0 * signs.p50
-                )?;
-            } else {
-                write!(f, "; both the same for {:.1}%", 100.0 * exact)?;
-            }
-            writeln!(f)?;
-        }
-        if let Some(Largest {
-            allowed,
-            proved: Some(proved),
-            times_margin,
-        }) = &self.largest
-        {
-            write!(
-                f,
-                "{allowed}: median radius {} ({claim})",
-                significant(proved.p50)
-            )?;
-            match times_margin {
-                Some(times) => writeln!(f, ", {} times the margin", significant(times.p50))?,
-                None => writeln!(f)?,
-            }
-        }
-        Ok(())
-    }
-}
-
-impl fmt::Display for Outcome {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let inputs = if self.inputs == 1 { "input" } else { "inputs" };
-        writeln!(
-            f,
-            "{} {inputs} of {}, {}: {:.1} s",
-            self.inputs, self.data, self.dtype, self.seconds
-        )?;
-        writeln!(f, "inputs     {}", self.preprocessing)?;
-        writeln!(f, "domain     {}", said(self.domain.as_ref()))?;
-        writeln!(f, "question   {}", self.question)?;
-        self.lines(f)?;
-        self.farthest(f)?;
-        self.medians(f)?;
-        write!(
-            f,
-            "guarantee  {}",
-            match self.guarantee {
-                Guarantee::Proved =>
-                    "proved: no input of a ball is beyond what is said to be proved of it",
-                _ => "estimate: rounding errors are not bounded here, so that nothing is proved",
-            }
-        )?;
-        for file in [&self.out, &self.witness, &self.report]
-            .into_iter()
-            .flatten()
-        {
-            write!(f, "\n{}", file.display())?;
-        }
-        Ok(())
     }
 }

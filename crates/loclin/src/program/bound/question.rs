@@ -272,7 +272,7 @@ fn limits(time: Option<f64>, parts: Option<usize>) -> anyhow::Result<Limits> {
         }
         Some(seconds) => {
             let time = Duration::try_from_secs_f64(seconds);
-            let message = format!("--time {seconds}: expected seconds, at least 0");
+            let message = format!("--time {seconds:?}: expected seconds, at least 0");
             let time = time.map_err(|error| Usage::caused_by(message, error))?;
             // The end of all times has to be an instant.
             Some(time.min(YEAR))

@@ -7,7 +7,7 @@ use loclin_report::printable;
 use super::question::Asked;
 use super::row::{Answer, Farthest, Row};
 
-/// `index,file,label,prediction,class,gradient,margin,eps,found,proved,exact,units,parts,guarantee,seconds`, one row for each input
+/// `index,file,label,prediction,class,at_input,margin,eps,found,proved,exact,units,parts,guarantee,seconds`, one row for each input
 /// and radius.
 ///
 /// `at_input` is what is bounded at the input itself: for a change the norm of the gradient, for signs how many numbers it has.

@@ -64,7 +64,7 @@ pub(super) fn nearby(
     let expected = evaluation.as_secs_f64() * network.input_size() as f64;
     if expected > options.time.as_secs_f64() {
         return Err(format!(
-            "it would take about {expected:.0} s; --time allows it"
+            "it would take about {expected:.0} s; a larger --time allows it"
         ));
     }
     let said = |error: loclin_regions::Error| error.to_string();
