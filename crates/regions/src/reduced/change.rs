@@ -171,6 +171,14 @@ impl ReducedNetwork {
     /// Bounds of the change of the gradient of an output on a part of the ball.
     pub(crate) fn change(&self, output: &Output, state: &State, through: &[Through]) -> Change {
         let size = output.gradient.len();
+        if self.units.is_empty() {
+            // Exactly.
+            return Change {
+                up: vec![0.0; size],
+                down: vec![0.0; size],
+                slack: 0.0,
+            };
+        }
         let blocks: Vec<usize> = (0..size).step_by(LANES).collect();
         let of_block = |start: &usize| {
             let lanes = *start..(start + LANES).min(size);

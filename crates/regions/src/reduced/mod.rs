@@ -8,6 +8,7 @@ mod ball;
 mod branch;
 mod change;
 mod feasible;
+mod function;
 mod inverse;
 mod network;
 mod operator;
@@ -21,6 +22,7 @@ mod witness;
 
 pub use answer::Bound;
 pub use branch::Limits;
+pub use function::ReducedFunction;
 pub use inverse::{Largest, Threshold};
 pub use question::{Question, one_output};
 pub use surroundings::Surroundings;

@@ -86,7 +86,12 @@ impl Surroundings {
         let errors = Errors::new(&here)?;
         let lengths = here.gradient_norms(&[dual])?.swap_remove(0);
         let each = lengths[0].iter().zip(&errors.gradients);
-        let lengths = each.map(|(length, error)| up_by(dual.sum_up(*length, x.len()) + error, 2));
+        let proved = here.rounding.is_some();
+        let lengths = each.map(|(length, error)| match *error {
+            // Certainly constant.
+            0.0 if proved => 0.0,
+            error => up_by(dual.sum_up(*length, x.len()) + error, 2),
+        });
         let nodes = here.ranges.iter();
         let nodes = nodes.map(|range| NodeUnits::of(here.network(), range.node));
         Ok(Self {
