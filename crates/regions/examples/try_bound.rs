@@ -115,6 +115,32 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
                 );
             }
         }
+        "demo" => {
+            // demo MODEL TIMES SECS COUNT
+            let net = loclin_models::Model::load(std::path::Path::new(&args[2]), DType::F64, &Device::Cpu)?.raw()?;
+            let (times, secs, count): (f64, f64, usize) = (args[3].parse()?, args[4].parse()?, args[5].parse()?);
+            let bytes = std::fs::read("/tmp/mnist200.npy")?;
+            let head = u16::from_le_bytes([bytes[8], bytes[9]]) as usize + 10;
+            let xs: Vec<f32> = bytes[head..].chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect();
+            let shape = [&[1], net.input_shape()].concat();
+            let (mut exact, mut total) = (0, 0.0);
+            for i in 0..count {
+                let x: Vec<f64> = xs[i * 784..][..784].iter().map(|v| *v as f64).collect();
+                let here = Linearization::new(&net, &Tensor::from_vec(x, &shape[..], &Device::Cpu)?, Budget::default())?.within(Domain::uniform(784, 0.0, 1.0)?)?;
+                let margin = here.margins(&[Norm::LINF], Method::Auto)?[0].radius[0];
+                let out = here.trace().output().flatten_all()?.to_vec1::<f64>()?;
+                let class = (0..10).max_by(|a, b| out[*a].total_cmp(&out[*b])).unwrap();
+                let around = here.surroundings(0, Norm::LINF)?;
+                let q = Question::Change { weights: one_output(10, class), norm: Norm::L1 };
+                let t2 = Instant::now();
+                let root = around.bound(times * margin, &q, Limits { time: None, parts: 1 })?;
+                let b = around.bound(times * margin, &q, Limits { time: Some(Duration::from_secs_f64(secs)), parts: 10_000_000 })?;
+                let t = t2.elapsed().as_secs_f64();
+                total += t; exact += usize::from(b.is_exact());
+                println!("{i} margin {margin:.2e} units {} root {:.4} found {:.4} proved {:.4} parts {} exact {} {t:.2}s", b.units, root.proved, b.found, b.proved, b.parts, b.is_exact());
+            }
+            println!("exact {exact} of {count}, {total:.1} s");
+        }
         _ => {}
     }
     Ok(())
