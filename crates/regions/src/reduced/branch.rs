@@ -275,13 +275,11 @@ impl Asked<'_> {
             .iter()
             .map(|output| {
                 let through = reduced.through(output, &part.state);
-                for (unit, own) in through.iter().enumerate() {
-                    let members = &reduced.members[reduced.units[unit].members.clone()];
-                    let length = members.iter().map(|own| own.length).fold(0.0, f64::max);
-                    let [low, high] = own.range;
-                    weights[unit] = weights[unit].max(length * low.abs().max(high.abs()));
+                let change = reduced.change(output, &part.state, &through);
+                for (weight, share) in weights.iter_mut().zip(&change.shares) {
+                    *weight = weight.max(*share);
                 }
-                reduced.change(output, &part.state, &through)
+                change
             })
             .collect();
         let signs = match self.measure.question {
