@@ -4,7 +4,7 @@
 use crate::{cases, numbers};
 use candle_core::{DType, Device, Tensor};
 use loclin_models::Network;
-use loclin_regions::reduced::{Limits, Question, Surroundings, Threshold};
+use loclin_regions::reduced::{Limits, Question, Reason, Step, Surroundings, Threshold};
 use loclin_regions::{Budget, Domain, Guarantee, Linearization, Method, Norm};
 use loclin_tests::exact::{Graph, Plan, nearest, ordinary};
 use proptest::prelude::*;
@@ -21,6 +21,7 @@ const TINY: f64 = 1e-280;
 const LIMITS: Limits = Limits {
     time: None,
     parts: 400,
+    proof: true,
 };
 
 /// A drawn network at its input.
@@ -233,6 +234,25 @@ proptest! {
                 prop_assert!(keeps || signs.may_change_sign[at]);
             }
         }
+        let class = (Question::Class { class }, class_bound);
+        for (question, bound) in questions().into_iter().zip(&bounds).chain([(class.0, &class.1)]) {
+            let proof = bound.proof.clone().unwrap();
+            let checked = around.check(radius, &question, &proof).unwrap();
+            prop_assert!(checked <= bound.proved, "{question:?}: {checked} checked of {}", bound.proved);
+            // A part less, and a part that is said to be empty.
+            let mut less = proof.clone();
+            less.steps.pop();
+            prop_assert!(around.check(radius, &question, &less).is_err());
+            let mut empty = proof;
+            let bounded = |step: &Step| matches!(step, Step::Part(Reason::Bound { .. }));
+            if let Some(at) = empty.steps.iter().position(bounded) {
+                empty.steps[at] = Step::Part(Reason::Ranges);
+                prop_assert!(around.check(radius, &question, &empty).is_err());
+                let (factors, all) = (vec![0.0], false);
+                empty.steps[at] = Step::Part(Reason::Factors { factors, all });
+                prop_assert!(around.check(radius, &question, &empty).is_err());
+            }
+        }
         for (question, bound) in questions().iter().zip(&bounds) {
             prop_assert!(bound.found <= bound.proved);
             let (_, gradients) = plain(&drawn.network, &bound.witness);
@@ -293,7 +313,7 @@ proptest! {
         let Some(around) = surroundings(&drawn, norm, None) else { return Ok(()) };
         let margin = drawn.here.margins(&[norm], Method::All).unwrap()[0].radius[0];
         let question = Question::Change { weights: vec![1.0, -1.0], norm: Norm::L2 };
-        let limits = Limits { time: None, parts: 20 };
+        let limits = Limits { time: None, parts: 20, proof: false };
         let most = radius(margin, 100.0);
         let largest = around.largest(&question, Threshold::Relative(share), most, limits).unwrap();
         prop_assert!(largest.proved >= 0.98 * margin.min(most), "{} below the margin {margin}: {:?}", largest.proved, largest.curve.iter().map(|b| (b.radius, b.found, b.proved, b.units, b.parts)).collect::<Vec<_>>());

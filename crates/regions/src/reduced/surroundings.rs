@@ -344,7 +344,6 @@ impl Surroundings {
                 node: at.range.node,
                 index: own,
             },
-            position,
             unit: 0,
             value: towards * self.here.pre_activations[0][position],
             value_error: self.errors.values[position],

@@ -67,6 +67,7 @@ impl At {
 pub(super) const ROOT: Limits = Limits {
     time: None,
     parts: 1,
+    proof: false,
 };
 
 /// With branching for so many seconds.
@@ -74,6 +75,7 @@ pub(super) fn limits(seconds: f64) -> Limits {
     Limits {
         time: Some(Duration::from_secs_f64(seconds)),
         parts: usize::MAX,
+        proof: false,
     }
 }
 
