@@ -23,6 +23,7 @@ mod outside_operator;
 mod planar;
 mod read_cases;
 mod readings;
+mod reduced;
 mod refusals;
 mod segments;
 

@@ -30,7 +30,7 @@ impl Domain {
             let (low, high) = (low.len(), high.len());
             return refuse(format!("{low} lower ends and {high} upper ends"));
         }
-        let wrong = |(low, high): (&f64, &f64)| !(low <= high);
+        let wrong = |(low, high): (&f64, &f64)| low.is_nan() || high.is_nan() || low > high;
         if let Some(at) = low.iter().zip(&high).position(wrong) {
             let (low, high) = (low[at], high[at]);
             return refuse(format!("number {at}: [{low}, {high}] is empty"));

@@ -4,6 +4,7 @@ use super::{
     branch::Limits,
     change::Output,
     network::ReducedNetwork,
+    proof::Proof,
     question::{Measure, Question},
     surroundings::Surroundings,
     witness::{Asked, Witness},
@@ -37,6 +38,9 @@ pub struct Bound {
     pub units: usize,
     /// Parts of the ball that were looked at.
     pub parts: usize,
+    /// The parts with what excludes or bounds each, where [`Limits::proof`] asks for it and the question is not about signs:
+    /// [`Surroundings::check`] looks at them again.
+    pub proof: Option<Proof>,
 }
 
 impl Bound {
@@ -79,11 +83,7 @@ impl Surroundings {
     /// network.
     pub fn bound(&self, radius: f64, question: &Question, limits: Limits) -> Result<Bound> {
         let reduced = self.reduced(radius)?;
-        let outputs = self.outputs(&reduced, question)?;
-        let centre = outputs
-            .iter()
-            .map(|own| (own.gradient.clone(), own.gradient_error));
-        let measure = Measure::new(question.clone(), centre.collect());
+        let (outputs, measure) = self.asked(&reduced, question)?;
         let asked = Asked {
             reduced: &reduced,
             outputs: &outputs,
@@ -118,7 +118,22 @@ impl Surroundings {
             may_change_sign,
             units: reduced.units.len(),
             parts: outcome.parts,
+            proof: outcome.leaves.map(|leaves| Proof::of(&reduced, leaves)),
         })
+    }
+
+    /// The functions that a question is about, and the question with their gradients at the centre.
+    pub(super) fn asked(
+        &self,
+        reduced: &ReducedNetwork,
+        question: &Question,
+    ) -> Result<(Vec<Output>, Measure)> {
+        let outputs = self.outputs(reduced, question)?;
+        let centre = outputs
+            .iter()
+            .map(|own| (own.gradient.clone(), own.gradient_error));
+        let measure = Measure::new(question.clone(), centre.collect());
+        Ok((outputs, measure))
     }
 
     /// The functions that a question is about, as the units of a reduced network see them.

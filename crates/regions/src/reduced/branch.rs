@@ -3,8 +3,9 @@
 use super::{
     change::Change,
     feasible::Feasible,
-    network::Scratch,
+    network::{ReducedNetwork, Scratch},
     part::{Assumed, Part},
+    proof::{Leaf, Reason},
     question::Question,
     state::Selection,
     witness::{Asked, Witness},
@@ -32,6 +33,17 @@ pub struct Limits {
     pub time: Option<Duration>,
     /// Parts of the ball that are looked at. With 1, there is no branching.
     pub parts: usize,
+    /// Whether all parts are kept as a proof that can be checked again.
+    pub proof: bool,
+}
+
+impl Limits {
+    /// No branching: one part, in the time that it takes.
+    pub const ROOT: Self = Self {
+        time: None,
+        parts: 1,
+        proof: false,
+    };
 }
 
 impl Default for Limits {
@@ -40,6 +52,7 @@ impl Default for Limits {
         Self {
             time: Some(Duration::from_secs(10)),
             parts: 1_000_000,
+            proof: false,
         }
     }
 }
@@ -53,6 +66,8 @@ pub(crate) struct Outcome {
     pub(crate) parts: usize,
     /// For [`Question::Signs`]: which numbers may change their sign.
     pub(crate) signs: Vec<bool>,
+    /// All parts, where they are kept.
+    pub(crate) leaves: Option<Vec<Leaf>>,
 }
 
 /// A part to be split, the one with the largest bound first.
@@ -68,18 +83,19 @@ struct Waiting {
 /// What became of a part.
 enum Looked {
     /// Nothing in it is of interest.
-    Closed,
+    Closed(Leaf),
     /// It is to be split.
     Open(Waiting),
     /// It cannot be split, and nothing better is known.
-    Stuck(Part, Vec<bool>),
+    Stuck(Leaf, f64, Vec<bool>),
 }
 
 /// A part before it was looked at.
 struct Fresh {
     part: Part,
     near: Vec<f64>,
-    first: usize,
+    /// What is assumed beyond the part; nothing of the whole ball.
+    assumed: Option<Assumed>,
 }
 
 impl Asked<'_> {
@@ -97,13 +113,14 @@ impl Asked<'_> {
                 bound: f64::INFINITY,
             },
             near: vec![0.0; size],
-            first: self.reduced.units.len(),
+            assumed: None,
         };
         let mut search = Search {
             asked: *self,
             settled: vec![false; size],
             may_change: vec![false; size],
             stuck: f64::NEG_INFINITY,
+            leaves: (limits.proof && !self.is_about_signs()).then(Vec::new),
             witness,
             parts: 0,
             waiting: BinaryHeap::new(),
@@ -140,13 +157,10 @@ impl Asked<'_> {
                 selection,
                 holds,
             };
-            let mut part = part.clone();
-            self.reduced.assume(&mut part.state, assumed);
-            part.assumed.push(assumed);
             Fresh {
-                part,
+                part: part.clone(),
                 near: near.clone(),
-                first: unit,
+                assumed: Some(assumed),
             }
         };
         vec![half(true), half(false)]
@@ -161,26 +175,39 @@ impl Asked<'_> {
         scratch: &mut Scratch,
     ) -> (Looked, Option<Witness>) {
         let Fresh {
-            mut part,
+            part,
             near,
-            first,
+            assumed,
         } = fresh;
         let reduced = self.reduced;
-        // All ranges of the root are known.
-        let is_possible = first == reduced.units.len()
-            || (reduced.constrain(&mut part.state, first)
-                && reduced.tighten(&mut part.state, first + 1, scratch));
-        if !is_possible {
-            return (Looked::Closed, None);
-        }
+        let mut path = part.assumed.clone();
+        path.extend(assumed);
+        let closed = |reason: Reason| {
+            Looked::Closed(Leaf {
+                assumed: path.clone(),
+                reason,
+            })
+        };
+        let entered = match assumed {
+            // All ranges of the root are known.
+            None => Some(part),
+            Some(assumed) => enter(reduced, part, assumed, scratch),
+        };
+        let Some(mut part) = entered else {
+            return (closed(Reason::Ranges), None);
+        };
         let (bound, signs, weights) = self.bound(&part, settled, scratch);
         part.bound = part.bound.min(bound);
         if part.bound <= threshold {
-            return (Looked::Closed, None);
+            let factors = Vec::new();
+            return (closed(Reason::Bound { factors }), None);
         }
         let open = self.to_split(&part, &weights);
         let near = match reduced.look(&part, &near, STEPS, scratch) {
-            Feasible::Empty(_) => return (Looked::Closed, None),
+            Feasible::Empty(factors) => {
+                let all = false;
+                return (closed(Reason::Factors { factors, all }), None);
+            }
             Feasible::Point(point) | Feasible::Unknown(point) => point,
         };
         let mut witness = None;
@@ -212,37 +239,84 @@ impl Asked<'_> {
     ) -> Looked {
         let reduced = self.reduced;
         let conditions = reduced.conditions(&part, true);
+        let mut reason = Reason::Bound {
+            factors: Vec::new(),
+        };
         if let Question::Class { .. } = self.measure.question {
-            let mut bound = f64::NEG_INFINITY;
+            let mut factors = Vec::new();
             for output in self.outputs {
-                let of = self.reduced.of_output(output);
-                let mut own = reduced.most(of, &part.state, scratch);
                 let objective = reduced.objective(output, &part);
-                if let Some(solved) = reduced.solve(&part, &conditions, Some(&objective)) {
-                    let factors = &solved.factors;
-                    let relaxed =
-                        reduced.relaxed(Some(of), &conditions, factors, &part.state, scratch);
-                    own = own.min(relaxed);
+                let solved = reduced.solve(&part, &conditions, Some(&objective));
+                factors.push(solved.map_or_else(Vec::new, |solved| {
                     let mut point = solved.point;
                     reduced.ball.project(&mut point);
                     self.offer(&point, witness);
-                }
-                bound = bound.max(own);
+                    solved.factors
+                }));
             }
-            part.bound = part.bound.min(bound);
+            part.bound = part.bound.min(self.part_bound(&part, &factors, scratch));
+            reason = Reason::Bound { factors };
         } else if let Some(solved) = reduced.solve(&part, &conditions, None) {
-            let factors = &solved.factors;
-            if reduced.relaxed(None, &conditions, factors, &part.state, scratch) < 0.0 {
-                return Looked::Closed;
+            if reduced.is_empty_by(&part, &solved.factors, true, scratch) {
+                let (factors, all) = (solved.factors, true);
+                let reason = Reason::Factors { factors, all };
+                let assumed = part.assumed;
+                return Looked::Closed(Leaf { assumed, reason });
             }
             let mut point = solved.point;
             reduced.ball.project(&mut point);
             self.offer(&point, witness);
         }
+        let leaf = Leaf {
+            assumed: part.assumed,
+            reason,
+        };
         match part.bound <= threshold {
-            true => Looked::Closed,
-            false => Looked::Stuck(part, signs),
+            true => Looked::Closed(leaf),
+            false => Looked::Stuck(leaf, part.bound, signs),
         }
+    }
+
+    /// A bound of the question on a part; of a class, with factors of the part's conditions for each other class, or without any.
+    pub(crate) fn part_bound(
+        &self,
+        part: &Part,
+        factors: &[Vec<f64>],
+        scratch: &mut Scratch,
+    ) -> f64 {
+        if factors.is_empty() {
+            return self.bound(part, &vec![false; self.size()], scratch).0;
+        }
+        let conditions = self.reduced.conditions(part, true);
+        let each = self.outputs.iter().enumerate().map(|(at, output)| {
+            let of = self.reduced.of_output(output);
+            let plain = self.reduced.most(of, &part.state, scratch);
+            let are_factors = |own: &&Vec<f64>| {
+                own.len() == conditions.len() && own.iter().all(|factor| *factor >= 0.0)
+            };
+            match factors.get(at).filter(are_factors) {
+                Some(own) => plain.min(self.reduced.relaxed(
+                    Some(of),
+                    &conditions,
+                    own,
+                    &part.state,
+                    scratch,
+                )),
+                None => plain,
+            }
+        });
+        each.fold(f64::NEG_INFINITY, f64::max)
+    }
+
+    /// Numbers of an input.
+    fn size(&self) -> usize {
+        self.outputs
+            .first()
+            .map_or(0, |output| output.gradient.len())
+    }
+
+    fn is_about_signs(&self) -> bool {
+        matches!(self.measure.question, Question::Signs { .. })
     }
 
     /// A bound of the question on a part, the numbers that may change their sign there, and how much each unit matters.
@@ -275,13 +349,11 @@ impl Asked<'_> {
             .iter()
             .map(|output| {
                 let through = reduced.through(output, &part.state);
-                for (unit, own) in through.iter().enumerate() {
-                    let members = &reduced.members[reduced.units[unit].members.clone()];
-                    let length = members.iter().map(|own| own.length).fold(0.0, f64::max);
-                    let [low, high] = own.range;
-                    weights[unit] = weights[unit].max(length * low.abs().max(high.abs()));
+                let change = reduced.change(output, &part.state, &through);
+                for (weight, share) in weights.iter_mut().zip(&change.shares) {
+                    *weight = weight.max(*share);
                 }
-                reduced.change(output, &part.state, &through)
+                change
             })
             .collect();
         let signs = match self.measure.question {
@@ -303,6 +375,20 @@ impl Asked<'_> {
     }
 }
 
+/// A part of a part in which one more selection is assumed, with the ranges that follow; `None` where it is empty by them.
+pub(crate) fn enter(
+    reduced: &ReducedNetwork,
+    mut part: Part,
+    assumed: Assumed,
+    scratch: &mut Scratch,
+) -> Option<Part> {
+    reduced.assume(&mut part.state, assumed);
+    part.assumed.push(assumed);
+    let is_possible = reduced.constrain(&mut part.state, assumed.unit)
+        && reduced.tighten(&mut part.state, assumed.unit + 1, scratch);
+    is_possible.then_some(part)
+}
+
 /// A search under way.
 struct Search<'a> {
     asked: Asked<'a>,
@@ -311,16 +397,14 @@ struct Search<'a> {
     may_change: Vec<bool>,
     /// The largest bound of parts that cannot be split.
     stuck: f64,
+    /// Parts that are done with, where they are kept.
+    leaves: Option<Vec<Leaf>>,
     witness: Option<Witness>,
     parts: usize,
     waiting: BinaryHeap<Waiting>,
 }
 
 impl Search<'_> {
-    fn is_about_signs(&self) -> bool {
-        matches!(self.asked.measure.question, Question::Signs { .. })
-    }
-
     /// What a part must be above to be of interest.
     fn threshold(&self) -> f64 {
         let found = self
@@ -337,7 +421,11 @@ impl Search<'_> {
 
     /// Takes note of the signs that the witness changes.
     fn settle(&mut self) {
-        let Some(witness) = self.witness.as_ref().filter(|_| self.is_about_signs()) else {
+        let Some(witness) = self
+            .witness
+            .as_ref()
+            .filter(|_| self.asked.is_about_signs())
+        else {
             return;
         };
         let (gradients, _) = self.asked.gradients(&witness.delta);
@@ -367,13 +455,14 @@ impl Search<'_> {
                 }
             }
             match looked {
-                Looked::Closed => {}
+                Looked::Closed(leaf) => self.keep(leaf),
                 Looked::Open(mut waiting) => {
                     waiting.number = self.waiting.len();
                     self.waiting.push(waiting);
                 }
-                Looked::Stuck(part, signs) => {
-                    self.stuck = self.stuck.max(part.bound);
+                Looked::Stuck(leaf, bound, signs) => {
+                    self.keep(leaf);
+                    self.stuck = self.stuck.max(bound);
                     let both = self.may_change.iter_mut().zip(signs);
                     both.for_each(|(own, may)| *own |= may);
                 }
@@ -388,9 +477,16 @@ impl Search<'_> {
         while some.len() < AT_ONCE {
             match self.waiting.pop() {
                 // The rest is below, too.
-                Some(waiting) if waiting.part.bound <= threshold => self.waiting.clear(),
+                Some(waiting) if waiting.part.bound <= threshold => {
+                    self.keep_waiting(waiting);
+                    while let Some(rest) = self.waiting.pop() {
+                        self.keep_waiting(rest);
+                    }
+                }
                 // A part that cannot be split has as large a bound: nothing changes any more.
-                Some(waiting) if waiting.part.bound <= self.stuck && !self.is_about_signs() => {
+                Some(waiting)
+                    if waiting.part.bound <= self.stuck && !self.asked.is_about_signs() =>
+                {
                     self.waiting.push(waiting);
                     break;
                 }
@@ -401,12 +497,26 @@ impl Search<'_> {
         some
     }
 
-    fn finish(self) -> Outcome {
+    fn keep(&mut self, leaf: Leaf) {
+        if let Some(leaves) = &mut self.leaves {
+            leaves.push(leaf);
+        }
+    }
+
+    fn keep_waiting(&mut self, waiting: Waiting) {
+        let (assumed, factors) = (waiting.part.assumed, Vec::new());
+        self.keep(Leaf {
+            assumed,
+            reason: Reason::Bound { factors },
+        });
+    }
+
+    fn finish(mut self) -> Outcome {
         let threshold = self.threshold();
         let open = self.waiting.iter().map(|own| own.part.bound);
         let open = open.fold(self.stuck, f64::max);
         let proved = open.max(threshold);
-        let mut signs = self.settled;
+        let mut signs = std::mem::take(&mut self.settled);
         if let Question::Signs { .. } = self.asked.measure.question {
             let all = self
                 .waiting
@@ -420,7 +530,13 @@ impl Search<'_> {
                     .for_each(|(sign, own)| *sign |= own);
             }
         }
+        if self.leaves.is_some() {
+            while let Some(rest) = self.waiting.pop() {
+                self.keep_waiting(rest);
+            }
+        }
         Outcome {
+            leaves: self.leaves,
             witness: self.witness,
             proved,
             parts: self.parts,

@@ -37,6 +37,8 @@ pub(crate) struct Change {
     pub(crate) up: Vec<f64>,
     pub(crate) down: Vec<f64>,
     pub(crate) slack: f64,
+    /// For each unit how much of the bounds passes through it.
+    pub(crate) shares: Vec<f64>,
 }
 
 /// What is known of one unit's cotangent on a part of the ball.
@@ -45,6 +47,13 @@ pub(crate) struct Through {
     pub(crate) range: [f64; 2],
     /// What evaluating it may be off.
     slack: f64,
+}
+
+/// Bounds of some numbers of a gradient.
+struct Lanes {
+    totals: Vec<f64>,
+    slack: f64,
+    shares: Vec<f64>,
 }
 
 /// How a unit's contribution is bounded by a line in its cotangent: the same for all numbers but for `K` and `k`.
@@ -171,23 +180,38 @@ impl ReducedNetwork {
     /// Bounds of the change of the gradient of an output on a part of the ball.
     pub(crate) fn change(&self, output: &Output, state: &State, through: &[Through]) -> Change {
         let size = output.gradient.len();
+        if self.units.is_empty() {
+            // Exactly.
+            return Change {
+                up: vec![0.0; size],
+                down: vec![0.0; size],
+                slack: 0.0,
+                shares: Vec::new(),
+            };
+        }
         let blocks: Vec<usize> = (0..size).step_by(LANES).collect();
         let of_block = |start: &usize| {
             let lanes = *start..(start + LANES).min(size);
             [1.0, -1.0].map(|sign| self.lanes(lanes.clone(), sign, output, state, through))
         };
         // Small ones are not worth handing out.
-        let parts: Vec<[(Vec<f64>, f64); 2]> = match self.members.len() * size > 1 << 16 {
+        let parts: Vec<[Lanes; 2]> = match self.members.len() * size > 1 << 16 {
             true => blocks.par_iter().map(of_block).collect(),
             false => blocks.iter().map(of_block).collect(),
         };
-        let mut change = Change::default();
+        let mut change = Change {
+            shares: vec![0.0; self.units.len()],
+            ..Change::default()
+        };
         let mut slacks = [self.gradient_slack(state, through); 2];
-        for [(up, up_slack), (down, down_slack)] in parts {
-            change.up.extend(up);
-            change.down.extend(down);
-            slacks[0] += up_slack;
-            slacks[1] += down_slack;
+        for [up, down] in parts {
+            slacks[0] += up.slack;
+            slacks[1] += down.slack;
+            for (unit, share) in change.shares.iter_mut().enumerate() {
+                *share += up.shares[unit] + down.shares[unit];
+            }
+            change.up.extend(up.totals);
+            change.down.extend(down.totals);
         }
         change.slack = up_by(slacks[0].max(slacks[1]), blocks.len() + 2);
         change
@@ -257,8 +281,9 @@ impl ReducedNetwork {
         output: &Output,
         state: &State,
         through: &[Through],
-    ) -> (Vec<f64>, f64) {
+    ) -> Lanes {
         let (roundings, width) = (relative(MOST_MEMBERS + 16), lanes.len());
+        let mut shares = vec![0.0; self.units.len()];
         let mut kappa = Vec::with_capacity(self.members.len() * width);
         for own in &self.members {
             kappa.extend(own.gradient[lanes.clone()].iter().map(|g| sign * g));
@@ -294,6 +319,7 @@ impl ReducedNetwork {
             add_scaled(&mut totals, c, &slopes);
             sizes += steep * (c.abs() + largest);
             slack += steep * off;
+            shares[unit] = steep * largest;
             for (k, row) in (own.members.end..).zip(behind.chunks_exact_mut(width)) {
                 let n = self.members[k].influence[unit];
                 if n != 0.0 {
@@ -301,8 +327,11 @@ impl ReducedNetwork {
                 }
             }
         }
-        let slack = up_by(sizes * roundings + slack, 8 * MOST_MEMBERS);
-        (totals, slack)
+        Lanes {
+            totals,
+            slack: up_by(sizes * roundings + slack, 8 * MOST_MEMBERS),
+            shares,
+        }
     }
 }
 

@@ -7,7 +7,6 @@
 use super::{
     network::{ReducedNetwork, Scratch},
     part::{Condition, Part},
-    state::State,
 };
 
 /// Steps of the search along a line.
@@ -81,14 +80,14 @@ impl ReducedNetwork {
         &self,
         part: &Part,
         factors: &[f64],
-        state: &State,
+        all: bool,
         scratch: &mut Scratch,
     ) -> bool {
-        let conditions = self.conditions(part, false);
+        let conditions = self.conditions(part, all);
         let are_factors = factors.iter().all(|factor| *factor >= 0.0);
         are_factors
             && factors.len() == conditions.len()
-            && self.relaxed(None, &conditions, factors, state, scratch) < 0.0
+            && self.relaxed(None, &conditions, factors, &part.state, scratch) < 0.0
     }
 }
 

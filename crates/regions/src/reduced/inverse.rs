@@ -121,6 +121,7 @@ impl Surroundings {
             for _ in 0..TRIES {
                 let limits = Limits {
                     parts,
+                    proof: false,
                     time: end.map(|end| end.saturating_duration_since(Instant::now())),
                 };
                 let bound = self.bound(next, question, limits)?;

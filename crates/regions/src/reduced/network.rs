@@ -15,8 +15,6 @@ pub(crate) const MOST_MEMBERS: usize = 8192;
 #[derive(Debug, Clone)]
 pub(crate) struct Member {
     pub(crate) neuron: Neuron,
-    /// Its position among all neurons.
-    pub(crate) position: usize,
     pub(crate) unit: usize,
     /// `y` at the centre, and a bound of its error.
     pub(crate) value: f64,

@@ -152,7 +152,10 @@ impl Measure {
                 let change = &changes[0];
                 let each = change.up.iter().zip(&change.down);
                 let each: Vec<f64> = each.map(|(up, down)| up.max(*down).max(0.0)).collect();
-                up_by(norm.sum_up(norm.of(&each), each.len()) + change.slack, 2)
+                match change.slack == 0.0 && each.iter().all(|v| *v == 0.0) {
+                    true => 0.0,
+                    false => up_by(norm.sum_up(norm.of(&each), each.len()) + change.slack, 2),
+                }
             }
             Question::Length { norm, .. } => {
                 let each: Vec<f64> = largest(0).map(|g| g.max(0.0)).collect();

@@ -5,7 +5,9 @@ use super::{
     network::{MOST_MEMBERS, Member, ReducedNetwork, Scratch, Unit},
     units::NodeUnits,
 };
-use crate::{Error, Guarantee, Linearization, Norm, Result, Rows, units::units};
+use crate::{
+    Error, Estimate, Guarantee, Linearization, Norm, Result, Rows, method::FACTOR, units::units,
+};
 use candle_core::Tensor;
 use loclin_models::{GrowingPush, NeuronRange, RoundingErrors};
 use loclin_tensor::rounding::{UNIT, relative, up_by};
@@ -13,6 +15,12 @@ use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
 };
+
+/// Multiply-adds that measuring every gradient may take where nothing is proved.
+const MEASURED: f64 = 1e11;
+
+/// The probability that the estimate of some neuron's gradient fails.
+const FAILURE: f64 = 1e-9;
 
 /// An input with a norm and a domain, to be asked how much the gradient can change in balls around it.
 ///
@@ -82,15 +90,12 @@ impl Linearization {
 impl Surroundings {
     fn new(here: Linearization, norm: Norm) -> Result<Self> {
         let x = Rows::of_tensor(&here.inputs.flatten_from(1)?)?[0].to_vec();
-        let dual = norm.dual();
         let errors = Errors::new(&here)?;
-        let lengths = here.gradient_norms(&[dual])?.swap_remove(0);
-        let each = lengths[0].iter().zip(&errors.gradients);
-        let lengths = each.map(|(length, error)| up_by(dual.sum_up(*length, x.len()) + error, 2));
+        let lengths = lengths(&here, norm, &errors)?;
         let nodes = here.ranges.iter();
         let nodes = nodes.map(|range| NodeUnits::of(here.network(), range.node));
         Ok(Self {
-            lengths: lengths.collect(),
+            lengths,
             nodes: nodes.collect::<Result<_>>()?,
             errors,
             here,
@@ -339,7 +344,6 @@ impl Surroundings {
                 node: at.range.node,
                 index: own,
             },
-            position,
             unit: 0,
             value: towards * self.here.pre_activations[0][position],
             value_error: self.errors.values[position],
@@ -413,6 +417,29 @@ impl Errors {
             share: rounding.share() + 8.0 * UNIT,
         })
     }
+}
+
+/// For each neuron at least the dual norm of its gradient. Where nothing is proved anyway and measuring every gradient takes
+/// long, l2 norms are estimated: no neuron's by less than a part of 1e-9 of all inputs, as for margins.
+fn lengths(here: &Linearization, norm: Norm, errors: &Errors) -> Result<Vec<f64>> {
+    let (dual, size) = (norm.dual(), here.network().input_size());
+    let is_proved = here.rounding.is_some();
+    if !is_proved && dual == Norm::L2 && here.prepared.cost.all() > MEASURED {
+        let per_neuron = Estimate {
+            failure_probability: FAILURE / here.neurons().max(1) as f64,
+            ..Estimate::default()
+        };
+        let estimated = here.estimated_lengths(per_neuron.directions()?, per_neuron.seed)?;
+        return Ok(estimated[0].iter().map(|length| length * FACTOR).collect());
+    }
+    let measured = here.gradient_norms(&[dual])?.swap_remove(0);
+    let each = measured[0].iter().zip(&errors.gradients);
+    let length = |(length, error): (&f64, &f64)| match *error {
+        // Certainly constant.
+        0.0 if is_proved => 0.0,
+        error => up_by(dual.sum_up(*length, size) + error, 2),
+    };
+    Ok(each.map(length).collect())
 }
 
 /// `[1, k, n]` as rows.

@@ -88,10 +88,7 @@ impl Around<'_> {
             guarantee: margins.guarantee,
         };
         let around = here.surroundings(0, asked.norm)?;
-        let root = Limits {
-            time: None,
-            parts: 1,
-        };
+        let root = Limits::ROOT;
         let centre = around.bound(0.0, &question, root)?;
         let bounds = self.bounds(&around, &question, (&centre, margin))?;
         let largest = match asked.largest {

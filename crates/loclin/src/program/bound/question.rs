@@ -265,10 +265,7 @@ fn limits(time: Option<f64>, parts: Option<usize>) -> anyhow::Result<Limits> {
         None => default.time,
         // Bounds without branching take the time that they take.
         Some(0.0) => {
-            return Ok(Limits {
-                time: None,
-                parts: 1,
-            });
+            return Ok(Limits::ROOT);
         }
         Some(seconds) => {
             let time = Duration::try_from_secs_f64(seconds);
@@ -281,5 +278,6 @@ fn limits(time: Option<f64>, parts: Option<usize>) -> anyhow::Result<Limits> {
     Ok(Limits {
         time,
         parts: parts.unwrap_or(default.parts),
+        ..default
     })
 }

@@ -45,10 +45,7 @@ impl Prover {
                 time,
                 ..Limits::default()
             },
-            None => Limits {
-                time: None,
-                parts: 1,
-            },
+            None => Limits::ROOT,
         };
         Self {
             linearizer,
