@@ -7,9 +7,6 @@ use loclin_models::Network;
 use loclin_regions::reduced::{Limits, Question, one_output};
 use loclin_regions::{Budget, Domain, Guarantee, Linearizer, Norm};
 
-/// How many evaluations of a search are worth a direction that a bound has to push.
-const SHARE: usize = 4;
-
 /// Bounds of the distortion, or why there are none.
 pub(super) struct Prover {
     linearizer: Result<Linearizer, String>,
@@ -19,7 +16,8 @@ pub(super) struct Prover {
 }
 
 impl Prover {
-    /// For l-infinity balls of radius `eps`; `evaluations` are what the searches take, of which a bound is to be a small part.
+    /// For l-infinity balls of radius `eps`; a bound, for which every number of an input is a direction to be pushed,
+    /// is to take less than the searches with their `evaluations`.
     /// `seconds` may be branched for.
     pub(super) fn new(
         network: &Network,
@@ -29,7 +27,7 @@ impl Prover {
     ) -> Self {
         let inputs = network.input_size();
         let linearizer = match network.dtype() {
-            DType::F64 if SHARE * inputs > evaluations => Err(format!(
+            DType::F64 if inputs > evaluations => Err(format!(
                 "inputs of {inputs} numbers would take longer than the searches; `bound` takes its time"
             )),
             DType::F64 => {
