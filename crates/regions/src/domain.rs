@@ -82,7 +82,7 @@ impl Domain {
             match low <= *value && *value <= high {
                 true => Ok([way(*value, low), way(high, *value)]),
                 false => refuse(format!(
-                    "number {at} of the input is {value}, outside [{low}, {high}]"
+                    "number {at} of the input is {value}, outside the domain [{low}, {high}]"
                 )),
             }
         };
