@@ -240,7 +240,7 @@ fn steepest((z, gradient): (&f64, &[f64]), x: &[f64], domain: &Domain, p: f64, t
     let sign = |i: usize| -(gradient[i] * z.signum()).signum();
     let indices = 0..x.len();
     if p == 1.0 {
-        let mut order: Vec<usize> = indices.collect();
+        let mut order: Vec<usize> = indices.filter(|i| gradient[*i] != 0.0).collect();
         order.sort_by(|a, b| gradient[*b].abs().total_cmp(&gradient[*a].abs()));
         let (mut moves, mut left) = (vec![0.0; x.len()], t);
         for i in order {
