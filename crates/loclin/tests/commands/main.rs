@@ -13,6 +13,7 @@ mod config;
 mod demo;
 mod deployed;
 mod distortion;
+mod domain;
 mod explain;
 mod fixture;
 mod images;
