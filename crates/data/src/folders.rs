@@ -287,21 +287,9 @@ fn labelled(
     options: &ImageOptions,
 ) -> Result<Dataset, Error> {
     let leaves_out = options.leaves_out();
-    let chosen = match wanted {
-        // Rows count those that are left.
-        _ if leaves_out => rows,
-        Rows::All => rows,
-        Rows::First(n) => &rows[..n.min(rows.len())],
-        Rows::One(row) => rows.get(row..=row).ok_or_else(|| Error::RowRange {
-            name: name.clone(),
-            row,
-            rows: rows.len(),
-        })?,
-    };
-    if chosen.is_empty() {
-        return Err(Error::EmptySelection { name });
-    }
-    let rows = chosen;
+    // Where images are left out, rows count those that are left.
+    let chosen = if leaves_out { Rows::All } else { wanted };
+    let rows = chosen.among(&name, rows)?;
     let paths: Vec<PathBuf> = rows.iter().map(|&row| paths[row].clone()).collect();
     let labels: Vec<u32> = rows.iter().map(|&row| labels[row]).collect();
     let set = dataset(name, &paths, Some((&labels, classes)), options)?;
