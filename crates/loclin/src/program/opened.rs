@@ -6,6 +6,7 @@ use loclin_data::{
 };
 use loclin_models::{Model, ModelFile, Normalization};
 
+use crate::program::classes::{ClassOptions, Classes};
 use crate::program::compute::Dtype;
 use crate::program::errors::Usage;
 use crate::program::model::ModelPath;
@@ -79,6 +80,21 @@ impl Opened {
             dtype,
             applied,
         })
+    }
+
+    /// How the model's classes are called, where anybody says it.
+    ///
+    /// # Errors
+    /// Names that do not fit the model, or a model that does not take the data.
+    pub fn classes(&self, options: &ClassOptions) -> anyhow::Result<Option<Classes>> {
+        let of_data = self.data.class_names();
+        if options.classes.is_none() && of_data.is_none() {
+            return Ok(None);
+        }
+        let first = self.data.tables(&[0])?;
+        let shape = first.first().map(|part| part.inputs.input_shape());
+        let outputs = self.model.raw(shape.unwrap_or_default())?.output_size();
+        options.names(outputs, of_data)
     }
 }
 

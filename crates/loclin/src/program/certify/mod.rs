@@ -14,6 +14,7 @@ use loclin_regions::{Estimate, Method, Norm};
 use rand::TryRngCore;
 use rand::rngs::OsRng;
 
+use crate::program::classes::ClassOptions;
 use crate::program::compute::Dtype;
 use crate::program::errors::Usage;
 use crate::program::files;
@@ -63,9 +64,13 @@ pub struct Args {
     /// Write an upper bound of each true radius into the table, too (columns upper_P): by how much a radius can be too small
     #[arg(long, requires = "out", conflicts_with = "deployed")]
     pub upper: bool,
-    /// Write one row for each input: index,file,label,prediction,eps_P...,guarantee,layer,neuron,position
+    /// Write one row for each input: index,file,label,prediction,label_name,prediction_name,eps_P...,guarantee,layer,neuron,
+    /// position; names where the classes have some
     #[arg(long, value_name = "FILE.csv")]
     pub out: Option<PathBuf>,
+    /// How the classes are called
+    #[command(flatten)]
+    pub classes: ClassOptions,
     /// The inputs
     #[command(flatten)]
     pub inputs: InputOptions,
@@ -94,12 +99,14 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         }),
     };
     let rows = args.limit.map_or(Rows::All, Rows::First);
+    let opened = Opened::new(&args.source, &args.inputs, rows, global)?;
+    let names = opened.classes(&args.classes)?;
     let Opened {
         model,
         data,
         dtype,
         applied,
-    } = Opened::new(&args.source, &args.inputs, rows, global)?;
+    } = opened;
     if let (Some(deployed), Dtype::F32) = (args.deployed, dtype) {
         let message =
             format!("--deployed {deployed}: needs --dtype f64, by which radii are proved");
@@ -114,7 +121,10 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let certificates = certify_all(&model, &data, &question, "certifying")?;
     if let Some(out) = &args.out {
         let root = args.inputs.data.as_deref().map(Path::new);
-        files::write_atomic(out, &table::csv(&certificates, &data, root)?)?;
+        files::write_atomic(
+            out,
+            &table::csv(&certificates, &data, names.as_ref(), root)?,
+        )?;
     }
     let outcome = Outcome {
         model: args.source.model.clone(),
@@ -138,7 +148,8 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         out: args.out.clone(),
         dtype,
         preprocessing: applied,
-        warning: certificates.warning(),
+        warning: certificates.warning(names.as_ref()),
+        classes: names.map_or(Vec::new(), |names| certificates.by_class(&names)),
     };
     if let Some(warning) = &outcome.warning {
         tracing::warn!("{warning}");

@@ -6,18 +6,20 @@ use loclin_data::Data;
 use loclin_report::printable;
 
 use super::run::Certificates;
+use crate::program::classes::Classes;
 
-/// `index,file,label,prediction,eps_P...,guarantee,layer,neuron,position`, one row for each input.
+/// `index,file,label,prediction,label_name,prediction_name,eps_P...,guarantee,layer,neuron,position`, one row for each input.
 ///
 /// Radii are in raw input units, written with as many digits as it takes to read the same number back. `guarantee` is what is
 /// claimed of them: `proved`, `probable(P)`, `deployed(TYPE)` or `estimate`. `layer` and `neuron` limit the l2 margin, or that
 /// of the first norm; both are empty where nothing does, and the radius is `inf`. `position` says why a radius of that norm
-/// is 0: `boundary`, `tie` or `undecided`; otherwise `inside`. `label` is empty without labels; the column `file` is left out
-/// for data that are not files, and its paths are relative to `root` where they can be. Upper bounds of the true radii, columns
-/// `upper_P` behind the radii, are left out where nobody asked for them.
+/// is 0: `boundary`, `tie` or `undecided`; otherwise `inside`. `label` is empty without labels. Left out are the column `file`
+/// for data that are not files, whose paths are relative to `root` where they can be, both names where classes have none, and
+/// upper bounds of the true radii, columns `upper_P` behind the radii, where nobody asked for them.
 pub(super) fn csv(
     certificates: &Certificates,
     data: &Data,
+    names: Option<&Classes>,
     root: Option<&Path>,
 ) -> anyhow::Result<Vec<u8>> {
     let mut writer = csv::Writer::from_writer(Vec::new());
@@ -27,6 +29,11 @@ pub(super) fn csv(
     let mut header = fixed(&["index"]);
     header.extend(has_files.then(|| "file".to_owned()));
     header.extend(fixed(&["label", "prediction"]));
+    header.extend(
+        names
+            .map(|_| fixed(&["label_name", "prediction_name"]))
+            .unwrap_or_default(),
+    );
     header.extend(columns);
     let bounded = certificates.norms.iter().zip(&certificates.upper);
     header.extend(bounded.map(|(norm, _)| format!("upper_{norm}")));
@@ -41,6 +48,10 @@ pub(super) fn csv(
         record.extend(data.path(index).map(|path| relative(path, root)));
         record.push(label.map_or(String::new(), ToString::to_string));
         record.push(prediction.to_string());
+        if let Some(names) = names {
+            let name = |class: Option<&u32>| class.and_then(|class| names.name(*class));
+            record.extend([label, Some(prediction)].map(|class| name(class).unwrap_or_default()));
+        }
         let radii = certificates.margins.iter();
         record.extend(radii.map(|m| m.radius[index].to_string()));
         let bounds = certificates.upper.iter();

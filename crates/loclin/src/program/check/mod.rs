@@ -8,12 +8,11 @@ mod truth;
 
 use std::path::PathBuf;
 
-use loclin_data::{Data, Part, Rows};
-use loclin_models::ModelFile;
+use loclin_data::{Part, Rows};
 use loclin_tensor::random;
 use rand::Rng;
 
-use crate::program::classes::Classes;
+use crate::program::classes::ClassOptions;
 use crate::program::compute::Dtype;
 use crate::program::errors::Usage;
 use crate::program::model::ModelPath;
@@ -51,9 +50,9 @@ pub struct Args {
     /// How many rows to find again, drawn at random by --seed
     #[arg(long, value_name = "N", default_value_t = 20)]
     pub sample: usize,
-    /// Names of the classes, one a line, in the order of their numbers
-    #[arg(long, value_name = "FILE.txt")]
-    pub classes: Option<PathBuf>,
+    /// How the classes are called
+    #[command(flatten)]
+    pub classes: ClassOptions,
     /// The inputs that were certified, prepared as they were then
     #[command(flatten)]
     pub inputs: InputOptions,
@@ -75,16 +74,13 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         ..global.clone()
     };
     let opened = Opened::new(&args.source, &args.inputs, Rows::All, &global)?;
+    let names = opened.classes(&args.classes)?;
     let Opened {
         model,
         data,
         applied,
         ..
     } = opened;
-    let names = match &args.classes {
-        Some(file) => Some(Classes::read(file, outputs(&model, &data)?)?),
-        None => None,
-    };
     let claiming = |row: &&Row| row.claim == Claim::Radius;
     let mut outcome = Outcome {
         result: args.result.clone(),
@@ -128,13 +124,6 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     }
     outcome.failures.sort_by_key(|failure| failure.line);
     Ok(outcome)
-}
-
-/// How many outputs a model has.
-fn outputs(model: &ModelFile, data: &Data) -> anyhow::Result<usize> {
-    let first = data.tables(&[0])?;
-    let shape = first.first().map(|part| part.inputs.input_shape());
-    Ok(model.raw(shape.unwrap_or_default())?.output_size())
 }
 
 /// So many rows at random, in their order.

@@ -11,7 +11,6 @@ use loclin_data::Applied;
 use loclin_models::Network;
 use loclin_report::Report;
 
-use crate::program::classes::Classes;
 use crate::program::compute::Dtype;
 use crate::program::errors::Usage;
 use crate::program::opened::Opened;
@@ -47,11 +46,10 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         .into_network()
         .with_context(|| args.source.model.display().to_string())?;
     let network = model.raw()?;
+    let names = args
+        .classes
+        .names(network.output_size(), data.class_names())?;
     let subject = Subject::of(data, index)?;
-    let names = match &args.classes {
-        Some(file) => Some(Classes::read(file, network.output_size())?),
-        None => None,
-    };
     let options = ReadOptions {
         eps: args.eps.value(),
         domain: args.domain.0,
