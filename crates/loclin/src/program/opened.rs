@@ -98,6 +98,14 @@ impl Opened {
     }
 }
 
+/// What was done to inputs in front of a model with this normalisation of its own.
+pub fn by_model(applied: Applied, own: Option<&Normalization>) -> Applied {
+    match own {
+        Some(Normalization { mean, std }) => applied.normalized(mean, std, true),
+        None => applied,
+    }
+}
+
 /// The shape of a model's inputs, where they have one.
 fn input_shape(model: &ModelFile) -> Option<&[usize]> {
     match model {
@@ -132,7 +140,7 @@ fn normalized(
             );
             return Err(Usage::new(message).into());
         }
-        let applied = applied.normalized(&own.mean, &own.std, true);
+        let applied = by_model(applied, Some(own));
         return Ok((ModelFile::Network(model), applied));
     }
     if mean.is_empty() {
