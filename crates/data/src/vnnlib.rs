@@ -9,8 +9,10 @@ use std::path::Path;
 
 use crate::Error;
 use crate::file::Source;
+use terms::{INPUT, Term, number};
 use words::{Token, Words};
 
+mod terms;
 mod words;
 
 /// The bounds of every input: `low[i] <= x_i <= high[i]`, where `i` counts the numbers of a flattened input.
@@ -69,15 +71,6 @@ struct Reader<'a> {
     inputs: HashMap<usize, Bounds>,
 }
 
-/// One side of a comparison.
-#[derive(Clone, Copy)]
-enum Term {
-    Input(usize),
-    Number(f64),
-    /// Anything else, and whether an input is in it.
-    Other(bool),
-}
-
 impl Reader<'_> {
     /// Reads one command; `false` at the end of the file.
     fn command(&mut self) -> Result<bool, Error> {
@@ -101,7 +94,7 @@ impl Reader<'_> {
             }
             "set-logic" | "set-info" | "set-option" | "check-sat" | "get-model" | "get-value"
             | "echo" | "exit" => {
-                self.rest()?;
+                self.words.rest()?;
             }
             "vnnlib-version" | "declare-network" => {
                 return Err(self.words.error(
@@ -172,7 +165,7 @@ impl Reader<'_> {
         match &operator[..] {
             "and" | "or" => self.parts(operator == "or", depth, is_case),
             "<=" | ">=" | "=" => self.comparison(&operator, is_case),
-            _ if self.rest()? => Err(self
+            _ if self.words.rest()? => Err(self
                 .words
                 .error(format!("`{operator}` of inputs"), "and, or, <=, >= or =")),
             _ => Ok(false),
@@ -209,7 +202,7 @@ impl Reader<'_> {
             if token == Token::Close {
                 break;
             }
-            let term = self.term(token)?;
+            let term = self.words.term(token)?;
             of_inputs |= matches!(term, Term::Input(_) | Term::Other(true));
             if let Some(side) = sides.get_mut(count) {
                 *side = term;
@@ -255,77 +248,6 @@ impl Reader<'_> {
         Ok(true)
     }
 
-    /// The term that begins with `token`.
-    fn term(&mut self, token: Token) -> Result<Term, Error> {
-        match token {
-            Token::Word => self.named(false),
-            Token::Open => {
-                if self.words.next_is_minus()? {
-                    return self.negated();
-                }
-                Ok(Term::Other(self.rest()?))
-            }
-            found => Err(self.words.unexpected(found, "a number or a variable")),
-        }
-    }
-
-    /// The rest of `(- ...)`.
-    fn negated(&mut self) -> Result<Term, Error> {
-        let token = self.words.next()?;
-        let first = match token {
-            Token::Word => self.named(true)?,
-            Token::Open => Term::Other(self.rest()?),
-            found => return Err(self.words.unexpected(found, "a number or a variable")),
-        };
-        let of_inputs = matches!(first, Term::Input(_) | Term::Other(true));
-        let token = self.words.next()?;
-        match (token, first) {
-            (Token::Close, Term::Number(_)) => Ok(first),
-            (Token::Close, _) => Ok(Term::Other(of_inputs)),
-            (Token::Open, _) => {
-                let more = self.rest()?;
-                Ok(Term::Other(self.rest()? || more || of_inputs))
-            }
-            (Token::Word, _) => {
-                let more = self.words.text().starts_with(INPUT);
-                Ok(Term::Other(self.rest()? || more || of_inputs))
-            }
-            (Token::End, _) => Err(self.words.unexpected(token, "a `)`")),
-        }
-    }
-
-    /// What the word just read is, its sign turned if it is a number and that is asked for.
-    fn named(&mut self, negative: bool) -> Result<Term, Error> {
-        let text = self.words.text();
-        if let Some(input) = number(text) {
-            return Ok(Term::Input(input));
-        }
-        let starts = text.trim_start_matches(['-', '+', '.']);
-        if !starts.starts_with(|c: char| c.is_ascii_digit()) {
-            return Ok(Term::Other(text.starts_with(INPUT)));
-        }
-        match text.parse::<f64>() {
-            Ok(value) if value.is_finite() => {
-                Ok(Term::Number(if negative { -value } else { value }))
-            }
-            _ => Err(self.words.error(format!("`{text}`"), "a finite number")),
-        }
-    }
-
-    /// Passes over everything up to the end of the current list; whether an input is in it.
-    fn rest(&mut self) -> Result<bool, Error> {
-        let (mut depth, mut of_inputs) = (0u64, false);
-        loop {
-            match self.words.next()? {
-                Token::Open => depth += 1,
-                Token::Close if depth == 0 => return Ok(of_inputs),
-                Token::Close => depth -= 1,
-                Token::Word => of_inputs |= self.words.text().starts_with(INPUT),
-                Token::End => return Err(self.words.unexpected(Token::End, "a `)`")),
-            }
-        }
-    }
-
     /// The bounds in order, each input with two.
     fn finish(self) -> Result<InputBox, Error> {
         let refuse = |line, found: String, expected: String| {
@@ -362,15 +284,4 @@ impl Reader<'_> {
         }
         Ok(InputBox { low, high })
     }
-}
-
-/// What the names of inputs begin with.
-const INPUT: &str = "X_";
-
-/// The number of an input by its name.
-fn number(name: &str) -> Option<usize> {
-    let digits = name.strip_prefix(INPUT)?;
-    let plain = digits.bytes().all(|byte| byte.is_ascii_digit())
-        && (digits == "0" || !digits.starts_with('0'));
-    digits.parse().ok().filter(|_| plain)
 }
