@@ -9,6 +9,7 @@ mod bad_input;
 mod bad_options;
 mod certify;
 mod check;
+mod classes;
 mod config;
 mod demo;
 mod deployed;

@@ -520,28 +520,3 @@ fn a_run_keeps_what_was_done_to_its_data() {
         "resize|image files",
     );
 }
-
-#[test]
-fn chance_is_named() {
-    let dir = tempfile::tempdir().unwrap();
-    let file = dir.path().join("m.safetensors");
-    crate::fixture::model(&file, &[1, 28, 28], &[8]);
-    let certify = |limit: &str| {
-        let own = [
-            "certify",
-            "--model",
-            text(&file),
-            "--data",
-            "digits",
-            "--norm",
-            "inf",
-            "--limit",
-        ];
-        json(&[&own[..], &[limit]].concat())
-    };
-    let warning = certify("200")["warning"].clone();
-    for word in ["of 200 inputs", "10 classes is 10.0%", "preprocessing"] {
-        assert!(warning.as_str().unwrap().contains(word), "{warning}");
-    }
-    assert_eq!(certify("49")["warning"], value!(null));
-}

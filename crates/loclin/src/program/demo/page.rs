@@ -119,6 +119,7 @@ fn settings(certified: &[Certified], test: &Dataset, global: &Global) -> Vec<(St
             "Certified on",
             format!("{} held-out MNIST digits, in f64", test.len()),
         ),
+        pair("Preprocessing", certified[0].preprocessing.to_string()),
         pair("Guarantee of the radii", certified[0].row.guarantee.clone()),
         pair("Seed", config.seed.to_string()),
         pair(
