@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::preprocessing::{Layout, Scale};
 use crate::values::shape_text;
@@ -17,7 +17,7 @@ use crate::values::shape_text;
 /// assert_eq!(applied.to_string(), line);
 /// # Ok::<(), loclin_data::Error>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Applied {
     /// What is stored.
     pub what: Stored,
@@ -40,7 +40,7 @@ pub struct Applied {
 }
 
 /// What numbers are stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Stored {
     /// The pixels of image files, in units of 8 bits.

@@ -153,6 +153,7 @@ fn read(
         rows: count,
         features: RECORD,
         meaning: &format!("{count} images"),
+        to_end: true,
     };
     let mut source = Source::open(path)?;
     let records = source.rows(&block, ranges, |[byte]: [u8; 1]| byte)?;

@@ -73,6 +73,14 @@ impl Data {
         }
     }
 
+    /// The name of each class, where the data say it.
+    pub fn class_names(&self) -> Option<&[String]> {
+        match self {
+            Self::Table(table) => table.class_names(),
+            Self::Sequences(_) => None,
+        }
+    }
+
     /// The moments to normalise with, where they are known; sequences are taken as they are.
     pub fn moments(&self) -> Option<&Moments> {
         match self {

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use crate::applied::{Applied, Stored};
 use crate::error::Error;
 use crate::fit::{self, Order};
@@ -25,6 +27,8 @@ pub struct Dataset {
     pub(crate) values: Values,
     pub(crate) labels: Option<Vec<u32>>,
     pub(crate) classes: Option<usize>,
+    /// The name of each class, where the data say it.
+    pub(crate) class_names: Option<Arc<[String]>>,
     pub(crate) moments: Option<Moments>,
     /// What stored numbers are multiplied by.
     pub(crate) scale: Scale,
@@ -96,6 +100,7 @@ impl Dataset {
             values,
             labels: None,
             classes: None,
+            class_names: None,
             moments: None,
             scale,
             pixels,
@@ -115,6 +120,16 @@ impl Dataset {
         self.labels = Some(labels);
         self.classes = classes;
         Ok(self)
+    }
+
+    /// Says how the classes are called, in the order of their numbers.
+    #[must_use]
+    pub(crate) fn with_class_names(self, names: Arc<[String]>) -> Self {
+        let class_names = Some(names);
+        Self {
+            class_names,
+            ..self
+        }
     }
 
     /// Adds the moments that a network for this data should normalise with.
@@ -368,6 +383,11 @@ impl Dataset {
     /// Number of classes, where it is known.
     pub fn classes(&self) -> Option<usize> {
         self.classes
+    }
+
+    /// The name of each class, where the data say it: of a folder of images, the names of its sub-folders.
+    pub fn class_names(&self) -> Option<&[String]> {
+        self.class_names.as_deref()
     }
 
     /// The moments to normalise with, where they are known.

@@ -145,8 +145,8 @@ impl<'a> Source<'a> {
     }
 
     /// The rows of `ranges` (ascending, apart) of a block of values, words of `N` bytes; the stream stands behind the
-    /// block then. What is not asked for is passed over, and memory is taken for what is asked for alone, and only if
-    /// the file is as long as the block.
+    /// block then, where that is asked for or costs nothing. What is not asked for is passed over, and memory is taken for
+    /// what is asked for alone, and only if the file is as long as the block.
     pub(crate) fn rows<const N: usize, T>(
         &mut self,
         block: &Block<'_>,
@@ -183,7 +183,9 @@ impl<'a> Source<'a> {
                 values.extend(buffer.as_chunks().0.iter().map(|&word| decode(word)));
             }
         }
-        self.skip(total - position)?;
+        if block.to_end || self.left().is_some() {
+            self.skip(total - position)?;
+        }
         Ok(values)
     }
 
@@ -279,6 +281,8 @@ pub(crate) struct Block<'a> {
     pub(crate) rows: usize,
     pub(crate) features: usize,
     pub(crate) meaning: &'a str,
+    /// Whether a packed stream is unpacked to the end of the block, although the last rows are not asked for.
+    pub(crate) to_end: bool,
 }
 
 impl Block<'_> {

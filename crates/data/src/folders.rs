@@ -71,7 +71,7 @@ pub(crate) fn load_selected(
         Split::Train => stratified(&labels, PARTS, seed).0,
         Split::Valid => stratified(&labels, PARTS, seed).1,
     };
-    labelled(name, &paths, &labels, classes.len(), (&all, rows), options)
+    labelled(name, &paths, &labels, &classes, (&all, rows), options)
 }
 
 /// Images without labels, in the order of `paths`.
@@ -171,14 +171,7 @@ pub(crate) fn load_caltech256_selected(
         size: options.size.or(Some(CALTECH256_SIZE)),
         ..*options
     };
-    labelled(
-        name,
-        &paths,
-        &labels,
-        classes.len(),
-        (&rows, wanted),
-        &options,
-    )
+    labelled(name, &paths, &labels, &classes, (&rows, wanted), &options)
 }
 
 /// Whether a directory is laid out as Caltech-256 is.
@@ -282,29 +275,19 @@ fn labelled(
     name: String,
     paths: &[PathBuf],
     labels: &[u32],
-    classes: usize,
+    classes: &[(String, Vec<PathBuf>)],
     (rows, wanted): (&[usize], Rows),
     options: &ImageOptions,
 ) -> Result<Dataset, Error> {
     let leaves_out = options.leaves_out();
-    let chosen = match wanted {
-        // Rows count those that are left.
-        _ if leaves_out => rows,
-        Rows::All => rows,
-        Rows::First(n) => &rows[..n.min(rows.len())],
-        Rows::One(row) => rows.get(row..=row).ok_or_else(|| Error::RowRange {
-            name: name.clone(),
-            row,
-            rows: rows.len(),
-        })?,
-    };
-    if chosen.is_empty() {
-        return Err(Error::EmptySelection { name });
-    }
-    let rows = chosen;
+    // Where images are left out, rows count those that are left.
+    let chosen = if leaves_out { Rows::All } else { wanted };
+    let rows = chosen.among(&name, rows)?;
     let paths: Vec<PathBuf> = rows.iter().map(|&row| paths[row].clone()).collect();
     let labels: Vec<u32> = rows.iter().map(|&row| labels[row]).collect();
-    let set = dataset(name, &paths, Some((&labels, classes)), options)?;
+    let set = dataset(name, &paths, Some((&labels, classes.len())), options)?;
+    let names = classes.iter().map(|(class, _)| class.clone());
+    let set = set.with_class_names(names.collect());
     match leaves_out {
         true => wanted.of_table(set),
         false => Ok(set),

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use crate::Error;
 use crate::file::{Block, Source};
-use crate::selection::Selection;
+use crate::selection::{Rows, Selection};
 use crate::values::{element_count, shape_text};
 
 /// An array of bytes in C order.
@@ -47,7 +47,8 @@ pub fn read(path: &Path, dims: u8) -> Result<Idx, Error> {
     Ok(read_selected(path, dims, Selection::WHOLE)?.0)
 }
 
-/// The same for some of the rows, and how many the file has; of a plain file, the values of others are not read.
+/// The same for some of the rows, and how many the file says that it has. Of a plain file, the values of others are not
+/// read; a packed one is unpacked up to the last row asked for, and what comes behind is not looked at.
 pub(crate) fn read_selected(
     path: &Path,
     dims: u8,
@@ -57,7 +58,9 @@ pub(crate) fn read_selected(
     let (idx, rows) = read_part(&mut source, dims, selection)?;
     let mut announced = idx.dims.clone();
     announced[0] = rows;
-    source.end(&format!("{} values", shape_text(&announced)))?;
+    if selection.rows == Rows::All || source.left().is_some() {
+        source.end(&format!("{} values", shape_text(&announced)))?;
+    }
     Ok((idx, rows))
 }
 
@@ -85,7 +88,7 @@ pub fn encode(dims: &[usize], bytes: &[u8]) -> Result<Vec<u8>, Error> {
     Ok(out)
 }
 
-/// Reads rows of one array, says how many it has, and leaves the stream behind it.
+/// Reads rows of one array, says how many it has, and leaves the stream behind it if all of a split's are asked for.
 pub(crate) fn read_part(
     source: &mut Source<'_>,
     dims: u8,
@@ -155,6 +158,7 @@ pub(crate) fn read_part(
         // A divisor of a count that fits.
         features: (count / total as u64) as usize,
         meaning: &shape_text(&words),
+        to_end: selection.rows == Rows::All,
     };
     let ranges = selection.ranges(&name, total)?;
     let bytes = source.rows(&block, &ranges, |[byte]: [u8; 1]| byte)?;

@@ -16,6 +16,7 @@
 //! | one IDX file | [`idx::read`] |
 //! | `.npy` and `.safetensors` tensors | [`npy::read`], [`tensors::read_safetensors`] |
 //! | a 2-D toy problem for pictures | [`toy::moons`] |
+//! | a box of inputs, from a VNN-LIB file | [`vnnlib::read`] |
 //!
 //! Everything drawn at random is a pure function of a seed. The generator is ChaCha8 of
 //! `rand_chacha` 0.9 with the shuffle of `rand` 0.9, whose values are stable for those versions;
@@ -67,6 +68,7 @@ mod split;
 pub mod tensors;
 pub mod toy;
 mod values;
+pub mod vnnlib;
 
 pub use applied::{Applied, Stored};
 pub use augmentation::Augmentation;

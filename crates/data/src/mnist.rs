@@ -35,7 +35,8 @@ pub fn load_directory(directory: &Path, split: Split, seed: u64) -> Result<Datas
     load_selected(directory, Selection { split, seed, rows })
 }
 
-/// The same for some of the split's rows; the values of others are not read from plain files.
+/// The same for some of the split's rows; the values of others are not read from plain files, and packed files are
+/// unpacked up to the last of them.
 pub(crate) fn load_selected(directory: &Path, selection: Selection) -> Result<Dataset, Error> {
     let files = read_files(directory, selection.split, selection)?;
     dataset(directory.display().to_string(), files)

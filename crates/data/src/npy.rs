@@ -212,6 +212,7 @@ impl Array {
                     rows: self.rows,
                     features,
                     meaning: &self.meaning,
+                    to_end: true,
                 };
                 self.element.rows(&mut source, &block, ranges)?
             }
@@ -240,6 +241,7 @@ impl Array {
             rows: count,
             features: 1,
             meaning: &self.meaning,
+            to_end: true,
         };
         source.expect(&block, self.element.bytes())?;
         let stretches: Vec<_> = match end - start == self.rows {

@@ -64,6 +64,7 @@ impl Dataset {
                 .as_ref()
                 .map(|labels| rows.iter().map(|&row| labels[row]).collect()),
             classes: self.classes,
+            class_names: self.class_names.clone(),
             moments: self.moments.clone(),
             scale: self.scale,
             pixels: self.pixels,

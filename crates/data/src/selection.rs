@@ -1,6 +1,6 @@
 use std::ops::Range;
 
-use crate::{Data, Dataset, Error, Split, train_valid};
+use crate::{Dataset, Error, Split, train_valid};
 
 /// Which rows of a split are wanted; others are not read where the format allows it.
 ///
@@ -22,21 +22,30 @@ pub enum Rows {
 }
 
 impl Rows {
-    /// The rows of data that are in memory already.
-    pub(crate) fn of(self, data: Data) -> Result<Data, Error> {
-        match self {
-            Self::All => Ok(data),
-            Self::First(n) => data.take(n),
-            Self::One(row) => data.subset(&[row]),
-        }
-    }
-
-    /// The same of inputs of one shape.
+    /// The rows of inputs that are in memory already.
     pub(crate) fn of_table(self, table: Dataset) -> Result<Dataset, Error> {
         match self {
             Self::All => Ok(table),
             Self::First(n) => table.take(n),
             Self::One(row) => table.subset(&[row]),
+        }
+    }
+
+    /// Those of a split's rows `all`, at least one.
+    pub(crate) fn among<'a>(self, name: &str, all: &'a [usize]) -> Result<&'a [usize], Error> {
+        let name = || name.to_owned();
+        let chosen = match self {
+            Self::All => all,
+            Self::First(n) => &all[..n.min(all.len())],
+            Self::One(row) => all.get(row..=row).ok_or_else(|| Error::RowRange {
+                name: name(),
+                row,
+                rows: all.len(),
+            })?,
+        };
+        match chosen.is_empty() {
+            true => Err(Error::EmptySelection { name: name() }),
+            false => Ok(chosen),
         }
     }
 }

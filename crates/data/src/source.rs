@@ -114,8 +114,9 @@ static AS_IT_IS: Preprocessing = Preprocessing {
 /// The same as the request says.
 ///
 /// Of `.npy`, `.safetensors`, CIFAR-10 and plain IDX files the values of other rows are not read, and memory is taken for
-/// the rows asked for alone; such files must be as long as their headers say all the same. Other images of a folder are
-/// not opened unless some may be left out. What is wrong with values that are not read is not found.
+/// the rows asked for alone; such files must be as long as their headers say all the same. Packed IDX files and Japanese
+/// Vowels are read up to the last row asked for. Other images of a folder are not opened unless some may be left out. What
+/// is wrong with values that are not read is not found.
 ///
 /// Arrays said to have their channels last get them first. But where the request has the shape of a model's inputs, data
 /// get that ([`Dataset::fit`](crate::Dataset::fit)), and a `.npy` file of that very shape is one input.
@@ -240,10 +241,8 @@ fn without_options(
 ) -> Result<Data, Error> {
     let Selection { split, seed, rows } = selection;
     match layout {
-        Layout::Digits => rows.of(digits::load(split, seed)?.into()),
-        Layout::JapaneseVowels => {
-            rows.of(japanese_vowels::load_directory(&path, split, seed)?.into())
-        }
+        Layout::Digits => Ok(rows.of_table(digits::load(split, seed)?)?.into()),
+        Layout::JapaneseVowels => Ok(japanese_vowels::load_selected(&path, selection)?.into()),
         Layout::Npy(paths) => {
             let name = path.display().to_string();
             Ok(npy::read_all(name, &paths, selection, input)?.into())

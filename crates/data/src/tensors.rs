@@ -123,6 +123,7 @@ impl Described<'_> {
             rows: shape[0],
             features,
             meaning: &format!("{} of {}", shape_text(shape), info.dtype),
+            to_end: true,
         };
         let ranges = selection.ranges(&self.name, block.rows)?;
         let values = element.rows(&mut self.at(info)?, &block, &ranges)?;
@@ -156,6 +157,7 @@ impl Described<'_> {
             rows,
             features: 1,
             meaning: &format!("{rows} of {}", info.dtype),
+            to_end: true,
         };
         let ranges = selection.ranges(&self.name, rows)?;
         let mut source = self.at(info)?;

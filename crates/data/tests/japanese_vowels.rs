@@ -6,7 +6,7 @@ mod common;
 use std::path::Path;
 
 use common::{assert_says, write};
-use loclin_data::{Data, Error, Sequences, Split, japanese_vowels, source};
+use loclin_data::{Data, Error, Rows, Sequences, Split, japanese_vowels, source};
 use loclin_test_files::shared;
 use proptest::prelude::*;
 
@@ -103,6 +103,58 @@ fn both_kinds_of_separator_mean_the_same_and_lengths_are_kept() {
     assert_says(
         &Data::from(set).into_table().unwrap_err(),
         &["different lengths"],
+    );
+}
+
+/// Rows asked for are those of the whole, and what comes behind the last of them may be anything.
+#[test]
+fn some_rows_are_read_without_those_behind_them() {
+    let directory = tempfile::tempdir().unwrap();
+    let sizes = "6 6 6 6 6 6 6 6 6";
+    let text = utterances("\n").repeat(6);
+    let text = &text[..text.match_indices("\n\n").nth(53).unwrap().0 + 2];
+    for part in ["train", "test"] {
+        write(directory.path(), &format!("ae.{part}"), text.as_bytes());
+        write(
+            directory.path(),
+            &format!("size_ae.{part}"),
+            sizes.as_bytes(),
+        );
+    }
+    let name = directory.path().to_str().unwrap();
+    let some = |split, rows| {
+        let request = source::Request {
+            rows,
+            ..source::Request::of(split)
+        };
+        source::open_with(name, &request)
+    };
+    for (split, count) in [(Split::Train, 45), (Split::Valid, 9), (Split::Test, 54)] {
+        let all = source::open(name, split, None, 0).unwrap();
+        assert_eq!(all.len(), count);
+        for rows in [1, 4, count, count + 1] {
+            let first: Vec<usize> = (0..rows.min(count)).collect();
+            assert_eq!(
+                some(split, Rows::First(rows)).unwrap(),
+                all.subset(&first).unwrap()
+            );
+        }
+        assert_eq!(
+            some(split, Rows::One(5)).unwrap(),
+            all.subset(&[5]).unwrap()
+        );
+        assert_says(&some(split, Rows::One(count)).unwrap_err(), &["row index"]);
+        assert!(some(split, Rows::First(0)).is_err());
+    }
+    let end = text.match_indices("\n\n").nth(2).unwrap().0 + 2;
+    let damaged = format!("{}1 2 x\n", &text[..end]);
+    write(directory.path(), "ae.test", damaged.as_bytes());
+    assert_eq!(some(Split::Test, Rows::First(3)).unwrap().len(), 3);
+    assert_says(&some(Split::Test, Rows::First(4)).unwrap_err(), &["\"x\""]);
+    write(directory.path(), "ae.test", &text.as_bytes()[..end]);
+    assert_says(
+        &some(Split::Test, Rows::First(4)).unwrap_err(),
+        &["holds 3 rows", "holds 54"],
     );
 }
 

@@ -141,6 +141,38 @@ fn other_files_and_records_are_not_read() {
     assert!(peak() - before < 64 << 20);
 }
 
+/// A packed file is unpacked up to the last row asked for: one that ends behind it, or goes on for long, is as good.
+#[test]
+fn the_rest_of_a_packed_file_is_not_unpacked() {
+    let directory = tempfile::tempdir().unwrap();
+    let rows = 1 << 22;
+    let header = [
+        &[0, 0, 8, 3],
+        &u32::to_be_bytes(rows)[..],
+        &[0, 0, 0, 28, 0, 0, 0, 28],
+    ]
+    .concat();
+    let images = [header, vec![7; 5 * 784]].concat();
+    let labels = [&[0, 0, 8, 1], &u32::to_be_bytes(rows)[..], &[3; 5]].concat();
+    for (name, bytes) in [("images-idx3", images), ("labels-idx1", labels)] {
+        let name = format!("t10k-{name}-ubyte.gz");
+        write(directory.path(), &name, &common::gzip(&bytes));
+    }
+    let name = directory.path().to_str().unwrap();
+    let before = peak();
+    for rows in [Rows::First(5), Rows::One(4)] {
+        let read = open_rows(name, Split::Test, 0, rows).unwrap();
+        assert_eq!((read.least_features(), read.labels().unwrap()[0]), (784, 3));
+    }
+    for rows in [Rows::First(6), Rows::One(5), Rows::All] {
+        assert_says(
+            &open_rows(name, Split::Test, 0, rows).unwrap_err(),
+            &["found 3920 bytes"],
+        );
+    }
+    assert!(peak() - before < 64 << 20);
+}
+
 #[test]
 fn rows_asked_for_are_those_of_the_whole() {
     let directory = tempfile::tempdir().unwrap();

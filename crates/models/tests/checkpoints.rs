@@ -1,6 +1,8 @@
 //! State dicts in every container that people keep them in, by a writer that shares no code with the reader.
 #![allow(clippy::unwrap_used, reason = "a test states its expectations with it")]
 
+#[path = "support/outputs.rs"]
+mod outputs;
 #[path = "support/pickle_writer.rs"]
 mod pickle_writer;
 
@@ -11,6 +13,7 @@ use loclin_models::{
     pytorch::{self, Architecture, Layer, TorchvisionConfig},
 };
 use loclin_test_files::shared;
+use outputs::values;
 use pickle_writer::{archive, dictionary, legacy, tensor, whole_pickle};
 use proptest::prelude::*;
 use std::collections::HashMap;
@@ -67,16 +70,8 @@ fn read(bytes: &[u8], architecture: &Architecture) -> Result<Network, Error> {
     read.map(|model| model.network)
 }
 
-fn outputs(network: &Network) -> Vec<f64> {
-    let x = Tensor::new(&[[0.5f64, -1.0, 2.0], [1.0, 0.25, -0.5]], &Device::Cpu).unwrap();
-    network
-        .forward(&x)
-        .unwrap()
-        .flatten_all()
-        .unwrap()
-        .to_vec1()
-        .unwrap()
-}
+/// Two inputs.
+const X: [f64; 6] = [0.5, -1.0, 2.0, 1.0, 0.25, -0.5];
 
 /// What the network of a seed computes, written out.
 fn right(seed: u32) -> Vec<f64> {
@@ -123,7 +118,7 @@ proptest! {
         }
         let (pickle, storages) = (whole_pickle(&object), borrowed(&storages));
         let bytes = if old { legacy(&pickle, &storages) } else { archive(&pickle, &storages) };
-        prop_assert_eq!(outputs(&read(&bytes, &named(true)).unwrap()), right(seed));
+        prop_assert_eq!(values(&read(&bytes, &named(true)).unwrap(), &X), right(seed));
     }
 
     /// The older format cut short is an error.
@@ -251,7 +246,7 @@ fn files_that_were_refused_are_read() {
         .unwrap()
         .to_dtype(DType::F64)
         .unwrap();
-    let values = |file: &str| {
+    let of = |file: &str| {
         let model = pytorch::load(
             &cases.join(file),
             &architecture(true),
@@ -261,7 +256,7 @@ fn files_that_were_refused_are_read() {
         .unwrap();
         model.network.forward(&x).unwrap().to_vec2::<f64>().unwrap()
     };
-    let right = values("plain.pth");
+    let right = of("plain.pth");
     for file in [
         "compiled.pth",
         "dataparallel.pth",
@@ -269,7 +264,7 @@ fn files_that_were_refused_are_read() {
         "lightning.pth",
         "net_acc_epoch.pth",
     ] {
-        assert_eq!(values(file), right, "{file}");
+        assert_eq!(of(file), right, "{file}");
     }
     let missing = cases.join("missing_bias.pth");
     let load = |bias| pytorch::load(&missing, &architecture(bias), DType::F64, &Device::Cpu);

@@ -3,28 +3,19 @@
 
 #[path = "support/onnx_writer.rs"]
 mod onnx_writer;
+#[path = "support/outputs.rs"]
+mod outputs;
 
-use candle_core::{DType, Device, Tensor};
-use loclin_models::{Mlp, Module, Network, Parameters, onnx};
+use candle_core::{DType, Device};
+use loclin_models::{Mlp, Network, Parameters, onnx};
 use onnx_writer::{attribute_int, attribute_ints, bytes, doubles, int, model, node, tensor_head};
+use outputs::values;
 use proptest::prelude::*;
 
 fn read(bytes: &[u8]) -> Network {
     onnx::from_bytes(bytes, DType::F64, &Device::Cpu)
         .unwrap()
         .network
-}
-
-fn values(network: &Network, x: &[f64]) -> Vec<f64> {
-    let shape = [&[1], network.input_shape()].concat();
-    let x = Tensor::from_slice(x, shape, &Device::Cpu).unwrap();
-    network
-        .forward(&x)
-        .unwrap()
-        .flatten_all()
-        .unwrap()
-        .to_vec1()
-        .unwrap()
 }
 
 fn message(bytes: &[u8]) -> String {

@@ -3,13 +3,16 @@
 
 #[path = "support/onnx_writer.rs"]
 mod onnx_writer;
+#[path = "support/outputs.rs"]
+mod outputs;
 
-use candle_core::{DType, Device, Tensor};
-use loclin_models::{Module, Network, onnx};
+use candle_core::{DType, Device};
+use loclin_models::{Network, onnx};
 use onnx_writer::{
     attribute_float, attribute_graph, attribute_int, attribute_ints, bytes, doubles, int, ints,
     ints_of, model, node, subgraph, value_info,
 };
+use outputs::values;
 
 fn read(bytes: &[u8]) -> Network {
     onnx::from_bytes(bytes, DType::F64, &Device::Cpu)
@@ -20,20 +23,6 @@ fn read(bytes: &[u8]) -> Network {
 fn refusal(bytes: &[u8]) -> String {
     let found = onnx::from_bytes(bytes, DType::F64, &Device::Cpu);
     found.unwrap_err().to_string()
-}
-
-/// The outputs for inputs, one after the other.
-fn values(network: &Network, x: &[f64]) -> Vec<f64> {
-    let count = x.len() / network.input_size();
-    let shape = [&[count], network.input_shape()].concat();
-    let x = Tensor::from_slice(x, shape, &Device::Cpu).unwrap();
-    network
-        .forward(&x)
-        .unwrap()
-        .flatten_all()
-        .unwrap()
-        .to_vec1()
-        .unwrap()
 }
 
 /// Functions of two comparisons that are continuous.
@@ -167,6 +156,22 @@ fn batches_may_be_fixed_and_moved() {
         values(&network, &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]),
         [9.0, 12.0]
     );
+    let split = node("Split", &["x"], "a", &[attribute_int("axis", 0)]);
+    let parts = [
+        [split, bytes(2, b"b")].concat(),
+        node("Sub", &["a", "b"], "y", &[]),
+    ];
+    let network = read(&model(&[2, 2], &parts, &[]));
+    assert_eq!(values(&network, &[1.0, 2.0, 5.0, 4.0]), [-4.0, -2.0]);
+    // Where that is not piecewise linear either, it is said: a symbolic batch would not help.
+    let square = [
+        node("ReduceSum", &["x", "axes"], "s", &[]),
+        node("Mul", &["s", "s"], "y", &[]),
+    ];
+    let error = refusal(&model(&[3, 2], &square, &[ints("axes", &[0])]));
+    for words in ["node `y` (Mul): multiplies", "node `s` mixes the 3 inputs"] {
+        assert!(error.contains(words), "{error}");
+    }
     // An output without a dimension of features is one number.
     let sum = [node(
         "ReduceSum",

@@ -123,6 +123,7 @@ impl Linearization {
                     (Some(_), 0.0) => 0.0,
                     (Some(_), _) => up_by(length, 1),
                 };
+                let whole = distance(values[at].abs(), length);
                 let distance = match &aim.room {
                     // What is certainly constant limits nothing.
                     Some(room) if length > 0.0 => {
@@ -131,9 +132,9 @@ impl Linearization {
                             gradient,
                             errors: [errors[at]; 2],
                         };
-                        boxed::distance(&neuron, room, aim.norm)
+                        boxed::distance(&neuron, room, aim.norm).max(whole)
                     }
-                    _ => distance(values[at].abs(), length),
+                    _ => whole,
                 };
                 nearest.lower(distance, at);
             }

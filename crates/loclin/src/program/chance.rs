@@ -1,5 +1,9 @@
 //! Whether a model knows its inputs at all.
 
+use std::collections::BTreeMap;
+
+use crate::program::classes::{Classes, word};
+
 /// Labelled inputs below which nothing is said.
 const LEAST: usize = 50;
 
@@ -28,6 +32,29 @@ pub fn warning(correct: usize, labelled: usize, outputs: usize) -> Option<String
         100.0 * accuracy,
         100.0 * chance
     ))
+}
+
+/// The most frequent mistake by its classes' names, and the first class that the data call otherwise than the file of names;
+/// `None` if there is neither.
+pub fn mistake(labels: &[u32], predictions: &[u32], names: &Classes) -> Option<String> {
+    let mut counts: BTreeMap<(u32, u32), usize> = BTreeMap::new();
+    for (&label, &prediction) in labels.iter().zip(predictions) {
+        if label != prediction {
+            *counts.entry((label, prediction)).or_default() += 1;
+        }
+    }
+    let word = |class: u32| word(class, names.name(class).as_deref());
+    // Of equal ones the first.
+    let most = counts.into_iter().rev().max_by_key(|(_, count)| *count);
+    let most = most.map(|((label, prediction), count)| {
+        let (label, prediction) = (word(label), word(prediction));
+        format!("the most frequent mistake: {label} taken for {prediction}, {count} times")
+    });
+    let otherwise = names.called_otherwise().map(|(class, own, other)| {
+        format!("class {class} is `{own}` in --classes and the folder `{other}` of the data")
+    });
+    let said: Vec<String> = most.into_iter().chain(otherwise).collect();
+    (!said.is_empty()).then(|| said.join("; "))
 }
 
 #[cfg(test)]

@@ -132,8 +132,8 @@ impl InputBox {
 /// A domain, or that there is none, in words.
 pub fn said(domain: Option<&InputBox>) -> String {
     match domain {
-        Some(domain) => format!("{domain}: balls are cut with it"),
-        None => "none: balls are whole".into(),
+        Some(domain) => format!("balls inside {domain}"),
+        None => "whole balls".into(),
     }
 }
 

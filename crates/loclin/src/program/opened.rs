@@ -6,6 +6,7 @@ use loclin_data::{
 };
 use loclin_models::{Model, ModelFile, Normalization};
 
+use crate::program::classes::{ClassOptions, Classes};
 use crate::program::compute::Dtype;
 use crate::program::errors::Usage;
 use crate::program::model::ModelPath;
@@ -80,6 +81,29 @@ impl Opened {
             applied,
         })
     }
+
+    /// How the model's classes are called, where anybody says it.
+    ///
+    /// # Errors
+    /// Names that do not fit the model, or a model that does not take the data.
+    pub fn classes(&self, options: &ClassOptions) -> anyhow::Result<Option<Classes>> {
+        let of_data = self.data.class_names();
+        if options.classes.is_none() && of_data.is_none() {
+            return Ok(None);
+        }
+        let first = self.data.tables(&[0])?;
+        let shape = first.first().map(|part| part.inputs.input_shape());
+        let outputs = self.model.raw(shape.unwrap_or_default())?.output_size();
+        options.names(outputs, of_data)
+    }
+}
+
+/// What was done to inputs in front of a model with this normalisation of its own.
+pub fn by_model(applied: Applied, own: Option<&Normalization>) -> Applied {
+    match own {
+        Some(Normalization { mean, std }) => applied.normalized(mean, std, true),
+        None => applied,
+    }
 }
 
 /// The shape of a model's inputs, where they have one.
@@ -116,7 +140,7 @@ fn normalized(
             );
             return Err(Usage::new(message).into());
         }
-        let applied = applied.normalized(&own.mean, &own.std, true);
+        let applied = by_model(applied, Some(own));
         return Ok((ModelFile::Network(model), applied));
     }
     if mean.is_empty() {

@@ -123,6 +123,33 @@ fn measurements_are_kept_and_go_on_with_the_same_bits() {
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(2), "{stderr}");
     assert!(stderr.contains("other settings"), "{stderr}");
+
+    // Inputs that are prepared otherwise; and a directory of a version that did not say how they were.
+    let again = |more: &[&str]| {
+        let output = command(&others)
+            .args(["--out", text(&out)])
+            .args(SMALL)
+            .args(more)
+            .output()
+            .unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        (output.status.code(), stderr)
+    };
+    let settings = out.join("settings.json");
+    let before = fs::read_to_string(&settings).unwrap();
+    let (code, stderr) = again(&["--scale", "0.5"]);
+    assert_eq!(code, Some(2), "{stderr}");
+    for word in ["prepared otherwise", "times 0.5", "--out"] {
+        assert!(stderr.contains(word), "{stderr}");
+    }
+    assert_eq!(fs::read_to_string(&settings).unwrap(), before);
+    let mut old: Value = serde_json::from_str(&before).unwrap();
+    old.as_object_mut().unwrap().remove("preprocessing");
+    fs::write(&settings, old.to_string()).unwrap();
+    let (code, stderr) = again(&[]);
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(stderr.contains("taken to be as now"), "{stderr}");
+    assert_eq!(fs::read_to_string(&settings).unwrap(), before);
 }
 
 #[test]

@@ -78,6 +78,9 @@ fn shards_put_together_are_the_whole_and_nothing_is_done_twice() {
     };
     let outcome = run(&at("whole"), &["--jobs", "2"]);
     let rows = outcome["rows"].as_array().unwrap();
+    for row in rows {
+        assert_eq!(row["preprocessing"]["what"], "bytes", "{row}");
+    }
     let found: Vec<&str> = rows
         .iter()
         .map(|row| row["run"].as_str().unwrap())

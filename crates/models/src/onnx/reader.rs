@@ -153,16 +153,17 @@ pub(super) fn read(bytes: &[u8], options: &Options, place: &Place<'_>) -> Result
         nodes_left: bytes.len() / 2 + 2_000,
     };
     let first = walk.network(frame.copy(), &input, output);
-    let network = match (&first, input.batch.map(|batch| input.full[batch])) {
+    let network = match (first, input.batch.map(|batch| input.full[batch])) {
         // Where no batch is, all is one input.
-        (Err(_), Some(n)) if n > 1 => {
+        (Err(by_input), Some(n)) if n > 1 => {
             let whole = Input {
                 batch: None,
                 ..input
             };
-            walk.network(frame, &whole, output).or(first)?
+            let as_one = walk.network(frame, &whole, output);
+            as_one.map_err(|as_one| refusals::of_both(by_input, as_one, n))?
         }
-        _ => first?,
+        (first, _) => first?,
     };
     Ok(Loaded {
         model: Model {

@@ -4,6 +4,7 @@ use super::{
     body::size,
     dims::{batch_after, broadcast, own, own_axis, padded},
     message::Node,
+    refusals,
     translator::Translator,
     value::{Dynamic, Value},
 };
@@ -27,9 +28,7 @@ impl<'a> Translator<'a> {
     fn one_input(&self, node: &Node<'a>) -> Result<()> {
         match self.batch {
             1 => Ok(()),
-            n => Err(node.error(format!(
-                "mixes the {n} inputs of the batch that the file fixes; export it with a symbolic batch, or a batch of 1"
-            ))),
+            n => Err(node.error(refusals::mixes(n))),
         }
     }
 

@@ -4,13 +4,16 @@
 mod moved;
 #[path = "../support/onnx_writer.rs"]
 mod onnx_writer;
+#[path = "../support/outputs.rs"]
+mod outputs;
 mod selected;
 
-use candle_core::{DType, Device, Tensor};
-use loclin_models::{Module, onnx};
+use candle_core::{DType, Device};
+use loclin_models::onnx;
 use onnx_writer::{
     attribute_float, attribute_int, attribute_ints, bytes, doubles, ints, model, node,
 };
+use outputs::values;
 
 /// Operator, names of its inputs, initialisers, attributes, and the output.
 pub(crate) type Case = (
@@ -279,9 +282,7 @@ fn operators_compute_what_onnx_says() {
         let network = onnx::from_bytes(&bytes, DType::F64, &Device::Cpu)
             .unwrap()
             .network;
-        let x = Tensor::from_slice(&X, (1, 2, 1, 2), &Device::Cpu).unwrap();
-        let found = network.forward(&x).unwrap();
-        let found = found.flatten_all().unwrap().to_vec1::<f64>().unwrap();
+        let found = values(&network, &X);
         let expected: Vec<f64> = expected.iter().map(|v| 2.0 * v).collect();
         let close = found
             .iter()

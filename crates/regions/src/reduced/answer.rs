@@ -1,8 +1,8 @@
 //! Questions about a ball, answered: the best input found, and what is proved of all.
 
 use super::{
-    branch::Limits,
     change::Output,
+    limits::Limits,
     network::ReducedNetwork,
     proof::Proof,
     question::{Measure, Question},
@@ -145,7 +145,7 @@ impl Surroundings {
         let network = self.here.network();
         let functions = question.functions(network.output_size(), self.x.len())?;
         let (size, device) = (network.output_size(), network.device());
-        let (trace, errors) = (&self.here.trace, self.errors());
+        let (trace, errors) = (&self.here.trace, &self.errors);
         let values = Rows::of_tensor(trace.output())?;
         let of_values = match &errors.known {
             Some(known) => Rows::of_tensor(&known.output)?[0].to_vec(),
@@ -192,7 +192,7 @@ impl Surroundings {
     fn output_gradient_errors(&self) -> Result<Vec<f64>> {
         let network = self.here.network();
         let size = network.output_size();
-        let (Some(rounding), Some(known)) = (&self.here.rounding, &self.errors().known) else {
+        let (Some(rounding), Some(known)) = (&self.here.rounding, &self.errors.known) else {
             return Ok(vec![0.0; size]);
         };
         let shape = [&[1, 1], network.input_shape()].concat();
@@ -201,7 +201,7 @@ impl Surroundings {
         let pushed = rounding.magnitudes().push(&ones, Some(known))?;
         pushed.map_or_else(unknown, |pushed| {
             let rows = Rows::of_tensor(&pushed.output.squeeze(0)?)?;
-            let share = self.errors().share;
+            let share = self.errors.share;
             Ok(rows[0].iter().map(|most| up_by(most * share, 2)).collect())
         })
     }

@@ -1,6 +1,6 @@
 //! The question backwards: how large may the ball be?
 
-use super::{answer::Bound, branch::Limits, question::Question, surroundings::Surroundings};
+use super::{answer::Bound, limits::Limits, question::Question, surroundings::Surroundings};
 use crate::{Error, Norm, Result};
 use std::time::Instant;
 

@@ -5,11 +5,14 @@
 
 mod answer;
 mod ball;
+mod best_first;
 mod branch;
+mod build;
 mod change;
 mod feasible;
 mod function;
 mod inverse;
+mod limits;
 mod network;
 mod operator;
 mod part;
@@ -22,9 +25,9 @@ mod units;
 mod witness;
 
 pub use answer::Bound;
-pub use branch::Limits;
 pub use function::ReducedFunction;
 pub use inverse::{Largest, Threshold, rising};
+pub use limits::Limits;
 pub use proof::{Proof, Reason, Step};
 pub use question::{Question, one_output};
 pub use surroundings::Surroundings;

@@ -57,6 +57,20 @@ impl ReducedNetwork {
         }
     }
 
+    /// A part of a part in which one more selection is assumed, with the ranges that follow; `None` where it is empty by them.
+    pub(crate) fn enter(
+        &self,
+        mut part: Part,
+        assumed: Assumed,
+        scratch: &mut Scratch,
+    ) -> Option<Part> {
+        self.assume(&mut part.state, assumed);
+        part.assumed.push(assumed);
+        let is_possible = self.constrain(&mut part.state, assumed.unit)
+            && self.tighten(&mut part.state, assumed.unit + 1, scratch);
+        is_possible.then_some(part)
+    }
+
     /// The linear conditions that the assumed selections are; with `all`, also those of other units whose selection is decided.
     pub(crate) fn conditions(&self, part: &Part, all: bool) -> Vec<Condition> {
         let mut conditions = Vec::new();

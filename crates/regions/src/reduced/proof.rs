@@ -1,7 +1,6 @@
 //! What branch and bound found out, part by part, so that it can be checked again.
 
 use super::{
-    branch::enter,
     network::{ReducedNetwork, Scratch},
     part::{Assumed, Part},
     question::Question,
@@ -134,7 +133,7 @@ impl Surroundings {
                     };
                     for holds in [false, true] {
                         let assumed = Assumed { holds, ..assumed };
-                        parts.push(enter(&reduced, part.clone(), assumed, &mut scratch));
+                        parts.push(reduced.enter(part.clone(), assumed, &mut scratch));
                     }
                 }
                 Step::Part(Reason::Ranges) => {

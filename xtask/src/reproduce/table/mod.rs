@@ -50,7 +50,7 @@ pub(super) fn run(
     let trained = execute(&planned, &places.runs, workers, data, global, |_| Ok(()))?;
     let mut networks = Vec::new();
     for ((row, run), trained) in rows.into_iter().zip(planned).zip(trained) {
-        let Status::Done { seconds, best } = trained.status else {
+        let Status::Done { seconds, best, .. } = trained.status else {
             bail!("run `{}` diverged", run.name)
         };
         let directory = places.runs.join(&run.name);

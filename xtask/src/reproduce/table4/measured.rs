@@ -65,7 +65,7 @@ pub(in crate::reproduce) fn measured(
     let rows = execute(&planned, &places.runs, workers, data, global, |_| Ok(()))?;
     let mut networks = Vec::new();
     for (run, row) in planned.into_iter().zip(rows) {
-        let Status::Done { seconds, best } = row.status else {
+        let Status::Done { seconds, best, .. } = row.status else {
             bail!("run `{}` diverged", run.name)
         };
         let directory = places.runs.join(&run.name);

@@ -14,6 +14,7 @@ use loclin_regions::{Estimate, Method, Norm};
 use rand::TryRngCore;
 use rand::rngs::OsRng;
 
+use crate::program::classes::ClassOptions;
 use crate::program::compute::Dtype;
 use crate::program::domain::{DomainOptions, InputBox};
 use crate::program::errors::Usage;
@@ -68,9 +69,13 @@ pub struct Args {
     /// Write an upper bound of each true radius into the table, too (columns upper_P): by how much a radius can be too small
     #[arg(long, requires = "out", conflicts_with = "deployed")]
     pub upper: bool,
-    /// Write one row for each input: index,file,label,prediction,eps_P...,guarantee,layer,neuron,position,domain
+    /// Write one row for each input: index,file,label,prediction,label_name,prediction_name,eps_P...,guarantee,layer,neuron,
+    /// position,domain; names where the classes have some
     #[arg(long, value_name = "FILE.csv")]
     pub out: Option<PathBuf>,
+    /// How the classes are called
+    #[command(flatten)]
+    pub classes: ClassOptions,
     /// The inputs
     #[command(flatten)]
     pub inputs: InputOptions,
@@ -99,12 +104,14 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         }),
     };
     let rows = args.limit.map_or(Rows::All, Rows::First);
+    let opened = Opened::new(&args.source, &args.inputs, rows, global)?;
+    let names = opened.classes(&args.classes)?;
     let Opened {
         model,
         data,
         dtype,
         applied,
-    } = Opened::new(&args.source, &args.inputs, rows, global)?;
+    } = opened;
     if let (Some(deployed), Dtype::F32) = (args.deployed, dtype) {
         let message =
             format!("--deployed {deployed}: needs --dtype f64, by which radii are proved");
@@ -120,7 +127,8 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let certificates = certify_all(&model, &data, &question, "certifying")?;
     if let Some(out) = &args.out {
         let root = args.inputs.data.as_deref().map(Path::new);
-        let csv = table::csv(&certificates, &data, root, question.domain.as_ref())?;
+        let domain = question.domain.as_ref();
+        let csv = table::csv(&certificates, &data, names.as_ref(), root, domain)?;
         files::write_atomic(out, &csv)?;
     }
     let outcome = Outcome {
@@ -146,7 +154,8 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         out: args.out.clone(),
         dtype,
         preprocessing: applied,
-        warning: certificates.warning(),
+        warning: certificates.warning(names.as_ref()),
+        classes: names.map_or(Vec::new(), |names| certificates.by_class(&names)),
     };
     if let Some(warning) = &outcome.warning {
         tracing::warn!("{warning}");

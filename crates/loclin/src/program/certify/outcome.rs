@@ -64,6 +64,24 @@ pub struct Outcome {
     pub preprocessing: Applied,
     /// What makes the result doubtful, if anything does.
     pub warning: Option<String>,
+    /// The classes that occur as a label or prediction, where they have names.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub classes: Vec<OfClass>,
+}
+
+/// What is known of the inputs of one class.
+#[derive(Clone, Debug, Serialize)]
+pub struct OfClass {
+    /// Its number.
+    pub class: u32,
+    /// Its name.
+    pub name: Option<String>,
+    /// Inputs that are labelled with it; `None` without labels.
+    pub labelled: Option<usize>,
+    /// Inputs that are predicted to be of it.
+    pub predicted: usize,
+    /// Inputs of which both are so; `None` without labels.
+    pub correct: Option<usize>,
 }
 
 /// Inputs whose margin is 0 for one reason.

@@ -14,8 +14,9 @@ use loclin_regions::{
 };
 use loclin_report::printable;
 
-use super::outcome::{Search, Zero};
+use super::outcome::{OfClass, Search, Zero};
 use super::question::Question;
+use crate::program::classes::Classes;
 use crate::program::progress::Bar;
 use crate::program::{chance, tensors};
 use loclin_report::stats::Percentiles;
@@ -248,10 +249,39 @@ impl Certificates {
         Some(correct as f64 / labelled as f64)
     }
 
-    /// A warning if predictions are little better than chance.
-    pub(super) fn warning(&self) -> Option<String> {
+    /// A warning if predictions are little better than chance; where classes have names, with the most frequent mistake.
+    pub(super) fn warning(&self, names: Option<&Classes>) -> Option<String> {
         let (correct, labelled) = self.correct()?;
-        chance::warning(correct, labelled, self.outputs)
+        let warning = chance::warning(correct, labelled, self.outputs)?;
+        let mistakes = names.zip(self.labels.as_deref());
+        let said = mistakes.and_then(|(names, labels)| {
+            let mistake = chance::mistake(labels, &self.predictions, names);
+            mistake.map(|mistake| format!("{warning}; {mistake}"))
+        });
+        Some(said.unwrap_or(warning))
+    }
+
+    /// The classes that occur as a label or prediction.
+    pub(super) fn by_class(&self, names: &Classes) -> Vec<OfClass> {
+        let mut classes: BTreeMap<u32, [usize; 3]> = BTreeMap::new();
+        for (index, &prediction) in self.predictions.iter().enumerate() {
+            let label = self.labels.as_ref().and_then(|labels| labels.get(index));
+            classes.entry(prediction).or_default()[0] += 1;
+            if let Some(&label) = label {
+                let counts = classes.entry(label).or_default();
+                counts[1] += 1;
+                counts[2] += usize::from(label == prediction);
+            }
+        }
+        let known = |count| self.labels.as_ref().map(|_| count);
+        let one = |(class, [predicted, labelled, correct]): (u32, [usize; 3])| OfClass {
+            class,
+            name: names.name(class),
+            labelled: known(labelled),
+            predicted,
+            correct: known(correct),
+        };
+        classes.into_iter().map(one).collect()
     }
 
     /// Correct predictions, of so many.

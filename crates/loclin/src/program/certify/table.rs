@@ -6,20 +6,23 @@ use loclin_data::Data;
 use loclin_report::printable;
 
 use super::run::Certificates;
+use crate::program::classes::Classes;
 use crate::program::domain::InputBox;
 
-/// `index,file,label,prediction,eps_P...,guarantee,layer,neuron,position,domain`, one row for each input.
+/// `index,file,label,prediction,label_name,prediction_name,eps_P...,guarantee,layer,neuron,position,domain`, one row for each
+/// input.
 ///
 /// Radii are in raw input units, written with as many digits as it takes to read the same number back. `guarantee` is what is
 /// claimed of them: `proved`, `probable(P)`, `deployed(TYPE)` or `estimate`. `layer` and `neuron` limit the l2 margin, or that
 /// of the first norm; both are empty where nothing does, and the radius is `inf`. `position` says why a radius of that norm
-/// is 0: `boundary`, `tie` or `undecided`; otherwise `inside`. `label` is empty without labels; the column `file` is left out
-/// for data that are not files, and its paths are relative to `root` where they can be. Upper bounds of the true radii, columns
-/// `upper_P` behind the radii, are left out where nobody asked for them. `domain`, last, is the one that balls are cut with, as
-/// `LOW to HIGH` or the file that says it; the column is left out where balls are whole.
+/// is 0: `boundary`, `tie` or `undecided`; otherwise `inside`. `label` is empty without labels. Left out are the column `file`
+/// for data that are not files, whose paths are relative to `root` where they can be, both names where classes have none, and
+/// upper bounds of the true radii, columns `upper_P` behind the radii, where nobody asked for them. `domain`, last, is the one
+/// that balls are cut with, as `LOW to HIGH` or the file that says it; the column is left out where balls are whole.
 pub(super) fn csv(
     certificates: &Certificates,
     data: &Data,
+    names: Option<&Classes>,
     root: Option<&Path>,
     domain: Option<&InputBox>,
 ) -> anyhow::Result<Vec<u8>> {
@@ -30,6 +33,11 @@ pub(super) fn csv(
     let mut header = fixed(&["index"]);
     header.extend(has_files.then(|| "file".to_owned()));
     header.extend(fixed(&["label", "prediction"]));
+    header.extend(
+        names
+            .map(|_| fixed(&["label_name", "prediction_name"]))
+            .unwrap_or_default(),
+    );
     header.extend(columns);
     let bounded = certificates.norms.iter().zip(&certificates.upper);
     header.extend(bounded.map(|(norm, _)| format!("upper_{norm}")));
@@ -45,6 +53,10 @@ pub(super) fn csv(
         record.extend(data.path(index).map(|path| relative(path, root)));
         record.push(label.map_or(String::new(), ToString::to_string));
         record.push(prediction.to_string());
+        if let Some(names) = names {
+            let name = |class: Option<&u32>| class.and_then(|class| names.name(*class));
+            record.extend([label, Some(prediction)].map(|class| name(class).unwrap_or_default()));
+        }
         let radii = certificates.margins.iter();
         record.extend(radii.map(|m| m.radius[index].to_string()));
         let bounds = certificates.upper.iter();

@@ -9,12 +9,11 @@ mod truth;
 
 use std::path::PathBuf;
 
-use loclin_data::{Data, Part, Rows};
-use loclin_models::ModelFile;
+use loclin_data::{Part, Rows};
 use loclin_tensor::random;
 use rand::Rng;
 
-use crate::program::classes::Classes;
+use crate::program::classes::ClassOptions;
 use crate::program::compute::Dtype;
 use crate::program::domain::{DomainOptions, InputBox};
 use crate::program::errors::Usage;
@@ -54,12 +53,12 @@ pub struct Args {
     /// How many rows to find again, drawn at random by --seed
     #[arg(long, value_name = "N", default_value_t = 20)]
     pub sample: usize,
-    /// Names of the classes, one a line, in the order of their numbers
-    #[arg(long, value_name = "FILE.txt")]
-    pub classes: Option<PathBuf>,
     /// The domain of the inputs, where the table does not say it
     #[command(flatten)]
     pub domain: DomainOptions,
+    /// How the classes are called
+    #[command(flatten)]
+    pub classes: ClassOptions,
     /// The inputs that were certified, prepared as they were then
     #[command(flatten)]
     pub inputs: InputOptions,
@@ -81,16 +80,13 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         ..global.clone()
     };
     let opened = Opened::new(&args.source, &args.inputs, Rows::All, &global)?;
+    let names = opened.classes(&args.classes)?;
     let Opened {
         model,
         data,
         applied,
         ..
     } = opened;
-    let names = match &args.classes {
-        Some(file) => Some(Classes::read(file, outputs(&model, &data)?)?),
-        None => None,
-    };
     let domain = domain(args, table.domain.as_deref())?;
     let claiming = |row: &&Row| row.claim == Claim::Radius;
     let mut outcome = Outcome {
@@ -169,13 +165,6 @@ fn domain(args: &Args, of_table: Option<&str>) -> anyhow::Result<Option<InputBox
         }
         _ => Ok(asked),
     }
-}
-
-/// How many outputs a model has.
-fn outputs(model: &ModelFile, data: &Data) -> anyhow::Result<usize> {
-    let first = data.tables(&[0])?;
-    let shape = first.first().map(|part| part.inputs.input_shape());
-    Ok(model.raw(shape.unwrap_or_default())?.output_size())
 }
 
 /// So many rows at random, in their order.

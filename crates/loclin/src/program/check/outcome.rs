@@ -89,8 +89,8 @@ impl fmt::Display for Outcome {
         if self.failures.len() > SHOWN {
             writeln!(f, "... and {} more", self.failures.len() - SHOWN)?;
         }
-        writeln!(f, "inputs: {}", self.preprocessing)?;
-        writeln!(f, "domain: {}", said(self.domain.as_ref()))?;
+        let domain = said(self.domain.as_ref());
+        writeln!(f, "inputs: {}; {domain}", self.preprocessing)?;
         if self.not_claimed > 0 {
             let count = self.not_claimed;
             writeln!(f, "{count} rows are estimates: they claim nothing")?;

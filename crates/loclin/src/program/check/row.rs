@@ -6,7 +6,7 @@ use loclin_regions::Norm;
 use super::outcome::Failure;
 use super::result::Row;
 use super::truth::{Judge, Truth};
-use crate::program::classes::Classes;
+use crate::program::classes::{self, Classes};
 
 /// What the row says of the data and of itself that is not so.
 pub(super) fn plain(
@@ -110,8 +110,6 @@ fn word(class: Option<&u32>, names: Option<&Classes>) -> String {
     let Some(class) = class else {
         return "none".into();
     };
-    match names.and_then(|names| names.name(*class)) {
-        Some(name) => format!("{class} ({name})"),
-        None => class.to_string(),
-    }
+    let name = names.and_then(|names| names.name(*class));
+    classes::word(*class, name.as_deref())
 }

@@ -4,13 +4,14 @@ use std::path::Path;
 
 use anyhow::Context;
 use candle_core::DType;
-use loclin_data::{Data, Split};
+use loclin_data::{Applied, Data, Split};
 use loclin_models::{Model, Network};
 use loclin_regions::{Method, Norm};
 
 use super::outcome::Row;
 use crate::program::certify::{Certificates, Question, certify};
 use crate::program::config::Config;
+use crate::program::opened::by_model;
 use crate::program::options::Global;
 use crate::program::train;
 
@@ -24,6 +25,8 @@ pub(super) struct Certified {
     pub(super) network: Network,
     pub(super) certificates: Certificates,
     pub(super) row: Row,
+    /// What was done to the digits.
+    pub(super) preprocessing: Applied,
 }
 
 /// Trains `config` in the directory `out` and certifies the network.
@@ -62,5 +65,6 @@ pub(super) fn train_and_certify(
         network,
         certificates,
         row,
+        preprocessing: by_model(test.applied(), model.normalization.as_ref()),
     })
 }

@@ -68,6 +68,7 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         median_eps_2_ratio: median(roll) / median(vanilla),
         vanilla: vanilla.row.clone(),
         roll: roll.row.clone(),
+        preprocessing: roll.preprocessing.clone(),
         report: report_path,
         table: loclin_report::text_table(&report.networks),
     })

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
+use loclin_data::Applied;
 use loclin_report::stats::Percentiles;
 use serde::Serialize;
 
@@ -16,6 +17,8 @@ pub struct Outcome {
     pub roll: Row,
     /// Median l2 margin of the ROLL network over that of the vanilla one.
     pub median_eps_2_ratio: f64,
+    /// What was done to the digits, for both networks.
+    pub preprocessing: Applied,
     /// The report: `index.html` in the output directory.
     #[serde(serialize_with = "crate::program::outcome::path")]
     pub report: PathBuf,
@@ -47,6 +50,7 @@ impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", self.table.trim_end())?;
         writeln!(f)?;
+        writeln!(f, "inputs: {}", self.preprocessing)?;
         writeln!(
             f,
             "The gradient of the ROLL network is constant {:.1} times as far (median l2 radius, {}).",

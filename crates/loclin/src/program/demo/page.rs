@@ -43,7 +43,9 @@ pub(super) fn page(certified: &[Certified], global: &Global) -> anyhow::Result<R
         commands: vec![
             format!("{program} demo --seed {}", certified[0].config.seed),
             format!("{program} train --preset demo --out runs/roll"),
-            format!("{program} certify --model runs/roll --dtype f64 --out margins.csv"),
+            format!(
+                "{program} certify --model runs/roll --domain none --dtype f64 --out margins.csv"
+            ),
         ],
     })
 }
@@ -118,6 +120,7 @@ fn settings(certified: &[Certified], test: &Dataset, global: &Global) -> Vec<(St
             "Certified on",
             format!("{} held-out MNIST digits, in f64", test.len()),
         ),
+        pair("Preprocessing", certified[0].preprocessing.to_string()),
         pair("Guarantee of the radii", certified[0].row.guarantee.clone()),
         pair("Seed", config.seed.to_string()),
         pair(

@@ -67,6 +67,36 @@ impl Settings {
     }
 }
 
+impl Settings {
+    /// Refuses to go on with the measurements begun in the directory `path` with other settings than these.
+    fn check(self, now: &Self, path: &Path) -> Result<(), Usage> {
+        let path = path.display();
+        let before = self.preprocessing.clone();
+        let prepared_alike = Self {
+            preprocessing: now.preprocessing.clone(),
+            time: self.time.or(now.time),
+            ..self
+        };
+        if prepared_alike != *now {
+            return Err(Usage::new(format!(
+                "{path}: the measurements begun here have other settings; only another --limit goes on with them, --out names another directory"
+            )));
+        }
+        match (before, &now.preprocessing) {
+            (Some(before), Some(now)) if before != *now => Err(Usage::new(format!(
+                "{path}: the measurements begun here are of inputs that were prepared otherwise ({before}) than now ({now}); --out names another directory"
+            ))),
+            (None, _) => {
+                tracing::warn!(
+                    "{path}: begun by a version that did not keep what was done to the inputs; taken to be as now"
+                );
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 /// A directory of measurements.
 pub struct Directory {
     path: PathBuf,
@@ -83,19 +113,9 @@ impl Directory {
         let lock = files::lock(path)?;
         let file = path.join(SETTINGS);
         if file.exists() {
-            let mut begun: Settings = serde_json::from_str(&files::read_text(&file)?)
+            let begun: Settings = serde_json::from_str(&files::read_text(&file)?)
                 .with_context(|| format!("{}: not the settings of measurements", file.display()))?;
-            if begun.preprocessing.is_none() {
-                begun.preprocessing.clone_from(&settings.preprocessing);
-            }
-            begun.time = begun.time.or(settings.time);
-            if begun != *settings {
-                let message = format!(
-                    "{}: the measurements begun here have other settings; only another --limit goes on with them, --out names another directory",
-                    path.display()
-                );
-                return Err(Usage::new(message).into());
-            }
+            begun.check(settings, path)?;
             files::remove_leftovers(path)?;
         }
         files::write_atomic(&file, serde_json::to_string_pretty(settings)?.as_bytes())?;

@@ -14,7 +14,6 @@ use loclin_data::Applied;
 use loclin_models::Network;
 use loclin_report::Report;
 
-use crate::program::classes::Classes;
 use crate::program::compute::Dtype;
 use crate::program::distortion::UNIT;
 use crate::program::domain::{InputBox, said};
@@ -57,11 +56,10 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let domain = args
         .domain
         .read(InputBox::of_data(data.domain().or(Some(UNIT))))?;
+    let names = args
+        .classes
+        .names(network.output_size(), data.class_names())?;
     let subject = Subject::of(data, index)?;
-    let names = match &args.classes {
-        Some(file) => Some(Classes::read(file, network.output_size())?),
-        None => None,
-    };
     let options = ReadOptions {
         eps: args.eps.value(),
         domain,

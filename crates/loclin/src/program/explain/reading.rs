@@ -17,6 +17,7 @@ use serde::Serialize;
 
 use super::nearby::{Nearby, NearbyOptions, nearby};
 use super::subject::Subject;
+use crate::program::classes::word;
 use crate::program::distortion::{Radius, worst_of};
 use crate::program::domain::InputBox;
 use crate::program::tensors;
@@ -268,12 +269,8 @@ impl Reading {
 
     /// The class that is explained and the predicted one, by number and name.
     pub fn classes(&self) -> String {
-        let word = |class: u32, name: &Option<String>| match name {
-            Some(name) => format!("{class} ({name})"),
-            None => class.to_string(),
-        };
-        let label = word(self.label, &self.label_name);
-        let prediction = word(self.prediction, &self.prediction_name);
+        let label = word(self.label, self.label_name.as_deref());
+        let prediction = word(self.prediction, self.prediction_name.as_deref());
         format!("class {label}, predicted {prediction}")
     }
 

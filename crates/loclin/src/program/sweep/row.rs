@@ -1,5 +1,6 @@
 //! How the runs of a sweep ended.
 
+use loclin_data::Applied;
 use serde::{Deserialize, Serialize};
 use toml::Table;
 
@@ -30,6 +31,9 @@ pub enum Status {
         seconds: f64,
         /// The epoch whose network was saved.
         best: Epoch,
+        /// What was done to the inputs; earlier versions did not say.
+        #[serde(default)]
+        preprocessing: Option<Applied>,
     },
     /// The loss was no longer finite.
     Diverged {
@@ -61,6 +65,7 @@ impl From<Outcome> for Status {
         Self::Done {
             seconds: outcome.seconds,
             best: outcome.best,
+            preprocessing: outcome.preprocessing,
         }
     }
 }

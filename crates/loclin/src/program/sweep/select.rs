@@ -102,6 +102,7 @@ mod tests {
                 reason: "the loss is not finite".into(),
             },
             Some((accuracy, median_eps_2)) => Status::Done {
+                preprocessing: None,
                 seconds: 1.0,
                 best: Epoch {
                     epoch: 1,

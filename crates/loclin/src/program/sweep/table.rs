@@ -81,6 +81,26 @@ impl Results {
         keys
     }
 
+    /// What was done to inputs, in words, and the runs whose inputs they were; in the order of the runs.
+    fn preprocessings(&self) -> Vec<(String, Vec<&str>)> {
+        let mut found: Vec<(String, Vec<&str>)> = Vec::new();
+        for row in &self.rows {
+            let Status::Done {
+                preprocessing: Some(preprocessing),
+                ..
+            } = &row.status
+            else {
+                continue;
+            };
+            let line = preprocessing.to_string();
+            match found.iter_mut().find(|(known, _)| *known == line) {
+                Some((_, runs)) => runs.push(&row.run),
+                None => found.push((line, vec![&row.run])),
+            }
+        }
+        found
+    }
+
     fn csv(&self) -> anyhow::Result<Vec<u8>> {
         let keys = self.keys();
         let mut writer = csv::Writer::from_writer(Vec::new());
@@ -103,7 +123,7 @@ impl Results {
                     .map(|key| row.varied.get(*key).map_or(String::new(), plain)),
             );
             record.extend(match &row.status {
-                Status::Done { seconds, best } => {
+                Status::Done { seconds, best, .. } => {
                     let numbers = [
                         best.valid_loss,
                         best.task_loss,
@@ -144,6 +164,13 @@ impl Results {
                 Status::Diverged { .. } => "diverged".to_owned(),
             };
             text.push_str(&format!("{:width$}  {result}\n", row.run));
+        }
+        for (preprocessing, runs) in self.preprocessings() {
+            let of = match runs.len() == self.rows.len() {
+                true => String::new(),
+                false => format!(" of {}", runs.join(" ")),
+            };
+            text.push_str(&format!("inputs{of}: {preprocessing}\n"));
         }
         for selected in &self.selected {
             let runs = match selected.runs.is_empty() {

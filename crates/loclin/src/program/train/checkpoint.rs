@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, anyhow};
 use candle_core::{Device, Tensor};
+use loclin_data::Applied;
 use loclin_tensor::{Optimizer, Parameters};
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +34,9 @@ pub(super) struct Progress {
     pub(super) seconds: f64,
     /// The validated epochs.
     pub(super) history: Vec<Epoch>,
+    /// What was done to the inputs; earlier versions did not say.
+    #[serde(default)]
+    pub(super) preprocessing: Option<Applied>,
 }
 
 /// What training changes: the weights, their mean (where there is one), and the optimiser.

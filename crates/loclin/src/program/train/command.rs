@@ -123,6 +123,6 @@ pub fn train(
         trainer.initialise(Path::new(&config.init))?;
     }
     let _lock = prepare(out, config, resume)?;
-    let history = trainer.run(out, label)?;
-    Outcome::new(out, &history)
+    let progress = trainer.run(out, label)?;
+    Outcome::new(out, &progress.history, progress.preprocessing)
 }

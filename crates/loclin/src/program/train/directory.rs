@@ -21,7 +21,7 @@ pub fn finished(config: &Config, out: &Path) -> anyhow::Result<Option<Outcome>> 
     // The checkpoint is written last of all, so what it counts as done is there.
     let progress = checkpoint::progress(&last)?;
     match progress.epoch == config.epochs {
-        true => Outcome::new(out, &progress.history).map(Some),
+        true => Outcome::new(out, &progress.history, progress.preprocessing).map(Some),
         false => Ok(None),
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use loclin_data::Applied;
 use serde::{Deserialize, Serialize};
 
 use crate::program::run_directory::MODEL;
@@ -30,7 +31,7 @@ pub struct Epoch {
     pub regulariser: f64,
     /// Share of correct predictions on the validation inputs.
     pub accuracy: f64,
-    /// Median l2 margin of the first 1000 validation inputs (of the first 50 for a residual network), in raw input
+    /// Median l2 margin, of whole balls (Eq. 3), of the first 1000 validation inputs (of the first 50 for a residual network), in raw input
     /// units.
     pub median_eps_2: f64,
 }
@@ -47,6 +48,8 @@ pub struct Outcome {
     pub best: Epoch,
     /// Wall-clock seconds of all epochs.
     pub seconds: f64,
+    /// What was done to the inputs; `None` for a run that an earlier version finished.
+    pub preprocessing: Option<Applied>,
 }
 
 /// A loss that is no longer finite: the run cannot go on, and another learning rate or lambda may do better.
@@ -55,12 +58,17 @@ pub struct Outcome {
 pub struct Diverged(pub(super) String);
 
 impl Outcome {
-    pub(super) fn new(run: &Path, history: &[Epoch]) -> anyhow::Result<Self> {
+    pub(super) fn new(
+        run: &Path,
+        history: &[Epoch],
+        preprocessing: Option<Applied>,
+    ) -> anyhow::Result<Self> {
         Ok(Self {
             run: run.to_owned(),
             epochs: history.last().map_or(0, |last| last.epoch),
             best: best(history).context("no epoch was trained")?.clone(),
             seconds: history.iter().map(|epoch| epoch.seconds).sum(),
+            preprocessing,
         })
     }
 }
@@ -76,6 +84,9 @@ impl fmt::Display for Outcome {
         } = &self.best;
         let (run, epochs, seconds) = (self.run.display(), self.epochs, self.seconds);
         writeln!(f, "trained {epochs} epochs in {seconds:.1} s")?;
+        if let Some(preprocessing) = &self.preprocessing {
+            writeln!(f, "inputs: {preprocessing}")?;
+        }
         writeln!(
             f,
             "best epoch {epoch}: validation loss {valid_loss:.4}, accuracy {:.2}%, median eps_2 {median_eps_2:.3e}",

@@ -17,6 +17,7 @@ use super::learner::{self, Learner};
 use super::outcome::{Diverged, Epoch, best};
 use super::parts::{Parts, Traced};
 use crate::program::config::{self, Average, Config};
+use crate::program::opened::by_model;
 use crate::program::progress::Bar;
 use crate::program::run_directory::{LAST, METRICS, MODEL};
 use crate::program::{files, tensors};
@@ -81,8 +82,8 @@ impl<'a> Trainer<'a> {
         self.learner.load(file)
     }
 
-    /// Trains the epochs that are missing in the run directory `out`, and returns all of them.
-    pub(super) fn run(&mut self, out: &Path, label: &str) -> anyhow::Result<Vec<Epoch>> {
+    /// Trains the epochs that are missing in the run directory `out`, and returns where the run stands then.
+    pub(super) fn run(&mut self, out: &Path, label: &str) -> anyhow::Result<Progress> {
         let last = out.join(LAST);
         let mut progress = match last.exists() {
             true => {
@@ -91,6 +92,8 @@ impl<'a> Trainer<'a> {
             }
             false => Progress::default(),
         };
+        let applied = self.data[0].applied();
+        progress.preprocessing = Some(by_model(applied, self.learner.normalization()));
         let steps = self.steps();
         let bar = Bar::count(label, (self.config.epochs * steps) as u64);
         bar.advance((progress.epoch * steps + progress.step) as u64);
@@ -113,7 +116,7 @@ impl<'a> Trainer<'a> {
             }
             self.save(&progress, &last)?;
         }
-        Ok(progress.history)
+        Ok(progress)
     }
 
     /// The rest of the current epoch, and its validation where one is due.
@@ -166,11 +169,12 @@ impl<'a> Trainer<'a> {
             metrics.median_eps_2,
             metrics.seconds,
         );
-        let mut history = std::mem::take(&mut progress.history);
-        history.push(metrics);
+        let mut validated = std::mem::take(progress);
+        validated.history.push(metrics);
         *progress = Progress {
-            epoch: progress.epoch,
-            history,
+            epoch: validated.epoch,
+            history: validated.history,
+            preprocessing: validated.preprocessing,
             ..Progress::default()
         };
         Ok(())

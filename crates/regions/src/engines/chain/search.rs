@@ -257,7 +257,8 @@ impl<T: Real> NormSearch<'_, T> {
             gradient: &weights.scaled(row),
             errors: [0.0; 2],
         };
-        boxed::distance(&neuron, room, self.norms[self.number])
+        let whole = distance(neuron.value.abs(), self.bounds.first[position]);
+        boxed::distance(&neuron, room, self.norms[self.number]).max(whole)
     }
 
     /// Takes up to `each` rows from the head of an input's queue.

@@ -1,13 +1,15 @@
 //! The steps of the pruned search, those of several rows at once: one product with a matrix.
 
 use super::{
-    block::times,
+    block::{Row, times},
     search::{InputSearch, NormSearch, Step},
     weights::{dot, norm_up},
 };
 use crate::{
     Norm, Result,
     boxed::{self, Boundary},
+    nearest::distance,
+    room::Room,
 };
 use loclin_tensor::{
     product::{Real, View},
@@ -88,27 +90,41 @@ impl<T: Real> NormSearch<'_, T> {
                     false => 0.0,
                 };
                 row.norms = self.duals.iter().map(norm).collect();
-                if let Some(rooms) = self.rooms {
-                    let scaled = weights.scaled(pulled);
-                    let (value, certain) = (self.block.signed(*input, row), row.length == 0.0);
-                    let distance = |norm: &Norm| {
-                        let neuron = Boundary {
-                            value,
-                            gradient: &scaled,
-                            errors: [errors(&norm.dual()), errors(&Norm::L1)],
-                        };
-                        match certain || !seems {
-                            true => f64::INFINITY,
-                            false => boxed::distance(&neuron, &rooms[*input], *norm),
-                        }
-                    };
-                    row.distances = self.norms.iter().map(distance).collect();
-                }
+                row.distances = match self.rooms {
+                    Some(rooms) if row.length > 0.0 && seems => {
+                        self.within(*input, &rooms[*input], row, (pulled, &errors))
+                    }
+                    Some(_) => vec![f64::INFINITY; self.norms.len()],
+                    None => Vec::new(),
+                };
             } else {
                 self.block.pull(*input, row, pulled);
             }
         }
         Ok(())
+    }
+
+    /// A row's distances within the domain, in the order of the norms, given its gradient in the normalised input and bounds of
+    /// the gradient's error in any norm.
+    fn within(
+        &self,
+        input: usize,
+        room: &Room,
+        row: &Row<T>,
+        (gradient, errors): (&[T], &impl Fn(&Norm) -> f64),
+    ) -> Vec<f64> {
+        let gradient = self.block.weights.scaled(gradient);
+        let value = self.block.signed(input, row);
+        let of = |(norm, length): (&Norm, &f64)| {
+            let neuron = Boundary {
+                value,
+                gradient: &gradient,
+                errors: [errors(&norm.dual()), errors(&Norm::L1)],
+            };
+            let whole = distance(value.abs(), *length);
+            boxed::distance(&neuron, room, *norm).max(whole)
+        };
+        self.norms.iter().zip(&row.norms).map(of).collect()
     }
 
     /// At least the Euclidean length from the quadratic form, or infinity if too many of its digits cancelled. `terms` is

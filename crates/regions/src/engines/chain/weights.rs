@@ -5,7 +5,7 @@ use candle_core::Tensor;
 use loclin_models::{FcChain, TwoPieces};
 use loclin_tensor::{
     product::{Real, View, gram},
-    rounding::{largest, length_up, product_up, sum_up, up_by},
+    rounding::{SMALLEST, largest, length_up, product_up, sum_up, up_by},
     spectral::matrix_bound,
 };
 
@@ -124,9 +124,11 @@ impl<T: Real> Weights<T> {
 
     /// A gradient in the input, its numbers rounded away from 0, of one in the normalised input.
     pub(super) fn scaled(&self, gradient: &[T]) -> Vec<f64> {
+        // Above the roundings of the factor and of both products, and above what underflows.
+        let (factor, least) = (self.scale * (1.0 + 1e-14), 8.0 * SMALLEST);
         let of = |g: &T| match g.to_f64() {
             0.0 => 0.0,
-            g => up_by(g.abs() * self.scale * WIDER, 4).copysign(g),
+            g => (g.abs() * factor + least).copysign(g),
         };
         gradient.iter().map(of).collect()
     }

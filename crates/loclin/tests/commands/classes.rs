@@ -1,0 +1,127 @@
+//! Classes by their names: in tables, in JSON, and in the warning of an accuracy near chance.
+
+use std::fs;
+
+use candle_core::{DType, Device};
+use loclin_models::{Mlp, Model};
+use loclin_tensor::Parameters;
+use serde_json::json as value;
+
+use crate::fixture::{json, text};
+
+#[test]
+fn chance_is_named_and_classes_are() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("m.safetensors");
+    crate::fixture::model(&file, &[1, 28, 28], &[8]);
+    let certify = |limit: &str| {
+        let own = [
+            "certify",
+            "--model",
+            text(&file),
+            "--data",
+            "digits",
+            "--norm",
+            "inf",
+            "--limit",
+        ];
+        json(&[&own[..], &[limit]].concat())
+    };
+    let warning = certify("200")["warning"].clone();
+    for word in ["of 200 inputs", "10 classes is 10.0%", "preprocessing"] {
+        assert!(warning.as_str().unwrap().contains(word), "{warning}");
+    }
+    assert_eq!(certify("49")["warning"], value!(null));
+    // With names, the most frequent mistake by them.
+    let names = dir.path().join("names.txt");
+    let words = [
+        "nil", "one", "two", "tri", "for", "fif", "six", "sev", "oct", "nov",
+    ];
+    fs::write(&names, words.join("\n")).unwrap();
+    let table = dir.path().join("m.csv");
+    let found = json(&[
+        "certify",
+        "--model",
+        text(&file),
+        "--data",
+        "digits",
+        "--limit",
+        "100",
+        "--classes",
+        text(&names),
+        "--out",
+        text(&table),
+    ]);
+    let warning = found["warning"].as_str().unwrap();
+    assert!(warning.contains("most frequent mistake: "), "{warning}");
+    assert!(
+        words
+            .iter()
+            .any(|word| warning.contains(&format!("({word}) taken for"))),
+        "{warning}"
+    );
+    let table = fs::read_to_string(&table).unwrap();
+    let header = "index,label,prediction,label_name,prediction_name,eps_1,";
+    assert!(table.starts_with(header), "{table}");
+    let mut predicted = [0; 10];
+    for row in table.lines().skip(1) {
+        let cells: Vec<&str> = row.split(',').collect();
+        for (class, name) in [(1, 3), (2, 4)] {
+            let class: usize = cells[class].parse().unwrap();
+            assert_eq!(cells[name], words[class]);
+        }
+        predicted[cells[2].parse::<usize>().unwrap()] += 1;
+    }
+    let classes = found["classes"].as_array().unwrap();
+    assert!(!classes.is_empty());
+    for class in classes {
+        let number = class["class"].as_u64().unwrap() as usize;
+        assert_eq!(class["name"], words[number]);
+        assert_eq!(class["predicted"], predicted[number]);
+    }
+}
+
+#[test]
+fn folders_name_classes_if_they_are_as_many() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    for (class, pixel) in [("ape", 10), ("bee", 200)] {
+        fs::create_dir_all(at("photos").join(class)).unwrap();
+        let image = image::RgbImage::from_pixel(4, 4, image::Rgb([pixel, 3, 7]));
+        image.save(at("photos").join(class).join("0.png")).unwrap();
+    }
+    for (outputs, header) in [
+        (2, "index,file,label,prediction,label_name,prediction_name,"),
+        (3, "index,file,label,prediction,eps_1,"),
+    ] {
+        let fc = Mlp {
+            inputs: vec![3, 4, 4],
+            hidden: vec![5],
+            outputs,
+            negative_slope: 0.0,
+        };
+        let network = fc.build(Parameters::seeded(5).builder(DType::F64, &Device::Cpu));
+        let model = Model {
+            network: network.unwrap(),
+            normalization: None,
+        };
+        fs::write(at("m.safetensors"), model.to_bytes().unwrap()).unwrap();
+        let (model, data, out) = (at("m.safetensors"), at("photos"), at("m.csv"));
+        json(&[
+            "certify",
+            "--model",
+            text(&model),
+            "--data",
+            text(&data),
+            "--out",
+            text(&out),
+        ]);
+        let table = fs::read_to_string(&out).unwrap();
+        assert!(table.starts_with(header), "{table}");
+        let named = table
+            .lines()
+            .skip(1)
+            .filter(|row| row.contains(",ape,") || row.contains(",bee,"));
+        assert_eq!(named.count(), if outputs == 2 { 2 } else { 0 });
+    }
+}
