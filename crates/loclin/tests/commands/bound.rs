@@ -217,7 +217,7 @@ fn the_text_explains_itself_and_claims_nothing_of_estimates() {
     let proved = said("--limit 3 --eps 0.02 --change 10%");
     for needle in [
         "question   by how much the gradient changes in the linf ball",
-        "domain     [0, 1]",
+        "domain     balls inside [0, 1]",
         "median of all inputs",
         "(proved)",
     ] {

@@ -1,7 +1,5 @@
 //! What no search can find: a bound of the distortion.
 
-use std::time::Duration;
-
 use candle_core::{DType, Tensor};
 use loclin_models::Network;
 use loclin_regions::reduced::{Limits, Question, one_output};
@@ -18,12 +16,12 @@ pub(super) struct Prover {
 impl Prover {
     /// For l-infinity balls of radius `eps`; a bound, for which every number of an input is a direction to be pushed,
     /// is to take less than the searches with their `evaluations`.
-    /// `seconds` may be branched for.
+    /// The ball may be divided into so many `parts`.
     pub(super) fn new(
         network: &Network,
         domain: Option<&Domain>,
         eps: f64,
-        (seconds, evaluations): (f64, usize),
+        (parts, evaluations): (usize, usize),
     ) -> Self {
         let inputs = network.input_size();
         let linearizer = match network.dtype() {
@@ -35,15 +33,11 @@ impl Prover {
             }
             _ => Err("only in float64 (--dtype f64) anything is proved".into()),
         };
-        let time = Duration::try_from_secs_f64(seconds)
-            .ok()
-            .filter(|time| !time.is_zero());
-        let limits = match time {
-            Some(_) => Limits {
-                time,
-                ..Limits::default()
-            },
-            None => Limits::ROOT,
+        // A limit of time would make runs differ that go on with each other.
+        let limits = Limits {
+            time: None,
+            parts,
+            ..Limits::default()
         };
         Self {
             linearizer,
