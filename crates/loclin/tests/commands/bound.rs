@@ -31,7 +31,8 @@ fn results(found: &Value) -> &[Value] {
 
 fn number(value: &Value, pointer: &str) -> f64 {
     let found = value.pointer(pointer).and_then(Value::as_f64);
-    found.unwrap_or_else(|| panic!("{pointer} in {value}"))
+    assert!(found.is_some(), "{pointer} in {value}");
+    found.unwrap()
 }
 
 #[test]
