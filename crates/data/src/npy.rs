@@ -29,6 +29,39 @@ pub fn read(path: &Path) -> Result<Dataset, Error> {
     read_selected(path, Selection::WHOLE, None)
 }
 
+/// The bytes of a file of numbers of 8 bytes, in C order.
+///
+/// # Errors
+/// Values that do not fill the shape, and a shape too long for a header.
+///
+/// ```
+/// let bytes = loclin_data::npy::encode(&[1, 2], &[0.5, 1.5])?;
+/// assert!(bytes.starts_with(b"\x93NUMPY\x01\x00") && bytes.len() % 64 == 16);
+/// # Ok::<(), loclin_data::Error>(())
+/// ```
+pub fn encode(shape: &[usize], values: &[f64]) -> Result<Vec<u8>, Error> {
+    let refuse = |expected: &str| {
+        let name = "npy file to be written";
+        Error::malformed(name, "shape", shape_text(shape), expected)
+    };
+    if element_count(shape) != Some(values.len()) {
+        return Err(refuse(&format!("a product of {} values", values.len())));
+    }
+    let sizes: String = shape.iter().map(|size| format!("{size}, ")).collect();
+    let header = format!(
+        "{{'descr': '<f8', 'fortran_order': False, 'shape': ({}), }}",
+        sizes.trim_end()
+    );
+    // Magic number, version and length are 10 bytes, and the values begin at a multiple of 64.
+    let length = (10 + header.len() + 1).next_multiple_of(64) - 10;
+    let short = u16::try_from(length).map_err(|_| refuse("fewer dimensions"))?;
+    let mut out = b"\x93NUMPY\x01\x00".to_vec();
+    out.extend(short.to_le_bytes());
+    out.extend(format!("{header:<width$}\n", width = length - 1).into_bytes());
+    out.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+    Ok(out)
+}
+
 /// The same for some of the rows; the values of others are not read. An array of the shape `input` is one input.
 pub(crate) fn read_selected(
     path: &Path,

@@ -48,11 +48,13 @@ pub(super) fn run(args: &Args, places: &Places, global: &Global) -> anyhow::Resu
                 evaluations: network.costs().ascent,
                 seed: plan.seed,
                 integration: Integration::Steps(STEPS),
+                nearby: None,
             };
             let reading = read(raw, &x, subject.label, &options)?;
             explanations.push(Explanation {
                 heading: format!("{}, test image {index}", network.name),
                 lines: reading.lines(search.eps),
+                curve: None,
                 panels: reading.panels(&subject)?,
             });
         }

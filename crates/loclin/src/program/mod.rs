@@ -1,5 +1,6 @@
 //! The `loclin` program: its commands, and what they share.
 
+pub mod bound;
 pub mod certify;
 pub mod chance;
 pub mod check;

@@ -7,6 +7,7 @@
 
 mod bad_input;
 mod bad_options;
+mod bound;
 mod certify;
 mod check;
 mod classes;

@@ -32,8 +32,30 @@ pub struct Largest {
     pub refuted: f64,
     /// The threshold as a value of the question.
     pub threshold: f64,
-    /// All radii that were looked at, ascending.
+    /// All radii that were looked at, ascending ([`rising`]).
     pub curve: Vec<Bound>,
+}
+
+/// Bounds of one question at several radii as a curve that only rises: what is proved at a radius holds for smaller ones, and
+/// what is found for larger ones. They end in the order of their radii.
+pub fn rising(curve: &mut [Bound]) {
+    curve.sort_by(|a, b| a.radius.total_cmp(&b.radius));
+    for at in (1..curve.len()).rev() {
+        if let [smaller, larger] = &mut curve[at - 1..=at] {
+            smaller.proved = smaller.proved.min(larger.proved);
+            let both = smaller.may_change_sign.iter_mut();
+            both.zip(&larger.may_change_sign)
+                .for_each(|(own, may)| *own &= *may);
+        }
+    }
+    for at in 1..curve.len() {
+        if let [smaller, larger] = &mut curve[at - 1..=at]
+            && larger.found < smaller.found
+        {
+            larger.found = smaller.found;
+            larger.witness.clone_from(&smaller.witness);
+        }
+    }
 }
 
 impl Surroundings {
@@ -131,30 +153,18 @@ impl Surroundings {
                 break;
             }
         }
-        largest.curve.sort_by(|a, b| a.radius.total_cmp(&b.radius));
+        rising(&mut largest.curve);
         Ok(largest)
     }
 
-    /// The bounds of a question at several radii. What is proved at a radius holds for smaller ones, and what is found for larger
-    /// ones: the curve only rises.
+    /// The bounds of a question at several radii, ascending, joined by [`rising`].
     ///
     /// # Errors
     /// As of [`Surroundings::bound`].
     pub fn curve(&self, radii: &[f64], question: &Question, limits: Limits) -> Result<Vec<Bound>> {
         let bound = |radius: &f64| self.bound(*radius, question, limits);
         let mut curve = radii.iter().map(bound).collect::<Result<Vec<_>>>()?;
-        curve.sort_by(|a, b| a.radius.total_cmp(&b.radius));
-        for at in (1..curve.len()).rev() {
-            if curve[at - 1].proved > curve[at].proved {
-                curve[at - 1].proved = curve[at].proved;
-            }
-        }
-        for at in 1..curve.len() {
-            if curve[at].found < curve[at - 1].found {
-                curve[at].found = curve[at - 1].found;
-                curve[at].witness = curve[at - 1].witness.clone();
-            }
-        }
+        rising(&mut curve);
         Ok(curve)
     }
 

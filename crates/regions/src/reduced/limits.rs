@@ -13,6 +13,15 @@ pub struct Limits {
     pub proof: bool,
 }
 
+impl Limits {
+    /// No branching: one part, in the time that it takes.
+    pub const ROOT: Self = Self {
+        time: None,
+        parts: 1,
+        proof: false,
+    };
+}
+
 impl Default for Limits {
     /// Ten seconds, and a million parts.
     fn default() -> Self {

@@ -26,7 +26,7 @@ mod witness;
 
 pub use answer::Bound;
 pub use function::ReducedFunction;
-pub use inverse::{Largest, Threshold};
+pub use inverse::{Largest, Threshold, rising};
 pub use limits::Limits;
 pub use proof::{Proof, Reason, Step};
 pub use question::{Question, one_output};

@@ -39,6 +39,7 @@ pub(super) fn page(certified: &[Certified], global: &Global) -> anyhow::Result<R
         digits: digits::rows(certified, &test)?,
         toy: toy::panels(&toy)?,
         explanations: Vec::new(),
+        bounds: Vec::new(),
         commands: vec![
             format!("{program} demo --seed {}", certified[0].config.seed),
             format!("{program} train --preset demo --out runs/roll"),

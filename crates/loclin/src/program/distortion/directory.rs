@@ -36,6 +36,9 @@ pub struct Settings {
     /// What was done to the inputs, in words; earlier versions did not say.
     #[serde(default)]
     preprocessing: Option<String>,
+    /// Seconds for proofs; earlier versions had none.
+    #[serde(default)]
+    time: Option<f64>,
 }
 
 impl Settings {
@@ -59,6 +62,7 @@ impl Settings {
             seed,
             dtype: dtype.as_str().to_owned(),
             preprocessing: Some(preprocessing.to_string()),
+            time: Some(options.time),
         }
     }
 }
@@ -110,6 +114,10 @@ impl Directory {
         if file.exists() {
             let begun: Settings = serde_json::from_str(&files::read_text(&file)?)
                 .with_context(|| format!("{}: not the settings of measurements", file.display()))?;
+            let begun = Settings {
+                time: begun.time.or(settings.time),
+                ..begun
+            };
             begun.check(settings, path)?;
             files::remove_leftovers(path)?;
         }

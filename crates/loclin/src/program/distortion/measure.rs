@@ -27,6 +27,8 @@ pub struct Found {
     pub records: Vec<Record>,
     /// What the numbers of one input took.
     pub costs: Costs,
+    /// Why nothing is proved of some of them.
+    pub not_proved: Option<String>,
     /// Which record has the largest distortion.
     pub worst: usize,
     /// Wall-clock seconds.
@@ -78,13 +80,18 @@ pub fn measure(
     records.truncate(data.len());
     let bar = Bar::count(label, data.len() as u64);
     bar.advance(records.len() as u64);
+    let mut not_proved = None;
     while records.len() < data.len() {
         let index = records.len();
         let named = || format!("{}, input {index}", data.name());
         let x = input(data, index, network).with_context(named)?;
-        let record = measure
+        let mut record = measure
             .record(index, &x, labels[index], seed, directory.as_ref())
             .with_context(named)?;
+        match measure.bound(&x, labels[index]) {
+            Ok(bound) => record.proved = Some(bound),
+            Err(cause) => not_proved = not_proved.or(Some(cause)),
+        }
         records.push(record);
         if let Some(directory) = &directory {
             directory.save(&records)?;
@@ -106,6 +113,7 @@ pub fn measure(
         domain,
         records,
         costs: measure.costs(),
+        not_proved,
         worst,
         seconds: start.elapsed().as_secs_f64(),
     })

@@ -5,6 +5,7 @@ mod eps;
 mod measure;
 mod options;
 mod outcome;
+mod proved;
 mod record;
 mod search;
 
@@ -89,6 +90,8 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let share = |of: fn(&Record) -> bool| {
         found.records.iter().filter(|record| of(record)).count() as f64 / count
     };
+    let proved = found.records.iter().filter_map(|record| record.proved);
+    let proved: Vec<f64> = proved.collect();
     let right = |record: &&Record| record.label == record.prediction;
     let correct = found.records.iter().filter(right).count();
     let warning = chance::warning(correct, found.records.len(), network.output_size());
@@ -110,6 +113,9 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         maximum: percentiles(Record::maximum)?,
         genetic: percentiles(|record| record.genetic)?,
         ascent: percentiles(|record| record.ascent)?,
+        proved: Percentiles::of(&proved),
+        proved_inputs: proved.len(),
+        not_proved: found.not_proved,
         ascent_finds_more: share(|record| record.ascent > record.genetic),
         worst: found.worst,
         seconds: found.seconds,
@@ -122,8 +128,12 @@ fn check(args: &Args) -> anyhow::Result<()> {
     let SearchOptions {
         samples,
         population,
+        time,
         ..
     } = args.search;
+    if !(time.is_finite() && time >= 0.0) {
+        return Err(Usage::new(format!("--time {time}: expected seconds, at least 0")).into());
+    }
     let least = [
         ("--limit", args.limit.unwrap_or(1), 1),
         ("--samples", samples, 1),

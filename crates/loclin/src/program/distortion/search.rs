@@ -11,6 +11,7 @@ use rand::Rng;
 
 use super::directory::Directory;
 use super::options::SearchOptions;
+use super::proved::Prover;
 use super::record::{Costs, Record, Worst};
 use crate::program::domain::InputBox;
 use crate::program::tensors;
@@ -25,6 +26,7 @@ pub struct Measure<'a> {
     domain: Option<Domain>,
     genetic: Genetic,
     ascent: Ascent,
+    prover: Prover,
 }
 
 impl<'a> Measure<'a> {
@@ -38,18 +40,23 @@ impl<'a> Measure<'a> {
         domain: Option<&InputBox>,
     ) -> anyhow::Result<Self> {
         let domain = domain.map(|domain| domain.of_size(network.input_size()));
+        let domain = domain.transpose()?;
         let genetic = Genetic {
             population: options.population,
             generations: options.generations,
             ..Genetic::default()
         };
         let evaluations = Search::Genetic(genetic).evaluations();
+        let ascent = Ascent::default().within(evaluations);
+        let costs = options.samples + evaluations + Search::Ascent(ascent).evaluations();
+        let (eps, worth) = (options.eps.value(), (options.time, costs));
         Ok(Self {
             network,
             options,
-            domain: domain.transpose()?,
+            prover: Prover::new(network, domain.as_ref(), eps, worth),
+            domain,
             genetic,
-            ascent: Ascent::default().within(evaluations),
+            ascent,
         })
     }
 
@@ -107,7 +114,16 @@ impl<'a> Measure<'a> {
             standard_error: expectation.standard_error,
             genetic: found[0],
             ascent: found[1],
+            proved: None,
         })
+    }
+
+    /// What no distortion in the ball around `x` exceeds, or why nothing is proved.
+    ///
+    /// # Errors
+    /// The reason, in words.
+    pub fn bound(&self, x: &Tensor, label: u32) -> Result<f64, String> {
+        self.prover.bound(x, self.output(label))
     }
 
     /// The point that gave a record its maximum.
@@ -142,16 +158,20 @@ impl<'a> Measure<'a> {
         let center = x.flatten_all()?.to_dtype(DType::F64)?.to_vec1::<f64>()?;
         let radius = self.options.eps.value();
         let ball = Ball::new(&center, radius, self.domain.as_ref())?;
-        let output = match self.network.output_size() {
-            1 => 0,
-            _ => label,
-        };
+        let output = self.output(label);
         Ok(Distortion::new(
             self.network,
             ball,
             output,
             Budget::default(),
         )?)
+    }
+
+    fn output(&self, label: u32) -> u32 {
+        match self.network.output_size() {
+            1 => 0,
+            _ => label,
+        }
     }
 }
 

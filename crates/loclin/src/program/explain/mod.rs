@@ -1,9 +1,12 @@
 //! `loclin explain`: one input, its gradient, how much that can change nearby, and how far it does not.
 
+mod nearby;
 mod options;
 mod outcome;
 mod reading;
 mod subject;
+
+use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use candle_core::DType;
@@ -19,6 +22,7 @@ use crate::program::opened::Opened;
 use crate::program::options::Global;
 use crate::program::{files, process};
 
+pub use nearby::{Nearby, NearbyOptions, Point};
 pub use options::Args;
 pub use outcome::Outcome;
 pub use reading::{Integrated, Integration, ReadOptions, Reading, read};
@@ -32,6 +36,7 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     if args.evaluations == 0 || args.steps == 0 {
         return Err(Usage::new("--evaluations, --steps: expected at least 1").into());
     }
+    let nearby = nearby_options(args)?;
     files::check_writable(&args.out)?;
     if let Some(report) = &args.report {
         files::check_writable(report)?;
@@ -64,6 +69,7 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
             true => Integration::Exact,
             false => Integration::Steps(args.steps),
         },
+        nearby: Some(nearby),
     };
     let label = args.label.or(subject.label);
     check_label(label, &network, &subject)?;
@@ -77,6 +83,7 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let explanation = loclin_report::Explanation {
         heading: subject.name.clone(),
         lines: reading.lines(args.eps),
+        curve: reading.curve(),
         panels: reading.panels(&subject)?,
     };
     let canvas = loclin_report::figure::pictures(std::slice::from_ref(&explanation))?;
@@ -93,6 +100,26 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         report: args.report.clone(),
         dtype,
         preprocessing: applied,
+    })
+}
+
+/// What is asked about balls.
+fn nearby_options(args: &Args) -> anyhow::Result<NearbyOptions> {
+    let refuse = || {
+        Usage::new(format!(
+            "--time {}: expected seconds, at least 0",
+            args.time
+        ))
+    };
+    let time = Duration::try_from_secs_f64(args.time).map_err(|_| refuse())?;
+    if args.top == 0 {
+        return Err(Usage::new("--top 0: expected at least 1").into());
+    }
+    // The end of all times has to be an instant.
+    let time = time.min(Duration::from_secs(24 * 3600));
+    Ok(NearbyOptions {
+        time,
+        top: args.top,
     })
 }
 

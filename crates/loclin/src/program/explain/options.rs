@@ -51,6 +51,12 @@ pub struct Args {
     /// Integrate exactly, through every region that the segment crosses; slow for large networks
     #[arg(long)]
     pub exact: bool,
+    /// Seconds for bounds of what can change nearby: how much the gradient can, and how far its largest numbers stay the largest
+    #[arg(long, value_name = "SECONDS", default_value_t = 2.0)]
+    pub time: f64,
+    /// How many numbers of the gradient are asked to stay the largest
+    #[arg(long, value_name = "K", default_value_t = 10)]
+    pub top: usize,
     /// Where to draw the picture
     #[arg(long, value_name = "FILE.png", default_value = "explanation.png")]
     pub out: PathBuf,

@@ -1,6 +1,7 @@
 //! What a network says about one input.
 
 use std::fmt;
+use std::time::Instant;
 
 use anyhow::Context;
 use candle_core::{DType, Tensor};
@@ -14,12 +15,13 @@ use loclin_regions::{Budget, Estimate, Guarantee, Linearization, Method, Norm};
 use loclin_report::printable;
 use serde::Serialize;
 
+use super::nearby::{Nearby, NearbyOptions, nearby};
 use super::subject::Subject;
 use crate::program::classes::word;
 use crate::program::distortion::{Radius, worst_of};
 use crate::program::domain::InputBox;
 use crate::program::tensors;
-use loclin_report::{Panel, Picture, significant};
+use loclin_report::{BoundCurve, Panel, Picture, significant};
 
 /// What is asked about an input.
 #[derive(Clone, Debug)]
@@ -34,6 +36,8 @@ pub struct ReadOptions {
     pub seed: u64,
     /// How gradients are integrated.
     pub integration: Integration,
+    /// What is asked about balls, if anything is.
+    pub nearby: Option<NearbyOptions>,
 }
 
 /// How gradients are integrated.
@@ -71,6 +75,10 @@ pub struct Reading {
     pub distortion: f64,
     /// Gradients evaluated in the search.
     pub evaluations: usize,
+    /// What can change nearby, at most; `None` if it was not asked for or is not known.
+    pub nearby: Option<Nearby>,
+    /// Why it is not known.
+    pub nearby_left_out: Option<String>,
     /// Integrated gradients of the input and of the distorted one.
     pub integrated: [Integrated; 2],
     #[serde(skip)]
@@ -142,7 +150,14 @@ pub fn read(
         }
         .within(options.evaluations),
     );
+    let start = Instant::now();
     let found = search.run(&distortion)?;
+    let evaluation = start.elapsed() / u32::try_from(found.evaluations).unwrap_or(u32::MAX).max(1);
+    let around = |asked| nearby(network, &here, output, options.eps, (asked, evaluation));
+    let (nearby, nearby_left_out) = match options.nearby.map(around).transpose() {
+        Ok(nearby) => (nearby, None),
+        Err(cause) => (None, Some(cause)),
+    };
     let worst = worst_of(&distortion, &found)?;
     let there = worst.point.to_dtype(DType::F64)?.reshape(x.dims())?;
     Ok(Reading {
@@ -157,6 +172,8 @@ pub fn read(
         gradient_length: distortion.gradient_length(),
         distortion: worst.distortion,
         evaluations: found.evaluations,
+        nearby,
+        nearby_left_out,
         integrated: [
             integrate(network, x, output, options.integration)?,
             integrate(network, &there, output, options.integration)?,
@@ -222,7 +239,7 @@ impl Reading {
     /// The sentences under a picture.
     pub fn lines(&self, eps: Radius) -> Vec<String> {
         let share = 100.0 * self.distortion / self.gradient_length;
-        vec![
+        let mut lines = vec![
             self.classes(),
             self.certificate(),
             format!(
@@ -231,7 +248,23 @@ impl Reading {
                 significant(self.gradient_length)
             ),
             format!("integrated gradients: {}", self.integrated[0]),
-        ]
+        ];
+        lines.extend(self.bounds());
+        lines
+    }
+
+    /// What can change nearby, in sentences.
+    pub fn bounds(&self) -> Vec<String> {
+        match (&self.nearby, &self.nearby_left_out) {
+            (Some(nearby), _) => nearby.lines(),
+            (None, Some(cause)) => vec![format!("no bounds of what can change nearby: {cause}")],
+            (None, None) => Vec::new(),
+        }
+    }
+
+    /// How much can change, radius by radius.
+    pub fn curve(&self) -> Option<BoundCurve> {
+        self.nearby.as_ref().map(Nearby::curve)
     }
 
     /// The class that is explained and the predicted one, by number and name.
