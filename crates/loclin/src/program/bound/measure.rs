@@ -102,6 +102,7 @@ impl Around<'_> {
             prediction,
             class,
             at_input: at_input(&question, &centre),
+            question,
             margin: margin.radius,
             guarantee: self.guarantee(margin, &centre),
             bounds,
