@@ -76,7 +76,7 @@ impl Plan {
             samples: self.samples,
             population: self.population,
             generations: self.generations,
-            time: 0.0,
+            parts: 1,
         })
     }
 

@@ -36,9 +36,9 @@ pub struct Settings {
     /// What was done to the inputs, in words; earlier versions did not say.
     #[serde(default)]
     preprocessing: Option<String>,
-    /// Seconds for proofs; earlier versions had none.
+    /// Parts for proofs; earlier versions had none.
     #[serde(default)]
-    time: Option<f64>,
+    parts: Option<usize>,
 }
 
 impl Settings {
@@ -62,7 +62,7 @@ impl Settings {
             seed,
             dtype: dtype.as_str().to_owned(),
             preprocessing: Some(preprocessing.to_string()),
-            time: Some(options.time),
+            parts: Some(options.parts),
         }
     }
 }
@@ -74,6 +74,7 @@ impl Settings {
         let before = self.preprocessing.clone();
         let prepared_alike = Self {
             preprocessing: now.preprocessing.clone(),
+            parts: self.parts.or(now.parts),
             ..self
         };
         if prepared_alike != *now {
@@ -114,10 +115,6 @@ impl Directory {
         if file.exists() {
             let begun: Settings = serde_json::from_str(&files::read_text(&file)?)
                 .with_context(|| format!("{}: not the settings of measurements", file.display()))?;
-            let begun = Settings {
-                time: begun.time.or(settings.time),
-                ..begun
-            };
             begun.check(settings, path)?;
             files::remove_leftovers(path)?;
         }

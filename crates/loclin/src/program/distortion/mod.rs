@@ -128,15 +128,13 @@ fn check(args: &Args) -> anyhow::Result<()> {
     let SearchOptions {
         samples,
         population,
-        time,
+        parts,
         ..
     } = args.search;
-    if !(time.is_finite() && time >= 0.0) {
-        return Err(Usage::new(format!("--time {time}: expected seconds, at least 0")).into());
-    }
     let least = [
         ("--limit", args.limit.unwrap_or(1), 1),
         ("--samples", samples, 1),
+        ("--parts", parts, 1),
         ("--population", population, 2),
     ];
     match least.iter().find(|(_, given, least)| given < least) {

@@ -21,8 +21,7 @@ pub struct SearchOptions {
     /// Generations of the genetic search; ascent has as many gradient evaluations as it takes
     #[arg(long, value_name = "N", default_value_t = 30)]
     pub generations: usize,
-    /// Seconds that the proof of each input's largest possible distortion may take beyond its first bound; with 0 that bound, the
-    /// same at every run
-    #[arg(long, value_name = "SECONDS", default_value_t = 1.0)]
-    pub time: f64,
+    /// Parts that a ball may be divided into to prove that its largest distortion is smaller; with 1, what is proved at once
+    #[arg(long, value_name = "N", default_value_t = 200)]
+    pub parts: usize,
 }

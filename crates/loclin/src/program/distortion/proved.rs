@@ -1,14 +1,9 @@
 //! What no search can find: a bound of the distortion.
 
-use std::time::Duration;
-
 use candle_core::{DType, Tensor};
 use loclin_models::Network;
 use loclin_regions::reduced::{Limits, Question, one_output};
 use loclin_regions::{Budget, Domain, Guarantee, Linearizer, Norm};
-
-/// How many evaluations of a search are worth a direction that a bound has to push.
-const SHARE: usize = 4;
 
 /// Bounds of the distortion, or why there are none.
 pub(super) struct Prover {
@@ -19,17 +14,18 @@ pub(super) struct Prover {
 }
 
 impl Prover {
-    /// For l-infinity balls of radius `eps`; `evaluations` are what the searches take, of which a bound is to be a small part.
-    /// `seconds` may be branched for.
+    /// For l-infinity balls of radius `eps`; a bound, for which every number of an input is a direction to be pushed,
+    /// is to take less than the searches with their `evaluations`.
+    /// The ball may be divided into so many `parts`.
     pub(super) fn new(
         network: &Network,
         domain: Option<&Domain>,
         eps: f64,
-        (seconds, evaluations): (f64, usize),
+        (parts, evaluations): (usize, usize),
     ) -> Self {
         let inputs = network.input_size();
         let linearizer = match network.dtype() {
-            DType::F64 if SHARE * inputs > evaluations => Err(format!(
+            DType::F64 if inputs > evaluations => Err(format!(
                 "inputs of {inputs} numbers would take longer than the searches; `bound` takes its time"
             )),
             DType::F64 => {
@@ -37,15 +33,11 @@ impl Prover {
             }
             _ => Err("only in float64 (--dtype f64) anything is proved".into()),
         };
-        let time = Duration::try_from_secs_f64(seconds)
-            .ok()
-            .filter(|time| !time.is_zero());
-        let limits = match time {
-            Some(_) => Limits {
-                time,
-                ..Limits::default()
-            },
-            None => Limits::ROOT,
+        // A limit of time would make runs differ that go on with each other.
+        let limits = Limits {
+            time: None,
+            parts,
+            ..Limits::default()
         };
         Self {
             linearizer,

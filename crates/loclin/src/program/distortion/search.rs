@@ -49,7 +49,7 @@ impl<'a> Measure<'a> {
         let evaluations = Search::Genetic(genetic).evaluations();
         let ascent = Ascent::default().within(evaluations);
         let costs = options.samples + evaluations + Search::Ascent(ascent).evaluations();
-        let (eps, worth) = (options.eps.value(), (options.time, costs));
+        let (eps, worth) = (options.eps.value(), (options.parts, costs));
         Ok(Self {
             network,
             options,
