@@ -14,7 +14,7 @@
 //! split keeps of each number that has come to its end the part `b_i = (r_i / tau)^(p-1)`.
 
 use crate::{Norm, room::Room};
-use loclin_tensor::rounding::{down, product_up, quotient_down, relative, up, up_by};
+use loclin_tensor::rounding::{SMALLEST, down, product_up, quotient_down, relative, up, up_by};
 
 /// A neuron, as far as its boundary is concerned.
 #[derive(Debug, Clone, Copy)]
@@ -78,7 +78,9 @@ pub(crate) fn distance_above(
         let terms = movers.iter().zip(&moved);
         let sum: f64 = terms.map(|(mover, d)| mover.slope * d).sum();
         longest = moved.iter().copied().fold(0.0, f64::max);
-        let reached = down(sum * (1.0 - relative(movers.len() + 2))) - up_by(error * longest, 1);
+        let vanished = movers.len() as f64 * SMALLEST;
+        let lowered = down(sum * (1.0 - relative(movers.len() + 2)) - vanished);
+        let reached = lowered - up_by(error * longest, 1);
         if down(reached) >= target {
             return norm.of_up(&moved);
         }
@@ -101,15 +103,18 @@ fn movers(value: f64, gradient: &[f64], room: &Room) -> Vec<Mover> {
 
 /// At most the distance, by the parts `b` of the slopes: see the head of this file.
 fn proved(z: f64, movers: &[Mover], parts: &[f64], error: f64, norm: Norm) -> f64 {
-    let mut ends = 0.0;
+    let (mut ends, mut any) = (0.0, false);
     for (mover, part) in movers.iter().zip(parts) {
         if mover.slope > *part {
+            any = true;
             ends += (mover.slope - part) * mover.room;
         }
     }
-    let ends = match ends == 0.0 {
-        true => 0.0,
-        false => up_by(ends, movers.len() + 4),
+    // Products may have underflowed.
+    let ends = if any {
+        up_by(ends, movers.len() + 4)
+    } else {
+        0.0
     };
     let length = norm.dual().of_up(parts);
     let divisor = match length == 0.0 && error == 0.0 {

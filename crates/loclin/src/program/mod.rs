@@ -29,6 +29,7 @@ pub mod outcome;
 pub mod preprocessing;
 pub mod process;
 pub mod progress;
+pub mod proofs;
 pub mod run_directory;
 pub mod shipped;
 pub mod sweep;

@@ -320,3 +320,51 @@ fn what_makes_no_sense_is_refused() {
     let nowhere = "bound --data @data --model @net.safetensors --eps 0.1 --out @none/b.csv";
     refused(dir.path(), nowhere, 1, "none/b.csv");
 }
+
+#[test]
+fn a_proof_is_checked_part_by_part() {
+    let dir = tempfile::tempdir().unwrap();
+    let begin = begin(dir.path());
+    let file = dir.path().join("proofs.json");
+    for question in [
+        "change",
+        "lipschitz --operator-norm 1",
+        "top-k --top 3",
+        "class",
+    ] {
+        let more = format!(
+            "--limit 3 --eps 0.3 --eps 3e-2 --parts 300 --proof {} --what {question}",
+            text(&file)
+        );
+        with(&begin, &more);
+        let check = |file: &Path| {
+            let words = [
+                "check",
+                text(file),
+                "--model",
+                &begin[2],
+                "--data",
+                &begin[4],
+            ];
+            command(&words).output().unwrap()
+        };
+        let holds = check(&file);
+        let said = String::from_utf8(holds.stdout).unwrap();
+        assert!(holds.status.success(), "{question}: {said}");
+        assert!(said.contains("checked 6 of 6 rows: all hold"), "{said}");
+        // Half of what is proved is not.
+        let mut proofs: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+        let proved = number(&proofs, "/statements/0/proved");
+        proofs["statements"][0]["proved"] = (proved - 0.5 * proved.abs().max(1.0)).into();
+        let wrong = dir.path().join("wrong.json");
+        fs::write(&wrong, proofs.to_string()).unwrap();
+        let refuted = check(&wrong);
+        assert_eq!(refuted.status.code(), Some(1), "{question}");
+        // A part less.
+        let steps = proofs["statements"][1]["steps"].as_array_mut().unwrap();
+        steps.pop();
+        fs::write(&wrong, proofs.to_string()).unwrap();
+        let said = String::from_utf8(check(&wrong).stdout).unwrap();
+        assert!(said.contains("2 do not hold"), "{question}: {said}");
+    }
+}

@@ -104,7 +104,7 @@ impl Surroundings {
     }
 
     /// What can be claimed of numbers found here.
-    pub(super) fn guarantee(&self) -> Guarantee {
+    pub fn guarantee(&self) -> Guarantee {
         match self.here.rounding {
             Some(_) => Guarantee::Proved,
             None => Guarantee::Estimate,

@@ -7,7 +7,7 @@ use loclin_regions::Norm;
 use loclin_regions::reduced::{Question, one_output};
 
 use super::asked::{At, ROOT, ask, limits, median};
-use super::{Args, Part, network, rows};
+use super::options::{Args, Part, network, rows};
 use crate::reproduce::markdown;
 
 const DIGITS: usize = 20;

@@ -11,7 +11,7 @@ use loclin_regions::Norm;
 use loclin_regions::reduced::{Question, one_output};
 
 use super::asked::{At, ask, limits};
-use super::{Args, Part, network, rows};
+use super::options::{Args, Part, network, rows};
 use crate::reproduce::markdown;
 
 const TIMES: [f64; 2] = [2.0, 10.0];

@@ -7,7 +7,7 @@ use loclin_regions::Norm;
 use loclin_regions::reduced::Question;
 
 use super::asked::{At, ask, limits};
-use super::{Args, Part, network};
+use super::options::{Args, Part, network};
 use crate::reproduce::markdown;
 
 pub(super) fn part(args: &Args) -> anyhow::Result<Part> {

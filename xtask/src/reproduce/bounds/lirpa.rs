@@ -6,7 +6,7 @@ use loclin_regions::Norm;
 use loclin_regions::reduced::{Question, one_output};
 
 use super::asked::{Answer, At, ROOT, ask, limits, median};
-use super::{Args, Part, network, rows};
+use super::options::{Args, Part, network, rows};
 use crate::reproduce::markdown;
 
 /// One query: the other program's bounds and its seconds, and ours.

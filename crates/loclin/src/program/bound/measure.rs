@@ -102,6 +102,7 @@ impl Around<'_> {
             prediction,
             class,
             at_input: at_input(&question, &centre),
+            question,
             margin: margin.radius,
             guarantee: self.guarantee(margin, &centre),
             bounds,
@@ -131,7 +132,10 @@ impl Around<'_> {
             let start = Instant::now();
             match around.bound(radius, question, asked.limits) {
                 Ok(mut bound) => {
-                    margin.inside(&mut bound, question, centre);
+                    // A proof is of what its own parts say.
+                    if !asked.limits.proof {
+                        margin.inside(&mut bound, question, centre);
+                    }
                     bounds.push(bound);
                     seconds.push(start.elapsed().as_secs_f64());
                 }
@@ -146,7 +150,9 @@ impl Around<'_> {
                 Err(error) => return Err(error.into()),
             }
         }
-        rising(&mut bounds);
+        if !asked.limits.proof {
+            rising(&mut bounds);
+        }
         let each = bounds.into_iter().zip(seconds);
         let is_decision = question.is_decision();
         let mut answers: Vec<Answer> = each

@@ -20,6 +20,7 @@ use crate::program::errors::Usage;
 use crate::program::files;
 use crate::program::opened::Opened;
 use crate::program::options::Global;
+use crate::program::proofs::{Proofs, Statement};
 
 pub use measure::measure;
 pub use options::{About, Allowed, Args, Balls, Of, What};
@@ -41,7 +42,7 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         return Err(Usage::new("--limit 0: expected at least 1").into());
     }
     let asked = Asked::new(args)?;
-    for file in [&args.out, &args.witness, &args.report]
+    for file in [&args.out, &args.witness, &args.proof, &args.report]
         .into_iter()
         .flatten()
     {
@@ -77,6 +78,10 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     if let Some(file) = &args.witness {
         write_witnesses(file, &data, &results)?;
     }
+    if let Some(file) = &args.proof {
+        let domain = domain.as_ref().map(InputBox::word);
+        files::write_atomic(file, &proofs(&results, &asked, domain).to_bytes()?)?;
+    }
     let guarantees = results.iter().map(|row| row.guarantee);
     let outcome = Outcome {
         model: args.source.model.clone(),
@@ -108,6 +113,19 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         files::write_atomic(file, page.as_bytes())?;
     }
     Ok(outcome)
+}
+
+/// What proves the bounds of all inputs.
+fn proofs(rows: &[Row], asked: &Asked, domain: Option<String>) -> Proofs {
+    let of_row = |row: &Row| -> Vec<Statement> {
+        let bounds = row.bounds.iter().filter_map(|answer| answer.bound.as_ref());
+        let statement = |bound: &loclin_regions::reduced::Bound| {
+            let proof = bound.proof.as_ref()?;
+            Statement::new(row.index, bound.radius, &row.question, bound.proved, proof)
+        };
+        bounds.filter_map(statement).collect()
+    };
+    Proofs::new(asked.norm, domain, rows.iter().flat_map(of_row).collect())
 }
 
 /// An index that the data do not have is a wrong request.

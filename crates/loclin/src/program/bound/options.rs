@@ -55,6 +55,9 @@ pub struct Args {
     /// Write the inputs found, one for each input asked about, [N, in...]: that of the largest radius
     #[arg(long, value_name = "FILE.npy")]
     pub witness: Option<PathBuf>,
+    /// Write what proves each bound, part by part, for `loclin check`: not for signs
+    #[arg(long, value_name = "FILE.json")]
+    pub proof: Option<PathBuf>,
     /// Write a report, too: curves, and for images the pixels whose sign is proved
     #[arg(long, value_name = "FILE.html")]
     pub report: Option<PathBuf>,

@@ -54,6 +54,9 @@ impl Asked {
                 return refuse(format!("--operator-norm {norm}: expected 1, 2 or inf"));
             }
         }
+        if args.proof.is_some() && (what == What::Sign || balls.eps.is_empty()) {
+            return refuse("--proof: for radii (--eps) and questions other than signs".into());
+        }
         if about.top == 0 {
             return refuse("--top 0: expected at least 1".into());
         }
@@ -87,7 +90,10 @@ impl Asked {
             curve: balls.curve.unwrap_or(0),
             largest,
             up_to: balls.up_to.map(|radius| radius.value()),
-            limits: limits(args.time, args.parts)?,
+            limits: Limits {
+                proof: args.proof.is_some(),
+                ..limits(args.time, args.parts)?
+            },
         })
     }
 

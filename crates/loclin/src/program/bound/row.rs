@@ -1,7 +1,7 @@
 //! What is found out about one input.
 
 use loclin_regions::Guarantee;
-use loclin_regions::reduced::Bound;
+use loclin_regions::reduced::{Bound, Question};
 use serde::Serialize;
 
 /// What was found out about one input.
@@ -18,6 +18,9 @@ pub struct Row {
     pub prediction: u32,
     /// The class asked about.
     pub class: u32,
+    /// The question.
+    #[serde(skip)]
+    pub question: Question,
     /// What is bounded, at the input itself: for a change, the norm of the gradient; for signs, how many numbers a gradient has.
     pub at_input: f64,
     /// The radius of the largest ball in which the gradient is constant.

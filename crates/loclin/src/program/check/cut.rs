@@ -5,7 +5,7 @@
 //! it where it is not. Nothing is shared with the ways that `certify` takes.
 
 use loclin_regions::{Domain, Norm};
-use loclin_tensor::rounding::{down, largest, length_up, relative, sum_up, up, up_by};
+use loclin_tensor::rounding::{SMALLEST, down, largest, length_up, relative, sum_up, up, up_by};
 
 /// A number is at least the first and at most the second.
 pub(super) type Between = (f64, f64);
@@ -48,7 +48,8 @@ impl Cut<'_> {
         let moves = moves(&movers, norm, nearer, |(low, _)| low);
         let sum: f64 = movers.iter().zip(&moves).map(|((g, _), d)| g * d).sum();
         let longest = largest(&moves);
-        let lowered = down(sum * (1.0 - relative(moves.len() + 2)));
+        let vanished = moves.len() as f64 * SMALLEST;
+        let lowered = down(sum * (1.0 - relative(moves.len() + 2)) - vanished);
         let certain = down(z.abs() - error) > 0.0;
         let lowered = down(lowered - up_by(self.gradient.1 * longest, 1));
         if certain && lowered > up(z.abs() + error) {

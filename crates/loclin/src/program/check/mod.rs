@@ -5,6 +5,7 @@ mod measured;
 mod outcome;
 mod result;
 mod row;
+mod statements;
 mod truth;
 
 use std::path::PathBuf;
@@ -21,6 +22,7 @@ use crate::program::model::ModelPath;
 use crate::program::opened::Opened;
 use crate::program::options::{Global, InputOptions};
 use crate::program::progress::Bar;
+use crate::program::proofs::Proofs;
 use measured::Claims;
 use result::{Claim, Row};
 use truth::Judge;
@@ -32,10 +34,14 @@ Examples:
   loclin certify --model network.onnx --data inputs.npy --dtype f64 --out margins.csv
   loclin check margins.csv --model network.onnx --data inputs.npy
   loclin check margins.csv --model runs/demo-seed0 --sample 100 --seed 7
+  loclin bound --model runs/demo-seed0 --limit 5 --eps 1/255 --proof proofs.json
+  loclin check proofs.json --model runs/demo-seed0
 
 A row holds if no radius is larger than the true one, and the rest of it is true. Radii are found again
 by exact arithmetic, where that takes too long by measuring every gradient with a bound of its rounding
-error, and within the domain that the table says. Rows whose guarantee is an estimate claim nothing. The exit code is 1 if a row does not hold.";
+error, and within the domain that the table says. Rows whose guarantee is an estimate claim nothing.
+A statement about a ball holds if every part of its proof, looked at again, is empty or bounded as it
+says, and the parts make up the ball: all of them are checked. The exit code is 1 if something does not hold.";
 
 /// What the sample is drawn for, in the path of its random stream.
 const STREAM: u64 = 0x63_68_65_63_6b;
@@ -44,8 +50,8 @@ const STREAM: u64 = 0x63_68_65_63_6b;
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = EXAMPLE)]
 pub struct Args {
-    /// A table of margins, as `certify --out` writes it
-    #[arg(value_name = "RESULT.csv")]
+    /// A table of margins, as `certify --out` writes it, or proofs, as `bound --proof` does (.json)
+    #[arg(value_name = "RESULT")]
     pub result: PathBuf,
     /// The model
     #[command(flatten)]
@@ -73,7 +79,18 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     if args.sample == 0 {
         return Err(Usage::new("--sample 0: expected at least 1").into());
     }
-    let table = result::read(&args.result)?;
+    let is_proofs = args
+        .result
+        .extension()
+        .is_some_and(|end| end.eq_ignore_ascii_case("json"));
+    let proofs = is_proofs.then(|| Proofs::read(&args.result)).transpose()?;
+    let table = match &proofs {
+        Some(proofs) => result::Table {
+            domain: proofs.domain.clone(),
+            ..result::Table::default()
+        },
+        None => result::read(&args.result)?,
+    };
     // Claims are about the numbers as stored, whatever type they were computed in.
     let global = Global {
         dtype: Some(Dtype::F64),
@@ -102,6 +119,10 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         seed: global.seed.unwrap_or(0),
         failures: Vec::new(),
     };
+    if let Some(proofs) = &proofs {
+        outcome.rows = proofs.statements.len();
+        statements::check(proofs, &model, &data, &mut outcome)?;
+    }
     let mut sound: Vec<&Row> = Vec::new();
     for row in table.rows.iter().filter(claiming) {
         let found = row::plain(row, &table.norms, &data, names.as_ref());

@@ -9,7 +9,7 @@ use loclin_regions::Norm;
 use crate::program::files;
 
 /// A table of margins.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Table {
     /// The norms of its columns, in their order.
     pub(super) norms: Vec<Norm>,

@@ -71,28 +71,28 @@ impl Settings {
     /// Refuses to go on with the measurements begun in the directory `path` with other settings than these.
     fn check(self, now: &Self, path: &Path) -> Result<(), Usage> {
         let path = path.display();
-        let before = self.preprocessing.clone();
+        // First, since the domain follows from it.
+        match (&self.preprocessing, &now.preprocessing) {
+            (Some(before), Some(now)) if before != now => {
+                return Err(Usage::new(format!(
+                    "{path}: the measurements begun here are of inputs that were prepared otherwise ({before}) than now ({now}); --out names another directory"
+                )));
+            }
+            (None, _) => tracing::warn!(
+                "{path}: begun by a version that did not keep what was done to the inputs; taken to be as now"
+            ),
+            _ => {}
+        }
         let prepared_alike = Self {
             preprocessing: now.preprocessing.clone(),
             parts: self.parts.or(now.parts),
             ..self
         };
-        if prepared_alike != *now {
-            return Err(Usage::new(format!(
+        match prepared_alike == *now {
+            true => Ok(()),
+            false => Err(Usage::new(format!(
                 "{path}: the measurements begun here have other settings; only another --limit goes on with them, --out names another directory"
-            )));
-        }
-        match (before, &now.preprocessing) {
-            (Some(before), Some(now)) if before != *now => Err(Usage::new(format!(
-                "{path}: the measurements begun here are of inputs that were prepared otherwise ({before}) than now ({now}); --out names another directory"
             ))),
-            (None, _) => {
-                tracing::warn!(
-                    "{path}: begun by a version that did not keep what was done to the inputs; taken to be as now"
-                );
-                Ok(())
-            }
-            _ => Ok(()),
         }
     }
 }
