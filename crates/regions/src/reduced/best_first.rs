@@ -34,7 +34,9 @@ pub(crate) struct Outcome {
 impl Asked<'_> {
     /// The largest value of the question over the ball: found and proved.
     pub(crate) fn search(&self, witness: Option<Witness>, limits: Limits) -> Outcome {
-        let end = limits.time.map(|time| Instant::now() + time);
+        let end = limits
+            .time
+            .and_then(|time| Instant::now().checked_add(time));
         let size = self
             .outputs
             .first()
@@ -131,7 +133,7 @@ impl Search<'_> {
                 let value =
                     |own: &Option<Witness>| own.as_ref().map_or(f64::NEG_INFINITY, |w| w.value);
                 let is_better = witness.value > value(&self.witness);
-                let last = std::mem::replace(&mut self.witness, Some(witness));
+                let last = self.witness.replace(witness);
                 self.settle();
                 if !is_better {
                     self.witness = last;

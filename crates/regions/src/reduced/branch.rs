@@ -108,7 +108,7 @@ impl Asked<'_> {
             let factors = Vec::new();
             return (closed(Reason::Bound { factors }), None);
         }
-        let open = self.to_split(&part, &weights);
+        let open = self.matters_most(&part, &weights);
         let near = match reduced.look(&part, &near, STEPS, scratch) {
             Feasible::Empty(factors) => {
                 let all = false;
@@ -270,7 +270,7 @@ impl Asked<'_> {
     }
 
     /// The open unit that matters most.
-    fn to_split(&self, part: &Part, weights: &[f64]) -> Option<usize> {
+    fn matters_most(&self, part: &Part, weights: &[f64]) -> Option<usize> {
         let units = self.reduced.units.iter().enumerate();
         let open = units.filter(|(at, unit)| {
             let selection = part.state.selection(*at, unit.members.clone());

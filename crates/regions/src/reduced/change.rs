@@ -136,10 +136,10 @@ impl ReducedNetwork {
         kappa: &mut [f64],
     ) -> (f64, f64) {
         let roundings = relative(MOST_MEMBERS + 16);
-        let (mut total, mut sizes, mut slack) = (0.0, 0.0, 0.0);
-        for unit in first..self.units.len() {
-            let members = self.units[unit].members.clone();
-            let Through { range, slack: own } = through[unit];
+        let (mut total, mut sizes, mut off) = (0.0, 0.0, 0.0);
+        let behind = self.units.iter().zip(through).enumerate().skip(first);
+        for (unit, (own, &Through { range, slack })) in behind {
+            let members = own.members.clone();
             let (slope, constant) = match self.chord(unit, state, range) {
                 Chord::Nothing => continue,
                 Chord::One(member) => (kappa[member], 0.0),
@@ -155,12 +155,11 @@ impl ReducedNetwork {
             sizes += (slope * output.cotangents[unit]).abs()
                 + constant.abs()
                 + slope.abs() * range[0].abs().max(range[1].abs());
-            slack += slope.abs() * own;
-            for k in members.end..self.members.len() {
-                kappa[k] += slope * self.members[k].influence[unit];
-            }
+            off += slope.abs() * slack;
+            let rest = kappa.iter_mut().zip(&self.members).skip(members.end);
+            rest.for_each(|(kappa, own)| *kappa += slope * own.influence[unit]);
         }
-        (total, up_by(sizes * roundings + slack, 4 * MOST_MEMBERS))
+        (total, up_by(sizes * roundings + off, 4 * MOST_MEMBERS))
     }
 
     /// Which line bounds a unit's contribution.

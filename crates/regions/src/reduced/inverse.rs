@@ -103,7 +103,9 @@ impl Surroundings {
                 return refuse("threshold", cause.into());
             }
         };
-        let end = limits.time.map(|time| Instant::now() + time);
+        let end = limits
+            .time
+            .and_then(|time| Instant::now().checked_add(time));
         let mut largest = Largest {
             proved: 0.0,
             refuted: f64::INFINITY,
@@ -124,20 +126,21 @@ impl Surroundings {
                     proof: false,
                     time: end.map(|end| end.saturating_duration_since(Instant::now())),
                 };
-                let bound = self.bound(next, question, limits)?;
-                let holds = match question.is_decision() {
-                    true => bound.proved < value || (value != 0.0 && bound.proved <= value),
-                    false => bound.proved <= value,
-                };
-                if bound.found > value {
-                    largest.refuted = largest.refuted.min(next);
+                match self.bound(next, question, limits) {
+                    Ok(bound) => {
+                        if bound.found > value {
+                            largest.refuted = largest.refuted.min(next);
+                        }
+                        match holds(&bound, question, value) {
+                            true => largest.proved = largest.proved.max(next),
+                            false => open = open.min(next),
+                        }
+                        largest.curve.push(bound);
+                    }
+                    // Too many units can change: nothing is proved there.
+                    Err(Error::Argument { what: "radius", .. }) => open = open.min(next),
+                    Err(error) => return Err(error),
                 }
-                if holds {
-                    largest.proved = largest.proved.max(next);
-                } else {
-                    open = open.min(next);
-                }
-                largest.curve.push(bound);
                 let beyond = open.min(largest.refuted);
                 let is_found = beyond <= largest.proved * (1.0 + TOLERANCE);
                 if is_found || largest.proved >= most || is_late() || next == 0.0 {
@@ -175,5 +178,13 @@ impl Surroundings {
         Ok(outputs
             .first()
             .map_or(0.0, |output| norm.of(&output.gradient)))
+    }
+}
+
+/// Whether what is proved is within a threshold.
+fn holds(bound: &Bound, question: &Question, threshold: f64) -> bool {
+    match question.is_decision() && threshold == 0.0 {
+        true => bound.proved < threshold,
+        false => bound.proved <= threshold,
     }
 }
