@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use anyhow::{Context, ensure};
-use loclin_data::{Split, source};
+use loclin_data::{Split, source, vnnlib};
 use loclin_regions::Domain;
 use serde::{Deserialize, Serialize};
 
@@ -18,14 +18,14 @@ pub enum DomainChoice {
     None,
     /// The ends for every number of an input.
     Interval([f64; 2]),
-    /// A file of an array `[2, in...]`: the lower ends and the upper ones.
+    /// A file of an array `[2, in...]`, the lower ends and the upper ones, or of a VNN-LIB property, which has a box of inputs.
     File(PathBuf),
 }
 
 /// Why a domain was refused.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "expected two numbers, the smaller first, such as `0,1`, an .npy or .safetensors file, or `none`"
+    "expected two numbers, the smaller first, such as `0,1`, an .npy, .safetensors or .vnnlib file, or `none`"
 )]
 pub struct DomainError;
 
@@ -33,8 +33,8 @@ pub struct DomainError;
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct DomainOptions {
     /// The box that inputs come from; what lies outside is no input, so balls are cut with it. The least and the largest value of
-    /// a number, or an .npy or .safetensors file of shape [2, in...] with both for each number; in units before --mean and
-    /// --std. `none`: whole balls [default: the range of pixels for images, 0,1 unless --scale says otherwise; for other inputs
+    /// a number, or an .npy or .safetensors file of shape [2, in...] with both for each number, or the inputs' box of a .vnnlib
+    /// property (.vnnlib.gz); in units before --mean and --std. `none`: whole balls [default: the range of pixels for images, 0,1 unless --scale says otherwise; for other inputs
     /// none, but 0,1 in the searches of distortion and explain]
     #[arg(
         long,
@@ -137,9 +137,20 @@ pub fn said(domain: Option<&InputBox>) -> String {
     }
 }
 
-/// Two rows of numbers.
+/// Two rows of numbers, or the box of a property.
 fn of_file(file: &Path) -> anyhow::Result<InputBox> {
     let named = || format!("--domain {}", file.display());
+    let of = |ends| {
+        Ok(InputBox::Ends {
+            file: file.display().to_string(),
+            sha256: files::digest(file)?,
+            ends,
+        })
+    };
+    if is_property(file) {
+        let found = vnnlib::read(file).with_context(named)?;
+        return of([found.low, found.high]);
+    }
     let data = source::open_with(&file.to_string_lossy(), &source::Request::of(Split::Test));
     let table = data.with_context(named)?.into_table()?;
     let rows = table.len();
@@ -148,11 +159,15 @@ fn of_file(file: &Path) -> anyhow::Result<InputBox> {
         "{}: {rows} rows; expected the lower ends and the upper ones",
         named()
     );
-    Ok(InputBox::Ends {
-        file: file.display().to_string(),
-        sha256: files::digest(file)?,
-        ends: [table.rows_f64(&[0])?, table.rows_f64(&[1])?],
-    })
+    of([table.rows_f64(&[0])?, table.rows_f64(&[1])?])
+}
+
+/// Whether a file is a VNN-LIB property, plain or packed, by its name.
+fn is_property(file: &Path) -> bool {
+    let name = file.to_string_lossy().to_lowercase();
+    [".vnnlib", ".vnnlib.gz"]
+        .iter()
+        .any(|end| name.ends_with(end))
 }
 
 impl FromStr for DomainChoice {
@@ -166,7 +181,7 @@ impl FromStr for DomainChoice {
         let is_array = |e: &std::ffi::OsStr| {
             e.eq_ignore_ascii_case("npy") || e.eq_ignore_ascii_case("safetensors")
         };
-        if path.extension().is_some_and(is_array) {
+        if path.extension().is_some_and(is_array) || is_property(path) {
             return Ok(Self::File(path.to_owned()));
         }
         let number = |text: &str| text.trim().parse::<f64>().map_err(|_| DomainError);

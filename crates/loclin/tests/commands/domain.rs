@@ -178,6 +178,30 @@ fn ends_may_be_those_of_a_file() {
 }
 
 #[test]
+fn the_box_may_be_that_of_a_property() {
+    let files = Files::new();
+    let line = |at: usize| {
+        format!("(declare-const X_{at} Real)\n(assert (>= X_{at} 0.0))\n(assert (<= X_{at} 1.0))\n")
+    };
+    let text_of_file: String = (0..36).map(line).collect();
+    let file = files.path("p.vnnlib");
+    fs::write(&file, text_of_file).unwrap();
+    let found = files.certify("m.csv", &["--domain", text(&file)]);
+    assert_eq!(found["domain"]["file"], text(&file));
+    assert_eq!(found["eps_inf"], files.certify("same.csv", &[])["eps_inf"]);
+    fs::write(&file, "(assert (<= X_0 1.0))").unwrap();
+    let arguments = files.about(&["certify"], &["--domain", text(&file)]);
+    let output = command(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        !output.status.success() && stderr.contains("p.vnnlib"),
+        "{stderr}"
+    );
+}
+
+#[test]
 fn arrays_have_no_domain_unless_it_is_said() {
     let dir = tempfile::tempdir().unwrap();
     let path = |name: &str| dir.path().join(name);
