@@ -12,29 +12,29 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 /// What rounding of a plain evaluation may do to a number of about this size.
-const ROUNDING: f64 = 1e-9;
+pub(crate) const ROUNDING: f64 = 1e-9;
 
 /// What is as good as 0.
-const TINY: f64 = 1e-280;
+pub(crate) const TINY: f64 = 1e-280;
 
 /// Parts of a ball that a test looks at.
-const LIMITS: Limits = Limits {
+pub(crate) const LIMITS: Limits = Limits {
     time: None,
     parts: 400,
     proof: true,
 };
 
 /// A drawn network at its input.
-struct Drawn {
-    network: Network,
-    x: Vec<f64>,
+pub(crate) struct Drawn {
+    pub(crate) network: Network,
+    pub(crate) x: Vec<f64>,
     here: Linearization,
     /// In l_inf.
-    margin: f64,
+    pub(crate) margin: f64,
 }
 
 /// `None` where the library refuses the network, or nothing is proved of it.
-fn drawn(plan: &Plan) -> Option<Drawn> {
+pub(crate) fn drawn(plan: &Plan) -> Option<Drawn> {
     let drawn = plan.draw().ok()?;
     let network = drawn.network().ok()?.to(DType::F64, &Device::Cpu).ok()?;
     let batch = drawn.batch().ok()?.to_dtype(DType::F64).ok()?;
@@ -49,7 +49,7 @@ fn drawn(plan: &Plan) -> Option<Drawn> {
 }
 
 /// The outputs and their gradients at an input, by the network itself.
-fn plain(network: &Network, x: &[f64]) -> (Vec<f64>, Vec<Vec<f64>>) {
+pub(crate) fn plain(network: &Network, x: &[f64]) -> (Vec<f64>, Vec<Vec<f64>>) {
     let shape = [&[1], network.input_shape()].concat();
     let x = Tensor::from_slice(x, shape, &Device::Cpu).unwrap();
     let trace = network.trace(&x).unwrap();
@@ -68,7 +68,7 @@ fn plain(network: &Network, x: &[f64]) -> (Vec<f64>, Vec<Vec<f64>>) {
     (numbers(trace.output()), rows.to_vec2().unwrap())
 }
 
-fn difference(gradients: &[Vec<f64>]) -> Vec<f64> {
+pub(crate) fn difference(gradients: &[Vec<f64>]) -> Vec<f64> {
     gradients[0]
         .iter()
         .zip(&gradients[1])
@@ -77,7 +77,7 @@ fn difference(gradients: &[Vec<f64>]) -> Vec<f64> {
 }
 
 /// Inputs in a ball cut with the domain: random ones, and corners.
-fn inputs(
+pub(crate) fn inputs(
     drawn: &Drawn,
     norm: Norm,
     radius: f64,
@@ -117,18 +117,18 @@ fn inputs(
 }
 
 /// A radius some times the margin; the network may be constant around the input.
-fn radius(margin: f64, times: f64) -> f64 {
+pub(crate) fn radius(margin: f64, times: f64) -> f64 {
     match margin.is_finite() && margin > 0.0 {
         true => margin * times,
         false => 0.3 * times,
     }
 }
 
-fn norms() -> impl Strategy<Value = Norm> {
+pub(crate) fn norms() -> impl Strategy<Value = Norm> {
     prop::sample::select(vec![1.0, 2.0, 3.0, f64::INFINITY]).prop_map(|p| Norm::new(p).unwrap())
 }
 
-fn questions() -> [Question; 5] {
+pub(crate) fn questions() -> [Question; 5] {
     let weights = vec![1.0, -1.0];
     [
         Question::Change {
@@ -149,7 +149,7 @@ fn questions() -> [Question; 5] {
 }
 
 /// What a question is at given gradients of both outputs, by its definition.
-fn value(question: &Question, at: &[Vec<f64>], centre: &[Vec<f64>]) -> f64 {
+pub(crate) fn value(question: &Question, at: &[Vec<f64>], centre: &[Vec<f64>]) -> f64 {
     match question {
         Question::Change { norm, .. } => {
             let both = difference(at).into_iter().zip(difference(centre));
@@ -176,7 +176,11 @@ fn value(question: &Question, at: &[Vec<f64>], centre: &[Vec<f64>]) -> f64 {
     }
 }
 
-fn surroundings(drawn: &Drawn, norm: Norm, domain: Option<&Domain>) -> Option<Surroundings> {
+pub(crate) fn surroundings(
+    drawn: &Drawn,
+    norm: Norm,
+    domain: Option<&Domain>,
+) -> Option<Surroundings> {
     let here = match domain {
         Some(domain) => drawn.here.clone().within(domain.clone()).unwrap(),
         None => drawn.here.clone(),
@@ -329,6 +333,6 @@ proptest! {
 }
 
 /// The largest number of some rows.
-fn norm_of(rows: &[Vec<f64>]) -> f64 {
+pub(crate) fn norm_of(rows: &[Vec<f64>]) -> f64 {
     rows.iter().flatten().map(|v| v.abs()).fold(0.0, f64::max)
 }

@@ -33,7 +33,7 @@ pub(super) fn check(root: &Path, long: bool) -> anyhow::Result<usize> {
         &[("LOCLIN_SKIPPED", list), how_many],
     )?;
     if long {
-        let exact = ["test", "--workspace", "--test", "properties", "exact_long"];
+        let exact = ["test", "--workspace", "--test", "properties"];
         let options = ["--", "--ignored", "--nocapture"];
         let arguments = [&exact[..], &options].concat();
         run(root, &arguments, &[("LOCLIN_EXACT", NETWORKS)])?;

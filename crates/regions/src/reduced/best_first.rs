@@ -80,7 +80,7 @@ struct Search<'a> {
     /// Numbers whose sign is known to change, and those that may in parts that are done with.
     settled: Vec<bool>,
     may_change: Vec<bool>,
-    /// The largest bound of parts that cannot be split.
+    /// The largest bound of parts that cannot be split. Others are looked at all the same, for what may be found there.
     stuck: f64,
     /// Parts that are done with, where they are kept.
     leaves: Option<Vec<Leaf>>,
@@ -167,13 +167,6 @@ impl Search<'_> {
                     while let Some(rest) = self.waiting.pop() {
                         self.keep_waiting(rest);
                     }
-                }
-                // A part that cannot be split has as large a bound: nothing changes any more.
-                Some(waiting)
-                    if waiting.part.bound <= self.stuck && !self.asked.is_about_signs() =>
-                {
-                    self.waiting.push(waiting);
-                    break;
                 }
                 Some(waiting) => some.push(waiting),
                 None => break,
