@@ -5,6 +5,7 @@
 //! ("completeness"). On a piecewise-linear network the gradient is constant on each region that the segment crosses, so
 //! the mean is a finite sum: [`integrated_gradients`] is exact, where a quadrature misses the regions between its points.
 
+pub use crate::smooth::{Noise, smooth_gradients};
 use crate::{
     Budget, Error, Guarantee, Linearizer, Result,
     brackets::widths,

@@ -51,6 +51,7 @@ mod rounding;
 mod rows;
 mod search;
 pub mod segment;
+mod smooth;
 mod units;
 mod upper;
 

@@ -158,6 +158,17 @@ pub struct Explanation {
     pub curve: Option<BoundCurve>,
     /// Rows of pictures.
     pub panels: Vec<Vec<Panel>>,
+    /// Its numbers, where they are no picture.
+    pub numbers: Option<NumberTable>,
+}
+
+/// Some numbers of an input, a row each.
+#[derive(Debug, Clone)]
+pub struct NumberTable {
+    /// What the columns are.
+    pub header: Vec<String>,
+    /// As many cells as the header has.
+    pub rows: Vec<Vec<String>>,
 }
 
 /// A picture and the words over it.
@@ -167,6 +178,8 @@ pub struct Panel {
     pub title: String,
     /// The picture.
     pub picture: Picture,
+    /// Of a picture with signs, the number whose colour is full: a bar of colours is drawn under it.
+    pub scale: Option<f64>,
 }
 
 /// The answers to a question about balls of several radii.

@@ -3,8 +3,11 @@
 use maud::{Markup, html};
 
 use crate::bounds;
-use crate::data::{Explanation, Panel};
+use crate::colour_bar::colour_bar;
+use crate::data::{Explanation, NumberTable, Panel};
+
 use crate::error::{Context, Result};
+use crate::format::significant;
 
 /// An article for each.
 pub(crate) fn explanations(explanations: &[Explanation]) -> Result<Markup> {
@@ -16,9 +19,9 @@ pub(crate) fn explanations(explanations: &[Explanation]) -> Result<Markup> {
             (articles(explanations)?)
             figcaption {
                 strong { "How to read it. " }
-                "A gradient is drawn as the sum over the channels of the class score’s derivatives, absolute value over "
-                "its 99th percentile, clipped at 1; white pixels matter most. Integrated gradients are the "
-                "mean gradient on the way from black to the image, times the image."
+                "A gradient is drawn as the sum over the channels of the class score’s derivatives: blue pixels raise the score, "
+                "orange ones lower it, and the colour is full from the 99th percentile of the absolute values on. Integrated "
+                "gradients are the mean gradient on the way from the baseline to the input, times the way."
                 @if has_curve { " " (CURVE) }
             }
         }
@@ -70,8 +73,20 @@ fn article(explanation: &Explanation) -> Result<Markup> {
             @for line in &explanation.lines { p { (line) } }
             @if let Some(curve) = &explanation.curve { (bounds::curve(curve)) }
             @for row in &rows { div.pictures { @for panel in row { (panel) } } }
+            @if let Some(numbers) = &explanation.numbers { (number_table(numbers)) }
         }
     })
+}
+
+fn number_table(numbers: &NumberTable) -> Markup {
+    html! {
+        div.scroll tabindex="0" role="region" aria-label="Numbers of the input" {
+            table.radii {
+                thead { tr { @for cell in &numbers.header { th scope="col" { (cell) } } } }
+                tbody { @for row in &numbers.rows { tr { @for cell in row { td { (cell) } } } } }
+            }
+        }
+    }
 }
 
 fn panel(panel: &Panel) -> Result<Markup> {
@@ -79,6 +94,11 @@ fn panel(panel: &Panel) -> Result<Markup> {
     Ok(html! {
         div.picture {
             img src=(source) width="224" alt=(panel.title);
+            @if let Some(scale) = panel.scale {
+                svg viewBox="0 0 150 20" width="224" role="img" aria-label={ "colours from " (significant(-scale)) " to " (significant(scale)) } {
+                    (colour_bar(scale, [0.0, 0.0], 150.0))
+                }
+            }
             span { (panel.title) }
         }
     })

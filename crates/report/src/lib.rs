@@ -11,6 +11,7 @@
 
 mod axis;
 mod bounds;
+mod colour_bar;
 mod data;
 mod digits;
 mod distributions;
@@ -30,8 +31,8 @@ mod toy;
 mod tests;
 
 pub use data::{
-    BoundCurve, DigitReading, DigitRow, Explanation, HeatMap, NetworkSummary, NormRadii, Panel,
-    Report, ToyPanel, ToyPoint,
+    BoundCurve, DigitReading, DigitRow, Explanation, HeatMap, NetworkSummary, NormRadii,
+    NumberTable, Panel, Report, ToyPanel, ToyPoint,
 };
 pub use error::{Error, Result};
 pub use format::{printable, significant};

@@ -34,6 +34,16 @@ pub(crate) fn colour(width: usize, height: usize, pixels: &[[u8; 3]]) -> Result<
 ///
 /// A gradient whose 99th percentile is zero is scaled by its largest entry.
 pub(crate) fn gradient_shades(gradient: &[f32]) -> Vec<f32> {
+    let scale = gradient_scale(gradient);
+    let shade = |g: &f32| match scale > 0.0 {
+        true => (g.abs() / scale).min(1.0),
+        false => 0.0,
+    };
+    gradient.iter().map(shade).collect()
+}
+
+/// What [`gradient_shades`] draws as 1: the 99th percentile of the absolute values or, where that is 0, the largest.
+pub(crate) fn gradient_scale(gradient: &[f32]) -> f32 {
     let mut sizes: Vec<f32> = gradient
         .iter()
         .map(|g| g.abs())
@@ -45,19 +55,10 @@ pub(crate) fn gradient_shades(gradient: &[f32]) -> Vec<f32> {
     let (below, rest) = (last * 99 / 100, last * 99 % 100);
     let at = |i: usize| sizes.get(i).copied().unwrap_or(0.0);
     let percentile = at(below) + (at((below + 1).min(last)) - at(below)) * rest as f32 / 100.0;
-    let scale = if percentile > 0.0 {
-        percentile
-    } else {
-        at(last)
-    };
-    let shade = |g: &f32| {
-        if scale > 0.0 {
-            (g.abs() / scale).min(1.0)
-        } else {
-            0.0
-        }
-    };
-    gradient.iter().map(shade).collect()
+    match percentile > 0.0 {
+        true => percentile,
+        false => at(last),
+    }
 }
 
 fn to_byte(value: f32) -> u8 {

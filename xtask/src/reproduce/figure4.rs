@@ -10,7 +10,7 @@ use super::places::Places;
 use super::provenance::Provenance;
 use super::results::{PAGE, Results};
 use super::table4::{Args, Measured, Plan, measured};
-use loclin::program::explain::{Integration, ReadOptions, Subject, read};
+use loclin::program::explain::{Drawing, Integration, ReadOptions, Subject, read};
 use loclin::program::options::Global;
 use loclin::program::train;
 use loclin_report::{Explanation, figure};
@@ -48,6 +48,8 @@ pub(super) fn run(args: &Args, places: &Places, global: &Global) -> anyhow::Resu
                 evaluations: network.costs().ascent,
                 seed: plan.seed,
                 integration: Integration::Steps(STEPS),
+                baseline: None,
+                noise: None,
                 nearby: None,
             };
             let reading = read(raw, &x, subject.label, &options)?;
@@ -55,7 +57,8 @@ pub(super) fn run(args: &Args, places: &Places, global: &Global) -> anyhow::Resu
                 heading: format!("{}, test image {index}", network.name),
                 lines: reading.lines(search.eps),
                 curve: None,
-                panels: reading.panels(&subject)?,
+                panels: reading.panels(&subject, Drawing::Absolute)?,
+                numbers: None,
             });
         }
         let name = format!("p{percent}.png");

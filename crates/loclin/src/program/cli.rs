@@ -98,7 +98,7 @@ pub fn dispatch(command: &Command, global: &Global) -> anyhow::Result<()> {
         }
         Command::Bound(args) => print(&bound::run(args, global)?, global.json),
         Command::Distortion(args) => print(&distortion::run(args, global)?, global.json),
-        Command::Explain(args) => print(&explain::run(args, global)?, global.json),
+        Command::Explain(args) => explain::run(args, global)?.print(global.json),
         Command::Init(args) => print(&init::run(args, global)?, global.json),
         Command::Fetch(args) => print(&fetch::run(args, global)?, global.json),
         Command::Completions(args) => print(&completions::run(args, Cli::command())?, global.json),

@@ -1,8 +1,10 @@
 //! `explain`: the picture, the numbers, the report, and what it refuses.
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 
+use candle_core::{Device, Tensor};
 use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
 
 use crate::fixture::{command, json, model, small_data, text};
@@ -98,6 +100,7 @@ fn an_index_and_a_file_become_a_picture_and_a_report() {
     assert!(picture.width() > 900 && picture.height() > 600);
     let html = fs::read_to_string(&page).unwrap();
     assert_eq!(html.matches("<img ").count(), 6);
+    assert_eq!(html.matches("aria-label=\"colours from").count(), 4);
     assert!(html.contains("curve net-0") && html.contains("stay the largest within"));
     assert!(html.contains("gradient is constant within an l2 radius") && html.contains("(proved)"));
     assert!(html.contains("input 4 of"));
@@ -156,6 +159,90 @@ fn an_image_on_a_boundary_is_said_to_be_on_one() {
     );
 }
 
+/// Rows of a table: no pictures, and the same numbers in JSON and in every file.
+#[test]
+fn several_rows_of_a_table_become_numbers() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    let (net, rows) = (at("net.safetensors"), at("rows.npy"));
+    model(&net, &[4], &[8, 6]);
+    let values: Vec<f64> = (0..12).map(|i| f64::from(i * i % 7) / 7.0).collect();
+    let table = Tensor::from_vec(values, (3, 4), &Device::Cpu).unwrap();
+    table.write_npy(&rows).unwrap();
+    let (npz, tensors, csv, png, page) = (
+        at("n.npz"),
+        at("n.safetensors"),
+        at("n.csv"),
+        at("n.png"),
+        at("n.html"),
+    );
+    let question = ["explain", "--model", text(&net), "--data", text(&rows)];
+    let question = [&question[..], &["--input", "0", "--input", "2", "--exact"]].concat();
+    let more = [
+        "--baseline",
+        "0.5",
+        "--smooth",
+        "4",
+        "--noise",
+        "0",
+        "--evaluations",
+        "100",
+    ];
+    let mut arguments = [&question[..], &more, &["--report", text(&page), "--json"]].concat();
+    for out in [&npz, &tensors, &csv, &png] {
+        arguments.extend(["--out", text(out)]);
+    }
+    let output = command(&arguments).output().unwrap();
+    let lines = String::from_utf8(output.stdout).unwrap();
+    let found: Vec<serde_json::Value> = lines
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(found.len(), 2);
+    let numbers = |value: &serde_json::Value| -> Vec<f64> {
+        value
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|v| v.as_f64().unwrap())
+            .collect()
+    };
+    let row = |tensor: &Tensor, at: usize| tensor.get(at).unwrap().to_vec1::<f64>().unwrap();
+    let zipped: HashMap<String, Tensor> = Tensor::read_npz(&npz).unwrap().into_iter().collect();
+    let saved = candle_core::safetensors::load(&tensors, &Device::Cpu).unwrap();
+    for (at, own) in found.iter().enumerate() {
+        let gradient = numbers(&own["gradient"]);
+        // Without noise, the mean of gradients is the gradient.
+        let off = gradient
+            .iter()
+            .zip(numbers(&own["smooth_gradient"]))
+            .map(|(a, b)| (a - b).abs());
+        assert!(off.fold(0.0, f64::max) < 1e-12);
+        let integrated = numbers(&own["integrated"][0]["values"]);
+        assert!(own["integrated"][0]["completeness_error"].as_f64().unwrap() < 1e-9);
+        let sum: f64 = numbers(&own["probabilities"]).iter().sum();
+        assert!((sum - 1.0).abs() < 1e-12);
+        for files in [&zipped, &saved] {
+            assert_eq!(row(&files["gradient"], at), gradient);
+            assert_eq!(row(&files["integrated_gradients"], at), integrated);
+            assert_eq!(row(&files["worst_input"], at), numbers(&own["worst_input"]));
+            assert_eq!(row(&files["logits"], at), numbers(&own["logits"]));
+        }
+    }
+    let csv = fs::read_to_string(&csv).unwrap();
+    assert_eq!(csv.lines().count(), 1 + 2 * 4);
+    assert!(csv.starts_with("name,label,prediction,place,input,gradient,integrated_gradients"));
+    let html = fs::read_to_string(&page).unwrap();
+    assert!(html.contains("2 inputs, explained") && html.contains("Numbers of the input"));
+    assert!(!html.contains("NaN") && !html.contains("<img "));
+    assert!(image::open(&png).unwrap().width() > 900);
+    let gif = at("n.gif");
+    let other = [&question[..], &["--out", text(&gif)]].concat();
+    let output = command(&other).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8(output.stderr).unwrap().contains(".npz"));
+}
+
 #[test]
 fn bad_inputs_are_named_and_leave_nothing_behind() {
     let dir = tempfile::tempdir().unwrap();
@@ -184,6 +271,14 @@ fn bad_inputs_are_named_and_leave_nothing_behind() {
     refuse("@whole.jpg --mean 0.5", 2, "--std");
     refuse("@whole.jpg --mean 1,2 --std 1,2", 1, "--mean");
     refuse("@whole.jpg --steps 0", 2, "at least 1");
+    refuse("@whole.jpg --smooth 0", 2, "at least 1");
+    refuse(
+        "@whole.jpg --smooth 2 --noise=-1",
+        2,
+        "--noise -1|at least 0",
+    );
+    refuse("@whole.jpg --baseline inf", 2, "--baseline inf|finite");
+    refuse("@whole.jpg --baseline @none.png", 1, "--baseline|none.png");
     refuse("@whole.jpg --top 0", 2, "--top 0|at least 1");
     refuse("@whole.jpg --time=-1", 2, "--time -1|at least 0");
     let grey = "explain --model @grey.safetensors --out @out.png --input @whole.jpg";

@@ -3,6 +3,7 @@
 use maud::{Markup, html};
 
 use super::canvas::Canvas;
+use crate::colour_bar::{BAR_HEIGHT, colour_bar};
 use crate::data::{Explanation, Panel};
 use crate::error::Result;
 use crate::format::coordinate;
@@ -10,6 +11,8 @@ use crate::format::coordinate;
 /// Side of a picture, and the room between pictures.
 const SIDE: f64 = 150.0;
 const GAP: f64 = 14.0;
+/// Pictures that a table is at least as wide as.
+const TABLE: usize = 3;
 /// Room for a line of words.
 const LINE: f64 = 16.0;
 /// Characters of a line for each unit of width: the font's are about six units wide.
@@ -22,6 +25,8 @@ const CHARACTERS: f64 = 1.0 / 5.6;
 pub fn pictures(explanations: &[Explanation]) -> Result<Canvas> {
     let columns = explanations.iter().flat_map(|e| &e.panels).map(Vec::len);
     let columns = columns.max().unwrap_or(1);
+    let has_numbers = explanations.iter().any(|own| own.numbers.is_some());
+    let columns = columns.max(if has_numbers { TABLE } else { 1 });
     let width = GAP + columns as f64 * (SIDE + GAP);
     let mut y = GAP;
     let mut parts = Vec::new();
@@ -50,6 +55,16 @@ pub fn pictures(explanations: &[Explanation]) -> Result<Canvas> {
             }
             y += height;
         }
+        if let Some(numbers) = &explanation.numbers {
+            let step = (width - 2.0 * GAP) / numbers.header.len().max(1) as f64;
+            for row in [&numbers.header].into_iter().chain(&numbers.rows) {
+                y += LINE;
+                for (column, cell) in row.iter().enumerate() {
+                    let x = coordinate(GAP + column as f64 * step);
+                    parts.push(html! { text x=(x) y=(coordinate(y)) { (cell) } });
+                }
+            }
+        }
         y += GAP;
     }
     let drawing = html! { @for part in &parts { (part) } };
@@ -66,12 +81,19 @@ fn drawn(panel: &Panel, [x, y]: [f64; 2]) -> Result<(Markup, f64)> {
     );
     // Twice as many pixels as units, as the PNG of the whole.
     let source = picture.data_uri(2 * SIDE as usize)?;
+    let below = y + 6.0 + height;
     let markup = html! {
         text x=(coordinate(x)) y=(coordinate(y)) { (panel.title) }
         image x=(coordinate(x)) y=(coordinate(y + 6.0)) width=(coordinate(width)) height=(coordinate(height))
             href=(source) {}
+        @if let Some(scale) = panel.scale { (colour_bar(scale, [x, below + 4.0], SIDE)) }
     };
-    Ok((markup, height + 6.0))
+    let bar = if panel.scale.is_some() {
+        4.0 + BAR_HEIGHT
+    } else {
+        0.0
+    };
+    Ok((markup, height + 6.0 + bar))
 }
 
 /// The line in pieces of at most `limit` characters where its words allow.
@@ -106,12 +128,14 @@ mod tests {
         let panel = |title: &str| Panel {
             title: title.into(),
             picture: red.clone(),
+            scale: None,
         };
         let explanation = Explanation {
             heading: "an input".into(),
             lines: vec!["a fact".into()],
             curve: None,
             panels: vec![vec![panel("one"), panel("two")]],
+            numbers: None,
         };
         let png = pictures(&[explanation]).unwrap().png().unwrap();
         let image = image::load_from_memory(&png).unwrap().into_rgb8();

@@ -103,6 +103,7 @@ fn article(
         lines: lines(outcome, row),
         curve: Some(curve),
         panels,
+        numbers: None,
     })
 }
 
@@ -163,7 +164,11 @@ fn panels(row: &Row, table: &Dataset, at: usize) -> anyhow::Result<Vec<Vec<Panel
         let at = |place: &usize| values.get(*place).copied().unwrap_or(0.0);
         places.iter().map(at).collect()
     };
-    let panel = |title: String, picture: Picture| Panel { title, picture };
+    let panel = |title: String, picture: Picture| Panel {
+        title,
+        picture,
+        scale: None,
+    };
     let mut panels = vec![panel(
         "input".into(),
         Picture::image(shape, &shown(&table.rows_f64(&[at])?))?,

@@ -1,20 +1,22 @@
 //! `loclin explain`: one input, its gradient, how much that can change nearby, and how far it does not.
 
+mod integrated;
 mod nearby;
+mod numbers;
 mod options;
 mod outcome;
+mod pictures;
 mod reading;
 mod subject;
 
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use candle_core::DType;
-use loclin_data::Applied;
+use candle_core::{DType, Tensor};
 use loclin_models::Network;
-use loclin_report::Report;
+use loclin_regions::attribution::Noise;
+use loclin_report::{Explanation, Report};
 
-use crate::program::compute::Dtype;
 use crate::program::distortion::UNIT;
 use crate::program::domain::{InputBox, said};
 use crate::program::errors::Usage;
@@ -22,85 +24,148 @@ use crate::program::opened::Opened;
 use crate::program::options::Global;
 use crate::program::{files, process};
 
+pub use integrated::{Integrated, Integration};
 pub use nearby::{Nearby, NearbyOptions, Point};
 pub use options::Args;
-pub use outcome::Outcome;
-pub use reading::{Integrated, Integration, ReadOptions, Reading, read};
+pub use outcome::{Outcome, Outcomes};
+pub use pictures::Drawing;
+pub use reading::{ReadOptions, Reading, read};
 pub use subject::Subject;
+
+use numbers::Form;
 
 /// Explains as the options say.
 ///
 /// # Errors
 /// A model or input that cannot be used, or files that cannot be written.
-pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
-    if args.evaluations == 0 || args.steps == 0 {
-        return Err(Usage::new("--evaluations, --steps: expected at least 1").into());
+pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcomes> {
+    if args.evaluations == 0 || args.steps == 0 || args.smooth == Some(0) {
+        return Err(Usage::new("--evaluations, --steps, --smooth: expected at least 1").into());
+    }
+    if !(args.noise.is_finite() && args.noise >= 0.0) {
+        let message = format!("--noise {}: expected a number of at least 0", args.noise);
+        return Err(Usage::new(message).into());
     }
     let nearby = nearby_options(args)?;
-    files::check_writable(&args.out)?;
-    if let Some(report) = &args.report {
-        files::check_writable(report)?;
+    let forms: Vec<Form> = args
+        .out
+        .iter()
+        .map(|path| Form::of(path))
+        .collect::<Result<_, _>>()?;
+    for path in args.out.iter().chain(&args.report) {
+        files::check_writable(path)?;
     }
-    let index = args.input.parse::<usize>().ok();
-    let opened = subject::open(args, index, global)?;
+    let mut outcomes = Vec::with_capacity(args.inputs.len());
+    let mut all = Vec::with_capacity(args.inputs.len());
+    for input in &args.inputs {
+        let (outcome, subject) = explain(args, input, nearby, global)?;
+        all.push((subject, outcome.reading.clone()));
+        outcomes.push(outcome);
+    }
+    let explanations = explanations(args, &all)?;
+    for (path, form) in args.out.iter().zip(forms) {
+        match form {
+            Form::Picture => {
+                let canvas = loclin_report::figure::pictures(&explanations)?;
+                files::write_atomic(path, &canvas.png()?)?;
+            }
+            _ => numbers::write(path, form, &all)?,
+        }
+    }
+    if let (Some(path), Some(first)) = (&args.report, outcomes.first()) {
+        files::write_atomic(path, page(args, explanations, first)?.as_bytes())?;
+    }
+    Ok(Outcomes(outcomes))
+}
+
+/// What is found out about one of the inputs.
+fn explain(
+    args: &Args,
+    input: &str,
+    nearby: NearbyOptions,
+    global: &Global,
+) -> anyhow::Result<(Outcome, Subject)> {
+    let (opened, index) = subject::open(args, input, global)?;
+    let subject = Subject::of(&opened.data, index)?;
     let Opened {
         model,
         data,
         dtype,
         applied,
     } = opened;
-    let model = model
-        .into_network()
-        .with_context(|| args.source.model.display().to_string())?;
-    let network = model.raw()?;
-    let domain = args
-        .domain
-        .read(InputBox::of_data(data.domain().or(Some(UNIT))))?;
+    let network = model.raw(&subject.shape)?;
+    let domain = InputBox::of_data(data.domain().or(Some(UNIT)));
     let names = args
         .classes
         .names(network.output_size(), data.class_names())?;
-    let subject = Subject::of(data, index)?;
+    let seed = global.seed.unwrap_or(0);
+    let x = subject.tensor(network.input_shape(), DType::F64, network.device())?;
     let options = ReadOptions {
         eps: args.eps.value(),
-        domain,
+        domain: args.domain.read(domain)?,
         evaluations: args.evaluations,
-        seed: global.seed.unwrap_or(0),
+        seed,
         integration: match args.exact {
             true => Integration::Exact,
             false => Integration::Steps(args.steps),
         },
+        baseline: Some(baseline(args, &x, global)?),
+        noise: args.smooth.map(|samples| Noise {
+            samples,
+            deviation: args.noise,
+            seed,
+        }),
         nearby: Some(nearby),
     };
     let label = args.label.or(subject.label);
     check_label(label, &network, &subject)?;
-    let named = || subject.name.clone();
-    let x = subject.tensor(network.input_shape(), DType::F64, network.device())?;
-    let mut reading = read(&network, &x, label, &options).with_context(named)?;
-    if let Some(names) = &names {
-        reading.label_name = names.name(reading.label);
-        reading.prediction_name = names.name(reading.prediction);
-    }
-    let explanation = loclin_report::Explanation {
-        heading: subject.name.clone(),
-        lines: reading.lines(args.eps),
-        curve: reading.curve(),
-        panels: reading.panels(&subject)?,
-    };
-    let canvas = loclin_report::figure::pictures(std::slice::from_ref(&explanation))?;
-    files::write_atomic(&args.out, &canvas.png()?)?;
-    if let Some(path) = &args.report {
-        let page = page(args, &explanation, dtype, &applied, options.domain.as_ref())?;
-        files::write_atomic(path, page.as_bytes())?;
-    }
-    Ok(Outcome {
+    let mut reading = read(&network, &x, label, &options).with_context(|| subject.name.clone())?;
+    reading.class_names = names.map(|names| {
+        let classes = 0..network.output_size().max(2) as u32;
+        classes
+            .map(|class| names.name(class).unwrap_or_default())
+            .collect()
+    });
+    let outcome = Outcome {
         model: args.source.model.clone(),
-        input: subject.name,
+        input: subject.name.clone(),
         reading,
         out: args.out.clone(),
         report: args.report.clone(),
         dtype,
         preprocessing: applied,
-    })
+    };
+    Ok((outcome, subject))
+}
+
+/// Where integrated gradients begin, like `x`.
+fn baseline(args: &Args, x: &Tensor, global: &Global) -> anyhow::Result<Tensor> {
+    let named = || format!("--baseline {}", args.baseline);
+    if let Ok(number) = args.baseline.parse::<f64>() {
+        if !number.is_finite() {
+            return Err(Usage::new(format!("{}: expected a finite number", named())).into());
+        }
+        return Ok(Tensor::full(number, x.shape(), x.device())?);
+    }
+    let (opened, index) = subject::open(args, &args.baseline, global).with_context(named)?;
+    let subject = Subject::of(&opened.data, index).with_context(named)?;
+    subject
+        .tensor(x.dims(), DType::F64, x.device())
+        .with_context(named)
+}
+
+/// What is drawn of each input.
+fn explanations(args: &Args, all: &[(Subject, Reading)]) -> anyhow::Result<Vec<Explanation>> {
+    let drawn = |(subject, reading): &(Subject, Reading)| {
+        Ok(Explanation {
+            heading: subject.name.clone(),
+            lines: reading.lines(args.eps),
+            curve: reading.curve(),
+            panels: reading.panels(subject, Drawing::Signed)?,
+            numbers: reading.numbers(subject),
+        })
+    };
+    all.iter().map(drawn).collect()
 }
 
 /// What is asked about balls.
@@ -139,31 +204,35 @@ fn check_label(label: Option<u32>, network: &Network, subject: &Subject) -> anyh
     Err(Usage::new(message).into())
 }
 
-fn page(
-    args: &Args,
-    explanation: &loclin_report::Explanation,
-    dtype: Dtype,
-    applied: &Applied,
-    domain: Option<&InputBox>,
-) -> anyhow::Result<String> {
+fn page(args: &Args, explanations: Vec<Explanation>, first: &Outcome) -> anyhow::Result<String> {
     let settings = [
         ("model", args.source.model.display().to_string()),
-        ("input", args.input.clone()),
-        ("preprocessing", applied.to_string()),
-        ("domain", said(domain)),
-        ("floating-point type", dtype.to_string()),
+        ("inputs", args.inputs.join(", ")),
+        ("preprocessing", first.preprocessing.to_string()),
+        ("domain", said(first.reading.domain.as_ref())),
+        ("baseline of integrated gradients", args.baseline.clone()),
+        ("floating-point type", first.dtype.to_string()),
     ];
+    let title = match explanations.len() {
+        1 => "One input, explained".to_owned(),
+        count => format!("{count} inputs, explained"),
+    };
+    let inputs: Vec<String> = args
+        .inputs
+        .iter()
+        .map(|input| format!("--input {input}"))
+        .collect();
     let page = loclin_report::render(&Report {
-        title: "One input, explained".into(),
+        title,
         settings: settings
             .map(|(name, value)| (name.to_owned(), value))
             .into(),
-        explanations: vec![explanation.clone()],
+        explanations,
         commands: vec![format!(
-            "{} explain --model {} --input {} --eps {}",
+            "{} explain --model {} {} --eps {}",
             process::name(),
             args.source.model.display(),
-            args.input,
+            inputs.join(" "),
             args.eps
         )],
         ..Report::default()

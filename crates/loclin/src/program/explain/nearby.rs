@@ -36,7 +36,7 @@ pub struct Nearby {
     /// Within this radius they do not; infinite, `null` in JSON, if none was found.
     pub top_refuted: f64,
     /// What is claimed of bounds and radii: `proved` or `estimate`.
-    #[serde(serialize_with = "name")]
+    #[serde(serialize_with = "super::outcome::guarantee")]
     pub guarantee: Guarantee,
 }
 
@@ -151,7 +151,10 @@ impl Nearby {
     /// What it says, in sentences.
     pub(super) fn lines(&self) -> Vec<String> {
         let (claim, top) = (self.guarantee.name(), self.top);
-        let mut lines = Vec::new();
+        let mut lines = vec![format!(
+            "the gradient is constant within an l-infinity radius of {} ({claim})",
+            significant(self.margin)
+        )];
         if let Some(Point { eps, found, proved }) = self.curve.last() {
             lines.push(format!(
                 "within an l-infinity radius of {} the gradient changes by at most {} in l1 norm ({claim}), and by {} at an input found",
@@ -188,8 +191,4 @@ impl Nearby {
             points: points.collect(),
         }
     }
-}
-
-fn name<S: serde::Serializer>(guarantee: &Guarantee, to: S) -> Result<S::Ok, S::Error> {
-    to.serialize_str(&guarantee.name())
 }

@@ -13,6 +13,7 @@ Examples:
   loclin explain --model runs/cifar10-roll-seed0 --input 17
   loclin explain --model runs/cifar10-roll-seed0 --input cat.jpg --resize --out cat.png --report cat.html
   loclin explain --model resnet.onnx --input cat.png --label 3 --mean 0.49,0.48,0.45 --std 0.25,0.24,0.26
+  loclin explain --model net.onnx --data table.npy --input 0 --input 7 --exact --baseline mean.npy --out numbers.npz
   loclin explain --model cnn.pth --architecture digit-recognizer --input 5 --data mnist";
 
 /// Options of `explain`.
@@ -22,9 +23,9 @@ pub struct Args {
     /// The model
     #[command(flatten)]
     pub source: ModelPath,
-    /// A JPEG or PNG file, an .npy file of one input, or the number of an input of --data, from 0
-    #[arg(long, value_name = "IMAGE_OR_INDEX")]
-    pub input: String,
+    /// A JPEG or PNG file, an .npy file of one input, or the number of an input of --data, from 0; may be given several times
+    #[arg(long = "input", value_name = "FILE_OR_INDEX", required = true)]
+    pub inputs: Vec<String>,
     /// The class whose score is explained [default: the input's label, or the predicted class where it has none]
     #[arg(long, value_name = "CLASS")]
     pub label: Option<u32>,
@@ -40,7 +41,26 @@ pub struct Args {
     /// Gradients that the search may evaluate
     #[arg(long, value_name = "N", default_value_t = 2000)]
     pub evaluations: usize,
-    /// Gradients along the segment from black to the image, of which the integrated gradients are the mean
+    /// Where integrated gradients begin: a number that every number of the input has there, or an image or .npy file
+    #[arg(
+        long,
+        value_name = "NUMBER_OR_FILE",
+        default_value = "0",
+        allow_hyphen_values = true
+    )]
+    pub baseline: String,
+    /// Average the gradient over so many noisy copies of the input, too (SmoothGrad)
+    #[arg(long, value_name = "N")]
+    pub smooth: Option<usize>,
+    /// Standard deviation of their Gaussian noise, in raw units of the input
+    #[arg(
+        long,
+        value_name = "DEVIATION",
+        default_value_t = 0.1,
+        requires = "smooth"
+    )]
+    pub noise: f64,
+    /// Gradients along the segment from the baseline to the input, of which the integrated gradients are the mean
     #[arg(
         long,
         value_name = "N",
@@ -57,13 +77,14 @@ pub struct Args {
     /// How many numbers of the gradient are asked to stay the largest
     #[arg(long, value_name = "K", default_value_t = 10)]
     pub top: usize,
-    /// Where to draw the picture
-    #[arg(long, value_name = "FILE.png", default_value = "explanation.png")]
-    pub out: PathBuf,
+    /// Where to write the picture (.png), or all attributions and the input found as numbers (.npz, .safetensors or .csv); may
+    /// be given several times
+    #[arg(long, value_name = "FILE", default_value = "explanation.png")]
+    pub out: Vec<PathBuf>,
     /// Write a report, too
     #[arg(long, value_name = "FILE.html")]
     pub report: Option<PathBuf>,
     /// Where numbers count, and what is done to the input
     #[command(flatten)]
-    pub inputs: InputOptions,
+    pub data: InputOptions,
 }

@@ -4,10 +4,12 @@ use std::fmt;
 use std::path::PathBuf;
 
 use loclin_data::Applied;
-use serde::Serialize;
+use loclin_regions::Guarantee;
+use serde::{Serialize, Serializer};
 
 use super::reading::Reading;
 use crate::program::compute::Dtype;
+use crate::program::outcome::print;
 
 /// What was explained.
 #[derive(Clone, Debug, Serialize)]
@@ -20,9 +22,9 @@ pub struct Outcome {
     /// What was found out about it.
     #[serde(flatten)]
     pub reading: Reading,
-    /// The picture.
-    #[serde(serialize_with = "crate::program::outcome::path")]
-    pub out: PathBuf,
+    /// The pictures and numbers of all inputs.
+    #[serde(serialize_with = "crate::program::outcome::paths")]
+    pub out: Vec<PathBuf>,
     /// The report, if one was asked for.
     #[serde(serialize_with = "crate::program::outcome::optional_path")]
     pub report: Option<PathBuf>,
@@ -31,6 +33,10 @@ pub struct Outcome {
     /// What was done to the input.
     pub preprocessing: Applied,
 }
+
+/// What was explained of each input.
+#[derive(Clone, Debug, Serialize)]
+pub struct Outcomes(pub Vec<Outcome>);
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -42,6 +48,7 @@ impl fmt::Display for Outcome {
             ..
         } = &self.reading;
         writeln!(f, "{}: {}", self.input, self.reading.classes())?;
+        writeln!(f, "{}", self.reading.scores())?;
         writeln!(f, "inputs: {}", self.preprocessing)?;
         writeln!(f, "{}", self.reading.certificate())?;
         writeln!(
@@ -54,10 +61,39 @@ impl fmt::Display for Outcome {
         for (what, found) in ["the input", "the distorted input"].iter().zip(integrated) {
             writeln!(f, "integrated gradients of {what}: {found}")?;
         }
-        write!(f, "{}", self.out.display())?;
-        match &self.report {
-            Some(report) => write!(f, "\n{}", report.display()),
-            None => Ok(()),
+        Ok(())
+    }
+}
+
+impl Outcomes {
+    /// Prints all: as text, or as one JSON object a line.
+    ///
+    /// # Errors
+    /// See [`print`].
+    pub fn print(&self, json: bool) -> anyhow::Result<()> {
+        match json {
+            true => self.0.iter().try_for_each(|own| print(own, true)),
+            false => print(self, false),
         }
     }
+}
+
+impl fmt::Display for Outcomes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for outcome in &self.0 {
+            write!(f, "{outcome}")?;
+        }
+        let files = self
+            .0
+            .first()
+            .map(|first| first.out.iter().chain(&first.report));
+        files
+            .into_iter()
+            .flatten()
+            .try_for_each(|path| writeln!(f, "{}", path.display()))
+    }
+}
+
+pub(super) fn guarantee<S: Serializer>(guarantee: &Guarantee, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(&guarantee.name())
 }

@@ -1,27 +1,23 @@
 //! What a network says about one input.
 
-use std::fmt;
 use std::time::Instant;
 
 use anyhow::Context;
 use candle_core::{DType, Tensor};
-use loclin_models::{Module, Network};
-use loclin_regions::attribution::{
-    Rule, completeness_error, integrated_gradients, integrated_gradients_by_quadrature,
-};
+use loclin_models::Network;
+use loclin_regions::attribution::{Noise, smooth_gradients};
 use loclin_regions::distortion::{Ascent, Ball, Distortion, Search};
-use loclin_regions::segment::Walk;
 use loclin_regions::{Budget, Estimate, Guarantee, Linearization, Method, Norm};
 use loclin_report::printable;
 use serde::Serialize;
 
+use super::integrated::{Integrated, Integration, integrate};
 use super::nearby::{Nearby, NearbyOptions, nearby};
-use super::subject::Subject;
 use crate::program::classes::word;
 use crate::program::distortion::{Radius, worst_of};
 use crate::program::domain::InputBox;
 use crate::program::tensors;
-use loclin_report::{BoundCurve, Panel, Picture, significant};
+use loclin_report::{BoundCurve, significant};
 
 /// What is asked about an input.
 #[derive(Clone, Debug)]
@@ -34,19 +30,14 @@ pub struct ReadOptions {
     pub evaluations: usize,
     /// Seed of the search.
     pub seed: u64,
-    /// How gradients are integrated.
+    /// How gradients are integrated, and from where: zeros, or this input `[in...]`.
     pub integration: Integration,
+    /// See there.
+    pub baseline: Option<Tensor>,
+    /// How gradients are averaged over noise, if they are.
+    pub noise: Option<Noise>,
     /// What is asked about balls, if anything is.
     pub nearby: Option<NearbyOptions>,
-}
-
-/// How gradients are integrated.
-#[derive(Clone, Copy, Debug)]
-pub enum Integration {
-    /// Through every region.
-    Exact,
-    /// At the middle of so many steps.
-    Steps(usize),
 }
 
 /// What is known of one input.
@@ -56,16 +47,14 @@ pub struct Reading {
     pub label: u32,
     /// The predicted class.
     pub prediction: u32,
-    /// The name of the class that is explained, where names are given.
-    pub label_name: Option<String>,
-    /// That of the predicted one.
-    pub prediction_name: Option<String>,
+    /// How the classes are called, where anybody says it.
+    pub class_names: Option<Vec<String>>,
     /// The domain that balls are cut with; `None` if they are whole.
     pub domain: Option<InputBox>,
     /// The l2 radius in raw units.
     pub eps_2: f64,
     /// What is claimed of it: `proved`, `probable(P)` or `estimate`.
-    #[serde(serialize_with = "name")]
+    #[serde(serialize_with = "super::outcome::guarantee")]
     pub guarantee: Guarantee,
     /// The neuron that limits it; `None` if nothing does.
     pub limiting: Option<String>,
@@ -81,28 +70,18 @@ pub struct Reading {
     pub nearby_left_out: Option<String>,
     /// Integrated gradients of the input and of the distorted one.
     pub integrated: [Integrated; 2],
-    #[serde(skip)]
-    gradients: [Vec<f64>; 2],
-    #[serde(skip)]
-    worst: Vec<f64>,
-}
-
-/// Integrated gradients from a black image.
-#[derive(Clone, Debug, Serialize)]
-pub struct Integrated {
-    /// Regions that the segment crosses; `None` where it was not walked.
-    pub regions: Option<usize>,
-    /// Gradients evaluated; `None` where the segment was walked.
-    pub steps: Option<usize>,
-    /// How far their sum is from the difference of the outputs, relative to it.
-    pub completeness_error: f64,
-    /// Each value is at most so far from the exact one; `None` where nothing bounds that.
-    pub error: Option<f64>,
-    /// What is claimed of the error.
-    #[serde(serialize_with = "name")]
-    pub guarantee: Guarantee,
-    #[serde(skip)]
-    values: Vec<f64>,
+    /// The outputs, `[L]`.
+    pub logits: Vec<f64>,
+    /// Their softmax, `[L]`; empty for a network with one output.
+    pub probabilities: Vec<f64>,
+    /// The gradient of the class's output, `[D]` in the order of the network's inputs, as all that follow.
+    pub gradient: Vec<f64>,
+    /// Its mean over noisy copies of the input, where that was asked for.
+    pub smooth_gradient: Option<Vec<f64>>,
+    /// The input found whose gradient differs most.
+    pub worst_input: Vec<f64>,
+    /// Its gradient.
+    pub worst_gradient: Vec<f64>,
 }
 
 /// Reads `x` `[in...]` in float64; without a label, the predicted class is explained.
@@ -160,11 +139,15 @@ pub fn read(
     };
     let worst = worst_of(&distortion, &found)?;
     let there = worst.point.to_dtype(DType::F64)?.reshape(x.dims())?;
+    let zeros = x.zeros_like()?;
+    let baseline = options.baseline.as_ref().unwrap_or(&zeros);
+    let averaged = |noise| smooth_gradients(network, x, output, noise, Budget::default());
+    let smooth = options.noise.map(averaged);
+    let logits = numbers(here.trace().output())?;
     Ok(Reading {
         label,
         prediction,
-        label_name: None,
-        prediction_name: None,
+        class_names: None,
         domain: options.domain.clone(),
         eps_2: margins.radius[0],
         guarantee: margins.guarantee,
@@ -175,75 +158,50 @@ pub fn read(
         nearby,
         nearby_left_out,
         integrated: [
-            integrate(network, x, output, options.integration)?,
-            integrate(network, &there, output, options.integration)?,
+            integrate(network, (baseline, x), output, options.integration)?,
+            integrate(network, (baseline, &there), output, options.integration)?,
         ],
-        gradients: [numbers(&worst.gradient)?, numbers(&worst.gradient_there)?],
-        worst: numbers(&there)?,
+        probabilities: probabilities(&logits),
+        logits,
+        gradient: numbers(&worst.gradient)?,
+        smooth_gradient: smooth.transpose()?,
+        worst_input: numbers(&there)?,
+        worst_gradient: numbers(&worst.gradient_there)?,
     })
-}
-
-fn integrate(
-    network: &Network,
-    x: &Tensor,
-    output: u32,
-    integration: Integration,
-) -> anyhow::Result<Integrated> {
-    let baseline = x.zeros_like()?;
-    Ok(match integration {
-        Integration::Exact => {
-            let found = integrated_gradients(network, &baseline, x, output, Walk::default())?;
-            // Parameters in a smaller type may not be those of the file.
-            let is_claimed = network.dtype() == DType::F64 && found.guarantee == Guarantee::Proved;
-            Integrated {
-                regions: Some(found.pieces.len()),
-                steps: None,
-                completeness_error: found.completeness_error(),
-                error: is_claimed.then(|| found.largest_error()),
-                guarantee: match is_claimed {
-                    true => found.guarantee,
-                    false => Guarantee::Estimate,
-                },
-                values: found.values,
-            }
-        }
-        Integration::Steps(steps) => {
-            let rule = (steps, Rule::Midpoint);
-            let budget = Budget::default();
-            let values =
-                integrated_gradients_by_quadrature(network, &baseline, x, output, rule, budget)?;
-            let ends = Tensor::stack(&[&baseline, x], 0)?.to_dtype(network.dtype())?;
-            let outputs = network.forward(&ends)?.to_dtype(DType::F64)?;
-            let outputs = outputs.get_on_dim(1, output as usize)?.to_vec1::<f64>()?;
-            Integrated {
-                regions: None,
-                steps: Some(steps),
-                completeness_error: completeness_error(&values, outputs[1] - outputs[0]),
-                error: None,
-                guarantee: Guarantee::Estimate,
-                values,
-            }
-        }
-    })
-}
-
-fn name<S: serde::Serializer>(guarantee: &Guarantee, to: S) -> Result<S::Ok, S::Error> {
-    to.serialize_str(&guarantee.name())
 }
 
 fn numbers(tensor: &Tensor) -> anyhow::Result<Vec<f64>> {
     Ok(tensor.to_dtype(DType::F64)?.flatten_all()?.to_vec1()?)
 }
 
+/// The softmax of outputs; nothing of one alone.
+fn probabilities(logits: &[f64]) -> Vec<f64> {
+    if logits.len() < 2 {
+        return Vec::new();
+    }
+    let most = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let powers: Vec<f64> = logits.iter().map(|logit| (logit - most).exp()).collect();
+    let sum: f64 = powers.iter().sum();
+    powers.iter().map(|power| power / sum).collect()
+}
+
 impl Reading {
     /// The sentences under a picture.
     pub fn lines(&self, eps: Radius) -> Vec<String> {
-        let share = 100.0 * self.distortion / self.gradient_length;
+        // A gradient of zeros has no share.
+        let share = match self.gradient_length > 0.0 {
+            true => format!(
+                ", {:.0}% of",
+                100.0 * self.distortion / self.gradient_length
+            ),
+            false => "; at the input it has".to_owned(),
+        };
         let mut lines = vec![
             self.classes(),
+            self.scores(),
             self.certificate(),
             format!(
-                "moving every pixel by at most {eps} changes the gradient by {} in l1 norm or more, {share:.0}% of its own {}",
+                "moving every number by at most {eps} changes the gradient by {} in l1 norm or more{share} its own {}",
                 significant(self.distortion),
                 significant(self.gradient_length)
             ),
@@ -269,9 +227,37 @@ impl Reading {
 
     /// The class that is explained and the predicted one, by number and name.
     pub fn classes(&self) -> String {
-        let label = word(self.label, self.label_name.as_deref());
-        let prediction = word(self.prediction, self.prediction_name.as_deref());
+        let (label, prediction) = (self.named(self.label), self.named(self.prediction));
         format!("class {label}, predicted {prediction}")
+    }
+
+    fn named(&self, class: u32) -> String {
+        let names = self.class_names.as_ref();
+        word(
+            class,
+            names
+                .and_then(|names| names.get(class as usize))
+                .map(String::as_str),
+        )
+    }
+
+    /// The largest outputs, with their probabilities.
+    pub fn scores(&self) -> String {
+        let mut order: Vec<usize> = (0..self.logits.len()).collect();
+        order.sort_by(|a, b| self.logits[*b].total_cmp(&self.logits[*a]).then(a.cmp(b)));
+        let score = |class: &usize| {
+            let logit = significant(self.logits[*class]);
+            match self.probabilities.get(*class) {
+                Some(share) => format!(
+                    "{} {logit} ({:.1}%)",
+                    self.named(*class as u32),
+                    100.0 * share
+                ),
+                None => logit,
+            }
+        };
+        let all: Vec<String> = order.iter().take(3).map(score).collect();
+        format!("outputs (softmax): {}", all.join("; "))
     }
 
     /// How far the gradient is constant, and what is claimed of that, in a sentence.
@@ -282,60 +268,13 @@ impl Reading {
         };
         match &self.limiting {
             Some(neuron) if self.eps_2 == 0.0 => format!(
-                "the image lies on a boundary between regions, so there is no radius to certify: {neuron}, is 0 there"
+                "the input lies on a boundary between regions, so there is no radius to certify: {neuron}, is 0 there"
             ),
             Some(neuron) => format!(
                 "the gradient is constant within an l2 radius of {:.3e}{within} ({}); the first neuron to change sides: {neuron}",
                 self.eps_2, self.guarantee
             ),
             None => format!("the gradient is the same everywhere{within}"),
-        }
-    }
-
-    /// The pictures, in two rows.
-    ///
-    /// # Errors
-    /// A subject of another shape.
-    pub fn panels(&self, subject: &Subject) -> anyhow::Result<Vec<Vec<Panel>>> {
-        let shape = subject.shape;
-        let row = |titles: [&str; 3], image: &[f64], side: usize| {
-            let shown = |values: &[f64]| subject.shown(values);
-            let pictures = [
-                Picture::image(shape, &shown(image))?,
-                Picture::gradient(shape, &shown(&self.gradients[side]))?,
-                Picture::gradient(shape, &shown(&self.integrated[side].values))?,
-            ];
-            let panels = titles.into_iter().zip(pictures);
-            let panel = |(title, picture): (&str, Picture)| Panel {
-                title: title.to_owned(),
-                picture,
-            };
-            anyhow::Ok(panels.map(panel).collect())
-        };
-        let here = ["image", "gradient", "integrated gradients"];
-        let there = [
-            "most distorting image found",
-            "its gradient",
-            "its integrated gradients",
-        ];
-        Ok(vec![
-            row(here, &subject.values, 0)?,
-            row(there, &self.worst, 1)?,
-        ])
-    }
-}
-
-impl fmt::Display for Integrated {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.regions, self.steps) {
-            (Some(regions), _) => write!(f, "over {regions} regions")?,
-            (_, Some(steps)) => write!(f, "{steps} steps")?,
-            _ => {}
-        }
-        write!(f, ", completeness error {:.2e}", self.completeness_error)?;
-        match self.error {
-            Some(error) => write!(f, ", each within {error:.1e} ({})", self.guarantee),
-            None => write!(f, " ({})", self.guarantee),
         }
     }
 }

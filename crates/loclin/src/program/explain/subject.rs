@@ -1,6 +1,6 @@
-//! The input that is explained: an image file, or a row of a dataset.
+//! The input that is explained: a file, or a row of a dataset.
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 use candle_core::{DType, Device, Tensor};
 use loclin_data::{Data, Dataset, Rows};
 
@@ -9,44 +9,50 @@ use crate::program::errors::Usage;
 use crate::program::opened::Opened;
 use crate::program::options::{Global, InputOptions};
 
-/// One image.
+/// One input.
 pub struct Subject {
     /// What it is called: "photo.png", or "input 17 of cifar10".
     pub name: String,
-    /// Channels (1 or 3), height and width.
-    pub shape: [usize; 3],
+    /// Its shape.
+    pub shape: Vec<usize>,
     /// Its values in the order in which the network takes them.
     pub values: Vec<f64>,
     /// Its class, where it is known.
     pub label: Option<u32>,
-    /// For each value of the picture, channel by channel, its place among those of the network.
-    places: Vec<usize>,
+    /// Of an image, its channels (1 or 3), height and width, and for each value of the picture, channel by channel, its place
+    /// among those of the network.
+    picture: Option<([usize; 3], Vec<usize>)>,
 }
 
-/// The model and what `--input` names: the row `index` of the data, or else a file.
-pub(super) fn open(args: &Args, index: Option<usize>, global: &Global) -> anyhow::Result<Opened> {
-    let Some(index) = index else {
+/// The model and one of the inputs that are named: a row of the data, or else a file.
+pub(super) fn open(
+    args: &Args,
+    input: &str,
+    global: &Global,
+) -> anyhow::Result<(Opened, Option<usize>)> {
+    let Ok(index) = input.parse::<usize>() else {
         let inputs = InputOptions {
-            data: Some(args.input.clone()),
-            ..args.inputs.clone()
+            data: Some(input.to_owned()),
+            ..args.data.clone()
         };
-        return Opened::new(&args.source, &inputs, Rows::All, global);
+        return Ok((Opened::new(&args.source, &inputs, Rows::All, global)?, None));
     };
-    let opened = Opened::new(&args.source, &args.inputs, Rows::One(index), global);
-    opened.map_err(|error| match error.downcast_ref() {
+    let opened = Opened::new(&args.source, &args.data, Rows::One(index), global);
+    let opened = opened.map_err(|error| match error.downcast_ref() {
         Some(loclin_data::Error::RowRange { name, rows, .. }) => no_row(index, name, *rows).into(),
         _ => error,
-    })
+    })?;
+    Ok((opened, Some(index)))
 }
 
 impl Subject {
     /// The only row of the data, which is the input `index` of its dataset.
-    pub(super) fn of(data: Data, index: Option<usize>) -> anyhow::Result<Self> {
-        let data = data.into_table()?;
+    pub(super) fn of(data: &Data, index: Option<usize>) -> anyhow::Result<Self> {
         let count = data.len();
         if index.is_none() && count != 1 {
             let message = format!(
-                "--input {}: it has {count} inputs; one is explained",
+                "{}: it has {count} inputs; each that is explained is named, as by --data {} --input 0",
+                data.name(),
                 data.name()
             );
             return Err(Usage::new(message).into());
@@ -55,13 +61,14 @@ impl Subject {
             Some(index) => format!("input {index} of {}", data.name()),
             None => data.name().to_owned(),
         };
-        Self::only(&data, name)
+        let part = data.tables(&[0])?.into_iter().next();
+        Self::only(&part.context("no input")?.inputs, name)
     }
 
-    /// Row `index` of a dataset of images, for a network of inputs of shape `wanted`.
+    /// Row `index` of a dataset, for a network of inputs of shape `wanted`.
     ///
     /// # Errors
-    /// When there is no such row, or the inputs are no images, or not the network's.
+    /// When there is no such row, or the inputs are not the network's.
     pub fn of_row(data: &Dataset, index: usize, wanted: &[usize]) -> anyhow::Result<Self> {
         if index >= data.len() {
             return Err(no_row(index, data.name(), data.len()).into());
@@ -71,30 +78,48 @@ impl Subject {
     }
 
     fn only(data: &Dataset, name: String) -> anyhow::Result<Self> {
-        let Some((shape, places)) = data.picture() else {
-            bail!(
-                "{}: inputs of shape {:?}, which are no images",
-                data.name(),
-                data.input_shape()
-            );
-        };
         let label = data.labels().and_then(|labels| labels.first().copied());
         Ok(Self {
             name,
-            shape,
+            shape: data.input_shape().to_vec(),
             values: data.rows_f64(&[0])?,
             label,
-            places,
+            picture: data.picture(),
         })
+    }
+
+    /// The shape that it is drawn in, and whether as an image: a table of numbers is drawn in one channel, a list is not.
+    pub(super) fn drawn(&self) -> Option<([usize; 3], bool)> {
+        match (&self.picture, &self.shape[..]) {
+            (Some((shape, _)), _) => Some((*shape, true)),
+            (None, [rows, columns]) => Some(([1, *rows, *columns], false)),
+            _ => None,
+        }
     }
 
     /// Values in the order of the network in that of pictures.
     pub(super) fn shown(&self, values: &[f64]) -> Vec<f64> {
-        let at = |place: &usize| values.get(*place).copied().unwrap_or(0.0);
-        self.places.iter().map(at).collect()
+        match &self.picture {
+            Some((_, places)) => {
+                let at = |place: &usize| values.get(*place).copied().unwrap_or(0.0);
+                places.iter().map(at).collect()
+            }
+            None => values.to_vec(),
+        }
     }
 
-    /// The image as an input of shape `shape`.
+    /// Where number `at` is, such as "3" or "2, 0".
+    pub(super) fn place(&self, mut at: usize) -> String {
+        let mut places = Vec::with_capacity(self.shape.len());
+        for size in self.shape.iter().rev() {
+            places.push((at % size.max(&1)).to_string());
+            at /= size.max(&1);
+        }
+        places.reverse();
+        places.join(", ")
+    }
+
+    /// It as an input of shape `shape`.
     ///
     /// # Errors
     /// When the number of values differs.

@@ -1,0 +1,149 @@
+//! All attributions as numbers in a file.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use candle_core::{Device, Tensor};
+
+use super::reading::Reading;
+use super::subject::Subject;
+use crate::program::errors::Usage;
+use crate::program::files;
+
+/// What a file's ending says that is to be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    Picture,
+    Npz,
+    Safetensors,
+    Csv,
+}
+
+impl Form {
+    pub(super) fn of(path: &Path) -> anyhow::Result<Self> {
+        let ending = path.extension().and_then(|ending| ending.to_str());
+        Ok(match ending.map(str::to_ascii_lowercase).as_deref() {
+            Some("png") => Self::Picture,
+            Some("npz") => Self::Npz,
+            Some("safetensors") => Self::Safetensors,
+            Some("csv") => Self::Csv,
+            _ => {
+                let message = format!(
+                    "--out {}: expected a file that ends in .png, .npz, .safetensors or .csv",
+                    path.display()
+                );
+                return Err(Usage::new(message).into());
+            }
+        })
+    }
+}
+
+/// The arrays of an input, each in the order of the network's inputs.
+fn arrays<'a>(subject: &'a Subject, reading: &'a Reading) -> Vec<(&'static str, &'a [f64])> {
+    let [integrated, integrated_there] = &reading.integrated;
+    let mut arrays: Vec<(&'static str, &[f64])> = vec![
+        ("input", &subject.values),
+        ("gradient", &reading.gradient),
+        ("integrated_gradients", &integrated.values),
+        ("worst_input", &reading.worst_input),
+        ("worst_gradient", &reading.worst_gradient),
+        ("worst_integrated_gradients", &integrated_there.values),
+    ];
+    if let Some(smooth) = &reading.smooth_gradient {
+        arrays.push(("smooth_gradient", smooth));
+    }
+    arrays
+}
+
+/// Writes all inputs' arrays: `[N, in...]` each, with logits `[N, L]`, labels and predictions `[N]`; a CSV has a row for each
+/// number of each input. Inputs of several shapes fit a CSV only.
+pub(super) fn write(path: &Path, form: Form, all: &[(Subject, Reading)]) -> anyhow::Result<()> {
+    if form == Form::Csv {
+        return Ok(files::write_atomic(path, &csv(all)?)?);
+    }
+    let tensors = tensors(all).with_context(|| path.display().to_string())?;
+    let bytes = match form {
+        Form::Npz => {
+            let directory = tempfile::tempdir().context("cannot create a temporary directory")?;
+            let file = directory.path().join("numbers.npz");
+            Tensor::write_npz(&tensors, &file)?;
+            files::read(&file)?
+        }
+        _ => {
+            let map: HashMap<_, _> = tensors.iter().map(|(name, own)| (*name, own)).collect();
+            safetensors::serialize(map, None)?
+        }
+    };
+    Ok(files::write_atomic(path, &bytes)?)
+}
+
+fn tensors(all: &[(Subject, Reading)]) -> anyhow::Result<Vec<(&'static str, Tensor)>> {
+    let Some((first, reading)) = all.first() else {
+        bail!("no inputs");
+    };
+    let Some((other, _)) = all.iter().find(|(own, _)| own.shape != first.shape) else {
+        let mut tensors = Vec::new();
+        for (at, (name, _)) in arrays(first, reading).into_iter().enumerate() {
+            let numbers = all
+                .iter()
+                .flat_map(|(own, reading)| arrays(own, reading)[at].1.to_vec());
+            let shape = [&[all.len()], &first.shape[..]].concat();
+            tensors.push((
+                name,
+                Tensor::from_vec(numbers.collect(), shape, &Device::Cpu)?,
+            ));
+        }
+        let logits: Vec<f64> = all
+            .iter()
+            .flat_map(|(_, reading)| reading.logits.clone())
+            .collect();
+        let shape = (all.len(), logits.len() / all.len());
+        tensors.push(("logits", Tensor::from_vec(logits, shape, &Device::Cpu)?));
+        for (name, of) in [
+            ("label", label as fn(&Reading) -> u32),
+            ("prediction", |own| own.prediction),
+        ] {
+            let classes: Vec<u32> = all.iter().map(|(_, reading)| of(reading)).collect();
+            tensors.push((name, Tensor::from_vec(classes, all.len(), &Device::Cpu)?));
+        }
+        return Ok(tensors);
+    };
+    bail!(
+        "{} has the shape {:?}, {} has {:?}; inputs of several shapes fit a .csv file only",
+        first.name,
+        first.shape,
+        other.name,
+        other.shape
+    )
+}
+
+fn label(reading: &Reading) -> u32 {
+    reading.label
+}
+
+fn csv(all: &[(Subject, Reading)]) -> anyhow::Result<Vec<u8>> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    if let Some((subject, reading)) = all.first() {
+        let names = arrays(subject, reading).into_iter().map(|(name, _)| name);
+        writer.write_record(
+            ["name", "label", "prediction", "place"]
+                .into_iter()
+                .chain(names),
+        )?;
+    }
+    for (subject, reading) in all {
+        let arrays = arrays(subject, reading);
+        for at in 0..subject.values.len() {
+            let first = [
+                subject.name.clone(),
+                reading.label.to_string(),
+                reading.prediction.to_string(),
+                subject.place(at),
+            ];
+            let numbers = arrays.iter().map(|(_, values)| values[at].to_string());
+            writer.write_record(first.into_iter().chain(numbers))?;
+        }
+    }
+    Ok(writer.into_inner()?)
+}
