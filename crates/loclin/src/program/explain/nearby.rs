@@ -103,7 +103,8 @@ pub(super) fn nearby(
         margin,
         curve: bounds.iter().map(point).collect(),
         top,
-        top_proved,
+        // Where nothing changes, the order stays.
+        top_proved: top_proved.max(margin),
         top_refuted,
         guarantee: of_bounds.weaker(of_margin),
     })
@@ -148,6 +149,14 @@ fn radii(margin: f64, eps: f64) -> Vec<f64> {
 }
 
 impl Nearby {
+    /// Takes note of a change that was found elsewhere in the largest ball.
+    pub(super) fn found(&mut self, change: f64) {
+        if let Some(last) = self.curve.last_mut() {
+            last.found = last.found.max(change);
+            last.proved = last.proved.max(last.found);
+        }
+    }
+
     /// What it says, in sentences.
     pub(super) fn lines(&self) -> Vec<String> {
         let (claim, top) = (self.guarantee.name(), self.top);

@@ -133,11 +133,14 @@ pub fn read(
     let found = search.run(&distortion)?;
     let evaluation = start.elapsed() / u32::try_from(found.evaluations).unwrap_or(u32::MAX).max(1);
     let around = |asked| nearby(network, &here, output, options.eps, (asked, evaluation));
-    let (nearby, nearby_left_out) = match options.nearby.map(around).transpose() {
+    let (mut nearby, nearby_left_out) = match options.nearby.map(around).transpose() {
         Ok(nearby) => (nearby, None),
         Err(cause) => (None, Some(cause)),
     };
     let worst = worst_of(&distortion, &found)?;
+    if let Some(nearby) = &mut nearby {
+        nearby.found(worst.distortion);
+    }
     let there = worst.point.to_dtype(DType::F64)?.reshape(x.dims())?;
     let zeros = x.zeros_like()?;
     let baseline = options.baseline.as_ref().unwrap_or(&zeros);
