@@ -252,7 +252,7 @@ impl Reading {
             let logit = significant(self.logits[*class]);
             match self.probabilities.get(*class) {
                 Some(share) => format!(
-                    "{} {logit} ({:.1}%)",
+                    "{}: {logit} ({:.1}%)",
                     self.named(*class as u32),
                     100.0 * share
                 ),

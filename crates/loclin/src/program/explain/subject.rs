@@ -88,13 +88,12 @@ impl Subject {
         })
     }
 
-    /// The shape that it is drawn in, and whether as an image: a table of numbers is drawn in one channel, a list is not.
+    /// The shape that it is drawn in, and whether as an image: numbers beyond [0, 1], such as those of a sequence, are drawn in
+    /// colours, and a line of numbers is not drawn.
     pub(super) fn drawn(&self) -> Option<([usize; 3], bool)> {
-        match (&self.picture, &self.shape[..]) {
-            (Some((shape, _)), _) => Some((*shape, true)),
-            (None, [rows, columns]) => Some(([1, *rows, *columns], false)),
-            _ => None,
-        }
+        let (shape, _) = self.picture.as_ref()?;
+        let is_image = self.values.iter().all(|value| (0.0..=1.0).contains(value));
+        (shape[1].min(shape[2]) > 1).then_some((*shape, is_image))
     }
 
     /// Values in the order of the network in that of pictures.
