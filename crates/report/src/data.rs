@@ -17,6 +17,12 @@ pub struct Report {
     pub settings: Vec<(String, String)>,
     /// The compared networks. The first one is the baseline of every ratio.
     pub networks: Vec<NetworkSummary>,
+    /// What the numbers mean, a sentence each.
+    pub facts: Vec<String>,
+    /// Which layers limit the radii, the most frequent first.
+    pub layers: Vec<LayerCount>,
+    /// Single inputs picked out of all, such as those with the smallest radii.
+    pub selections: Vec<Selection>,
     /// Single inputs, with the gradients of every network.
     pub digits: Vec<DigitRow>,
     /// Single inputs, with everything that is known of their gradients.
@@ -50,6 +56,35 @@ pub struct NetworkSummary {
     pub radii: Vec<NormRadii>,
     /// Wall-clock seconds of training.
     pub training_seconds: f64,
+}
+
+/// How many inputs a layer's neurons limit.
+#[derive(Debug, Clone)]
+pub struct LayerCount {
+    /// The layer.
+    pub name: String,
+    /// How many inputs.
+    pub inputs: usize,
+}
+
+/// Some inputs out of many.
+#[derive(Debug, Clone)]
+pub struct Selection {
+    /// What they have in common ("The smallest radii").
+    pub heading: String,
+    /// The inputs.
+    pub inputs: Vec<PickedInput>,
+}
+
+/// One input of a selection.
+#[derive(Debug, Clone)]
+pub struct PickedInput {
+    /// Its file or number.
+    pub name: String,
+    /// What is known of it, a line each.
+    pub lines: Vec<String>,
+    /// It, where it is an image.
+    pub picture: Option<Picture>,
 }
 
 /// Certified radii of one network in one norm.

@@ -23,6 +23,7 @@ mod format;
 mod page;
 mod picture;
 mod png;
+mod selection;
 pub mod stats;
 mod table;
 mod toy;
@@ -31,8 +32,8 @@ mod toy;
 mod tests;
 
 pub use data::{
-    BoundCurve, DigitReading, DigitRow, Explanation, HeatMap, NetworkSummary, NormRadii,
-    NumberTable, Panel, Report, ToyPanel, ToyPoint,
+    BoundCurve, DigitReading, DigitRow, Explanation, HeatMap, LayerCount, NetworkSummary,
+    NormRadii, NumberTable, Panel, PickedInput, Report, Selection, ToyPanel, ToyPoint,
 };
 pub use error::{Error, Result};
 pub use format::{printable, significant};

@@ -6,7 +6,7 @@ use crate::data::Report;
 use crate::error::Result;
 use crate::format::{bracket, ell, percent, printable, times};
 use crate::table::{median_ratio, table};
-use crate::{digits, distributions, explanation, toy};
+use crate::{digits, distributions, explanation, selection, toy};
 
 const STYLE: &str = include_str!("style.css");
 /// Tells the browser what the page promises: nothing comes from outside.
@@ -52,6 +52,21 @@ pub fn render(report: &Report) -> Result<String> {
                             "A median hides the tails. These curves hold every one of the "
                             (report.inputs) "."
                         }, distributions::distributions(report)))
+                    }
+                    @if !report.facts.is_empty() {
+                        (section("What the numbers mean", html! {
+                            "In words, for these inputs."
+                        }, html! { ul { @for fact in &report.facts { li { (fact) } } } }))
+                    }
+                    @if !report.layers.is_empty() {
+                        (section("What limits them", html! {
+                            "The neuron that changes sides first ends the ball; it belongs to one of these layers."
+                        }, selection::layers(&report.layers)))
+                    }
+                    @if !report.selections.is_empty() {
+                        (section("Input by input", html! {
+                            "Those at both ends of the distribution."
+                        }, selection::selections(&report.selections)?))
                     }
                     @if !report.digits.is_empty() {
                         (section("Gradients one by one", html! {

@@ -86,9 +86,8 @@ fn report(names: [&str; 2]) -> Report {
             readings: vec![reading(1.0), reading(0.1)],
         }],
         toy: vec![panel],
-        explanations: Vec::new(),
-        bounds: Vec::new(),
         commands: vec!["cargo xtask demo".to_owned()],
+        ..Report::default()
     }
 }
 

@@ -38,8 +38,6 @@ pub(super) fn page(certified: &[Certified], global: &Global) -> anyhow::Result<R
             .collect::<anyhow::Result<_>>()?,
         digits: digits::rows(certified, &test)?,
         toy: toy::panels(&toy)?,
-        explanations: Vec::new(),
-        bounds: Vec::new(),
         commands: vec![
             format!("{program} demo --seed {}", certified[0].config.seed),
             format!("{program} train --preset demo --out runs/roll"),
@@ -47,6 +45,7 @@ pub(super) fn page(certified: &[Certified], global: &Global) -> anyhow::Result<R
                 "{program} certify --model runs/roll --domain none --dtype f64 --out margins.csv"
             ),
         ],
+        ..Report::default()
     })
 }
 
