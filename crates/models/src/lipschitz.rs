@@ -69,7 +69,9 @@ impl Network {
         match &node.operator {
             Operator::Affine(operator) => {
                 let own: Vec<f64> = node.operands.iter().map(|&i| bounds[i]).collect();
-                Ok(operator.scaled_lipschitz(scale, &own)?)
+                let shapes = node.operands.iter().map(|&i| &self.nodes()[i].shape[..]);
+                let shapes: Vec<&[usize]> = shapes.collect();
+                Ok(operator.scaled_lipschitz(scale, &shapes, &own)?)
             }
             _ => Ok(None),
         }

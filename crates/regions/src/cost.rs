@@ -30,7 +30,8 @@ impl Cost {
                 Operator::Affine(operator) => {
                     let parameters = operator.parameters();
                     let shapes = parameters.iter().map(|(_, parameter)| parameter.dims());
-                    lipschitz += shapes.map(spectral_bound).fold(0.0, f64::max);
+                    let bounds = shapes.map(|dims| spectral_bound(dims, &node.shape));
+                    lipschitz += bounds.fold(0.0, f64::max);
                 }
                 Operator::Input => {}
             }
@@ -77,15 +78,19 @@ fn one(node: &Node) -> f64 {
 }
 
 /// Multiply-adds of an upper bound on the spectral norm of a weight `[outputs, inputs, taps...]`: at every frequency of a
-/// grid, the Gram matrix of a complex matrix and a few of its squares.
-fn spectral_bound(dims: &[usize]) -> f64 {
+/// grid, the Gram matrix of a complex matrix and a few of its squares. `image` is the shape of the output.
+fn spectral_bound(dims: &[usize], image: &[usize]) -> f64 {
     let &[outputs, inputs, ref taps @ ..] = dims else {
         return 0.0;
     };
     let least = outputs.min(inputs) as f64;
     let grid: f64 = taps
         .iter()
-        .map(|taps| (6 * taps.saturating_sub(1)).max(1) as f64)
+        .zip(image.iter().skip(1).chain(std::iter::repeat(&usize::MAX)))
+        .map(|(taps, n)| match n {
+            1 => 1.0,
+            n => (6 * taps.saturating_sub(1)).min(n.saturating_add(1)).max(1) as f64,
+        })
         .product();
     let complex = if taps.is_empty() { 1.0 } else { 3.0 };
     let gram = least * outputs.max(inputs) as f64 * least;

@@ -45,6 +45,7 @@ pub mod planar;
 mod polyhedron;
 mod position;
 mod prepared;
+mod pulls;
 pub mod reduced;
 mod room;
 mod rounding;

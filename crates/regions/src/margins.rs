@@ -114,7 +114,7 @@ impl Linearization {
                     None => self.margins_by_all(norms),
                 }
             }
-            Method::Bound => self.each_l2(norms, Self::l2_margins_by_bound),
+            Method::Bound => self.margins_by_bound(norms),
             Method::Estimate(estimate) => {
                 self.each_l2(norms, |here| here.l2_margins_by_estimate(estimate))
             }
@@ -190,14 +190,14 @@ impl Linearization {
             Method::PrunedSearch if !searched => {
                 return refused("a fully connected chain on the CPU and norms l1, l2 and l_inf");
             }
-            Method::Bound | Method::Estimate(_) if !euclidean => return refused("l2"),
+            Method::Estimate(_) if !euclidean => return refused("l2"),
             chosen => return Ok(chosen),
         };
         let directions = estimate.map(Estimate::directions).transpose()?;
         if searched {
             return Ok(Method::PrunedSearch);
         }
-        if !euclidean || cost.all() < SMALL {
+        if cost.all() < SMALL {
             return Ok(Method::All);
         }
         let inputs = self.batch() as f64;
@@ -208,7 +208,7 @@ impl Linearization {
         }
         if let (Some(estimate), Some(directions)) = (estimate, directions) {
             let estimated = inputs * cost.pushes(directions + MEASURED);
-            if estimated < best.0 {
+            if euclidean && estimated < best.0 {
                 best.1 = Method::Estimate(estimate);
             }
         }

@@ -3,6 +3,7 @@
 use crate::{
     error::Error,
     operator::{Alternatives, PiecewiseLinear, ShapeResult},
+    patch::Patch,
     record::ActivationRecord,
     spec::OperatorSpec,
 };
@@ -244,6 +245,27 @@ impl PiecewiseLinear for Activation {
         _operand: &[usize],
     ) -> Result<Tensor> {
         self.push(cotangent, record)
+    }
+
+    fn pull_patch(
+        &self,
+        cotangent: &Tensor,
+        patch: &Patch,
+        record: &ActivationRecord,
+        _operand: &[usize],
+    ) -> Result<Option<(Tensor, Patch)>> {
+        let slopes = patch.of(slopes(record)?)?.unsqueeze(1)?;
+        Ok(Some((cotangent.broadcast_mul(&slopes)?, *patch)))
+    }
+
+    fn terms(
+        &self,
+        neuron: usize,
+        _record: &ActivationRecord,
+        operand: &[usize],
+    ) -> Result<Option<Vec<(usize, f64)>>> {
+        let entry = neuron.checked_rem(operand.iter().product());
+        Ok(entry.map(|entry| vec![(entry, 1.0)]))
     }
 
     fn offset(&self, record: &ActivationRecord) -> Result<Option<Tensor>> {

@@ -76,7 +76,7 @@ proptest! {
         let norm = spectral_norm(start.clone(), alone, |c| Ok(operator.pull(c, &shapes)?.swap_remove(0)));
         prop_assert!(norm <= bound * (1.0 + 1e-12), "{} {}", norm, bound);
         let scale = tensor(rng, &output[..1]);
-        if let Some(bound) = operator.scaled_lipschitz(&scale, &bounds).unwrap() {
+        if let Some(bound) = operator.scaled_lipschitz(&scale, &shapes, &bounds).unwrap() {
             let mut shape = vec![1; output.len() + 2];
             shape[2] = output[0];
             let scaled = |t: &Tensor| t.broadcast_mul(&scale.reshape(&shape[..])?);
