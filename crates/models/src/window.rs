@@ -79,7 +79,9 @@ impl Window2d {
         let last = first + (count.max(1) - 1) * self.stride[axis] + self.reach(axis).unwrap_or(0);
         let before = self.padding[axis][0];
         let first = first.saturating_sub(before).min(n.saturating_sub(1));
-        let end = (last + 1).saturating_sub(before).clamp(first + 1, n.max(first + 1));
+        let end = (last + 1)
+            .saturating_sub(before)
+            .clamp(first + 1, n.max(first + 1));
         (first, end - first)
     }
 

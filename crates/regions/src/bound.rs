@@ -14,12 +14,14 @@
 //! ([`Linearization::choose`]); and between pulls, where those that are left would, if they go as far as those before did.
 
 use crate::{
-    Linearization, Margins, Method, Norm, Result,
+    Guarantee, Linearization, Margins, Method, Norm, Result,
+    by_lengths::PullErrors,
     measure::{Aim, FIRST_ROUND},
     nearest::{Found, Nearest, distance},
     pulls::{Group, Limits},
 };
 use loclin_models::{Operator, Trace};
+use loclin_tensor::rounding::up_by;
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 
@@ -46,13 +48,17 @@ impl Linearization {
         // Which neurons to begin with is no part of the result.
         let lengths = self.estimated_lengths(DIRECTIONS, 0)?;
         let of_norm = |norm: &Norm| {
-            let found = lengths
-                .iter()
-                .enumerate()
-                .map(|(input, lengths)| self.by_bound((input, *norm), lengths, lipschitz))
-                .collect::<Result<Vec<Found>>>()?;
+            let (mut found, mut proved) = (Vec::new(), true);
+            for (input, lengths) in lengths.iter().enumerate() {
+                let (own, sure) = self.by_bound((input, *norm), lengths, lipschitz)?;
+                found.push(own);
+                proved &= sure;
+            }
             let mut margins = self.proved(*norm, found, Method::Bound)?;
             margins.work.directions = DIRECTIONS;
+            if proved {
+                margins.guarantee = Guarantee::Proved;
+            }
             Ok(margins)
         };
         norms.iter().map(of_norm).collect()
@@ -65,35 +71,53 @@ impl Linearization {
         self.prepared.lipschitz_cost() + self.batch() as f64 * each
     }
 
-    /// The nearest neuron of one input.
+    /// The nearest neuron of one input, and whether rounding is bounded.
     fn by_bound(
         &self,
         (input, norm): (usize, Norm),
         lengths: &[f64],
         lipschitz: &[f64],
-    ) -> Result<Found> {
+    ) -> Result<(Found, bool)> {
         let trace = self.trace.narrow(input, 1)?;
         let aim = self.aim(input, norm)?;
-        let mut nearest = Nearest::NONE;
-        let first = nearest_few(&self.clear[input], lengths);
-        self.measure(&trace, &aim, first.clone(), &mut nearest)?;
+        let rounding = self.by_lengths(input)?;
+        let proved = rounding.is_some() || self.rounding.is_some();
+        let mut limits = Limits {
+            lipschitz,
+            rounding: rounding.as_ref(),
+            nearest: f64::INFINITY,
+        };
         let mut found = Found {
-            nearest,
-            gradients: first.len(),
+            nearest: Nearest::NONE,
+            gradients: 0,
             lost: 0.0,
         };
-        if nearest.distance == 0.0 {
-            // On a boundary: nothing is nearer, and there can be many ties.
-            return Ok(found);
+        let first = nearest_few(&self.clear[input], lengths);
+        for at in &first {
+            let Some(neuron) = self.neuron(*at) else {
+                continue;
+            };
+            let mut alone = Group::new(neuron.node);
+            alone.add(*at, 0.0);
+            let pulled = self.pull_group(&trace, &aim, &alone, limits)?;
+            found.gradients += 1;
+            for (at, distance) in pulled.measured {
+                found.nearest.lower(distance, at);
+            }
         }
-        let groups = self.groups(&trace, &aim, &first, (nearest.distance, lipschitz))?;
-        match self.pull_groups(&trace, &aim, groups, (lipschitz, nearest))? {
+        if found.nearest.distance == 0.0 {
+            // On a boundary: nothing is nearer, and there can be many ties.
+            return Ok((found, proved));
+        }
+        limits.nearest = found.nearest.distance.min(aim.farthest);
+        let groups = self.groups(&trace, &aim, &first, limits)?;
+        match self.pull_groups(&trace, &aim, groups, (limits, found.nearest))? {
             Some((nearest, pulled)) => {
                 found.nearest = nearest;
                 found.gradients += pulled;
-                Ok(found)
+                Ok((found, proved))
             }
-            None => self.measure_all(&aim),
+            None => Ok((self.measure_all(&aim)?, self.rounding.is_some())),
         }
     }
 
@@ -104,22 +128,34 @@ impl Linearization {
         trace: &Trace,
         aim: &Aim,
         measured: &[usize],
-        (nearest, lipschitz): (f64, &[f64]),
+        limits: Limits<'_>,
     ) -> Result<Vec<Group>> {
-        let limit = nearest.min(aim.farthest);
-        let values = &self.clear[aim.input];
+        let (values, errors) = (&self.clear[aim.input], self.gradient_errors(aim.input)?);
         let longer = aim.norm.dual().longer_than_l2(self.network().input_size());
         let mut groups = Vec::new();
         for range in &self.ranges {
-            let bound = self.length_bound(range.node, lipschitz) * longer;
+            let Some((operand, length)) = self.neurons_of(range.node) else {
+                continue;
+            };
             let mut places: BTreeMap<usize, Group> = BTreeMap::new();
             for at in range.start..range.start + range.count {
-                let least = distance(values[at].abs(), bound);
-                if least > limit || measured.contains(&at) {
+                let (bound, value) = match limits.rounding {
+                    Some(rounding) if rounding.constant[at] => continue,
+                    None if self.rounding.is_some() && errors[at] == 0.0 => continue,
+                    Some(rounding) => {
+                        let reached = std::iter::once((operand, length));
+                        rounding.bounds(values[at], reached, &PullErrors::default())
+                    }
+                    None => (length * limits.lipschitz[operand], values[at].abs()),
+                };
+                let least = distance(value, up_by(bound * longer, 2));
+                if least > limits.nearest || measured.contains(&at) {
                     continue;
                 }
                 let place = trace.place(range.node, at - range.start)?.unwrap_or(0);
-                let group = places.entry(place).or_insert_with(|| Group::new(range.node));
+                let group = places
+                    .entry(place)
+                    .or_insert_with(|| Group::new(range.node));
                 group.add(at, least);
                 if group.len() == TOGETHER {
                     groups.extend(places.remove(&place));
@@ -138,20 +174,17 @@ impl Linearization {
         trace: &Trace,
         aim: &Aim,
         groups: Vec<Group>,
-        (lipschitz, mut nearest): (&[f64], Nearest),
+        (mut limits, mut nearest): (Limits<'_>, Nearest),
     ) -> Result<Option<(Nearest, usize)>> {
         let cost = &self.prepared.cost;
         let whole = |group: &Group| group.len() as f64 * cost.pull(group.node(), 0);
         let mut rest: f64 = groups.iter().map(whole).sum();
         let (mut done, mut spent, mut count) = (0.0, 0.0, 0);
-        for some in groups.chunks(GROUPS) {
+        for some in waves(groups) {
             if spent > FORESEEN * cost.all() && rest * spent / done > cost.all() {
                 return Ok(None);
             }
-            let limits = Limits {
-                lipschitz,
-                nearest: nearest.distance.min(aim.farthest),
-            };
+            limits.nearest = nearest.distance.min(aim.farthest);
             let pulled = some
                 .par_iter()
                 .map(|group| self.pull_group(trace, aim, group, limits))
@@ -185,16 +218,27 @@ impl Linearization {
         })
     }
 
-    /// No gradient of a neuron of this node is longer.
-    fn length_bound(&self, node: usize, lipschitz: &[f64]) -> f64 {
+    /// The operand of a node with neurons, and at least the length of a neuron's gradient with respect to it.
+    fn neurons_of(&self, node: usize) -> Option<(usize, f64)> {
         let node = &self.network().nodes()[node];
         match &node.operator {
             Operator::PiecewiseLinear(operator) => {
-                operator.neuron_length() * lipschitz[node.operands[0]]
+                Some((node.operands[0], operator.neuron_length()))
             }
-            _ => f64::INFINITY,
+            _ => None,
         }
     }
+}
+
+/// The groups, the nearest first, in portions of a few, each of which has some of the nearest and some of the others: so that what
+/// the first ones take says what the rest will.
+fn waves(groups: Vec<Group>) -> Vec<Vec<Group>> {
+    let count = groups.len().div_ceil(GROUPS);
+    let mut waves = vec![Vec::new(); count];
+    for (at, group) in groups.into_iter().enumerate() {
+        waves[at % count].push(group);
+    }
+    waves
 }
 
 /// The positions of the few neurons that are nearest by estimated lengths.

@@ -7,8 +7,8 @@ use loclin_models::{Network, Node, Operator};
 /// Multiply-adds on a network.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Cost {
-    /// Of one tangent pushed up to each node, or of one cotangent pulled back from it, that node included. A pull of what
-    /// does not depend on all nodes before it costs less.
+    /// Of one cotangent pulled back from each node, that node included. A pull of what does not depend on all nodes before it costs
+    /// less.
     through: Vec<f64>,
     /// Of one tangent pushed to the last neurons.
     push: f64,
@@ -18,12 +18,10 @@ pub(crate) struct Cost {
     axes: f64,
 }
 
-/// The price of a multiply-add of a pull against one of a push: pulls are fewer at a time, and wait for one another.
-const PULL: f64 = 2.0;
-
 impl Cost {
     pub(crate) fn of(network: &Network) -> Self {
-        let (mut through, mut sum, mut lipschitz, mut push) = (Vec::new(), 0.0, 0.0, 0.0);
+        let (mut through, mut sum, mut pulls) = (Vec::new(), 0.0, 0.0);
+        let (mut lipschitz, mut push) = (0.0, 0.0);
         for node in network.nodes() {
             match &node.operator {
                 Operator::PiecewiseLinear(_) => push = sum,
@@ -36,7 +34,8 @@ impl Cost {
                 Operator::Input => {}
             }
             sum += one(node);
-            through.push(sum);
+            pulls += one(node) / unseen(node);
+            through.push(pulls);
         }
         Self {
             through,
@@ -59,7 +58,7 @@ impl Cost {
     /// Of pulling one cotangent back from node `from` to node `to`, or to the input.
     pub(crate) fn pull(&self, from: usize, to: usize) -> f64 {
         let at = |node: usize| self.through.get(node).copied().unwrap_or(0.0);
-        PULL * (at(from) - at(to)).max(0.0)
+        (at(from) - at(to)).max(0.0)
     }
 }
 
@@ -75,6 +74,18 @@ fn one(node: &Node) -> f64 {
     let weights = weights.filter(|dims| dims.len() > 1);
     let each = |dims: &[usize]| dims[1..].iter().product::<usize>() as f64;
     numbers * weights.map(each).fold(1.0, f64::max)
+}
+
+/// How many times fewer multiply-adds a pull takes: a convolution to one position pulls what that position sees.
+fn unseen(node: &Node) -> f64 {
+    let (Operator::Affine(operator), [_, 1, 1]) = (&node.operator, &node.shape[..]) else {
+        return 1.0;
+    };
+    let parameters = operator.parameters();
+    let weights = parameters.iter().map(|(_, parameter)| parameter.dims());
+    let taps = weights.filter(|dims| dims.len() > 2);
+    let taps = taps.map(|dims| dims[2..].iter().product::<usize>() as f64);
+    taps.fold(1.0, f64::max)
 }
 
 /// Multiply-adds of an upper bound on the spectral norm of a weight `[outputs, inputs, taps...]`: at every frequency of a

@@ -15,6 +15,7 @@ mod bound;
 mod boxed;
 mod brackets;
 mod budget;
+mod by_lengths;
 mod cost;
 mod count;
 mod decide;

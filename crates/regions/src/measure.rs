@@ -14,6 +14,16 @@ use std::ops::Range;
 /// Pulls made at once at first; each further round doubles them, within the budget.
 pub(crate) const FIRST_ROUND: usize = 4;
 
+/// What is known of a neuron beside its computed gradient.
+pub(crate) struct Known {
+    /// The part of its value that rounding cannot have made, with its sign.
+    pub(crate) value: f64,
+    /// Bounds of the gradient's error, in the dual norm and in l1.
+    pub(crate) errors: [f64; 2],
+    /// Whether it certainly does not depend on the input.
+    pub(crate) constant: bool,
+}
+
 /// Which distances of one input are measured.
 pub(crate) struct Aim {
     pub(crate) input: usize,
@@ -96,31 +106,45 @@ impl Linearization {
             let gradients = trace.pull_neurons(range.node, &units)?;
             let gradients = Rows::of_tensor(&gradients.flatten_from(2)?.squeeze(0)?)?;
             for (at, gradient) in own.iter().zip(gradients.iter()) {
-                nearest.lower(self.measured(aim, *at, gradient)?, *at);
+                let known = self.known(aim.input, *at)?;
+                nearest.lower(self.measured(aim, known, gradient)?, *at);
             }
         }
         Ok(())
     }
 
-    /// The distance of the neuron at a position, whose gradient was computed.
-    pub(crate) fn measured(&self, aim: &Aim, at: usize, gradient: &[f64]) -> Result<f64> {
-        let input = aim.input;
-        let (value, error) = (self.clear[input][at], self.gradient_errors(input)?[at]);
+    /// What absolute values say of the neuron at a position.
+    pub(crate) fn known(&self, input: usize, at: usize) -> Result<Known> {
+        let error = self.gradient_errors(input)?[at];
+        Ok(Known {
+            value: self.clear[input][at],
+            errors: [error; 2],
+            constant: self.rounding.is_some() && error == 0.0,
+        })
+    }
+
+    /// The distance of a neuron whose gradient was computed.
+    pub(crate) fn measured(&self, aim: &Aim, known: Known, gradient: &[f64]) -> Result<f64> {
+        let Known {
+            value,
+            errors,
+            constant,
+        } = known;
         let computed = aim.norm.dual().of_up(gradient);
-        let length = computed + error;
+        let length = computed + errors[0];
         // A bound that overflows is no error where every gradient is measured: the distance is 0.
         let bounded = aim.room.is_none() || !computed.is_finite();
         if !length.is_finite() && bounded {
             return Err(Error::NotFinite {
-                index: input,
+                index: aim.input,
                 what: "the length of a neuron's gradient".into(),
                 value: length,
             });
         }
-        let length = match (&self.rounding, error) {
-            (None, _) => length,
-            (Some(_), 0.0) => 0.0,
-            (Some(_), _) => up_by(length, 1),
+        let length = match (constant, errors[0]) {
+            (true, _) => 0.0,
+            (_, 0.0) => length,
+            _ => up_by(length, 1),
         };
         let whole = distance(value.abs(), length);
         Ok(match &aim.room {
@@ -129,7 +153,7 @@ impl Linearization {
                 let neuron = Boundary {
                     value,
                     gradient,
-                    errors: [error; 2],
+                    errors,
                 };
                 boxed::distance(&neuron, room, aim.norm).max(whole)
             }

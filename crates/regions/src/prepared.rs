@@ -1,6 +1,8 @@
 //! What is known of a network before any input is seen, for all its linearisations.
 
-use crate::{Result, cost::Cost, engines::Prepared as Engine, exact::Exact};
+use crate::{
+    Result, by_lengths::NodeLengths, cost::Cost, engines::Prepared as Engine, exact::Exact,
+};
 use candle_core::DType;
 use loclin_models::{Magnitudes, Network};
 use std::sync::OnceLock;
@@ -18,6 +20,7 @@ pub(crate) struct Prepared {
     pub(crate) engine: Engine,
     pub(crate) cost: Cost,
     lipschitz: OnceLock<Vec<f64>>,
+    node_lengths: OnceLock<Option<NodeLengths>>,
     magnitudes: OnceLock<Option<Magnitudes>>,
     exact: OnceLock<Option<Exact>>,
 }
@@ -34,6 +37,7 @@ impl Prepared {
             cost: Cost::of(network),
             precise,
             lipschitz: OnceLock::new(),
+            node_lengths: OnceLock::new(),
             magnitudes: OnceLock::new(),
             exact: OnceLock::new(),
         })
@@ -74,6 +78,15 @@ impl Prepared {
         };
         let bounds = network.lipschitz_bounds()?.into_iter().map(above).collect();
         Ok(self.lipschitz.get_or_init(|| bounds))
+    }
+
+    /// Bounds of lengths of each node, and of rounding errors by them; `None` as of [`Prepared::magnitudes`].
+    pub(crate) fn node_lengths(&self, network: &Network) -> Result<Option<&NodeLengths>> {
+        if let Some(known) = self.node_lengths.get() {
+            return Ok(known.as_ref());
+        }
+        let found = NodeLengths::new(network, self.magnitudes(network)?)?;
+        Ok(self.node_lengths.get_or_init(|| found).as_ref())
     }
 
     /// What [`Prepared::lipschitz`] has still to cost, in multiply-adds.

@@ -2,14 +2,15 @@
 
 use crate::{
     Linearization, Result, Rows,
-    measure::Aim,
+    by_lengths::{ByLengths, PullErrors},
+    measure::{Aim, Known},
     nearest::distance,
 };
 use candle_core::{DType, Tensor};
 use loclin_models::{PatchPull, Trace};
 use loclin_tensor::{
     product::slice,
-    rounding::{UNIT, length_up, up_by},
+    rounding::{UNIT, length_up, product_up, up_by},
 };
 
 /// Neurons of one node that are pulled together.
@@ -53,6 +54,8 @@ impl Group {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits<'a> {
     pub(crate) lipschitz: &'a [f64],
+    /// What rounding has done, where absolute values do not say.
+    pub(crate) rounding: Option<&'a ByLengths<'a>>,
     pub(crate) nearest: f64,
 }
 
@@ -65,6 +68,41 @@ pub(crate) struct Pulled {
     pub(crate) gradients: usize,
     /// Multiply-adds.
     pub(crate) spent: f64,
+}
+
+/// A pull on its way.
+struct Way<'a> {
+    pull: PatchPull<'a>,
+    rows: Vec<Row>,
+}
+
+/// One of its gradients.
+#[derive(Debug, Clone)]
+struct Row {
+    position: usize,
+    errors: PullErrors,
+    /// The length of the cotangent at the node that is pulled through next.
+    length: f64,
+}
+
+impl<'a> Way<'a> {
+    /// Some of the rows, by their numbers.
+    fn select(&self, rows: &[u32]) -> Result<Self> {
+        Ok(Self {
+            pull: self.pull.select(rows)?,
+            rows: rows
+                .iter()
+                .map(|row| self.rows[*row as usize].clone())
+                .collect(),
+        })
+    }
+
+    /// The first and the second half of the rows.
+    fn halves(&self) -> Result<[Self; 2]> {
+        let rows: Vec<u32> = (0..self.rows.len() as u32).collect();
+        let (first, second) = rows.split_at(rows.len() / 2);
+        Ok([self.select(second)?, self.select(first)?])
+    }
 }
 
 impl Linearization {
@@ -84,28 +122,37 @@ impl Linearization {
         let range = self.ranges.iter().find(|range| range.node == group.node);
         let start = range.map_or(0, |range| range.start);
         let neurons: Vec<usize> = group.positions.iter().map(|at| at - start).collect();
-        let first = trace.patch_pull(group.node, &neurons)?;
-        let mut stack = vec![(first, group.positions.clone())];
-        while let Some((pull, positions)) = stack.pop() {
-            let Some((pull, positions)) = self.excluded(aim, pull, positions, limits)? else {
+        let row = |position: &usize| Row {
+            position: *position,
+            errors: PullErrors::default(),
+            length: 0.0,
+        };
+        let mut stack = vec![Way {
+            pull: trace.patch_pull(group.node, &neurons)?,
+            rows: group.positions.iter().map(row).collect(),
+        }];
+        while let Some(way) = stack.pop() {
+            let Some(mut way) = self.near(aim, way, limits)? else {
                 continue;
             };
-            if pull.rows() > 1 && pull.numbers() > self.most_numbers() {
-                stack.extend(halves(&pull, &positions)?);
+            if way.rows.len() > 1 && way.pull.numbers() > self.most_numbers() {
+                stack.extend(way.halves()?);
                 continue;
             }
-            let mut pull = pull;
-            if let Some((node, share)) = pull.next() {
+            if let Some((node, share)) = way.pull.next() {
                 let each = self.prepared.cost.pull(node, node.saturating_sub(1));
-                pulled.spent += pull.rows() as f64 * share * each;
+                pulled.spent += way.rows.len() as f64 * share * each;
+                if let Some(rounding) = limits.rounding {
+                    for row in &mut way.rows {
+                        rounding.pass(self.network(), (node, row.length), &mut row.errors);
+                    }
+                }
             }
-            if pull.step()? {
-                stack.push((pull, positions));
+            if way.pull.step()? {
+                stack.push(way);
                 continue;
             }
-            let gradients = Rows::of_tensor(&pull.gradients()?.flatten_from(2)?.squeeze(0)?)?;
-            for (at, gradient) in positions.into_iter().zip(gradients.iter()) {
-                let found = self.measured(aim, at, gradient)?;
+            for (at, found) in self.measured_rows(aim, &way, limits)? {
                 limits.nearest = limits.nearest.min(found);
                 pulled.measured.push((at, found));
             }
@@ -113,33 +160,82 @@ impl Linearization {
         Ok(pulled)
     }
 
-    /// The rows of a pull that bounds do not exclude, if there are any.
-    fn excluded<'a>(
+    /// The positions and distances of gradients that have come to the input.
+    fn measured_rows(
         &self,
         aim: &Aim,
-        pull: PatchPull<'a>,
-        positions: Vec<usize>,
+        way: &Way<'_>,
         limits: Limits<'_>,
-    ) -> Result<Option<(PatchPull<'a>, Vec<usize>)>> {
-        let values = &self.clear[aim.input];
+    ) -> Result<Vec<(usize, f64)>> {
+        let gradients = Rows::of_tensor(&way.pull.gradients()?.flatten_from(2)?.squeeze(0)?)?;
+        let size = self.network().input_size();
+        let distances = way
+            .rows
+            .iter()
+            .zip(gradients.iter())
+            .map(|(row, gradient)| {
+                let known = match limits.rounding {
+                    None => self.known(aim.input, row.position)?,
+                    Some(rounding) => {
+                        let computed = self.pre_activations[aim.input][row.position];
+                        let (_, value) = rounding.bounds(computed, std::iter::empty(), &row.errors);
+                        let error = row.errors.of_gradient();
+                        let longer = |q: crate::Norm| product_up(&[error, q.longer_than_l2(size)]);
+                        Known {
+                            value: value.max(0.0).copysign(computed),
+                            errors: [longer(aim.norm.dual()), longer(crate::Norm::L1)],
+                            constant: false,
+                        }
+                    }
+                };
+                Ok((row.position, self.measured(aim, known, gradient)?))
+            });
+        distances.collect()
+    }
+
+    /// What bounds do not exclude of a pull, if there is anything.
+    fn near<'a>(&self, aim: &Aim, mut way: Way<'a>, limits: Limits<'_>) -> Result<Option<Way<'a>>> {
+        let mut reached = Vec::new();
+        for part in way.pull.reached() {
+            reached.push((part.node, lengths(part.cotangents)?));
+        }
         let errors = self.gradient_errors(aim.input)?;
         let longer = aim.norm.dual().longer_than_l2(self.network().input_size());
-        let bounds = bounds(&pull, limits.lipschitz)?;
-        let near = |row: &u32| {
-            let at = positions[*row as usize];
-            let bound = bounds[*row as usize] * longer;
-            let least = distance(values[at].abs(), up_by(bound + errors[at], 3));
-            least <= limits.nearest || least.is_nan()
-        };
-        let kept: Vec<u32> = (0..positions.len() as u32).filter(near).collect();
+        let mut kept = Vec::new();
+        for (number, row) in way.rows.iter_mut().enumerate() {
+            let own = reached
+                .iter()
+                .map(|(node, lengths)| (*node, lengths[number]));
+            row.length = own.clone().last().map_or(0.0, |(_, length)| length);
+            let at = row.position;
+            let (bound, value) = match limits.rounding {
+                Some(rounding) => {
+                    let computed = self.pre_activations[aim.input][at];
+                    rounding.bounds(computed, own, &row.errors)
+                }
+                None => {
+                    let terms = own.map(|(node, length)| match length == 0.0 {
+                        true => 0.0,
+                        false => length * limits.lipschitz[node],
+                    });
+                    let bound = up_by(terms.sum(), 2 * reached.len() + 2);
+                    (bound, self.clear[aim.input][at].abs())
+                }
+            };
+            let error = if limits.rounding.is_some() {
+                0.0
+            } else {
+                errors[at]
+            };
+            let least = distance(value, up_by(bound * longer + error, 3));
+            if least <= limits.nearest || least.is_nan() {
+                kept.push(number as u32);
+            }
+        }
         Ok(match kept.len() {
             0 => None,
-            all if all == positions.len() => Some((pull, positions)),
-            _ => {
-                let positions = kept.iter().map(|row| positions[*row as usize]);
-                let positions = positions.collect();
-                Some((pull.select(&kept)?, positions))
-            }
+            all if all == way.rows.len() => Some(way),
+            _ => Some(way.select(&kept)?),
         })
     }
 
@@ -150,40 +246,13 @@ impl Linearization {
     }
 }
 
-/// The first and the second half of the rows.
-fn halves<'a>(
-    pull: &PatchPull<'a>,
-    positions: &[usize],
-) -> Result<[(PatchPull<'a>, Vec<usize>); 2]> {
-    let middle = positions.len() / 2;
-    let rows: Vec<u32> = (0..positions.len() as u32).collect();
-    let (first, second) = rows.split_at(middle);
-    Ok([
-        (pull.select(second)?, positions[middle..].to_vec()),
-        (pull.select(first)?, positions[..middle].to_vec()),
-    ])
-}
-
-/// Upper bounds on the lengths of the gradients that are being pulled.
-fn bounds(pull: &PatchPull<'_>, lipschitz: &[f64]) -> Result<Vec<f64>> {
-    let mut bounds = vec![0.0; pull.rows()];
-    for reached in pull.reached() {
-        let lengths = lengths(reached.cotangents)?;
-        let terms = lengths.iter().map(|length| match *length == 0.0 {
-            true => 0.0,
-            false => length * lipschitz[reached.node],
-        });
-        bounds.iter_mut().zip(terms).for_each(|(sum, term)| *sum += term);
-    }
-    let terms = pull.reached().count() + 2;
-    bounds.iter_mut().for_each(|bound| *bound = up_by(*bound, terms));
-    Ok(bounds)
-}
-
 /// At least the length of each row of a tensor `[1, K, ...]`.
 fn lengths(rows: &Tensor) -> Result<Vec<f64>> {
     let count = rows.dim(1)?;
-    let rows = rows.to_device(&candle_core::Device::Cpu)?.to_dtype(DType::F64)?.contiguous()?;
+    let rows = rows
+        .to_device(&candle_core::Device::Cpu)?
+        .to_dtype(DType::F64)?
+        .contiguous()?;
     let (storage, layout) = rows.storage_and_layout();
     let numbers = slice::<f64>(&storage, layout)?;
     let width = (numbers.len() / count.max(1)).max(1);
@@ -196,7 +265,9 @@ fn length(vector: &[f64]) -> f64 {
     let chunks = vector.chunks_exact(8);
     let mut sum: f64 = chunks.remainder().iter().map(|v| v * v).sum();
     for chunk in chunks {
-        sums.iter_mut().zip(chunk).for_each(|(sum, v)| *sum += v * v);
+        sums.iter_mut()
+            .zip(chunk)
+            .for_each(|(sum, v)| *sum += v * v);
     }
     sum += sums.iter().sum::<f64>();
     match sum > 1e-200 && sum < 1e200 {

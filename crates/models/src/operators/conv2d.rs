@@ -198,7 +198,10 @@ impl Affine for Conv2d {
             .transposed_patch(&folded, &self.weight, patch.first, size)
             .map_err(unwrapped)?;
         let size = [pulled.dim(2)?, pulled.dim(3)?];
-        Ok(Some(vec![(unfold(&pulled, cotangent)?, Patch { first, size })]))
+        Ok(Some(vec![(
+            unfold(&pulled, cotangent)?,
+            Patch { first, size },
+        )]))
     }
 
     fn offset(&self, output: &[usize]) -> Result<Option<Tensor>> {

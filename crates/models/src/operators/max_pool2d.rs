@@ -183,7 +183,10 @@ impl PiecewiseLinear for MaxPool2d {
     ) -> Result<Option<(Tensor, Patch)>> {
         let units = self.pooled(operand)?;
         let all = selected(record, units.iter().product())?;
-        let selected = patch.of(&all.reshape(units)?)?.flatten_all()?.to_vec1::<u32>()?;
+        let selected = patch
+            .of(&all.reshape(units)?)?
+            .flatten_all()?
+            .to_vec1::<u32>()?;
         let (height, width) = (operand[1], operand[2]);
         let under = [0, 1].map(|axis| self.window.under(axis, operand[axis + 1], patch));
         let below = Patch {
@@ -191,15 +194,25 @@ impl PiecewiseLinear for MaxPool2d {
             size: under.map(|(_, size)| size),
         };
         let place = |entry: &u32| {
-            let (pixel, channel) = (*entry as usize % (height * width), *entry as usize / (height * width));
-            let (row, column) = (pixel / width - below.first[0], pixel % width - below.first[1]);
+            let (pixel, channel) = (
+                *entry as usize % (height * width),
+                *entry as usize / (height * width),
+            );
+            let (row, column) = (
+                pixel / width - below.first[0],
+                pixel % width - below.first[1],
+            );
             ((channel * below.size[0] + row) * below.size[1] + column) as u32
         };
         let places: Vec<u32> = selected.iter().map(place).collect();
         let places = Tensor::new(places, cotangent.device())?;
         let flat = cotangent.flatten_from(2)?.squeeze(0)?.contiguous()?;
         let [rows, columns] = below.size;
-        let zeros = Tensor::zeros((flat.dim(0)?, operand[0] * rows * columns), flat.dtype(), flat.device())?;
+        let zeros = Tensor::zeros(
+            (flat.dim(0)?, operand[0] * rows * columns),
+            flat.dtype(),
+            flat.device(),
+        )?;
         let pulled = zeros.index_add(&places, &flat, 1)?;
         let pulled = pulled.reshape((1, flat.dim(0)?, operand[0], rows, columns))?;
         Ok(Some((pulled, below)))
@@ -215,8 +228,15 @@ impl PiecewiseLinear for MaxPool2d {
             return Ok(None);
         };
         let units: usize = self.pooled(operand)?.iter().product();
-        let entry = |at: usize| record.own()?.narrow(1, at, 1)?.flatten_all()?.to_vec1::<u32>();
-        let [selected, other] = [entry(unit)?, entry(units + neuron)?].map(|found| found[0] as usize);
+        let entry = |at: usize| {
+            record
+                .own()?
+                .narrow(1, at, 1)?
+                .flatten_all()?
+                .to_vec1::<u32>()
+        };
+        let [selected, other] =
+            [entry(unit)?, entry(units + neuron)?].map(|found| found[0] as usize);
         Ok(Some(vec![(selected, 1.0), (other, -1.0)]))
     }
 

@@ -124,7 +124,10 @@ pub(super) fn on_torus(
     if positions == 0 || first >= end {
         return Ok((kernel.narrow(axis, 0, 1)?.zeros_like()?, 1));
     }
-    let (kernel, before) = (kernel.narrow(axis, first, end - first)?, before - first.min(before));
+    let (kernel, before) = (
+        kernel.narrow(axis, first, end - first)?,
+        before - first.min(before),
+    );
     let torus = (n + before).max((positions + end - first - 1).saturating_sub(before));
     Ok((kernel, torus))
 }

@@ -181,7 +181,11 @@ impl PatchPull<'_> {
     pub fn next(&self) -> Option<(usize, f64)> {
         let last = self.parts.iter().rposition(Option::is_some)?;
         let part = self.parts[last].as_ref()?;
-        let size = self.trace.network.nodes()[last].shape.iter().product::<usize>() * self.rows;
+        let size = self.trace.network.nodes()[last]
+            .shape
+            .iter()
+            .product::<usize>()
+            * self.rows;
         let share = part.cotangents.elem_count() as f64 / size.max(1) as f64;
         (last > 0).then_some((last, share))
     }

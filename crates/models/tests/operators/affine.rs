@@ -1,7 +1,7 @@
 //! Readings of affine operators.
 
 use super::{
-    ROUNDING, build, check_gradients, close, dot, oracle, spectral_norm, strategies, tensor,
+    ROUNDING, build, check_gradients, close, dot, oracle, patch, spectral_norm, strategies, tensor,
     trained, values, with,
 };
 use candle_core::{DType, Device, Result, Tensor, Var};
@@ -61,6 +61,21 @@ proptest! {
         prop_assert_eq!(pulled.len(), shapes.len());
         let through: f64 = tangents.iter().zip(&pulled).map(|(t, p)| dot(&t.broadcast_as(p.shape()).unwrap(), p)).sum();
         close(&[dot(&pushed, &cotangent)], &[through], ROUNDING)?;
+
+        // What is pulled of a patch is what is pulled of the whole.
+        if let &[channels, height, width] = &output[..] {
+            let patch = patch(rng, [height, width]);
+            let [rows, columns] = patch.size;
+            let part = tensor(rng, &[own, count, channels, rows, columns]);
+            if let Some(parts) = operator.pull_patch(&part, &patch, &shapes).unwrap() {
+                let whole = patch.within(&part, [height, width]).unwrap();
+                let pulled = operator.pull(&whole, &shapes).unwrap();
+                for (((part, patch), whole), shape) in parts.iter().zip(&pulled).zip(&shapes) {
+                    let part = patch.within(part, [shape[1], shape[2]]).unwrap();
+                    close(&values(&part), &values(whole), ROUNDING)?;
+                }
+            }
+        }
 
         // No tangent grows more than the bound says, alone or with its channels scaled.
         let (first, others) = shapes.split_first().unwrap();

@@ -96,7 +96,9 @@ impl PatchGeometry {
             let before = convolution.padding[axis][0];
             let end = (padded + (from[axis].max(1) - 1) * step + reach).saturating_sub(before);
             // At least one entry, even where nothing is reached.
-            begin[axis] = padded.saturating_sub(before).min(size[axis].saturating_sub(1));
+            begin[axis] = padded
+                .saturating_sub(before)
+                .min(size[axis].saturating_sub(1));
             to[axis] = end.min(size[axis]).saturating_sub(begin[axis]).max(1);
             origin[axis] = padded as isize - before as isize - begin[axis] as isize;
         }
@@ -120,19 +122,35 @@ impl PatchGeometry {
         })
     }
 
-    fn taps(&self) -> usize {
-        self.kernel[0] * self.kernel[1]
+    /// The entry of the input's patch that an entry of the kernel meets at a position, along an axis.
+    fn place(&self, axis: usize, position: usize, entry: usize) -> Option<usize> {
+        let at = self.origin[axis]
+            + (position * self.stride[axis] + entry * self.dilation[axis]) as isize;
+        usize::try_from(at).ok().filter(|at| *at < self.to[axis])
+    }
+
+    /// The entries of the kernel that meet one of the input at some position: of a small image, a part of them.
+    fn taps(&self) -> Vec<[usize; 2]> {
+        let used = |axis: usize| {
+            let meets = move |entry: &usize| {
+                (0..self.from[axis]).any(|position| self.place(axis, position, *entry).is_some())
+            };
+            (0..self.kernel[axis]).filter(meets)
+        };
+        used(0)
+            .flat_map(|row| used(1).map(move |column| [row, column]))
+            .collect()
     }
 
     /// The weight as `[outputs, taps, inputs]`.
-    fn by_taps<T: Real>(&self, weight: &[T]) -> Vec<T> {
-        let taps = self.taps();
-        let mut moved = vec![T::zero(); weight.len()];
-        let outputs = moved.chunks_exact_mut(taps * self.inputs);
-        for (to, from) in outputs.zip(weight.chunks_exact(taps * self.inputs)) {
-            for (channel, from) in from.chunks_exact(taps).enumerate() {
-                for (tap, v) in from.iter().enumerate() {
-                    to[tap * self.inputs + channel] = *v;
+    fn by_taps<T: Real>(&self, weight: &[T], taps: &[[usize; 2]]) -> Vec<T> {
+        let (size, width) = (self.kernel[0] * self.kernel[1], taps.len() * self.inputs);
+        let mut moved = vec![T::zero(); self.outputs * width];
+        let outputs = moved.chunks_exact_mut(width.max(1));
+        for (to, from) in outputs.zip(weight.chunks_exact(size * self.inputs)) {
+            for (channel, from) in from.chunks_exact(size).enumerate() {
+                for (tap, [row, column]) in taps.iter().enumerate() {
+                    to[tap * self.inputs + channel] = from[row * self.kernel[1] + column];
                 }
             }
         }
@@ -140,18 +158,13 @@ impl PatchGeometry {
     }
 
     /// Adds the numbers that each position of one row spreads, `[positions, taps, inputs]`, to where they belong, `[to, inputs]`.
-    fn gather<T: Real>(&self, spread: &[T], into: &mut [T]) {
+    fn gather<T: Real>(&self, spread: &[T], taps: &[[usize; 2]], into: &mut [T]) {
         let n = self.inputs;
-        let place = |axis: usize, position: usize, entry: usize| {
-            let at = self.origin[axis]
-                + (position * self.stride[axis] + entry * self.dilation[axis]) as isize;
-            usize::try_from(at).ok().filter(|at| *at < self.to[axis])
-        };
-        for (position, spread) in spread.chunks_exact(self.taps() * n).enumerate() {
+        for (position, spread) in spread.chunks_exact(taps.len() * n).enumerate() {
             let (down, across) = (position / self.from[1], position % self.from[1]);
-            for (tap, values) in spread.chunks_exact(n).enumerate() {
-                let row = place(0, down, tap / self.kernel[1]);
-                let column = place(1, across, tap % self.kernel[1]);
+            for (tap, values) in taps.iter().zip(spread.chunks_exact(n)) {
+                let row = self.place(0, down, tap[0]);
+                let column = self.place(1, across, tap[1]);
                 if let (Some(row), Some(column)) = (row, column) {
                     let into = &mut into[(row * self.to[1] + column) * n..][..n];
                     into.iter_mut().zip(values).for_each(|(to, v)| *to += *v);
@@ -173,13 +186,17 @@ fn transpose<T: Real>(from: &[T], rows: usize, columns: usize, to: &mut [T]) {
 fn pull<T: Real>(patch: &PatchGeometry, z: &[T], weight: &[T]) -> Result<Vec<T>> {
     let positions = patch.from[0] * patch.from[1];
     let (from, to) = (patch.outputs * positions, patch.to[0] * patch.to[1]);
-    let width = patch.taps() * patch.inputs;
-    let by_taps = patch.by_taps(weight);
+    let taps = patch.taps();
+    let mut x = vec![T::zero(); patch.rows * patch.inputs * to];
+    if taps.is_empty() {
+        return Ok(x);
+    }
+    let width = taps.len() * patch.inputs;
+    let by_taps = patch.by_taps(weight, &taps);
     let by_taps = View::new(&by_taps, patch.outputs, width)?;
     let threads = rayon::current_num_threads();
     let affordable = (SPREAD / (width * positions)).max(1);
     let together = affordable.min(patch.rows.div_ceil(threads)).max(1);
-    let mut x = vec![T::zero(); patch.rows * patch.inputs * to];
     x.par_chunks_mut(together * patch.inputs * to)
         .zip(z.par_chunks(together * from))
         .try_for_each(|(x, z)| {
@@ -199,7 +216,7 @@ fn pull<T: Real>(patch: &PatchGeometry, z: &[T], weight: &[T]) -> Result<Vec<T>>
             let images = x.chunks_exact_mut(patch.inputs * to);
             for (x, spread) in images.zip(spread.chunks_exact(positions * width)) {
                 sums.fill(T::zero());
-                patch.gather(spread, &mut sums);
+                patch.gather(spread, &taps, &mut sums);
                 transpose(&sums, to, patch.inputs, x);
             }
             Ok::<(), Error>(())
@@ -228,12 +245,18 @@ impl CustomOp2 for TransposedPatch {
             CpuStorage::F32(_) => {
                 let weight = slice_of::<f32>(weight, weight_layout);
                 let z = slice_of::<f32>(z, z_layout);
-                CpuStorage::F32(z.and_then(|z| pull(patch, z, weight?)).map_err(candle_core::Error::wrap)?)
+                CpuStorage::F32(
+                    z.and_then(|z| pull(patch, z, weight?))
+                        .map_err(candle_core::Error::wrap)?,
+                )
             }
             _ => {
                 let weight = slice_of::<f64>(weight, weight_layout);
                 let z = slice_of::<f64>(z, z_layout);
-                CpuStorage::F64(z.and_then(|z| pull(patch, z, weight?)).map_err(candle_core::Error::wrap)?)
+                CpuStorage::F64(
+                    z.and_then(|z| pull(patch, z, weight?))
+                        .map_err(candle_core::Error::wrap)?,
+                )
             }
         };
         let PatchGeometry {
