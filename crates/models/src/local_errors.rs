@@ -9,6 +9,7 @@ use crate::{
     lengths::Lengths,
     magnitude::{Magnitudes, RoundingErrors, affine_error, missing},
     operator::Operator,
+    trace::Trace,
 };
 use candle_core::Tensor;
 use loclin_tensor::rounding::{length_up, relative};
@@ -16,6 +17,8 @@ use loclin_tensor::rounding::{length_up, relative};
 /// What rounding does at each node of a network by itself.
 #[derive(Debug, Clone)]
 pub struct LocalErrors {
+    /// The trace that the errors are of.
+    pub trace: Trace,
     /// For each node at least the length of what arises in its value, for each input.
     pub values: Vec<Vec<f64>>,
     /// For each input and neuron, whether its gradient on the recorded pattern is certainly 0, `[B][|I|]`.
@@ -23,8 +26,8 @@ pub struct LocalErrors {
 }
 
 impl Magnitudes {
-    /// What arises at each node of [`crate::Network::trace`] of inputs `[B, in...]` that are taken to be exact; `None` as of
-    /// [`Magnitudes::trace`].
+    /// A trace of inputs `[B, in...]` that are taken to be exact, with what arises at each node of that very
+    /// trace; `None` as of [`Magnitudes::trace`].
     ///
     /// ```
     /// use candle_core::{DType, Device, Tensor};
@@ -48,6 +51,7 @@ impl Magnitudes {
         network.check_input(x)?;
         let count = network.nodes().len();
         let (mut values, mut records) = (vec![vec![0.0; x.dim(0)?]; count], vec![None; count]);
+        let mut selected = Vec::new();
         let mut unknown = false;
         let output = network.forward_walk(x.clone(), |index, node, operands| {
             let exact = operands.iter().map(|operand| operand.zeros_like());
@@ -63,7 +67,9 @@ impl Magnitudes {
                 Operator::PiecewiseLinear(operator) => {
                     let value = operator.value(operands[0])?;
                     let record = operator.record(operands[0])?;
-                    match operator.magnitude(operands[0], &exact[0], &record)? {
+                    let magnitude = operator.magnitude(operands[0], &exact[0], &record)?;
+                    selected.push(record);
+                    match magnitude {
                         Some(record) => {
                             let error = operator.push_error(operands[0], &exact[0], &record)?;
                             records[index] = Some(record);
@@ -95,7 +101,11 @@ impl Magnitudes {
             Some(errors) => rows(&errors)?.into_iter().map(zero).collect(),
             None => vec![Vec::new(); x.dim(0)?],
         };
-        Ok(Some(LocalErrors { values, constant }))
+        Ok(Some(LocalErrors {
+            trace: Trace::from_records(network, output, selected)?,
+            values,
+            constant,
+        }))
     }
 
     /// For each node and each of its operands, at least the length of what arises when a cotangent of length 1 is pulled through the

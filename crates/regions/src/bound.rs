@@ -144,7 +144,7 @@ impl Linearization {
                     None if self.rounding.is_some() && errors[at] == 0.0 => continue,
                     Some(rounding) => {
                         let reached = std::iter::once((operand, length));
-                        rounding.bounds(values[at], reached, &PullErrors::default())
+                        rounding.bounds(rounding.neurons[at], reached, &PullErrors::default())
                     }
                     None => (length * limits.lipschitz[operand], values[at].abs()),
                 };

@@ -5,8 +5,8 @@
 //! is known for those passed; what lies below them is bounded by spectral norms. If then no neuron's value can be on another
 //! side than the pattern says, the pattern is the input's (Lemma 2).
 
-use crate::{Linearization, Result};
-use loclin_models::{Lengths, Network};
+use crate::{Linearization, Result, patterns};
+use loclin_models::{Lengths, Magnitudes, Network};
 use loclin_tensor::rounding::UNIT;
 
 /// More than what underflows when a cotangent is pulled through a node.
@@ -20,7 +20,7 @@ const SLACK: f64 = 1.0 + 1e-9;
 pub(crate) struct NodeLengths {
     lengths: Lengths,
     /// At least the length of each node's Jacobian.
-    pub(crate) jacobians: Vec<f64>,
+    jacobians: Vec<f64>,
     /// What arises when a cotangent of length 1 is pulled through a node to each operand.
     pulls: Vec<Vec<f64>>,
 }
@@ -29,6 +29,8 @@ pub(crate) struct NodeLengths {
 #[derive(Debug)]
 pub(crate) struct ByLengths<'a> {
     known: &'a NodeLengths,
+    /// The neurons' values as computed.
+    pub(crate) neurons: Vec<f64>,
     /// At least the length of what arises in each node's value.
     local: Vec<f64>,
     /// At least the length of the error of each node's value.
@@ -47,24 +49,14 @@ pub(crate) struct PullErrors {
 }
 
 impl NodeLengths {
-    /// `None` for a network whose errors are not bounded.
-    pub(crate) fn new(
-        network: &Network,
-        magnitudes: Option<&loclin_models::Magnitudes>,
-    ) -> Result<Option<Self>> {
-        let Some(magnitudes) = magnitudes else {
-            return Ok(None);
-        };
-        let lengths = network.lengths()?;
-        Ok(Some(Self {
-            jacobians: lengths
-                .jacobians()?
-                .into_iter()
-                .map(|l| l * SLACK)
-                .collect(),
-            pulls: magnitudes.pull_errors(&lengths)?,
-            lengths,
-        }))
+    /// Of a network by its spectral norms and absolute values.
+    pub(crate) fn new(lengths: &Lengths, magnitudes: &Magnitudes) -> Result<Self> {
+        let jacobians = lengths.jacobians()?;
+        Ok(Self {
+            jacobians: jacobians.into_iter().map(|l| l * SLACK).collect(),
+            pulls: magnitudes.pull_errors(lengths)?,
+            lengths: lengths.clone(),
+        })
     }
 }
 
@@ -141,10 +133,19 @@ impl Linearization {
         let Some(mut found) = magnitudes.local_errors(&x)? else {
             return Ok(None);
         };
+        // The errors are of this evaluation: it has to select what the recorded one did.
+        if patterns(&found.trace)? != patterns(&self.trace.narrow(input, 1)?)? {
+            return Ok(None);
+        }
+        let neurons = match found.trace.pre_activations()? {
+            Some(neurons) => neurons.flatten_all()?.to_vec1()?,
+            None => Vec::new(),
+        };
         let local: Vec<f64> = found.values.iter().map(|own| own[0]).collect();
         let values = known.lengths.through(&local)?;
         Ok(Some(ByLengths {
             known,
+            neurons,
             values: values.into_iter().map(|v| v * SLACK).collect(),
             local,
             constant: found.constant.swap_remove(0),

@@ -115,9 +115,7 @@ impl Linearization {
                 }
             }
             Method::Bound => self.margins_by_bound(norms),
-            Method::Estimate(estimate) => {
-                self.each_l2(norms, |here| here.l2_margins_by_estimate(estimate))
-            }
+            Method::Estimate(estimate) => self.margins_by_estimate(norms, estimate),
             _ => self.margins_by_all(norms),
         }
     }
@@ -177,7 +175,6 @@ impl Linearization {
     pub fn choose(&self, norms: &[Norm], method: Method) -> Result<Method> {
         let (prepared, cost) = (&self.prepared, &self.prepared.cost);
         let searched = prepared.engine.searches(norms);
-        let euclidean = norms.iter().all(|norm| *norm == Norm::L2);
         let refused = |needs: &str| {
             let norms: Vec<String> = norms.iter().map(Norm::to_string).collect();
             let cause = format!("{method}: needs {needs}; found norms {}", norms.join(", "));
@@ -190,7 +187,6 @@ impl Linearization {
             Method::PrunedSearch if !searched => {
                 return refused("a fully connected chain on the CPU and norms l1, l2 and l_inf");
             }
-            Method::Estimate(_) if !euclidean => return refused("l2"),
             chosen => return Ok(chosen),
         };
         let directions = estimate.map(Estimate::directions).transpose()?;
@@ -208,7 +204,7 @@ impl Linearization {
         }
         if let (Some(estimate), Some(directions)) = (estimate, directions) {
             let estimated = inputs * cost.pushes(directions + MEASURED);
-            if euclidean && estimated < best.0 {
+            if estimated < best.0 {
                 best.1 = Method::Estimate(estimate);
             }
         }
@@ -315,17 +311,5 @@ impl Linearization {
             true => self.on_boundary_of(at),
             false => Ok(Position::Undecided),
         }
-    }
-
-    /// The l2 margins once, for each of `norms`, which are all l2.
-    fn each_l2(
-        &self,
-        norms: &[Norm],
-        find: impl Fn(&Self) -> Result<Margins>,
-    ) -> Result<Vec<Margins>> {
-        if norms.is_empty() {
-            return Ok(Vec::new());
-        }
-        Ok(vec![find(self)?; norms.len()])
     }
 }

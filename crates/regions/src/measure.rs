@@ -115,7 +115,10 @@ impl Linearization {
 
     /// What absolute values say of the neuron at a position.
     pub(crate) fn known(&self, input: usize, at: usize) -> Result<Known> {
-        let error = self.gradient_errors(input)?[at];
+        let error = match &self.rounding {
+            Some(rounding) => rounding.gradients()?[input][at],
+            None => 0.0,
+        };
         Ok(Known {
             value: self.clear[input][at],
             errors: [error; 2],
@@ -133,7 +136,7 @@ impl Linearization {
         let computed = aim.norm.dual().of_up(gradient);
         let length = computed + errors[0];
         // A bound that overflows is no error where every gradient is measured: the distance is 0.
-        let bounded = aim.room.is_none() || !computed.is_finite();
+        let bounded = !computed.is_finite() || (aim.room.is_none() && self.rounding.is_some());
         if !length.is_finite() && bounded {
             return Err(Error::NotFinite {
                 index: aim.input,

@@ -177,7 +177,7 @@ impl Linearization {
                 let known = match limits.rounding {
                     None => self.known(aim.input, row.position)?,
                     Some(rounding) => {
-                        let computed = self.pre_activations[aim.input][row.position];
+                        let computed = rounding.neurons[row.position];
                         let (_, value) = rounding.bounds(computed, std::iter::empty(), &row.errors);
                         let error = row.errors.of_gradient();
                         let longer = |q: crate::Norm| product_up(&[error, q.longer_than_l2(size)]);
@@ -199,7 +199,10 @@ impl Linearization {
         for part in way.pull.reached() {
             reached.push((part.node, lengths(part.cotangents)?));
         }
-        let errors = self.gradient_errors(aim.input)?;
+        let errors = match &self.rounding {
+            Some(rounding) => Some(&rounding.gradients()?[aim.input]),
+            None => None,
+        };
         let longer = aim.norm.dual().longer_than_l2(self.network().input_size());
         let mut kept = Vec::new();
         for (number, row) in way.rows.iter_mut().enumerate() {
@@ -210,7 +213,7 @@ impl Linearization {
             let at = row.position;
             let (bound, value) = match limits.rounding {
                 Some(rounding) => {
-                    let computed = self.pre_activations[aim.input][at];
+                    let computed = rounding.neurons[at];
                     rounding.bounds(computed, own, &row.errors)
                 }
                 None => {
@@ -222,11 +225,7 @@ impl Linearization {
                     (bound, self.clear[aim.input][at].abs())
                 }
             };
-            let error = if limits.rounding.is_some() {
-                0.0
-            } else {
-                errors[at]
-            };
+            let error = errors.map_or(0.0, |errors| errors[at]);
             let least = distance(value, up_by(bound * longer + error, 3));
             if least <= limits.nearest || least.is_nan() {
                 kept.push(number as u32);
