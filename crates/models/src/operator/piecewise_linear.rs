@@ -8,6 +8,9 @@ use candle_core::{Result, Tensor};
 use loclin_tensor::rounding::UNIT;
 use std::{fmt::Debug, sync::Arc};
 
+/// Entries of an operand and what they are multiplied with, [`PiecewiseLinear::terms`].
+pub type Terms = Option<Vec<(usize, f64)>>;
+
 /// A piecewise-linear operator that selects one of several affine maps for each unit: an activation,
 /// max pooling, ... The selection is its part of the activation pattern (Def. 1).
 ///
@@ -90,7 +93,7 @@ pub trait PiecewiseLinear: Debug + Send + Sync {
         _neuron: usize,
         _record: &ActivationRecord,
         _operand: &[usize],
-    ) -> Result<Option<Vec<(usize, f64)>>> {
+    ) -> Result<Terms> {
         Ok(None)
     }
 

@@ -2,7 +2,7 @@
 
 use super::selection::Groups;
 use crate::{
-    operator::{Alternatives, PiecewiseLinear, ShapeResult},
+    operator::{Alternatives, PiecewiseLinear, ShapeResult, Terms},
     patch::Patch,
     record::ActivationRecord,
     spec::OperatorSpec,
@@ -218,12 +218,7 @@ impl PiecewiseLinear for MaxPool2d {
         Ok(Some((pulled, below)))
     }
 
-    fn terms(
-        &self,
-        neuron: usize,
-        record: &ActivationRecord,
-        operand: &[usize],
-    ) -> Result<Option<Vec<(usize, f64)>>> {
+    fn terms(&self, neuron: usize, record: &ActivationRecord, operand: &[usize]) -> Result<Terms> {
         let Some(unit) = self.unit_of(neuron, operand)? else {
             return Ok(None);
         };
