@@ -110,13 +110,15 @@ proptest! {
             prop_assert!(found.limiting[0].is_some() != radius.is_infinite());
             prop_assert!((radius == 0.0) == (found.position[0] != Position::Inside));
         }
-        // l2 alone goes other ways, too.
-        for method in [Method::Bound, Method::Probable(Default::default())] {
-            if cut.whole.margins(&[Norm::L2], method).is_err() {
-                continue;
+        // By other ways, too.
+        for method in [Method::Bound, Method::Estimate(Default::default())] {
+            for (norm, truth) in NORMS.iter().zip(&truths) {
+                if cut.whole.margins(&[*norm], method).is_err() {
+                    continue;
+                }
+                let found = cut.cut.margins(&[*norm], method).unwrap().remove(0);
+                prop_assert!(truth.covers(found.radius[0]), "{method} in l{norm}: {:e} instead of {:e}", found.radius[0], truth.approximate());
             }
-            let found = cut.cut.margins(&[Norm::L2], method).unwrap().remove(0);
-            prop_assert!(truths[1].covers(found.radius[0]), "{method}: {:e} instead of {:e}", found.radius[0], truths[1].approximate());
         }
     }
 

@@ -1,11 +1,6 @@
 //! Upper bounds on Lipschitz constants, node by node.
 
-use crate::{
-    error::Result,
-    network::{Network, Node},
-    operator::Operator,
-};
-use candle_core::Tensor;
+use crate::{error::Result, lengths::Lengths, network::Network};
 
 /// Smaller products may have lost digits.
 const LEAST: f64 = 1e-280;
@@ -33,45 +28,25 @@ impl Network {
     /// # Errors
     /// Those of the operators' own bounds: a tensor computation that fails.
     pub fn lipschitz_bounds(&self) -> Result<Vec<f64>> {
-        let mut bounds: Vec<f64> = Vec::with_capacity(self.nodes().len());
-        for node in self.nodes() {
-            let own: Vec<f64> = node.operands.iter().map(|&i| bounds[i]).collect();
-            let shapes: Vec<&[usize]> = node
-                .operands
-                .iter()
-                .map(|&i| &self.nodes()[i].shape[..])
-                .collect();
-            let bound = match &node.operator {
-                Operator::Input => 1.0,
-                Operator::PiecewiseLinear(operator) => own[0] * operator.lipschitz(shapes[0])?,
-                Operator::Affine(operator) => {
-                    let fused = match operator.channel_scale()? {
-                        Some(scale) => {
-                            self.scaled(&self.nodes()[node.operands[0]], &scale, &bounds)?
-                        }
-                        None => None,
-                    };
-                    match fused {
-                        Some(bound) => bound,
-                        None => operator.lipschitz(&shapes, &own)?,
-                    }
-                }
-            };
-            // Products of small numbers lose their digits, or vanish: those bound nothing. So do infinite ones times 0.
-            let sure = bound >= LEAST && bound.is_finite();
-            bounds.push(if sure { bound } else { f64::INFINITY });
-        }
-        Ok(bounds)
+        self.lengths()?.jacobians()
     }
+}
 
-    /// The bound of a node whose channels are multiplied by `scale`, if it is better known than as a product.
-    fn scaled(&self, node: &Node, scale: &Tensor, bounds: &[f64]) -> Result<Option<f64>> {
-        match &node.operator {
-            Operator::Affine(operator) => {
-                let own: Vec<f64> = node.operands.iter().map(|&i| bounds[i]).collect();
-                Ok(operator.scaled_lipschitz(scale, &own)?)
-            }
-            _ => Ok(None),
+impl Lengths {
+    /// [`Network::lipschitz_bounds`].
+    ///
+    /// # Errors
+    /// Those of the operators' own bounds.
+    pub fn jacobians(&self) -> Result<Vec<f64>> {
+        let mut sources = vec![0.0; self.count()];
+        if let Some(input) = sources.first_mut() {
+            *input = 1.0;
         }
+        // Products of small numbers lose their digits, or vanish: those bound nothing. So do infinite ones times 0.
+        let sure = |bound: f64| match bound >= LEAST && bound.is_finite() {
+            true => bound,
+            false => f64::INFINITY,
+        };
+        Ok(self.through(&sources)?.into_iter().map(sure).collect())
     }
 }

@@ -23,6 +23,8 @@ pub struct Magnitudes {
     pub(crate) network: Network,
     /// For each affine node; `None` for the others.
     pub(crate) nodes: Arc<[Option<Magnitude>]>,
+    /// The roundings of tangents or cotangents at each node, and how many nodes read it.
+    pub(crate) each: Arc<[(usize, usize)]>,
     /// The most roundings on a path of tangents or cotangents through the network.
     roundings: usize,
 }
@@ -65,6 +67,7 @@ impl Network {
         }
         let mut nodes = Vec::with_capacity(self.nodes().len());
         let mut roundings: Vec<usize> = Vec::with_capacity(self.nodes().len());
+        let mut each = Vec::with_capacity(self.nodes().len());
         let mut readers = vec![0usize; self.nodes().len()];
         for operand in self.nodes().iter().flat_map(|node| &node.operands) {
             readers[*operand] += 1;
@@ -92,11 +95,13 @@ impl Network {
             };
             let below = node.operands.iter().map(|&i| roundings[i]).max();
             nodes.push(magnitude);
+            each.push((own, readers));
             roundings.push(below.unwrap_or(0) + own + readers);
         }
         Ok(Some(Magnitudes {
             network: self.clone(),
             nodes: nodes.into(),
+            each: each.into(),
             roundings: roundings.into_iter().max().unwrap_or(0),
         }))
     }

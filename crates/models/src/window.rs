@@ -1,6 +1,9 @@
 //! The geometry of a sliding window: kernel, stride, padding, dilation.
 
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    patch::Patch,
+};
 use serde::{Deserialize, Serialize};
 
 /// A window that slides over the last two dimensions (height, width) of `[channels, height, width]`.
@@ -67,6 +70,19 @@ impl Window2d {
             .filter(|free| free.checked_add(self.stride[axis]).is_some())
             .and_then(|free| Some(free.checked_div(self.stride[axis])? + 1))
             .ok_or_else(|| format!("a window {self:?} does not fit {n} entries"))
+    }
+
+    /// The first of `n` entries along one axis that lies under the windows of a patch of positions, and how many do from there on, at
+    /// least 1.
+    pub(crate) fn under(&self, axis: usize, n: usize, patch: &Patch) -> (usize, usize) {
+        let (first, count) = (patch.first[axis] * self.stride[axis], patch.size[axis]);
+        let last = first + (count.max(1) - 1) * self.stride[axis] + self.reach(axis).unwrap_or(0);
+        let before = self.padding[axis][0];
+        let first = first.saturating_sub(before).min(n.saturating_sub(1));
+        let end = (last + 1)
+            .saturating_sub(before)
+            .clamp(first + 1, n.max(first + 1));
+        (first, end - first)
     }
 
     /// `dilation (kernel - 1)`: from the window's first entry to its last.

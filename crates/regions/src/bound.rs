@@ -1,54 +1,67 @@
-//! l2 margins of large networks with every neuron that is left out excluded by proof.
+//! Margins of large networks with every neuron that is left out excluded by proof.
 //!
 //! The Jacobian of a node has at most the norm that the node's Lipschitz bound says
 //! ([`loclin_models::Network::lipschitz_bounds`]). So a neuron whose pre-activation is larger than that bound times a
 //! distance already known is not the nearest. Every other neuron's gradient is pulled back; at each node that it passes,
 //! what it has become by then times the bounds of the nodes reached bounds it better, and most gradients are given up
-//! after a few layers.
+//! after a few layers (`pulls.rs`). In other norms than l2 a length is at most `D^(1/q - 1/2)` times that in l2.
+//!
+//! A network of `N` neurons has its nearest boundary at about an `N`-th of a usual distance. So bounds that are too large by a
+//! factor `F` leave about `F` candidates: thousands where whole images have millions of neurons.
 //!
 //! Pushing all axes measures every gradient and proves the same. That is done as soon as it takes fewer multiply-adds:
 //! before, where the Lipschitz bounds (found once for a network) and a share of all gradients would take more
-//! ([`Linearization::choose`]); after the first look, where whole pulls of all candidates would; and between pulls, where
-//! those that are left would, if they go as far as those before did.
+//! ([`Linearization::choose`]); and between pulls, where those that are left would, if they go as far as those before did.
 
 use crate::{
-    Linearization, Margins, Method, Norm, Result,
-    measure::{Aim, Exclusion, FIRST_ROUND},
+    Guarantee, Linearization, Margins, Method, Norm, Result,
+    by_lengths::PullErrors,
+    measure::{Aim, FIRST_ROUND},
     nearest::{Found, Nearest, distance},
+    pulls::{Group, Limits},
 };
 use loclin_models::{Operator, Trace};
+use loclin_tensor::rounding::up_by;
+use rayon::prelude::*;
+use std::collections::BTreeMap;
 
 /// Directions that find neurons which are probably near, so that the search begins with a small distance. They have no
 /// part in the proof.
 const DIRECTIONS: usize = 16;
 
-/// Pulls between two looks at whether to go on.
-const PULLS: usize = 256;
+/// Neurons of a group, which are pulled together.
+const TOGETHER: usize = 256;
+
+/// Groups between two looks at the distance and at whether to go on: their number is fixed, so that neither depends on threads.
+const GROUPS: usize = 8;
 
 /// The share of all gradients' work that pulls are expected to take.
 const SHARE: f64 = 0.25;
 
-/// A neuron that no bound has excluded.
-struct Candidate {
-    /// Its distance is not below.
-    least: f64,
-    position: usize,
-}
+/// The share of all gradients' work after which what is left is foreseen.
+const FORESEEN: f64 = 0.1;
 
 impl Linearization {
-    /// The l2 margins (Prop. 6), every gradient measured or bounded for certain.
-    pub(crate) fn l2_margins_by_bound(&self) -> Result<Margins> {
+    /// The margins in each norm, every gradient measured or bounded for certain.
+    pub(crate) fn margins_by_bound(&self, norms: &[Norm]) -> Result<Vec<Margins>> {
         let lipschitz = self.prepared.lipschitz(self.network())?;
         // Which neurons to begin with is no part of the result.
         let lengths = self.estimated_lengths(DIRECTIONS, 0)?;
-        let found = lengths
-            .iter()
-            .enumerate()
-            .map(|(input, lengths)| self.by_bound(input, lengths, lipschitz))
-            .collect::<Result<Vec<Found>>>()?;
-        let mut margins = self.proved(Norm::L2, found, Method::Bound)?;
-        margins.work.directions = DIRECTIONS;
-        Ok(margins)
+        let of_norm = |norm: &Norm| {
+            let (mut found, mut proved) = (Vec::new(), true);
+            for (input, lengths) in lengths.iter().enumerate() {
+                let (own, sure) = self.by_bound((input, *norm), lengths, lipschitz)?;
+                found.push(own);
+                proved &= sure;
+            }
+            let mut margins = self.proved(*norm, found, Method::Bound)?;
+            margins.work.directions = DIRECTIONS;
+            if proved {
+                margins.guarantee = Guarantee::Proved;
+            }
+            Ok(margins)
+        };
+        norms.iter().map(of_norm).collect()
     }
 
     /// What that is expected to take, in multiply-adds.
@@ -58,107 +71,142 @@ impl Linearization {
         self.prepared.lipschitz_cost() + self.batch() as f64 * each
     }
 
-    /// The nearest neuron of one input.
-    fn by_bound(&self, input: usize, lengths: &[f64], lipschitz: &[f64]) -> Result<Found> {
-        let trace = self.trace.narrow(input, 1)?;
-        let aim = self.aim(input, Norm::L2)?;
-        let mut nearest = Nearest::NONE;
-        let first = nearest_few(&self.clear[input], lengths);
-        self.measure(&trace, &aim, first.clone(), None, &mut nearest)?;
-        if nearest.distance == 0.0 {
-            // On a boundary: nothing is nearer, and there can be many ties.
-            let gradients = first.len();
-            return Ok(Found {
-                nearest,
-                gradients,
-                lost: 0.0,
-            });
-        }
-        let limit = nearest.distance.min(aim.farthest);
-        let candidates = self.candidates(input, &first, limit, lipschitz);
-        match self.pull_candidates(&trace, &aim, candidates, lipschitz, &mut nearest)? {
-            Some(pulled) => Ok(Found {
-                nearest,
-                gradients: first.len() + pulled,
-                lost: 0.0,
-            }),
-            None => self.measure_all(input),
-        }
-    }
-
-    /// For each range of neurons those that its Lipschitz bound does not exclude, the nearest by it first.
-    fn candidates(
+    /// The nearest neuron of one input, and whether rounding is bounded.
+    fn by_bound(
         &self,
-        input: usize,
-        measured: &[usize],
-        nearest: f64,
+        (input, norm): (usize, Norm),
+        lengths: &[f64],
         lipschitz: &[f64],
-    ) -> Vec<Vec<Candidate>> {
-        let values = &self.clear[input];
-        let of_range = |range: &loclin_models::NeuronRange| {
-            let bound = self.length_bound(range.node, lipschitz);
-            let mut own: Vec<Candidate> = (range.start..range.start + range.count)
-                .map(|position| Candidate {
-                    least: distance(values[position].abs(), bound),
-                    position,
-                })
-                .filter(|own| own.least <= nearest && !measured.contains(&own.position))
-                .collect();
-            own.sort_by(|a, b| {
-                let order = a.least.total_cmp(&b.least);
-                order.then(a.position.cmp(&b.position))
-            });
-            own
+    ) -> Result<(Found, bool)> {
+        let trace = self.trace.narrow(input, 1)?;
+        let aim = self.aim(input, norm)?;
+        let rounding = self.by_lengths(input)?;
+        let proved = rounding.is_some() || self.rounding.is_some();
+        let mut limits = Limits {
+            lipschitz,
+            rounding: rounding.as_ref(),
+            nearest: f64::INFINITY,
         };
-        self.ranges.iter().map(of_range).collect()
+        let mut found = Found {
+            nearest: Nearest::NONE,
+            gradients: 0,
+            lost: 0.0,
+        };
+        let first = nearest_few(&self.clear[input], lengths);
+        for at in &first {
+            let Some(neuron) = self.neuron(*at) else {
+                continue;
+            };
+            let mut alone = Group::new(neuron.node);
+            alone.add(*at, 0.0);
+            let pulled = self.pull_group(&trace, &aim, &alone, limits)?;
+            found.gradients += 1;
+            for (at, distance) in pulled.measured {
+                found.nearest.lower(distance, at);
+            }
+        }
+        if found.nearest.distance == 0.0 {
+            // On a boundary: nothing is nearer, and there can be many ties.
+            return Ok((found, proved));
+        }
+        limits.nearest = found.nearest.distance.min(aim.farthest);
+        let groups = self.groups(&trace, &aim, &first, limits)?;
+        match self.pull_groups(&trace, &aim, groups, (limits, found.nearest))? {
+            Some((nearest, pulled)) => {
+                found.nearest = nearest;
+                found.gradients += pulled;
+                Ok((found, proved))
+            }
+            None => Ok((self.measure_all(&aim)?, self.rounding.is_some())),
+        }
     }
 
-    /// Pulls the gradients of all candidates and lowers `nearest` to the nearest of them; how many there were. `None` as
-    /// soon as measuring every gradient is cheaper.
-    fn pull_candidates(
+    /// The neurons that the Lipschitz bounds do not exclude, those of one node and position together, the nearest group by its
+    /// bound first.
+    fn groups(
         &self,
         trace: &Trace,
         aim: &Aim,
-        candidates: Vec<Vec<Candidate>>,
-        lipschitz: &[f64],
-        nearest: &mut Nearest,
-    ) -> Result<Option<usize>> {
-        let cost = &self.prepared.cost;
-        // Of the pulls to come and of those made, were none given up on the way.
-        let whole = |node: usize, count: usize| count as f64 * cost.pull(node, 0);
-        let of_range = |(range, own): (&loclin_models::NeuronRange, &Vec<Candidate>)| {
-            whole(range.node, own.len())
-        };
-        let mut rest: f64 = self.ranges.iter().zip(&candidates).map(of_range).sum();
-        let (mut done, mut spent, mut count) = (0.0, 0.0, 0);
-        let most = self.pulls_at_once().min(PULLS);
-        for (range, own) in self.ranges.iter().zip(&candidates) {
-            for some in own.chunks(most) {
-                let share = if done > 0.0 { spent / done } else { 1.0 };
-                if rest * share > cost.all() {
-                    return Ok(None);
-                }
-                let near = some.iter().filter(|own| own.least <= nearest.distance);
-                let near: Vec<usize> = near.map(|own| own.position).collect();
-                let mut exclusion = Exclusion {
-                    lipschitz,
-                    nearest: nearest.distance.min(aim.farthest),
-                    spent: 0.0,
+        measured: &[usize],
+        limits: Limits<'_>,
+    ) -> Result<Vec<Group>> {
+        let (values, errors) = (&self.clear[aim.input], self.gradient_errors(aim.input)?);
+        let longer = aim.norm.dual().longer_than_l2(self.network().input_size());
+        let mut groups = Vec::new();
+        for range in &self.ranges {
+            let Some((operand, length)) = self.neurons_of(range.node) else {
+                continue;
+            };
+            let mut places: BTreeMap<usize, Group> = BTreeMap::new();
+            for at in range.start..range.start + range.count {
+                let (bound, value) = match limits.rounding {
+                    Some(rounding) if rounding.constant[at] => continue,
+                    None if self.rounding.is_some() && errors[at] == 0.0 => continue,
+                    Some(rounding) => {
+                        let reached = std::iter::once((operand, length));
+                        rounding.bounds(rounding.neurons[at], reached, &PullErrors::default())
+                    }
+                    None => (length * limits.lipschitz[operand], values[at].abs()),
                 };
-                count += near.len();
-                self.measure(trace, aim, near, Some(&mut exclusion), nearest)?;
-                spent += exclusion.spent;
-                done += whole(range.node, some.len());
-                rest -= whole(range.node, some.len());
+                let least = distance(value, up_by(bound * longer, 2));
+                if least > limits.nearest || measured.contains(&at) {
+                    continue;
+                }
+                let place = trace.place(range.node, at - range.start)?.unwrap_or(0);
+                let group = places
+                    .entry(place)
+                    .or_insert_with(|| Group::new(range.node));
+                group.add(at, least);
+                if group.len() == TOGETHER {
+                    groups.extend(places.remove(&place));
+                }
             }
+            groups.extend(places.into_values());
         }
-        Ok(Some(count))
+        groups.sort_by(|a, b| a.least().total_cmp(&b.least()));
+        Ok(groups)
+    }
+
+    /// Pulls the gradients of all groups: the nearest of their neurons and those known before, and how many gradients there were. `None` as
+    /// soon as measuring every gradient is cheaper.
+    fn pull_groups(
+        &self,
+        trace: &Trace,
+        aim: &Aim,
+        groups: Vec<Group>,
+        (mut limits, mut nearest): (Limits<'_>, Nearest),
+    ) -> Result<Option<(Nearest, usize)>> {
+        let cost = &self.prepared.cost;
+        let whole = |group: &Group| group.len() as f64 * cost.pull(group.node(), 0);
+        let mut rest: f64 = groups.iter().map(whole).sum();
+        let (mut done, mut spent, mut count) = (0.0, 0.0, 0);
+        for some in waves(groups) {
+            if spent > FORESEEN * cost.all() && rest * spent / done > cost.all() {
+                return Ok(None);
+            }
+            limits.nearest = nearest.distance.min(aim.farthest);
+            let pulled = some
+                .par_iter()
+                .map(|group| self.pull_group(trace, aim, group, limits))
+                .collect::<Result<Vec<_>>>()?;
+            for pulled in pulled {
+                spent += pulled.spent;
+                count += pulled.gradients;
+                for (at, distance) in pulled.measured {
+                    nearest.lower(distance, at);
+                }
+            }
+            let own: f64 = some.iter().map(whole).sum();
+            done += own;
+            rest -= own;
+        }
+        Ok(Some((nearest, count)))
     }
 
     /// The nearest neuron of one input by all gradients.
-    fn measure_all(&self, input: usize) -> Result<Found> {
-        let one = self.only(input)?;
-        let margins = one.margins_by_all(&[Norm::L2])?.swap_remove(0);
+    fn measure_all(&self, aim: &Aim) -> Result<Found> {
+        let one = self.only(aim.input)?;
+        let margins = one.margins_by_all(&[aim.norm])?.swap_remove(0);
         let nearest = Nearest {
             distance: margins.radius[0],
             at: margins.limiting[0].and_then(|neuron| self.position(neuron)),
@@ -170,16 +218,27 @@ impl Linearization {
         })
     }
 
-    /// No gradient of a neuron of this node is longer.
-    fn length_bound(&self, node: usize, lipschitz: &[f64]) -> f64 {
+    /// The operand of a node with neurons, and at least the length of a neuron's gradient with respect to it.
+    fn neurons_of(&self, node: usize) -> Option<(usize, f64)> {
         let node = &self.network().nodes()[node];
         match &node.operator {
             Operator::PiecewiseLinear(operator) => {
-                operator.neuron_length() * lipschitz[node.operands[0]]
+                Some((node.operands[0], operator.neuron_length()))
             }
-            _ => f64::INFINITY,
+            _ => None,
         }
     }
+}
+
+/// The groups, the nearest first, in portions of a few, each of which has some of the nearest and some of the others: so that what
+/// the first ones take says what the rest will.
+fn waves(groups: Vec<Group>) -> Vec<Vec<Group>> {
+    let count = groups.len().div_ceil(GROUPS);
+    let mut waves = vec![Vec::new(); count];
+    for (at, group) in groups.into_iter().enumerate() {
+        waves[at % count].push(group);
+    }
+    waves
 }
 
 /// The positions of the few neurons that are nearest by estimated lengths.

@@ -7,8 +7,8 @@ use loclin_models::{Network, Node, Operator};
 /// Multiply-adds on a network.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Cost {
-    /// Of one tangent pushed up to each node, or of one cotangent pulled back from it, that node included. A pull of what
-    /// does not depend on all nodes before it costs less.
+    /// Of one cotangent pulled back from each node, that node included. A pull of what does not depend on all nodes before it costs
+    /// less.
     through: Vec<f64>,
     /// Of one tangent pushed to the last neurons.
     push: f64,
@@ -18,24 +18,24 @@ pub(crate) struct Cost {
     axes: f64,
 }
 
-/// The price of a multiply-add of a pull against one of a push: pulls are fewer at a time, and wait for one another.
-const PULL: f64 = 2.0;
-
 impl Cost {
     pub(crate) fn of(network: &Network) -> Self {
-        let (mut through, mut sum, mut lipschitz, mut push) = (Vec::new(), 0.0, 0.0, 0.0);
+        let (mut through, mut sum, mut pulls) = (Vec::new(), 0.0, 0.0);
+        let (mut lipschitz, mut push) = (0.0, 0.0);
         for node in network.nodes() {
             match &node.operator {
                 Operator::PiecewiseLinear(_) => push = sum,
                 Operator::Affine(operator) => {
                     let parameters = operator.parameters();
                     let shapes = parameters.iter().map(|(_, parameter)| parameter.dims());
-                    lipschitz += shapes.map(spectral_bound).fold(0.0, f64::max);
+                    let bounds = shapes.map(|dims| spectral_bound(dims, &node.shape));
+                    lipschitz += bounds.fold(0.0, f64::max);
                 }
                 Operator::Input => {}
             }
             sum += one(node);
-            through.push(sum);
+            pulls += one(node) / unseen(node);
+            through.push(pulls);
         }
         Self {
             through,
@@ -58,7 +58,7 @@ impl Cost {
     /// Of pulling one cotangent back from node `from` to node `to`, or to the input.
     pub(crate) fn pull(&self, from: usize, to: usize) -> f64 {
         let at = |node: usize| self.through.get(node).copied().unwrap_or(0.0);
-        PULL * (at(from) - at(to)).max(0.0)
+        (at(from) - at(to)).max(0.0)
     }
 }
 
@@ -76,16 +76,32 @@ fn one(node: &Node) -> f64 {
     numbers * weights.map(each).fold(1.0, f64::max)
 }
 
+/// How many times fewer multiply-adds a pull takes: a convolution to one position pulls what that position sees.
+fn unseen(node: &Node) -> f64 {
+    let (Operator::Affine(operator), [_, 1, 1]) = (&node.operator, &node.shape[..]) else {
+        return 1.0;
+    };
+    let parameters = operator.parameters();
+    let weights = parameters.iter().map(|(_, parameter)| parameter.dims());
+    let taps = weights.filter(|dims| dims.len() > 2);
+    let taps = taps.map(|dims| dims[2..].iter().product::<usize>() as f64);
+    taps.fold(1.0, f64::max)
+}
+
 /// Multiply-adds of an upper bound on the spectral norm of a weight `[outputs, inputs, taps...]`: at every frequency of a
-/// grid, the Gram matrix of a complex matrix and a few of its squares.
-fn spectral_bound(dims: &[usize]) -> f64 {
+/// grid, the Gram matrix of a complex matrix and a few of its squares. `image` is the shape of the output.
+fn spectral_bound(dims: &[usize], image: &[usize]) -> f64 {
     let &[outputs, inputs, ref taps @ ..] = dims else {
         return 0.0;
     };
     let least = outputs.min(inputs) as f64;
     let grid: f64 = taps
         .iter()
-        .map(|taps| (6 * taps.saturating_sub(1)).max(1) as f64)
+        .zip(image.iter().skip(1).chain(std::iter::repeat(&usize::MAX)))
+        .map(|(taps, n)| match n {
+            1 => 1.0,
+            n => (6 * taps.saturating_sub(1)).min(n.saturating_add(1)).max(1) as f64,
+        })
         .product();
     let complex = if taps.is_empty() { 1.0 } else { 3.0 };
     let gram = least * outputs.max(inputs) as f64 * least;

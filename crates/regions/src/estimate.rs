@@ -1,4 +1,4 @@
-//! Exact l2 margins of large networks: estimate every neuron's gradient, verify the few that matter.
+//! Exact margins of large networks: estimate every neuron's gradient, verify the few that matter.
 //!
 //! Pushing one Gaussian direction `v ~ N(0, I)` gives every neuron a sample `grad z . v` of variance `||grad z||^2`. The
 //! mean square of `K` of them is too low by a factor of `F^2` with probability at most
@@ -7,6 +7,9 @@
 //! and measured. Only the estimate of the *nearest* neuron must not fail, and which one that is does not depend on the
 //! directions: so `K` depends on the failure probability alone. The work is `K` pushes and some pulls for each input,
 //! whatever the input's dimension and the number of neurons.
+//!
+//! In another norm than l2 a gradient is at most `D^(1/q - 1/2)` times as long as in l2, and at most as long for `q >= 2`: more candidates,
+//! with the same probability.
 //!
 //! Within a domain the same holds with the same probability: a neuron's distance there is at least that in the whole space,
 //! so that what excludes a neuron still does, those measured are measured within the domain, and which neuron is the nearest
@@ -22,10 +25,26 @@ use candle_core::Tensor;
 use loclin_tensor::random;
 
 impl Linearization {
-    /// The l2 margins (Prop. 6), too large with at most the probability given.
-    pub(crate) fn l2_margins_by_estimate(&self, estimate: Estimate) -> Result<Margins> {
+    /// The margins in each norm, too large with at most the probability given.
+    pub(crate) fn margins_by_estimate(
+        &self,
+        norms: &[Norm],
+        estimate: Estimate,
+    ) -> Result<Vec<Margins>> {
         let directions = estimate.directions()?;
         let lengths = self.estimated_lengths(directions, estimate.seed)?;
+        let of_norm = |norm: &Norm| self.by_estimate(*norm, estimate, (directions, &lengths));
+        norms.iter().map(of_norm).collect()
+    }
+
+    /// The margins in a norm, by estimates of all lengths.
+    fn by_estimate(
+        &self,
+        norm: Norm,
+        estimate: Estimate,
+        (directions, lengths): (usize, &Rows),
+    ) -> Result<Margins> {
+        let longer = norm.dual().longer_than_l2(self.network().input_size());
         let inputs = self.clear.iter().zip(lengths.iter()).enumerate();
         let found = inputs.map(|(input, (values, lengths))| {
             let errors = self.gradient_errors(input)?;
@@ -38,11 +57,11 @@ impl Linearization {
                 };
                 distance(
                     z.abs(),
-                    FACTOR * (1.0 + 1e-9) * (length + 10.0 * error + vanished),
+                    FACTOR * (1.0 + 1e-9) * longer * (length + 10.0 * error + vanished),
                 )
             };
             self.verify(
-                &self.aim(input, Norm::L2)?,
+                &self.aim(input, norm)?,
                 values
                     .iter()
                     .zip(lengths.iter().zip(errors.iter()))
@@ -54,7 +73,7 @@ impl Linearization {
             failure_probability: estimate.failure_probability,
         };
         let method = Method::Estimate(estimate);
-        self.collected(Norm::L2, found, method, guarantee, directions)
+        self.collected(norm, found, method, guarantee, directions)
     }
 
     /// Estimates of all gradients' lengths, `[B, |I|]`.

@@ -114,10 +114,8 @@ impl Linearization {
                     None => self.margins_by_all(norms),
                 }
             }
-            Method::Bound => self.each_l2(norms, Self::l2_margins_by_bound),
-            Method::Estimate(estimate) => {
-                self.each_l2(norms, |here| here.l2_margins_by_estimate(estimate))
-            }
+            Method::Bound => self.margins_by_bound(norms),
+            Method::Estimate(estimate) => self.margins_by_estimate(norms, estimate),
             _ => self.margins_by_all(norms),
         }
     }
@@ -177,7 +175,6 @@ impl Linearization {
     pub fn choose(&self, norms: &[Norm], method: Method) -> Result<Method> {
         let (prepared, cost) = (&self.prepared, &self.prepared.cost);
         let searched = prepared.engine.searches(norms);
-        let euclidean = norms.iter().all(|norm| *norm == Norm::L2);
         let refused = |needs: &str| {
             let norms: Vec<String> = norms.iter().map(Norm::to_string).collect();
             let cause = format!("{method}: needs {needs}; found norms {}", norms.join(", "));
@@ -190,14 +187,13 @@ impl Linearization {
             Method::PrunedSearch if !searched => {
                 return refused("a fully connected chain on the CPU and norms l1, l2 and l_inf");
             }
-            Method::Bound | Method::Estimate(_) if !euclidean => return refused("l2"),
             chosen => return Ok(chosen),
         };
         let directions = estimate.map(Estimate::directions).transpose()?;
         if searched {
             return Ok(Method::PrunedSearch);
         }
-        if !euclidean || cost.all() < SMALL {
+        if cost.all() < SMALL {
             return Ok(Method::All);
         }
         let inputs = self.batch() as f64;
@@ -315,17 +311,5 @@ impl Linearization {
             true => self.on_boundary_of(at),
             false => Ok(Position::Undecided),
         }
-    }
-
-    /// The l2 margins once, for each of `norms`, which are all l2.
-    fn each_l2(
-        &self,
-        norms: &[Norm],
-        find: impl Fn(&Self) -> Result<Margins>,
-    ) -> Result<Vec<Margins>> {
-        if norms.is_empty() {
-            return Ok(Vec::new());
-        }
-        Ok(vec![find(self)?; norms.len()])
     }
 }

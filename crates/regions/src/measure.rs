@@ -7,13 +7,22 @@ use crate::{
     room::Room,
     units::units,
 };
-use candle_core::{D, DType};
-use loclin_models::{NeuronRange, Reached, Trace};
-use loclin_tensor::rounding::{power_of_two, up_by};
+use loclin_models::Trace;
+use loclin_tensor::rounding::up_by;
 use std::ops::Range;
 
 /// Pulls made at once at first; each further round doubles them, within the budget.
 pub(crate) const FIRST_ROUND: usize = 4;
+
+/// What is known of a neuron beside its computed gradient.
+pub(crate) struct Known {
+    /// The part of its value that rounding cannot have made, with its sign.
+    pub(crate) value: f64,
+    /// Bounds of the gradient's error, in the dual norm and in l1.
+    pub(crate) errors: [f64; 2],
+    /// Whether it certainly does not depend on the input.
+    pub(crate) constant: bool,
+}
 
 /// Which distances of one input are measured.
 pub(crate) struct Aim {
@@ -23,15 +32,6 @@ pub(crate) struct Aim {
     pub(crate) room: Option<Room>,
     /// No boundary that is further limits.
     pub(crate) farthest: f64,
-}
-
-/// What excludes a candidate while its gradient is being pulled: its distance is more than `nearest` by the nodes'
-/// Lipschitz bounds.
-pub(crate) struct Exclusion<'a> {
-    pub(crate) lipschitz: &'a [f64],
-    pub(crate) nearest: f64,
-    /// Multiply-adds of the pulls so far.
-    pub(crate) spent: f64,
 }
 
 impl Linearization {
@@ -67,7 +67,7 @@ impl Linearization {
                 break;
             }
             gradients += chosen.len();
-            self.measure(&trace, aim, chosen, None, &mut nearest)?;
+            self.measure(&trace, aim, chosen, &mut nearest)?;
             round = (2 * round).min(most);
         }
         Ok(Found {
@@ -89,12 +89,9 @@ impl Linearization {
         trace: &Trace,
         aim: &Aim,
         mut positions: Vec<usize>,
-        mut exclusion: Option<&mut Exclusion<'_>>,
         nearest: &mut Nearest,
     ) -> Result<()> {
         positions.sort_unstable();
-        let input = aim.input;
-        let (values, errors) = (&self.clear[input], self.gradient_errors(input)?);
         for range in &self.ranges {
             let within = |range: Range<usize>| {
                 let place = |at: usize| positions.partition_point(|position| *position < at);
@@ -104,121 +101,66 @@ impl Linearization {
             if own.is_empty() {
                 continue;
             }
-            let exclusion = exclusion.as_deref_mut();
-            let (left, gradients) = self.pull(trace, range, own, (values, &errors), exclusion)?;
-            for (at, gradient) in left.into_iter().zip(gradients.iter()) {
-                let computed = aim.norm.dual().of_up(gradient);
-                let length = computed + errors[at];
-                // A bound that overflows is no error where every gradient is measured: the distance is 0.
-                let bounded = aim.room.is_none() || !computed.is_finite();
-                if !length.is_finite() && bounded {
-                    return Err(Error::NotFinite {
-                        index: input,
-                        what: "the length of a neuron's gradient".into(),
-                        value: length,
-                    });
-                }
-                let length = match (&self.rounding, errors[at]) {
-                    (None, _) => length,
-                    (Some(_), 0.0) => 0.0,
-                    (Some(_), _) => up_by(length, 1),
-                };
-                let whole = distance(values[at].abs(), length);
-                let distance = match &aim.room {
-                    // What is certainly constant limits nothing.
-                    Some(room) if length > 0.0 => {
-                        let neuron = Boundary {
-                            value: values[at],
-                            gradient,
-                            errors: [errors[at]; 2],
-                        };
-                        boxed::distance(&neuron, room, aim.norm).max(whole)
-                    }
-                    _ => whole,
-                };
-                nearest.lower(distance, at);
+            let neurons: Vec<usize> = own.iter().map(|at| at - range.start).collect();
+            let units = units(self.network(), &neurons, range.count)?;
+            let gradients = trace.pull_neurons(range.node, &units)?;
+            let gradients = Rows::of_tensor(&gradients.flatten_from(2)?.squeeze(0)?)?;
+            for (at, gradient) in own.iter().zip(gradients.iter()) {
+                let known = self.known(aim.input, *at)?;
+                nearest.lower(self.measured(aim, known, gradient)?, *at);
             }
         }
         Ok(())
     }
 
-    /// Pulls the gradients of neurons of one node: those not excluded on the way, and their gradients.
-    fn pull(
-        &self,
-        trace: &Trace,
-        range: &NeuronRange,
-        positions: &[usize],
-        (values, errors): (&[f64], &[f64]),
-        exclusion: Option<&mut Exclusion<'_>>,
-    ) -> Result<(Vec<usize>, Rows)> {
-        let own: Vec<usize> = positions.iter().map(|at| at - range.start).collect();
-        let units = units(self.network(), &own, range.count)?;
-        let mut left = positions.to_vec();
-        let pulled = match exclusion {
-            None => Some(trace.pull_neurons(range.node, &units)?),
-            Some(exclusion) => {
-                let cost = &self.prepared.cost;
-                let mut last = range.node;
-                let found = trace.pull_neurons_while(range.node, &units, &mut |reached| {
-                    let next = reached
-                        .iter()
-                        .map(|reached| reached.node)
-                        .max()
-                        .unwrap_or(0);
-                    exclusion.spent += left.len() as f64 * cost.pull(last, next);
-                    last = next;
-                    let bounds = exclusion.bounds(reached)?;
-                    let kept: Vec<u32> = (0u32..)
-                        .zip(left.iter().zip(&bounds))
-                        .filter(|(_, (at, bound))| {
-                            let bound = up_by(**bound + errors[**at], 2);
-                            let least = distance(values[**at].abs(), bound);
-                            least <= exclusion.nearest || least.is_nan()
-                        })
-                        .map(|(row, _)| row)
-                        .collect();
-                    if kept.len() == left.len() {
-                        return Ok(None);
-                    }
-                    left = kept.iter().map(|row| left[*row as usize]).collect();
-                    Ok(Some(kept))
-                })?;
-                exclusion.spent += left.len() as f64 * cost.pull(last, 0);
-                found
-            }
+    /// What absolute values say of the neuron at a position.
+    pub(crate) fn known(&self, input: usize, at: usize) -> Result<Known> {
+        let error = match &self.rounding {
+            Some(rounding) => rounding.gradients()?[input][at],
+            None => 0.0,
         };
-        Ok(match pulled {
-            Some(gradients) => (
-                left,
-                Rows::of_tensor(&gradients.flatten_from(2)?.squeeze(0)?)?,
-            ),
-            None => (Vec::new(), Rows::default()),
+        Ok(Known {
+            value: self.clear[input][at],
+            errors: [error; 2],
+            constant: self.rounding.is_some() && error == 0.0,
         })
     }
-}
 
-impl Exclusion<'_> {
-    /// Upper bounds on the lengths of the gradients that are being pulled.
-    fn bounds(&self, reached: &[Reached<'_>]) -> loclin_models::Result<Vec<f64>> {
-        let mut bounds = Vec::new();
-        for Reached { node, cotangents } in reached {
-            let rows = cotangents.flatten_from(2)?.to_dtype(DType::F64)?;
-            let (_, count, width) = rows.dims3()?;
-            // Scaled, so that squares neither vanish nor overflow.
-            let most = rows.abs()?.max(D::Minus1)?.flatten_all()?.max(0)?;
-            let scale = power_of_two(most.to_scalar::<f64>()?);
-            let squares = (rows / scale)?.sqr()?.sum(D::Minus1)?;
-            let squares = squares.flatten_all()?.to_vec1::<f64>()?;
-            bounds.resize(count, 0.0);
-            let vanished = width as f64 * f64::MIN_POSITIVE;
-            let terms = squares.iter().map(|square| {
-                up_by((square + vanished).sqrt(), width + 8) * scale * self.lipschitz[*node]
+    /// The distance of a neuron whose gradient was computed.
+    pub(crate) fn measured(&self, aim: &Aim, known: Known, gradient: &[f64]) -> Result<f64> {
+        let Known {
+            value,
+            errors,
+            constant,
+        } = known;
+        let computed = aim.norm.dual().of_up(gradient);
+        let length = computed + errors[0];
+        // A bound that overflows is no error where every gradient is measured: the distance is 0.
+        let bounded = !computed.is_finite() || (aim.room.is_none() && self.rounding.is_some());
+        if !length.is_finite() && bounded {
+            return Err(Error::NotFinite {
+                index: aim.input,
+                what: "the length of a neuron's gradient".into(),
+                value: length,
             });
-            bounds
-                .iter_mut()
-                .zip(terms)
-                .for_each(|(bound, term)| *bound += term);
         }
-        Ok(bounds)
+        let length = match (constant, errors[0]) {
+            (true, _) => 0.0,
+            (_, 0.0) => length,
+            _ => up_by(length, 1),
+        };
+        let whole = distance(value.abs(), length);
+        Ok(match &aim.room {
+            // What is certainly constant limits nothing.
+            Some(room) if length > 0.0 => {
+                let neuron = Boundary {
+                    value,
+                    gradient,
+                    errors,
+                };
+                boxed::distance(&neuron, room, aim.norm).max(whole)
+            }
+            _ => whole,
+        })
     }
 }

@@ -20,10 +20,10 @@ pub enum Method {
     /// For a fully connected chain on the CPU, and l1, l2 and l_inf: the gradients of the few neurons that bounds do not
     /// exclude.
     PrunedSearch,
-    /// l2: every neuron is excluded by its Lipschitz bound or has its gradient pulled back until it is; where measuring
+    /// Every neuron is excluded by its Lipschitz bound or has its gradient pulled back until it is; where measuring
     /// every gradient becomes cheaper, that is done.
     Bound,
-    /// l2: every gradient is estimated by random directions, and the few that matter are measured.
+    /// Every gradient is estimated by random directions, and the few that matter are measured.
     Estimate(Estimate),
 }
 

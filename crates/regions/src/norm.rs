@@ -85,6 +85,14 @@ impl Norm {
         }
     }
 
+    /// At least how many times as large as the l2 norm of a vector of `size` numbers this one can be.
+    pub(crate) fn longer_than_l2(self, size: usize) -> f64 {
+        match self.0 {
+            p if p >= 2.0 => 1.0,
+            p => up_by((size as f64).powf(1.0 / p - 0.5), 64),
+        }
+    }
+
     /// Numbers kept of a norm while it is summed, an entry at a time: for a general `p`, the sum and what it is relative
     /// to. They begin at 0.
     pub(crate) fn slots(self) -> usize {

@@ -1,8 +1,10 @@
 //! What is known of a network before any input is seen, for all its linearisations.
 
-use crate::{Result, cost::Cost, engines::Prepared as Engine, exact::Exact};
+use crate::{
+    Result, by_lengths::NodeLengths, cost::Cost, engines::Prepared as Engine, exact::Exact,
+};
 use candle_core::DType;
-use loclin_models::{Magnitudes, Network};
+use loclin_models::{Lengths, Magnitudes, Network};
 use std::sync::OnceLock;
 
 /// Multiply-adds that reading the matrices of a network for exact arithmetic may take, zeros included.
@@ -17,7 +19,9 @@ pub(crate) struct Prepared {
     pub(crate) precise: Network,
     pub(crate) engine: Engine,
     pub(crate) cost: Cost,
+    lengths: OnceLock<Lengths>,
     lipschitz: OnceLock<Vec<f64>>,
+    node_lengths: OnceLock<Option<NodeLengths>>,
     magnitudes: OnceLock<Option<Magnitudes>>,
     exact: OnceLock<Option<Exact>>,
 }
@@ -33,7 +37,9 @@ impl Prepared {
             engine: Engine::new(network, &precise),
             cost: Cost::of(network),
             precise,
+            lengths: OnceLock::new(),
             lipschitz: OnceLock::new(),
+            node_lengths: OnceLock::new(),
             magnitudes: OnceLock::new(),
             exact: OnceLock::new(),
         })
@@ -72,8 +78,30 @@ impl Prepared {
             true => f64::INFINITY,
             false => bound * slack,
         };
-        let bounds = network.lipschitz_bounds()?.into_iter().map(above).collect();
+        let bounds = self.lengths(network)?.jacobians()?;
+        let bounds = bounds.into_iter().map(above).collect();
         Ok(self.lipschitz.get_or_init(|| bounds))
+    }
+
+    /// Bounds of the spectral norms of all operators.
+    fn lengths(&self, network: &Network) -> Result<&Lengths> {
+        if let Some(known) = self.lengths.get() {
+            return Ok(known);
+        }
+        let found = network.lengths()?;
+        Ok(self.lengths.get_or_init(|| found))
+    }
+
+    /// Bounds of lengths of each node, and of rounding errors by them; `None` as of [`Prepared::magnitudes`].
+    pub(crate) fn node_lengths(&self, network: &Network) -> Result<Option<&NodeLengths>> {
+        if let Some(known) = self.node_lengths.get() {
+            return Ok(known.as_ref());
+        }
+        let found = match self.magnitudes(network)? {
+            Some(magnitudes) => Some(NodeLengths::new(self.lengths(network)?, magnitudes)?),
+            None => None,
+        };
+        Ok(self.node_lengths.get_or_init(|| found).as_ref())
     }
 
     /// What [`Prepared::lipschitz`] has still to cost, in multiply-adds.

@@ -27,11 +27,6 @@ fn options_and_outputs_that_cannot_be_used() {
             "--failure-probability 1|[0, 1)",
         ),
         (
-            "--failure-probability 0 --norm 1 --out @m.csv",
-            2,
-            "--failure-probability|l2|--norm",
-        ),
-        (
             "--split all --out @m.csv",
             2,
             "--split|train, valid or test",

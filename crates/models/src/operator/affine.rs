@@ -1,6 +1,6 @@
 //! Affine operators.
 
-use crate::{error, parameter_map::ParameterMap, spec::OperatorSpec};
+use crate::{error, parameter_map::ParameterMap, patch::Patch, spec::OperatorSpec};
 use candle_core::{Result, Tensor};
 use std::{fmt::Debug, sync::Arc};
 
@@ -61,6 +61,20 @@ pub trait Affine: Debug + Send + Sync {
     /// A tensor computation that fails.
     fn pull(&self, cotangent: &Tensor, operands: &[&[usize]]) -> Result<Vec<Tensor>>;
 
+    /// [`Affine::pull`] of cotangents that are 0 but for a patch of the output's positions, `[1, K, channels, h, w]`: for each operand
+    /// those of the patch that they reach, and that patch. `None`, the default, where only the whole can be pulled.
+    ///
+    /// # Errors
+    /// A tensor computation that fails.
+    fn pull_patch(
+        &self,
+        _cotangent: &Tensor,
+        _patch: &Patch,
+        _operands: &[&[usize]],
+    ) -> Result<Option<Vec<(Tensor, Patch)>>> {
+        Ok(None)
+    }
+
     /// The constant part, broadcastable to `[B, out...]`, given the shape `out` of the output of one input;
     /// `None` when it is zero.
     ///
@@ -97,7 +111,12 @@ pub trait Affine: Debug + Send + Sync {
     ///
     /// # Errors
     /// A tensor computation that fails.
-    fn scaled_lipschitz(&self, _scale: &Tensor, _bounds: &[f64]) -> Result<Option<f64>> {
+    fn scaled_lipschitz(
+        &self,
+        _scale: &Tensor,
+        _operands: &[&[usize]],
+        _bounds: &[f64],
+    ) -> Result<Option<f64>> {
         Ok(None)
     }
 

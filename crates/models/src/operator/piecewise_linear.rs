@@ -1,10 +1,15 @@
 //! Piecewise-linear operators.
 
 use super::{affine::ShapeResult, alternatives::Alternatives};
-use crate::{error, parameter_map::ParameterMap, record::ActivationRecord, spec::OperatorSpec};
+use crate::{
+    error, parameter_map::ParameterMap, patch::Patch, record::ActivationRecord, spec::OperatorSpec,
+};
 use candle_core::{Result, Tensor};
 use loclin_tensor::rounding::UNIT;
 use std::{fmt::Debug, sync::Arc};
+
+/// Entries of an operand and what they are multiplied with, [`PiecewiseLinear::terms`].
+pub type Terms = Option<Vec<(usize, f64)>>;
 
 /// A piecewise-linear operator that selects one of several affine maps for each unit: an activation,
 /// max pooling, ... The selection is its part of the activation pattern (Def. 1).
@@ -61,6 +66,36 @@ pub trait PiecewiseLinear: Debug + Send + Sync {
         record: &ActivationRecord,
         operand: &[usize],
     ) -> Result<Tensor>;
+
+    /// [`PiecewiseLinear::pull`] of cotangents of one input that are 0 but for a patch of the output's positions,
+    /// `[1, K, channels, h, w]`: those of the patch of the operand that they reach, and that patch. `None`, the default, where only
+    /// the whole can be pulled.
+    ///
+    /// # Errors
+    /// A tensor computation that fails, and a record of another operator.
+    fn pull_patch(
+        &self,
+        _cotangent: &Tensor,
+        _patch: &Patch,
+        _record: &ActivationRecord,
+        _operand: &[usize],
+    ) -> Result<Option<(Tensor, Patch)>> {
+        Ok(None)
+    }
+
+    /// The entries of the operand of one input whose sum, each times a number, a neuron is but for a constant, given the record and the
+    /// operand's shape: [`PiecewiseLinear::pull_neurons`] of a unit cotangent. `None`, the default, if that is not known without a pull.
+    ///
+    /// # Errors
+    /// A record of another operator.
+    fn terms(
+        &self,
+        _neuron: usize,
+        _record: &ActivationRecord,
+        _operand: &[usize],
+    ) -> Result<Terms> {
+        Ok(None)
+    }
 
     /// The constant part of the selected affine maps, `[B or 1, out...]`; `None` when it is zero.
     ///

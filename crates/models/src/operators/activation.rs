@@ -1,8 +1,10 @@
 //! Piecewise-linear activations of one variable: ReLU, LeakyReLU, absolute value, clips.
 
+use super::layout::slopes;
 use crate::{
     error::Error,
-    operator::{Alternatives, PiecewiseLinear, ShapeResult},
+    operator::{Alternatives, PiecewiseLinear, ShapeResult, Terms},
+    patch::Patch,
     record::ActivationRecord,
     spec::OperatorSpec,
 };
@@ -160,12 +162,6 @@ impl Activation {
     }
 }
 
-/// The slopes that an activation recorded.
-fn slopes(record: &ActivationRecord) -> Result<&Tensor> {
-    let found = record.slopes();
-    found.ok_or_else(|| candle_core::Error::Msg("an activation record of another operator".into()))
-}
-
 impl PiecewiseLinear for Activation {
     fn spec(&self) -> Option<OperatorSpec> {
         Some(OperatorSpec::Activation {
@@ -244,6 +240,22 @@ impl PiecewiseLinear for Activation {
         _operand: &[usize],
     ) -> Result<Tensor> {
         self.push(cotangent, record)
+    }
+
+    fn pull_patch(
+        &self,
+        cotangent: &Tensor,
+        patch: &Patch,
+        record: &ActivationRecord,
+        _operand: &[usize],
+    ) -> Result<Option<(Tensor, Patch)>> {
+        let slopes = patch.of(slopes(record)?)?.unsqueeze(1)?;
+        Ok(Some((cotangent.broadcast_mul(&slopes)?, *patch)))
+    }
+
+    fn terms(&self, neuron: usize, _: &ActivationRecord, operand: &[usize]) -> Result<Terms> {
+        let entry = neuron.checked_rem(operand.iter().product());
+        Ok(entry.map(|entry| vec![(entry, 1.0)]))
     }
 
     fn offset(&self, record: &ActivationRecord) -> Result<Option<Tensor>> {

@@ -2,6 +2,7 @@
 
 use crate::{
     operator::{Affine, Magnitude, ShapeResult},
+    patch::Patch,
     spec::OperatorSpec,
 };
 use candle_core::{Result, Tensor};
@@ -34,6 +35,15 @@ impl Affine for Add {
 
     fn pull(&self, cotangent: &Tensor, operands: &[&[usize]]) -> Result<Vec<Tensor>> {
         Ok(vec![cotangent.clone(); operands.len()])
+    }
+
+    fn pull_patch(
+        &self,
+        cotangent: &Tensor,
+        patch: &Patch,
+        operands: &[&[usize]],
+    ) -> Result<Option<Vec<(Tensor, Patch)>>> {
+        Ok(Some(vec![(cotangent.clone(), *patch); operands.len()]))
     }
 
     fn magnitude(

@@ -8,6 +8,7 @@ use crate::{
     error::Error,
     operator::{Affine, Magnitude, Normalizing, ShapeResult},
     parameter_map::ParameterMap,
+    patch::Patch,
     spec::OperatorSpec,
 };
 use candle_core::{DType, Result, Tensor};
@@ -134,6 +135,15 @@ impl Affine for BatchNorm {
 
     fn pull(&self, cotangent: &Tensor, _operands: &[&[usize]]) -> Result<Vec<Tensor>> {
         Ok(vec![self.push(&[cotangent])?])
+    }
+
+    fn pull_patch(
+        &self,
+        cotangent: &Tensor,
+        patch: &Patch,
+        _operands: &[&[usize]],
+    ) -> Result<Option<Vec<(Tensor, Patch)>>> {
+        Ok(Some(vec![(self.push(&[cotangent])?, *patch)]))
     }
 
     fn offset(&self, output: &[usize]) -> Result<Option<Tensor>> {

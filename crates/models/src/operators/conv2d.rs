@@ -3,12 +3,13 @@
 use super::{
     candle_convolution::CandleConvolution,
     layout::{fold, per_channel, refuse, single, spread, unfold},
-    spectral::{spectral_bound, unstrided},
+    spectral::{on_torus, seen, spectral_bound, unstrided},
 };
 use crate::{
     error::Error,
     operator::{Affine, Magnitude, ShapeResult},
     parameter_map::ParameterMap,
+    patch::Patch,
     spec::{Conv2dConfig, OperatorSpec},
     window::Window2d,
 };
@@ -115,21 +116,43 @@ impl Conv2d {
         }
     }
 
-    /// An upper bound on the spectral norm of the convolution with another weight of the same shape.
-    fn spectral_bound(&self, weight: &Tensor) -> Result<f64> {
+    /// An upper bound on the spectral norm of the convolution of images of a shape, with another weight of the same shape.
+    fn spectral_bound(&self, weight: &Tensor, image: &[usize]) -> Result<f64> {
         let Window2d {
-            stride, dilation, ..
+            stride,
+            padding,
+            dilation,
+            ..
         } = self.config.window;
+        let window = &self.config.window;
+        let positions = window.output(image).map_err(candle_core::Error::Msg)?;
+        let (mut weight, mut torus) = (weight.clone(), [usize::MAX; 2]);
         // At stride 1 a dilation only moves frequencies, and every norm occurs as before.
-        let weight = match stride {
-            [1, 1] => weight.clone(),
-            _ => spread(&spread(weight, 2, dilation[0])?, 3, dilation[1])?,
-        };
+        if stride != [1, 1] || dilation == [1, 1] {
+            weight = spread(&spread(&weight, 2, dilation[0])?, 3, dilation[1])?;
+            let mut steps = stride;
+            let mut before = [padding[0][0], padding[1][0]];
+            for axis in (0..2).filter(|axis| positions[axis + 1] == 1) {
+                // All that one position sees are channels of it.
+                weight = seen(&weight, axis + 2, (before[axis], image[axis + 1]))?;
+                (steps[axis], before[axis]) = (weight.dim(axis + 2)?, 0);
+            }
+            weight = unstrided(&weight, steps)?;
+            for axis in 0..2 {
+                // At another stride than 1, entries of the padded image that lie apart are channels of one position.
+                let image = match (positions[axis + 1], steps[axis]) {
+                    (1, _) => (0, 1),
+                    (_, 1) => (before[axis], image[axis + 1]),
+                    (_, step) => (0, (before[axis] + image[axis + 1]).div_ceil(step)),
+                };
+                (weight, torus[axis]) = on_torus(&weight, axis + 2, image, positions[axis + 1])?;
+            }
+        }
         let each = self.config.outputs / self.config.groups;
         let mut most = 0f64;
         for group in 0..self.config.groups {
             let own = weight.narrow(0, group * each, each)?.contiguous()?;
-            most = most.max(spectral_bound(&unstrided(&own, stride)?)?);
+            most = most.max(spectral_bound(&own, torus)?);
         }
         Ok(most)
     }
@@ -158,6 +181,27 @@ impl Affine for Conv2d {
         let size = [operands[0][1], operands[0][2]];
         let pulled = self.adjoint(&fold(cotangent)?, size)?;
         Ok(vec![unfold(&pulled, cotangent)?])
+    }
+
+    fn pull_patch(
+        &self,
+        cotangent: &Tensor,
+        patch: &Patch,
+        operands: &[&[usize]],
+    ) -> Result<Option<Vec<(Tensor, Patch)>>> {
+        let Some(convolution) = self.on_cpu(cotangent).filter(|own| own.groups == 1) else {
+            return Ok(None);
+        };
+        let size = [operands[0][1], operands[0][2]];
+        let folded = fold(cotangent)?;
+        let (pulled, first) = convolution
+            .transposed_patch(&folded, &self.weight, patch.first, size)
+            .map_err(unwrapped)?;
+        let size = [pulled.dim(2)?, pulled.dim(3)?];
+        Ok(Some(vec![(
+            unfold(&pulled, cotangent)?,
+            Patch { first, size },
+        )]))
     }
 
     fn offset(&self, output: &[usize]) -> Result<Option<Tensor>> {
@@ -225,13 +269,18 @@ impl Affine for Conv2d {
         }))
     }
 
-    fn lipschitz(&self, _operands: &[&[usize]], bounds: &[f64]) -> Result<f64> {
-        Ok(bounds[0] * self.spectral_bound(&self.weight)?)
+    fn lipschitz(&self, operands: &[&[usize]], bounds: &[f64]) -> Result<f64> {
+        Ok(bounds[0] * self.spectral_bound(&self.weight, operands[0])?)
     }
 
-    fn scaled_lipschitz(&self, scale: &Tensor, bounds: &[f64]) -> Result<Option<f64>> {
+    fn scaled_lipschitz(
+        &self,
+        scale: &Tensor,
+        operands: &[&[usize]],
+        bounds: &[f64],
+    ) -> Result<Option<f64>> {
         let weight = self.weight.broadcast_mul(&per_channel(scale, 0, 4)?)?;
-        Ok(Some(bounds[0] * self.spectral_bound(&weight)?))
+        Ok(Some(bounds[0] * self.spectral_bound(&weight, operands[0])?))
     }
 }
 

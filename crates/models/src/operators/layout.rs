@@ -1,6 +1,6 @@
 //! Moving numbers around: the bookkeeping of dimensions that several operators share.
 
-use crate::operator::ShapeResult;
+use crate::{operator::ShapeResult, record::ActivationRecord};
 use candle_core::{Result, Tensor};
 
 /// The shape of the only operand.
@@ -14,6 +14,12 @@ pub(super) fn single<'a>(operands: &[&'a [usize]]) -> std::result::Result<&'a [u
 /// Refuses a shape.
 pub(super) fn refuse(expected: impl std::fmt::Display, found: &[usize]) -> ShapeResult {
     Err(format!("takes an operand {expected}, found {found:?}"))
+}
+
+/// The slopes that an activation recorded.
+pub(super) fn slopes(record: &ActivationRecord) -> Result<&Tensor> {
+    let found = record.slopes();
+    found.ok_or_else(|| candle_core::Error::Msg("an activation record of another operator".into()))
 }
 
 /// Merges the first two dimensions: `[B, K, n...]` to `[B * K, n...]`.

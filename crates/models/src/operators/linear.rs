@@ -136,12 +136,17 @@ impl Affine for Linear {
 
     fn lipschitz(&self, _operands: &[&[usize]], bounds: &[f64]) -> Result<f64> {
         let kernel = self.weight.reshape((self.outputs, self.inputs, 1, 1))?;
-        Ok(bounds[0] * spectral_bound(&kernel)?)
+        Ok(bounds[0] * spectral_bound(&kernel, [1, 1])?)
     }
 
-    fn scaled_lipschitz(&self, scale: &Tensor, bounds: &[f64]) -> Result<Option<f64>> {
+    fn scaled_lipschitz(
+        &self,
+        scale: &Tensor,
+        _operands: &[&[usize]],
+        bounds: &[f64],
+    ) -> Result<Option<f64>> {
         let weight = self.weight.broadcast_mul(&scale.unsqueeze(1)?)?;
         let kernel = weight.reshape((self.outputs, self.inputs, 1, 1))?;
-        Ok(Some(bounds[0] * spectral_bound(&kernel)?))
+        Ok(Some(bounds[0] * spectral_bound(&kernel, [1, 1])?))
     }
 }

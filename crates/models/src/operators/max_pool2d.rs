@@ -2,7 +2,8 @@
 
 use super::selection::Groups;
 use crate::{
-    operator::{Alternatives, PiecewiseLinear, ShapeResult},
+    operator::{Alternatives, PiecewiseLinear, ShapeResult, Terms},
+    patch::Patch,
     record::ActivationRecord,
     spec::OperatorSpec,
     window::Window2d,
@@ -61,9 +62,42 @@ impl MaxPool2d {
         })))
     }
 
+    /// The unit that a neuron belongs to.
+    fn unit_of(&self, neuron: usize, operand: &[usize]) -> Result<Option<usize>> {
+        let counts = |axis: usize| {
+            let counts = self.window.counts(axis, operand[axis + 1]);
+            Ok::<Vec<usize>, Error>(counts.map_err(Error::Msg)?.collect())
+        };
+        let (rows, columns) = (counts(0)?, counts(1)?);
+        let across: usize = columns.iter().sum();
+        let of_row = |row: &usize| row * across - columns.len();
+        let channel: usize = rows.iter().map(of_row).sum();
+        let mut left = neuron % channel.max(1);
+        let mut unit = neuron / channel.max(1) * rows.len() * columns.len();
+        for row in &rows {
+            if left >= of_row(row) {
+                (left, unit) = (left - of_row(row), unit + columns.len());
+                continue;
+            }
+            for column in &columns {
+                let own = row * column - 1;
+                if left < own {
+                    return Ok((neuron / channel < operand[0]).then_some(unit));
+                }
+                (left, unit) = (left - own, unit + 1);
+            }
+        }
+        Ok(None)
+    }
+
     fn pooled(&self, operand: &[usize]) -> Result<Vec<usize>> {
         self.window.output(operand).map_err(Error::Msg)
     }
+}
+
+/// The entry that each of so many units selected.
+fn selected(record: &ActivationRecord, units: usize) -> Result<Tensor> {
+    record.own()?.narrow(1, 0, units)?.get(0)
 }
 
 impl PiecewiseLinear for MaxPool2d {
@@ -138,6 +172,67 @@ impl PiecewiseLinear for MaxPool2d {
             .groups(operand)?
             .pull(&flat, record, operand.iter().product())?;
         pulled.reshape([&pulled.dims()[..2], operand].concat())
+    }
+
+    fn pull_patch(
+        &self,
+        cotangent: &Tensor,
+        patch: &Patch,
+        record: &ActivationRecord,
+        operand: &[usize],
+    ) -> Result<Option<(Tensor, Patch)>> {
+        let units = self.pooled(operand)?;
+        let all = selected(record, units.iter().product())?;
+        let selected = patch
+            .of(&all.reshape(units)?)?
+            .flatten_all()?
+            .to_vec1::<u32>()?;
+        let (height, width) = (operand[1], operand[2]);
+        let under = [0, 1].map(|axis| self.window.under(axis, operand[axis + 1], patch));
+        let below = Patch {
+            first: under.map(|(first, _)| first),
+            size: under.map(|(_, size)| size),
+        };
+        let place = |entry: &u32| {
+            let (pixel, channel) = (
+                *entry as usize % (height * width),
+                *entry as usize / (height * width),
+            );
+            let (row, column) = (
+                pixel / width - below.first[0],
+                pixel % width - below.first[1],
+            );
+            ((channel * below.size[0] + row) * below.size[1] + column) as u32
+        };
+        let places: Vec<u32> = selected.iter().map(place).collect();
+        let places = Tensor::new(places, cotangent.device())?;
+        let flat = cotangent.flatten_from(2)?.squeeze(0)?.contiguous()?;
+        let [rows, columns] = below.size;
+        let zeros = Tensor::zeros(
+            (flat.dim(0)?, operand[0] * rows * columns),
+            flat.dtype(),
+            flat.device(),
+        )?;
+        let pulled = zeros.index_add(&places, &flat, 1)?;
+        let pulled = pulled.reshape((1, flat.dim(0)?, operand[0], rows, columns))?;
+        Ok(Some((pulled, below)))
+    }
+
+    fn terms(&self, neuron: usize, record: &ActivationRecord, operand: &[usize]) -> Result<Terms> {
+        let Some(unit) = self.unit_of(neuron, operand)? else {
+            return Ok(None);
+        };
+        let units: usize = self.pooled(operand)?.iter().product();
+        let entry = |at: usize| {
+            record
+                .own()?
+                .narrow(1, at, 1)?
+                .flatten_all()?
+                .to_vec1::<u32>()
+        };
+        let [selected, other] =
+            [entry(unit)?, entry(units + neuron)?].map(|found| found[0] as usize);
+        Ok(Some(vec![(selected, 1.0), (other, -1.0)]))
     }
 
     fn offset(&self, _record: &ActivationRecord) -> Result<Option<Tensor>> {

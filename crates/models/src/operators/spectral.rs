@@ -23,14 +23,18 @@ pub(super) fn largest(tensor: &Tensor) -> Result<f64> {
 }
 
 /// An upper bound on the spectral norm of the convolution with `kernel` `[outputs, inputs, k, l]`, of stride 1 and with
-/// zero padding, on images of any size; with a kernel of one entry, of a matrix `[outputs, inputs]`.
+/// zero padding, that is a part of the convolution of a torus of `torus` positions; of images of any size for `usize::MAX`. With a kernel of one
+/// entry, of a matrix `[outputs, inputs]`.
+///
+/// On a torus the norm is the maximum of `||K(w, v)||_2` over its frequencies. Where these are many, on a grid of others:
 ///
 /// Such a convolution is a part of the convolution of infinite images, whose norm is the maximum of `||K(w, v)||_2` over
 /// all frequencies, `K(w, v) = sum_ab K_ab exp(-i (a w + b v))`. For fixed unit vectors `x` and `y` and up to a phase,
 /// `Re(x^H K(w, v) y)` is along each axis a real trigonometric polynomial of degree `(k - 1) / 2`; on `N` equispaced
 /// frequencies such a polynomial reaches at least `cos(pi (k - 1) / (2 N))` of its maximum (M. Riesz; Ehlich and Zeller
-/// 1964). So the largest norm on a grid, divided by these cosines, bounds all.
-pub(super) fn spectral_bound(kernel: &Tensor) -> Result<f64> {
+/// 1964). So the largest norm on a grid, divided by these cosines, bounds all. Of kernels without a negative entry the largest is that of
+/// the frequency 0.
+pub(super) fn spectral_bound(kernel: &Tensor, torus: [usize; 2]) -> Result<f64> {
     let kernel = kernel
         .detach()
         .to_device(&Device::Cpu)?
@@ -39,7 +43,12 @@ pub(super) fn spectral_bound(kernel: &Tensor) -> Result<f64> {
     let taps = kernel
         .permute((2, 3, 0, 1))?
         .reshape((height * width, outputs * inputs))?;
-    let grid = [height, width].map(|k| (DENSITY * (k - 1)).max(1));
+    let dense = [height, width].map(|k| (DENSITY * (k - 1)).max(1));
+    let positive = taps.min_all()?.to_scalar::<f64>()? >= 0.0;
+    let grid = [0, 1].map(|axis| match positive {
+        true => 1,
+        false => dense[axis].min(torus[axis]).max(1),
+    });
     let mut most = 0f64;
     // The kernel is real, so that (-w, -v) has the norm of (w, v).
     for row in 0..=grid[0] / 2 {
@@ -68,8 +77,10 @@ pub(super) fn spectral_bound(kernel: &Tensor) -> Result<f64> {
         .sum_all()?
         .to_scalar::<f64>()?;
     let lost = relative(height * width + 64 * (height + width) + 64) * lengths * 2.0;
-    let reached =
-        |axis: usize| (PI * ([height, width][axis] - 1) as f64 / (2 * grid[axis]) as f64).cos();
+    let reached = |axis: usize| match positive || torus[axis] <= dense[axis] {
+        true => 1.0,
+        false => (PI * ([height, width][axis] - 1) as f64 / (2 * grid[axis]) as f64).cos(),
+    };
     if most + lost == 0.0 {
         return Ok(0.0);
     }
@@ -88,6 +99,37 @@ fn complex_bound(re: &Tensor, im: &Tensor) -> Result<f64> {
         matrix_bound(re, im.transpose()?, SQUARINGS)
     };
     bound().map_err(candle_core::Error::wrap)
+}
+
+/// A kernel's entries along an axis (2 or 3) that are over `n` entries of an image, which begin at its own entry `before`; one of zeros if
+/// there are none.
+pub(super) fn seen(kernel: &Tensor, axis: usize, (before, n): (usize, usize)) -> Result<Tensor> {
+    let end = kernel.dim(axis)?.min(before + n);
+    match before < end {
+        true => kernel.narrow(axis, before, end - before),
+        false => kernel.narrow(axis, 0, 1)?.zeros_like(),
+    }
+}
+
+/// A kernel `[outputs, inputs, k, l]` without the entries along an axis (2 or 3) that meet only padding, and how many positions a torus
+/// needs to have the convolution of `n` entries to `positions` of them as a part: none that wraps around meets an entry.
+pub(super) fn on_torus(
+    kernel: &Tensor,
+    axis: usize,
+    (before, n): (usize, usize),
+    positions: usize,
+) -> Result<(Tensor, usize)> {
+    let first = (before + 1).saturating_sub(positions);
+    let end = kernel.dim(axis)?.min(before + n);
+    if positions == 0 || first >= end {
+        return Ok((kernel.narrow(axis, 0, 1)?.zeros_like()?, 1));
+    }
+    let (kernel, before) = (
+        kernel.narrow(axis, first, end - first)?,
+        before - first.min(before),
+    );
+    let torus = (n + before).max((positions + end - first - 1).saturating_sub(before));
+    Ok((kernel, torus))
 }
 
 /// The kernel `[outputs, inputs, k, l]` of stride `[s, t]` as one of stride 1 over `s t` times the channels: entries of
@@ -179,7 +221,7 @@ mod tests {
             let rng = &mut random::stream(seed as u64, &[]);
             let kernel = random::normal(rng, shape, DType::F64, &Device::Cpu)
                 .map_err(candle_core::Error::wrap)?;
-            let bound = spectral_bound(&unstrided(&kernel, [stride; 2])?)?;
+            let bound = spectral_bound(&unstrided(&kernel, [stride; 2])?, [usize::MAX; 2])?;
             let norm = norm(&kernel, stride)?;
             // Grid and squarings leave 7% and a few; so does the image's edge.
             assert!(
@@ -188,7 +230,10 @@ mod tests {
             );
         }
         assert_eq!(
-            spectral_bound(&Tensor::zeros((2, 3, 3, 3), DType::F64, &Device::Cpu)?)?,
+            spectral_bound(
+                &Tensor::zeros((2, 3, 3, 3), DType::F64, &Device::Cpu)?,
+                [usize::MAX; 2]
+            )?,
             0.0
         );
         Ok(())

@@ -1,7 +1,7 @@
 //! Readings of affine operators.
 
 use super::{
-    ROUNDING, build, check_gradients, close, dot, oracle, spectral_norm, strategies, tensor,
+    ROUNDING, build, check_gradients, close, dot, oracle, patch, spectral_norm, strategies, tensor,
     trained, values, with,
 };
 use candle_core::{DType, Device, Result, Tensor, Var};
@@ -62,6 +62,21 @@ proptest! {
         let through: f64 = tangents.iter().zip(&pulled).map(|(t, p)| dot(&t.broadcast_as(p.shape()).unwrap(), p)).sum();
         close(&[dot(&pushed, &cotangent)], &[through], ROUNDING)?;
 
+        // What is pulled of a patch is what is pulled of the whole.
+        if let &[channels, height, width] = &output[..] {
+            let patch = patch(rng, [height, width]);
+            let [rows, columns] = patch.size;
+            let part = tensor(rng, &[own, count, channels, rows, columns]);
+            if let Some(parts) = operator.pull_patch(&part, &patch, &shapes).unwrap() {
+                let whole = patch.within(&part, [height, width]).unwrap();
+                let pulled = operator.pull(&whole, &shapes).unwrap();
+                for (((part, patch), whole), shape) in parts.iter().zip(&pulled).zip(&shapes) {
+                    let part = patch.within(part, [shape[1], shape[2]]).unwrap();
+                    close(&values(&part), &values(whole), ROUNDING)?;
+                }
+            }
+        }
+
         // No tangent grows more than the bound says, alone or with its channels scaled.
         let (first, others) = shapes.split_first().unwrap();
         let alone = |t: &Tensor| {
@@ -76,7 +91,7 @@ proptest! {
         let norm = spectral_norm(start.clone(), alone, |c| Ok(operator.pull(c, &shapes)?.swap_remove(0)));
         prop_assert!(norm <= bound * (1.0 + 1e-12), "{} {}", norm, bound);
         let scale = tensor(rng, &output[..1]);
-        if let Some(bound) = operator.scaled_lipschitz(&scale, &bounds).unwrap() {
+        if let Some(bound) = operator.scaled_lipschitz(&scale, &shapes, &bounds).unwrap() {
             let mut shape = vec![1; output.len() + 2];
             shape[2] = output[0];
             let scaled = |t: &Tensor| t.broadcast_mul(&scale.reshape(&shape[..])?);

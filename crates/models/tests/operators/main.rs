@@ -15,7 +15,7 @@ mod refusals;
 mod strategies;
 
 use candle_core::{DType, Device, Result, Tensor, Var};
-use loclin_models::{Operator, Parameters};
+use loclin_models::{Operator, Parameters, Patch};
 use oracle::Array;
 use proptest::{prelude::*, test_runner::TestCaseResult};
 use rand::{Rng, rngs::StdRng};
@@ -33,6 +33,13 @@ fn tensor(rng: &mut StdRng, shape: &[usize]) -> Tensor {
         .map(|_| rng.random_range(-1.0..1.0))
         .collect();
     Tensor::from_vec(values, shape, &Device::Cpu).unwrap()
+}
+
+/// Some positions of an image.
+fn patch(rng: &mut StdRng, image: [usize; 2]) -> Patch {
+    let first = image.map(|n| rng.random_range(0..n));
+    let size = [0, 1].map(|axis| rng.random_range(1..=image[axis] - first[axis]));
+    Patch { first, size }
 }
 
 fn values(tensor: &Tensor) -> Vec<f64> {

@@ -1,8 +1,8 @@
 //! Readings of piecewise-linear operators.
 
 use super::{
-    ROUNDING, STEP, build, check_gradients, close, dot, oracle, spectral_norm, strategies, tensor,
-    trained, values, with,
+    ROUNDING, STEP, build, check_gradients, close, dot, oracle, patch, spectral_norm, strategies,
+    tensor, trained, values, with,
 };
 use candle_core::{DType, Device, Tensor, Var};
 use loclin_models::{Operator, Parameters, operators::OperatorSpec};
@@ -68,6 +68,29 @@ proptest! {
         let back = operator.pull_neurons(&cotangents, &record, shape).unwrap();
         let shared = tangent.broadcast_as(back.shape()).unwrap();
         close(&[dot(&constrained, &cotangents)], &[dot(&shared, &back)], ROUNDING)?;
+
+        // What is pulled of a patch is what is pulled of the whole, for one input.
+        let alone = record.narrow(0, 1).unwrap();
+        if let (&[channels, height, width], &[_, down, across]) = (&output[..], &shape[..]) {
+            let patch = patch(rng, [height, width]);
+            let [rows, columns] = patch.size;
+            let part = tensor(rng, &[1, count, channels, rows, columns]);
+            if let Some((pulled, below)) = operator.pull_patch(&part, &patch, &alone, shape).unwrap() {
+                let whole = patch.within(&part, [height, width]).unwrap();
+                let whole = operator.pull(&whole, &alone, shape).unwrap();
+                let pulled = below.within(&pulled, [down, across]).unwrap();
+                close(&values(&pulled), &values(&whole), ROUNDING)?;
+            }
+        }
+        // A neuron's terms are its gradient.
+        let chosen = rng.random_range(0..pre_activations);
+        if let Some(terms) = operator.terms(chosen, &alone, shape).unwrap() {
+            let unit: Vec<f64> = (0..pre_activations).map(|j| f64::from(u8::from(j == chosen))).collect();
+            let unit = Tensor::from_vec(unit, (1, 1, pre_activations), &Device::Cpu).unwrap();
+            let mut expected = values(&operator.pull_neurons(&unit, &alone, shape).unwrap());
+            terms.iter().for_each(|(entry, factor)| expected[*entry] -= factor);
+            prop_assert!(expected.iter().all(|v| *v == 0.0));
+        }
 
         // No tangent grows more than the bounds say.
         let start = tensor(rng, &with(&[batch, 1], shape));

@@ -7,6 +7,7 @@
 mod config;
 mod cpu;
 mod geometry;
+mod patch;
 
 use candle_core::{CpuStorage, CustomOp2, Layout, Shape, Tensor};
 

@@ -53,7 +53,7 @@ pub struct Args {
     /// The ball's norm: a number from 1, or inf; may be given several times [default: 1, 2 and inf]
     #[arg(long, value_name = "P")]
     pub norm: Vec<Norm>,
-    /// l2 margins by what costs least: for large networks, by estimating every gradient and measuring the few that
+    /// Margins, of --norm or else l2, by what costs least: for large networks, by estimating every gradient and measuring the few that
     /// matter. For each input, its margin is too large with at most this probability, such as 1e-9, over directions drawn by
     /// a fresh seed of the operating system, which is shown; --seed draws those of an earlier result again. With 0, by
     /// proved bounds, as without this option where they cost least [default: what costs least and proves]
@@ -190,10 +190,8 @@ fn norms(args: &Args) -> anyhow::Result<Vec<Norm>> {
         let message = format!("--failure-probability {probability}: expected a number in [0, 1)");
         return Err(Usage::new(message).into());
     }
-    if norms.iter().any(|norm| *norm != Norm::L2) {
-        let message =
-            "--failure-probability: only l2 margins are searched for; leave the other --norm out";
-        return Err(Usage::new(message).into());
+    if norms.is_empty() {
+        norms.push(Norm::L2);
     }
-    Ok(vec![Norm::L2])
+    Ok(norms)
 }

@@ -1,0 +1,145 @@
+//! Rounding errors where they arise: of deep networks, of which absolute values pushed from layer to layer bound nothing.
+//!
+//! What arises at a node is passed on as any other change is, by no more than spectral norms say
+//! ([`crate::Lengths::through`]), and to a single neuron by no more than its own gradient with respect to that node. Both are far
+//! less than the products of absolute values.
+
+use crate::{
+    error::{Error, Result},
+    lengths::Lengths,
+    magnitude::{Magnitudes, RoundingErrors, affine_error, missing},
+    operator::Operator,
+    trace::Trace,
+};
+use candle_core::Tensor;
+use loclin_tensor::rounding::{length_up, relative};
+
+/// What rounding does at each node of a network by itself.
+#[derive(Debug, Clone)]
+pub struct LocalErrors {
+    /// The trace that the errors are of.
+    pub trace: Trace,
+    /// For each node at least the length of what arises in its value, for each input.
+    pub values: Vec<Vec<f64>>,
+    /// For each input and neuron, whether its gradient on the recorded pattern is certainly 0, `[B][|I|]`.
+    pub constant: Vec<Vec<bool>>,
+}
+
+impl Magnitudes {
+    /// A trace of inputs `[B, in...]` that are taken to be exact, with what arises at each node of that very
+    /// trace; `None` as of [`Magnitudes::trace`].
+    ///
+    /// ```
+    /// use candle_core::{DType, Device, Tensor};
+    /// use loclin_models::{Mlp, Parameters};
+    ///
+    /// let config = Mlp { inputs: vec![2], hidden: vec![8, 8], outputs: 1, negative_slope: 0.0 };
+    /// let network = config.build(Parameters::seeded(3).builder(DType::F64, &Device::Cpu))?;
+    /// let magnitudes = network.magnitudes()?.unwrap();
+    /// let x = Tensor::new(&[[0.3, -0.2]], &Device::Cpu)?;
+    /// let local = magnitudes.local_errors(&x)?.unwrap();
+    /// // The input is exact, a layer of two inputs is off by a few roundings.
+    /// assert_eq!(local.values[0], [0.0]);
+    /// assert!(local.values[1][0] > 0.0 && local.values[1][0] < 1e-14);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`crate::Network::trace`].
+    pub fn local_errors(&self, x: &Tensor) -> Result<Option<LocalErrors>> {
+        let network = &self.network;
+        network.check_input(x)?;
+        let count = network.nodes().len();
+        let (mut values, mut records) = (vec![vec![0.0; x.dim(0)?]; count], vec![None; count]);
+        let mut selected = Vec::new();
+        let mut unknown = false;
+        let output = network.forward_walk(x.clone(), |index, node, operands| {
+            let exact = operands.iter().map(|operand| operand.zeros_like());
+            let exact = exact.collect::<candle_core::Result<Vec<_>>>()?;
+            let (value, error) = match &node.operator {
+                Operator::Input => (operands[0].clone(), exact[0].clone()),
+                Operator::Affine(operator) => {
+                    let magnitude = self.nodes[index].as_ref().ok_or_else(missing)?;
+                    let exact: Vec<&Tensor> = exact.iter().collect();
+                    let error = affine_error(magnitude, operands, &exact, &node.shape)?;
+                    (operator.value(operands, &node.shape)?, error)
+                }
+                Operator::PiecewiseLinear(operator) => {
+                    let value = operator.value(operands[0])?;
+                    let record = operator.record(operands[0])?;
+                    let magnitude = operator.magnitude(operands[0], &exact[0], &record)?;
+                    selected.push(record);
+                    match magnitude {
+                        Some(record) => {
+                            let error = operator.push_error(operands[0], &exact[0], &record)?;
+                            records[index] = Some(record);
+                            (value, error)
+                        }
+                        None => {
+                            unknown = true;
+                            (value.clone(), value)
+                        }
+                    }
+                }
+            };
+            for (own, row) in values[index].iter_mut().zip(rows(&error)?) {
+                *own = length_up(&row);
+            }
+            Ok::<_, Error>(value)
+        })?;
+        if unknown {
+            return Ok(None);
+        }
+        let errors = RoundingErrors {
+            pre_activations: None,
+            output: output.zeros_like()?,
+            batch: x.dim(0)?,
+            records,
+        };
+        let zero = |row: Vec<f64>| row.iter().map(|v| *v == 0.0).collect();
+        let constant = match self.gradient_errors(&errors)? {
+            Some(errors) => rows(&errors)?.into_iter().map(zero).collect(),
+            None => vec![Vec::new(); x.dim(0)?],
+        };
+        Ok(Some(LocalErrors {
+            trace: Trace::from_records(network, output, selected)?,
+            values,
+            constant,
+        }))
+    }
+
+    /// For each node and each of its operands, at least the length of what arises when a cotangent of length 1 is pulled through the
+    /// node and added to what comes from other nodes; underflow aside.
+    ///
+    /// # Errors
+    /// A tensor computation that fails.
+    pub fn pull_errors(&self, lengths: &Lengths) -> Result<Vec<Vec<f64>>> {
+        let nodes = self.network.nodes();
+        let mut errors = Vec::with_capacity(nodes.len());
+        for (index, node) in nodes.iter().enumerate() {
+            let shapes = node.operands.iter().map(|&i| &nodes[i].shape[..]);
+            let shapes: Vec<&[usize]> = shapes.collect();
+            // Of the absolute values, from all operands together.
+            let largest = match (&node.operator, &self.nodes[index]) {
+                (Operator::Input, _) => 0.0,
+                (Operator::PiecewiseLinear(operator), _) => operator.lipschitz(shapes[0])?,
+                (_, Some(magnitude)) => {
+                    let ones = vec![1.0; shapes.len()];
+                    magnitude.operator.lipschitz(&shapes, &ones)?
+                }
+                _ => f64::INFINITY,
+            };
+            let of_operand = |(at, operand): (usize, &usize)| {
+                let added = relative(self.each[*operand].1 + 1) * lengths.gain(index, at);
+                relative(self.each[index].0 + 2) * largest + 2.0 * added
+            };
+            errors.push(node.operands.iter().enumerate().map(of_operand).collect());
+        }
+        Ok(errors)
+    }
+}
+
+/// The numbers of each input.
+fn rows(tensor: &Tensor) -> Result<Vec<Vec<f64>>> {
+    Ok(tensor.flatten_from(1)?.to_vec2()?)
+}

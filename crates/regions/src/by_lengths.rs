@@ -1,0 +1,154 @@
+//! Rounding errors of networks that are too deep for absolute values, bounded by Euclidean lengths.
+//!
+//! The exact network with the recorded pattern is affine, so that a computed value is off by the sum, over all nodes, of what arises
+//! there times the neuron's gradient with respect to that node. Of a gradient that has been pulled down to some nodes, all that
+//! is known for those passed; what lies below them is bounded by spectral norms. If then no neuron's value can be on another
+//! side than the pattern says, the pattern is the input's (Lemma 2).
+
+use crate::{Linearization, Result, patterns};
+use loclin_models::{Lengths, Magnitudes, Network};
+use loclin_tensor::rounding::UNIT;
+
+/// More than what underflows when a cotangent is pulled through a node.
+const VANISHED: f64 = 1e-280;
+
+/// Roundings of the sums of bounds, as a factor.
+const SLACK: f64 = 1.0 + 1e-9;
+
+/// What is known of a network's nodes.
+#[derive(Debug)]
+pub(crate) struct NodeLengths {
+    lengths: Lengths,
+    /// At least the length of each node's Jacobian.
+    jacobians: Vec<f64>,
+    /// What arises when a cotangent of length 1 is pulled through a node to each operand.
+    pulls: Vec<Vec<f64>>,
+}
+
+/// What rounding has done at one input.
+#[derive(Debug)]
+pub(crate) struct ByLengths<'a> {
+    known: &'a NodeLengths,
+    /// The neurons' values as computed.
+    pub(crate) neurons: Vec<f64>,
+    /// At least the length of what arises in each node's value.
+    local: Vec<f64>,
+    /// At least the length of the error of each node's value.
+    values: Vec<f64>,
+    /// Whether each neuron's gradient is certainly 0.
+    pub(crate) constant: Vec<bool>,
+}
+
+/// What rounding has done to a gradient that is being pulled.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct PullErrors {
+    /// To the neuron's value, at the nodes that the pull has passed.
+    passed: f64,
+    /// At least the lengths of the errors of the cotangents reached, by node.
+    reached: Vec<(usize, f64)>,
+}
+
+impl NodeLengths {
+    /// Of a network by its spectral norms and absolute values.
+    pub(crate) fn new(lengths: &Lengths, magnitudes: &Magnitudes) -> Result<Self> {
+        let jacobians = lengths.jacobians()?;
+        Ok(Self {
+            jacobians: jacobians.into_iter().map(|l| l * SLACK).collect(),
+            pulls: magnitudes.pull_errors(lengths)?,
+            lengths: lengths.clone(),
+        })
+    }
+}
+
+impl PullErrors {
+    /// The error of the cotangent at a node.
+    fn at(&self, node: usize) -> f64 {
+        let own = self.reached.iter().find(|(own, _)| *own == node);
+        own.map_or(0.0, |(_, error)| *error)
+    }
+
+    /// At least the length of the error of a gradient, once it is pulled to the input.
+    pub(crate) fn of_gradient(&self) -> f64 {
+        self.at(0) * SLACK
+    }
+}
+
+impl ByLengths<'_> {
+    /// Passes a node with a cotangent that was computed with this length.
+    pub(crate) fn pass(
+        &self,
+        network: &Network,
+        (node, length): (usize, f64),
+        errors: &mut PullErrors,
+    ) {
+        let own = errors.at(node);
+        errors.reached.retain(|(other, _)| *other != node);
+        errors.passed += (length + own) * self.local[node];
+        let operands = network.nodes()[node].operands.iter().enumerate();
+        for (operand, &below) in operands {
+            let passed = self.known.lengths.gain(node, operand) * own;
+            let arisen = self.known.pulls[node][operand] * length + VANISHED;
+            match errors.reached.iter_mut().find(|(other, _)| *other == below) {
+                Some((_, sum)) => *sum += passed + arisen,
+                None => errors.reached.push((below, passed + arisen)),
+            }
+        }
+    }
+
+    /// At least the length of a gradient, and at most the neuron's absolute value, given the computed value and lengths of the cotangents that
+    /// its pull has reached.
+    pub(crate) fn bounds(
+        &self,
+        computed: f64,
+        reached: impl Iterator<Item = (usize, f64)>,
+        errors: &PullErrors,
+    ) -> (f64, f64) {
+        let (mut gradient, mut value) = (0.0, errors.passed);
+        for (node, length) in reached {
+            let length = length + errors.at(node);
+            if length > 0.0 {
+                gradient += length * self.known.jacobians[node];
+                value += length * self.values[node];
+            }
+        }
+        // The value as a neuron's is a difference that was rounded once.
+        let lost = value * SLACK + computed.abs() * 8.0 * UNIT;
+        (gradient * SLACK, computed.abs() - lost)
+    }
+}
+
+impl Linearization {
+    /// What rounding has done at an input, where absolute values do not say; `None` where they do, or nothing does.
+    pub(crate) fn by_lengths(&self, input: usize) -> Result<Option<ByLengths<'_>>> {
+        let prepared = &self.prepared;
+        let network = self.network();
+        let (None, Some(known), Some(magnitudes)) = (
+            &self.rounding,
+            prepared.node_lengths(network)?,
+            prepared.magnitudes(network)?,
+        ) else {
+            return Ok(None);
+        };
+        let x = self.inputs.narrow(0, input, 1)?;
+        let Some(mut found) = magnitudes.local_errors(&x)? else {
+            return Ok(None);
+        };
+        // The errors are of this evaluation: it has to select what the recorded one did.
+        if patterns(&found.trace)? != patterns(&self.trace.narrow(input, 1)?)? {
+            return Ok(None);
+        }
+        let neurons = match found.trace.pre_activations()? {
+            Some(neurons) => neurons.flatten_all()?.to_vec1()?,
+            None => Vec::new(),
+        };
+        let local: Vec<f64> = found.values.iter().map(|own| own[0]).collect();
+        let values = known.lengths.through(&local)?;
+        Ok(Some(ByLengths {
+            known,
+            neurons,
+            values: values.into_iter().map(|v| v * SLACK).collect(),
+            local,
+            constant: found.constant.swap_remove(0),
+        }))
+    }
+}
