@@ -9,6 +9,7 @@ mod faster;
 mod machine;
 mod options;
 mod peer;
+mod residual;
 mod scaling;
 mod step;
 mod subject;
@@ -32,6 +33,8 @@ pub struct Outcome {
     #[serde(flatten)]
     step: Option<step::Outcome>,
     #[serde(flatten)]
+    residual: Option<residual::Outcome>,
+    #[serde(flatten)]
     certify: Option<certify::Outcome>,
     #[serde(skip_serializing_if = "Option::is_none")]
     scaling: Option<scaling::Outcome>,
@@ -50,7 +53,11 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let peer = peer::Peer::new(args)?;
     let wanted = |work| args.work.is_none_or(|only| only == work);
     Ok(Outcome {
-        step: wanted(Work::Step)
+        residual: args
+            .residual()
+            .then(|| residual::measure(args, global, peer.as_ref()))
+            .transpose()?,
+        step: (wanted(Work::Step) && !args.residual())
             .then(|| step::measure(args, global, peer.as_ref()))
             .transpose()?,
         certify: wanted(Work::Certify)
@@ -68,6 +75,9 @@ impl fmt::Display for Outcome {
         writeln!(f, "{}", self.machine)?;
         if let Some(step) = &self.step {
             write!(f, "\n{step}")?;
+        }
+        if let Some(residual) = &self.residual {
+            write!(f, "\n{residual}")?;
         }
         if let Some(certify) = &self.certify {
             write!(f, "\n{certify}")?;

@@ -92,6 +92,15 @@ pub trait Affine: Debug + Send + Sync {
         Ok(None)
     }
 
+    /// The operator with each channel of its result (the first dimension of an output) multiplied by an entry of `scale`,
+    /// differentiable in it; `None`, the default, where that is no operator of the same cost.
+    ///
+    /// # Errors
+    /// A tensor computation that fails.
+    fn scaled(&self, _scale: &Tensor) -> Result<Option<Arc<dyn Affine>>> {
+        Ok(None)
+    }
+
     /// [`Affine::lipschitz`] with each channel of the result multiplied by an entry of `scale`; `None` where nothing
     /// better than the product of both bounds is known.
     ///
@@ -162,4 +171,11 @@ pub trait Normalizing {
     /// # Errors
     /// A tensor computation that fails.
     fn with_statistics(&self, mean: Tensor, variance: Tensor) -> Result<Arc<dyn Affine>>;
+
+    /// The value at an operand `[B, in...]` by its own statistics over the batch, then its mean and its variance (biased:
+    /// the mean of the squared deviations), each `[channels]`; differentiable.
+    ///
+    /// # Errors
+    /// A tensor computation that fails.
+    fn by_own_statistics(&self, operand: &Tensor) -> Result<[Tensor; 3]>;
 }

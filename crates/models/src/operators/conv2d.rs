@@ -14,7 +14,7 @@ use crate::{
 };
 use candle_core::{DType, Result, Tensor};
 use candle_nn::{Init, VarBuilder};
-use loclin_tensor::Convolution;
+use loclin_tensor::{Convolution, scale_channels, shift_channels};
 use std::sync::Arc;
 
 /// `z = W * a + b` (a cross-correlation, zero padding) of inputs `[channels, height, width]`, as PyTorch's
@@ -88,20 +88,25 @@ impl Conv2d {
         })
     }
 
-    /// `[N, inputs, H, W]` to `[N, outputs, H', W']`.
+    /// `[N, inputs, H, W]` or `[B, K, inputs, H, W]` to `[.., outputs, H', W']`.
     fn convolve(&self, x: &Tensor) -> Result<Tensor> {
         match self.on_cpu(x) {
             Some(convolution) => convolution.apply(x, &self.weight).map_err(unwrapped),
+            None if x.rank() == 5 => unfold(&self.by_candle().convolve(&fold(x)?)?, x),
             None => self.by_candle().convolve(x),
         }
     }
 
-    /// The transpose, `[N, outputs, H', W']` to `[N, inputs, H, W]`.
+    /// The transpose, `[N, outputs, H', W']` or `[B, K, outputs, H', W']` to `[.., inputs, H, W]`.
     fn adjoint(&self, cotangent: &Tensor, size: [usize; 2]) -> Result<Tensor> {
         match self.on_cpu(cotangent) {
             Some(convolution) => convolution
                 .transposed(cotangent, &self.weight, size)
                 .map_err(unwrapped),
+            None if cotangent.rank() == 5 => {
+                let pulled = self.by_candle().adjoint(&fold(cotangent)?, size)?;
+                unfold(&pulled, cotangent)
+            }
             None => self.by_candle().adjoint(cotangent, size),
         }
     }
@@ -151,13 +156,20 @@ impl Affine for Conv2d {
     }
 
     fn push(&self, tangents: &[&Tensor]) -> Result<Tensor> {
-        unfold(&self.convolve(&fold(tangents[0])?)?, tangents[0])
+        self.convolve(tangents[0])
+    }
+
+    fn value(&self, operands: &[&Tensor], _output: &[usize]) -> Result<Tensor> {
+        let value = self.convolve(operands[0])?;
+        match &self.bias {
+            Some(bias) => shift_channels(&value, bias).map_err(unwrapped),
+            None => Ok(value),
+        }
     }
 
     fn pull(&self, cotangent: &Tensor, operands: &[&[usize]]) -> Result<Vec<Tensor>> {
         let size = [operands[0][1], operands[0][2]];
-        let pulled = self.adjoint(&fold(cotangent)?, size)?;
-        Ok(vec![unfold(&pulled, cotangent)?])
+        Ok(vec![self.adjoint(cotangent, size)?])
     }
 
     fn offset(&self, output: &[usize]) -> Result<Option<Tensor>> {
@@ -227,6 +239,15 @@ impl Affine for Conv2d {
 
     fn lipschitz(&self, _operands: &[&[usize]], bounds: &[f64]) -> Result<f64> {
         Ok(bounds[0] * self.spectral_bound(&self.weight)?)
+    }
+
+    fn scaled(&self, scale: &Tensor) -> Result<Option<Arc<dyn Affine>>> {
+        let bias = self.bias.as_ref().map(|bias| bias * scale).transpose()?;
+        Ok(Some(Arc::new(Self {
+            weight: scale_channels(&self.weight, scale, 0).map_err(unwrapped)?,
+            bias,
+            config: self.config.clone(),
+        })))
     }
 
     fn scaled_lipschitz(&self, scale: &Tensor, bounds: &[f64]) -> Result<Option<f64>> {

@@ -1,185 +1,192 @@
-//! The three readings on the CPU: patches of a band of output rows at a time, small enough for the cache, times the
-//! weight.
+//! The three readings on the CPU. Images are parallel; what a thread needs for one is in its cache.
+
+use std::ops::Range;
 
 use rayon::prelude::*;
 
+use super::correlate::Pairs;
 use super::geometry::Geometry;
-use crate::Result;
-use crate::product::{Real, View, ViewMut, Write, multiply, multiply_by_all};
-
-/// Numbers that the patches of a band hold at most, unless one row of positions alone has more.
-const BAND: usize = 1 << 17;
+use super::lanes::Lanes;
+use super::planes::{Planes, WIDEST};
+use super::sweep::Sweep;
 
 /// Parts of a batch whose weight gradients are summed apart. Fixed, so that the sum does not depend on the number of
 /// threads.
 const PARTS: usize = 8;
 
-/// Output rows of a band.
-fn band(geometry: &Geometry) -> usize {
-    let row = geometry.patch() * geometry.positions[1];
-    (BAND / row.max(1)).clamp(1, geometry.positions[0])
+/// Numbers of the images that are read together for a weight gradient, unless one alone has more.
+const CACHED: usize = 1 << 17;
+
+pub(super) fn forward<T: Lanes>(geometry: &Geometry, x: &[T], weight: &[T]) -> Vec<T> {
+    let planes = geometry.input_planes();
+    let offsets = geometry.input_offsets(&planes);
+    let grid = geometry.grid(&planes);
+    let patch = geometry.patch();
+    let groups = weight.chunks(geometry.weight()).map(|weight| {
+        let weight = |output: usize, entry: usize| weight[output * patch + entry];
+        vec![Sweep::new(offsets.clone(), geometry.outputs, weight, grid)]
+    });
+    let groups: Vec<_> = groups.collect();
+    let sizes = [geometry.input(), geometry.output()];
+    sweep(
+        &planes,
+        geometry.inputs,
+        &groups,
+        x,
+        sizes,
+        geometry.images(),
+    )
 }
 
-/// The bands: first row and number of rows.
-fn bands(geometry: &Geometry) -> impl Iterator<Item = (usize, usize)> + use<> {
-    let (step, rows) = (band(geometry), geometry.positions[0]);
-    (0..rows)
-        .step_by(step)
-        .map(move |first| (first, step.min(rows - first)))
+pub(super) fn transposed<T: Lanes>(geometry: &Geometry, z: &[T], weight: &[T]) -> Vec<T> {
+    let parts = geometry.parts();
+    let planes = geometry.output_planes(&parts);
+    let area = geometry.patch() / geometry.inputs;
+    let groups = weight.chunks(geometry.weight()).map(|weight| {
+        let sweeps = parts.iter().map(|part| {
+            let (offsets, entries): (_, Vec<_>) =
+                geometry.output_offsets(&planes, part).into_iter().unzip();
+            let weight = |input: usize, entry: usize| {
+                let [output, entry]: [usize; 2] = entries[entry];
+                weight[(output * geometry.inputs + input) * area + entry]
+            };
+            let grid = geometry.part_grid(&planes, part);
+            Sweep::new(offsets, geometry.inputs, weight, grid)
+        });
+        sweeps.collect()
+    });
+    let groups: Vec<Vec<_>> = groups.collect();
+    let sizes = [geometry.output(), geometry.input()];
+    sweep(
+        &planes,
+        geometry.outputs,
+        &groups,
+        z,
+        sizes,
+        geometry.images(),
+    )
 }
 
-/// Room for the patches of a band.
-fn buffer<T: Real>(geometry: &Geometry) -> Vec<T> {
-    match geometry.is_pointwise() {
-        true => Vec::new(),
-        false => vec![T::zero(); geometry.patch() * band(geometry) * geometry.positions[1]],
-    }
-}
-
-/// A matrix product: what it is written to, and how, times what, and the two factors.
-type Product<T> = fn(ViewMut<T>, Write, f64, View<T>, View<T>) -> Result<()>;
-
-/// A product for one image: shared by all threads where there are fewer images than threads.
-fn product<T: Real>(geometry: &Geometry) -> Product<T> {
-    match geometry.batch * geometry.groups < rayon::current_num_threads() {
-        true => multiply_by_all,
-        false => multiply,
-    }
-}
-
-pub(super) fn forward<T: Real>(geometry: &Geometry, x: &[T], weight: &[T]) -> Result<Vec<T>> {
-    let (inputs, outputs) = (geometry.input(), geometry.output());
-    let mut z = vec![T::zero(); geometry.batch * geometry.groups * outputs];
-    let product = product(geometry);
-    z.par_chunks_mut(outputs)
-        .zip(x.par_chunks(inputs))
-        .enumerate()
-        .try_for_each_init(
-            || buffer(geometry),
-            |patches, (index, (z, x))| {
-                let group = index % geometry.groups;
-                let weight = &weight[group * geometry.weight()..];
-                let weight = View::new(weight, geometry.outputs, geometry.patch())?;
-                let area = geometry.area();
-                if geometry.is_pointwise() {
-                    let z = ViewMut::new(z, geometry.outputs, area)?;
-                    return product(
-                        z,
-                        Write::Replace,
-                        1.0,
-                        weight,
-                        View::new(x, geometry.patch(), area)?,
-                    );
-                }
-                for (first, count) in bands(geometry) {
-                    let columns = count * geometry.positions[1];
-                    let patches = &mut patches[..geometry.patch() * columns];
-                    geometry.gather(x, first, count, patches);
-                    let z = &mut z[first * geometry.positions[1]..];
-                    let z = ViewMut::strided(z, geometry.outputs, columns, area)?;
-                    product(
-                        z,
-                        Write::Replace,
-                        1.0,
-                        weight,
-                        View::new(patches, geometry.patch(), columns)?,
-                    )?;
-                }
-                Ok(())
-            },
-        )?;
-    Ok(z)
-}
-
-pub(super) fn transposed<T: Real>(geometry: &Geometry, z: &[T], weight: &[T]) -> Result<Vec<T>> {
-    let (inputs, outputs) = (geometry.input(), geometry.output());
-    let mut x = vec![T::zero(); geometry.batch * geometry.groups * inputs];
-    let product = product(geometry);
-    x.par_chunks_mut(inputs)
-        .zip(z.par_chunks(outputs))
-        .enumerate()
-        .try_for_each_init(
-            || buffer(geometry),
-            |patches, (index, (x, z))| {
-                let group = index % geometry.groups;
-                let weight = &weight[group * geometry.weight()..];
-                let weight = View::new(weight, geometry.outputs, geometry.patch())?.t();
-                let area = geometry.area();
-                let z = View::new(z, geometry.outputs, area)?;
-                if geometry.is_pointwise() {
-                    let x = ViewMut::new(x, geometry.patch(), area)?;
-                    return product(x, Write::Replace, 1.0, weight, z);
-                }
-                for (first, count) in bands(geometry) {
-                    let columns = count * geometry.positions[1];
-                    let patches = &mut patches[..geometry.patch() * columns];
-                    let z = z.columns(first * geometry.positions[1], columns)?;
-                    let into = ViewMut::new(patches, geometry.patch(), columns)?;
-                    product(into, Write::Replace, 1.0, weight, z)?;
-                    geometry.scatter(patches, first, count, x);
-                }
-                Ok(())
-            },
-        )?;
-    Ok(x)
-}
-
-pub(super) fn correlation<T: Real>(geometry: &Geometry, x: &[T], z: &[T]) -> Result<Vec<T>> {
-    let (inputs, outputs) = (geometry.input(), geometry.output());
-    let size = geometry.groups * geometry.weight();
-    let images = geometry.batch.div_ceil(PARTS).max(1);
-    let parts = x
-        .par_chunks(images * geometry.groups * inputs)
-        .zip(z.par_chunks(images * geometry.groups * outputs));
-    let parts: Vec<Vec<T>> = parts
-        .map(|(x, z)| {
-            let mut sum = vec![T::zero(); size];
-            let mut patches = buffer(geometry);
-            for (index, (x, z)) in x.chunks(inputs).zip(z.chunks(outputs)).enumerate() {
-                let group = index % geometry.groups;
-                let sum = &mut sum[group * geometry.weight()..];
-                accumulate(geometry, x, z, sum, &mut patches)?;
+/// The sweeps of each group over each image, which has `channels` channels: from `sizes[0]` numbers to `sizes[1]`.
+fn sweep<T: Lanes>(
+    planes: &Planes,
+    channels: usize,
+    groups: &[Vec<Sweep<T>>],
+    from: &[T],
+    [size, result]: [usize; 2],
+    images: usize,
+) -> Vec<T> {
+    let mut to = vec![T::zero(); images * result];
+    // With fewer images than threads, the channels of each are divided.
+    let divided = images < rayon::current_num_threads();
+    to.par_chunks_mut(result.max(1)).enumerate().for_each_init(
+        || (planes.room(channels), Vec::new()),
+        |(buffer, results), (index, to)| {
+            planes.fill(&from[index * size..(index + 1) * size], buffer);
+            for sweep in &groups[index % groups.len()] {
+                sweep.run(buffer, to, divided, results);
             }
-            Ok(sum)
-        })
-        .collect::<Result<_>>()?;
+        },
+    );
+    to
+}
+
+pub(super) fn correlation<T: Lanes>(geometry: &Geometry, x: &[T], z: &[T]) -> Vec<T> {
+    let gradient = Gradient::new(geometry);
+    let images = geometry.batch.div_ceil(PARTS).max(1);
+    let starts = (0..geometry.batch).into_par_iter().step_by(images);
+    let parts = starts.map(|start| {
+        let end = geometry.batch.min(start + images);
+        gradient.part(start..end, x, z)
+    });
+    let parts: Vec<Vec<T>> = parts.collect();
     let mut parts = parts.into_iter();
+    let size = geometry.groups * geometry.weight();
     let mut sum = parts.next().unwrap_or_else(|| vec![T::zero(); size]);
     for part in parts {
-        sum.iter_mut()
-            .zip(part)
-            .for_each(|(sum, part)| *sum += part);
+        let pairs = sum.iter_mut().zip(part);
+        pairs.for_each(|(sum, part)| *sum += part);
     }
-    Ok(sum)
+    sum
 }
 
-/// Adds one group's weight gradient of one image.
-fn accumulate<T: Real>(
-    geometry: &Geometry,
-    x: &[T],
-    z: &[T],
-    sum: &mut [T],
-    patches: &mut [T],
-) -> Result<()> {
-    let (patch, area) = (geometry.patch(), geometry.area());
-    let z = View::new(z, geometry.outputs, area)?;
-    if geometry.is_pointwise() {
-        let sum = ViewMut::new(sum, geometry.outputs, patch)?;
-        return multiply(sum, Write::Add, 1.0, z, View::new(x, patch, area)?.t());
+/// How the gradient in the weight reads its operands.
+struct Gradient<'a> {
+    geometry: &'a Geometry,
+    planes: Planes,
+    offsets: Vec<usize>,
+    /// Numbers from the first position to the last, and from channel to channel of the cotangents.
+    span: usize,
+    channel: usize,
+    /// Images that are read together.
+    images: usize,
+}
+
+impl<'a> Gradient<'a> {
+    fn new(geometry: &'a Geometry) -> Self {
+        let planes = geometry.input_planes();
+        let offsets = geometry.input_offsets(&planes);
+        let span = geometry.grid(&planes).span();
+        let channel = span.next_multiple_of(WIDEST);
+        let image = geometry.inputs * planes.channel() + geometry.outputs * channel;
+        Self {
+            geometry,
+            offsets,
+            span,
+            channel,
+            images: (CACHED / image).max(1),
+            planes,
+        }
     }
-    for (first, count) in bands(geometry) {
-        let columns = count * geometry.positions[1];
-        let patches = &mut patches[..patch * columns];
-        geometry.gather(x, first, count, patches);
-        let z = z.columns(first * geometry.positions[1], columns)?;
-        let sum = ViewMut::new(&mut *sum, geometry.outputs, patch)?;
-        multiply(
-            sum,
-            Write::Add,
-            1.0,
-            z,
-            View::new(patches, patch, columns)?.t(),
-        )?;
+
+    /// The sum over some images of the batch.
+    fn part<T: Lanes>(&self, images: Range<usize>, x: &[T], z: &[T]) -> Vec<T> {
+        let geometry = self.geometry;
+        let (weight, groups) = (geometry.weight(), geometry.groups);
+        let (input, output) = (geometry.input(), geometry.output());
+        let together = self.images.min(images.len());
+        let image = geometry.inputs * self.planes.channel();
+        let cotangent = geometry.outputs * self.channel;
+        let mut sums = vec![T::zero(); groups * weight];
+        let mut planes = self.planes.room(together * geometry.inputs);
+        let mut cotangents = vec![T::zero(); together * cotangent];
+        for (group, sums) in sums.chunks_mut(weight).enumerate() {
+            for first in images.clone().step_by(together) {
+                let count = together.min(images.end - first);
+                for number in 0..count {
+                    let from = (first + number) * groups + group;
+                    let planes = &mut planes[number * image..(number + 1) * image];
+                    self.planes
+                        .fill(&x[from * input..(from + 1) * input], planes);
+                    let cotangents = &mut cotangents[number * cotangent..][..cotangent];
+                    self.spread(&z[from * output..(from + 1) * output], cotangents);
+                }
+                Pairs {
+                    planes: &planes,
+                    image,
+                    offsets: &self.offsets,
+                    cotangents: &cotangents,
+                    channel: self.channel,
+                    outputs: geometry.outputs,
+                    images: count,
+                    span: self.span,
+                    sums,
+                }
+                .add();
+            }
+        }
+        sums
     }
-    Ok(())
+
+    /// Writes the rows of an output as far from each other as those of the planes.
+    fn spread<T: Lanes>(&self, z: &[T], to: &mut [T]) {
+        let [_, columns] = self.geometry.positions;
+        let channels = to.chunks_mut(self.channel);
+        for (to, z) in channels.zip(z.chunks(self.geometry.area())) {
+            let rows = to.chunks_mut(self.planes.pitch);
+            for (to, z) in rows.zip(z.chunks(columns)) {
+                to[..columns].copy_from_slice(z);
+            }
+        }
+    }
 }

@@ -5,8 +5,14 @@
 //! trilinear form, so each is differentiated by the other two.
 
 mod config;
+mod correlate;
 mod cpu;
 mod geometry;
+mod lanes;
+mod planes;
+mod sweep;
+#[cfg(test)]
+mod tests;
 
 use candle_core::{CpuStorage, CustomOp2, Layout, Shape, Tensor};
 
@@ -17,36 +23,53 @@ use geometry::Geometry;
 pub use config::Convolution;
 
 impl Convolution {
-    /// `x` `[N, inputs, H, W]` and `weight` `[outputs, inputs / groups, height, width]` to `[N, outputs, H', W']`;
-    /// differentiable in both.
+    /// `x` `[N..., inputs, H, W]` and `weight` `[outputs, inputs / groups, height, width]` to `[N..., outputs, H', W']`,
+    /// with one or more leading dimensions; differentiable in both.
     ///
     /// # Errors
     /// [`crate::Error::Convolution`] if the shapes do not fit, Candle's for a device other than the CPU or numbers other than
     /// `f32` and `f64`.
     pub fn apply(&self, x: &Tensor, weight: &Tensor) -> Result<Tensor> {
-        let geometry = Geometry::new(self, x.dims(), weight.dims())?;
-        let op = Forward { geometry };
+        let (leading, folded) = folded(x.dims());
+        let geometry = Geometry::new(self, &folded, weight.dims())?;
+        let op = Forward { geometry, leading };
         Ok(x.contiguous()?.apply_op2(&weight.contiguous()?, op)?)
     }
 
-    /// The transpose: `z` `[N, outputs, H', W']` to `[N, inputs, H, W]`, where `size` is `[H, W]`; differentiable in
+    /// The transpose: `z` `[N..., outputs, H', W']` to `[N..., inputs, H, W]`, where `size` is `[H, W]`; differentiable in
     /// both.
     ///
     /// # Errors
     /// Those of [`Convolution::apply`].
     pub fn transposed(&self, z: &Tensor, weight: &Tensor, size: [usize; 2]) -> Result<Tensor> {
-        let geometry = Geometry::of_transpose(self, z.dims(), weight.dims(), size)?;
-        let op = Transposed { geometry };
+        let (leading, folded) = folded(z.dims());
+        let geometry = Geometry::of_transpose(self, &folded, weight.dims(), size)?;
+        let op = Transposed { geometry, leading };
         Ok(z.contiguous()?.apply_op2(&weight.contiguous()?, op)?)
+    }
+}
+
+/// The leading dimensions, and all dimensions with the leading ones as one.
+fn folded(dims: &[usize]) -> (Vec<usize>, Vec<usize>) {
+    let (leading, image) = dims.split_at(dims.len().saturating_sub(3));
+    match leading {
+        [] => (Vec::new(), image.to_vec()),
+        _ => (
+            leading.to_vec(),
+            [&[leading.iter().product()], image].concat(),
+        ),
     }
 }
 
 struct Forward {
     geometry: Geometry,
+    /// The leading dimensions of its operand and its result.
+    leading: Vec<usize>,
 }
 
 struct Transposed {
     geometry: Geometry,
+    leading: Vec<usize>,
 }
 
 /// What is multiplied with the weight to give the output: its gradient, `[outputs, inputs / groups, height, width]`.
@@ -63,7 +86,7 @@ macro_rules! dispatch {
                     slice_of::<f32>($a, $a_layout),
                     slice_of::<f32>($b, $b_layout),
                 );
-                let values = a.and_then(|a| $kernel($geometry, a, b?));
+                let values = a.and_then(|a| Ok($kernel($geometry, a, b?)));
                 CpuStorage::F32(values.map_err(candle_core::Error::wrap)?)
             }
             CpuStorage::F64(_) => {
@@ -71,7 +94,7 @@ macro_rules! dispatch {
                     slice_of::<f64>($a, $a_layout),
                     slice_of::<f64>($b, $b_layout),
                 );
-                let values = a.and_then(|a| $kernel($geometry, a, b?));
+                let values = a.and_then(|a| Ok($kernel($geometry, a, b?)));
                 CpuStorage::F64(values.map_err(candle_core::Error::wrap)?)
             }
             _ => candle_core::bail!("convolution of neither f32 nor f64"),
@@ -99,7 +122,8 @@ impl CustomOp2 for Forward {
             weight,
             weight_layout
         );
-        Ok((z, Shape::from(&self.geometry.output_shape())))
+        let shape = [&self.leading, &self.geometry.output_shape()[1..]].concat();
+        Ok((z, Shape::from(shape)))
     }
 
     fn bwd(
@@ -110,11 +134,11 @@ impl CustomOp2 for Forward {
         cotangent: &Tensor,
     ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
         let cotangent = cotangent.detach().contiguous()?;
-        let geometry = self.geometry;
+        let (geometry, leading) = (self.geometry, self.leading.clone());
         // An image of the data needs no gradient, and that is the largest product of a network.
-        let for_x = x
-            .track_op()
-            .then(|| cotangent.apply_op2_no_bwd(&weight.detach(), &Transposed { geometry }));
+        let for_x = x.track_op().then(|| {
+            cotangent.apply_op2_no_bwd(&weight.detach(), &Transposed { geometry, leading })
+        });
         let for_weight = weight.track_op().then(|| {
             x.detach()
                 .apply_op2_no_bwd(&cotangent, &Correlation { geometry })
@@ -143,7 +167,8 @@ impl CustomOp2 for Transposed {
             weight,
             weight_layout
         );
-        Ok((x, Shape::from(&self.geometry.input_shape())))
+        let shape = [&self.leading, &self.geometry.input_shape()[1..]].concat();
+        Ok((x, Shape::from(shape)))
     }
 
     fn bwd(
@@ -154,10 +179,10 @@ impl CustomOp2 for Transposed {
         cotangent: &Tensor,
     ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
         let cotangent = cotangent.detach().contiguous()?;
-        let geometry = self.geometry;
+        let (geometry, leading) = (self.geometry, self.leading.clone());
         let for_z = z
             .track_op()
-            .then(|| cotangent.apply_op2_no_bwd(&weight.detach(), &Forward { geometry }));
+            .then(|| cotangent.apply_op2_no_bwd(&weight.detach(), &Forward { geometry, leading }));
         let for_weight = weight
             .track_op()
             .then(|| cotangent.apply_op2_no_bwd(&z.detach(), &Correlation { geometry }));
