@@ -3,7 +3,7 @@
 use crate::{Case, balls::is_resolved, cases};
 use candle_core::DType;
 use loclin_regions::{
-    Budget, Method, Norm,
+    Budget, Domain, Method, Norm,
     distortion::{Ascent, Ball, Distortion, Genetic, Search, State},
 };
 use loclin_tests::{
@@ -74,7 +74,8 @@ proptest! {
         let output = recipe.outputs as u32 - 1;
         let domain = [-2.5, 1.5];
         let center: Vec<f64> = case.points[0].iter().map(|v| v.clamp(domain[0], domain[1])).collect();
-        let ball = Ball::new(&center, radius, Some(domain)).unwrap();
+        let cut = Domain::uniform(center.len(), domain[0], domain[1]).unwrap();
+        let ball = Ball::new(&center, radius, Some(&cut)).unwrap();
         let distortion = Distortion::new(&case.network, ball.clone(), output, Budget::default()).unwrap();
         for search in searches(seed) {
             let whole = search.run(&distortion).unwrap();

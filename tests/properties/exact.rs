@@ -5,7 +5,7 @@ use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
 use loclin_models::operators::{OperatorSpec, Window2d};
 use loclin_models::{INPUT, Magnitudes, Network, NetworkSpec, NodeSpec, RoundingErrors, Trace};
-use loclin_regions::{Budget, Guarantee, Linearization, Method, Norm};
+use loclin_regions::{Budget, Guarantee, Linearization, Method, Norm, Position};
 use loclin_tests::exact::{
     Drawn, Graph, Plan, Point, Rational, assert_radius_at_most, exact, hostile, nearest, ordinary,
 };
@@ -22,6 +22,8 @@ const ORDINARY: f64 = 1e-6;
 /// What there is to compare; `None` where the library or the oracle refuses the network, because a number overflows.
 struct Compared {
     found: [f64; 3],
+    /// Whether a radius is 0 because a side is undecided.
+    is_undecided: bool,
     point: Point,
 }
 
@@ -38,7 +40,16 @@ fn compare(plan: &Plan, method: Method) -> Option<Compared> {
     let graph = Graph::of(&network).ok()?;
     assert!(graph.is_exact);
     let point = graph.at(&drawn.x).ok()?;
-    Some(Compared { found, point })
+    let is_undecided = found.contains(&0.0) && {
+        let here = Linearization::new(&network, &x, Budget::default()).ok()?;
+        let margins = here.margins(&[Norm::LINF], method).ok()?;
+        margins[0].position[0] == Position::Undecided
+    };
+    Some(Compared {
+        found,
+        is_undecided,
+        point,
+    })
 }
 
 /// The library's radii of the first input.
@@ -91,7 +102,12 @@ proptest! {
 
     #[test]
     fn radii_of_ordinary_networks_are_the_exact_ones_but_for_rounding(plan in ordinary()) {
-        let Some(Compared { found, point }) = compare(&plan, Method::Auto) else { return Ok(()) };
+        let Some(Compared { found, is_undecided, point }) = compare(&plan, Method::Auto) else { return Ok(()) };
+        // A standardisation divides, so that exact arithmetic knows its coefficients up to an interval: numbers that are equal behind
+        // it stay undecided, and say so.
+        if is_undecided && plan.standardized {
+            return Ok(());
+        }
         for (found, truth) in found.iter().zip(&point.radii().norms) {
             prop_assert!(truth.excess(*found).abs() <= ORDINARY, "{:e} instead of {:e}", found, truth.approximate());
         }
@@ -144,7 +160,7 @@ proptest! {
     #[test]
     fn no_radius_exceeds_the_truth(plan in prop_oneof![ordinary(), hostile()], all in any::<bool>()) {
         let method = if all { Method::All } else { Method::Auto };
-        let Some(Compared { found, point }) = compare(&plan, method) else { return Ok(()) };
+        let Some(Compared { found, point, .. }) = compare(&plan, method) else { return Ok(()) };
         for (found, truth) in found.iter().zip(&point.radii().norms) {
             prop_assert!(truth.covers(*found), "{:e} instead of {:e}", found, truth.approximate());
         }
@@ -294,7 +310,7 @@ fn tally(name: &str, count: u32, strategy: impl Strategy<Value = Plan>, method: 
     let mut losses = Vec::new();
     for _ in 0..count {
         let plan = strategy.new_tree(&mut runner).unwrap().current();
-        let Some(Compared { found, point }) = compare(&plan, method) else {
+        let Some(Compared { found, point, .. }) = compare(&plan, method) else {
             continue;
         };
         compared += 1;

@@ -9,6 +9,7 @@ mod counts;
 mod decided;
 mod deployed;
 mod distortion;
+mod domain;
 mod evidence;
 mod exact;
 mod exact_evaluator;
@@ -22,6 +23,7 @@ mod outside_operator;
 mod planar;
 mod read_cases;
 mod readings;
+mod reduced;
 mod refusals;
 mod segments;
 

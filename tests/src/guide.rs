@@ -1,2 +1,3 @@
-//! The examples of `docs/guide.md`, tested as they stand there.
+//! The examples of the guide, tested as they stand there.
 #![doc = include_str!("../../docs/guide.md")]
+#![doc = include_str!("../../docs/bound.md")]

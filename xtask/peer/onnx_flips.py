@@ -75,7 +75,7 @@ def radii(arguments, *more):
     with tempfile.TemporaryDirectory() as folder:
         out = pathlib.Path(folder) / "radii.csv"
         command = [arguments.loclin, "certify", "--model", arguments.model, "--data", arguments.data]
-        command += ["--limit", str(arguments.inputs), "--out", str(out), *more]
+        command += ["--limit", str(arguments.inputs), "--domain", "none", "--out", str(out), *more]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         with open(out, newline="") as file:
             return list(csv.DictReader(file))

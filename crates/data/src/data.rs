@@ -97,6 +97,14 @@ impl Data {
         }
     }
 
+    /// The interval that every number of an input lies in by what it is ([`Dataset::domain`]).
+    pub fn domain(&self) -> Option<[f64; 2]> {
+        match self {
+            Self::Table(table) => table.domain(),
+            Self::Sequences(_) => None,
+        }
+    }
+
     /// What is done to the stored numbers; the network's own normalisation is not known here.
     pub fn applied(&self) -> Applied {
         match self {

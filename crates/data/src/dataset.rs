@@ -32,6 +32,8 @@ pub struct Dataset {
     pub(crate) moments: Option<Moments>,
     /// What stored numbers are multiplied by.
     pub(crate) scale: Scale,
+    /// Whether stored numbers are pixels, 0 to 255.
+    pub(crate) pixels: bool,
     /// Which dimension of an input counts its channels, where that is known.
     pub(crate) layout: Option<Layout>,
     /// How the values of a stored row are ordered.
@@ -89,10 +91,8 @@ impl Dataset {
         }
         let input_shape = input_shape.to_vec();
         let stored = (input_shape.clone(), None);
-        let scale = match values {
-            Values::Bytes(_) | Values::Files(_) => Scale::PIXELS,
-            Values::F32(_) | Values::F64(_) => Scale::ONE,
-        };
+        let pixels = matches!(values, Values::Bytes(_) | Values::Files(_));
+        let scale = if pixels { Scale::PIXELS } else { Scale::ONE };
         Ok(Self {
             name,
             input_shape,
@@ -103,6 +103,7 @@ impl Dataset {
             class_names: None,
             moments: None,
             scale,
+            pixels,
             layout: None,
             order: Order::AsStored,
             stored,
@@ -180,6 +181,30 @@ impl Dataset {
     #[must_use]
     pub fn with_scale(self, scale: Scale) -> Self {
         Self { scale, ..self }
+    }
+
+    /// The same rows, whose numbers are those of an array and no pixels, as they are.
+    #[must_use]
+    pub(crate) fn of_array(self) -> Self {
+        Self {
+            pixels: false,
+            ..self.with_scale(Scale::ONE)
+        }
+    }
+
+    /// The interval that every number of an input lies in by what it is, `[low, high]` after scaling: of pixels, 0 to 255 times the
+    /// scale. `None` for other numbers.
+    ///
+    /// ```
+    /// use loclin_data::{Dataset, Split, Values, digits};
+    /// assert_eq!(digits::load(Split::Test, 0)?.domain(), Some([0.0, 1.0]));
+    /// assert_eq!(Dataset::new("set", &[1], Values::F64(vec![0.5]))?.domain(), None);
+    /// # Ok::<(), loclin_data::Error>(())
+    /// ```
+    pub fn domain(&self) -> Option<[f64; 2]> {
+        let ends = [0.0, 255.0].map(|pixel| self.scale.apply(pixel));
+        self.pixels
+            .then(|| [ends[0].min(ends[1]), ends[0].max(ends[1])])
     }
 
     /// The same rows, said to have their channels in this dimension.

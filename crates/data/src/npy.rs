@@ -8,7 +8,6 @@ use crate::error::Error;
 use crate::file::{Block, Source};
 use crate::fit;
 use crate::npy_header::header;
-use crate::preprocessing::Scale;
 use crate::selection::{Selection, cut, in_file};
 use crate::values::{Values, element_count, shape_text};
 
@@ -28,6 +27,39 @@ use crate::values::{Values, element_count, shape_text};
 /// ```
 pub fn read(path: &Path) -> Result<Dataset, Error> {
     read_selected(path, Selection::WHOLE, None)
+}
+
+/// The bytes of a file of numbers of 8 bytes, in C order.
+///
+/// # Errors
+/// Values that do not fill the shape, and a shape too long for a header.
+///
+/// ```
+/// let bytes = loclin_data::npy::encode(&[1, 2], &[0.5, 1.5])?;
+/// assert!(bytes.starts_with(b"\x93NUMPY\x01\x00") && bytes.len() % 64 == 16);
+/// # Ok::<(), loclin_data::Error>(())
+/// ```
+pub fn encode(shape: &[usize], values: &[f64]) -> Result<Vec<u8>, Error> {
+    let refuse = |expected: &str| {
+        let name = "npy file to be written";
+        Error::malformed(name, "shape", shape_text(shape), expected)
+    };
+    if element_count(shape) != Some(values.len()) {
+        return Err(refuse(&format!("a product of {} values", values.len())));
+    }
+    let sizes: String = shape.iter().map(|size| format!("{size}, ")).collect();
+    let header = format!(
+        "{{'descr': '<f8', 'fortran_order': False, 'shape': ({}), }}",
+        sizes.trim_end()
+    );
+    // Magic number, version and length are 10 bytes, and the values begin at a multiple of 64.
+    let length = (10 + header.len() + 1).next_multiple_of(64) - 10;
+    let short = u16::try_from(length).map_err(|_| refuse("fewer dimensions"))?;
+    let mut out = b"\x93NUMPY\x01\x00".to_vec();
+    out.extend(short.to_le_bytes());
+    out.extend(format!("{header:<width$}\n", width = length - 1).into_bytes());
+    out.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+    Ok(out)
 }
 
 /// The same for some of the rows; the values of others are not read. An array of the shape `input` is one input.
@@ -84,7 +116,7 @@ pub(crate) fn read_all(
         });
     }
     let values = values.ok_or_else(|| Error::EmptySelection { name: name.clone() })?;
-    Ok(Dataset::new(name, &first.input, values)?.with_scale(Scale::ONE))
+    Ok(Dataset::new(name, &first.input, values)?.of_array())
 }
 
 /// Values of one kind, one after the other.

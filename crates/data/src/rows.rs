@@ -67,6 +67,7 @@ impl Dataset {
             class_names: self.class_names.clone(),
             moments: self.moments.clone(),
             scale: self.scale,
+            pixels: self.pixels,
             layout: self.layout,
             order: self.order,
             stored: self.stored.clone(),

@@ -7,7 +7,6 @@ use safetensors::tensor::TensorInfo;
 
 use crate::element::Element;
 use crate::file::{Block, Source, described};
-use crate::preprocessing::Scale;
 use crate::selection::{Selection, in_file};
 use crate::values::{check_label_count, element_count, shape_text};
 use crate::{Dataset, Error};
@@ -130,7 +129,7 @@ impl Described<'_> {
         let values = element.rows(&mut self.at(info)?, &block, &ranges)?;
         let set = Dataset::new(&self.name, &shape[1..], values)
             .map_err(|error| in_file(error, &ranges))?
-            .with_scale(Scale::ONE);
+            .of_array();
         Ok((set, block.rows))
     }
 

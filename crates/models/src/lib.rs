@@ -54,6 +54,7 @@ pub use record::ActivationRecord;
 pub use spec::{INPUT, NetworkSpec, NodeSpec};
 pub use statistics::BatchStatistics;
 pub use structure::{FcChain, Recurrence, Structure};
+pub use trace::growing::GrowingPush;
 pub use trace::pull::{Keep, Reached};
 pub use trace::{NeuronRange, Trace};
 

@@ -12,7 +12,7 @@ use candle_core::{DType, Tensor};
 use loclin_tensor::rounding::relative;
 
 /// The least magnitude that a gradient pushed through absolute values is taken to have where it is not exactly 0.
-const FLOOR: f64 = 1e-280;
+pub(crate) const FLOOR: f64 = 1e-280;
 
 /// More than the windows that one entry of an operand lies under.
 const WINDOWS: usize = 1 << 20;

@@ -13,7 +13,7 @@
 
 use crate::{
     Linearization, Margins, Method, Norm, Result,
-    measure::{Exclusion, FIRST_ROUND},
+    measure::{Aim, Exclusion, FIRST_ROUND},
     nearest::{Found, Nearest, distance},
 };
 use loclin_models::{Operator, Trace};
@@ -61,9 +61,10 @@ impl Linearization {
     /// The nearest neuron of one input.
     fn by_bound(&self, input: usize, lengths: &[f64], lipschitz: &[f64]) -> Result<Found> {
         let trace = self.trace.narrow(input, 1)?;
+        let aim = self.aim(input, Norm::L2)?;
         let mut nearest = Nearest::NONE;
         let first = nearest_few(&self.clear[input], lengths);
-        self.measure(&trace, input, first.clone(), None, &mut nearest)?;
+        self.measure(&trace, &aim, first.clone(), None, &mut nearest)?;
         if nearest.distance == 0.0 {
             // On a boundary: nothing is nearer, and there can be many ties.
             let gradients = first.len();
@@ -73,8 +74,9 @@ impl Linearization {
                 lost: 0.0,
             });
         }
-        let candidates = self.candidates(input, &first, nearest.distance, lipschitz);
-        match self.pull_candidates(&trace, input, candidates, lipschitz, &mut nearest)? {
+        let limit = nearest.distance.min(aim.farthest);
+        let candidates = self.candidates(input, &first, limit, lipschitz);
+        match self.pull_candidates(&trace, &aim, candidates, lipschitz, &mut nearest)? {
             Some(pulled) => Ok(Found {
                 nearest,
                 gradients: first.len() + pulled,
@@ -116,7 +118,7 @@ impl Linearization {
     fn pull_candidates(
         &self,
         trace: &Trace,
-        input: usize,
+        aim: &Aim,
         candidates: Vec<Vec<Candidate>>,
         lipschitz: &[f64],
         nearest: &mut Nearest,
@@ -140,11 +142,11 @@ impl Linearization {
                 let near: Vec<usize> = near.map(|own| own.position).collect();
                 let mut exclusion = Exclusion {
                     lipschitz,
-                    nearest: nearest.distance,
+                    nearest: nearest.distance.min(aim.farthest),
                     spent: 0.0,
                 };
                 count += near.len();
-                self.measure(trace, input, near, Some(&mut exclusion), nearest)?;
+                self.measure(trace, aim, near, Some(&mut exclusion), nearest)?;
                 spent += exclusion.spent;
                 done += whole(range.node, some.len());
                 rest -= whole(range.node, some.len());

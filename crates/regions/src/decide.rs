@@ -1,7 +1,7 @@
 //! What rounding left open, decided by exact arithmetic where that is affordable.
 
 use crate::{
-    Linearization, Margins, Norm, Position, Result, Rows,
+    Domain, Linearization, Margins, Norm, Position, Result, Rows,
     exact::{Exact, RadiusBounds},
     prepared::EXACT,
     rounding::leaves_undecided,
@@ -122,23 +122,15 @@ enum Settled {
 }
 
 /// `None` where that takes too much.
-fn settled(exact: &Exact, x: &[f64], norms: &[Norm]) -> Option<Settled> {
+fn settled(exact: &Exact, x: &[f64], domain: Option<&Domain>, norms: &[Norm]) -> Option<Settled> {
     let here = exact.at(x).ok()?;
-    let mut zeros = (0..here.neurons()).filter(|at| here.pre_activation(*at).is_zero());
-    let moves = |at: &usize| {
-        here.gradient(*at)
-            .iter()
-            .any(|g| g.sign() != Some(Ordering::Equal))
+    let here = match domain {
+        Some(domain) => here.within(domain).ok()?,
+        None => here,
     };
-    match zeros.by_ref().take(FEW).find(moves) {
-        Some(at)
-            if here
-                .gradient(at)
-                .iter()
-                .any(|g| matches!(g.sign(), Some(side) if side.is_ne())) =>
-        {
-            Some(Settled::OnBoundary(at))
-        }
+    let mut zeros = (0..here.neurons()).filter(|at| here.pre_activation(*at).is_zero());
+    match zeros.by_ref().take(FEW).find(|at| here.moves(*at, false)) {
+        Some(at) if here.moves(at, true) => Some(Settled::OnBoundary(at)),
         _ => here.radii(norms, EXACT).ok().map(Settled::Radii),
     }
 }
@@ -162,9 +154,10 @@ impl Linearization {
             return Ok(());
         };
         let x = Rows::of_tensor(&self.inputs.flatten_from(1)?)?;
+        let domain = self.domain().map(|domain| &**domain);
         let found = open
             .par_iter()
-            .map(|input| settled(exact, &x[*input], norms));
+            .map(|input| settled(exact, &x[*input], domain, norms));
         let found: Vec<Option<Settled>> = found.collect();
         for (input, found) in open.into_iter().zip(found) {
             match found {

@@ -1,14 +1,15 @@
 //! Directional margins: how far a straight line stays in the region.
 
 use crate::{
-    Error, Guarantee, Linearization, Neuron, Result, Rows,
+    Domain, Error, Guarantee, Linearization, Neuron, Result, Rows,
     local_errors::Values,
     nearest::{Nearest, distance},
+    room::Room,
     rounding::is_open,
 };
 use candle_core::{D, Tensor};
 use loclin_tensor::rounding::up_by;
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
 
 /// Directional margins of `B` inputs in `K` directions.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,6 +23,8 @@ pub struct DirectionalMargins {
     pub limiting: Vec<Option<Neuron>>,
     /// What is claimed of every step.
     pub guarantee: Guarantee,
+    /// The domain in which the lines end; `None` if they are whole.
+    pub domain: Option<Arc<Domain>>,
 }
 
 impl DirectionalMargins {
@@ -36,6 +39,9 @@ impl Linearization {
     /// `|z| / |grad z . d|` over the neurons that move towards 0, `o * (grad z . d) < 0`. By convexity the whole
     /// segment up to there is in the region. Where the input has several patterns (entries of a maximum that are exactly equal), they
     /// are those of the recorded one; where a side is undecided, they are 0.
+    ///
+    /// Within a domain ([`Linearization::within`]) a step is infinite where the line leaves the domain first: no input on it is
+    /// in another region.
     ///
     /// # Errors
     /// Directions of another shape, or a derivative that is not finite.
@@ -66,11 +72,19 @@ impl Linearization {
         self.push_rows(count, &mut steps, tangents, |search, start, k, row| {
             search.update(k, k, start, row, 1.0);
         })?;
-        self.collect(count, steps)
+        let mut margins = self.collect(count, steps)?;
+        if self.within.is_some() {
+            let rows = Rows::of_tensor(&directions.flatten(0, 1)?.flatten_from(1)?)?;
+            self.end(&mut margins, |room, input, k| {
+                let at = if shared { k } else { input * count + k };
+                room.step(&rows[at])
+            })?;
+        }
+        Ok(margins)
     }
 
     /// The margins in the `2D` signed axes, `+e_0 .. +e_{D-1}` then `-e_0 .. -e_{D-1}`. Their minimum is the l1
-    /// margin (Prop. 5).
+    /// margin (Prop. 5), but for a ball that is cut with a domain, which has other vertices.
     ///
     /// For a fully connected chain on the CPU, a few dozen gradients settle them; the other neurons are further along
     /// every axis by their bounds.
@@ -85,7 +99,10 @@ impl Linearization {
             ..self.values()
         };
         match engine.axes(&self.trace, values)? {
-            Some(steps) => self.margins_along(2 * self.network().input_size(), steps),
+            Some(steps) => {
+                let margins = self.margins_along(2 * self.network().input_size(), steps)?;
+                self.end_axes(margins)
+            }
             None => self.axis_margins_by_all(),
         }
     }
@@ -102,7 +119,38 @@ impl Linearization {
             search.update(k, k, start, row, 1.0);
             search.update(size + k, k, start, row, -1.0);
         })?;
-        self.collect(2 * size, steps)
+        let margins = self.collect(2 * size, steps)?;
+        self.end_axes(margins)
+    }
+
+    /// Makes steps along the signed axes infinite that are longer than the domain.
+    fn end_axes(&self, mut margins: DirectionalMargins) -> Result<DirectionalMargins> {
+        let size = self.network().input_size();
+        self.end(&mut margins, |room, _, k| room.way(k % size, k < size))?;
+        Ok(margins)
+    }
+
+    /// Makes steps infinite that are longer than the domain, of which `longest(room, input, k)` is at least the length in a
+    /// direction.
+    fn end(
+        &self,
+        margins: &mut DirectionalMargins,
+        longest: impl Fn(&Room, usize, usize) -> f64,
+    ) -> Result<()> {
+        margins.domain = self.domain().cloned();
+        for input in 0..self.batch() {
+            let Some(room) = self.room(input)? else {
+                return Ok(());
+            };
+            for k in 0..margins.directions {
+                let at = input * margins.directions + k;
+                let longest = longest(&room, input, k);
+                if margins.step[at] > longest || longest == 0.0 {
+                    (margins.step[at], margins.limiting[at]) = (f64::INFINITY, None);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// A search of each input in `count` directions, of which `reach(input, k)` is the largest entry of direction `k`.
@@ -150,6 +198,7 @@ impl Linearization {
                 Some(_) => Guarantee::Proved,
                 None => Guarantee::Estimate,
             },
+            domain: None,
         })
     }
 }

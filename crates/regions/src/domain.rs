@@ -1,6 +1,7 @@
 //! The box that inputs come from: pixels in `[0, 1]`, sensors in their ranges.
 
 use crate::{Error, Result};
+use std::cmp::Ordering;
 
 /// A box of inputs: number `i` of an input lies in `[low_i, high_i]`; ends may be infinite.
 ///
@@ -30,7 +31,10 @@ impl Domain {
             let (low, high) = (low.len(), high.len());
             return refuse(format!("{low} lower ends and {high} upper ends"));
         }
-        let wrong = |(low, high): (&f64, &f64)| !(low <= high);
+        let wrong = |(low, high): (&f64, &f64)| {
+            let order = low.partial_cmp(high);
+            order.is_none_or(Ordering::is_gt)
+        };
         if let Some(at) = low.iter().zip(&high).position(wrong) {
             let (low, high) = (low[at], high[at]);
             return refuse(format!("number {at}: [{low}, {high}] is empty"));
@@ -61,6 +65,13 @@ impl Domain {
         &self.high
     }
 
+    /// Whether a point is in it.
+    pub fn contains(&self, x: &[f64]) -> bool {
+        let within = |((x, low), high): ((&f64, &f64), &f64)| low <= x && x <= high;
+        let mut all = x.iter().zip(&self.low).zip(&self.high);
+        x.len() == self.size() && all.all(within)
+    }
+
     /// The way from each number of `x` to its ends, `[down, up]`, rounded up.
     ///
     /// # Errors
@@ -75,7 +86,7 @@ impl Domain {
             match low <= *value && *value <= high {
                 true => Ok([way(*value, low), way(high, *value)]),
                 false => refuse(format!(
-                    "number {at} of the input is {value}, outside [{low}, {high}]"
+                    "number {at} of the input is {value}, outside the domain [{low}, {high}]"
                 )),
             }
         };

@@ -7,6 +7,10 @@
 //! and measured. Only the estimate of the *nearest* neuron must not fail, and which one that is does not depend on the
 //! directions: so `K` depends on the failure probability alone. The work is `K` pushes and some pulls for each input,
 //! whatever the input's dimension and the number of neurons.
+//!
+//! Within a domain the same holds with the same probability: a neuron's distance there is at least that in the whole space,
+//! so that what excludes a neuron still does, those measured are measured within the domain, and which neuron is the nearest
+//! there does not depend on the directions, either.
 
 use crate::{
     Error, Estimate, Guarantee, Linearization, Margins, Method, Norm, Result, Rows,
@@ -38,7 +42,7 @@ impl Linearization {
                 )
             };
             self.verify(
-                input,
+                &self.aim(input, Norm::L2)?,
                 values
                     .iter()
                     .zip(lengths.iter().zip(errors.iter()))

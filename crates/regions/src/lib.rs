@@ -12,6 +12,7 @@
 
 pub mod attribution;
 mod bound;
+mod boxed;
 mod brackets;
 mod budget;
 mod cost;
@@ -44,6 +45,8 @@ pub mod planar;
 mod polyhedron;
 mod position;
 mod prepared;
+pub mod reduced;
+mod room;
 mod rounding;
 mod rows;
 mod search;

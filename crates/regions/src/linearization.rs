@@ -1,10 +1,11 @@
 //! The expensive step: a network linearised at a batch of inputs, to be asked cheap questions.
 
 use crate::{
-    ActivationPattern, Budget, Result, Rows, host,
+    ActivationPattern, Budget, Domain, Result, Rows, host,
     local_errors::Values,
     patterns,
     prepared::Prepared,
+    room::{Room, Within},
     rounding::{Rounding, is_open},
     units::axes,
 };
@@ -50,6 +51,8 @@ pub struct Linearization {
     pub(crate) clear: Rows,
     /// Bounds of what rounding has done to values and gradients; `None` where it is not bounded.
     pub(crate) rounding: Option<Arc<Rounding>>,
+    /// The domain that balls are cut with, and the inputs in it.
+    pub(crate) within: Option<Arc<Within>>,
     pub(crate) prepared: Arc<Prepared>,
 }
 
@@ -57,6 +60,46 @@ impl Linearization {
     /// The network with its parameters cut off from differentiation.
     pub fn network(&self) -> &Network {
         self.trace.network()
+    }
+
+    /// The same linearisation within the domain that inputs come from: from here on margins of every kind are those of balls cut
+    /// with it, steps along a direction end where the domain does, and polyhedra know its faces.
+    ///
+    /// A cut ball is smaller than the whole one, so that its radius is at least as large: what lies outside the domain is no
+    /// input, and no reason to stop. A neuron that changes side nowhere in the domain never limits.
+    ///
+    /// ```
+    /// use candle_core::{DType, Device, Tensor};
+    /// use loclin_models::{Mlp, Parameters};
+    /// use loclin_regions::{Budget, Domain, Linearization, Method, Norm};
+    ///
+    /// let config = Mlp { inputs: vec![4], hidden: vec![8, 8], outputs: 1, negative_slope: 0.0 };
+    /// let network = config.build(Parameters::seeded(3).builder(DType::F64, &Device::Cpu))?;
+    /// let x = Tensor::new(&[[0.0, 0.3, 1.0, 1.0]], &Device::Cpu)?;
+    /// let here = Linearization::new(&network, &x, Budget::default())?;
+    /// let whole = here.margins(&[Norm::LINF], Method::Auto)?.remove(0);
+    /// let cut = here.within(Domain::uniform(4, 0.0, 1.0)?)?.margins(&[Norm::LINF], Method::Auto)?.remove(0);
+    /// assert!(cut.radius[0] >= whole.radius[0] && whole.domain.is_none() && cut.domain.is_some());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// A domain of another size, or that an input is not in.
+    pub fn within(self, domain: impl Into<Arc<Domain>>) -> Result<Self> {
+        let x = Rows::of_tensor(&self.inputs.flatten_from(1)?)?;
+        let within = Some(Arc::new(Within::new(domain.into(), x)?));
+        Ok(Self { within, ..self })
+    }
+
+    /// The domain that balls are cut with, if they are.
+    pub fn domain(&self) -> Option<&Arc<Domain>> {
+        self.within.as_ref().map(|within| &within.domain)
+    }
+
+    /// The room around an input within the domain, if there is one.
+    pub(crate) fn room(&self, input: usize) -> Result<Option<Room>> {
+        let within = self.within.as_ref();
+        within.map(|within| within.room(input)).transpose()
     }
 
     /// The trace: output, pattern, push and pull.
@@ -192,6 +235,10 @@ impl Linearization {
                 Some(rounding) => Some(Arc::new(rounding.only(input)?)),
                 None => None,
             },
+            within: self
+                .within
+                .as_ref()
+                .map(|within| Arc::new(within.only(input))),
             prepared: Arc::clone(&self.prepared),
             budget: self.budget,
             ranges: self.ranges.clone(),

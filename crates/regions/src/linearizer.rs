@@ -86,6 +86,7 @@ impl Linearizer {
                 None => plain(&pre_activations),
             },
             rounding: rounding.map(Arc::new),
+            within: None,
             inputs,
             budget: self.budget,
             pre_activations,

@@ -1,12 +1,13 @@
 //! Margins: the largest lp ball inside the region, by whichever way costs least.
 
 use crate::{
-    Error, Estimate, Guarantee, Linearization, Method, Neuron, Norm, Position, Result,
+    Domain, Error, Estimate, Guarantee, Linearization, Method, Neuron, Norm, Position, Result,
     local_errors::Values,
     nearest::{Found, Nearest, distance},
     rounding::{VANISHING, is_open},
 };
 use loclin_tensor::rounding::up_by;
+use std::sync::Arc;
 
 /// Margins of `B` inputs, what limits them, and what is claimed of them.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,6 +22,8 @@ pub struct Margins {
     pub position: Vec<Position>,
     /// What is claimed of every radius.
     pub guarantee: Guarantee,
+    /// The domain that the balls are cut with; `None` for whole balls.
+    pub domain: Option<Arc<Domain>>,
     /// The way that was chosen: neither [`Method::Auto`] nor [`Method::Probable`].
     pub method: Method,
     /// The work it took.
@@ -51,7 +54,9 @@ impl Linearization {
     /// (Prop. 6 for `p = 2`, by the same half-space argument for every `p`).
     ///
     /// Inside the ball of that radius the pattern, and so the gradient, is constant. A neuron with `grad z = 0` never
-    /// bounds the region; one with `z = 0` and another gradient makes the margin 0. [`Margins::guarantee`] is what is
+    /// bounds the region; one with `z = 0` and another gradient makes the margin 0. Of balls cut with a domain
+    /// ([`Linearization::within`]) the distance is that to the nearest point of the domain at which the neuron is 0, infinite
+    /// where there is none. [`Margins::guarantee`] is what is
     /// claimed of the numbers: in float32 they are estimates, whichever the way.
     ///
     /// ```
@@ -126,7 +131,8 @@ impl Linearization {
             clear: &clear,
             ..self.values()
         };
-        let Some(mut found) = engine.margins(&self.trace, values, norms)? else {
+        let within = self.within.as_deref();
+        let Some(mut found) = engine.margins(&self.trace, (values, within), norms)? else {
             return Ok(None);
         };
         for input in 0..self.batch() {
@@ -148,6 +154,8 @@ impl Linearization {
                 clear: &sharper,
                 local: Some(&local),
             };
+            let within = within.map(|within| within.only(input));
+            let values = (values, within.as_ref());
             let Some(again) = engine.margins(&trace, values, norms)? else {
                 continue;
             };
@@ -207,31 +215,23 @@ impl Linearization {
         Ok(best.1)
     }
 
-    /// The margins by the norms of all gradients: the reference implementation, for every network and norm.
+    /// The margins by the norms of all gradients: the reference implementation, for every network and norm. Within a domain the
+    /// gradients themselves of those neurons that are near enough by the norms.
     pub(crate) fn margins_by_all(&self, norms: &[Norm]) -> Result<Vec<Margins>> {
         let duals: Vec<Norm> = norms.iter().map(|norm| norm.dual()).collect();
-        let (lengths, size) = (self.gradient_norms(&duals)?, self.network().input_size());
+        let lengths = self.gradient_norms(&duals)?;
         let of_norm = |(norm, lengths): (&Norm, crate::Rows)| {
             let found = lengths.iter().enumerate().map(|(input, lengths)| {
-                let (errors, share) = (self.gradient_errors(input)?, self.error_share());
-                let squares = norm.dual() == Norm::L2;
-                let values = self.clear[input]
-                    .iter()
-                    .zip(lengths.iter().zip(errors.iter()));
+                let bounds = self.lengths_above(input, norm.dual(), lengths)?;
+                let distances = self.clear[input].iter().zip(bounds);
+                let distances = distances.map(|(z, length)| distance(z.abs(), length));
                 let mut nearest = Nearest::NONE;
-                for (at, (z, (length, error))) in values.enumerate() {
-                    let length = match (&self.rounding, *error) {
-                        (None, _) => *length,
-                        // Certainly.
-                        (Some(_), 0.0) => 0.0,
-                        // Squares may have vanished; the l1 norm of the absolute values is no less, either.
-                        (Some(_), error) if squares && *length < VANISHING => {
-                            let vanished = VANISHING * (size as f64).sqrt();
-                            up_by(vanished.min(error / share) + error, 8)
-                        }
-                        (Some(_), error) => up_by(norm.dual().sum_up(*length, size) + error, 4),
-                    };
-                    nearest.lower(distance(z.abs(), length), at);
+                if self.within.is_some() {
+                    nearest = self.verify(&self.aim(input, *norm)?, distances)?.nearest;
+                } else {
+                    distances
+                        .enumerate()
+                        .for_each(|(at, own)| nearest.lower(own, at));
                 }
                 Ok(Found {
                     nearest,
@@ -243,6 +243,24 @@ impl Linearization {
             self.proved(*norm, found, Method::All)
         };
         norms.iter().zip(lengths).map(of_norm).collect()
+    }
+
+    /// At least the lq norms of the gradients of one input's neurons, given those that were computed.
+    fn lengths_above(&self, input: usize, q: Norm, lengths: &[f64]) -> Result<Vec<f64>> {
+        let (errors, share) = (self.gradient_errors(input)?, self.error_share());
+        let size = self.network().input_size();
+        let above = |(length, error): (&f64, &f64)| match (&self.rounding, *error) {
+            (None, _) => *length,
+            // Certainly.
+            (Some(_), 0.0) => 0.0,
+            // Squares may have vanished; the l1 norm of the absolute values is no less, either.
+            (Some(_), error) if q == Norm::L2 && *length < VANISHING => {
+                let vanished = VANISHING * (size as f64).sqrt();
+                up_by(vanished.min(error / share) + error, 8)
+            }
+            (Some(_), error) => up_by(q.sum_up(*length, size) + error, 4),
+        };
+        Ok(lengths.iter().zip(errors.iter()).map(above).collect())
     }
 
     /// Margins of which every neuron left out is excluded by proof.
@@ -280,6 +298,7 @@ impl Linearization {
                 Some(_) => guarantee,
                 None => Guarantee::Estimate,
             },
+            domain: self.domain().cloned(),
             method,
             work: Work {
                 directions,
@@ -292,7 +311,7 @@ impl Linearization {
     fn at_zero(&self, input: usize, at: usize) -> Result<Position> {
         let is_zero = self.pre_activations[input][at] == 0.0 && !is_open(self.clear[input][at]);
         // A gradient that may be 0 has no boundary.
-        match is_zero && self.length_below(input, at, Norm::LINF)? > 0.0 {
+        match is_zero && self.surely_moves(input, at)? {
             true => self.on_boundary_of(at),
             false => Ok(Position::Undecided),
         }

@@ -1,17 +1,29 @@
 //! Gradients of the few neurons that may be the nearest, pulled back through the network.
 
 use crate::{
-    Error, Linearization, Result, Rows,
+    Error, Linearization, Norm, Result, Rows,
+    boxed::{self, Boundary},
     nearest::{Found, Nearest, distance},
+    room::Room,
     units::units,
 };
 use candle_core::{D, DType};
 use loclin_models::{NeuronRange, Reached, Trace};
-use loclin_tensor::rounding::{length_up, power_of_two, up_by};
+use loclin_tensor::rounding::{power_of_two, up_by};
 use std::ops::Range;
 
 /// Pulls made at once at first; each further round doubles them, within the budget.
 pub(crate) const FIRST_ROUND: usize = 4;
+
+/// Which distances of one input are measured.
+pub(crate) struct Aim {
+    pub(crate) input: usize,
+    pub(crate) norm: Norm,
+    /// The room that balls are cut with, if they are.
+    pub(crate) room: Option<Room>,
+    /// No boundary that is further limits.
+    pub(crate) farthest: f64,
+}
 
 /// What excludes a candidate while its gradient is being pulled: its distance is more than `nearest` by the nodes'
 /// Lipschitz bounds.
@@ -23,14 +35,27 @@ pub(crate) struct Exclusion<'a> {
 }
 
 impl Linearization {
+    /// The distances of an input in a norm, within the domain if there is one.
+    pub(crate) fn aim(&self, input: usize, norm: Norm) -> Result<Aim> {
+        let room = self.room(input)?;
+        let farthest = room.as_ref().map(|room| room.farthest(norm));
+        Ok(Aim {
+            input,
+            norm,
+            farthest: farthest.unwrap_or(f64::INFINITY),
+            room,
+        })
+    }
+
     /// The nearest neuron of one input, given for each neuron a distance that its own is not below.
-    pub(crate) fn verify(&self, input: usize, least: impl Iterator<Item = f64>) -> Result<Found> {
+    pub(crate) fn verify(&self, aim: &Aim, least: impl Iterator<Item = f64>) -> Result<Found> {
+        let limits = |least: f64| least.is_finite() && least <= aim.farthest;
         let mut candidates: Vec<(f64, usize)> = least
             .enumerate()
-            .filter_map(|(at, least)| least.is_finite().then_some((least, at)))
+            .filter_map(|(at, least)| limits(least).then_some((least, at)))
             .collect();
         candidates.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-        let trace = self.trace.narrow(input, 1)?;
+        let trace = self.trace.narrow(aim.input, 1)?;
         let most = self.pulls_at_once();
         let (mut nearest, mut gradients, mut round) = (Nearest::NONE, 0, FIRST_ROUND);
         while let Some(rest) = candidates.get(gradients..).filter(|rest| !rest.is_empty()) {
@@ -42,7 +67,7 @@ impl Linearization {
                 break;
             }
             gradients += chosen.len();
-            self.measure(&trace, input, chosen, None, &mut nearest)?;
+            self.measure(&trace, aim, chosen, None, &mut nearest)?;
             round = (2 * round).min(most);
         }
         Ok(Found {
@@ -62,12 +87,13 @@ impl Linearization {
     pub(crate) fn measure(
         &self,
         trace: &Trace,
-        input: usize,
+        aim: &Aim,
         mut positions: Vec<usize>,
         mut exclusion: Option<&mut Exclusion<'_>>,
         nearest: &mut Nearest,
     ) -> Result<()> {
         positions.sort_unstable();
+        let input = aim.input;
         let (values, errors) = (&self.clear[input], self.gradient_errors(input)?);
         for range in &self.ranges {
             let within = |range: Range<usize>| {
@@ -81,8 +107,11 @@ impl Linearization {
             let exclusion = exclusion.as_deref_mut();
             let (left, gradients) = self.pull(trace, range, own, (values, &errors), exclusion)?;
             for (at, gradient) in left.into_iter().zip(gradients.iter()) {
-                let length = length_up(gradient) + errors[at];
-                if !length.is_finite() {
+                let computed = aim.norm.dual().of_up(gradient);
+                let length = computed + errors[at];
+                // A bound that overflows is no error where every gradient is measured: the distance is 0.
+                let bounded = aim.room.is_none() || !computed.is_finite();
+                if !length.is_finite() && bounded {
                     return Err(Error::NotFinite {
                         index: input,
                         what: "the length of a neuron's gradient".into(),
@@ -94,7 +123,20 @@ impl Linearization {
                     (Some(_), 0.0) => 0.0,
                     (Some(_), _) => up_by(length, 1),
                 };
-                nearest.lower(distance(values[at].abs(), length), at);
+                let whole = distance(values[at].abs(), length);
+                let distance = match &aim.room {
+                    // What is certainly constant limits nothing.
+                    Some(room) if length > 0.0 => {
+                        let neuron = Boundary {
+                            value: values[at],
+                            gradient,
+                            errors: [errors[at]; 2],
+                        };
+                        boxed::distance(&neuron, room, aim.norm).max(whole)
+                    }
+                    _ => whole,
+                };
+                nearest.lower(distance, at);
             }
         }
         Ok(())

@@ -1,7 +1,7 @@
 //! The `p` of an lp ball.
 
 use crate::{Error, Result};
-use loclin_tensor::rounding::up_by;
+use loclin_tensor::rounding::{largest, length_up, sum_up, up_by};
 use std::{fmt, str::FromStr};
 
 /// An lp norm, `1 <= p <= inf`.
@@ -61,6 +61,17 @@ impl Norm {
             p => vector.iter().for_each(|v| add_power(p, &mut total, *v)),
         }
         self.root(&total)
+    }
+
+    /// At least the norm of a vector.
+    pub(crate) fn of_up(self, vector: &[f64]) -> f64 {
+        match self.0 {
+            1.0 => sum_up(vector),
+            2.0 => length_up(vector),
+            f64::INFINITY => largest(vector),
+            _ if vector.iter().all(|v| *v == 0.0) => 0.0,
+            _ => self.sum_up(self.of(vector), vector.len()),
+        }
     }
 
     /// At least a norm of `size` numbers whose computed value is `norm`, no square of which vanished.

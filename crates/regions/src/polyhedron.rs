@@ -1,8 +1,13 @@
 //! The region itself, as half-spaces.
 
-use crate::{Error, Linearization, Norm, Result, Rows};
+use crate::{
+    Domain, Error, Linearization, Norm, Result, Rows,
+    boxed::{self, Boundary},
+    room::Room,
+};
 use candle_core::{DType, Device, Tensor};
 use loclin_tensor::rounding::{largest, relative, up_by};
+use std::sync::Arc;
 
 /// The convex polyhedron `S(x) = { v : A v + b >= 0 }` of Lemma 2, one row for each neuron.
 ///
@@ -16,6 +21,8 @@ pub struct Polyhedron {
     /// For each row a bound of what rounding has done to it: to the normal, as an l1 norm, and to the offset. The exact
     /// half-space has `|A^ v + b^ - (A v + b)| <= normal ||v||_inf + offset`. All 0 where errors are not bounded.
     pub errors: Vec<RowError>,
+    /// The domain that it is cut with, whose faces are no rows; `None` if it is whole.
+    pub domain: Option<Arc<Domain>>,
 }
 
 /// What rounding has done to a row of a [`Polyhedron`] at most.
@@ -34,19 +41,36 @@ impl Polyhedron {
         self.normals.iter().zip(&self.offsets).map(row).collect()
     }
 
-    /// Whether a point is inside, up to `tolerance` in the neurons' units.
+    /// Whether a point is inside, up to `tolerance` in the neurons' units, and in the domain if there is one.
     pub fn contains(&self, v: &[f64], tolerance: f64) -> bool {
-        self.slack(v).iter().all(|slack| *slack >= -tolerance)
+        let domain = self.domain.as_ref();
+        domain.is_none_or(|domain| domain.contains(v))
+            && self.slack(v).iter().all(|slack| *slack >= -tolerance)
     }
 
     /// The radius of the largest lp ball around a point inside: the distance to the nearest facet in the dual
-    /// norm; negative if the point is outside.
+    /// norm, within the domain if there is one, infinite where none is met there; negative if the point is outside, minus infinity if it is outside the domain. Rounded.
     pub fn margin(&self, v: &[f64], norm: Norm) -> f64 {
         let dual = norm.dual();
+        let room = match self.domain.as_ref().map(|domain| Room::new(domain, v)) {
+            Some(Err(_)) => return f64::NEG_INFINITY,
+            Some(Ok(room)) => Some(room),
+            None => None,
+        };
         let rows = self.slack(v).into_iter().zip(self.normals.iter());
         let distances = rows.filter_map(|(slack, normal)| {
             let length = dual.of(normal);
-            (length > 0.0).then(|| slack / length)
+            (length > 0.0).then(|| match &room {
+                Some(room) if slack > 0.0 => {
+                    let neuron = Boundary {
+                        value: slack,
+                        gradient: normal,
+                        errors: [0.0; 2],
+                    };
+                    boxed::distance(&neuron, room, norm)
+                }
+                _ => slack / length,
+            })
         });
         distances.fold(f64::INFINITY, f64::min)
     }
@@ -92,6 +116,7 @@ impl Linearization {
         let polyhedra = gradients.zip(inputs.iter().zip(self.pre_activations.iter()));
         let polyhedron = |(input, (gradients, (x, values)))| {
             let mut polyhedron = half_spaces(gradients, x, values);
+            polyhedron.domain = self.domain().cloned();
             if let Some(rounding) = &self.rounding {
                 let normals = &rounding.gradients()?[input];
                 let values = normals.iter().zip(&rounding.values()[input]);
@@ -120,6 +145,7 @@ fn half_spaces(mut gradients: Rows, x: &[f64], values: &[f64]) -> Polyhedron {
         normals: gradients,
         errors: vec![RowError::default(); offsets.len()],
         offsets,
+        domain: None,
     }
 }
 

@@ -1,6 +1,6 @@
 //! How much larger than a proved radius the margin can be.
 
-use crate::{Linearization, Margins, Norm, Result, Rows, rounding::is_open, units::units};
+use crate::{Linearization, Margins, Norm, Result, Rows, boxed, rounding::is_open, units::units};
 use loclin_tensor::rounding::{down, largest, length_down, quotient_up, sum_down, up};
 
 impl Linearization {
@@ -36,13 +36,23 @@ impl Linearization {
             if !self.knows_pattern(input)? {
                 return Ok(f64::INFINITY);
             }
-            let length = self.length_below(input, at, margins.norm.dual())?;
             let error = match &self.rounding {
                 Some(rounding) => rounding.values()[input][at],
                 None => 0.0,
             };
-            let z = self.pre_activations[input][at].abs();
-            Ok(quotient_up(up(z + error), length))
+            let computed = self.pre_activations[input][at];
+            let z = up(computed.abs() + error);
+            let (gradient, error) = self.gradient(input, at)?;
+            Ok(match self.room(input)? {
+                Some(room) => {
+                    let (z, room) = (z.copysign(computed), room.narrower());
+                    boxed::distance_above(z, (&gradient, error), &room, margins.norm)
+                }
+                None => {
+                    let length = length_below(margins.norm.dual(), &gradient);
+                    quotient_up(z, down(length - error))
+                }
+            })
         };
         margins.limiting.iter().enumerate().map(of_input).collect()
     }
@@ -57,10 +67,19 @@ impl Linearization {
         Ok(both.all(|(z, error)| !is_open(*z) || *error == 0.0))
     }
 
-    /// At most the lq norm of the gradient of the neuron at a position; perhaps negative.
-    pub(crate) fn length_below(&self, input: usize, at: usize, q: Norm) -> Result<f64> {
+    /// Whether the neuron at a position certainly changes its value near the input, within the domain if there is one.
+    pub(crate) fn surely_moves(&self, input: usize, at: usize) -> Result<bool> {
+        let (gradient, error) = self.gradient(input, at)?;
+        let room = self.room(input)?;
+        let moves = |at: usize| room.as_ref().is_none_or(|room| room.longer_way(at) > 0.0);
+        let mut free = gradient.iter().enumerate().filter(|(at, _)| moves(*at));
+        Ok(free.any(|(_, g)| down(g.abs() - error) > 0.0))
+    }
+
+    /// The gradient of the neuron at a position as computed, and a bound of the l1 norm of its error.
+    fn gradient(&self, input: usize, at: usize) -> Result<(Vec<f64>, f64)> {
         let Some(neuron) = self.neuron(at) else {
-            return Ok(0.0);
+            return Ok((vec![0.0; self.network().input_size()], 0.0));
         };
         let range = self.ranges.iter().find(|range| range.node == neuron.node);
         let count = range.map_or(0, |range| range.count);
@@ -68,8 +87,7 @@ impl Linearization {
         let trace = self.trace.narrow(input, 1)?;
         let pulled = trace.pull_neurons(neuron.node, &unit)?;
         let gradient = Rows::of_tensor(&pulled.flatten_from(2)?.squeeze(0)?)?;
-        let length = length_below(q, &gradient[0]);
-        Ok(down(length - self.gradient_errors(input)?[at]))
+        Ok((gradient[0].to_vec(), self.gradient_errors(input)?[at]))
     }
 }
 

@@ -21,6 +21,8 @@ pub struct Report {
     pub digits: Vec<DigitRow>,
     /// Single inputs, with everything that is known of their gradients.
     pub explanations: Vec<Explanation>,
+    /// Single inputs, with what can change in balls around them.
+    pub bounds: Vec<Explanation>,
     /// Two-dimensional classifiers whose regions can be drawn.
     pub toy: Vec<ToyPanel>,
     /// Shell commands that make the numbers again, one a line.
@@ -152,6 +154,8 @@ pub struct Explanation {
     pub heading: String,
     /// Facts, a sentence each.
     pub lines: Vec<String>,
+    /// What can change in balls around it, where that is known; on pages only.
+    pub curve: Option<BoundCurve>,
     /// Rows of pictures.
     pub panels: Vec<Vec<Panel>>,
 }
@@ -163,4 +167,17 @@ pub struct Panel {
     pub title: String,
     /// The picture.
     pub picture: Picture,
+}
+
+/// The answers to a question about balls of several radii.
+#[derive(Debug, Clone)]
+pub struct BoundCurve {
+    /// What is bounded ("change of the gradient").
+    pub what: String,
+    /// The ball's norm: "1", "2", "inf" or another p.
+    pub norm: String,
+    /// What is claimed of the upper line: "proved" or "estimate".
+    pub claim: String,
+    /// Radius, the value found and the bound, radii ascending.
+    pub points: Vec<[f64; 3]>,
 }

@@ -10,6 +10,7 @@
 //! single figures as SVG and PNG.
 
 mod axis;
+mod bounds;
 mod data;
 mod digits;
 mod distributions;
@@ -29,8 +30,8 @@ mod toy;
 mod tests;
 
 pub use data::{
-    DigitReading, DigitRow, Explanation, HeatMap, NetworkSummary, NormRadii, Panel, Report,
-    ToyPanel, ToyPoint,
+    BoundCurve, DigitReading, DigitRow, Explanation, HeatMap, NetworkSummary, NormRadii, Panel,
+    Report, ToyPanel, ToyPoint,
 };
 pub use error::{Error, Result};
 pub use format::{printable, significant};

@@ -65,6 +65,11 @@ pub fn render(report: &Report) -> Result<String> {
                             "nearby, and how near that cannot be."
                         }, explanation::explanations(&report.explanations)?))
                     }
+                    @if !report.bounds.is_empty() {
+                        (section("Beyond the region", html! {
+                            "What can change in balls around an input, whatever regions they reach into."
+                        }, explanation::bounded(&report.bounds)?))
+                    }
                     (method(report))
                 }
             }

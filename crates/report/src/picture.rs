@@ -62,6 +62,39 @@ impl Picture {
         Self::image([1, height, width], &shades)
     }
 
+    /// Signs of shape `[channels, height, width]`: blue where all channels of a pixel are above 0, orange where all are below,
+    /// white where all are 0, and grey where they differ or one is not known (NaN).
+    ///
+    /// # Errors
+    /// When the number of values is not the shape's.
+    pub fn signs(shape: [usize; 3], values: &[f64]) -> Result<Self> {
+        let [channels, height, width] = shape;
+        let area = height * width;
+        if values.len() != channels * area {
+            let (what, values) = ("signs", values.len());
+            return Err(Error::Shape {
+                what,
+                values,
+                shape,
+            });
+        }
+        let pixel = |at: usize| {
+            let all =
+                |is: fn(f64) -> bool| values.iter().skip(at).step_by(area.max(1)).all(|v| is(*v));
+            match () {
+                () if all(|v| v > 0.0) => [0x17, 0x47, 0x7e],
+                () if all(|v| v < 0.0) => [0xd9, 0x7a, 0x1a],
+                () if all(|v| v == 0.0) => [0xff; 3],
+                () => [0xc3, 0xc8, 0xcd],
+            }
+        };
+        Ok(Self {
+            width,
+            height,
+            pixels: (0..area).map(pixel).collect(),
+        })
+    }
+
     /// As a data URI, each pixel a square so large that the picture is at least `side` wide or high: scaled without
     /// smoothing.
     pub(crate) fn data_uri(&self, side: usize) -> Result<String> {
@@ -75,5 +108,29 @@ impl Picture {
             (0..factor).for_each(|_| pixels.extend_from_slice(&wide));
         }
         png::colour(self.width * factor, self.height * factor, &pixels)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Picture;
+
+    #[test]
+    fn signs_have_colours_where_channels_agree() {
+        let unknown = f64::NAN;
+        // Two channels of five pixels.
+        let first = [2.0, -1.0, 0.0, 1.0, unknown];
+        let second = [0.5, -3.0, 0.0, -1.0, 1.0];
+        let picture = Picture::signs([2, 1, 5], &[first, second].concat()).unwrap();
+        let grey = [0xc3, 0xc8, 0xcd];
+        let expected = [
+            [0x17, 0x47, 0x7e],
+            [0xd9, 0x7a, 0x1a],
+            [0xff; 3],
+            grey,
+            grey,
+        ];
+        assert_eq!(picture.pixels, expected);
+        assert!(Picture::signs([1, 1, 5], &[0.0; 4]).is_err());
     }
 }

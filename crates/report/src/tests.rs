@@ -87,6 +87,7 @@ fn report(names: [&str; 2]) -> Report {
         }],
         toy: vec![panel],
         explanations: Vec::new(),
+        bounds: Vec::new(),
         commands: vec!["cargo xtask demo".to_owned()],
     }
 }

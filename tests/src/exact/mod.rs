@@ -14,10 +14,12 @@
 //! | `parameters`, `graph` | a network as a list of maps |
 //! | `point` | values and gradients at one input |
 //! | `line` | a straight line through all regions |
+//! | `boxed` | radii of balls cut with a box |
 //! | `radius` | radii, and how a float is held against them |
 //! | `plan`, `draw`, `build` | random networks, ordinary ones and ones that break floating point |
 
 mod affine;
+mod boxed;
 mod build;
 mod draw;
 mod graph;
@@ -31,6 +33,7 @@ mod point;
 mod radius;
 mod selecting;
 
+pub use boxed::Ways;
 pub use build::Drawn;
 pub use graph::Graph;
 pub use line::Stretch;

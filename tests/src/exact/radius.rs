@@ -22,7 +22,7 @@ pub struct Radii {
 }
 
 impl Radius {
-    fn least(power: u8, distances: impl Iterator<Item = Option<Rational>>) -> Self {
+    pub(super) fn least(power: u8, distances: impl Iterator<Item = Option<Rational>>) -> Self {
         let mut least = Self {
             value: None,
             power,

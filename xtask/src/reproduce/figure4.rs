@@ -44,15 +44,17 @@ pub(super) fn run(args: &Args, places: &Places, global: &Global) -> anyhow::Resu
             let x = subject.tensor(raw.input_shape(), DType::F64, raw.device())?;
             let options = ReadOptions {
                 eps: search.eps.value(),
-                domain: search.domain.0,
+                domain: search.domain.read(None)?,
                 evaluations: network.costs().ascent,
                 seed: plan.seed,
                 integration: Integration::Steps(STEPS),
+                nearby: None,
             };
             let reading = read(raw, &x, subject.label, &options)?;
             explanations.push(Explanation {
                 heading: format!("{}, test image {index}", network.name),
                 lines: reading.lines(search.eps),
+                curve: None,
                 panels: reading.panels(&subject)?,
             });
         }

@@ -4,6 +4,7 @@
 //! kept beside the networks they certify, and results are written when they are whole. What is trained is said by
 //! the files in `xtask/reproduce`.
 
+pub mod bounds;
 mod certificate;
 pub mod figure1;
 pub mod figure2;
@@ -62,6 +63,8 @@ pub enum Experiment {
     /// CIFAR-10: gradients, distorted gradients and integrated gradients as pictures (Figures 4 to 6)
     #[command(visible_aliases = ["figure5", "figure6"])]
     Figure4(table4::Args),
+    /// Balls beyond the region: bounds of the gradient's change beside published numbers
+    Bounds(bounds::Args),
 }
 
 /// Reproduces an experiment.
@@ -105,6 +108,7 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         Experiment::Figure3(args) => {
             write(&under(&args.out, "figure3"), || figure3::run(args, global))
         }
+        Experiment::Bounds(args) => write(&under(&args.out, "bounds"), || bounds::run(args)),
         Experiment::Figure1(args) => {
             write(&under(&args.out, "figure1"), || figure1::run(args, global))
         }

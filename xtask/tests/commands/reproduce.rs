@@ -35,6 +35,8 @@ fn is_certified(network: &Value, runs: &Path) {
             network["row"].as_str().unwrap(),
             network["seed"]
         ))),
+        "--domain",
+        "none",
         "--dtype",
         "f64",
     ]);

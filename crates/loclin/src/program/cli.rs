@@ -7,8 +7,8 @@ use crate::program::machine::VERSION;
 use crate::program::options::Global;
 use crate::program::outcome::print;
 use crate::program::{
-    certify, check, completions, config_command, demo, distortion, explain, fetch, init, man,
-    sweep, train,
+    bound, certify, check, completions, config_command, demo, distortion, explain, fetch, init,
+    man, sweep, train,
 };
 
 /// The colours of help texts.
@@ -64,6 +64,8 @@ pub enum Command {
     Certify(certify::Args),
     /// Find a sample of a table of margins again, in another way
     Check(check::Args),
+    /// Prove how much can change in balls around inputs, and how far is safe
+    Bound(bound::Args),
     /// Find how much the gradient changes when inputs move a little
     Distortion(distortion::Args),
     /// Show one input, its gradient, and how far and how much that may change
@@ -94,6 +96,7 @@ pub fn dispatch(command: &Command, global: &Global) -> anyhow::Result<()> {
             print(&outcome, global.json)?;
             outcome.verdict()
         }
+        Command::Bound(args) => print(&bound::run(args, global)?, global.json),
         Command::Distortion(args) => print(&distortion::run(args, global)?, global.json),
         Command::Explain(args) => print(&explain::run(args, global)?, global.json),
         Command::Init(args) => print(&init::run(args, global)?, global.json),

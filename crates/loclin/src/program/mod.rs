@@ -1,5 +1,6 @@
 //! The `loclin` program: its commands, and what they share.
 
+pub mod bound;
 pub mod certify;
 pub mod chance;
 pub mod check;
@@ -12,6 +13,7 @@ pub mod config;
 pub mod config_command;
 pub mod demo;
 pub mod distortion;
+pub mod domain;
 pub mod errors;
 pub mod explain;
 pub mod fetch;
@@ -27,6 +29,7 @@ pub mod outcome;
 pub mod preprocessing;
 pub mod process;
 pub mod progress;
+pub mod proofs;
 pub mod run_directory;
 pub mod shipped;
 pub mod sweep;

@@ -98,6 +98,8 @@ fn radii_agree_with_plain_loops_over_the_model_file() {
         "digits",
         "--limit",
         "300",
+        "--domain",
+        "none",
         "--dtype",
         "f64",
         "--out",
@@ -196,11 +198,11 @@ fn columns_are_the_norms_asked_for_and_float32_agrees() {
     let asked = ["--norm", "inf", "--norm", "3", "--norm", "inf"];
     assert_eq!(
         certify(&asked),
-        "index,label,prediction,eps_inf,eps_3,guarantee,layer,neuron,position"
+        "index,label,prediction,eps_inf,eps_3,guarantee,layer,neuron,position,domain"
     );
     assert_eq!(
         certify(&["--norm", "2"]),
-        "index,label,prediction,eps_2,guarantee,layer,neuron,position"
+        "index,label,prediction,eps_2,guarantee,layer,neuron,position,domain"
     );
     let mut by_type = ["f64", "f32"].map(|dtype| {
         certify(&["--dtype", dtype]);

@@ -88,6 +88,21 @@ fn measurements_are_kept_and_go_on_with_the_same_bits() {
         let most = of("genetic").max(of("ascent"));
         assert!(of("maximum") >= most && of("expected") >= 0.0);
     }
+    // Every input has a proved bound, which no search exceeds.
+    assert_eq!(found["proved_inputs"], 5);
+    assert!(found["not_proved"].is_null());
+    let table = String::from_utf8(bytes("parts", "distortion.csv")).unwrap();
+    assert!(table.starts_with(
+        "index,label,prediction,gradient,expected,standard_error,genetic,ascent,proved\n"
+    ));
+    for row in table.lines().skip(1) {
+        let numbers: Vec<f64> = row.split(',').map(|word| word.parse().unwrap()).collect();
+        // Both are rounded.
+        assert!(
+            numbers[6].max(numbers[7]) <= numbers[8] * (1.0 + 1e-12),
+            "{row}"
+        );
+    }
     let file = dir.path().join("parts/worst.safetensors");
     shows_its_distortion(&file, number("/maximum/p100"));
 
@@ -156,6 +171,7 @@ fn what_cannot_be_measured_is_refused() {
     usage("--samples 0", "--samples 0|at least 1");
     usage("--population 1", "--population 1|at least 2");
     usage("--limit 0", "--limit 0|at least 1");
+    usage("--parts 0", "--parts 0|at least 1");
     // Pixels from 0 to 1 are not in [0.5, 1].
     let outside = "net.safetensors --limit 1 --samples 5 --domain 0.5,1";
     refuse(outside, 1, "input 0|outside the domain");

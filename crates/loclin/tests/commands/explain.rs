@@ -74,10 +74,31 @@ fn an_index_and_a_file_become_a_picture_and_a_report() {
         assert_eq!(integrated["guarantee"], "proved");
         assert!(integrated["error"].as_f64().unwrap() < 1e-6);
     }
+    let nearby = &found["nearby"];
+    assert_eq!(nearby["guarantee"], "proved");
+    let curve = nearby["curve"].as_array().unwrap();
+    let of = |point: &serde_json::Value, name: &str| point[name].as_f64().unwrap();
+    assert!(
+        curve
+            .iter()
+            .all(|point| of(point, "found") <= of(point, "proved"))
+    );
+    assert!(
+        curve
+            .is_sorted_by(|a, b| of(a, "eps") < of(b, "eps") && of(a, "proved") <= of(b, "proved"))
+    );
+    assert_eq!(of(&curve[curve.len() - 1], "eps"), 8.0 / 256.0);
+    // The search has found no more than is proved.
+    assert!(
+        found["distortion"].as_f64().unwrap()
+            <= of(&curve[curve.len() - 1], "proved") * (1.0 + 1e-12)
+    );
+    assert!(of(nearby, "top_proved") > 0.0);
     let picture = image::open(&out).unwrap();
     assert!(picture.width() > 900 && picture.height() > 600);
     let html = fs::read_to_string(&page).unwrap();
     assert_eq!(html.matches("<img ").count(), 6);
+    assert!(html.contains("curve net-0") && html.contains("stay the largest within"));
     assert!(html.contains("gradient is constant within an l2 radius") && html.contains("(proved)"));
     assert!(html.contains("input 4 of"));
 
@@ -163,6 +184,8 @@ fn bad_inputs_are_named_and_leave_nothing_behind() {
     refuse("@whole.jpg --mean 0.5", 2, "--std");
     refuse("@whole.jpg --mean 1,2 --std 1,2", 1, "--mean");
     refuse("@whole.jpg --steps 0", 2, "at least 1");
+    refuse("@whole.jpg --top 0", 2, "--top 0|at least 1");
+    refuse("@whole.jpg --time=-1", 2, "--time -1|at least 0");
     let grey = "explain --model @grey.safetensors --out @out.png --input @whole.jpg";
     refused(dir.path(), grey, 1, "colour|one channel");
 }

@@ -7,6 +7,7 @@
 
 mod bad_input;
 mod bad_options;
+mod bound;
 mod certify;
 mod check;
 mod classes;
@@ -14,6 +15,7 @@ mod config;
 mod demo;
 mod deployed;
 mod distortion;
+mod domain;
 mod explain;
 mod fixture;
 mod images;

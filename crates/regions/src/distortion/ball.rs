@@ -1,6 +1,6 @@
 //! An l_inf ball cut with the domain of inputs.
 
-use crate::{Error, Result};
+use crate::{Domain, Error, Result};
 
 /// The points within `radius` of a centre in every number, and within the domain: a box.
 #[derive(Debug, Clone, PartialEq)]
@@ -12,18 +12,18 @@ pub struct Ball {
 }
 
 impl Ball {
-    /// The ball around `center` cut with the domain `[lowest, highest]` of every number (`[0, 1]` for pixels), or not cut.
+    /// The ball around `center` cut with the domain of inputs (`[0, 1]` for pixels), or not cut.
     ///
     /// # Errors
-    /// A radius that is negative or not finite, an empty domain, and a centre that is not finite or outside the domain.
+    /// A radius that is negative or not finite, a domain of another size, and a centre that is not finite or outside the domain.
     ///
     /// ```
-    /// use loclin_regions::distortion::Ball;
-    /// let ball = Ball::new(&[0.0, 0.5], 0.125, Some([0.0, 1.0]))?;
+    /// use loclin_regions::{Domain, distortion::Ball};
+    /// let ball = Ball::new(&[0.0, 0.5], 0.125, Some(&Domain::uniform(2, 0.0, 1.0)?))?;
     /// assert_eq!((ball.lower(), ball.upper()), (&[0.0, 0.375][..], &[0.125, 0.625][..]));
     /// # Ok::<(), loclin_regions::Error>(())
     /// ```
-    pub fn new(center: &[f64], radius: f64, domain: Option<[f64; 2]>) -> Result<Self> {
+    pub fn new(center: &[f64], radius: f64, domain: Option<&Domain>) -> Result<Self> {
         let error = |cause| {
             Err(Error::Argument {
                 what: "ball",
@@ -35,21 +35,24 @@ impl Ball {
                 "a radius of {radius}; must be finite and not negative"
             ));
         }
-        let [lowest, highest] = domain.unwrap_or([f64::NEG_INFINITY, f64::INFINITY]);
-        if lowest.is_nan() || highest.is_nan() || lowest > highest {
-            return error(format!("the domain [{lowest}, {highest}] is empty"));
-        }
-        let outside = |v: &f64| !(v.is_finite() && *v >= lowest && *v <= highest);
-        if let Some(at) = center.iter().position(outside) {
+        if let Some(at) = center.iter().position(|v| !v.is_finite()) {
             let value = center[at];
-            return error(format!(
-                "number {at} of the centre is {value}, outside the domain [{lowest}, {highest}]"
-            ));
+            return error(format!("number {at} of the centre is {value}"));
+        }
+        let mut lower: Vec<f64> = center.iter().map(|v| v - radius).collect();
+        let mut upper: Vec<f64> = center.iter().map(|v| v + radius).collect();
+        if let Some(domain) = domain {
+            // Whether the centre is in it.
+            domain.room(center)?;
+            let ends = domain.low().iter().zip(domain.high());
+            for ((lower, upper), (low, high)) in lower.iter_mut().zip(&mut upper).zip(ends) {
+                (*lower, *upper) = (lower.max(*low), upper.min(*high));
+            }
         }
         Ok(Self {
             center: center.to_vec(),
-            lower: center.iter().map(|v| (v - radius).max(lowest)).collect(),
-            upper: center.iter().map(|v| (v + radius).min(highest)).collect(),
+            lower,
+            upper,
             radius,
         })
     }

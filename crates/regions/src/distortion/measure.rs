@@ -24,11 +24,11 @@ const DOUBT: f64 = 1e-3;
 /// ```
 /// use candle_core::{DType, Device, Tensor};
 /// use loclin_models::{Mlp, Parameters};
-/// use loclin_regions::{Budget, distortion::{Ascent, Ball, Distortion, Search}};
+/// use loclin_regions::{Budget, Domain, distortion::{Ascent, Ball, Distortion, Search}};
 ///
 /// let config = Mlp { inputs: vec![4], hidden: vec![20, 20], outputs: 3, negative_slope: 0.0 };
 /// let network = config.build(Parameters::seeded(3).builder(DType::F64, &Device::Cpu))?;
-/// let ball = Ball::new(&[0.3, 0.9, 0.5, 0.1], 0.2, Some([0.0, 1.0]))?;
+/// let ball = Ball::new(&[0.3, 0.9, 0.5, 0.1], 0.2, Some(&Domain::uniform(4, 0.0, 1.0)?))?;
 /// let distortion = Distortion::new(&network, ball, 1, Budget::default())?;
 /// let mean = distortion.expectation(500, 0)?.mean;
 /// let found = Search::Ascent(Ascent { starts: 10, ..Ascent::default() }).run(&distortion)?;

@@ -9,6 +9,7 @@ use crate::{
     Norm, Result, Rows,
     local_errors::{ForwardPass, LocalErrors, Values},
     nearest::{Found, Nearest},
+    room::Within,
 };
 use candle_core::{DType, Tensor};
 use loclin_models::{Network, Trace};
@@ -108,12 +109,12 @@ impl Prepared {
         self.kind() == Engine::Chain && norms.iter().all(known)
     }
 
-    /// The nearest boundary of each input in each of `norms`, given the trace and the neurons' values; `None` also where
-    /// a gradient that matters overflows.
+    /// The nearest boundary of each input in each of `norms`, given the trace, the neurons' values, and the domain if there is
+    /// one; `None` also where a gradient that matters overflows.
     pub(crate) fn margins(
         &self,
         trace: &Trace,
-        values: Values<'_>,
+        values: (Values<'_>, Option<&Within>),
         norms: &[Norm],
     ) -> Result<Option<Vec<Vec<Found>>>> {
         match &self.0 {

@@ -39,6 +39,12 @@ pub enum ExactError {
         /// Numbers found.
         found: usize,
     },
+    /// An input outside the domain.
+    #[error("number {number} of the input is outside the domain")]
+    Outside {
+        /// The first number that is.
+        number: usize,
+    },
     /// A pattern of another network.
     #[error("an activation pattern with pieces that the network does not have")]
     Pattern,

@@ -19,6 +19,7 @@
 //! | `network` | a network, and its values at an input |
 //! | `point` | gradients of neurons |
 //! | `radius` | radii |
+//! | `boxed` | distances within a domain |
 //!
 //! ```
 //! use candle_core::{DType, Device};
@@ -35,6 +36,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod boxed;
 mod dyadic;
 mod error;
 mod matrix;

@@ -1,16 +1,21 @@
 //! A network at one input: pre-activations, sides and gradients.
 
+use super::boxed::{self, Ways};
 use super::dyadic::Dyadic;
 use super::error::{ExactError, Result};
 use super::network::{Exact, Map};
 use super::number::{Number, Total};
 use super::selection::{Place, Selected};
+use crate::Domain;
 use std::cmp::Ordering;
 
 /// A network at one input, without rounding.
 #[derive(Debug)]
 pub struct ExactPoint<'a> {
     network: &'a Exact,
+    input: Vec<Dyadic>,
+    /// How far the input may move within the domain, if there is one.
+    ways: Option<Ways>,
     neurons: Vec<Neuron>,
     /// For each piecewise-linear node.
     selected: Vec<Option<Selected>>,
@@ -80,10 +85,12 @@ impl Exact {
                 place: format!("number {i} of the input"),
                 value: *value,
             };
-            Dyadic::of(*value).map(Number::exact).ok_or_else(not_finite)
+            Dyadic::of(*value).ok_or_else(not_finite)
         };
-        let input = x.iter().enumerate().map(number).collect::<Result<_>>()?;
-        let mut values: Vec<Vec<Number>> = vec![input];
+        let input = x.iter().enumerate().map(number);
+        let input = input.collect::<Result<Vec<Dyadic>>>()?;
+        let numbers = input.iter().cloned().map(Number::exact);
+        let mut values: Vec<Vec<Number>> = vec![numbers.collect()];
         let (mut neurons, mut selected) = (Vec::new(), vec![None]);
         let mut pieces = pieces.map(|all| all.iter());
         for (node, exact) in self.nodes.iter().enumerate().skip(1) {
@@ -112,6 +119,8 @@ impl Exact {
         }
         Ok(ExactPoint {
             network: self,
+            input,
+            ways: None,
             neurons,
             selected,
             output: values.pop().unwrap_or_default(),
@@ -120,6 +129,51 @@ impl Exact {
 }
 
 impl ExactPoint<'_> {
+    /// The same within the domain that inputs come from: distances and radii are those of balls cut with it.
+    ///
+    /// ```
+    /// use candle_core::{DType, Device};
+    /// use loclin_models::{Mlp, Parameters};
+    /// use loclin_regions::{Domain, Norm, exact::Exact};
+    ///
+    /// let config = Mlp { inputs: vec![2], hidden: vec![8, 8], outputs: 1, negative_slope: 0.0 };
+    /// let network = config.build(Parameters::seeded(3).builder(DType::F64, &Device::Cpu))?;
+    /// let exact = Exact::new(&network, 1_000_000)?;
+    /// let whole = exact.at(&[0.0, 0.5])?.radii(&[Norm::L2], 1_000_000)?[0];
+    /// let cut = exact.at(&[0.0, 0.5])?.within(&Domain::uniform(2, 0.0, 1.0)?)?;
+    /// assert!(cut.radii(&[Norm::L2], 1_000_000)?[0].lower >= whole.lower);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// A domain of another size, or that the input is not in.
+    pub fn within(self, domain: &Domain) -> Result<Self> {
+        let ways = Some(boxed::ways(domain, &self.input)?);
+        Ok(Self { ways, ..self })
+    }
+
+    /// Whether a neuron's value changes somewhere in the domain, or in the whole space; of a gradient between bounds, `surely`
+    /// or perhaps.
+    pub(crate) fn moves(&self, neuron: usize, surely: bool) -> bool {
+        let moves = |(at, g): (usize, &Number)| {
+            let has_room = self.ways.as_ref().is_none_or(|ways| {
+                let mut both = ways[at].iter();
+                both.any(|way| way.as_ref().is_none_or(|way| !way.is_zero()))
+            });
+            has_room
+                && match surely {
+                    true => g.sign().is_some_and(Ordering::is_ne),
+                    false => g.sign() != Some(Ordering::Equal),
+                }
+        };
+        self.gradient(neuron).iter().enumerate().any(moves)
+    }
+
+    /// How far the input may move within the domain, if there is one.
+    pub(super) fn ways(&self) -> Option<&Ways> {
+        self.ways.as_ref()
+    }
+
     /// How many neurons there are, in the order of [`loclin_models::Trace::pre_activations`]. Those of a maximum are the differences of the entry that exact
     /// arithmetic selects: another one than floating point did where that was wrong.
     pub fn neurons(&self) -> usize {

@@ -1,5 +1,6 @@
 //! Radii without rounding, as floats on both sides of them.
 
+use super::boxed;
 use super::dyadic::Sum;
 use super::error::{ExactError, Result};
 use super::number::{Number, Total};
@@ -65,7 +66,8 @@ impl RadiusBounds {
 }
 
 impl ExactPoint<'_> {
-    /// The distance to a neuron's boundary in each norm: `|z| / ||grad z||_q`, infinite for a neuron whose gradient is 0. Of a neuron
+    /// The distance to a neuron's boundary in each norm: `|z| / ||grad z||_q`, infinite for a neuron whose gradient is 0; within a
+    /// domain that to the nearest point of the domain at which the neuron is 0. Of a neuron
     /// of a maximum that is undecided nothing is known.
     ///
     /// # Panics
@@ -78,6 +80,19 @@ impl ExactPoint<'_> {
                 ..RadiusBounds::infinite()
             };
             return vec![unknown; norms.len()];
+        }
+        if let Some(ways) = self.ways() {
+            let (z, gradient) = (self.pre_activation(neuron), self.gradient(neuron));
+            let one = |norm: &Norm| {
+                let found = boxed::distance(z, &gradient, ways, *norm);
+                RadiusBounds {
+                    lower: found.lower,
+                    upper: found.upper,
+                    largest: found.largest,
+                    limiting: found.lower.is_finite().then_some(neuron),
+                }
+            };
+            return norms.iter().map(one).collect();
         }
         let gradient: Vec<Number> = self.gradient(neuron).iter().map(Number::absolute).collect();
         let z = self.pre_activation(neuron).absolute();

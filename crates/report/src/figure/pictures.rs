@@ -110,6 +110,7 @@ mod tests {
         let explanation = Explanation {
             heading: "an input".into(),
             lines: vec!["a fact".into()],
+            curve: None,
             panels: vec![vec![panel("one"), panel("two")]],
         };
         let png = pictures(&[explanation]).unwrap().png().unwrap();

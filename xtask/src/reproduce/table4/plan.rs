@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 use loclin::program::config::Config;
-use loclin::program::distortion::{Domain, SearchOptions};
+use loclin::program::distortion::SearchOptions;
+use loclin::program::domain::DomainOptions;
 use loclin::program::files;
 use loclin::program::sweep::Planned;
 use serde::Deserialize;
@@ -71,10 +72,11 @@ impl Plan {
         let eps = self.eps.parse();
         Ok(SearchOptions {
             eps: eps.with_context(|| format!("eps = {:?}", self.eps))?,
-            domain: Domain([0.0, 1.0]),
+            domain: DomainOptions::interval([0.0, 1.0]),
             samples: self.samples,
             population: self.population,
             generations: self.generations,
+            parts: 1,
         })
     }
 

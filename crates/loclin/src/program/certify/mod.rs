@@ -16,6 +16,7 @@ use rand::rngs::OsRng;
 
 use crate::program::classes::ClassOptions;
 use crate::program::compute::Dtype;
+use crate::program::domain::{DomainOptions, InputBox};
 use crate::program::errors::Usage;
 use crate::program::files;
 use crate::program::model::ModelPath;
@@ -35,6 +36,7 @@ Examples:
   loclin certify --model resnet.onnx --data images.npy --dtype f64 --failure-probability 1e-9
   loclin certify --model network.onnx --data inputs.npy --norm 2 --deployed f32
   loclin certify --model cnn.pth --architecture digit-recognizer --data mnist
+  loclin certify --model runs/mnist-vanilla-seed0 --data mnist --domain none
 
   loclin certify --model resnet.onnx --data photos --mean 0.49,0.48,0.45 --std 0.25,0.24,0.26 --resize 32";
 
@@ -61,11 +63,14 @@ pub struct Args {
     /// it sums, its parameters rounded to the type: f32, f16 or bf16. Not for fast convolutions (Winograd, Fourier)
     #[arg(long, value_name = "TYPE", conflicts_with = "failure_probability")]
     pub deployed: Option<Deployed>,
+    /// The domain of the inputs
+    #[command(flatten)]
+    pub domain: DomainOptions,
     /// Write an upper bound of each true radius into the table, too (columns upper_P): by how much a radius can be too small
     #[arg(long, requires = "out", conflicts_with = "deployed")]
     pub upper: bool,
     /// Write one row for each input: index,file,label,prediction,label_name,prediction_name,eps_P...,guarantee,layer,neuron,
-    /// position; names where the classes have some
+    /// position,domain; names where the classes have some
     #[arg(long, value_name = "FILE.csv")]
     pub out: Option<PathBuf>,
     /// How the classes are called
@@ -117,14 +122,14 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         method,
         deployed: args.deployed,
         upper: args.upper,
+        domain: args.domain.read(InputBox::of_data(data.domain()))?,
     };
     let certificates = certify_all(&model, &data, &question, "certifying")?;
     if let Some(out) = &args.out {
         let root = args.inputs.data.as_deref().map(Path::new);
-        files::write_atomic(
-            out,
-            &table::csv(&certificates, &data, names.as_ref(), root)?,
-        )?;
+        let domain = question.domain.as_ref();
+        let csv = table::csv(&certificates, &data, names.as_ref(), root, domain)?;
+        files::write_atomic(out, &csv)?;
     }
     let outcome = Outcome {
         model: args.source.model.clone(),
@@ -132,6 +137,7 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         inputs: data.len(),
         neurons: certificates.neurons,
         accuracy: certificates.accuracy(),
+        domain: question.domain.clone(),
         clr_lower: certificates.regions.lower,
         clr_upper: certificates.regions.upper,
         clr_guarantee: certificates.regions.guarantee,

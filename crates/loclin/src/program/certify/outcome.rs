@@ -10,6 +10,7 @@ use loclin_report::stats::Percentiles;
 use serde::Serialize;
 
 use crate::program::compute::Dtype;
+use crate::program::domain::{InputBox, said};
 
 /// What is known after certifying a dataset.
 #[derive(Clone, Debug, Serialize)]
@@ -25,6 +26,8 @@ pub struct Outcome {
     pub neurons: usize,
     /// Share of correct predictions; `None` without labels.
     pub accuracy: Option<f64>,
+    /// The domain that balls are cut with; `None` if they are whole.
+    pub domain: Option<InputBox>,
     /// Lower bound on the number of complete linear regions (Lemma 7).
     pub clr_lower: usize,
     /// Upper bound on the number of complete linear regions (Lemma 7).
@@ -148,6 +151,7 @@ impl fmt::Display for Outcome {
             self.inputs, self.data, self.neurons, self.dtype, self.seconds
         )?;
         writeln!(f, "inputs     {}", self.preprocessing)?;
+        writeln!(f, "domain     {}", said(self.domain.as_ref()))?;
         if let Some(accuracy) = self.accuracy {
             writeln!(f, "accuracy   {:.2}%", 100.0 * accuracy)?;
         }

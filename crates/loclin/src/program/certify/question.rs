@@ -6,6 +6,8 @@ use std::str::FromStr;
 use candle_core::DType;
 use loclin_regions::{Guarantee, Linearization, Margins, Method, Norm};
 
+use crate::program::domain::InputBox;
+
 /// Which margins are asked for, and how they are found.
 #[derive(Clone, Debug)]
 pub struct Question {
@@ -17,6 +19,8 @@ pub struct Question {
     pub deployed: Option<Deployed>,
     /// Whether upper bounds of the true radii are asked for, too.
     pub upper: bool,
+    /// The domain that balls are cut with, if they are.
+    pub domain: Option<InputBox>,
 }
 
 /// A type of numbers that networks are evaluated in.
@@ -24,7 +28,7 @@ pub struct Question {
 pub struct Deployed(DType);
 
 impl Question {
-    /// Of real arithmetic.
+    /// Of real arithmetic, whole balls.
     pub fn new(norms: &[Norm], method: Method) -> Self {
         let norms = norms.to_vec();
         Self {
@@ -32,6 +36,7 @@ impl Question {
             method,
             deployed: None,
             upper: false,
+            domain: None,
         }
     }
 

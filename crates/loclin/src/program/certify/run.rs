@@ -1,6 +1,7 @@
 //! The certification of a dataset, batch by batch.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Context;
@@ -105,14 +106,19 @@ fn certify_one_shape(
     let (mut neurons, mut region) = (0, Vec::new());
     let budget = Budget::default();
     let linearizer = Linearizer::new(network, budget)?;
+    let domain = question.domain.as_ref();
+    let domain = domain.map(|domain| domain.of_size(network.input_size()));
+    let domain = domain.transpose()?.map(Arc::new);
     let rows: Vec<usize> = (0..data.len()).collect();
     for rows in rows.chunks(BATCH.min(budget.inputs(network))) {
         let first = rows.first().copied().unwrap_or(0);
         // Pre-activations are found in float64 whatever the network's dtype.
         let x = tensors::inputs(data, rows, DType::F64, network.device())?;
-        let here = linearizer
-            .at(&x)
-            .with_context(|| format!("{}, inputs from {first} on", data.name()))?;
+        let named = || format!("{}, inputs from {first} on", data.name());
+        let mut here = linearizer.at(&x).with_context(named)?;
+        if let Some(domain) = &domain {
+            here = here.within(Arc::clone(domain)).with_context(named)?;
+        }
         let found = question.margins(&here)?;
         for (all, batch) in upper.iter_mut().zip(&found) {
             all.extend(here.upper_bounds(batch)?);
@@ -123,6 +129,7 @@ fn certify_one_shape(
             all.position.extend(batch.position);
             all.guarantee = all.guarantee.weaker(batch.guarantee);
             all.method = batch.method;
+            all.domain = batch.domain;
             all.work.directions = all.work.directions.max(batch.work.directions);
             all.work.gradients.extend(batch.work.gradients);
         }
@@ -159,6 +166,7 @@ fn unknown(norm: Norm, inputs: usize, question: &Question) -> Margins {
         limiting: vec![None; inputs],
         position: vec![Position::Undecided; inputs],
         guarantee: question.strongest(),
+        domain: None,
         method: question.method,
         work: Work::default(),
     }

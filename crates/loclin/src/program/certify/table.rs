@@ -7,20 +7,24 @@ use loclin_report::printable;
 
 use super::run::Certificates;
 use crate::program::classes::Classes;
+use crate::program::domain::InputBox;
 
-/// `index,file,label,prediction,label_name,prediction_name,eps_P...,guarantee,layer,neuron,position`, one row for each input.
+/// `index,file,label,prediction,label_name,prediction_name,eps_P...,guarantee,layer,neuron,position,domain`, one row for each
+/// input.
 ///
 /// Radii are in raw input units, written with as many digits as it takes to read the same number back. `guarantee` is what is
 /// claimed of them: `proved`, `probable(P)`, `deployed(TYPE)` or `estimate`. `layer` and `neuron` limit the l2 margin, or that
 /// of the first norm; both are empty where nothing does, and the radius is `inf`. `position` says why a radius of that norm
 /// is 0: `boundary`, `tie` or `undecided`; otherwise `inside`. `label` is empty without labels. Left out are the column `file`
 /// for data that are not files, whose paths are relative to `root` where they can be, both names where classes have none, and
-/// upper bounds of the true radii, columns `upper_P` behind the radii, where nobody asked for them.
+/// upper bounds of the true radii, columns `upper_P` behind the radii, where nobody asked for them. `domain`, last, is the one
+/// that balls are cut with, as `LOW to HIGH` or the file that says it; the column is left out where balls are whole.
 pub(super) fn csv(
     certificates: &Certificates,
     data: &Data,
     names: Option<&Classes>,
     root: Option<&Path>,
+    domain: Option<&InputBox>,
 ) -> anyhow::Result<Vec<u8>> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     let has_files = data.path(0).is_some();
@@ -38,6 +42,7 @@ pub(super) fn csv(
     let bounded = certificates.norms.iter().zip(&certificates.upper);
     header.extend(bounded.map(|(norm, _)| format!("upper_{norm}")));
     header.extend(fixed(&["guarantee", "layer", "neuron", "position"]));
+    header.extend(domain.map(|_| "domain".to_owned()));
     writer.write_record(header)?;
     let guarantee = certificates.guarantee().name();
     let leading = certificates.leading();
@@ -67,6 +72,7 @@ pub(super) fn csv(
         });
         let position = leading.map_or("", |margins| margins.position[index].name());
         record.push(position.to_owned());
+        record.extend(domain.map(InputBox::word));
         writer.write_record(record)?;
     }
     Ok(writer.into_inner()?)

@@ -5,17 +5,25 @@
 
 use candle_core::{DType, Device, Tensor};
 use loclin_models::{Magnitudes, Network, Operator};
-use loclin_regions::Norm;
+use loclin_regions::{Domain, Norm};
 use loclin_tensor::rounding::{
     clear_of_zero, down, largest, length_down, length_up, quotient_down, quotient_up, relative,
     sum_down, sum_up, up,
 };
 
+use super::cut::{Between, Cut};
+
 /// Numbers that pulled cotangents may hold at a time.
 const AT_ONCE: usize = 1 << 23;
 
-/// A distance is at least the first and at most the second.
-pub(super) type Between = (f64, f64);
+/// What a row claims.
+pub(super) struct Claims<'a> {
+    pub(super) norms: &'a [Norm],
+    /// One for each norm.
+    pub(super) radii: &'a [f64],
+    /// The domain that balls are cut with, if they are.
+    pub(super) domain: Option<&'a Domain>,
+}
 
 /// What measuring found at one input.
 pub(super) struct Measured {
@@ -32,11 +40,12 @@ pub(super) fn measure(
     network: &Network,
     magnitudes: &Magnitudes,
     x: &[f64],
-    norms: &[Norm],
+    claims: &Claims<'_>,
 ) -> anyhow::Result<Option<Measured>> {
+    let norms = claims.norms;
     let shape = [&[1], network.input_shape()].concat();
-    let x = Tensor::from_slice(x, shape, &Device::Cpu)?;
-    let Some((trace, errors)) = magnitudes.trace(&x)? else {
+    let tensor = Tensor::from_slice(x, shape, &Device::Cpu)?;
+    let Some((trace, errors)) = magnitudes.trace(&tensor)? else {
         return Ok(None);
     };
     let numbers = |tensor: &Tensor| tensor.flatten_all()?.to_vec1::<f64>();
@@ -77,10 +86,23 @@ pub(super) fn measure(
             for (k, gradient) in gradients.to_vec2::<f64>()?.iter().enumerate() {
                 let at = range.start + first + k;
                 measured.decided &= clear_of_zero(z[at], of_z[at]) > 0.0;
-                for (distances, norm) in measured.distances.iter_mut().zip(norms) {
+                let claimed = norms.iter().zip(claims.radii);
+                for (distances, (norm, claimed)) in measured.distances.iter_mut().zip(claimed) {
                     let length = length(gradient, *norm, of_gradients[at]);
                     distances.push(match above {
-                        true => distance(z[at], of_z[at], length),
+                        true => {
+                            let whole = distance(z[at], of_z[at], length);
+                            match claims.domain {
+                                None => whole,
+                                Some(domain) => Cut {
+                                    value: (z[at], of_z[at]),
+                                    gradient: (gradient, of_gradients[at]),
+                                    x,
+                                    domain,
+                                }
+                                .distance(whole, *norm, *claimed),
+                            }
+                        }
                         false => (0.0, f64::INFINITY),
                     });
                 }

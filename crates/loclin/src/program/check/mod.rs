@@ -1,9 +1,11 @@
 //! `loclin check`: a table of margins, held against radii that are found in another way.
 
+mod cut;
 mod measured;
 mod outcome;
 mod result;
 mod row;
+mod statements;
 mod truth;
 
 use std::path::PathBuf;
@@ -14,11 +16,14 @@ use rand::Rng;
 
 use crate::program::classes::ClassOptions;
 use crate::program::compute::Dtype;
+use crate::program::domain::{DomainOptions, InputBox};
 use crate::program::errors::Usage;
 use crate::program::model::ModelPath;
 use crate::program::opened::Opened;
 use crate::program::options::{Global, InputOptions};
 use crate::program::progress::Bar;
+use crate::program::proofs::Proofs;
+use measured::Claims;
 use result::{Claim, Row};
 use truth::Judge;
 
@@ -29,10 +34,14 @@ Examples:
   loclin certify --model network.onnx --data inputs.npy --dtype f64 --out margins.csv
   loclin check margins.csv --model network.onnx --data inputs.npy
   loclin check margins.csv --model runs/demo-seed0 --sample 100 --seed 7
+  loclin bound --model runs/demo-seed0 --limit 5 --eps 1/255 --proof proofs.json
+  loclin check proofs.json --model runs/demo-seed0
 
 A row holds if no radius is larger than the true one, and the rest of it is true. Radii are found again
 by exact arithmetic, where that takes too long by measuring every gradient with a bound of its rounding
-error. Rows whose guarantee is an estimate claim nothing. The exit code is 1 if a row does not hold.";
+error, and within the domain that the table says. Rows whose guarantee is an estimate claim nothing.
+A statement about a ball holds if every part of its proof, looked at again, is empty or bounded as it
+says, and the parts make up the ball: all of them are checked. The exit code is 1 if something does not hold.";
 
 /// What the sample is drawn for, in the path of its random stream.
 const STREAM: u64 = 0x63_68_65_63_6b;
@@ -41,8 +50,8 @@ const STREAM: u64 = 0x63_68_65_63_6b;
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = EXAMPLE)]
 pub struct Args {
-    /// A table of margins, as `certify --out` writes it
-    #[arg(value_name = "RESULT.csv")]
+    /// A table of margins, as `certify --out` writes it, or proofs, as `bound --proof` does (.json)
+    #[arg(value_name = "RESULT")]
     pub result: PathBuf,
     /// The model
     #[command(flatten)]
@@ -50,6 +59,9 @@ pub struct Args {
     /// How many rows to find again, drawn at random by --seed
     #[arg(long, value_name = "N", default_value_t = 20)]
     pub sample: usize,
+    /// The domain of the inputs, where the table does not say it
+    #[command(flatten)]
+    pub domain: DomainOptions,
     /// How the classes are called
     #[command(flatten)]
     pub classes: ClassOptions,
@@ -67,7 +79,18 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     if args.sample == 0 {
         return Err(Usage::new("--sample 0: expected at least 1").into());
     }
-    let table = result::read(&args.result)?;
+    let is_proofs = args
+        .result
+        .extension()
+        .is_some_and(|end| end.eq_ignore_ascii_case("json"));
+    let proofs = is_proofs.then(|| Proofs::read(&args.result)).transpose()?;
+    let table = match &proofs {
+        Some(proofs) => result::Table {
+            domain: proofs.domain.clone(),
+            ..result::Table::default()
+        },
+        None => result::read(&args.result)?,
+    };
     // Claims are about the numbers as stored, whatever type they were computed in.
     let global = Global {
         dtype: Some(Dtype::F64),
@@ -81,12 +104,14 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         applied,
         ..
     } = opened;
+    let domain = domain(args, table.domain.as_deref())?;
     let claiming = |row: &&Row| row.claim == Claim::Radius;
     let mut outcome = Outcome {
         result: args.result.clone(),
         model: args.source.model.clone(),
         data: data.name().to_owned(),
         preprocessing: applied,
+        domain: domain.clone(),
         rows: table.rows.len(),
         checked: 0,
         undecided: 0,
@@ -94,6 +119,10 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         seed: global.seed.unwrap_or(0),
         failures: Vec::new(),
     };
+    if let Some(proofs) = &proofs {
+        outcome.rows = proofs.statements.len();
+        statements::check(proofs, &model, &data, &mut outcome)?;
+    }
     let mut sound: Vec<&Row> = Vec::new();
     for row in table.rows.iter().filter(claiming) {
         let found = row::plain(row, &table.norms, &data, names.as_ref());
@@ -111,10 +140,18 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     };
     for Part { positions, inputs } in parts {
         let judge = Judge::new(&model.raw(inputs.input_shape())?)?;
+        let domain = domain.as_ref();
+        let domain = domain.map(|domain| domain.of_size(inputs.features()));
+        let domain = domain.transpose()?;
         for (at, position) in positions.iter().enumerate() {
             let row = sample[*position];
             let x = inputs.rows_f64(&[at])?;
-            let truth = judge.truth(&x, &table.norms, &row.radii)?;
+            let claims = Claims {
+                norms: &table.norms,
+                radii: &row.radii,
+                domain: domain.as_ref(),
+            };
+            let truth = judge.truth(&x, &claims)?;
             outcome.undecided += usize::from(!truth.is_decided());
             outcome.checked += 1;
             let found = row::against(row, &table.norms, &truth, &judge, names.as_ref());
@@ -124,6 +161,31 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     }
     outcome.failures.sort_by_key(|failure| failure.line);
     Ok(outcome)
+}
+
+/// The domain that a table says its balls are cut with, or the one asked for: they must agree. A table that says none has whole
+/// balls.
+fn domain(args: &Args, of_table: Option<&str>) -> anyhow::Result<Option<InputBox>> {
+    let said = of_table.and_then(InputBox::of_word);
+    let asked = args.domain.read(said.clone())?;
+    let word = asked.as_ref().map(InputBox::word);
+    match of_table {
+        Some(of_table) if said.is_none() && asked.is_none() => {
+            let message = format!(
+                "{}: balls are cut with the domain of `{of_table}`; --domain says where that is",
+                args.result.display()
+            );
+            Err(Usage::new(message).into())
+        }
+        Some(of_table) if said.is_some() && word.as_deref() != Some(of_table) => {
+            let message = format!(
+                "{}: its balls are cut with the domain {of_table}; leave --domain out",
+                args.result.display()
+            );
+            Err(Usage::new(message).into())
+        }
+        _ => Ok(asked),
+    }
 }
 
 /// So many rows at random, in their order.

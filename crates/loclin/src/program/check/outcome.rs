@@ -7,6 +7,8 @@ use anyhow::ensure;
 use loclin_data::Applied;
 use serde::Serialize;
 
+use crate::program::domain::{InputBox, said};
+
 /// Rows that do not hold which are shown; all of them are in the JSON.
 const SHOWN: usize = 20;
 
@@ -23,6 +25,8 @@ pub struct Outcome {
     pub data: String,
     /// What was done to the inputs.
     pub preprocessing: Applied,
+    /// The domain that balls are cut with; `None` if they are whole.
+    pub domain: Option<InputBox>,
     /// Rows of the table.
     pub rows: usize,
     /// Rows of the sample, found again.
@@ -85,7 +89,8 @@ impl fmt::Display for Outcome {
         if self.failures.len() > SHOWN {
             writeln!(f, "... and {} more", self.failures.len() - SHOWN)?;
         }
-        writeln!(f, "inputs: {}", self.preprocessing)?;
+        let domain = said(self.domain.as_ref());
+        writeln!(f, "inputs: {}; {domain}", self.preprocessing)?;
         if self.not_claimed > 0 {
             let count = self.not_claimed;
             writeln!(f, "{count} rows are estimates: they claim nothing")?;

@@ -9,10 +9,12 @@ use loclin_regions::Norm;
 use crate::program::files;
 
 /// A table of margins.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Table {
     /// The norms of its columns, in their order.
     pub(super) norms: Vec<Norm>,
+    /// The domain that balls are cut with, in a word; `None` if they are whole.
+    pub(super) domain: Option<String>,
     pub(super) rows: Vec<Row>,
 }
 
@@ -69,6 +71,8 @@ fn parse(text: &str) -> anyhow::Result<Table> {
         .from_reader(text.as_bytes());
     let header = reader.headers()?.clone();
     let (columns, norms) = columns(&header)?;
+    let at = header.iter().position(|column| column == "domain");
+    let mut domain: Option<String> = None;
     let mut rows = Vec::new();
     for record in reader.records() {
         let record = record?;
@@ -78,11 +82,23 @@ fn parse(text: &str) -> anyhow::Result<Table> {
             found == expected,
             "line {line}: {found} columns, the header has {expected}"
         );
+        if let Some(own) = at.and_then(|at| record.get(at)) {
+            let first = domain.get_or_insert_with(|| own.to_owned());
+            ensure!(
+                first == own,
+                "line {line}: column `domain`: `{own}`, `{first}` before"
+            );
+        }
         let row = row(&record, &header, &columns, line);
         rows.push(row.with_context(|| format!("line {line}"))?);
     }
     ensure!(!rows.is_empty(), "it has no rows");
-    Ok(Table { norms, rows })
+    let domain = domain.filter(|domain| !domain.is_empty());
+    Ok(Table {
+        norms,
+        domain,
+        rows,
+    })
 }
 
 fn columns(header: &StringRecord) -> anyhow::Result<(Columns, Vec<Norm>)> {

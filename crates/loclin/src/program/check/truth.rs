@@ -3,10 +3,10 @@
 use anyhow::bail;
 use candle_core::{DType, Device, Tensor};
 use loclin_models::{Magnitudes, Network, NeuronRange};
-use loclin_regions::Norm;
 use loclin_regions::exact::{Exact, ExactPoint, RadiusBounds};
 
-use super::measured::{Between, Measured, measure};
+use super::cut::Between;
+use super::measured::{Claims, Measured, measure};
 
 /// Multiply-adds that reading the matrices of a network may take, zeros included.
 const READING: u64 = 1 << 27;
@@ -71,17 +71,12 @@ impl Judge {
     ///
     /// # Errors
     /// A computation that fails, and an input with numbers that are not finite.
-    pub(super) fn truth(
-        &self,
-        x: &[f64],
-        norms: &[Norm],
-        claimed: &[f64],
-    ) -> anyhow::Result<Truth> {
+    pub(super) fn truth(&self, x: &[f64], claims: &Claims<'_>) -> anyhow::Result<Truth> {
         if let Some(exact) = &self.exact
             && (exact.gradients_cost() <= EXACT || self.magnitudes.is_none())
         {
-            let here = exact.at(x)?;
-            let found = here.radii(norms, u64::MAX)?;
+            let here = cut(exact.at(x)?, claims)?;
+            let found = here.radii(claims.norms, u64::MAX)?;
             let radius = |(found, claimed): (&RadiusBounds, &f64)| Radius {
                 refuted: found.refutes(*claimed),
                 proved: *claimed <= found.lower,
@@ -89,34 +84,28 @@ impl Judge {
                 limiting: found.limiting,
             };
             return Ok(Truth {
-                radii: found.iter().zip(claimed).map(radius).collect(),
+                radii: found.iter().zip(claims.radii).map(radius).collect(),
                 outputs: outputs(&here),
             });
         }
         let measured = match &self.magnitudes {
-            Some(magnitudes) => measure(&self.network, magnitudes, x, norms)?,
+            Some(magnitudes) => measure(&self.network, magnitudes, x, claims)?,
             None => None,
         };
         let Some(measured) = measured else {
             bail!("this network cannot be checked: its rounding errors are not bounded");
         };
-        self.decided(x, norms, claimed, measured)
+        self.decided(x, claims, measured)
     }
 
     /// What measuring found, and what exact arithmetic says where that leaves a claim open.
-    fn decided(
-        &self,
-        x: &[f64],
-        norms: &[Norm],
-        claimed: &[f64],
-        measured: Measured,
-    ) -> anyhow::Result<Truth> {
+    fn decided(&self, x: &[f64], claims: &Claims<'_>, measured: Measured) -> anyhow::Result<Truth> {
         let mut truth = Truth {
             radii: Vec::new(),
             outputs: measured.outputs,
         };
         let mut open: Vec<usize> = Vec::new();
-        for (distances, claimed) in measured.distances.iter().zip(claimed) {
+        for (distances, claimed) in measured.distances.iter().zip(claims.radii) {
             let nearest = distances.iter().enumerate();
             let nearest = nearest.min_by(|a, b| a.1.1.total_cmp(&b.1.1));
             let upper = nearest.map_or(f64::INFINITY, |(_, (_, high))| *high);
@@ -140,15 +129,15 @@ impl Judge {
         if exact.gradient_cost().saturating_mul(gradients) > EXACT {
             return Ok(truth);
         }
-        let here = exact.at(x)?;
+        let here = cut(exact.at(x)?, claims)?;
         truth.outputs = outputs(&here);
         truth
             .radii
             .iter_mut()
             .for_each(|radius| radius.proved = !radius.refuted);
         for neuron in open {
-            let found = here.distances(neuron, norms);
-            for ((radius, found), claimed) in truth.radii.iter_mut().zip(found).zip(claimed) {
+            let found = here.distances(neuron, claims.norms);
+            for ((radius, found), claimed) in truth.radii.iter_mut().zip(found).zip(claims.radii) {
                 radius.refuted |= found.refutes(*claimed);
                 radius.proved &= *claimed <= found.lower;
                 if found.largest <= radius.largest && found.limiting.is_some() {
@@ -179,6 +168,14 @@ impl Judge {
             None => (String::new(), neuron),
         }
     }
+}
+
+/// The point within the domain of the claims.
+fn cut<'a>(here: ExactPoint<'a>, claims: &Claims<'_>) -> anyhow::Result<ExactPoint<'a>> {
+    Ok(match claims.domain {
+        Some(domain) => here.within(domain)?,
+        None => here,
+    })
 }
 
 fn outputs(here: &ExactPoint<'_>) -> Vec<Between> {

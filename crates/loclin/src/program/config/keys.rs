@@ -252,7 +252,7 @@ keys! {
         paper: "20",
     }
     validate_every: usize = 1, {
-        means: "Epochs from one validation to the next; the last epoch is always validated. What was validated is a line of metrics.jsonl and a candidate for the best network.",
+        means: "Epochs from one validation to the next; the last epoch is always validated. What was validated is a line of metrics.jsonl and a candidate for the best network; its margins are those of whole balls (Eq. 3), not cut with a domain.",
         takes: Words("an integer from 1 to 1000000"),
         valid: |config| (1..=MOST).contains(&config.validate_every),
         paper: "1",

@@ -39,10 +39,13 @@ pub(super) fn page(certified: &[Certified], global: &Global) -> anyhow::Result<R
         digits: digits::rows(certified, &test)?,
         toy: toy::panels(&toy)?,
         explanations: Vec::new(),
+        bounds: Vec::new(),
         commands: vec![
             format!("{program} demo --seed {}", certified[0].config.seed),
             format!("{program} train --preset demo --out runs/roll"),
-            format!("{program} certify --model runs/roll --dtype f64 --out margins.csv"),
+            format!(
+                "{program} certify --model runs/roll --domain none --dtype f64 --out margins.csv"
+            ),
         ],
     })
 }

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::options::SearchOptions;
 use super::record::{Record, Worst};
+use crate::program::domain::InputBox;
 use crate::program::errors::Usage;
 use crate::program::files::{self, Lock};
 
@@ -26,7 +27,7 @@ pub struct Settings {
     model: String,
     data: String,
     eps: f64,
-    domain: [f64; 2],
+    domain: Option<InputBox>,
     samples: usize,
     population: usize,
     generations: usize,
@@ -35,6 +36,9 @@ pub struct Settings {
     /// What was done to the inputs, in words; earlier versions did not say.
     #[serde(default)]
     preprocessing: Option<String>,
+    /// Parts for proofs; earlier versions had none.
+    #[serde(default)]
+    parts: Option<usize>,
 }
 
 impl Settings {
@@ -43,7 +47,7 @@ impl Settings {
         model: &str,
         preprocessing: &Applied,
         data: &Dataset,
-        options: &SearchOptions,
+        (options, domain): (&SearchOptions, Option<&InputBox>),
         seed: u64,
         dtype: DType,
     ) -> Self {
@@ -51,13 +55,14 @@ impl Settings {
             model: model.to_owned(),
             data: data.name().to_owned(),
             eps: options.eps.value(),
-            domain: options.domain.0,
+            domain: domain.cloned(),
             samples: options.samples,
             population: options.population,
             generations: options.generations,
             seed,
             dtype: dtype.as_str().to_owned(),
             preprocessing: Some(preprocessing.to_string()),
+            parts: Some(options.parts),
         }
     }
 }
@@ -66,27 +71,28 @@ impl Settings {
     /// Refuses to go on with the measurements begun in the directory `path` with other settings than these.
     fn check(self, now: &Self, path: &Path) -> Result<(), Usage> {
         let path = path.display();
-        let before = self.preprocessing.clone();
+        // First, since the domain follows from it.
+        match (&self.preprocessing, &now.preprocessing) {
+            (Some(before), Some(now)) if before != now => {
+                return Err(Usage::new(format!(
+                    "{path}: the measurements begun here are of inputs that were prepared otherwise ({before}) than now ({now}); --out names another directory"
+                )));
+            }
+            (None, _) => tracing::warn!(
+                "{path}: begun by a version that did not keep what was done to the inputs; taken to be as now"
+            ),
+            _ => {}
+        }
         let prepared_alike = Self {
             preprocessing: now.preprocessing.clone(),
+            parts: self.parts.or(now.parts),
             ..self
         };
-        if prepared_alike != *now {
-            return Err(Usage::new(format!(
+        match prepared_alike == *now {
+            true => Ok(()),
+            false => Err(Usage::new(format!(
                 "{path}: the measurements begun here have other settings; only another --limit goes on with them, --out names another directory"
-            )));
-        }
-        match (before, &now.preprocessing) {
-            (Some(before), Some(now)) if before != *now => Err(Usage::new(format!(
-                "{path}: the measurements begun here are of inputs that were prepared otherwise ({before}) than now ({now}); --out names another directory"
             ))),
-            (None, _) => {
-                tracing::warn!(
-                    "{path}: begun by a version that did not keep what was done to the inputs; taken to be as now"
-                );
-                Ok(())
-            }
-            _ => Ok(()),
         }
     }
 }

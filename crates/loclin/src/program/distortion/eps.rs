@@ -1,4 +1,4 @@
-//! A radius and a domain, as the command line gives them.
+//! A radius, as the command line gives it.
 
 use std::fmt;
 use std::str::FromStr;
@@ -26,47 +26,23 @@ impl fmt::Display for Radius {
     }
 }
 
-/// The interval of every number of an input: `0,1` for pixels.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Domain(pub [f64; 2]);
-
-/// Why a radius or a domain was refused.
+/// Why a radius was refused.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum EpsError {
-    /// Not a radius.
-    #[error("expected a positive number or quotient, such as `0.03` or `8/256`")]
-    Radius,
-    /// Not an interval.
-    #[error("expected two numbers, the smaller first, such as `0,1`")]
-    Domain,
-}
+#[error("expected a positive number or quotient, such as `0.03` or `8/256`")]
+pub struct EpsError;
 
 impl FromStr for Radius {
     type Err = EpsError;
 
     fn from_str(text: &str) -> Result<Self, EpsError> {
-        let number = |text: &str| text.trim().parse::<f64>().map_err(|_| EpsError::Radius);
+        let number = |text: &str| text.trim().parse::<f64>().map_err(|_| EpsError);
         let value = match text.split_once('/') {
             Some((above, below)) => number(above)? / number(below)?,
             None => number(text)?,
         };
         match value.is_finite() && value > 0.0 {
             true => Ok(Self(value)),
-            false => Err(EpsError::Radius),
-        }
-    }
-}
-
-impl FromStr for Domain {
-    type Err = EpsError;
-
-    fn from_str(text: &str) -> Result<Self, EpsError> {
-        let number = |text: &str| text.trim().parse::<f64>().map_err(|_| EpsError::Domain);
-        let (low, high) = text.split_once(',').ok_or(EpsError::Domain)?;
-        let (low, high) = (number(low)?, number(high)?);
-        match low < high && low.is_finite() && high.is_finite() {
-            true => Ok(Self([low, high])),
-            false => Err(EpsError::Domain),
+            false => Err(EpsError),
         }
     }
 }
@@ -80,11 +56,7 @@ mod tests {
         assert_eq!("8/256".parse(), Ok(Radius(0.03125)));
         assert_eq!("0.1".parse(), Ok(Radius(0.1)));
         for wrong in ["", "0", "-1", "1/0", "0/0", "8/", "a", "1/2/3", "inf"] {
-            assert_eq!(wrong.parse::<Radius>(), Err(EpsError::Radius), "{wrong}");
-        }
-        assert_eq!("-1, 2".parse(), Ok(Domain([-1.0, 2.0])));
-        for wrong in ["", "1", "1,0", "0,0", "0,nan", "0,inf", "0,1,2"] {
-            assert_eq!(wrong.parse::<Domain>(), Err(EpsError::Domain), "{wrong}");
+            assert_eq!(wrong.parse::<Radius>(), Err(EpsError), "{wrong}");
         }
     }
 }

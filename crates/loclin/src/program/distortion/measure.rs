@@ -12,15 +12,23 @@ use super::directory::{Directory, Settings};
 use super::options::SearchOptions;
 use super::record::{Costs, Record};
 use super::search::Measure;
+use crate::program::domain::InputBox;
 use crate::program::progress::Bar;
 use crate::program::tensors;
 
+/// The domain of inputs that are no images.
+pub const UNIT: [f64; 2] = [0.0, 1.0];
+
 /// The records of a dataset.
 pub struct Found {
+    /// The domain that balls were cut with.
+    pub domain: Option<InputBox>,
     /// One for each input, in order.
     pub records: Vec<Record>,
     /// What the numbers of one input took.
     pub costs: Costs,
+    /// Why nothing is proved of some of them.
+    pub not_proved: Option<String>,
     /// Which record has the largest distortion.
     pub worst: usize,
     /// Wall-clock seconds.
@@ -51,13 +59,16 @@ pub fn measure(
     label: &str,
 ) -> anyhow::Result<Found> {
     let start = Instant::now();
-    let measure = Measure::new(network, options);
+    let domain = options
+        .domain
+        .read(InputBox::of_data(data.domain().or(Some(UNIT))))?;
+    let measure = Measure::new(network, options, domain.as_ref())?;
     let labels = labels(data, network)?;
     let settings = Settings::new(
         made.model,
         made.preprocessing,
         data,
-        options,
+        (options, domain.as_ref()),
         seed,
         network.dtype(),
     );
@@ -69,13 +80,18 @@ pub fn measure(
     records.truncate(data.len());
     let bar = Bar::count(label, data.len() as u64);
     bar.advance(records.len() as u64);
+    let mut not_proved = None;
     while records.len() < data.len() {
         let index = records.len();
         let named = || format!("{}, input {index}", data.name());
         let x = input(data, index, network).with_context(named)?;
-        let record = measure
+        let mut record = measure
             .record(index, &x, labels[index], seed, directory.as_ref())
             .with_context(named)?;
+        match measure.bound(&x, labels[index]) {
+            Ok(bound) => record.proved = Some(bound),
+            Err(cause) => not_proved = not_proved.or(Some(cause)),
+        }
         records.push(record);
         if let Some(directory) = &directory {
             directory.save(&records)?;
@@ -94,8 +110,10 @@ pub fn measure(
         directory.save_worst(&records[worst], &x, &found)?;
     }
     Ok(Found {
+        domain,
         records,
         costs: measure.costs(),
+        not_proved,
         worst,
         seconds: start.elapsed().as_secs_f64(),
     })

@@ -5,6 +5,7 @@ mod eps;
 mod measure;
 mod options;
 mod outcome;
+mod proved;
 mod record;
 mod search;
 
@@ -21,8 +22,8 @@ use crate::program::opened::Opened;
 use crate::program::options::{Global, InputOptions};
 
 pub use directory::{Directory, Settings};
-pub use eps::{Domain, EpsError, Radius};
-pub use measure::{Found, Made, measure};
+pub use eps::{EpsError, Radius};
+pub use measure::{Found, Made, UNIT, measure};
 pub use options::SearchOptions;
 pub use outcome::Outcome;
 pub use record::{Costs, Record, Worst};
@@ -89,6 +90,8 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let share = |of: fn(&Record) -> bool| {
         found.records.iter().filter(|record| of(record)).count() as f64 / count
     };
+    let proved = found.records.iter().filter_map(|record| record.proved);
+    let proved: Vec<f64> = proved.collect();
     let right = |record: &&Record| record.label == record.prediction;
     let correct = found.records.iter().filter(right).count();
     let warning = chance::warning(correct, found.records.len(), network.output_size());
@@ -103,12 +106,16 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         inputs: data.len(),
         accuracy: share(|record| record.label == record.prediction),
         eps: args.search.eps.value(),
+        domain: found.domain,
         costs: found.costs,
         gradient: percentiles(|record| record.gradient)?,
         expected: percentiles(|record| record.expected)?,
         maximum: percentiles(Record::maximum)?,
         genetic: percentiles(|record| record.genetic)?,
         ascent: percentiles(|record| record.ascent)?,
+        proved: Percentiles::of(&proved),
+        proved_inputs: proved.len(),
+        not_proved: found.not_proved,
         ascent_finds_more: share(|record| record.ascent > record.genetic),
         worst: found.worst,
         seconds: found.seconds,
@@ -121,11 +128,13 @@ fn check(args: &Args) -> anyhow::Result<()> {
     let SearchOptions {
         samples,
         population,
+        parts,
         ..
     } = args.search;
     let least = [
         ("--limit", args.limit.unwrap_or(1), 1),
         ("--samples", samples, 1),
+        ("--parts", parts, 1),
         ("--population", population, 2),
     ];
     match least.iter().find(|(_, given, least)| given < least) {

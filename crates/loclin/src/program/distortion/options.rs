@@ -1,6 +1,7 @@
 //! The options of the searches, for every command that searches.
 
-use super::eps::{Domain, Radius};
+use super::eps::Radius;
+use crate::program::domain::DomainOptions;
 
 /// The ball and the searches in it.
 #[derive(Clone, Debug, clap::Args)]
@@ -8,9 +9,9 @@ pub struct SearchOptions {
     /// How far every number of an input may move: a number or a quotient
     #[arg(long, value_name = "EPS", default_value = "8/256")]
     pub eps: Radius,
-    /// The least and the largest value that a number of an input may have
-    #[arg(long, value_name = "LOW,HIGH", default_value = "0,1")]
-    pub domain: Domain,
+    /// The domain that the ball is cut with
+    #[command(flatten)]
+    pub domain: DomainOptions,
     /// Uniform points whose mean distortion is the expected one
     #[arg(long, value_name = "N", default_value_t = 8000)]
     pub samples: usize,
@@ -20,4 +21,7 @@ pub struct SearchOptions {
     /// Generations of the genetic search; ascent has as many gradient evaluations as it takes
     #[arg(long, value_name = "N", default_value_t = 30)]
     pub generations: usize,
+    /// Parts that a ball may be divided into to prove that its largest distortion is smaller; with 1, what is proved at once
+    #[arg(long, value_name = "N", default_value_t = 200)]
+    pub parts: usize,
 }

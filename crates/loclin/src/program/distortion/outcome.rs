@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::record::Costs;
 use crate::program::compute::Dtype;
+use crate::program::domain::{InputBox, said};
 
 /// What is known after measuring a dataset.
 #[derive(Clone, Debug, Serialize)]
@@ -24,6 +25,8 @@ pub struct Outcome {
     pub accuracy: f64,
     /// The radius.
     pub eps: f64,
+    /// The domain that the ball is cut with; `None` if it is whole.
+    pub domain: Option<InputBox>,
     /// What the numbers took.
     pub costs: Costs,
     /// `||grad f(x)_y||_1`, what distortions are to be compared with.
@@ -36,6 +39,12 @@ pub struct Outcome {
     pub genetic: Percentiles,
     /// The largest that ascent found.
     pub ascent: Percentiles,
+    /// What is proved of the largest distortion: none is larger. `None` where nothing is.
+    pub proved: Option<Percentiles>,
+    /// Of so many inputs.
+    pub proved_inputs: usize,
+    /// Why not of all of them.
+    pub not_proved: Option<String>,
     /// Share of the inputs for which ascent found more than the genetic search.
     pub ascent_finds_more: f64,
     /// The input with the largest distortion: its number in the dataset.
@@ -61,6 +70,7 @@ impl fmt::Display for Outcome {
             self.inputs, self.data, self.eps, self.dtype, self.seconds
         )?;
         writeln!(f, "inputs     {}", self.preprocessing)?;
+        writeln!(f, "domain     {}", said(self.domain.as_ref()))?;
         let Costs {
             samples,
             genetic,
@@ -76,18 +86,24 @@ impl fmt::Display for Outcome {
             "{:<22} {:>11} {:>11} {:>11} {:>11}",
             "l1 norm of a gradient", "P25", "P50", "P75", "P100"
         )?;
-        for (name, p) in [
+        let mut rows = vec![
             ("at the input", self.gradient),
             ("expected distortion", self.expected),
-            ("maximum distortion", self.maximum),
+            ("largest found", self.maximum),
             ("  by genetic search", self.genetic),
             ("  by ascent", self.ascent),
-        ] {
+        ];
+        rows.extend(self.proved.map(|proved| ("at most (proved)", proved)));
+        for (name, p) in rows {
             writeln!(
                 f,
                 "{name:<22} {:>11.4} {:>11.4} {:>11.4} {:>11.4}",
                 p.p25, p.p50, p.p75, p.p100
             )?;
+        }
+        if let Some(cause) = &self.not_proved {
+            let (proved, inputs) = (self.proved_inputs, self.inputs);
+            writeln!(f, "proved for {proved} of {inputs} inputs: {cause}")?;
         }
         write!(
             f,

@@ -22,6 +22,9 @@ pub struct Record {
     pub genetic: f64,
     /// The largest that ascent found.
     pub ascent: f64,
+    /// No input of the ball has a larger one; `None` where that is not proved, as in tables of earlier versions.
+    #[serde(default)]
+    pub proved: Option<f64>,
 }
 
 impl Record {

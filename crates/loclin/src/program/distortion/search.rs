@@ -4,14 +4,16 @@ use std::time::{Duration, Instant};
 
 use candle_core::{DType, Tensor};
 use loclin_models::{Module, Network};
-use loclin_regions::Budget;
 use loclin_regions::distortion::{Ascent, Ball, Distortion, Genetic, Search, State};
+use loclin_regions::{Budget, Domain};
 use loclin_tensor::random;
 use rand::Rng;
 
 use super::directory::Directory;
 use super::options::SearchOptions;
+use super::proved::Prover;
 use super::record::{Costs, Record, Worst};
+use crate::program::domain::InputBox;
 use crate::program::tensors;
 
 /// A search is saved after so long: the most work that a kill may lose.
@@ -21,25 +23,41 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub struct Measure<'a> {
     network: &'a Network,
     options: &'a SearchOptions,
+    domain: Option<Domain>,
     genetic: Genetic,
     ascent: Ascent,
+    prover: Prover,
 }
 
 impl<'a> Measure<'a> {
     /// Measures at `network`, which takes raw inputs.
-    pub fn new(network: &'a Network, options: &'a SearchOptions) -> Self {
+    ///
+    /// # Errors
+    /// A domain for other inputs.
+    pub fn new(
+        network: &'a Network,
+        options: &'a SearchOptions,
+        domain: Option<&InputBox>,
+    ) -> anyhow::Result<Self> {
+        let domain = domain.map(|domain| domain.of_size(network.input_size()));
+        let domain = domain.transpose()?;
         let genetic = Genetic {
             population: options.population,
             generations: options.generations,
             ..Genetic::default()
         };
         let evaluations = Search::Genetic(genetic).evaluations();
-        Self {
+        let ascent = Ascent::default().within(evaluations);
+        let costs = options.samples + evaluations + Search::Ascent(ascent).evaluations();
+        let (eps, worth) = (options.eps.value(), (options.parts, costs));
+        Ok(Self {
             network,
             options,
+            prover: Prover::new(network, domain.as_ref(), eps, worth),
+            domain,
             genetic,
-            ascent: Ascent::default().within(evaluations),
-        }
+            ascent,
+        })
     }
 
     /// What the numbers of one input take.
@@ -96,7 +114,16 @@ impl<'a> Measure<'a> {
             standard_error: expectation.standard_error,
             genetic: found[0],
             ascent: found[1],
+            proved: None,
         })
+    }
+
+    /// What no distortion in the ball around `x` exceeds, or why nothing is proved.
+    ///
+    /// # Errors
+    /// The reason, in words.
+    pub fn bound(&self, x: &Tensor, label: u32) -> Result<f64, String> {
+        self.prover.bound(x, self.output(label))
     }
 
     /// The point that gave a record its maximum.
@@ -129,18 +156,22 @@ impl<'a> Measure<'a> {
     /// Around `x` `[in...]`; a network with one output has one gradient, whatever the label.
     fn distortion(&self, x: &Tensor, label: u32) -> anyhow::Result<Distortion> {
         let center = x.flatten_all()?.to_dtype(DType::F64)?.to_vec1::<f64>()?;
-        let (radius, domain) = (self.options.eps.value(), self.options.domain.0);
-        let ball = Ball::new(&center, radius, Some(domain))?;
-        let output = match self.network.output_size() {
-            1 => 0,
-            _ => label,
-        };
+        let radius = self.options.eps.value();
+        let ball = Ball::new(&center, radius, self.domain.as_ref())?;
+        let output = self.output(label);
         Ok(Distortion::new(
             self.network,
             ball,
             output,
             Budget::default(),
         )?)
+    }
+
+    fn output(&self, label: u32) -> u32 {
+        match self.network.output_size() {
+            1 => 0,
+            _ => label,
+        }
     }
 }
 

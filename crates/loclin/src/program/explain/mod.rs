@@ -1,9 +1,12 @@
 //! `loclin explain`: one input, its gradient, how much that can change nearby, and how far it does not.
 
+mod nearby;
 mod options;
 mod outcome;
 mod reading;
 mod subject;
+
+use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use candle_core::DType;
@@ -12,11 +15,14 @@ use loclin_models::Network;
 use loclin_report::Report;
 
 use crate::program::compute::Dtype;
+use crate::program::distortion::UNIT;
+use crate::program::domain::{InputBox, said};
 use crate::program::errors::Usage;
 use crate::program::opened::Opened;
 use crate::program::options::Global;
 use crate::program::{files, process};
 
+pub use nearby::{Nearby, NearbyOptions, Point};
 pub use options::Args;
 pub use outcome::Outcome;
 pub use reading::{Integrated, Integration, ReadOptions, Reading, read};
@@ -30,6 +36,7 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     if args.evaluations == 0 || args.steps == 0 {
         return Err(Usage::new("--evaluations, --steps: expected at least 1").into());
     }
+    let nearby = nearby_options(args)?;
     files::check_writable(&args.out)?;
     if let Some(report) = &args.report {
         files::check_writable(report)?;
@@ -46,19 +53,23 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         .into_network()
         .with_context(|| args.source.model.display().to_string())?;
     let network = model.raw()?;
+    let domain = args
+        .domain
+        .read(InputBox::of_data(data.domain().or(Some(UNIT))))?;
     let names = args
         .classes
         .names(network.output_size(), data.class_names())?;
     let subject = Subject::of(data, index)?;
     let options = ReadOptions {
         eps: args.eps.value(),
-        domain: args.domain.0,
+        domain,
         evaluations: args.evaluations,
         seed: global.seed.unwrap_or(0),
         integration: match args.exact {
             true => Integration::Exact,
             false => Integration::Steps(args.steps),
         },
+        nearby: Some(nearby),
     };
     let label = args.label.or(subject.label);
     check_label(label, &network, &subject)?;
@@ -72,12 +83,13 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let explanation = loclin_report::Explanation {
         heading: subject.name.clone(),
         lines: reading.lines(args.eps),
+        curve: reading.curve(),
         panels: reading.panels(&subject)?,
     };
     let canvas = loclin_report::figure::pictures(std::slice::from_ref(&explanation))?;
     files::write_atomic(&args.out, &canvas.png()?)?;
     if let Some(path) = &args.report {
-        let page = page(args, &explanation, dtype, &applied)?;
+        let page = page(args, &explanation, dtype, &applied, options.domain.as_ref())?;
         files::write_atomic(path, page.as_bytes())?;
     }
     Ok(Outcome {
@@ -88,6 +100,26 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         report: args.report.clone(),
         dtype,
         preprocessing: applied,
+    })
+}
+
+/// What is asked about balls.
+fn nearby_options(args: &Args) -> anyhow::Result<NearbyOptions> {
+    let refuse = || {
+        Usage::new(format!(
+            "--time {}: expected seconds, at least 0",
+            args.time
+        ))
+    };
+    let time = Duration::try_from_secs_f64(args.time).map_err(|_| refuse())?;
+    if args.top == 0 {
+        return Err(Usage::new("--top 0: expected at least 1").into());
+    }
+    // The end of all times has to be an instant.
+    let time = time.min(Duration::from_secs(24 * 3600));
+    Ok(NearbyOptions {
+        time,
+        top: args.top,
     })
 }
 
@@ -112,11 +144,13 @@ fn page(
     explanation: &loclin_report::Explanation,
     dtype: Dtype,
     applied: &Applied,
+    domain: Option<&InputBox>,
 ) -> anyhow::Result<String> {
     let settings = [
         ("model", args.source.model.display().to_string()),
         ("input", args.input.clone()),
         ("preprocessing", applied.to_string()),
+        ("domain", said(domain)),
         ("floating-point type", dtype.to_string()),
     ];
     let page = loclin_report::render(&Report {

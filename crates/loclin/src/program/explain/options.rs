@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use crate::program::classes::ClassOptions;
-use crate::program::distortion::{Domain, Radius};
+use crate::program::distortion::Radius;
+use crate::program::domain::DomainOptions;
 use crate::program::model::ModelPath;
 use crate::program::options::InputOptions;
 
@@ -33,9 +34,9 @@ pub struct Args {
     /// How far every pixel may move in the search for the gradient that differs most: a number or a quotient
     #[arg(long, value_name = "EPS", default_value = "8/256")]
     pub eps: Radius,
-    /// The least and the largest value that a pixel may have
-    #[arg(long, value_name = "LOW,HIGH", default_value = "0,1")]
-    pub domain: Domain,
+    /// The domain of the inputs
+    #[command(flatten)]
+    pub domain: DomainOptions,
     /// Gradients that the search may evaluate
     #[arg(long, value_name = "N", default_value_t = 2000)]
     pub evaluations: usize,
@@ -50,6 +51,12 @@ pub struct Args {
     /// Integrate exactly, through every region that the segment crosses; slow for large networks
     #[arg(long)]
     pub exact: bool,
+    /// Seconds for bounds of what can change nearby: how much the gradient can, and how far its largest numbers stay the largest
+    #[arg(long, value_name = "SECONDS", default_value_t = 2.0)]
+    pub time: f64,
+    /// How many numbers of the gradient are asked to stay the largest
+    #[arg(long, value_name = "K", default_value_t = 10)]
+    pub top: usize,
     /// Where to draw the picture
     #[arg(long, value_name = "FILE.png", default_value = "explanation.png")]
     pub out: PathBuf,

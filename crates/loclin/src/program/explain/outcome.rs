@@ -48,6 +48,9 @@ impl fmt::Display for Outcome {
             f,
             "gradient: l1 norm {gradient_length:.4}; distortion up to {distortion:.4} in {evaluations} evaluations"
         )?;
+        for line in self.reading.bounds() {
+            writeln!(f, "{line}")?;
+        }
         for (what, found) in ["the input", "the distorted input"].iter().zip(integrated) {
             writeln!(f, "integrated gradients of {what}: {found}")?;
         }

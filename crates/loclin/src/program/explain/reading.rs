@@ -1,6 +1,7 @@
 //! What a network says about one input.
 
 use std::fmt;
+use std::time::Instant;
 
 use anyhow::Context;
 use candle_core::{DType, Tensor};
@@ -14,25 +15,29 @@ use loclin_regions::{Budget, Estimate, Guarantee, Linearization, Method, Norm};
 use loclin_report::printable;
 use serde::Serialize;
 
+use super::nearby::{Nearby, NearbyOptions, nearby};
 use super::subject::Subject;
 use crate::program::classes::word;
 use crate::program::distortion::{Radius, worst_of};
+use crate::program::domain::InputBox;
 use crate::program::tensors;
-use loclin_report::{Panel, Picture, significant};
+use loclin_report::{BoundCurve, Panel, Picture, significant};
 
 /// What is asked about an input.
 #[derive(Clone, Debug)]
 pub struct ReadOptions {
     /// Radius of the l-infinity ball.
     pub eps: f64,
-    /// The least and the largest value of a pixel, which cut the ball.
-    pub domain: [f64; 2],
+    /// The domain that balls are cut with, if they are.
+    pub domain: Option<InputBox>,
     /// Gradients that the search may evaluate.
     pub evaluations: usize,
     /// Seed of the search.
     pub seed: u64,
     /// How gradients are integrated.
     pub integration: Integration,
+    /// What is asked about balls, if anything is.
+    pub nearby: Option<NearbyOptions>,
 }
 
 /// How gradients are integrated.
@@ -55,6 +60,8 @@ pub struct Reading {
     pub label_name: Option<String>,
     /// That of the predicted one.
     pub prediction_name: Option<String>,
+    /// The domain that balls are cut with; `None` if they are whole.
+    pub domain: Option<InputBox>,
     /// The l2 radius in raw units.
     pub eps_2: f64,
     /// What is claimed of it: `proved`, `probable(P)` or `estimate`.
@@ -68,6 +75,10 @@ pub struct Reading {
     pub distortion: f64,
     /// Gradients evaluated in the search.
     pub evaluations: usize,
+    /// What can change nearby, at most; `None` if it was not asked for or is not known.
+    pub nearby: Option<Nearby>,
+    /// Why it is not known.
+    pub nearby_left_out: Option<String>,
     /// Integrated gradients of the input and of the distorted one.
     pub integrated: [Integrated; 2],
     #[serde(skip)]
@@ -105,7 +116,13 @@ pub fn read(
     options: &ReadOptions,
 ) -> anyhow::Result<Reading> {
     let batch = x.unsqueeze(0)?;
-    let here = Linearization::new(network, &batch, Budget::default())?;
+    let domain = options.domain.as_ref();
+    let domain = domain.map(|domain| domain.of_size(network.input_size()));
+    let domain = domain.transpose()?;
+    let mut here = Linearization::new(network, &batch, Budget::default())?;
+    if let Some(domain) = &domain {
+        here = here.within(domain.clone())?;
+    }
     let prediction = tensors::predictions(here.trace().output())?;
     let prediction = prediction.first().copied().context("no output")?;
     let label = label.unwrap_or(prediction);
@@ -124,7 +141,7 @@ pub fn read(
         1 => 0,
         _ => label,
     };
-    let ball = Ball::new(&numbers(x)?, options.eps, Some(options.domain))?;
+    let ball = Ball::new(&numbers(x)?, options.eps, domain.as_ref())?;
     let distortion = Distortion::new(network, ball, output, Budget::default())?;
     let search = Search::Ascent(
         Ascent {
@@ -133,7 +150,14 @@ pub fn read(
         }
         .within(options.evaluations),
     );
+    let start = Instant::now();
     let found = search.run(&distortion)?;
+    let evaluation = start.elapsed() / u32::try_from(found.evaluations).unwrap_or(u32::MAX).max(1);
+    let around = |asked| nearby(network, &here, output, options.eps, (asked, evaluation));
+    let (nearby, nearby_left_out) = match options.nearby.map(around).transpose() {
+        Ok(nearby) => (nearby, None),
+        Err(cause) => (None, Some(cause)),
+    };
     let worst = worst_of(&distortion, &found)?;
     let there = worst.point.to_dtype(DType::F64)?.reshape(x.dims())?;
     Ok(Reading {
@@ -141,12 +165,15 @@ pub fn read(
         prediction,
         label_name: None,
         prediction_name: None,
+        domain: options.domain.clone(),
         eps_2: margins.radius[0],
         guarantee: margins.guarantee,
         limiting,
         gradient_length: distortion.gradient_length(),
         distortion: worst.distortion,
         evaluations: found.evaluations,
+        nearby,
+        nearby_left_out,
         integrated: [
             integrate(network, x, output, options.integration)?,
             integrate(network, &there, output, options.integration)?,
@@ -212,7 +239,7 @@ impl Reading {
     /// The sentences under a picture.
     pub fn lines(&self, eps: Radius) -> Vec<String> {
         let share = 100.0 * self.distortion / self.gradient_length;
-        vec![
+        let mut lines = vec![
             self.classes(),
             self.certificate(),
             format!(
@@ -221,7 +248,23 @@ impl Reading {
                 significant(self.gradient_length)
             ),
             format!("integrated gradients: {}", self.integrated[0]),
-        ]
+        ];
+        lines.extend(self.bounds());
+        lines
+    }
+
+    /// What can change nearby, in sentences.
+    pub fn bounds(&self) -> Vec<String> {
+        match (&self.nearby, &self.nearby_left_out) {
+            (Some(nearby), _) => nearby.lines(),
+            (None, Some(cause)) => vec![format!("no bounds of what can change nearby: {cause}")],
+            (None, None) => Vec::new(),
+        }
+    }
+
+    /// How much can change, radius by radius.
+    pub fn curve(&self) -> Option<BoundCurve> {
+        self.nearby.as_ref().map(Nearby::curve)
     }
 
     /// The class that is explained and the predicted one, by number and name.
@@ -233,15 +276,19 @@ impl Reading {
 
     /// How far the gradient is constant, and what is claimed of that, in a sentence.
     pub fn certificate(&self) -> String {
+        let within = match &self.domain {
+            Some(domain) => format!(" inside {domain}"),
+            None => String::new(),
+        };
         match &self.limiting {
             Some(neuron) if self.eps_2 == 0.0 => format!(
                 "the image lies on a boundary between regions, so there is no radius to certify: {neuron}, is 0 there"
             ),
             Some(neuron) => format!(
-                "the gradient is constant within an l2 radius of {:.3e} ({}); the first neuron to change sides: {neuron}",
+                "the gradient is constant within an l2 radius of {:.3e}{within} ({}); the first neuron to change sides: {neuron}",
                 self.eps_2, self.guarantee
             ),
-            None => "the gradient is the same everywhere".to_owned(),
+            None => format!("the gradient is the same everywhere{within}"),
         }
     }
 

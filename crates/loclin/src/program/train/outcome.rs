@@ -31,7 +31,7 @@ pub struct Epoch {
     pub regulariser: f64,
     /// Share of correct predictions on the validation inputs.
     pub accuracy: f64,
-    /// Median l2 margin of the first 1000 validation inputs (of the first 50 for a residual network), in raw input
+    /// Median l2 margin, of whole balls (Eq. 3), of the first 1000 validation inputs (of the first 50 for a residual network), in raw input
     /// units.
     pub median_eps_2: f64,
 }

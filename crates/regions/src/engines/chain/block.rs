@@ -41,6 +41,8 @@ pub(super) struct Row<T> {
     pub(super) euclidean: Option<f64>,
     /// The gradient's norms by itself, in the order of the norms asked for; empty while unknown.
     pub(super) norms: Vec<f64>,
+    /// Within a domain its distances there, in the same order.
+    pub(super) distances: Vec<f64>,
 }
 
 /// A neuron and a lower bound of its distance; the greatest candidate is the nearest.
@@ -95,6 +97,7 @@ impl<T: Real> Block<'_, T> {
             cotangent: Vec::new(),
             euclidean: None,
             norms: Vec::new(),
+            distances: Vec::new(),
         };
         self.select(input, &mut row, weights, 0.0);
         row
@@ -182,6 +185,12 @@ impl<T: Real> Block<'_, T> {
         let computed = self.known.computed[number][row.position].abs();
         // What is not a number says nothing.
         clear_of_zero(computed, error).max(clear)
+    }
+
+    /// [`Block::value`] with its sign, 0 where the side is undecided.
+    pub(super) fn signed(&self, input: usize, row: &Row<T>) -> f64 {
+        let computed = self.known.computed[self.first + input][row.position];
+        self.value(input, row).copysign(computed)
     }
 
     /// Layer and index of the neuron at a position.

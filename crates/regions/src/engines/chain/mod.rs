@@ -13,6 +13,7 @@ mod block;
 mod errors;
 mod forward;
 mod search;
+mod steps;
 #[cfg(test)]
 mod tests;
 mod twice;
@@ -22,6 +23,7 @@ use crate::{
     Norm, Result, Rows,
     local_errors::{ForwardPass, LocalErrors, Values},
     nearest::{Found, Nearest},
+    room::Within,
 };
 use block::Block;
 use candle_core::{DType, Tensor};
@@ -88,11 +90,10 @@ impl<T: Real> Prepared<T> {
     pub(super) fn margins(
         &self,
         trace: &Trace,
-        values: Values<'_>,
+        (values, within): (Values<'_>, Option<&Within>),
         norms: &[Norm],
     ) -> Result<Option<Vec<Vec<Found>>>> {
         let weights = self.weights(trace.batch())?;
-        let duals: Vec<Norm> = norms.iter().map(|norm| norm.dual()).collect();
         let clear: Vec<&[f64]> = values.clear.iter().collect();
         // Blocks do not depend on the number of threads, so that results do not either.
         let size = clear.len().div_ceil(8).clamp(16, 128);
@@ -110,7 +111,7 @@ impl<T: Real> Prepared<T> {
                     values: own,
                     slopes: slopes.collect(),
                 };
-                search::nearest(&block, &duals)
+                search::nearest(&block, within, norms)
             };
             let blocks = clear.par_chunks(size).enumerate().map(block);
             blocks.collect::<Result<Option<Vec<Vec<Vec<Found>>>>>>()

@@ -6,44 +6,38 @@
 //! A step is a product with a layer's weight; the inputs of a block take theirs together.
 
 use super::{
-    block::{Block, Candidate, Row, times},
-    weights::{Bounds, dot, norm_up},
+    block::{Block, Candidate, Row},
+    weights::Bounds,
 };
 use crate::{
     Norm, Result,
+    boxed::{self, Boundary},
     nearest::{Found, Nearest, distance},
+    room::{Room, Within},
 };
 use loclin_tensor::{
-    product::{Real, View},
-    rounding::{product_up, relative, relative_in, up_by},
+    product::Real,
+    rounding::{product_up, up_by},
 };
 use std::collections::BinaryHeap;
 
 /// Steps that a round takes together, if there are as many: enough to keep a matrix product busy.
 const ROUND: usize = 32;
 
-/// A quadratic form in the Gram matrix is taken for a squared length only if rounding can have changed it by no more than
-/// this part of it: otherwise the gradient is measured.
-const CANCELLATION: f64 = 2e-8;
-
-/// Nor by more than this where a gradient costs hardly more.
-const NARROW_CANCELLATION: f64 = 1e-11;
-
-/// Nor if it is smaller than this: some of its terms may have vanished.
-const VANISHING: f64 = 1e-200;
-
 /// One input's search.
-struct InputSearch<T> {
+pub(super) struct InputSearch<T> {
     /// Every row pulled back, over all norms.
-    rows: Vec<Row<T>>,
+    pub(super) rows: Vec<Row<T>>,
     queue: BinaryHeap<Candidate>,
     best: Nearest,
+    /// No boundary that is further limits.
+    farthest: f64,
     finished: bool,
 }
 
 /// The next step towards a row's gradient.
 #[derive(Clone, Copy, PartialEq)]
-enum Step {
+pub(super) enum Step {
     /// One layer further back, from this level.
     Pull(usize),
     /// The gradient's Euclidean length by the Gram matrix.
@@ -52,16 +46,22 @@ enum Step {
     Gradient,
 }
 
-/// The nearest boundary of each input for each dual norm; `None` where a gradient that is looked at, or a bound of one, is
+/// The nearest boundary of each input for each norm, within the domain if there is one; `None` where a gradient that is looked at, or a bound of one, is
 /// not finite.
 pub(super) fn nearest<T: Real>(
     block: &Block<'_, T>,
-    duals: &[Norm],
+    within: Option<&Within>,
+    norms: &[Norm],
 ) -> Result<Option<Vec<Vec<Found>>>> {
+    let duals: Vec<Norm> = norms.iter().map(|norm| norm.dual()).collect();
+    let inputs = block.first..block.first + block.values.len();
+    let room = |within: &Within| inputs.map(|input| within.room(input)).collect();
+    let rooms: Option<Vec<Room>> = within.map(room).transpose()?;
     let start = |_| InputSearch {
         rows: Vec::new(),
         queue: BinaryHeap::new(),
         best: Nearest::NONE,
+        farthest: f64::INFINITY,
         finished: false,
     };
     let mut searches: Vec<InputSearch<T>> = (0..block.values.len()).map(start).collect();
@@ -69,7 +69,9 @@ pub(super) fn nearest<T: Real>(
     for number in 0..duals.len() {
         let search = NormSearch {
             block,
-            duals,
+            norms,
+            duals: &duals,
+            rooms: rooms.as_deref(),
             number,
             bounds: block.weights.bounds(duals[number]),
         };
@@ -91,9 +93,12 @@ pub(super) fn nearest<T: Real>(
 }
 
 /// The search of a block for one norm.
-struct NormSearch<'a, T> {
-    block: &'a Block<'a, T>,
-    duals: &'a [Norm],
+pub(super) struct NormSearch<'a, T> {
+    pub(super) block: &'a Block<'a, T>,
+    pub(super) norms: &'a [Norm],
+    pub(super) duals: &'a [Norm],
+    /// Of each input the room that balls are cut with, if they are.
+    pub(super) rooms: Option<&'a [Room]>,
     number: usize,
     bounds: &'a Bounds,
 }
@@ -155,17 +160,34 @@ impl<T: Real> NormSearch<'_, T> {
         for (position, (z, length)) in values.iter().zip(&self.bounds.first).enumerate() {
             best.lower(distance(z.abs(), *length), position);
         }
+        let first = self.bounds.first.len();
+        let mut known = 0..first;
+        if let Some(rooms) = self.rooms {
+            // These are bounds, too, of which one is measured so that there is a distance to begin with.
+            search.farthest = rooms[input].farthest(self.norms[self.number]);
+            known = best.at.map_or(0..0, |at| at..at + 1);
+            best = Nearest::NONE;
+            for position in known.clone() {
+                best.lower(
+                    self.in_first_layer(input, position, &rooms[input]),
+                    position,
+                );
+            }
+        }
         search.best = best;
         search.finished = false;
-        let first = self.bounds.first.len();
+        let limit = best.distance.min(search.farthest);
         let mut queue = std::mem::take(&mut search.queue).into_vec();
         queue.clear();
-        for (index, (z, bound)) in values[first..].iter().zip(&self.bounds.others).enumerate() {
+        let bounds = self.bounds.first.iter().chain(&self.bounds.others);
+        let start = if self.rooms.is_none() { first } else { 0 };
+        for (position, (z, bound)) in values.iter().zip(bounds).enumerate().skip(start) {
             // The division is for those that pass; `bound` is not negative.
-            if z.abs() <= up_by(best.distance * bound, 4) && *bound > 0.0 {
+            let near = z.abs() <= up_by(limit * bound, 4) && *bound > 0.0;
+            if near && !known.contains(&position) {
                 queue.push(Candidate {
                     least: distance(z.abs(), *bound),
-                    position: first + index,
+                    position,
                     row: None,
                 });
             }
@@ -175,13 +197,13 @@ impl<T: Real> NormSearch<'_, T> {
             let Some(at) = queue.iter().position(|c| c.position == known.position) else {
                 continue;
             };
-            let value = self.block.value(input, known);
-            match self.exact(known) {
-                Some(exact) => {
+            match self.measured(input, known) {
+                Some(distance) => {
                     queue.swap_remove(at);
-                    search.best.lower(distance(value, exact), known.position);
+                    search.best.lower(distance, known.position);
                 }
                 None => {
+                    let value = self.block.value(input, known);
                     queue[at].row = Some(row);
                     queue[at].least = distance(value, self.at_most(known));
                 }
@@ -215,6 +237,30 @@ impl<T: Real> NormSearch<'_, T> {
         }
     }
 
+    /// A row's distance, if it is known: within a domain, of a row whose gradient was measured.
+    fn measured(&self, input: usize, row: &Row<T>) -> Option<f64> {
+        match self.rooms {
+            None => {
+                let value = self.block.value(input, row);
+                Some(distance(value, self.exact(row)?))
+            }
+            Some(_) => row.distances.get(self.number).copied(),
+        }
+    }
+
+    /// The distance of a neuron of the first layer within the domain: its gradient is a row of the weights.
+    fn in_first_layer(&self, input: usize, position: usize, room: &Room) -> f64 {
+        let weights = self.block.weights;
+        let row = weights.layers[0].row(position);
+        let neuron = Boundary {
+            value: self.block.values[input][position],
+            gradient: &weights.scaled(row),
+            errors: [0.0; 2],
+        };
+        let whole = distance(neuron.value.abs(), self.bounds.first[position]);
+        boxed::distance(&neuron, room, self.norms[self.number]).max(whole)
+    }
+
     /// Takes up to `each` rows from the head of an input's queue.
     fn choose(
         &self,
@@ -229,12 +275,17 @@ impl<T: Real> NormSearch<'_, T> {
             let next = search
                 .queue
                 .pop()
-                .filter(|next| next.least <= search.best.distance);
+                .filter(|next| next.least <= search.best.distance.min(search.farthest));
             let Some(next) = next.filter(|next| next.least < f64::INFINITY) else {
                 search.finished = count == 0;
                 search.queue.clear();
                 return;
             };
+            if let (true, Some(rooms)) = (next.position < self.bounds.first.len(), self.rooms) {
+                let distance = self.in_first_layer(input, next.position, &rooms[input]);
+                search.best.lower(distance, next.position);
+                continue;
+            }
             match next.row {
                 Some(row) => {
                     chosen.push((self.next(&search.rows[row]), input, row));
@@ -264,108 +315,17 @@ impl<T: Real> NormSearch<'_, T> {
         }
     }
 
-    /// The same step for several rows, given by input and place.
-    fn take(
-        &self,
-        step: Step,
-        rows: &[(usize, usize)],
-        searches: &mut [InputSearch<T>],
-    ) -> Result<()> {
-        let weights = self.block.weights;
-        let level = if let Step::Pull(level) = step {
-            level
-        } else {
-            0
-        };
-        let width = weights.layers[level].outputs;
-        let mut cotangents = Vec::with_capacity(rows.len() * width);
-        for (input, row) in rows {
-            cotangents.extend_from_slice(&searches[*input].rows[*row].cotangent);
-        }
-        if step == Step::Gram {
-            let cotangents: Vec<f64> = cotangents.iter().map(|v| v.to_f64()).collect();
-            let gram = View::new(&weights.gram, width, width)?;
-            let products = times(&cotangents, rows.len(), gram, width)?;
-            let both = cotangents
-                .chunks_exact(width)
-                .zip(products.chunks_exact(width));
-            for ((input, row), (v, gv)) in rows.iter().zip(both) {
-                let row = &mut searches[*input].rows[*row];
-                let lengths = v.iter().zip(&weights.first_lengths);
-                let terms: f64 = lengths.map(|(v, length)| v.abs() * length).sum();
-                let count = v.iter().filter(|v| **v != 0.0).count();
-                row.euclidean =
-                    Some(self.by_gram(row.error, dot(v, gv, |v, gv| v * gv), (terms, count)));
-            }
-            return Ok(());
-        }
-        let below = weights.layers[level].inputs;
-        let pulled = times(
-            &cotangents,
-            rows.len(),
-            weights.layers[level].view()?,
-            below,
-        )?;
-        for ((input, row), pulled) in rows.iter().zip(pulled.chunks_exact(below)) {
-            let row = &mut searches[*input].rows[*row];
-            if step == Step::Gradient {
-                let gradient: Vec<f64> = pulled.iter().map(|v| v.to_f64()).collect();
-                // What rounding did to the cotangent, and what this product adds.
-                let own = relative_in(width + 8, T::DTYPE);
-                let errors = |q: &Norm| {
-                    if !self.block.is_bounded() {
-                        return 0.0;
-                    }
-                    let bounds = weights.bounds(*q);
-                    let added = bounds.columns * (own * row.length + f64::MIN_POSITIVE);
-                    up_by(bounds.reach[0] * row.error + added * weights.scale, 8)
-                };
-                // An estimate is taken for what it seems to be.
-                let seems = self.block.is_bounded() || gradient.iter().any(|v| *v != 0.0);
-                let norm = |q: &Norm| match row.length > 0.0 && seems {
-                    true => up_by(norm_up(*q, &gradient) * weights.scale + errors(q), 16),
-                    false => 0.0,
-                };
-                row.norms = self.duals.iter().map(norm).collect();
-            } else {
-                self.block.pull(*input, row, pulled);
-            }
-        }
-        Ok(())
-    }
-
-    /// At least the Euclidean length from the quadratic form, or infinity if too many of its digits cancelled. `terms` is
-    /// the sum of the lengths of the `count` vectors that are added up, `error` that of what rounding did to the cotangent.
-    fn by_gram(&self, error: f64, form: f64, (terms, count): (f64, usize)) -> f64 {
-        let weights = self.block.weights;
-        let count = 2 * count + weights.read.len() + 16;
-        let lost = up_by(relative(count) * terms * terms, 8);
-        let layer = &weights.layers[0];
-        let most = match layer.inputs > 2 * layer.outputs {
-            true => CANCELLATION,
-            false => NARROW_CANCELLATION,
-        };
-        if !(form.is_finite() && form >= VANISHING && lost <= most * form) {
-            return f64::INFINITY;
-        }
-        let reach = weights.bounds(Norm::L2).reach[0];
-        up_by(
-            up_by((form + lost).sqrt(), 4) * weights.scale + reach * error,
-            16,
-        )
-    }
-
     /// Puts a row back into its input's queue, or takes its distance; false if a number is not finite.
     fn put_back(&self, input: usize, search: &mut InputSearch<T>, row: usize) -> bool {
         let known = &search.rows[row];
-        let value = self.block.value(input, known);
         let position = known.position;
-        match self.exact(known) {
-            Some(exact) => {
-                search.best.lower(distance(value, exact), position);
-                exact.is_finite()
+        match self.measured(input, known) {
+            Some(distance) => {
+                search.best.lower(distance, position);
+                self.exact(known).is_some_and(f64::is_finite)
             }
             None => {
+                let value = self.block.value(input, known);
                 let bound = self.at_most(known);
                 search.queue.push(Candidate {
                     least: distance(value, bound),

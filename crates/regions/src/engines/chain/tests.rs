@@ -1,6 +1,6 @@
 //! The pruned search against all gradients.
 
-use crate::{Budget, Linearization, Method, Norm};
+use crate::{Budget, Domain, Linearization, Method, Norm};
 use candle_core::{DType, Device};
 use loclin_models::{Mlp, Parameters};
 use loclin_tensor::random::{normal, stream};
@@ -59,7 +59,7 @@ proptest! {
         // What rounding leaves undecided is 0 by one way and not by the other.
         prop_assume!(here.undecided().iter().all(|count| *count == 0));
         let engine = &here.prepared.engine;
-        prop_assert!(engine.margins(&here.trace, here.values(), &NORMS).unwrap().is_some());
+        prop_assert!(engine.margins(&here.trace, (here.values(), None), &NORMS).unwrap().is_some());
         let fast = here.margins(&NORMS, Method::PrunedSearch).unwrap();
         // What was learnt for one norm serves the next: the order must not matter.
         let [first, second, third] = NORMS;
@@ -82,6 +82,37 @@ proptest! {
                 let attained = here.pre_activations[input][position].abs() / lengths[position];
                 prop_assert!((radius - expected).abs() <= tolerance * expected);
                 prop_assert!((attained - expected).abs() <= tolerance * expected);
+            }
+        }
+    }
+
+    /// The same within a domain, whose ends are about as far as the boundaries.
+    #[test]
+    fn pruning_changes_no_margin_within_a_domain(
+        hidden in prop::collection::vec(1usize..=24, 1..=4),
+        size in (1usize..=30, 1usize..=6),
+        kind in (prop_oneof![Just(0.0), Just(0.1), Just(-0.5)], 0.2f64..2.0, any::<bool>()),
+        single in any::<bool>(),
+        widths in (0.0f64..2.0, 0.0f64..2.0),
+        seed in any::<u64>(),
+    ) {
+        let (dtype, tolerance) = if single { (DType::F32, 1e-3) } else { (DType::F64, 1e-6) };
+        let here = linearize(&hidden, size, kind, dtype, seed);
+        prop_assume!(here.undecided().iter().all(|count| *count == 0));
+        let whole = here.margins(&[Norm::LINF], Method::PrunedSearch).unwrap().remove(0);
+        let most = here.inputs.abs().unwrap().flatten_all().unwrap().max(0).unwrap();
+        let most = most.to_scalar::<f64>().unwrap();
+        let reach = whole.radius[0].min(10.0);
+        let domain = Domain::uniform(size.0, -most - widths.0 * reach, most + widths.1 * reach);
+        let cut = here.within(domain.unwrap()).unwrap();
+        let fast = cut.margins(&NORMS, Method::PrunedSearch).unwrap();
+        let plain = cut.margins_by_all(&NORMS).unwrap();
+        for (fast, plain) in fast.iter().zip(&plain) {
+            for (radius, expected) in fast.radius.iter().zip(&plain.radius) {
+                // Near the end of the domain a little slope more or less decides.
+                let far = |radius: f64| radius > 0.99 * (2.0 * most + (widths.0 + widths.1) * reach);
+                let near = (radius - expected).abs() <= tolerance * expected;
+                prop_assert!(radius == expected || near || far(*radius) && far(*expected), "{radius:e} {expected:e}");
             }
         }
     }

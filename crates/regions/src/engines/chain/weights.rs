@@ -5,7 +5,7 @@ use candle_core::Tensor;
 use loclin_models::{FcChain, TwoPieces};
 use loclin_tensor::{
     product::{Real, View, gram},
-    rounding::{largest, length_up, product_up, sum_up, up_by},
+    rounding::{SMALLEST, largest, length_up, product_up, sum_up, up_by},
     spectral::matrix_bound,
 };
 
@@ -120,6 +120,17 @@ impl<T: Real> Weights<T> {
             first_lengths: first.chunks_exact(inputs).map(length_up).collect(),
             bounds,
         })
+    }
+
+    /// A gradient in the input, its numbers rounded away from 0, of one in the normalised input.
+    pub(super) fn scaled(&self, gradient: &[T]) -> Vec<f64> {
+        // Above the roundings of the factor and of both products, and above what underflows.
+        let (factor, least) = (self.scale * (1.0 + 1e-14), 8.0 * SMALLEST);
+        let of = |g: &T| match g.to_f64() {
+            0.0 => 0.0,
+            g => (g.abs() * factor + least).copysign(g),
+        };
+        gradient.iter().map(of).collect()
     }
 
     /// The bounds for `||.||_q`, `q` 1, 2 or infinite.

@@ -1,0 +1,298 @@
+//! The answers for one input.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::Context;
+use candle_core::{DType, Tensor};
+use loclin_data::{Data, Part};
+use loclin_models::{ModelFile, Network};
+use loclin_regions::reduced::{Bound, Limits, Question, Surroundings, Threshold, rising};
+use loclin_regions::{Budget, Domain, Error, Guarantee, Linearizer, Method};
+
+use super::options::Allowed;
+use super::question::Asked;
+use super::row::{Answer, Farthest, Row};
+use crate::program::domain::InputBox;
+use crate::program::progress::Bar;
+use crate::program::tensors;
+
+/// Answers for every input of the data, in their order, `first` the number of the first one; `keep` is told of those so far,
+/// from time to time.
+///
+/// # Errors
+/// Inputs that the network does not take, or that lie outside the domain, an operator that does not say what it selects from, and
+/// whatever `keep` says.
+pub fn measure(
+    model: &ModelFile,
+    data: &Data,
+    asked: &Asked,
+    domain: Option<&InputBox>,
+    first: usize,
+    mut keep: impl FnMut(&[Row]) -> anyhow::Result<()>,
+) -> anyhow::Result<Vec<Row>> {
+    let bar = Bar::count("bounding", data.len() as u64);
+    let rows: Vec<usize> = (0..data.len()).collect();
+    let mut found: Vec<Row> = Vec::with_capacity(rows.len());
+    for Part { positions, inputs } in data.tables(&rows)? {
+        let network = model.raw(inputs.input_shape())?;
+        let domain = domain.map(|domain| domain.of_size(network.input_size()));
+        let around = Around {
+            network: &network,
+            linearizer: Linearizer::new(&network, Budget::default())?,
+            domain: domain.transpose()?.map(Arc::new),
+            asked,
+        };
+        for (at, position) in positions.into_iter().enumerate() {
+            let index = first + position;
+            let named = || format!("{}, input {index}", data.name());
+            let x = tensors::inputs(&inputs, &[at], DType::F64, network.device())?;
+            let label = inputs.labels().and_then(|labels| labels.get(at).copied());
+            let mut row = around.row(&x, label).with_context(named)?;
+            row.index = index;
+            row.file = data
+                .path(position)
+                .map(|path| path.to_string_lossy().into_owned());
+            found.push(row);
+            keep(&found)?;
+            bar.advance(1);
+        }
+    }
+    found.sort_by_key(|row| row.index);
+    Ok(found)
+}
+
+struct Around<'a> {
+    network: &'a Network,
+    linearizer: Linearizer,
+    domain: Option<Arc<Domain>>,
+    asked: &'a Asked,
+}
+
+impl Around<'_> {
+    /// Everything that is asked about one input `[1, in...]`.
+    fn row(&self, x: &Tensor, label: Option<u32>) -> anyhow::Result<Row> {
+        let start = Instant::now();
+        let asked = self.asked;
+        let mut here = self.linearizer.at(x)?;
+        if let Some(domain) = &self.domain {
+            here = here.within(Arc::clone(domain))?;
+        }
+        let prediction = tensors::predictions(here.trace().output())?;
+        let prediction = prediction.first().copied().context("no output")?;
+        let class = asked.class(prediction, label, self.network.output_size())?;
+        let question = asked.question(self.network, class)?;
+        let margins = here.margins(&[asked.norm], Method::Auto)?.swap_remove(0);
+        let margin = Margin {
+            radius: margins.radius.first().copied().unwrap_or(0.0),
+            guarantee: margins.guarantee,
+        };
+        let around = here.surroundings(0, asked.norm)?;
+        let root = Limits::ROOT;
+        let centre = around.bound(0.0, &question, root)?;
+        let bounds = self.bounds(&around, &question, (&centre, margin))?;
+        let largest = match asked.largest {
+            Some(allowed) => Some(self.largest(&around, &question, &centre, (margin, allowed))?),
+            None => None,
+        };
+        Ok(Row {
+            index: 0,
+            file: None,
+            label,
+            prediction,
+            class,
+            at_input: at_input(&question, &centre),
+            question,
+            margin: margin.radius,
+            guarantee: self.guarantee(margin, &centre),
+            bounds,
+            largest,
+            seconds: start.elapsed().as_secs_f64(),
+        })
+    }
+
+    /// Bounds rest on the surroundings alone, radii that are found backwards on the margin, too.
+    fn guarantee(&self, margin: Margin, centre: &Bound) -> Guarantee {
+        match self.asked.largest {
+            Some(_) => centre.guarantee.weaker(margin.guarantee),
+            None => centre.guarantee,
+        }
+    }
+
+    /// The answers for all radii.
+    fn bounds(
+        &self,
+        around: &Surroundings,
+        question: &Question,
+        (centre, margin): (&Bound, Margin),
+    ) -> anyhow::Result<Vec<Answer>> {
+        let asked = self.asked;
+        let (mut bounds, mut refused, mut seconds) = (Vec::new(), Vec::new(), Vec::new());
+        for radius in radii(&asked.eps, asked.curve, margin.radius) {
+            let start = Instant::now();
+            match around.bound(radius, question, asked.limits) {
+                Ok(mut bound) => {
+                    // A proof is of what its own parts say.
+                    if !asked.limits.proof {
+                        margin.inside(&mut bound, question, centre);
+                    }
+                    bounds.push(bound);
+                    seconds.push(start.elapsed().as_secs_f64());
+                }
+                // Too many units can change; in smaller balls fewer.
+                Err(Error::Argument {
+                    what: "radius",
+                    cause,
+                }) => {
+                    let seconds = start.elapsed().as_secs_f64();
+                    refused.push(Answer::refused(radius, cause, seconds));
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        if !asked.limits.proof {
+            rising(&mut bounds);
+        }
+        let each = bounds.into_iter().zip(seconds);
+        let is_decision = question.is_decision();
+        let mut answers: Vec<Answer> = each
+            .map(|(bound, seconds)| Answer::of(bound, is_decision, seconds))
+            .collect();
+        answers.extend(refused);
+        Ok(answers)
+    }
+
+    /// The largest radius for what is allowed.
+    fn largest(
+        &self,
+        around: &Surroundings,
+        question: &Question,
+        centre: &Bound,
+        (margin, allowed): (Margin, Allowed),
+    ) -> anyhow::Result<Farthest> {
+        let (start, asked) = (Instant::now(), self.asked);
+        let is_length = matches!(
+            question,
+            Question::Length { .. } | Question::Operator { .. }
+        );
+        let threshold = match (allowed, question) {
+            (Allowed::Share(share), Question::Change { .. }) => Threshold::Relative(share),
+            (Allowed::Share(share), _) if is_length => {
+                Threshold::Absolute(centre.found * (1.0 + share))
+            }
+            (Allowed::Value(value), _) if is_length => Threshold::Absolute(centre.found + value),
+            (Allowed::Value(value) | Allowed::Share(value), _) => Threshold::Absolute(value),
+        };
+        let up_to = asked.up_to(self.domain.as_deref());
+        let mut largest = around.largest(question, threshold, up_to, asked.limits)?;
+        let is_decision = question.is_decision();
+        let curve = largest.curve.iter_mut();
+        curve.for_each(|bound| margin.inside(bound, question, centre));
+        // Within the margin the gradient is constant, and so is its order if it has one; of the class that says nothing.
+        let stays = match question {
+            Question::Class { .. } => false,
+            Question::TopK { .. } => largest.proved > 0.0,
+            _ => true,
+        };
+        let margin = margin.radius;
+        if stays && margin.is_finite() {
+            largest.proved = largest.proved.max(margin.min(up_to));
+        }
+        let has_factor = margin > 0.0 && margin.is_finite();
+        largest.curve.dedup_by(|again, first| {
+            let is_same = again.radius == first.radius;
+            if is_same && again.found > first.found {
+                first.found = again.found;
+                std::mem::swap(&mut first.witness, &mut again.witness);
+            }
+            is_same
+        });
+        let curve = largest.curve.into_iter();
+        Ok(Farthest {
+            threshold: largest.threshold,
+            proved: largest.proved,
+            refuted: largest.refuted,
+            times_margin: has_factor.then(|| largest.proved / margin),
+            curve: curve
+                .map(|bound| Answer::of(bound, is_decision, 0.0))
+                .collect(),
+            seconds: start.elapsed().as_secs_f64(),
+        })
+    }
+}
+
+/// The radius of the largest ball in which the gradient is constant.
+#[derive(Clone, Copy)]
+struct Margin {
+    radius: f64,
+    guarantee: Guarantee,
+}
+
+impl Margin {
+    /// Improves a bound of a ball in which the gradient is constant.
+    fn inside(self, bound: &mut Bound, question: &Question, centre: &Bound) {
+        let is_claimed = self.guarantee.weaker(bound.guarantee) == bound.guarantee;
+        if bound.radius > self.radius || !is_claimed {
+            return;
+        }
+        match question {
+            Question::Change { .. } => (bound.found, bound.proved) = (0.0, 0.0),
+            Question::Signs { .. } => {
+                (bound.found, bound.proved) = (0.0, 0.0);
+                bound.may_change_sign.fill(false);
+            }
+            Question::Length { .. } | Question::Operator { .. } => {
+                bound.proved = bound.proved.min(centre.proved);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// What is bounded, at the centre.
+fn at_input(question: &Question, centre: &Bound) -> f64 {
+    match question {
+        Question::Change { norm, .. } => norm.of(&centre.gradient),
+        Question::Signs { .. } => centre.gradient.len() as f64,
+        _ => centre.found,
+    }
+}
+
+/// The radii asked for with those of a curve that begins at the margin, ascending.
+fn radii(eps: &[f64], curve: usize, margin: f64) -> Vec<f64> {
+    let mut radii = eps.to_vec();
+    if let (Some(&last), true) = (eps.last(), curve > 1) {
+        // Where the margin is no start, three powers of ten below.
+        let start = if margin > 0.0 && margin < last {
+            margin
+        } else {
+            1e-3 * last
+        };
+        let step = |at: usize| start * (last / start).powf(at as f64 / (curve - 1) as f64);
+        // The ends as they are, whatever powers are rounded to.
+        radii.push(start);
+        radii.extend(
+            (1..curve - 1)
+                .map(step)
+                .filter(|radius| *radius > start && *radius < last),
+        );
+        radii.sort_by(f64::total_cmp);
+        radii.dedup();
+    }
+    radii
+}
+
+#[cfg(test)]
+mod tests {
+    use super::radii;
+
+    #[test]
+    fn a_curve_begins_at_the_margin_and_ends_at_the_largest_radius() {
+        assert_eq!(radii(&[0.5, 1.0], 3, 0.25), [0.25, 0.5, 1.0]);
+        assert_eq!(radii(&[1.0], 2, 2.0), [1e-3, 1.0]);
+        assert_eq!(radii(&[1.0], 0, 0.1), [1.0]);
+        // A margin just below the radius.
+        let close = radii(&[1.0], 5, 1.0f64.next_down());
+        assert_eq!(close, [1.0f64.next_down(), 1.0]);
+    }
+}

@@ -1,0 +1,122 @@
+//! The answers as a CSV file.
+
+use std::path::Path;
+
+use loclin_report::printable;
+
+use super::question::Asked;
+use super::row::{Answer, Farthest, Row};
+
+/// `index,file,label,prediction,class,at_input,margin,eps,found,proved,exact,units,parts,guarantee,seconds`, one row for each input
+/// and radius.
+///
+/// `at_input` is what is bounded at the input itself: for a change the norm of the gradient, for signs how many numbers it has.
+/// `stays` (yes, no or open) stands in tables of the top k and of classes, `signs_proved` in those of signs. Where the largest
+/// radius is asked for, the columns `threshold`, `radius_proved`, `radius_refuted` and `times_margin` follow, and a row without
+/// radii of its own has nothing between `margin` and `guarantee`. `guarantee` is `proved`, or `estimate`, which claims nothing.
+/// The column `file` is left out for data that are not files; paths are relative to `root` where they can be.
+pub(super) fn csv(rows: &[Row], asked: &Asked, root: Option<&Path>) -> anyhow::Result<Vec<u8>> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    let has_files = rows.iter().any(|row| row.file.is_some());
+    writer.write_record(header(asked, has_files))?;
+    for row in rows {
+        let answers = row.bounds.iter().map(Some);
+        let none = row.bounds.is_empty().then_some(None);
+        for answer in answers.chain(none) {
+            writer.write_record(record(row, answer, asked, has_files.then_some(root)))?;
+        }
+    }
+    Ok(writer.into_inner()?)
+}
+
+fn header(asked: &Asked, has_files: bool) -> Vec<&'static str> {
+    let mut header = vec!["index"];
+    header.extend(has_files.then_some("file"));
+    header.extend(["label", "prediction", "class", "at_input", "margin"]);
+    header.extend(["eps", "found", "proved", "exact"]);
+    header.extend(asked.what().is_decision().then_some("stays"));
+    header.extend(asked.counts_signs().then_some("signs_proved"));
+    header.extend(["units", "parts", "guarantee", "seconds"]);
+    if asked.largest.is_some() {
+        header.extend([
+            "threshold",
+            "radius_proved",
+            "radius_refuted",
+            "times_margin",
+        ]);
+    }
+    header
+}
+
+fn record(
+    row: &Row,
+    answer: Option<&Answer>,
+    asked: &Asked,
+    files: Option<Option<&Path>>,
+) -> Vec<String> {
+    let text = |value: Option<String>| value.unwrap_or_default();
+    let number =
+        |of: fn(&Answer) -> Option<f64>| text(answer.and_then(of).map(|value| value.to_string()));
+    let count =
+        |of: fn(&Answer) -> Option<usize>| text(answer.and_then(of).map(|value| value.to_string()));
+    let mut record = vec![row.index.to_string()];
+    record.extend(files.map(|root| relative(row.file.as_deref().unwrap_or_default(), root)));
+    record.extend([
+        text(row.label.map(|label| label.to_string())),
+        row.prediction.to_string(),
+        row.class.to_string(),
+        row.at_input.to_string(),
+        row.margin.to_string(),
+        number(|answer| Some(answer.eps)),
+        number(|answer| answer.found),
+        number(|answer| answer.proved),
+        text(answer.map(|answer| answer.exact.to_string())),
+    ]);
+    if asked.what().is_decision() {
+        record.push(text(answer.map(|answer| stays(answer.stays).to_owned())));
+    }
+    if asked.counts_signs() {
+        record.push(number(|answer| answer.signs_proved));
+    }
+    let seconds = answer.map_or(row.seconds, |answer| answer.seconds);
+    record.extend([
+        count(|answer| answer.units),
+        count(|answer| answer.parts),
+        row.guarantee.name(),
+        seconds.to_string(),
+    ]);
+    if asked.largest.is_some() {
+        let of = |of: fn(&Farthest) -> Option<f64>| {
+            text(
+                row.largest
+                    .as_ref()
+                    .and_then(of)
+                    .map(|value| value.to_string()),
+            )
+        };
+        record.extend([
+            of(|largest| Some(largest.threshold)),
+            of(|largest| Some(largest.proved)),
+            of(|largest| Some(largest.refuted)),
+            of(|largest| largest.times_margin),
+        ]);
+    }
+    record
+}
+
+/// Whether something stays, in a word.
+pub(super) fn stays(stays: Option<bool>) -> &'static str {
+    match stays {
+        Some(true) => "yes",
+        Some(false) => "no",
+        None => "open",
+    }
+}
+
+/// A path below `root`, control characters escaped.
+fn relative(path: &str, root: Option<&Path>) -> String {
+    let below = root.and_then(|root| Path::new(path).strip_prefix(root).ok());
+    let below = below.filter(|path| !path.as_os_str().is_empty());
+    let below = below.map(|path| path.to_string_lossy().into_owned());
+    printable(&below.unwrap_or_else(|| path.to_owned()), &[])
+}

@@ -1,0 +1,233 @@
+//! What `loclin bound` prints.
+
+use std::fmt;
+
+use loclin_regions::Guarantee;
+use loclin_report::significant;
+
+use super::options::What;
+use super::outcome::{Largest, Outcome, Summary};
+use super::row::Answer;
+use crate::program::domain::said;
+
+/// Lines of single inputs that are printed; tables and JSON have all.
+const LINES: usize = 20;
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let inputs = if self.inputs == 1 { "input" } else { "inputs" };
+        writeln!(
+            f,
+            "{} {inputs} of {}, {}: {:.1} s",
+            self.inputs, self.data, self.dtype, self.seconds
+        )?;
+        writeln!(f, "inputs     {}", self.preprocessing)?;
+        writeln!(f, "domain     {}", said(self.domain.as_ref()))?;
+        writeln!(f, "question   {}", self.question)?;
+        self.lines(f)?;
+        self.farthest(f)?;
+        self.medians(f)?;
+        write!(
+            f,
+            "guarantee  {}",
+            match self.guarantee {
+                Guarantee::Proved =>
+                    "proved: no input of a ball is beyond what is said to be proved of it",
+                _ => "estimate: rounding errors are not bounded here, so that nothing is proved",
+            }
+        )?;
+        for file in [&self.out, &self.witness, &self.report]
+            .into_iter()
+            .flatten()
+        {
+            write!(f, "\n{}", file.display())?;
+        }
+        Ok(())
+    }
+}
+
+impl Outcome {
+    /// A line for each input and radius.
+    fn lines(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let claim = self.claim();
+        if self.results.iter().any(|row| !row.bounds.is_empty()) {
+            let [input, class, margin, eps] = ["input", "class", "margin", "eps"];
+            let units = "units";
+            writeln!(
+                f,
+                "{input:>6} {class:>5} {margin:>10} {eps:>10} {:>12} {claim:>12} {units:>6}",
+                "found"
+            )?;
+        }
+        let each = || {
+            self.results
+                .iter()
+                .flat_map(|row| row.bounds.iter().map(move |answer| (row, answer)))
+        };
+        for (row, answer) in each().take(LINES) {
+            let (margin, eps) = (significant(row.margin), significant(answer.eps));
+            write!(
+                f,
+                "{:>6} {:>5} {margin:>10} {eps:>10} ",
+                row.index, row.class
+            )?;
+            match (answer.found, answer.proved, answer.units) {
+                (Some(found), Some(proved), Some(units)) => {
+                    write!(
+                        f,
+                        "{:>12} {:>12} {units:>6}  {}",
+                        number(found),
+                        number(proved),
+                        self.remark(answer, row.at_input)
+                    )?;
+                }
+                _ => write!(f, "none: {}", answer.refused.as_deref().unwrap_or_default())?,
+            }
+            writeln!(f)?;
+        }
+        let more = each().count().saturating_sub(LINES);
+        if more > 0 {
+            writeln!(f, "{more} lines more, which --out FILE.csv or --json has")?;
+        }
+        Ok(())
+    }
+
+    /// What the numbers of one line say.
+    fn remark(&self, answer: &Answer, at_input: f64) -> String {
+        let (claim, exact) = (self.claim(), answer.exact);
+        match self.what {
+            What::TopK | What::Class => match answer.stays {
+                Some(true) => format!("stays ({claim})"),
+                Some(false) => "does not stay".into(),
+                None => "open".into(),
+            },
+            What::Sign => {
+                let share = 100.0 * answer.signs_proved.unwrap_or(0.0);
+                format!("{share:.1}% keep their sign ({claim})")
+            }
+            What::Change => {
+                let share = answer.proved.unwrap_or(0.0) / at_input;
+                let exact = if exact { "exact, " } else { "" };
+                format!("{exact}{} of the gradient", percent(share))
+            }
+            What::Lipschitz if exact => "exact".into(),
+            What::Lipschitz => String::new(),
+        }
+    }
+
+    /// A line for each input's largest radius.
+    fn farthest(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let claim = self.claim();
+        let rows = self
+            .results
+            .iter()
+            .filter_map(|row| Some((row, row.largest.as_ref()?)));
+        for (at, (row, largest)) in rows.enumerate().take(LINES) {
+            if at == 0 {
+                writeln!(
+                    f,
+                    "{:>6} {:>5} {:>10} {:>14} {:>14} {:>12}",
+                    "input",
+                    "class",
+                    "margin",
+                    format!("radius {claim}"),
+                    "too large",
+                    "times margin"
+                )?;
+            }
+            let (margin, proved) = (significant(row.margin), significant(largest.proved));
+            let refuted = significant(largest.refuted);
+            let times = largest.times_margin.map_or_else(String::new, significant);
+            writeln!(
+                f,
+                "{:>6} {:>5} {margin:>10} {proved:>14} {refuted:>14} {times:>12}",
+                row.index, row.class
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Medians over the inputs.
+    fn medians(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let claim = self.claim();
+        for Summary {
+            eps,
+            found,
+            proved,
+            exact,
+            stays: share,
+            signs_proved,
+            inputs,
+        } in &self.radii
+        {
+            let eps = significant(*eps);
+            let (Some(found), Some(proved)) = (found, proved) else {
+                writeln!(f, "eps {eps}: no answer for any input")?;
+                continue;
+            };
+            let of = if *inputs == 1 {
+                ""
+            } else {
+                "median of all inputs, "
+            };
+            let (found, proved) = (significant(found.p50), significant(proved.p50));
+            match (share, signs_proved) {
+                (Some(share), _) => {
+                    write!(
+                        f,
+                        "eps {eps}: stays for {:.1}% of the inputs ({claim})",
+                        100.0 * share
+                    )?;
+                }
+                (None, Some(signs)) => write!(
+                    f,
+                    "eps {eps}: {of}{:.1}% of the numbers keep their sign ({claim})",
+                    100.0 * signs.p50
+                )?,
+                (None, None) => write!(
+                    f,
+                    "eps {eps}: {of}{found} found, {proved} {claim}; both the same for {:.1}%",
+                    100.0 * exact
+                )?,
+            }
+            if *inputs < self.inputs {
+                write!(f, "; no answer for {}", self.inputs - inputs)?;
+            }
+            writeln!(f)?;
+        }
+        if let Some(Largest {
+            allowed,
+            proved: Some(proved),
+            times_margin,
+        }) = &self.largest
+        {
+            write!(
+                f,
+                "{allowed}: median radius {} ({claim})",
+                significant(proved.p50)
+            )?;
+            match times_margin {
+                Some(times) => writeln!(f, ", {} times the margin", significant(times.p50))?,
+                None => writeln!(f)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A number of at most twelve characters; what is below 0 by nothing that counts is said to be that.
+fn number(value: f64) -> String {
+    match value {
+        value if value < 0.0 && value > -1e-300 => "below 0".into(),
+        value if value == 0.0 || (1e-4..1e6).contains(&value.abs()) => format!("{value:.5}"),
+        value => significant(value),
+    }
+}
+
+/// A share as percent.
+fn percent(share: f64) -> String {
+    match share.is_finite() {
+        true => format!("{}%", significant(100.0 * share)),
+        false => "no share".into(),
+    }
+}

@@ -1,0 +1,223 @@
+//! `--domain`: balls cut with the box that inputs come from, by default with the range of pixels.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use candle_core::{Device, Tensor};
+use serde_json::Value;
+
+use crate::fixture::{command, json, model, small_data, text};
+
+/// The radii of a table, `[eps_1, eps_2, eps_inf]` of each row.
+fn radii(table: &Path) -> Vec<[f64; 3]> {
+    let mut reader = csv::Reader::from_path(table).unwrap();
+    let rows = reader.records().map(|record| {
+        let record = record.unwrap();
+        [3, 4, 5].map(|at| record[at].parse().unwrap())
+    });
+    rows.collect()
+}
+
+struct Files {
+    dir: tempfile::TempDir,
+}
+
+impl Files {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        small_data(dir.path());
+        model(&dir.path().join("m.safetensors"), &[1, 6, 6], &[9, 5]);
+        Self { dir }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Arguments of a command about the model and its data.
+    fn about(&self, asked: &[&str], more: &[&str]) -> Vec<String> {
+        let (file, data) = (self.path("m.safetensors"), self.path("data"));
+        let fixed = ["--model", text(&file), "--data", text(&data)];
+        let all = [asked, &fixed, more].concat();
+        all.into_iter().map(str::to_owned).collect()
+    }
+
+    fn certify(&self, out: &str, more: &[&str]) -> Value {
+        let out = self.path(out);
+        let arguments = self.about(&["certify", "--out", text(&out)], more);
+        json(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
+    }
+
+    /// The exit code of `check`, and all that it prints.
+    fn check(&self, table: &str, more: &[&str]) -> (i32, String) {
+        let table = self.path(table);
+        let arguments = self.about(&["check", text(&table), "--sample", "40"], more);
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let output = command(&arguments).output().unwrap();
+        let both = [output.stdout, output.stderr].concat();
+        (
+            output.status.code().unwrap(),
+            String::from_utf8(both).unwrap(),
+        )
+    }
+}
+
+#[test]
+fn images_are_certified_inside_the_range_of_pixels() {
+    let files = Files::new();
+    let cut = files.certify("cut.csv", &[]);
+    let whole = files.certify("whole.csv", &["--domain", "none"]);
+    assert_eq!(cut["domain"], serde_json::json!([0.0, 1.0]));
+    assert_eq!(whole["domain"], Value::Null);
+    let same = files.certify("same.csv", &["--box", "0,1"]);
+    assert_eq!(same["eps_inf"], cut["eps_inf"]);
+    let (cut, whole) = (
+        radii(&files.path("cut.csv")),
+        radii(&files.path("whole.csv")),
+    );
+    let mut larger = 0;
+    for (cut, whole) in cut.iter().zip(&whole) {
+        // Rounded down, each on its way.
+        assert!(
+            cut.iter()
+                .zip(whole)
+                .all(|(cut, whole)| *cut >= whole * (1.0 - 1e-9))
+        );
+        larger += usize::from(cut[2] > 1.01 * whole[2]);
+    }
+    assert!(larger > 4, "{larger} of 40");
+
+    let header = |name: &str| fs::read_to_string(files.path(name)).unwrap();
+    assert!(
+        header("cut.csv")
+            .lines()
+            .all(|line| line.ends_with(",domain") || line.ends_with(",0 to 1"))
+    );
+    assert!(!header("whole.csv").contains("domain"));
+    let arguments = files.about(&["certify"], &["--scale", "1"]);
+    let output = command(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
+        .output()
+        .unwrap();
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    assert!(stdout.contains("balls inside [0, 255]"), "{stdout}");
+}
+
+#[test]
+fn tables_are_checked_within_their_domain() {
+    let files = Files::new();
+    files.certify("cut.csv", &[]);
+    files.certify("whole.csv", &["--domain", "none"]);
+    let (code, said) = files.check("cut.csv", &[]);
+    assert!(
+        code == 0 && said.contains("balls inside [0, 1]") && said.contains("all hold"),
+        "{said}"
+    );
+    let (code, said) = files.check("whole.csv", &[]);
+    assert!(
+        code == 0 && said.contains("whole balls") && said.contains("all hold"),
+        "{said}"
+    );
+    // What is true within the domain is not without.
+    let text = fs::read_to_string(files.path("cut.csv")).unwrap();
+    let without = text.replace(",domain", ",note").replace(",0 to 1", ",");
+    fs::write(files.path("without.csv"), without).unwrap();
+    assert_eq!(files.check("without.csv", &[]).0, 1);
+    assert_eq!(files.check("without.csv", &["--domain", "0,1"]).0, 0);
+    let (code, said) = files.check("cut.csv", &["--domain", "0,2"]);
+    assert!(code == 2 && said.contains("0 to 1"), "{said}");
+    // Nor is a little more.
+    let mut writer = csv::Writer::from_path(files.path("more.csv")).unwrap();
+    let mut reader = csv::Reader::from_path(files.path("cut.csv")).unwrap();
+    writer.write_record(reader.headers().unwrap()).unwrap();
+    let mut count = 0;
+    for record in reader.records() {
+        let mut cells: Vec<String> = record.unwrap().iter().map(str::to_owned).collect();
+        let radius = cells[5].parse::<f64>().unwrap();
+        count += usize::from(radius > 0.0 && radius.is_finite());
+        for cell in &mut cells[3..=5] {
+            *cell = (cell.parse::<f64>().unwrap() * (1.0 + 1e-9)).to_string();
+        }
+        writer.write_record(cells).unwrap();
+    }
+    writer.flush().unwrap();
+    let (code, said) = files.check("more.csv", &[]);
+    assert!(
+        code == 1 && said.contains(&format!("{count} do not hold")),
+        "{said}"
+    );
+}
+
+#[test]
+fn ends_may_be_those_of_a_file() {
+    let files = Files::new();
+    let ends = |name: &str, low: f64, high: f64| {
+        let ends: Vec<f64> = [vec![low; 36], vec![high; 36]].concat();
+        let tensor = Tensor::from_vec(ends, (2, 1, 6, 6), &Device::Cpu).unwrap();
+        tensor.write_npy(files.path(name)).unwrap();
+    };
+    ends("ends.npy", 0.0, 1.0);
+    ends("narrow.npy", 0.4, 0.5);
+    let file = files.path("ends.npy");
+    let found = files.certify("m.csv", &["--domain", text(&file)]);
+    assert_eq!(found["domain"]["file"], text(&file));
+    assert_eq!(found["eps_2"], files.certify("same.csv", &[])["eps_2"]);
+    // The table says the file, and only who has it can check.
+    let (code, said) = files.check("m.csv", &[]);
+    assert!(code == 2 && said.contains("ends.npy"), "{said}");
+    assert_eq!(files.check("m.csv", &["--domain", text(&file)]).0, 0);
+    let narrow = files.path("narrow.npy");
+    let arguments = files.about(&["certify"], &["--domain", text(&narrow)]);
+    let output = command(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        !output.status.success() && stderr.contains("outside the domain [0.4, 0.5]"),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn the_box_may_be_that_of_a_property() {
+    let files = Files::new();
+    let line = |at: usize| {
+        format!("(declare-const X_{at} Real)\n(assert (>= X_{at} 0.0))\n(assert (<= X_{at} 1.0))\n")
+    };
+    let text_of_file: String = (0..36).map(line).collect();
+    let file = files.path("p.vnnlib");
+    fs::write(&file, text_of_file).unwrap();
+    let found = files.certify("m.csv", &["--domain", text(&file)]);
+    assert_eq!(found["domain"]["file"], text(&file));
+    assert_eq!(found["eps_inf"], files.certify("same.csv", &[])["eps_inf"]);
+    fs::write(&file, "(assert (<= X_0 1.0))").unwrap();
+    let arguments = files.about(&["certify"], &["--domain", text(&file)]);
+    let output = command(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        !output.status.success() && stderr.contains("p.vnnlib"),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn arrays_have_no_domain_unless_it_is_said() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name);
+    model(&path("m.safetensors"), &[4], &[5, 5]);
+    let values: Vec<f64> = (0..12).map(|i| f64::from(i * i % 7) / 7.0).collect();
+    let tensor = Tensor::from_slice(&values, (3, 4), &Device::Cpu).unwrap();
+    tensor.write_npy(path("x.npy")).unwrap();
+    let (model, data) = (path("m.safetensors"), path("x.npy"));
+    let fixed = ["certify", "--model", text(&model), "--data", text(&data)];
+    assert_eq!(json(&fixed)["domain"], Value::Null);
+    let cut = json(&[&fixed[..], &["--domain", "-1,1"]].concat());
+    assert_eq!(cut["domain"], serde_json::json!([-1.0, 1.0]));
+    for wrong in ["1,0", "a.txt", "0"] {
+        let output = command(&[&fixed[..], &["--domain", wrong]].concat())
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(2), "{wrong}");
+    }
+}

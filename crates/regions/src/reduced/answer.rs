@@ -1,0 +1,262 @@
+//! Questions about a ball, answered: the best input found, and what is proved of all.
+
+use super::{
+    change::Output,
+    limits::Limits,
+    network::ReducedNetwork,
+    proof::Proof,
+    question::{Measure, Question},
+    surroundings::Surroundings,
+    witness::{Asked, Witness},
+};
+use crate::{Error, Guarantee, Result, Rows};
+use candle_core::{DType, Tensor};
+use loclin_tensor::rounding::{relative, sum_up, up_by};
+
+/// Rounds of the ascent that looks for a first witness.
+const ROUNDS: usize = 2;
+
+/// The answer to a question about a ball.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Bound {
+    /// The ball's radius.
+    pub radius: f64,
+    /// The largest value found, at [`Bound::witness`], by the network itself.
+    pub found: f64,
+    /// No input of the ball has a larger value.
+    pub proved: f64,
+    /// What is claimed of `proved`.
+    pub guarantee: Guarantee,
+    /// The input of the ball with the value found, `[D]`.
+    pub witness: Vec<f64>,
+    /// The gradient at the ball's centre, of the first function that the question is about, `[D]`.
+    pub gradient: Vec<f64>,
+    /// For [`Question::Signs`], which numbers of the gradient may change their sign: of all others it is proved that they keep
+    /// it. Empty for other questions.
+    pub may_change_sign: Vec<bool>,
+    /// Units whose selection can change in the ball.
+    pub units: usize,
+    /// Parts of the ball that were looked at.
+    pub parts: usize,
+    /// The parts with what excludes or bounds each, where [`Limits::proof`] asks for it and the question is not about signs:
+    /// [`Surroundings::check`] looks at them again.
+    pub proof: Option<Proof>,
+}
+
+impl Bound {
+    /// Whether what was found and what is proved are one number, to nine digits: the exact answer.
+    pub fn is_exact(&self) -> bool {
+        self.proved - self.found <= 1e-9 * self.proved.abs().max(self.found.abs())
+    }
+
+    /// For a question with the answer yes or no ([`Question::is_decision`]): whether it stays as at the centre; `None` if that is open.
+    pub fn stays(&self) -> Option<bool> {
+        match (self.proved < 0.0, self.found >= 0.0) {
+            (true, _) => Some(true),
+            (_, true) => Some(false),
+            _ => None,
+        }
+    }
+}
+
+impl Surroundings {
+    /// The largest value that a question has in the ball of a radius: found, and proved.
+    ///
+    /// ```
+    /// use candle_core::{DType, Device, Tensor};
+    /// use loclin_models::{Mlp, Parameters};
+    /// use loclin_regions::{Budget, Linearization, Norm};
+    /// use loclin_regions::reduced::{Limits, Question};
+    ///
+    /// let config = Mlp { inputs: vec![2], hidden: vec![8, 8], outputs: 1, negative_slope: 0.0 };
+    /// let network = config.build(Parameters::seeded(3).builder(DType::F64, &Device::Cpu))?;
+    /// let here = Linearization::new(&network, &Tensor::new(&[[0.3, -0.2]], &Device::Cpu)?, Budget::default())?;
+    /// let around = here.surroundings(0, Norm::LINF)?;
+    /// let question = Question::Change { weights: vec![1.0], norm: Norm::L1 };
+    /// let bound = around.bound(0.5, &question, Limits::default())?;
+    /// assert!(bound.found <= bound.proved && bound.is_exact());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// A radius that is negative or not finite, a ball in which too many units can change, a question that does not fit the
+    /// network.
+    pub fn bound(&self, radius: f64, question: &Question, limits: Limits) -> Result<Bound> {
+        let reduced = self.reduced(radius)?;
+        let (outputs, measure) = self.asked(&reduced, question)?;
+        let asked = Asked {
+            reduced: &reduced,
+            outputs: &outputs,
+            measure: &measure,
+        };
+        let witness = asked.ascend(if limits.parts > 1 { ROUNDS } else { 0 });
+        let outcome = asked.search(witness, limits);
+        let delta = outcome
+            .witness
+            .map_or_else(|| vec![0.0; self.x.len()], |Witness { delta, .. }| delta);
+        let witness = self.input_at(&reduced, delta);
+        let (found, changed) = self.value_at(&witness, &measure)?;
+        let mut may_change_sign = outcome.signs;
+        let mut proved = outcome.proved.max(found);
+        if let Question::Signs { .. } = question {
+            let all = may_change_sign.iter_mut().zip(changed);
+            all.for_each(|(own, changed)| *own |= changed);
+            proved = may_change_sign.iter().filter(|own| **own).count() as f64;
+        } else {
+            may_change_sign = Vec::new();
+        }
+        Ok(Bound {
+            radius,
+            found,
+            proved,
+            guarantee: self.guarantee(),
+            witness,
+            gradient: outputs
+                .into_iter()
+                .next()
+                .map_or_else(Vec::new, |own| own.gradient),
+            may_change_sign,
+            units: reduced.units.len(),
+            parts: outcome.parts,
+            proof: outcome.leaves.map(|leaves| Proof::of(&reduced, leaves)),
+        })
+    }
+
+    /// The functions that a question is about, and the question with their gradients at the centre.
+    pub(super) fn asked(
+        &self,
+        reduced: &ReducedNetwork,
+        question: &Question,
+    ) -> Result<(Vec<Output>, Measure)> {
+        let outputs = self.outputs(reduced, question)?;
+        let centre = outputs
+            .iter()
+            .map(|own| (own.gradient.clone(), own.gradient_error));
+        let measure = Measure::new(question.clone(), centre.collect());
+        Ok((outputs, measure))
+    }
+
+    /// The functions that a question is about, as the units of a reduced network see them.
+    pub(super) fn outputs(
+        &self,
+        reduced: &ReducedNetwork,
+        question: &Question,
+    ) -> Result<Vec<Output>> {
+        let network = self.here.network();
+        let functions = question.functions(network.output_size(), self.x.len())?;
+        let (size, device) = (network.output_size(), network.device());
+        let (trace, errors) = (&self.here.trace, &self.errors);
+        let values = Rows::of_tensor(trace.output())?;
+        let of_values = match &errors.known {
+            Some(known) => Rows::of_tensor(&known.output)?[0].to_vec(),
+            None => vec![0.0; size],
+        };
+        let of_gradients = self.output_gradient_errors()?;
+        let mut gradients = Vec::with_capacity(functions.len());
+        for some in functions.chunks(self.here.pulls_at_once()) {
+            let cotangents = Tensor::from_vec(some.concat(), (1, some.len(), size), device)?;
+            let pulled = trace.pull(&cotangents.to_dtype(network.dtype())?)?;
+            let rows = Rows::of_tensor(&pulled.flatten_from(2)?.squeeze(0)?)?;
+            gradients.extend(rows.iter().map(<[f64]>::to_vec));
+        }
+        let rounding = relative(size + 4);
+        let sum = |weights: &[f64], of: &[f64], errors: &[f64]| {
+            let total: f64 = weights.iter().zip(of).map(|(w, v)| w * v).sum();
+            let each = weights.iter().zip(of).zip(errors);
+            let error = each.map(|((w, v), error)| w.abs() * (error + rounding * v.abs()));
+            (total, up_by(error.sum(), size + 4))
+        };
+        let output = |(weights, gradient): (Vec<f64>, Vec<f64>)| {
+            let units = reduced.units.iter();
+            let each = units.map(|unit| sum(&weights, &unit.outputs, &unit.output_errors));
+            let (cotangents, own) = each.unzip();
+            let (value, value_error) = sum(&weights, &values[0], &of_values);
+            let lengths: Vec<f64> = weights
+                .iter()
+                .zip(&of_gradients)
+                .map(|(w, e)| w * e)
+                .collect();
+            Output {
+                cotangents,
+                errors: own,
+                gradient,
+                gradient_error: sum_up(&lengths),
+                value,
+                value_error,
+            }
+        };
+        Ok(functions.into_iter().zip(gradients).map(output).collect())
+    }
+
+    /// A bound of the l1 norm of the error of each output's gradient.
+    fn output_gradient_errors(&self) -> Result<Vec<f64>> {
+        let network = self.here.network();
+        let size = network.output_size();
+        let (Some(rounding), Some(known)) = (&self.here.rounding, &self.errors.known) else {
+            return Ok(vec![0.0; size]);
+        };
+        let shape = [&[1, 1], network.input_shape()].concat();
+        let ones = Tensor::ones(shape, DType::F64, network.device())?;
+        let unknown = || Ok(vec![f64::INFINITY; size]);
+        let pushed = rounding.magnitudes().push(&ones, Some(known))?;
+        pushed.map_or_else(unknown, |pushed| {
+            let rows = Rows::of_tensor(&pushed.output.squeeze(0)?)?;
+            let share = self.errors.share;
+            Ok(rows[0].iter().map(|most| up_by(most * share, 2)).collect())
+        })
+    }
+
+    /// The input at a deviation, certainly in the ball and in the domain.
+    fn input_at(&self, reduced: &ReducedNetwork, mut delta: Vec<f64>) -> Vec<f64> {
+        reduced.ball.project(&mut delta);
+        let at = |(at, (x, delta)): (usize, (&f64, &f64))| {
+            let moved = x + delta;
+            match self.here.domain() {
+                Some(domain) => moved.clamp(domain.low()[at], domain.high()[at]),
+                None => moved,
+            }
+        };
+        self.x.iter().zip(&delta).enumerate().map(at).collect()
+    }
+
+    /// The question's value at an input by the network itself, and which numbers have another sign than at the centre.
+    fn value_at(&self, input: &[f64], measure: &Measure) -> Result<(f64, Vec<bool>)> {
+        let network = &self.here.prepared.precise;
+        let shape = [&[1], network.input_shape()].concat();
+        let x = Tensor::from_slice(input, shape, network.device())?;
+        let trace = network.trace(&x)?;
+        let functions = measure
+            .question
+            .functions(network.output_size(), input.len())?;
+        if let Question::Class { .. } = measure.question {
+            let values = Rows::of_tensor(trace.output())?;
+            let of = |weights: &Vec<f64>| -> f64 {
+                weights.iter().zip(&values[0]).map(|(w, v)| w * v).sum()
+            };
+            let most = functions.iter().map(of).fold(f64::NEG_INFINITY, f64::max);
+            return Ok((most, Vec::new()));
+        }
+        let count = functions.len();
+        let cotangents = Tensor::from_vec(
+            functions.concat(),
+            (1, count, network.output_size()),
+            network.device(),
+        )?;
+        let pulled = trace.pull(&cotangents)?;
+        let rows = Rows::of_tensor(&pulled.flatten_from(2)?.squeeze(0)?)?;
+        let gradients: Vec<Vec<f64>> = rows.iter().map(<[f64]>::to_vec).collect();
+        let value = measure.at(&gradients);
+        if !value.is_finite() {
+            return Err(Error::NotFinite {
+                index: 0,
+                what: "the value of a question".into(),
+                value,
+            });
+        }
+        let changed = match gradients.first() {
+            Some(gradient) => measure.signs_changed(gradient),
+            None => Vec::new(),
+        };
+        Ok((value, changed))
+    }
+}

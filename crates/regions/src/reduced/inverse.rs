@@ -1,0 +1,190 @@
+//! The question backwards: how large may the ball be?
+
+use super::{answer::Bound, limits::Limits, question::Question, surroundings::Surroundings};
+use crate::{Error, Norm, Result};
+use std::time::Instant;
+
+/// Radii are found to within this share.
+const TOLERANCE: f64 = 0.01;
+
+/// A radius grows by this factor until something is found.
+const GROWTH: f64 = 2.0;
+
+/// Radii that are tried at most.
+const TRIES: usize = 64;
+
+/// What a question's value may be.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Threshold {
+    /// At most this. For decisions ([`Question::is_decision`]) 0 is the one that makes sense: below it they stay.
+    Absolute(f64),
+    /// At most this share of the norm of the gradient at the centre, `0.1` for 10%; for [`Question::Change`] and
+    /// [`Question::Length`].
+    Relative(f64),
+}
+
+/// How large a ball may be.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Largest {
+    /// In the ball of this radius, the value is proved to stay within the threshold ([`Bound::guarantee`] says what that claims).
+    pub proved: f64,
+    /// In the ball of this radius, an input beyond the threshold was found; infinite if none was.
+    pub refuted: f64,
+    /// The threshold as a value of the question.
+    pub threshold: f64,
+    /// All radii that were looked at, ascending ([`rising`]).
+    pub curve: Vec<Bound>,
+}
+
+/// Bounds of one question at several radii as a curve that only rises: what is proved at a radius holds for smaller ones, and
+/// what is found for larger ones. They end in the order of their radii.
+pub fn rising(curve: &mut [Bound]) {
+    curve.sort_by(|a, b| a.radius.total_cmp(&b.radius));
+    for at in (1..curve.len()).rev() {
+        if let [smaller, larger] = &mut curve[at - 1..=at] {
+            smaller.proved = smaller.proved.min(larger.proved);
+            let both = smaller.may_change_sign.iter_mut();
+            both.zip(&larger.may_change_sign)
+                .for_each(|(own, may)| *own &= *may);
+        }
+    }
+    for at in 1..curve.len() {
+        if let [smaller, larger] = &mut curve[at - 1..=at]
+            && larger.found < smaller.found
+        {
+            larger.found = smaller.found;
+            larger.witness.clone_from(&smaller.witness);
+        }
+    }
+}
+
+impl Surroundings {
+    /// The largest radius at which a question's value is proved to stay within a threshold, to within a hundredth, up to `most`; and
+    /// the smallest at which an input beyond it was found.
+    ///
+    /// ```
+    /// use candle_core::{DType, Device, Tensor};
+    /// use loclin_models::{Mlp, Parameters};
+    /// use loclin_regions::{Budget, Linearization, Norm};
+    /// use loclin_regions::reduced::{Limits, Question, Threshold};
+    ///
+    /// let config = Mlp { inputs: vec![2], hidden: vec![8, 8], outputs: 1, negative_slope: 0.0 };
+    /// let network = config.build(Parameters::seeded(3).builder(DType::F64, &Device::Cpu))?;
+    /// let here = Linearization::new(&network, &Tensor::new(&[[0.3, -0.2]], &Device::Cpu)?, Budget::default())?;
+    /// let around = here.surroundings(0, Norm::LINF)?;
+    /// let question = Question::Change { weights: vec![1.0], norm: Norm::L1 };
+    /// let largest = around.largest(&question, Threshold::Relative(0.25), 1.0, Limits::default())?;
+    /// let margin = here.margins(&[Norm::LINF], Default::default())?[0].radius[0];
+    /// assert!(largest.proved >= 0.99 * margin && largest.proved <= largest.refuted);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As of [`Surroundings::bound`], a threshold that does not fit the question, and a `most` that is not positive.
+    pub fn largest(
+        &self,
+        question: &Question,
+        threshold: Threshold,
+        most: f64,
+        limits: Limits,
+    ) -> Result<Largest> {
+        let refuse = |what: &'static str, cause: String| Err(Error::Argument { what, cause });
+        if most.is_nan() || most <= 0.0 {
+            return refuse("radius", format!("up to {most}; must be positive"));
+        }
+        let value = match (threshold, question) {
+            (Threshold::Absolute(value), _) => value,
+            (
+                Threshold::Relative(share),
+                Question::Change { norm, .. } | Question::Length { norm, .. },
+            ) => share * self.length_at_centre(question, *norm)?,
+            (Threshold::Relative(_), _) => {
+                let cause = "a share of the gradient's norm fits changes and lengths only";
+                return refuse("threshold", cause.into());
+            }
+        };
+        let end = limits
+            .time
+            .and_then(|time| Instant::now().checked_add(time));
+        let mut largest = Largest {
+            proved: 0.0,
+            refuted: f64::INFINITY,
+            threshold: value,
+            curve: Vec::new(),
+        };
+        let is_late = || end.is_some_and(|end| Instant::now() >= end);
+        // Up to where nothing is proved any more, by the root alone, and then with branching.
+        for parts in [1, limits.parts] {
+            let mut open = match parts {
+                1 => f64::INFINITY,
+                _ => (largest.proved * GROWTH * GROWTH).max(self.first_radius(most)),
+            };
+            let mut next = largest.proved.max(self.first_radius(most));
+            for _ in 0..TRIES {
+                let limits = Limits {
+                    parts,
+                    proof: false,
+                    time: end.map(|end| end.saturating_duration_since(Instant::now())),
+                };
+                match self.bound(next, question, limits) {
+                    Ok(bound) => {
+                        if bound.found > value {
+                            largest.refuted = largest.refuted.min(next);
+                        }
+                        match holds(&bound, question, value) {
+                            true => largest.proved = largest.proved.max(next),
+                            false => open = open.min(next),
+                        }
+                        largest.curve.push(bound);
+                    }
+                    // Too many units can change: nothing is proved there.
+                    Err(Error::Argument { what: "radius", .. }) => open = open.min(next),
+                    Err(error) => return Err(error),
+                }
+                let beyond = open.min(largest.refuted);
+                let is_found = beyond <= largest.proved * (1.0 + TOLERANCE);
+                if is_found || largest.proved >= most || is_late() || next == 0.0 {
+                    break;
+                }
+                next = match beyond.is_finite() {
+                    true if largest.proved > 0.0 => (largest.proved * beyond).sqrt(),
+                    true => beyond / GROWTH,
+                    false => (largest.proved * GROWTH).min(most),
+                };
+            }
+            if limits.parts == 1 || is_late() {
+                break;
+            }
+        }
+        rising(&mut largest.curve);
+        Ok(largest)
+    }
+
+    /// The bounds of a question at several radii, ascending, joined by [`rising`].
+    ///
+    /// # Errors
+    /// As of [`Surroundings::bound`].
+    pub fn curve(&self, radii: &[f64], question: &Question, limits: Limits) -> Result<Vec<Bound>> {
+        let bound = |radius: &f64| self.bound(*radius, question, limits);
+        let mut curve = radii.iter().map(bound).collect::<Result<Vec<_>>>()?;
+        rising(&mut curve);
+        Ok(curve)
+    }
+
+    /// The norm of the gradient of a question's function at the centre.
+    fn length_at_centre(&self, question: &Question, norm: Norm) -> Result<f64> {
+        let reduced = self.reduced(0.0)?;
+        let outputs = self.outputs(&reduced, question)?;
+        Ok(outputs
+            .first()
+            .map_or(0.0, |output| norm.of(&output.gradient)))
+    }
+}
+
+/// Whether what is proved is within a threshold.
+fn holds(bound: &Bound, question: &Question, threshold: f64) -> bool {
+    match question.is_decision() && threshold == 0.0 {
+        true => bound.proved < threshold,
+        false => bound.proved <= threshold,
+    }
+}
