@@ -59,3 +59,19 @@ pub(crate) fn each_pair<T: Real, U: Copy + Send + Sync>(
     results.extend(a_rest.iter().zip(b_rest).map(|(a, b)| one(*a, *b)));
     results
 }
+
+/// `n` zeros, written by all threads where they are many.
+pub(crate) fn zeros<T: Real>(n: usize) -> Vec<T> {
+    if n <= CHUNK {
+        return vec![T::zero(); n];
+    }
+    let mut zeros = Vec::with_capacity(n.div_ceil(BLOCK));
+    (0..n / BLOCK)
+        .into_par_iter()
+        .with_min_len(CHUNK / BLOCK)
+        .map(|_| [T::zero(); BLOCK])
+        .collect_into_vec(&mut zeros);
+    let mut zeros = zeros.into_flattened();
+    zeros.resize(n, T::zero());
+    zeros
+}

@@ -187,7 +187,8 @@ impl Push {
                 let size = (z.len() / batch).max(1);
                 let rows = tangent.chunks(size).enumerate();
                 let rows = rows.map(|(row, tangent)| {
-                    each_pair([&z[row / count * size..], tangent], T::zero(), times)
+                    let z = &z[row / count * size..][..tangent.len()];
+                    each_pair([z, tangent], T::zero(), times)
                 });
                 Ok(rows.collect::<Vec<_>>().concat())
             }
@@ -307,11 +308,29 @@ mod tests {
             let pieces = TwoPieces { breakpoint, slopes, anchor };
             let of = |z: &Tensor| pieces.apply(z)?.sqr()?.sum_all()?.backward();
             let (ours, plain) = (of(&z)?, of(&z.t()?)?);
+            let [below, above] = pieces.slopes;
+            let mut pushed = Vec::new();
+            for count in [1, 3] {
+                let repeated = z.unsqueeze(1)?.repeat((1, count, 1))?;
+                let tangent = Var::from_tensor(&repeated.cos()?)?;
+                let slopes = pieces.choose(&z, below, above)?.unsqueeze(1)?;
+                let (ours, plain) = (pieces.push(&z, &tangent)?, tangent.broadcast_mul(&slopes)?);
+                let of = |pushed: &Tensor| pushed.sqr()?.sum_all()?.backward();
+                let gradients = [of(&ours)?, of(&plain)?].map(|all| all.get(&tangent).cloned());
+                pushed.extend([ours, plain]);
+                for pair in gradients.into_iter().flatten() {
+                    pushed.push(pair);
+                }
+            }
             for (a, b) in [
                 (pieces.apply(&z)?, pieces.apply(&z.t()?)?.t()?),
                 (pieces.choose(&z, -1.0, 3.0)?, pieces.choose(&z.t()?, -1.0, 3.0)?.t()?),
                 (pieces.side(&z)?.to_dtype(DType::F64)?, pieces.side(&z.t()?)?.t()?.to_dtype(DType::F64)?),
                 (ours.get(&z).unwrap().clone(), plain.get(&z).unwrap().clone()),
+                (pushed[0].clone(), pushed[1].clone()),
+                (pushed[2].clone(), pushed[3].clone()),
+                (pushed[4].clone(), pushed[5].clone()),
+                (pushed[6].clone(), pushed[7].clone()),
             ] {
                 let difference = (a - b)?.abs()?.flatten_all()?.max(0)?.to_scalar::<f64>()?;
                 // A few roundings of numbers below 100.

@@ -45,6 +45,11 @@ pub struct Outcome {
 /// # Errors
 /// A dataset, model or PyTorch that cannot be used.
 pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
+    // In the pool, as the program's own training.
+    rayon::scope(|_| measured(args, global))
+}
+
+fn measured(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     for (option, value) in [("--limit", args.limit), ("--runs", Some(args.runs))] {
         if value == Some(0) {
             return Err(Usage::new(format!("{option} 0: expected at least 1")).into());

@@ -4,6 +4,7 @@ use candle_core::Layout;
 use pulp::Arch;
 use rayon::prelude::*;
 
+use crate::elementwise::zeros;
 use crate::product::Real;
 
 /// `[outer, channels, inner]`.
@@ -121,7 +122,7 @@ pub(super) fn affine_rows<T: Real, const N: usize>(
     f: impl Fn([T; 2], [T; N]) -> T + Sync,
 ) -> Vec<T> {
     let inner = inner.max(1);
-    let mut result = vec![T::zero(); a.len()];
+    let mut result = zeros(a.len());
     result
         .par_chunks_mut(inner)
         .zip(a.par_chunks(inner).zip(b.par_chunks(inner)))

@@ -9,6 +9,7 @@ use super::geometry::Geometry;
 use super::lanes::Lanes;
 use super::planes::{Planes, WIDEST};
 use super::sweep::Sweep;
+use crate::elementwise::zeros;
 
 /// Parts of a batch whose weight gradients are summed apart. Fixed, so that the sum does not depend on the number of
 /// threads.
@@ -76,7 +77,7 @@ fn sweep<T: Lanes>(
     [size, result]: [usize; 2],
     images: usize,
 ) -> Vec<T> {
-    let mut to = vec![T::zero(); images * result];
+    let mut to = zeros(images * result);
     // With fewer images than threads, the channels of each are divided.
     let divided = images < rayon::current_num_threads();
     to.par_chunks_mut(result.max(1)).enumerate().for_each_init(

@@ -43,6 +43,11 @@ impl Grid {
         (self.rows - 1) * self.pitch + self.columns
     }
 
+    /// Whether the results fill the output in the order of the positions.
+    fn is_plain(&self) -> bool {
+        self.size == [self.rows, self.columns] && self.start == [0, 0] && self.step == [1, 1]
+    }
+
     /// Copies the results at the positions into a channel of the output.
     fn place<T: Lanes>(&self, results: &[T], channel: &mut [T]) {
         for (row, results) in results.chunks(self.pitch).take(self.rows).enumerate() {
@@ -114,17 +119,18 @@ impl<T: Lanes> Sweep<T> {
     fn channels(&self, planes: &[T], weights: &[T], channels: &mut [T], results: &mut [T]) {
         let area = self.grid.size[0] * self.grid.size[1];
         let stride = results.len() / TOGETHER;
-        Arch::new().dispatch(Sums {
+        let placed = Arch::new().dispatch(Sums {
             planes,
             offsets: &self.offsets,
             weights,
-            span: self.grid.span(),
-            outputs: channels.len() / area,
+            grid: &self.grid,
+            channels: &mut *channels,
             results: &mut *results,
-            stride,
         });
-        for (channel, results) in channels.chunks_mut(area).zip(results.chunks(stride)) {
-            self.grid.place(results, channel);
+        if !placed {
+            for (channel, results) in channels.chunks_mut(area).zip(results.chunks(stride)) {
+                self.grid.place(results, channel);
+            }
         }
     }
 }
@@ -134,68 +140,110 @@ struct Sums<'a, T> {
     planes: &'a [T],
     offsets: &'a [usize],
     weights: &'a [T],
-    span: usize,
-    /// Channels of the group that are wanted.
-    outputs: usize,
-    /// `stride` numbers for each channel.
+    grid: &'a Grid,
+    /// The output, at whose positions the sums are put where whole vectors fit into its rows.
+    channels: &'a mut [T],
+    /// Else they are put here, with the pitch of the planes and numbers between the rows: for [`TOGETHER`] channels.
     results: &'a mut [T],
-    stride: usize,
 }
 
 impl<T: Lanes> WithSimd for Sums<'_, T> {
-    type Output = ();
+    /// Whether the sums are in the output.
+    type Output = bool;
 
     #[inline(always)]
-    fn with_simd<S: Simd>(mut self, simd: S) {
+    fn with_simd<S: Simd>(self, simd: S) -> bool {
+        let lanes = T::count::<S>();
+        let area = self.grid.size[0] * self.grid.size[1];
+        let outputs = self.channels.len() / area;
+        let whole = self.grid.is_plain() && self.grid.columns.is_multiple_of(lanes);
+        let (to, stride, vectors, per_row) = match whole {
+            true => (self.channels, area, area / lanes, self.grid.columns / lanes),
+            false => {
+                let (stride, span) = (self.results.len() / TOGETHER, self.grid.span());
+                (self.results, stride, span.div_ceil(lanes), usize::MAX)
+            }
+        };
+        let mut block = Block {
+            planes: self.planes,
+            offsets: self.offsets,
+            weights: self.weights,
+            outputs,
+            to,
+            stride,
+            vectors,
+            per_row,
+            pitch: self.grid.pitch,
+        };
         // As many accumulators as registers, but for those of the numbers read.
         match S::REGISTER_COUNT {
-            32.. if self.outputs > 4 => self.all::<S, 8>(simd, 0),
+            32.. if outputs > 4 => block.all::<S, 8>(simd, 0),
             _ => {
-                self.all::<S, 4>(simd, 0);
-                if self.outputs > 4 {
-                    self.all::<S, 4>(simd, 4);
+                block.all::<S, 4>(simd, 0);
+                if outputs > 4 {
+                    block.all::<S, 4>(simd, 4);
                 }
             }
         }
+        whole
     }
 }
 
-impl<T: Lanes> Sums<'_, T> {
-    /// All positions of `O` channels.
+/// Vectors of sums, and where they go.
+struct Block<'a, T> {
+    planes: &'a [T],
+    offsets: &'a [usize],
+    weights: &'a [T],
+    /// Channels that are wanted.
+    outputs: usize,
+    /// `stride` numbers for each channel, one vector after another.
+    to: &'a mut [T],
+    stride: usize,
+    /// How many vectors a channel has, and a row, which is read `pitch` numbers after the one before.
+    vectors: usize,
+    per_row: usize,
+    pitch: usize,
+}
+
+impl<T: Lanes> Block<'_, T> {
+    /// All vectors of `O` channels.
     #[inline(always)]
     fn all<S: Simd, const O: usize>(&mut self, simd: S, first: usize) {
-        let lanes = T::count::<S>();
-        let mut position = 0;
-        while position < self.span {
-            match (self.span - position).div_ceil(lanes) {
-                1 => self.block::<S, O, 1>(simd, first, position),
-                2 => self.block::<S, O, 2>(simd, first, position),
-                4 => self.block::<S, O, 2>(simd, first, position),
+        let mut vector = 0;
+        while vector < self.vectors {
+            match self.vectors - vector {
+                1 => self.some::<S, O, 1>(simd, first, vector),
+                2 | 4 => self.some::<S, O, 2>(simd, first, vector),
                 _ => {
-                    self.block::<S, O, 3>(simd, first, position);
-                    position += lanes;
+                    self.some::<S, O, 3>(simd, first, vector);
+                    vector += 1;
                 }
             }
-            position += 2 * lanes;
+            vector += 2;
         }
     }
 
-    /// `V` vectors of positions of `O` channels.
+    /// `V` vectors of `O` channels.
     #[inline(always)]
-    fn block<S: Simd, const O: usize, const V: usize>(
+    fn some<S: Simd, const O: usize, const V: usize>(
         &mut self,
         simd: S,
         first: usize,
-        position: usize,
+        vector: usize,
     ) {
         let lanes = T::count::<S>();
+        let mut starts = [0; V];
+        for (number, start) in starts.iter_mut().enumerate() {
+            let vector = vector + number;
+            *start = vector / self.per_row * self.pitch + vector % self.per_row * lanes;
+        }
         let mut sums = [[T::splat(simd, T::zero()); V]; O];
         let entries = self.offsets.iter().zip(self.weights.chunks_exact(TOGETHER));
         for (offset, weights) in entries {
-            let from = &self.planes[offset + position..][..V * lanes];
+            let from = &self.planes[*offset..];
             let mut numbers = [T::splat(simd, T::zero()); V];
-            for (vector, number) in numbers.iter_mut().enumerate() {
-                *number = T::load::<S>(&from[vector * lanes..]);
+            for (number, start) in numbers.iter_mut().zip(starts) {
+                *number = T::load::<S>(&from[start..][..lanes]);
             }
             for (sums, weight) in sums.iter_mut().zip(&weights[first..first + O]) {
                 let weight = T::splat(simd, *weight);
@@ -205,7 +253,11 @@ impl<T: Lanes> Sums<'_, T> {
             }
         }
         for (output, sums) in sums.into_iter().enumerate() {
-            let to = &mut self.results[(first + output) * self.stride + position..][..V * lanes];
+            if first + output >= self.outputs {
+                return;
+            }
+            let to = (first + output) * self.stride + vector * lanes;
+            let to = &mut self.to[to..][..V * lanes];
             for (vector, sum) in sums.into_iter().enumerate() {
                 T::store(sum, &mut to[vector * lanes..]);
             }
