@@ -199,14 +199,14 @@ impl Geometry {
                 before: [0; 2],
                 entries: Vec::new(),
             };
-            for axis in 0..2 {
+            for (axis, remainder) in remainder.into_iter().enumerate() {
                 let (stride, before) = (self.stride[axis], self.before[axis]);
                 // The numbers `first ..` of all that have this remainder, padding included, lie in the input.
-                let first = before.saturating_sub(remainder[axis]).div_ceil(stride);
-                let end = (before + self.size[axis]).saturating_sub(remainder[axis]);
+                let first = before.saturating_sub(remainder).div_ceil(stride);
+                let end = (before + self.size[axis]).saturating_sub(remainder);
                 part.first[axis] = first;
                 part.count[axis] = end.div_ceil(stride).saturating_sub(first);
-                part.start[axis] = (first * stride + remainder[axis]).saturating_sub(before);
+                part.start[axis] = (first * stride + remainder).saturating_sub(before);
                 let back = entries
                     .iter()
                     .map(|entry| self.shift(*entry)[axis] / stride);
