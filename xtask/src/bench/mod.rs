@@ -4,6 +4,7 @@
 //! counts are the ratios. Medians throughout.
 
 mod certify;
+mod convolution;
 mod estimators;
 mod faster;
 mod machine;
@@ -11,6 +12,7 @@ mod options;
 mod peer;
 mod residual;
 mod scaling;
+mod spread;
 mod step;
 mod subject;
 
@@ -34,6 +36,8 @@ pub struct Outcome {
     step: Option<step::Outcome>,
     #[serde(flatten)]
     residual: Option<residual::Outcome>,
+    #[serde(flatten)]
+    convolution: Option<convolution::Outcome>,
     #[serde(flatten)]
     certify: Option<certify::Outcome>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -62,6 +66,10 @@ fn measured(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
             .residual()
             .then(|| residual::measure(args, global, peer.as_ref()))
             .transpose()?,
+        // Not a part of everything: it says what the others are made of.
+        convolution: (args.work == Some(Work::Convolution))
+            .then(|| convolution::measure(args, global, peer.as_ref()))
+            .transpose()?,
         step: (wanted(Work::Step) && !args.residual())
             .then(|| step::measure(args, global, peer.as_ref()))
             .transpose()?,
@@ -83,6 +91,9 @@ impl fmt::Display for Outcome {
         }
         if let Some(residual) = &self.residual {
             write!(f, "\n{residual}")?;
+        }
+        if let Some(convolution) = &self.convolution {
+            write!(f, "\n{convolution}")?;
         }
         if let Some(certify) = &self.certify {
             write!(f, "\n{certify}")?;

@@ -9,6 +9,7 @@ Examples:
   cargo xtask bench step
   cargo xtask bench step --data mnist --peer python3 --peer-script roll_torch.py
   cargo xtask bench step --model resnet --peer python3
+  cargo xtask bench convolution --peer python3
   cargo xtask bench certify --model runs/mnist-vanilla-seed0 --data mnist
   cargo xtask bench scaling --json";
 
@@ -36,7 +37,7 @@ pub struct Args {
     #[arg(long, value_name = "PYTHON")]
     pub peer: Option<PathBuf>,
     /// The program that measures PyTorch [default: ../shared/peer/roll_torch.py beside the workspace; for `resnet`
-    /// xtask/peer/residual_steps.py]
+    /// xtask/peer/residual_steps.py, for `convolution` xtask/peer/convolutions.py]
     #[arg(long, value_name = "FILE.py", requires = "peer")]
     pub peer_script: Option<PathBuf>,
     /// Where the datasets are
@@ -64,4 +65,6 @@ pub enum Work {
     Certify,
     /// A step's growth with inputs, width, depth and batch
     Scaling,
+    /// Single convolutions: forward, transposed, gradient of the weight
+    Convolution,
 }

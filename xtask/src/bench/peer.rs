@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 
 use super::machine;
-use super::options::Args;
+use super::options::{Args, Work};
 use crate::workspace;
 use loclin::program::errors::Usage;
 
@@ -16,6 +17,11 @@ use loclin::program::errors::Usage;
 const BESIDE: &str = "../shared/peer/roll_torch.py";
 /// The one that takes steps of a residual network when it is asked to.
 const RESIDUAL: &str = "xtask/peer/residual_steps.py";
+/// The one that computes convolutions.
+const CONVOLUTIONS: &str = "xtask/peer/convolutions.py";
+
+/// How long to wait before the other side measures: threads that wait for work spin for a while.
+pub(super) const PAUSE: Duration = Duration::from_millis(300);
 
 /// A Python with PyTorch, and the program that measures it.
 #[derive(Debug)]
@@ -33,6 +39,7 @@ impl Peer {
         let script = match &args.peer_script {
             Some(script) => script.clone(),
             None if args.residual() => workspace::root()?.join(RESIDUAL),
+            None if args.work == Some(Work::Convolution) => workspace::root()?.join(CONVOLUTIONS),
             None => workspace::root()?.join(BESIDE),
         };
         if !script.is_file() {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use candle_core::{DType, Device, Tensor};
 use loclin_models::architectures::ResNetConfig;
@@ -11,7 +11,8 @@ use loclin_tensor::{Optimizer, OptimizerConfig, Parameters, SgdConfig, random};
 use serde::Serialize;
 
 use super::options::Args;
-use super::peer::{Conversation, Peer};
+use super::peer::{Conversation, PAUSE, Peer};
+use super::spread::Spread;
 use super::subject::Batch;
 use loclin::program::compute::Dtype;
 use loclin::program::config::{Gamma, Loss, Settings};
@@ -30,8 +31,6 @@ const SETTINGS: Settings = Settings {
 };
 /// Steps of one kind before those of another.
 const STEPS: usize = 5;
-/// How long to wait before the other side measures: threads that wait for work spin for a while.
-const PAUSE: Duration = Duration::from_millis(300);
 
 /// Both sides' seconds of a step of one kind.
 #[derive(Clone, Debug, Serialize)]
@@ -40,13 +39,6 @@ pub(super) struct Row {
     seconds: Spread,
     #[serde(skip_serializing_if = "Option::is_none")]
     peer_seconds: Option<Spread>,
-}
-
-/// Seconds of steps.
-#[derive(Clone, Copy, Debug, Serialize)]
-struct Spread {
-    least: f64,
-    median: f64,
 }
 
 /// What was measured.
@@ -152,28 +144,6 @@ impl Learner {
         Parts { task, regulariser }.descend(LAMBDA, &mut *self.optimizer)?;
         BatchStatistics::update(&statistics, &self.parameters, 0.1)?;
         Ok(start.elapsed().as_secs_f64())
-    }
-}
-
-impl Spread {
-    fn of(mut seconds: Vec<f64>) -> Option<Self> {
-        seconds.sort_by(f64::total_cmp);
-        let count = seconds.len();
-        Some(Self {
-            least: *seconds.first()?,
-            median: (seconds[(count - 1) / 2] + seconds[count / 2]) / 2.0,
-        })
-    }
-
-    fn over(self, other: Self) -> String {
-        let (least, median) = (self.least / other.least, self.median / other.median);
-        format!("{least:.2} {median:.2}")
-    }
-}
-
-impl fmt::Display for Spread {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:.1} {:.1}", 1e3 * self.least, 1e3 * self.median)
     }
 }
 

@@ -3,6 +3,7 @@
 use super::Trace;
 use crate::{
     error::{Error, Result},
+    left_slopes::LeftSlopes,
     operator::Operator,
 };
 use candle_core::Tensor;
@@ -82,11 +83,16 @@ impl Trace {
                 found: dims.to_vec(),
             });
         }
+        let mut left = LeftSlopes::of(self.network.nodes());
         self.network
             .forward_walk(tangents.clone(), |index, node, operands| {
                 let (mut value, offset) = match (&node.operator, &self.records[index]) {
                     (Operator::Affine(operator), _) => {
-                        (operator.push(operands)?, operator.offset(&node.shape)?)
+                        let pushed = match left.to(node) {
+                            Some((slopes, behind)) => behind.push_behind(slopes, operands[0])?,
+                            None => operator.push(operands)?,
+                        };
+                        (pushed, operator.offset(&node.shape)?)
                     }
                     (Operator::PiecewiseLinear(operator), Some(record)) => {
                         let neurons = match reading {
@@ -96,10 +102,15 @@ impl Trace {
                             _ => operator.push_neurons(operands[0], record)?,
                         };
                         visit(index, neurons)?;
-                        (
-                            operator.push(operands[0], record)?,
-                            operator.offset(record)?,
-                        )
+                        let is_linear = !matches!(reading, Reading::Points);
+                        if is_linear && left.leave(index, record, operands[0]) {
+                            (operands[0].clone(), None)
+                        } else {
+                            (
+                                operator.push(operands[0], record)?,
+                                operator.offset(record)?,
+                            )
+                        }
                     }
                     _ => (operands[0].clone(), None),
                 };

@@ -50,24 +50,46 @@ fn each<T: Real>([_, channels, _]: Dims, number: impl Fn(usize) -> f64 + Sync) -
 }
 
 /// A sum over pairs, in a fixed order of sixteen running sums that fit into registers.
-pub(super) fn sum<T: Real>(a: &[T], b: &[T], term: impl Fn(f64, f64) -> f64) -> f64 {
+fn sum<T: Real>(a: &[T], b: &[T], term: impl Fn(f64, f64) -> f64) -> f64 {
+    let [sum] = sums(a, b, |a, b| [term(a, b)]);
+    sum
+}
+
+/// Several such sums.
+fn sums<T: Real, const N: usize>(
+    a: &[T],
+    b: &[T],
+    terms: impl Fn(f64, f64) -> [f64; N],
+) -> [f64; N] {
     const LANES: usize = 16;
     let (whole_a, whole_b) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
-    let rest = whole_a.remainder().iter().zip(whole_b.remainder());
-    let rest: f64 = rest.map(|(a, b)| term(a.to_f64(), b.to_f64())).sum();
-    let sums = Arch::new().dispatch(
+    let mut rest = [0.0; N];
+    for (a, b) in whole_a.remainder().iter().zip(whole_b.remainder()) {
+        let terms = terms(a.to_f64(), b.to_f64());
+        rest.iter_mut()
+            .zip(terms)
+            .for_each(|(sum, term)| *sum += term);
+    }
+    let lanes = Arch::new().dispatch(
         #[inline(always)]
         || {
-            let mut sums = [0.0; LANES];
+            let mut lanes = [[0.0; LANES]; N];
             for (a, b) in whole_a.zip(whole_b) {
-                for ((sum, a), b) in sums.iter_mut().zip(a).zip(b) {
-                    *sum += term(a.to_f64(), b.to_f64());
+                for lane in 0..LANES {
+                    let terms = terms(a[lane].to_f64(), b[lane].to_f64());
+                    for (lanes, term) in lanes.iter_mut().zip(terms) {
+                        lanes[lane] += term;
+                    }
                 }
             }
-            sums
+            lanes
         },
     );
-    sums.iter().sum::<f64>() + rest
+    let mut sums = lanes.map(|lanes| lanes.iter().sum::<f64>());
+    sums.iter_mut()
+        .zip(rest)
+        .for_each(|(sum, rest)| *sum += rest);
+    sums
 }
 
 fn total<T: Real>(dims: Dims, x: &[T], channel: usize) -> f64 {
@@ -98,6 +120,22 @@ pub(super) fn moments<T: Real>(dims: Dims, x: &[T]) -> Vec<T> {
     });
     let (means, variances): (Vec<T>, Vec<T>) = moments.unzip();
     [means, variances].concat()
+}
+
+/// The cotangent of `x` for cotangents of its means and then of its variances, which `moments` are.
+pub(super) fn moments_pulled<T: Real>(dims: Dims, x: &[T], moments: &[T], of: &[T]) -> Vec<T> {
+    // With n values to a channel: d mean / dx = 1 / n, d variance / dx = 2 (x - mean) / n.
+    let count = (dims[0] * dims[2]) as f64;
+    let factors = (0..dims[1]).map(|channel| {
+        let [mean, of_mean, of_variance] =
+            [moments[channel], of[channel], of[dims[1] + channel]].map(T::to_f64);
+        let slope = 2.0 * of_variance / count;
+        [slope, of_mean / count - slope * mean].map(T::from_f64)
+    });
+    let factors: Vec<[T; 2]> = factors.collect();
+    affine_rows(dims, [x, x], &factors, |[x, _], [slope, constant]| {
+        x * slope + constant
+    })
 }
 
 pub(super) fn scaled<T: Real>(dims: Dims, x: &[T], scale: &[T]) -> Vec<T> {
@@ -151,9 +189,7 @@ pub(super) fn sum_of_rows<T: Real>(
 ) -> [f64; 2] {
     let pairs = rows(dims, a, channel).zip(rows(dims, b, channel));
     pairs.fold([0.0; 2], |[total, product], (a, b)| {
-        [
-            total + sum(b, b, |b, _| b),
-            product + sum(a, b, |a, b| (a - mean) * b),
-        ]
+        let [sum, products] = sums(a, b, |a, b| [b, (a - mean) * b]);
+        [total + sum, product + products]
     })
 }

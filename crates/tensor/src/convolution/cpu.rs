@@ -5,6 +5,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::correlate::Pairs;
+use super::factors::Factors;
 use super::geometry::Geometry;
 use super::lanes::Lanes;
 use super::planes::{Planes, WIDEST};
@@ -18,7 +19,12 @@ const PARTS: usize = 8;
 /// Numbers of the images that are read together for a weight gradient, unless one alone has more.
 const CACHED: usize = 1 << 17;
 
-pub(super) fn forward<T: Lanes>(geometry: &Geometry, x: &[T], weight: &[T]) -> Vec<T> {
+pub(super) fn forward<T: Lanes>(
+    geometry: &Geometry,
+    factors: Option<Factors<'_, T>>,
+    x: &[T],
+    weight: &[T],
+) -> Vec<T> {
     let planes = geometry.input_planes();
     let offsets = geometry.input_offsets(&planes);
     let grid = geometry.grid(&planes);
@@ -28,18 +34,22 @@ pub(super) fn forward<T: Lanes>(geometry: &Geometry, x: &[T], weight: &[T]) -> V
         vec![Sweep::new(offsets.clone(), geometry.outputs, weight, grid)]
     });
     let groups: Vec<_> = groups.collect();
-    let sizes = [geometry.input(), geometry.output()];
-    sweep(
-        &planes,
-        geometry.inputs,
-        &groups,
-        x,
-        sizes,
-        geometry.images(),
-    )
+    let over = Images {
+        planes: &planes,
+        channels: geometry.inputs,
+        groups: &groups,
+        sizes: [geometry.input(), geometry.output()],
+        count: geometry.images(),
+    };
+    over.sweep(x, [factors, None])
 }
 
-pub(super) fn transposed<T: Lanes>(geometry: &Geometry, z: &[T], weight: &[T]) -> Vec<T> {
+pub(super) fn transposed<T: Lanes>(
+    geometry: &Geometry,
+    factors: Option<Factors<'_, T>>,
+    z: &[T],
+    weight: &[T],
+) -> Vec<T> {
     let parts = geometry.parts();
     let planes = geometry.output_planes(&parts);
     let area = geometry.patch() / geometry.inputs;
@@ -57,48 +67,68 @@ pub(super) fn transposed<T: Lanes>(geometry: &Geometry, z: &[T], weight: &[T]) -
         sweeps.collect()
     });
     let groups: Vec<Vec<_>> = groups.collect();
-    let sizes = [geometry.output(), geometry.input()];
-    sweep(
-        &planes,
-        geometry.outputs,
-        &groups,
-        z,
-        sizes,
-        geometry.images(),
-    )
+    let over = Images {
+        planes: &planes,
+        channels: geometry.outputs,
+        groups: &groups,
+        sizes: [geometry.output(), geometry.input()],
+        count: geometry.images(),
+    };
+    over.sweep(z, [None, factors])
 }
 
-/// The sweeps of each group over each image, which has `channels` channels: from `sizes[0]` numbers to `sizes[1]`.
-fn sweep<T: Lanes>(
-    planes: &Planes,
+/// Images, groups of channels counted apart, and the sweeps of each group.
+struct Images<'a, T> {
+    planes: &'a Planes,
+    /// Channels of an image.
     channels: usize,
-    groups: &[Vec<Sweep<T>>],
-    from: &[T],
-    [size, result]: [usize; 2],
-    images: usize,
-) -> Vec<T> {
-    let mut to = zeros(images * result);
-    // With fewer images than threads, the channels of each are divided.
-    let divided = images < rayon::current_num_threads();
-    to.par_chunks_mut(result.max(1)).enumerate().for_each_init(
-        || (planes.room(channels), Vec::new()),
-        |(buffer, results), (index, to)| {
-            planes.fill(&from[index * size..(index + 1) * size], buffer);
-            for sweep in &groups[index % groups.len()] {
-                sweep.run(buffer, to, divided, results);
-            }
-        },
-    );
-    to
+    groups: &'a [Vec<Sweep<T>>],
+    /// Numbers of an image before and after.
+    sizes: [usize; 2],
+    count: usize,
 }
 
-pub(super) fn correlation<T: Lanes>(geometry: &Geometry, x: &[T], z: &[T]) -> Vec<T> {
+impl<T: Lanes> Images<'_, T> {
+    /// The sweeps over each image, whose numbers and results are multiplied with factors where there are any.
+    fn sweep(&self, from: &[T], factors: [Option<Factors<'_, T>>; 2]) -> Vec<T> {
+        let [size, result] = self.sizes;
+        let groups = self.groups.len();
+        let mut to = zeros(self.count * result);
+        // With fewer images than threads, the channels of each are divided.
+        let divided = self.count < rayon::current_num_threads();
+        to.par_chunks_mut(result.max(1)).enumerate().for_each_init(
+            || (self.planes.room(self.channels), Vec::new()),
+            |(buffer, results), (index, to)| {
+                let own = |which: usize, size| {
+                    let factors = factors[which]?;
+                    Some(factors.of_image(index, self.count, groups, size))
+                };
+                let image = &from[index * size..(index + 1) * size];
+                self.planes.fill(image, own(0, size), buffer);
+                for sweep in &self.groups[index % groups] {
+                    sweep.run(buffer, to, divided, results);
+                }
+                if let Some(factors) = own(1, result) {
+                    factors.scale(to);
+                }
+            },
+        );
+        to
+    }
+}
+
+pub(super) fn correlation<T: Lanes>(
+    geometry: &Geometry,
+    factors: Option<Factors<'_, T>>,
+    x: &[T],
+    z: &[T],
+) -> Vec<T> {
     let gradient = Gradient::new(geometry);
     let images = geometry.batch.div_ceil(PARTS).max(1);
     let starts = (0..geometry.batch).into_par_iter().step_by(images);
     let parts = starts.map(|start| {
         let end = geometry.batch.min(start + images);
-        gradient.part(start..end, x, z)
+        gradient.part(start..end, factors, x, z)
     });
     let parts: Vec<Vec<T>> = parts.collect();
     let mut parts = parts.into_iter();
@@ -141,7 +171,13 @@ impl<'a> Gradient<'a> {
     }
 
     /// The sum over some images of the batch.
-    fn part<T: Lanes>(&self, images: Range<usize>, x: &[T], z: &[T]) -> Vec<T> {
+    fn part<T: Lanes>(
+        &self,
+        images: Range<usize>,
+        factors: Option<Factors<'_, T>>,
+        x: &[T],
+        z: &[T],
+    ) -> Vec<T> {
         let geometry = self.geometry;
         let (weight, groups) = (geometry.weight(), geometry.groups);
         let (input, output) = (geometry.input(), geometry.output());
@@ -157,8 +193,9 @@ impl<'a> Gradient<'a> {
                 for number in 0..count {
                     let from = (first + number) * groups + group;
                     let planes = &mut planes[number * image..(number + 1) * image];
+                    let own = factors.map(|f| f.of_image(from, geometry.images(), groups, input));
                     self.planes
-                        .fill(&x[from * input..(from + 1) * input], planes);
+                        .fill(&x[from * input..(from + 1) * input], own, planes);
                     let cotangents = &mut cotangents[number * cotangent..][..cotangent];
                     self.spread(&z[from * output..(from + 1) * output], cotangents);
                 }

@@ -1,5 +1,8 @@
 //! Padded images in which every entry of a kernel is read at a fixed distance from its position.
 
+use pulp::Arch;
+
+use super::factors::Factors;
 use crate::product::Real;
 
 /// Numbers behind the last plane, so that whole vectors can be read from any position: as many as the widest block of a
@@ -51,8 +54,21 @@ impl Planes {
         Some((plane * self.rows + row) * self.pitch + column)
     }
 
-    /// Writes an image into `planes`, whose padding is zero already.
-    pub(super) fn fill<T: Real>(&self, image: &[T], planes: &mut [T]) {
+    /// Writes an image into `planes`, whose padding is zero already; with `factors` each number times its own.
+    pub(super) fn fill<T: Real>(
+        &self,
+        image: &[T],
+        factors: Option<Factors<'_, T>>,
+        planes: &mut [T],
+    ) {
+        Arch::new().dispatch(
+            #[inline(always)]
+            || self.fill_each(image, factors, planes),
+        );
+    }
+
+    #[inline(always)]
+    fn fill_each<T: Real>(&self, image: &[T], factors: Option<Factors<'_, T>>, planes: &mut [T]) {
         let area = self.size[0] * self.size[1];
         let each = planes.chunks_exact_mut(self.plane().max(1));
         for (index, plane) in each.enumerate() {
@@ -69,11 +85,16 @@ impl Planes {
             let first = left * self.stride[1] + remainder[1] - self.before[1];
             for row in top..bottom {
                 let y = row * self.stride[0] + remainder[0] - self.before[0];
-                let from = &image[y * self.size[1] + first..(y + 1) * self.size[1]];
+                let (start, end) = (y * self.size[1] + first, (y + 1) * self.size[1]);
+                let from = &image[start..end];
                 let to = &mut plane[row * self.pitch..][left..right];
-                match self.stride[1] {
-                    1 => to.copy_from_slice(&from[..right - left]),
-                    stride => {
+                match (factors, self.stride[1]) {
+                    (Some(factors), stride) => {
+                        let factors = factors.narrow(channel * area + start, end - start);
+                        factors.times(from, stride, to);
+                    }
+                    (None, 1) => to.copy_from_slice(&from[..right - left]),
+                    (None, stride) => {
                         let from = from.iter().step_by(stride);
                         to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
                     }

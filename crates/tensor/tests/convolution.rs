@@ -1,10 +1,14 @@
 //! The three readings against the sum that defines them, for blocks of channels and positions that are full and that are not.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a helper of a test fails by panicking, as the test itself does"
+)]
+
 use candle_core::{DType, Device, Tensor, Var};
 use proptest::prelude::*;
 
-use super::Convolution;
-use crate::random;
+use loclin_tensor::{Convolution, SlopesAt, TwoPieces, random};
 
 fn draw(seed: u64, shape: &[usize]) -> Var {
     let rng = &mut random::stream(seed, &[]);
@@ -106,6 +110,36 @@ proptest! {
         let single = convolution.apply(&single(&x), &single(&weight)).unwrap();
         // Sums of at most 45 products.
         prop_assert!(near(&single, &sums[0], 1e-4));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    /// Multiplying with slopes on the way is the same as doing it before, to the last bit, and so are the gradients.
+    #[test]
+    fn slopes_may_be_applied_on_the_way(
+        (groups, inputs, outputs) in (1usize..3, 1usize..4, 1usize..10),
+        count in 1usize..4,
+        stride in [1usize..3, 1usize..3],
+        size in [3usize..20, 3usize..20],
+        batch in 1usize..4,
+        seed in any::<u64>(),
+    ) {
+        let convolution = Convolution { stride, padding: [[1, 1]; 2], groups, ..Convolution::default() };
+        let [height, width] = size;
+        let tangent = draw(seed, &[batch, count, groups * inputs, height, width]);
+        let at = (draw(seed ^ 1, &[batch, groups * inputs, height, width]).as_tensor() - 0.5).unwrap();
+        let weight = draw(seed ^ 2, &[groups * outputs, inputs, 3, 3]);
+        let pieces = TwoPieces { breakpoint: 0.0, slopes: [0.25, 1.5], anchor: 0.0 };
+        let first = pieces.push(&at, &tangent).unwrap();
+        let before = convolution.apply(&first, &weight).unwrap();
+        let after = convolution.apply_after(&SlopesAt { pieces, at }, &tangent, &weight).unwrap();
+        prop_assert_eq!(numbers(&before), numbers(&after));
+        let [before, after] = [before, after].map(|value| value.sqr().unwrap().sum_all().unwrap().backward().unwrap());
+        for variable in [&tangent, &weight] {
+            prop_assert_eq!(numbers(before.get(variable).unwrap()), numbers(after.get(variable).unwrap()));
+        }
     }
 }
 
