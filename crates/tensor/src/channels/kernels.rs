@@ -51,45 +51,23 @@ fn each<T: Real>([_, channels, _]: Dims, number: impl Fn(usize) -> f64 + Sync) -
 
 /// A sum over pairs, in a fixed order of sixteen running sums that fit into registers.
 fn sum<T: Real>(a: &[T], b: &[T], term: impl Fn(f64, f64) -> f64) -> f64 {
-    let [sum] = sums(a, b, |a, b| [term(a, b)]);
-    sum
-}
-
-/// Several such sums.
-fn sums<T: Real, const N: usize>(
-    a: &[T],
-    b: &[T],
-    terms: impl Fn(f64, f64) -> [f64; N],
-) -> [f64; N] {
     const LANES: usize = 16;
     let (whole_a, whole_b) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
-    let mut rest = [0.0; N];
-    for (a, b) in whole_a.remainder().iter().zip(whole_b.remainder()) {
-        let terms = terms(a.to_f64(), b.to_f64());
-        rest.iter_mut()
-            .zip(terms)
-            .for_each(|(sum, term)| *sum += term);
-    }
-    let lanes = Arch::new().dispatch(
+    let rest = whole_a.remainder().iter().zip(whole_b.remainder());
+    let rest: f64 = rest.map(|(a, b)| term(a.to_f64(), b.to_f64())).sum();
+    let sums = Arch::new().dispatch(
         #[inline(always)]
         || {
-            let mut lanes = [[0.0; LANES]; N];
+            let mut sums = [0.0; LANES];
             for (a, b) in whole_a.zip(whole_b) {
-                for lane in 0..LANES {
-                    let terms = terms(a[lane].to_f64(), b[lane].to_f64());
-                    for (lanes, term) in lanes.iter_mut().zip(terms) {
-                        lanes[lane] += term;
-                    }
+                for ((sum, a), b) in sums.iter_mut().zip(a).zip(b) {
+                    *sum += term(a.to_f64(), b.to_f64());
                 }
             }
-            lanes
+            sums
         },
     );
-    let mut sums = lanes.map(|lanes| lanes.iter().sum::<f64>());
-    sums.iter_mut()
-        .zip(rest)
-        .for_each(|(sum, rest)| *sum += rest);
-    sums
+    sums.iter().sum::<f64>() + rest
 }
 
 fn total<T: Real>(dims: Dims, x: &[T], channel: usize) -> f64 {
@@ -189,7 +167,9 @@ pub(super) fn sum_of_rows<T: Real>(
 ) -> [f64; 2] {
     let pairs = rows(dims, a, channel).zip(rows(dims, b, channel));
     pairs.fold([0.0; 2], |[total, product], (a, b)| {
-        let [sum, products] = sums(a, b, |a, b| [b, (a - mean) * b]);
-        [total + sum, product + products]
+        [
+            total + sum(b, b, |b, _| b),
+            product + sum(a, b, |a, b| (a - mean) * b),
+        ]
     })
 }

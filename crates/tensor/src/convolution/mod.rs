@@ -9,6 +9,7 @@ mod correlate;
 mod cpu;
 mod factors;
 mod geometry;
+mod gradient;
 mod lanes;
 mod planes;
 mod sweep;
@@ -130,10 +131,10 @@ impl Reading {
     /// Calls `kernel` with the factors of the input's numbers.
     fn with_factors<T: Lanes>(
         &self,
-        kernel: impl FnOnce(&Geometry, Option<Factors<'_, T>>) -> Vec<T>,
+        kernel: impl FnOnce(&Geometry, Option<Factors<'_, T>>) -> Result<Vec<T>>,
     ) -> Result<Vec<T>> {
         let Some(SlopesAt { pieces, at }) = &self.slopes else {
-            return Ok(kernel(&self.geometry, None));
+            return kernel(&self.geometry, None);
         };
         let (storage, layout) = at.storage_and_layout();
         let factors = Factors {
@@ -141,7 +142,7 @@ impl Reading {
             breakpoint: T::from_f64(pieces.breakpoint),
             slopes: pieces.slopes.map(T::from_f64),
         };
-        Ok(kernel(&self.geometry, Some(factors)))
+        kernel(&self.geometry, Some(factors))
     }
 }
 
@@ -165,7 +166,7 @@ macro_rules! dispatch {
 }
 
 fn run<T: Lanes>(
-    kernel: impl FnOnce(&Geometry, Option<Factors<'_, T>>, &[T], &[T]) -> Vec<T>,
+    kernel: impl FnOnce(&Geometry, Option<Factors<'_, T>>, &[T], &[T]) -> Result<Vec<T>>,
     reading: &Reading,
     [a, b]: [(&CpuStorage, &Layout); 2],
 ) -> candle_core::Result<Vec<T>> {
@@ -262,7 +263,7 @@ impl CustomOp2 for Correlation {
         z: &CpuStorage,
         z_layout: &Layout,
     ) -> candle_core::Result<(CpuStorage, Shape)> {
-        let weight = dispatch!(cpu::correlation, &self.0, x, x_layout, z, z_layout);
+        let weight = dispatch!(gradient::correlation, &self.0, x, x_layout, z, z_layout);
         Ok((weight, Shape::from(&self.0.geometry.weight_shape())))
     }
 }

@@ -1,6 +1,6 @@
 //! Padded images in which every entry of a kernel is read at a fixed distance from its position.
 
-use pulp::Arch;
+use pulp::{Arch, Simd, WithSimd};
 
 use super::factors::Factors;
 use crate::product::Real;
@@ -61,10 +61,16 @@ impl Planes {
         factors: Option<Factors<'_, T>>,
         planes: &mut [T],
     ) {
-        Arch::new().dispatch(
-            #[inline(always)]
-            || self.fill_each(image, factors, planes),
-        );
+        match factors {
+            // Rows are copied as they are.
+            None => self.fill_each(image, None, planes),
+            Some(_) => Arch::new().dispatch(Filling {
+                layout: self,
+                image,
+                factors,
+                planes,
+            }),
+        }
     }
 
     #[inline(always)]
@@ -112,5 +118,22 @@ impl Planes {
             .div_ceil(stride);
         let start = before.saturating_sub(remainder).div_ceil(stride);
         (start, end.min([self.rows, self.pitch][axis]))
+    }
+}
+
+/// An image on its way into its planes.
+struct Filling<'a, 'b, T> {
+    layout: &'a Planes,
+    image: &'a [T],
+    factors: Option<Factors<'a, T>>,
+    planes: &'b mut [T],
+}
+
+impl<T: Real> WithSimd for Filling<'_, '_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        self.layout.fill_each(self.image, self.factors, self.planes);
     }
 }
