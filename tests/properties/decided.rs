@@ -24,7 +24,7 @@ fn drawn(plan: &Plan) -> Option<(Network, Tensor, Linearization, Point)> {
 /// The recorded pieces of the only input.
 fn pieces(here: &Linearization) -> Vec<Vec<u32>> {
     let of = |record: &loclin_models::ActivationRecord| {
-        let pieces = record.pieces().flatten_all().unwrap();
+        let pieces = record.pieces().unwrap().flatten_all().unwrap();
         pieces
             .to_dtype(DType::U32)
             .unwrap()

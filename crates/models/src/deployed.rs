@@ -222,13 +222,13 @@ impl Selected<'_> {
             operand,
             record,
         } = self;
-        let reach = match record.slopes() {
+        let reach = match record.slopes()? {
             // A neuron of an activation is the operand's entry itself, less a constant.
             Some(_) => own.reach.minimum(&nearest(reach, operand)?)?,
             None => own.reach.clone(),
         };
         // The recorded slopes: where a neuron is the first on another side, those below it are on theirs.
-        let record = match record.slopes() {
+        let record = match record.slopes()? {
             Some(slopes) => Some(record.clone().with_slopes(slopes.abs()?)),
             None => operator.magnitude(operand, &own.error, record)?,
         };

@@ -1,6 +1,8 @@
 //! What a piecewise-linear operator records at a batch of inputs.
 
 use candle_core::{DType, Error, Result, Tensor};
+use loclin_tensor::TwoPieces;
+use std::sync::OnceLock;
 
 /// What a piecewise-linear operator recorded at a batch of `B` inputs: its part of the activation pattern (Def. 1), and
 /// what its push and pull need under that pattern.
@@ -16,16 +18,42 @@ use candle_core::{DType, Error, Result, Tensor};
 /// let slopes = Tensor::new(&[[1.0, 0.0, 1.0]], &Device::Cpu)?;
 /// let record = ActivationRecord::new(z, signs, pieces, 2)?.with_slopes(slopes);
 /// assert_eq!((record.pre_activations().dims(), record.piece_count()), (&[1, 3][..], 2));
-/// assert!(record.slopes().is_some());
+/// assert!(record.slopes()?.is_some());
 /// # Ok::<(), candle_core::Error>(())
 /// ```
 #[derive(Debug, Clone)]
 pub struct ActivationRecord {
     pre_activations: Tensor,
-    signs: Tensor,
-    pieces: Tensor,
+    /// The same without the loss of its shape, where the neurons are the operand's entries.
+    operand: Option<Tensor>,
+    signs: Part,
+    pieces: Part,
     piece_count: usize,
     selection: Selection,
+}
+
+/// A tensor that is there, or is made when it is first asked for: a step of training needs few of them.
+#[derive(Debug, Clone)]
+struct Part {
+    found: OnceLock<Tensor>,
+    /// How it is made.
+    of: Option<Choice>,
+}
+
+/// What a function of two pieces selects at an operand.
+#[derive(Debug, Clone)]
+struct Choice {
+    operand: Tensor,
+    pieces: TwoPieces,
+    reading: Reading,
+}
+
+/// What of a selection is meant.
+#[derive(Debug, Clone, Copy)]
+enum Reading {
+    Signs,
+    Pieces,
+    Slopes,
 }
 
 /// What an operator needs under its pattern; the first dimension is the batch.
@@ -34,7 +62,7 @@ enum Selection {
     /// Nothing beside the pattern.
     Nothing,
     /// The slope of each entry.
-    Slopes(Tensor),
+    Slopes(Part),
     /// What only the operator can read.
     Own(Tensor),
 }
@@ -65,10 +93,39 @@ impl ActivationRecord {
         }
         Ok(Self {
             pre_activations,
-            signs,
-            pieces,
+            operand: None,
+            signs: Part::new(signs),
+            pieces: Part::new(pieces),
             piece_count,
             selection: Selection::Nothing,
+        })
+    }
+
+    /// The record of a function of two pieces at an operand `[B, in...]`, a neuron for each entry, with its slopes. Signs,
+    /// pieces and slopes are made when they are first asked for.
+    ///
+    /// # Errors
+    /// A tensor computation that fails.
+    pub fn of_two_pieces(pieces: TwoPieces, operand: &Tensor) -> Result<Self> {
+        let flat = operand.flatten_from(1)?;
+        let part = |operand: &Tensor, reading| Part {
+            found: OnceLock::new(),
+            of: Some(Choice {
+                operand: operand.detach(),
+                pieces,
+                reading,
+            }),
+        };
+        Ok(Self {
+            signs: part(&flat, Reading::Signs),
+            pieces: part(&flat, Reading::Pieces),
+            piece_count: 2,
+            selection: Selection::Slopes(part(operand, Reading::Slopes)),
+            operand: (pieces.breakpoint == 0.0).then(|| operand.clone()),
+            pre_activations: match pieces.breakpoint {
+                0.0 => flat,
+                at => (flat - at)?,
+            },
         })
     }
 
@@ -76,7 +133,7 @@ impl ActivationRecord {
     /// differentiation: what [`ActivationRecord::slopes`] gives back.
     pub fn with_slopes(self, slopes: Tensor) -> Self {
         Self {
-            selection: Selection::Slopes(slopes),
+            selection: Selection::Slopes(Part::new(slopes)),
             ..self
         }
     }
@@ -95,14 +152,26 @@ impl ActivationRecord {
         &self.pre_activations
     }
 
+    /// [`ActivationRecord::pre_activations`] in any shape `[B, ...]`: where the neurons are the entries of the operand, the
+    /// operand itself, which is differentiated with one pass less.
+    pub fn unshaped_pre_activations(&self) -> &Tensor {
+        self.operand.as_ref().unwrap_or(&self.pre_activations)
+    }
+
     /// The side each neuron is on, `[B, m]`, +1 or -1 (+1 at exactly 0), a constant in differentiation.
-    pub fn signs(&self) -> &Tensor {
-        &self.signs
+    ///
+    /// # Errors
+    /// A tensor computation that fails.
+    pub fn signs(&self) -> Result<&Tensor> {
+        self.signs.get()
     }
 
     /// The selected piece of each unit, `[B, units]`, `u8` or `u32`, each below [`ActivationRecord::piece_count`].
-    pub fn pieces(&self) -> &Tensor {
-        &self.pieces
+    ///
+    /// # Errors
+    /// A tensor computation that fails.
+    pub fn pieces(&self) -> Result<&Tensor> {
+        self.pieces.get()
     }
 
     /// How many pieces a unit can choose from.
@@ -112,9 +181,22 @@ impl ActivationRecord {
 
     /// The selected slopes `[B, in...]` of an operator that multiplies each entry of its operand by a constant number:
     /// what engines for chains and recurrences read. `None` for every other operator.
-    pub fn slopes(&self) -> Option<&Tensor> {
+    ///
+    /// # Errors
+    /// A tensor computation that fails.
+    pub fn slopes(&self) -> Result<Option<&Tensor>> {
         match &self.selection {
-            Selection::Slopes(slopes) => Some(slopes),
+            Selection::Slopes(slopes) => slopes.get().map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// The function and the operand of [`ActivationRecord::of_two_pieces`]; `None` where the slopes are others.
+    pub(crate) fn two_pieces(&self) -> Option<(TwoPieces, &Tensor)> {
+        match &self.selection {
+            Selection::Slopes(Part {
+                of: Some(choice), ..
+            }) => Some((choice.pieces, &choice.operand)),
             _ => None,
         }
     }
@@ -140,8 +222,9 @@ impl ActivationRecord {
         let narrow = |tensor: &Tensor| tensor.narrow(0, start, len);
         Ok(Self {
             pre_activations: narrow(&self.pre_activations)?,
-            signs: narrow(&self.signs)?,
-            pieces: narrow(&self.pieces)?,
+            operand: self.operand.as_ref().map(narrow).transpose()?,
+            signs: self.signs.map(narrow)?,
+            pieces: self.pieces.map(narrow)?,
             piece_count: self.piece_count,
             selection: self.selection.map(narrow)?,
         })
@@ -154,8 +237,10 @@ impl ActivationRecord {
     pub fn to_dtype(&self, dtype: DType) -> Result<Self> {
         Ok(Self {
             pre_activations: self.pre_activations.to_dtype(dtype)?,
-            signs: self.signs.to_dtype(dtype)?,
-            pieces: self.pieces.clone(),
+            operand: None,
+            signs: self.signs.map(|signs| signs.to_dtype(dtype))?,
+            // Found first: a number that is rounded may be on another side.
+            pieces: self.pieces.map(|pieces| Ok(pieces.clone()))?,
             piece_count: self.piece_count,
             selection: self
                 .selection
@@ -167,11 +252,46 @@ impl ActivationRecord {
     }
 }
 
+impl Part {
+    fn new(tensor: Tensor) -> Self {
+        Self {
+            found: OnceLock::from(tensor),
+            of: None,
+        }
+    }
+
+    fn get(&self) -> Result<&Tensor> {
+        match (self.found.get(), &self.of) {
+            (Some(found), _) => Ok(found),
+            (None, Some(choice)) => {
+                let made = choice.make()?;
+                Ok(self.found.get_or_init(|| made))
+            }
+            (None, None) => Err(Error::Msg("a record without its tensor".into())),
+        }
+    }
+
+    fn map(&self, map: impl FnOnce(&Tensor) -> Result<Tensor>) -> Result<Self> {
+        Ok(Self::new(map(self.get()?)?))
+    }
+}
+
+impl Choice {
+    fn make(&self) -> Result<Tensor> {
+        let (pieces, operand) = (self.pieces, &self.operand);
+        match self.reading {
+            Reading::Signs => pieces.choose(operand, -1.0, 1.0),
+            Reading::Pieces => pieces.side(operand),
+            Reading::Slopes => pieces.choose(operand, pieces.slopes[0], pieces.slopes[1]),
+        }
+    }
+}
+
 impl Selection {
     fn map(&self, map: impl FnOnce(&Tensor) -> Result<Tensor>) -> Result<Self> {
         Ok(match self {
             Self::Nothing => Self::Nothing,
-            Self::Slopes(slopes) => Self::Slopes(map(slopes)?),
+            Self::Slopes(slopes) => Self::Slopes(slopes.map(map)?),
             Self::Own(own) => Self::Own(map(own)?),
         })
     }

@@ -2,13 +2,15 @@
 
 use crate::{
     error::{Error, Result},
-    network::Network,
+    left_slopes::LeftSlopes,
+    network::{Network, Node},
     operator::Operator,
+    operators::Shifted,
     trace::Trace,
 };
 use candle_core::Tensor;
-use loclin_tensor::{Parameters, channel_moments};
-use std::collections::HashMap;
+use loclin_tensor::Parameters;
+use std::{collections::HashMap, sync::Arc};
 
 /// Mean and variance of what one batch normalisation is given, for each channel.
 #[derive(Debug, Clone)]
@@ -55,27 +57,50 @@ impl Network {
         self.check_input(x)?;
         let (mut records, mut statistics) = (Vec::new(), Vec::new());
         let mut nodes = self.nodes().to_vec();
+        let mut left = LeftSlopes::of(&nodes);
         let output = self.forward_walk(x.clone(), |index, node, operands| {
             Ok::<_, Error>(match &node.operator {
                 Operator::Input => operands[0].clone(),
                 Operator::PiecewiseLinear(operator) => {
-                    records.push(operator.record(operands[0])?);
-                    operator.value(operands[0])?
+                    let record = operator.record(operands[0])?;
+                    let is_product = record
+                        .two_pieces()
+                        .is_some_and(|(pieces, _)| pieces.is_slope_times_operand());
+                    let leaves = is_product && left.leave(index, &record, operands[0]);
+                    records.push(record);
+                    match leaves {
+                        true => operands[0].clone(),
+                        false => operator.value(operands[0])?,
+                    }
                 }
                 Operator::Affine(operator) => match operator.normalization() {
                     Some(normalizing) => {
-                        let found = BatchStatistics::of(&node.name, operands[0])?;
-                        let (mean, variance) = (found.mean.clone(), found.variance.clone());
-                        let of_batch = normalizing.with_statistics(mean, variance)?;
-                        let value = of_batch.value(operands, &node.shape)?;
-                        nodes[index].operator = Operator::Affine(of_batch);
-                        statistics.push(found);
+                        let count = BatchStatistics::count(&node.name, operands[0])?;
+                        let [value, mean, variance] = normalizing.by_own_statistics(operands[0])?;
+                        let of_batch = normalizing.with_statistics(mean.clone(), variance.clone());
+                        nodes[index].operator = Operator::Affine(of_batch?);
+                        statistics.push(BatchStatistics {
+                            node: node.name.clone(),
+                            mean,
+                            variance,
+                            count,
+                        });
                         value
                     }
-                    None => operator.value(operands, &node.shape)?,
+                    None => match left.to(node) {
+                        Some((slopes, behind)) => behind.value_behind(slopes, operands[0])?,
+                        None => operator.value(operands, &node.shape)?,
+                    },
                 },
             })
         })?;
+        for index in 1..nodes.len() {
+            if let Operator::Affine(operator) = &self.nodes()[index].operator
+                && operator.normalization().is_some()
+            {
+                join(&mut nodes, index)?;
+            }
+        }
         // A network without normalisations is the same in both modes.
         let network = match statistics.is_empty() {
             true => self.clone(),
@@ -106,9 +131,35 @@ impl Network {
     }
 }
 
+/// Makes a normalisation's scale a part of the operator below it, where nothing else reads that one: tangents then pass
+/// both at the cost of one.
+fn join(nodes: &mut [Node], index: usize) -> Result<()> {
+    let &[below] = &nodes[index].operands[..] else {
+        return Ok(());
+    };
+    let readers = nodes.iter().flat_map(|node| &node.operands);
+    if readers.filter(|operand| **operand == below).count() > 1 {
+        return Ok(());
+    }
+    let (Operator::Affine(first), Operator::Affine(second)) =
+        (&nodes[below].operator, &nodes[index].operator)
+    else {
+        return Ok(());
+    };
+    let Some(scale) = second.channel_scale()? else {
+        return Ok(());
+    };
+    let shift = second.offset(&nodes[index].shape)?;
+    if let Some(scaled) = first.scaled(&scale)? {
+        nodes[below].operator = Operator::Affine(scaled);
+        nodes[index].operator = Operator::Affine(Arc::new(Shifted { shift }));
+    }
+    Ok(())
+}
+
 impl BatchStatistics {
-    /// Those of the operand `[B, C, n...]` of a node.
-    fn of(node: &str, operand: &Tensor) -> Result<Self> {
+    /// How many values of each channel a node's operand `[B, C, n...]` has.
+    fn count(node: &str, operand: &Tensor) -> Result<usize> {
         let count = operand.elem_count() / operand.dim(1)?;
         if count < 2 {
             return Err(Error::Config {
@@ -118,13 +169,7 @@ impl BatchStatistics {
                 ),
             });
         }
-        let [mean, variance] = channel_moments(operand).map_err(candle_core::Error::wrap)?;
-        Ok(Self {
-            node: node.to_owned(),
-            mean,
-            variance,
-            count,
-        })
+        Ok(count)
     }
 
     /// The full names of the parameters that hold the running mean and the running variance.

@@ -171,7 +171,7 @@ impl Trace {
     /// # Errors
     /// A concatenation that fails.
     pub fn pre_activations(&self) -> Result<Option<Tensor>> {
-        self.concatenate(ActivationRecord::pre_activations)
+        self.concatenate(|record| Ok(record.pre_activations()))
     }
 
     /// The side of every neuron, `[B, |I|]`, +1 or -1: `o` of Def. 1.
@@ -182,8 +182,12 @@ impl Trace {
         self.concatenate(ActivationRecord::signs)
     }
 
-    fn concatenate(&self, field: impl Fn(&ActivationRecord) -> &Tensor) -> Result<Option<Tensor>> {
-        let parts: Vec<&Tensor> = self.records().map(field).collect();
+    fn concatenate(
+        &self,
+        field: impl Fn(&ActivationRecord) -> candle_core::Result<&Tensor>,
+    ) -> Result<Option<Tensor>> {
+        let parts = self.records().map(field);
+        let parts = parts.collect::<candle_core::Result<Vec<_>>>()?;
         Ok(if parts.is_empty() {
             None
         } else {

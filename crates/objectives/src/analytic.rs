@@ -19,7 +19,7 @@ pub(crate) fn slopes<T: Real>(trace: &Trace) -> Result<Vec<Vec<T>>> {
 
 /// The slopes that an activation recorded, `[B, in...]`.
 pub(crate) fn slopes_of(record: &ActivationRecord) -> candle_core::Result<&Tensor> {
-    let found = record.slopes();
+    let found = record.slopes()?;
     found.ok_or_else(|| candle_core::Error::Msg("an activation without recorded slopes".into()))
 }
 

@@ -25,6 +25,7 @@ mod analytic;
 mod distance;
 mod engines;
 mod error;
+mod hinge;
 mod neuron_loss;
 mod relaxed;
 mod roll;

@@ -1,10 +1,10 @@
 //! The terms that every objective is made of: gradient lengths, distances to 0, and the TSVM loss of a neuron.
 
-use crate::{Error, Result, analytic, engines};
+use crate::{Error, Result, engines, hinge};
 use candle_core::{DType, Tensor};
 use loclin_models::Trace;
 use loclin_regions::axes;
-use loclin_tensor::product::Real;
+use loclin_tensor::sum_of_squares;
 
 /// `||grad z||_2^2` of all neurons, `[B, |I|]`, differentiable in the parameters.
 ///
@@ -47,6 +47,27 @@ pub fn squared_derivatives(trace: &Trace, tangents: &Tensor) -> Result<Tensor> {
     Ok(Tensor::cat(&sums, 1)?)
 }
 
+/// The mean of `(grad z . t)^2` over all neurons, inputs and tangents `t` `[B, K, in...]`, which each input has its own of:
+/// a scalar `[]`.
+pub(crate) fn mean_squared_derivative(trace: &Trace, tangents: &Tensor) -> Result<Tensor> {
+    let mut sums: Option<Tensor> = None;
+    let mut count = 0;
+    trace.push_unshaped(tangents, |_, derivatives| {
+        // Of a batch that shares its derivatives each is there once.
+        let copies = trace.batch() / derivatives.dim(0)?;
+        count += copies * derivatives.elem_count();
+        let sum = sum_of_squares(&derivatives).map_err(candle_core::Error::wrap)?;
+        let sum = (sum * copies as f64)?;
+        sums = Some(match sums.take() {
+            Some(sums) => (sums + sum)?,
+            None => sum,
+        });
+        Ok(())
+    })?;
+    let sums = sums.ok_or(Error::NoNeurons)?;
+    Ok((sums / count as f64)?)
+}
+
 /// `|z|` of all neurons, `[B, |I|]`, differentiable in the parameters; at `z = 0` the neuron counts as positive.
 ///
 /// # Errors
@@ -71,58 +92,9 @@ pub fn hinges(trace: &Trace) -> Result<Tensor> {
 pub(crate) fn mean_hinge(trace: &Trace) -> Result<Tensor> {
     let single_pass = trace.network().device().is_cpu();
     match trace.network().dtype() {
-        DType::F32 if single_pass => mean_hinge_of::<f32>(trace),
-        DType::F64 if single_pass => mean_hinge_of::<f64>(trace),
+        DType::F32 if single_pass => hinge::mean::<f32>(trace),
+        DType::F64 if single_pass => hinge::mean::<f64>(trace),
         _ => Ok(hinges(trace)?.mean_all()?),
-    }
-}
-
-fn mean_hinge_of<T: Real>(trace: &Trace) -> Result<Tensor> {
-    let z: Vec<Tensor> = trace
-        .records()
-        .map(|s| s.pre_activations().clone())
-        .collect();
-    let neurons: usize = z.iter().map(Tensor::elem_count).sum();
-    if neurons == 0 {
-        return Err(Error::NoNeurons);
-    }
-    let factor = 1.0 / neurons as f64;
-    analytic::scalar(&z, factor, |z| {
-        let mut sum = 0.0;
-        let gradients = z
-            .into_iter()
-            .map(|z| {
-                sum += z.chunks(LANES * 256).map(hinge_sum).sum::<f64>();
-                let slope = T::from_f64(factor);
-                z.iter().map(|z| hinge(*z, slope)[1]).collect()
-            })
-            .collect();
-        Ok((sum, gradients))
-    })
-}
-
-/// Sums that are kept beside one another, as a processor adds them.
-const LANES: usize = 16;
-
-fn hinge_sum<T: Real>(z: &[T]) -> f64 {
-    let mut sums = [T::zero(); LANES];
-    for part in z.chunks(LANES) {
-        for (sum, z) in sums.iter_mut().zip(part) {
-            *sum += hinge(*z, T::one())[0];
-        }
-    }
-    sums.into_iter().map(T::to_f64).sum()
-}
-
-/// `max(0, 1 - |z|)`, and its derivative times `factor`; at 0 that of the right.
-fn hinge<T: Real>(z: T, factor: T) -> [T; 2] {
-    let (value, slope) = match z >= T::zero() {
-        true => (T::one() - z, T::zero() - factor),
-        false => (T::one() + z, factor),
-    };
-    match value >= T::zero() {
-        true => [value, slope],
-        false => [T::zero(); 2],
     }
 }
 

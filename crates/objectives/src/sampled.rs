@@ -3,7 +3,7 @@
 use crate::{
     Error, Result, engines,
     error::check_c,
-    neuron_loss::{mean_hinge, squared_derivatives},
+    neuron_loss::{mean_hinge, mean_squared_derivative, squared_derivatives},
 };
 use candle_core::Tensor;
 use loclin_models::Trace;
@@ -101,7 +101,7 @@ fn along_signs(trace: &Trace, count: usize, rng: &mut impl Rng) -> Result<Tensor
     let signs = Tensor::from_vec(signs, shape, network.device())?.to_dtype(network.dtype())?;
     match engines::mean_along(trace, &signs)? {
         Some(mean) => Ok(mean),
-        None => Ok((squared_derivatives(trace, &signs)?.mean_all()? / count as f64)?),
+        None => mean_squared_derivative(trace, &signs),
     }
 }
 

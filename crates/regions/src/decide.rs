@@ -43,7 +43,7 @@ pub(crate) fn decide(
     let x = Rows::of_tensor(&inputs.flatten_from(1)?)?;
     let pieces = |input: usize| {
         let of = |record: &ActivationRecord| -> Result<Vec<u32>> {
-            let pieces = record.pieces().get(input)?.to_dtype(DType::U32)?;
+            let pieces = record.pieces()?.get(input)?.to_dtype(DType::U32)?;
             Ok(pieces.flatten_all()?.to_vec1()?)
         };
         trace.records().map(of).collect::<Result<Vec<_>>>()

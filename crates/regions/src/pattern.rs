@@ -49,7 +49,7 @@ pub fn patterns(trace: &Trace) -> Result<Vec<ActivationPattern>> {
     let mut packers = vec![Packer::default(); trace.batch()];
     for record in trace.records() {
         let width = usize::BITS - record.piece_count().saturating_sub(1).leading_zeros();
-        let pieces = record.pieces().flatten_all()?.to_dtype(DType::U32)?;
+        let pieces = record.pieces()?.flatten_all()?.to_dtype(DType::U32)?;
         let pieces = pieces.to_vec1::<u32>()?;
         let units = pieces.len() / trace.batch();
         let pack = |(packer, row): (&mut Packer, &[u32])| {

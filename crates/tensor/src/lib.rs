@@ -9,12 +9,16 @@
 //! * [`numeric`]: a square root and a quotient whose gradients survive zero,
 //!   top-k masks, a finiteness check.
 //! * [`Convolution`]: two-dimensional convolutions on the CPU, forward and
-//!   backward as matrix products.
+//!   backward.
 //! * [`linear()`]: a fully connected layer on the CPU as one operation, with
 //!   a backward pass that computes what is asked for.
 //! * [`TwoPieces`]: functions of two linear pieces on the CPU in one pass.
-//! * [`channel_moments`], [`scale_channels`], [`shift_channels`]: what batch
-//!   normalisation is made of, without broadcasts.
+//! * [`normalize_channels`]: batch normalisation in training mode as one
+//!   operation; [`channel_moments`], [`scale_channels`], [`shift_channels`]:
+//!   what it is made of, without broadcasts.
+//! * [`elementwise`]: functions of each number of a slice, on several threads
+//!   where there are many.
+//! * [`sum_of_squares`]: of all numbers, in one pass.
 //! * [`inverse()`]: the inverse of a matrix, differentiable.
 //! * [`product`]: matrix products into memory the caller owns, with the
 //!   kernels Candle multiplies with.
@@ -31,6 +35,7 @@
 
 mod channels;
 mod convolution;
+pub mod elementwise;
 mod error;
 pub mod file;
 mod inverse;
@@ -44,8 +49,9 @@ pub mod product;
 pub mod random;
 pub mod rounding;
 pub mod spectral;
+mod squares;
 
-pub use channels::{channel_moments, scale_channels, shift_channels};
+pub use channels::{channel_moments, normalize_channels, scale_channels, shift_channels};
 pub use convolution::Convolution;
 pub use error::{Error, Result};
 pub use inverse::inverse;
@@ -54,7 +60,8 @@ pub use linear::linear;
 pub use numeric::{all_finite, safe_divide, safe_sqrt, top_k_mask};
 pub use optim::{Adam, AdamConfig, AdamVariant, Optimizer, OptimizerConfig, Sgd, SgdConfig};
 pub use parameters::Parameters;
-pub use pieces::TwoPieces;
+pub use pieces::{SlopesAt, TwoPieces};
+pub use squares::sum_of_squares;
 
 /// The example of the README, as a test.
 #[cfg(doctest)]

@@ -8,6 +8,7 @@
 use candle_core::{CpuStorage, CustomOp1, DType, Layout, Shape, Tensor, bail};
 
 use crate::Result;
+use crate::elementwise::{each, each_pair};
 use crate::product::{Real, slice, slice_of, tensor};
 
 /// The continuous function `anchor + slopes[0] (z - breakpoint)` below the
@@ -33,7 +34,21 @@ pub struct TwoPieces {
     pub anchor: f64,
 }
 
+/// The slopes that a function of two pieces has at given numbers: what a tangent there is multiplied with.
+#[derive(Debug, Clone)]
+pub struct SlopesAt {
+    /// The function.
+    pub pieces: TwoPieces,
+    /// The numbers, `[B, n...]`, constant in differentiation.
+    pub at: Tensor,
+}
+
 impl TwoPieces {
+    /// Whether the function is the product of its operand with the slope there.
+    pub fn is_slope_times_operand(self) -> bool {
+        self.breakpoint == 0.0 && self.anchor == 0.0
+    }
+
     /// The function's value, of the shape of `z`, differentiable.
     ///
     /// # Errors
@@ -44,6 +59,19 @@ impl TwoPieces {
         }
         let [below, above] = self.slopes;
         ((z - self.breakpoint)? * self.choose(z, below, above)?)? + self.anchor
+    }
+
+    /// Each number of `tangent` `[B, K, n...]` times the slope at the number of `z` `[B, n...]`, which is constant in
+    /// differentiation.
+    ///
+    /// # Errors
+    /// Candle's, if shapes or types do not fit.
+    pub fn push(self, z: &Tensor, tangent: &Tensor) -> candle_core::Result<Tensor> {
+        if suited(z) && suited(tangent) && tangent.dtype() == z.dtype() && stacked(z, tangent) {
+            return tangent.apply_op1(Push(self, z.detach()));
+        }
+        let [below, above] = self.slopes;
+        tangent.broadcast_mul(&self.choose(z, below, above)?.unsqueeze(1)?)
     }
 
     /// The piece each number is on, 0 or 1 as `u8`: of the shape of `z`.
@@ -80,17 +108,17 @@ fn map(
     name: &'static str,
     storage: &CpuStorage,
     layout: &Layout,
-    (single, double): (impl Fn(f32) -> f32, impl Fn(f64) -> f64),
+    (single, double): (impl Fn(f32) -> f32 + Sync, impl Fn(f64) -> f64 + Sync),
 ) -> candle_core::Result<(CpuStorage, Shape)> {
     let wrap = candle_core::Error::wrap;
     let mapped = match storage {
         CpuStorage::F32(_) => {
             let values = slice_of::<f32>(storage, layout).map_err(wrap)?;
-            CpuStorage::F32(values.iter().map(|z| single(*z)).collect())
+            CpuStorage::F32(each(values, 0.0, single))
         }
         CpuStorage::F64(_) => {
             let values = slice_of::<f64>(storage, layout).map_err(wrap)?;
-            CpuStorage::F64(values.iter().map(|z| double(*z)).collect())
+            CpuStorage::F64(each(values, 0.0, double))
         }
         _ => bail!("{name}: expected f32 or f64"),
     };
@@ -100,7 +128,7 @@ fn map(
 struct Apply(TwoPieces);
 
 impl Apply {
-    fn one<T: Real>(&self) -> impl Fn(T) -> T + use<T> {
+    fn one<T: Real>(&self) -> impl Fn(T) -> T + Sync + use<T> {
         let [at, anchor] = [self.0.breakpoint, self.0.anchor].map(T::from_f64);
         let [below, above] = self.0.slopes.map(T::from_f64);
         move |z| anchor + if z >= at { above } else { below } * (z - at)
@@ -111,11 +139,11 @@ impl Apply {
         let [below, above] = self.0.slopes.map(T::from_f64);
         let (z_storage, z_layout) = z.storage_and_layout();
         let (storage, layout) = cotangent.storage_and_layout();
-        let z_values = slice::<T>(&z_storage, z_layout)?.iter();
-        let pairs = z_values.zip(slice::<T>(&storage, layout)?);
-        let pulled = pairs
-            .map(|(z, cotangent)| *cotangent * if *z >= at { above } else { below })
-            .collect();
+        let pulled = each_pair(
+            [slice(&z_storage, z_layout)?, slice(&storage, layout)?],
+            T::zero(),
+            |z: T, cotangent| cotangent * if z >= at { above } else { below },
+        );
         tensor(pulled, z.dims())
     }
 }
@@ -149,6 +177,74 @@ impl CustomOp1 for Apply {
     }
 }
 
+/// Whether `tangent` `[B, K, n...]` has rows such as `z` `[B, n...]`.
+fn stacked(z: &Tensor, tangent: &Tensor) -> bool {
+    match (z.dims(), tangent.dims()) {
+        ([batch, shape @ ..], [count, _, rows @ ..]) => batch == count && shape == rows,
+        _ => false,
+    }
+}
+
+/// A product with the slopes at given numbers.
+struct Push(TwoPieces, Tensor);
+
+impl Push {
+    fn pushed<T: Real>(&self, tangent: &CpuStorage, layout: &Layout) -> Result<Vec<T>> {
+        let at = T::from_f64(self.0.breakpoint);
+        let [below, above] = self.0.slopes.map(T::from_f64);
+        let (storage, z_layout) = self.1.storage_and_layout();
+        let (z, tangent) = (slice::<T>(&storage, z_layout)?, slice_of(tangent, layout)?);
+        let times = |z: T, tangent: T| tangent * if z >= at { above } else { below };
+        match layout.dims() {
+            [_, 1, ..] => Ok(each_pair([z, tangent], T::zero(), times)),
+            [batch, count, ..] => {
+                let size = (z.len() / batch).max(1);
+                let rows = tangent.chunks(size).enumerate();
+                let rows = rows.map(|(row, tangent)| {
+                    let z = &z[row / count * size..][..tangent.len()];
+                    each_pair([z, tangent], T::zero(), times)
+                });
+                Ok(rows.collect::<Vec<_>>().concat())
+            }
+            _ => Ok(Vec::new()),
+        }
+    }
+}
+
+impl CustomOp1 for Push {
+    fn name(&self) -> &'static str {
+        "pushed-through-pieces"
+    }
+
+    fn cpu_fwd(
+        &self,
+        storage: &CpuStorage,
+        layout: &Layout,
+    ) -> candle_core::Result<(CpuStorage, Shape)> {
+        let pushed = match storage {
+            CpuStorage::F32(_) => self.pushed(storage, layout).map(CpuStorage::F32),
+            CpuStorage::F64(_) => self.pushed(storage, layout).map(CpuStorage::F64),
+            _ => bail!("{}: expected f32 or f64", self.name()),
+        };
+        Ok((
+            pushed.map_err(candle_core::Error::wrap)?,
+            layout.shape().clone(),
+        ))
+    }
+
+    fn bwd(
+        &self,
+        _: &Tensor,
+        _: &Tensor,
+        cotangent: &Tensor,
+    ) -> candle_core::Result<Option<Tensor>> {
+        // A diagonal matrix is its own transpose.
+        let cotangent = cotangent.detach().contiguous()?;
+        let op = Self(self.0, self.1.clone());
+        cotangent.apply_op1_no_bwd(&op).map(Some)
+    }
+}
+
 struct Choose {
     at: f64,
     below: f64,
@@ -156,7 +252,7 @@ struct Choose {
 }
 
 impl Choose {
-    fn one<T: Real>(&self) -> impl Fn(T) -> T + use<T> {
+    fn one<T: Real>(&self) -> impl Fn(T) -> T + Sync + use<T> {
         let [at, below, above] = [self.at, self.below, self.above].map(T::from_f64);
         move |z| if z >= at { above } else { below }
     }
@@ -190,8 +286,8 @@ impl CustomOp1 for Side {
     ) -> candle_core::Result<(CpuStorage, Shape)> {
         fn sides<T: Real>(storage: &CpuStorage, layout: &Layout, at: f64) -> Result<CpuStorage> {
             let at = T::from_f64(at);
-            let values = slice_of::<T>(storage, layout)?.iter();
-            Ok(CpuStorage::U8(values.map(|z| u8::from(*z >= at)).collect()))
+            let values = slice_of::<T>(storage, layout)?;
+            Ok(CpuStorage::U8(each(values, 0, |z| u8::from(z >= at))))
         }
         let sides = match storage {
             CpuStorage::F32(_) => sides::<f32>(storage, layout, self.0),
@@ -226,11 +322,29 @@ mod tests {
             let pieces = TwoPieces { breakpoint, slopes, anchor };
             let of = |z: &Tensor| pieces.apply(z)?.sqr()?.sum_all()?.backward();
             let (ours, plain) = (of(&z)?, of(&z.t()?)?);
+            let [below, above] = pieces.slopes;
+            let mut pushed = Vec::new();
+            for count in [1, 3] {
+                let repeated = z.unsqueeze(1)?.repeat((1, count, 1))?;
+                let tangent = Var::from_tensor(&repeated.cos()?)?;
+                let slopes = pieces.choose(&z, below, above)?.unsqueeze(1)?;
+                let (ours, plain) = (pieces.push(&z, &tangent)?, tangent.broadcast_mul(&slopes)?);
+                let of = |pushed: &Tensor| pushed.sqr()?.sum_all()?.backward();
+                let gradients = [of(&ours)?, of(&plain)?].map(|all| all.get(&tangent).cloned());
+                pushed.extend([ours, plain]);
+                for pair in gradients.into_iter().flatten() {
+                    pushed.push(pair);
+                }
+            }
             for (a, b) in [
                 (pieces.apply(&z)?, pieces.apply(&z.t()?)?.t()?),
                 (pieces.choose(&z, -1.0, 3.0)?, pieces.choose(&z.t()?, -1.0, 3.0)?.t()?),
                 (pieces.side(&z)?.to_dtype(DType::F64)?, pieces.side(&z.t()?)?.t()?.to_dtype(DType::F64)?),
                 (ours.get(&z).unwrap().clone(), plain.get(&z).unwrap().clone()),
+                (pushed[0].clone(), pushed[1].clone()),
+                (pushed[2].clone(), pushed[3].clone()),
+                (pushed[4].clone(), pushed[5].clone()),
+                (pushed[6].clone(), pushed[7].clone()),
             ] {
                 let difference = (a - b)?.abs()?.flatten_all()?.max(0)?.to_scalar::<f64>()?;
                 // A few roundings of numbers below 100.

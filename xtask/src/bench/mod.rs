@@ -4,12 +4,15 @@
 //! counts are the ratios. Medians throughout.
 
 mod certify;
+mod convolution;
 mod estimators;
 mod faster;
 mod machine;
 mod options;
 mod peer;
+mod residual;
 mod scaling;
+mod spread;
 mod step;
 mod subject;
 
@@ -32,6 +35,10 @@ pub struct Outcome {
     #[serde(flatten)]
     step: Option<step::Outcome>,
     #[serde(flatten)]
+    residual: Option<residual::Outcome>,
+    #[serde(flatten)]
+    convolution: Option<convolution::Outcome>,
+    #[serde(flatten)]
     certify: Option<certify::Outcome>,
     #[serde(skip_serializing_if = "Option::is_none")]
     scaling: Option<scaling::Outcome>,
@@ -42,6 +49,11 @@ pub struct Outcome {
 /// # Errors
 /// A dataset, model or PyTorch that cannot be used.
 pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
+    // In the pool, as the program's own training.
+    rayon::scope(|_| measured(args, global))
+}
+
+fn measured(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     for (option, value) in [("--limit", args.limit), ("--runs", Some(args.runs))] {
         if value == Some(0) {
             return Err(Usage::new(format!("{option} 0: expected at least 1")).into());
@@ -50,7 +62,15 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let peer = peer::Peer::new(args)?;
     let wanted = |work| args.work.is_none_or(|only| only == work);
     Ok(Outcome {
-        step: wanted(Work::Step)
+        residual: args
+            .residual()
+            .then(|| residual::measure(args, global, peer.as_ref()))
+            .transpose()?,
+        // Not a part of everything: it says what the others are made of.
+        convolution: (args.work == Some(Work::Convolution))
+            .then(|| convolution::measure(args, global, peer.as_ref()))
+            .transpose()?,
+        step: (wanted(Work::Step) && !args.residual())
             .then(|| step::measure(args, global, peer.as_ref()))
             .transpose()?,
         certify: wanted(Work::Certify)
@@ -68,6 +88,12 @@ impl fmt::Display for Outcome {
         writeln!(f, "{}", self.machine)?;
         if let Some(step) = &self.step {
             write!(f, "\n{step}")?;
+        }
+        if let Some(residual) = &self.residual {
+            write!(f, "\n{residual}")?;
+        }
+        if let Some(convolution) = &self.convolution {
+            write!(f, "\n{convolution}")?;
         }
         if let Some(certify) = &self.certify {
             write!(f, "\n{certify}")?;

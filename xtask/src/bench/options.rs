@@ -8,6 +8,8 @@ const EXAMPLE: &str = "\
 Examples:
   cargo xtask bench step
   cargo xtask bench step --data mnist --peer python3 --peer-script roll_torch.py
+  cargo xtask bench step --model resnet --peer python3
+  cargo xtask bench convolution --peer python3
   cargo xtask bench certify --model runs/mnist-vanilla-seed0 --data mnist
   cargo xtask bench scaling --json";
 
@@ -21,7 +23,8 @@ pub struct Args {
     /// The labelled dataset to train on and to certify: a name or a directory
     #[arg(long, value_name = "NAME_OR_PATH", default_value = "digits")]
     pub data: String,
-    /// The network to certify, a run directory or a file [default: one trained here, without a regulariser]
+    /// The network to certify, a run directory or a file [default: one trained here, without a regulariser]; for `step`,
+    /// `resnet`: the residual network of the preset cifar10-vanilla, on random images
     #[arg(long, value_name = "PATH")]
     pub model: Option<PathBuf>,
     /// Certify the first N test inputs only
@@ -33,12 +36,24 @@ pub struct Args {
     /// Measure PyTorch too, with this Python
     #[arg(long, value_name = "PYTHON")]
     pub peer: Option<PathBuf>,
-    /// The program that measures PyTorch [default: ../shared/peer/roll_torch.py beside the workspace]
+    /// The program that measures PyTorch [default: ../shared/peer/roll_torch.py beside the workspace; for `resnet`
+    /// xtask/peer/residual_steps.py, for `convolution` xtask/peer/convolutions.py]
     #[arg(long, value_name = "FILE.py", requires = "peer")]
     pub peer_script: Option<PathBuf>,
     /// Where the datasets are
     #[command(flatten)]
     pub place: DataDir,
+}
+
+impl Args {
+    /// Whether steps of a residual network are measured.
+    pub(super) fn residual(&self) -> bool {
+        let resnet = self
+            .model
+            .as_ref()
+            .is_some_and(|model| model.as_os_str() == "resnet");
+        resnet && self.work == Some(Work::Step)
+    }
 }
 
 /// What can be measured.
@@ -50,4 +65,6 @@ pub enum Work {
     Certify,
     /// A step's growth with inputs, width, depth and batch
     Scaling,
+    /// Single convolutions: forward, transposed, gradient of the weight
+    Convolution,
 }

@@ -50,6 +50,10 @@ fn keep_memory() {
     }
 }
 
+/// Bytes of a thread's stack: those of a main thread, because training runs on one of them and the tensor library's backward
+/// pass is recursive.
+const STACK: usize = 8 << 20;
+
 /// The most threads that are started; more than any machine gains from.
 pub const MOST_THREADS: usize = 1024;
 
@@ -69,7 +73,8 @@ pub fn start_threads() -> Result<(), Usage> {
             return Err(Usage::new(message));
         }
     }
-    match rayon::ThreadPoolBuilder::new().build_global() {
+    let builder = rayon::ThreadPoolBuilder::new().stack_size(STACK);
+    match builder.build_global() {
         // Without a cause, the threads were started before.
         Err(error) if std::error::Error::source(&error).is_some() => Err(Usage::caused_by(
             "the system does not give as many threads; RAYON_NUM_THREADS asks for fewer",

@@ -2,6 +2,7 @@
 
 use crate::{error, parameter_map::ParameterMap, patch::Patch, spec::OperatorSpec};
 use candle_core::{Result, Tensor};
+use loclin_tensor::SlopesAt;
 use std::{fmt::Debug, sync::Arc};
 
 /// Why an operator refuses its inputs' shapes; the network adds the name of the node.
@@ -106,6 +107,15 @@ pub trait Affine: Debug + Send + Sync {
         Ok(None)
     }
 
+    /// The operator with each channel of its result (the first dimension of an output) multiplied by an entry of `scale`,
+    /// differentiable in it; `None`, the default, where that is no operator of the same cost.
+    ///
+    /// # Errors
+    /// A tensor computation that fails.
+    fn scaled(&self, _scale: &Tensor) -> Result<Option<Arc<dyn Affine>>> {
+        Ok(None)
+    }
+
     /// [`Affine::lipschitz`] with each channel of the result multiplied by an entry of `scale`; `None` where nothing
     /// better than the product of both bounds is known.
     ///
@@ -156,6 +166,28 @@ pub trait Affine: Debug + Send + Sync {
     fn normalization(&self) -> Option<&dyn Normalizing> {
         None
     }
+
+    /// The operator as one that multiplies its operand with slopes in its own pass; `None`, the default, where they are
+    /// multiplied first.
+    fn behind_slopes(&self) -> Option<&dyn BehindSlopes> {
+        None
+    }
+}
+
+/// An operator of one operand that multiplies the operand's entries with slopes while it reads them: on the CPU, in single or
+/// double precision.
+pub trait BehindSlopes {
+    /// [`Affine::push`] of a tangent `[B, K, in...]` whose entries are first multiplied with slopes at `[B, in...]`.
+    ///
+    /// # Errors
+    /// A tensor computation that fails.
+    fn push_behind(&self, slopes: &SlopesAt, tangent: &Tensor) -> Result<Tensor>;
+
+    /// [`Affine::value`] at an operand `[B, in...]` whose entries are first multiplied with slopes at `[B, in...]`.
+    ///
+    /// # Errors
+    /// A tensor computation that fails.
+    fn value_behind(&self, slopes: &SlopesAt, operand: &Tensor) -> Result<Tensor>;
 }
 
 /// An affine operator's absolute values.
@@ -181,4 +213,11 @@ pub trait Normalizing {
     /// # Errors
     /// A tensor computation that fails.
     fn with_statistics(&self, mean: Tensor, variance: Tensor) -> Result<Arc<dyn Affine>>;
+
+    /// The value at an operand `[B, in...]` by its own statistics over the batch, then its mean and its variance (biased:
+    /// the mean of the squared deviations), each `[channels]`; differentiable.
+    ///
+    /// # Errors
+    /// A tensor computation that fails.
+    fn by_own_statistics(&self, operand: &Tensor) -> Result<[Tensor; 3]>;
 }

@@ -109,6 +109,15 @@ pub trait PiecewiseLinear: Debug + Send + Sync {
     /// A tensor computation that fails, and a record of another operator.
     fn push_neurons(&self, tangent: &Tensor, record: &ActivationRecord) -> Result<Tensor>;
 
+    /// [`PiecewiseLinear::push_neurons`] with the numbers in any shape `[B or 1, K, ...]`: an operator whose neurons are the
+    /// entries of its operand gives back the tangent itself.
+    ///
+    /// # Errors
+    /// Those of [`PiecewiseLinear::push_neurons`].
+    fn push_unshaped_neurons(&self, tangent: &Tensor, record: &ActivationRecord) -> Result<Tensor> {
+        self.push_neurons(tangent, record)
+    }
+
     /// The transpose: cotangents `[B or 1, K, m]` of the neurons to `[B or 1, K, in...]` of the operand.
     ///
     /// # Errors

@@ -197,18 +197,10 @@ impl PiecewiseLinear for Activation {
     }
 
     fn record(&self, operand: &Tensor) -> Result<ActivationRecord> {
-        let flat = operand.flatten_from(1)?;
         if let Some(pieces) = self.two_pieces() {
-            let [below, above] = pieces.slopes;
-            let signs = pieces.choose(&flat, -1.0, 1.0)?;
-            let sides = pieces.side(&flat)?;
-            let slopes = pieces.choose(operand, below, above)?;
-            let pre_activations = match pieces.breakpoint {
-                0.0 => flat,
-                at => (flat - at)?,
-            };
-            return Ok(ActivationRecord::new(pre_activations, signs, sides, 2)?.with_slopes(slopes));
+            return ActivationRecord::of_two_pieces(pieces, operand);
         }
+        let flat = operand.flatten_from(1)?;
         let indicators = self.indicators(operand)?;
         let flat_indicators = indicators
             .iter()
@@ -230,7 +222,10 @@ impl PiecewiseLinear for Activation {
     }
 
     fn push(&self, tangent: &Tensor, record: &ActivationRecord) -> Result<Tensor> {
-        tangent.broadcast_mul(&slopes(record)?.unsqueeze(1)?)
+        match record.two_pieces() {
+            Some((pieces, operand)) => pieces.push(operand, tangent),
+            None => tangent.broadcast_mul(&slopes(record)?.unsqueeze(1)?),
+        }
     }
 
     fn pull(
@@ -263,7 +258,7 @@ impl PiecewiseLinear for Activation {
             return Ok(None);
         };
         let slopes = slopes(record)?;
-        let pieces = record.pieces().to_dtype(slopes.dtype())?;
+        let pieces = record.pieces()?.to_dtype(slopes.dtype())?;
         // A unit on piece k is at or above its first k breakpoints.
         let indicators = (0..steps.len())
             .map(|i| pieces.gt(i as f64)?.to_dtype(pieces.dtype()))
@@ -278,6 +273,13 @@ impl PiecewiseLinear for Activation {
         match self.breakpoints.len() {
             1 => Ok(flat),
             n => Tensor::cat(&vec![flat; n], D::Minus1),
+        }
+    }
+
+    fn push_unshaped_neurons(&self, tangent: &Tensor, record: &ActivationRecord) -> Result<Tensor> {
+        match self.breakpoints.len() {
+            1 => Ok(tangent.clone()),
+            _ => self.push_neurons(tangent, record),
         }
     }
 

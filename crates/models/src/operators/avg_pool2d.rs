@@ -3,11 +3,12 @@
 use super::layout::{fold, single, times, unfold};
 use crate::{
     error::Error,
-    operator::{Affine, Magnitude, ShapeResult},
+    operator::{Affine, BehindSlopes, Magnitude, ShapeResult},
     spec::OperatorSpec,
     window::Window2d,
 };
 use candle_core::{DType, Device, Result, Tensor};
+use loclin_tensor::{Convolution, SlopesAt};
 use std::sync::Arc;
 
 /// The most entries of the matrix of one axis, and the most entries under its windows.
@@ -69,6 +70,25 @@ impl AvgPool2d {
         Tensor::from_vec(values, (n, windows.len()), device)?.to_dtype(dtype)
     }
 
+    /// Windows of one entry as a convolution of each channel by 1, where there is a short way for it: it copies every
+    /// `stride`-th entry.
+    fn entries(&self, x: &Tensor) -> Option<Convolution> {
+        let known = x.device().is_cpu() && matches!(x.dtype(), DType::F32 | DType::F64);
+        (self.has_single_entries() && known).then(|| self.convolution(x))
+    }
+
+    fn has_single_entries(&self) -> bool {
+        self.window.kernel == [1, 1] && self.window.padding == [[0, 0]; 2]
+    }
+
+    fn convolution(&self, x: &Tensor) -> Convolution {
+        Convolution {
+            stride: self.window.stride,
+            groups: x.dims().iter().rev().nth(2).copied().unwrap_or(1),
+            ..Convolution::default()
+        }
+    }
+
     fn matrices(&self, operand: &[usize], like: &Tensor) -> Result<[Tensor; 2]> {
         let matrix =
             |axis: usize| self.matrix(axis, operand[axis + 1], like.dtype(), like.device());
@@ -80,6 +100,11 @@ impl AvgPool2d {
 fn separable(x: &Tensor, rows: &Tensor, columns: &Tensor) -> Result<Tensor> {
     let narrow = times(x, columns)?.transpose(2, 3)?;
     times(&narrow, rows)?.transpose(2, 3)
+}
+
+/// The weight of a convolution of each channel by 1.
+fn ones(channels: usize, like: &Tensor) -> Result<Tensor> {
+    Tensor::ones((channels, 1, 1, 1), like.dtype(), like.device())
 }
 
 impl Affine for AvgPool2d {
@@ -107,15 +132,36 @@ impl Affine for AvgPool2d {
     }
 
     fn push(&self, tangents: &[&Tensor]) -> Result<Tensor> {
+        if let Some(entries) = self.entries(tangents[0]) {
+            let copied = entries.apply(tangents[0], &ones(entries.groups, tangents[0])?);
+            return copied.map_err(candle_core::Error::wrap);
+        }
         let [rows, columns] = self.matrices(&tangents[0].dims()[2..], tangents[0])?;
         let pooled = separable(&fold(tangents[0])?, &rows, &columns)?;
         unfold(&pooled, tangents[0])
     }
 
+    fn value(&self, operands: &[&Tensor], _output: &[usize]) -> Result<Tensor> {
+        match self.entries(operands[0]) {
+            Some(_) => self.push(operands),
+            None => self.push(&[&operands[0].unsqueeze(1)?])?.squeeze(1),
+        }
+    }
+
     fn pull(&self, cotangent: &Tensor, operands: &[&[usize]]) -> Result<Vec<Tensor>> {
+        if let Some(entries) = self.entries(cotangent) {
+            let size = [operands[0][1], operands[0][2]];
+            let spread = entries.transposed(cotangent, &ones(entries.groups, cotangent)?, size);
+            return Ok(vec![spread.map_err(candle_core::Error::wrap)?]);
+        }
         let [rows, columns] = self.matrices(operands[0], cotangent)?;
         let pulled = separable(&fold(cotangent)?, &rows.t()?, &columns.t()?)?;
         Ok(vec![unfold(&pulled, cotangent)?])
+    }
+
+    fn behind_slopes(&self) -> Option<&dyn BehindSlopes> {
+        let single = self.has_single_entries();
+        single.then_some(self as &dyn BehindSlopes)
     }
 
     fn workspace(&self, operands: &[&[usize]], _output: &[usize]) -> usize {
@@ -152,5 +198,17 @@ impl Affine for AvgPool2d {
             }
         }
         Ok(bounds[0] * square.sqrt())
+    }
+}
+
+impl BehindSlopes for AvgPool2d {
+    fn push_behind(&self, slopes: &SlopesAt, tangent: &Tensor) -> Result<Tensor> {
+        let entries = self.convolution(tangent);
+        let copied = entries.apply_after(slopes, tangent, &ones(entries.groups, tangent)?);
+        copied.map_err(candle_core::Error::wrap)
+    }
+
+    fn value_behind(&self, slopes: &SlopesAt, operand: &Tensor) -> Result<Tensor> {
+        self.push_behind(slopes, operand)
     }
 }

@@ -1,7 +1,7 @@
 //! Batch normalisation in inference mode.
 
 use super::{
-    layout::{fold, per_channel, refuse, single, unfold},
+    layout::{per_channel, refuse, single},
     spectral::largest,
 };
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
 };
 use candle_core::{DType, Result, Tensor};
 use candle_nn::{Init, VarBuilder};
-use loclin_tensor::{scale_channels, shift_channels};
+use loclin_tensor::{normalize_channels, scale_channels, shift_channels};
 use std::sync::Arc;
 
 /// `weight (x - running_mean) / sqrt(running_var + eps) + bias` for each channel, the first dimension of an
@@ -104,6 +104,11 @@ impl Normalizing for BatchNorm {
             eps: self.eps,
         }))
     }
+
+    fn by_own_statistics(&self, operand: &Tensor) -> Result<[Tensor; 3]> {
+        normalize_channels(operand, &self.weight, &self.bias, self.eps)
+            .map_err(candle_core::Error::wrap)
+    }
 }
 
 impl Affine for BatchNorm {
@@ -123,12 +128,11 @@ impl Affine for BatchNorm {
     }
 
     fn push(&self, tangents: &[&Tensor]) -> Result<Tensor> {
-        let folded = scale_channels(&fold(tangents[0])?, &self.scale()?);
-        unfold(&folded.map_err(candle_core::Error::wrap)?, tangents[0])
+        scale_channels(tangents[0], &self.scale()?, 2).map_err(candle_core::Error::wrap)
     }
 
     fn value(&self, operands: &[&Tensor], _output: &[usize]) -> Result<Tensor> {
-        let scaled = scale_channels(operands[0], &self.scale()?);
+        let scaled = scale_channels(operands[0], &self.scale()?, 1);
         let shifted = scaled.and_then(|scaled| shift_channels(&scaled, &self.shift()?));
         shifted.map_err(candle_core::Error::wrap)
     }

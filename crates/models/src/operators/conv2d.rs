@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     error::Error,
-    operator::{Affine, Magnitude, ShapeResult},
+    operator::{Affine, BehindSlopes, Magnitude, ShapeResult},
     parameter_map::ParameterMap,
     patch::Patch,
     spec::{Conv2dConfig, OperatorSpec},
@@ -15,7 +15,7 @@ use crate::{
 };
 use candle_core::{DType, Result, Tensor};
 use candle_nn::{Init, VarBuilder};
-use loclin_tensor::Convolution;
+use loclin_tensor::{Convolution, SlopesAt, scale_channels, shift_channels};
 use std::sync::Arc;
 
 /// `z = W * a + b` (a cross-correlation, zero padding) of inputs `[channels, height, width]`, as PyTorch's
@@ -73,6 +73,11 @@ impl Conv2d {
 
     /// The shorter way, [`Convolution`], where there is one: on the CPU.
     fn on_cpu(&self, x: &Tensor) -> Option<Convolution> {
+        let served = x.device().is_cpu() && matches!(x.dtype(), DType::F32 | DType::F64);
+        served.then(|| self.convolution())
+    }
+
+    fn convolution(&self) -> Convolution {
         let Window2d {
             stride,
             padding,
@@ -80,29 +85,41 @@ impl Conv2d {
             ..
         } = self.config.window;
         let groups = self.config.groups;
-        let served = x.device().is_cpu() && matches!(x.dtype(), DType::F32 | DType::F64);
-        served.then_some(Convolution {
+        Convolution {
             stride,
             padding,
             dilation,
             groups,
-        })
+        }
     }
 
-    /// `[N, inputs, H, W]` to `[N, outputs, H', W']`.
+    /// The sum with the bias, if there is one.
+    fn biased(&self, value: Tensor) -> Result<Tensor> {
+        match &self.bias {
+            Some(bias) => shift_channels(&value, bias).map_err(unwrapped),
+            None => Ok(value),
+        }
+    }
+
+    /// `[N, inputs, H, W]` or `[B, K, inputs, H, W]` to `[.., outputs, H', W']`.
     fn convolve(&self, x: &Tensor) -> Result<Tensor> {
         match self.on_cpu(x) {
             Some(convolution) => convolution.apply(x, &self.weight).map_err(unwrapped),
+            None if x.rank() == 5 => unfold(&self.by_candle().convolve(&fold(x)?)?, x),
             None => self.by_candle().convolve(x),
         }
     }
 
-    /// The transpose, `[N, outputs, H', W']` to `[N, inputs, H, W]`.
+    /// The transpose, `[N, outputs, H', W']` or `[B, K, outputs, H', W']` to `[.., inputs, H, W]`.
     fn adjoint(&self, cotangent: &Tensor, size: [usize; 2]) -> Result<Tensor> {
         match self.on_cpu(cotangent) {
             Some(convolution) => convolution
                 .transposed(cotangent, &self.weight, size)
                 .map_err(unwrapped),
+            None if cotangent.rank() == 5 => {
+                let pulled = self.by_candle().adjoint(&fold(cotangent)?, size)?;
+                unfold(&pulled, cotangent)
+            }
             None => self.by_candle().adjoint(cotangent, size),
         }
     }
@@ -174,13 +191,16 @@ impl Affine for Conv2d {
     }
 
     fn push(&self, tangents: &[&Tensor]) -> Result<Tensor> {
-        unfold(&self.convolve(&fold(tangents[0])?)?, tangents[0])
+        self.convolve(tangents[0])
+    }
+
+    fn value(&self, operands: &[&Tensor], _output: &[usize]) -> Result<Tensor> {
+        self.biased(self.convolve(operands[0])?)
     }
 
     fn pull(&self, cotangent: &Tensor, operands: &[&[usize]]) -> Result<Vec<Tensor>> {
         let size = [operands[0][1], operands[0][2]];
-        let pulled = self.adjoint(&fold(cotangent)?, size)?;
-        Ok(vec![unfold(&pulled, cotangent)?])
+        Ok(vec![self.adjoint(cotangent, size)?])
     }
 
     fn pull_patch(
@@ -273,6 +293,19 @@ impl Affine for Conv2d {
         Ok(bounds[0] * self.spectral_bound(&self.weight, operands[0])?)
     }
 
+    fn behind_slopes(&self) -> Option<&dyn BehindSlopes> {
+        Some(self)
+    }
+
+    fn scaled(&self, scale: &Tensor) -> Result<Option<Arc<dyn Affine>>> {
+        let bias = self.bias.as_ref().map(|bias| bias * scale).transpose()?;
+        Ok(Some(Arc::new(Self {
+            weight: scale_channels(&self.weight, scale, 0).map_err(unwrapped)?,
+            bias,
+            config: self.config.clone(),
+        })))
+    }
+
     fn scaled_lipschitz(
         &self,
         scale: &Tensor,
@@ -281,6 +314,19 @@ impl Affine for Conv2d {
     ) -> Result<Option<f64>> {
         let weight = self.weight.broadcast_mul(&per_channel(scale, 0, 4)?)?;
         Ok(Some(bounds[0] * self.spectral_bound(&weight, operands[0])?))
+    }
+}
+
+impl BehindSlopes for Conv2d {
+    fn push_behind(&self, slopes: &SlopesAt, tangent: &Tensor) -> Result<Tensor> {
+        let pushed = self
+            .convolution()
+            .apply_after(slopes, tangent, &self.weight);
+        pushed.map_err(unwrapped)
+    }
+
+    fn value_behind(&self, slopes: &SlopesAt, operand: &Tensor) -> Result<Tensor> {
+        self.biased(self.push_behind(slopes, operand)?)
     }
 }
 

@@ -18,7 +18,7 @@ pub(super) fn refuse(expected: impl std::fmt::Display, found: &[usize]) -> Shape
 
 /// The slopes that an activation recorded.
 pub(super) fn slopes(record: &ActivationRecord) -> Result<&Tensor> {
-    let found = record.slopes();
+    let found = record.slopes()?;
     found.ok_or_else(|| candle_core::Error::Msg("an activation record of another operator".into()))
 }
 

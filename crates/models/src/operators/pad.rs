@@ -50,6 +50,15 @@ impl Pad {
         })
     }
 
+    /// With zeros around inputs that have `leading` dimensions in front of their own.
+    fn padded(&self, x: &Tensor, leading: usize) -> Result<Tensor> {
+        let mut padded = x.clone();
+        for (axis, before, after) in self.sides() {
+            padded = resize(&padded, axis + leading, before, after)?;
+        }
+        Ok(padded)
+    }
+
     fn sides(&self) -> impl Iterator<Item = (usize, isize, isize)> {
         let sides = self.before.iter().zip(&self.after).enumerate();
         sides.map(|(axis, (before, after))| (axis, *before as isize, *after as isize))
@@ -94,11 +103,15 @@ impl Affine for Pad {
     }
 
     fn push(&self, tangents: &[&Tensor]) -> Result<Tensor> {
-        let mut padded = tangents[0].clone();
-        for (axis, before, after) in self.sides() {
-            padded = resize(&padded, axis + 2, before, after)?;
+        self.padded(tangents[0], 2)
+    }
+
+    fn value(&self, operands: &[&Tensor], output: &[usize]) -> Result<Tensor> {
+        let value = self.padded(operands[0], 1)?;
+        match self.offset(output)? {
+            Some(offset) => value.broadcast_add(&offset),
+            None => Ok(value),
         }
-        Ok(padded)
     }
 
     fn pull(&self, cotangent: &Tensor, _operands: &[&[usize]]) -> Result<Vec<Tensor>> {

@@ -84,7 +84,7 @@ impl PiecewiseLinear for Prelu {
     }
 
     fn push(&self, tangent: &Tensor, record: &ActivationRecord) -> Result<Tensor> {
-        let slopes = match record.slopes() {
+        let slopes = match record.slopes()? {
             Some(steepest) => steepest.clone(),
             None => self.slopes(record.own()?, 1)?,
         };

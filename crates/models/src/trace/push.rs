@@ -3,9 +3,21 @@
 use super::Trace;
 use crate::{
     error::{Error, Result},
+    left_slopes::LeftSlopes,
     operator::Operator,
 };
 use candle_core::Tensor;
+
+/// What goes through the fixed-pattern network.
+#[derive(Clone, Copy)]
+enum Reading {
+    /// Tangents.
+    Tangents,
+    /// The same; what is seen of them may have any shape.
+    Unshaped,
+    /// Points, to which offsets are added.
+    Points,
+}
 
 impl Trace {
     /// Pushes input tangents `[B or 1, K, in...]` through the fixed-pattern linear network.
@@ -21,7 +33,20 @@ impl Trace {
         tangents: &Tensor,
         visit: impl FnMut(usize, Tensor) -> Result<()>,
     ) -> Result<Tensor> {
-        self.through(tangents, false, visit)
+        self.through(tangents, Reading::Tangents, visit)
+    }
+
+    /// [`Trace::push`] where only the numbers count that `visit` sees, in any shape `[B or 1, K, ...]`: differentiated with one
+    /// pass less for each node.
+    ///
+    /// # Errors
+    /// Those of [`Trace::push`].
+    pub fn push_unshaped(
+        &self,
+        tangents: &Tensor,
+        visit: impl FnMut(usize, Tensor) -> Result<()>,
+    ) -> Result<Tensor> {
+        self.through(tangents, Reading::Unshaped, visit)
     }
 
     /// The values of the fixed-pattern *affine* network `g` (Sec. 4.1) at points `[B or 1, K, in...]`; `visit`
@@ -36,13 +61,13 @@ impl Trace {
         points: &Tensor,
         visit: impl FnMut(usize, Tensor) -> Result<()>,
     ) -> Result<Tensor> {
-        self.through(points, true, visit)
+        self.through(points, Reading::Points, visit)
     }
 
     fn through(
         &self,
         tangents: &Tensor,
-        offsets: bool,
+        reading: Reading,
         mut visit: impl FnMut(usize, Tensor) -> Result<()>,
     ) -> Result<Tensor> {
         let shape = self.network.input_shape();
@@ -58,22 +83,38 @@ impl Trace {
                 found: dims.to_vec(),
             });
         }
+        let mut left = LeftSlopes::of(self.network.nodes());
         self.network
             .forward_walk(tangents.clone(), |index, node, operands| {
                 let (mut value, offset) = match (&node.operator, &self.records[index]) {
                     (Operator::Affine(operator), _) => {
-                        (operator.push(operands)?, operator.offset(&node.shape)?)
+                        let pushed = match left.to(node) {
+                            Some((slopes, behind)) => behind.push_behind(slopes, operands[0])?,
+                            None => operator.push(operands)?,
+                        };
+                        (pushed, operator.offset(&node.shape)?)
                     }
                     (Operator::PiecewiseLinear(operator), Some(record)) => {
-                        visit(index, operator.push_neurons(operands[0], record)?)?;
-                        (
-                            operator.push(operands[0], record)?,
-                            operator.offset(record)?,
-                        )
+                        let neurons = match reading {
+                            Reading::Unshaped => {
+                                operator.push_unshaped_neurons(operands[0], record)?
+                            }
+                            _ => operator.push_neurons(operands[0], record)?,
+                        };
+                        visit(index, neurons)?;
+                        let is_linear = !matches!(reading, Reading::Points);
+                        if is_linear && left.leave(index, record, operands[0]) {
+                            (operands[0].clone(), None)
+                        } else {
+                            (
+                                operator.push(operands[0], record)?,
+                                operator.offset(record)?,
+                            )
+                        }
                     }
                     _ => (operands[0].clone(), None),
                 };
-                if let (true, Some(offset)) = (offsets, offset) {
+                if let (Reading::Points, Some(offset)) = (reading, offset) {
                     value = value.broadcast_add(&offset.unsqueeze(1)?)?;
                 }
                 Ok::<_, Error>(value)

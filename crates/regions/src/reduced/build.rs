@@ -41,7 +41,7 @@ impl Surroundings {
                 None => None,
             };
             let signs = match records.next() {
-                Some(record) => Rows::of_tensor(record.signs())?,
+                Some(record) => Rows::of_tensor(record.signs()?)?,
                 None => break,
             };
             let at = AtNode {

@@ -288,7 +288,7 @@ fn slope_changes(network: &Network, seed: u64) -> TestCaseResult {
         let all = here
             .trace()
             .records()
-            .map(|s| entries(&s.pieces().to_dtype(DType::F64).unwrap()));
+            .map(|s| entries(&s.pieces().unwrap().to_dtype(DType::F64).unwrap()));
         all.flatten().collect()
     };
     let switched = pieces(&here)

@@ -2,9 +2,8 @@
 
 /// A convolution's stride, padding, dilation and groups; the rest is in the shapes of its operands.
 ///
-/// A cross-correlation with zero padding, as PyTorch's `conv2d`. Images are parallel, each is a few products of
-/// gathered patches ([`crate::product`]); the result does not depend on the number of threads. Contiguous operands are
-/// not copied.
+/// A cross-correlation with zero padding, as PyTorch's `conv2d`. Images are parallel; the result does not depend on the
+/// number of threads. Contiguous operands are not copied, but for one image at a time with its padding.
 ///
 /// ```
 /// use candle_core::{Device, Tensor};

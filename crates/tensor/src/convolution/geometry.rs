@@ -1,7 +1,10 @@
-//! The sizes of a convolution, and the patches of an image that it multiplies.
+//! The sizes of a convolution, and where it reads its operands.
+
+use std::collections::BTreeMap;
 
 use super::config::Convolution;
-use crate::product::Real;
+use super::planes::Planes;
+use super::sweep::Grid;
 use crate::{Error, Result};
 
 /// A convolution with all its sizes, checked against each other.
@@ -130,131 +133,159 @@ impl Geometry {
         self.inputs * self.kernel[0] * self.kernel[1]
     }
 
-    /// Whether the patches are the image itself.
-    pub(super) fn is_pointwise(&self) -> bool {
-        self.kernel == [1, 1]
-            && self.stride == [1, 1]
-            && self.positions == self.size
-            && self.before == [0, 0]
+    /// How many images there are, groups counted apart.
+    pub(super) fn images(&self) -> usize {
+        self.batch * self.groups
     }
 
-    /// Copies the patches of output rows `first .. first + count` of an image into a matrix `[patch, positions]`.
-    pub(super) fn gather<T: Real>(
-        &self,
-        image: &[T],
-        first: usize,
-        count: usize,
-        patches: &mut [T],
-    ) {
-        let width = self.positions[1];
-        let mut rows = patches.chunks_exact_mut(count * width);
-        self.each_entry(|channel, entry| {
-            let plane = &image[channel * self.size[0] * self.size[1]..];
-            if let Some(row) = rows.next() {
-                for (step, line) in row.chunks_exact_mut(width).enumerate() {
-                    match self.source(0, first + step, entry[0]) {
-                        None => line.fill(T::zero()),
-                        Some(y) => {
-                            self.read(line, &plane[y * self.size[1]..][..self.size[1]], entry[1])
-                        }
-                    }
-                }
-            }
-        });
-    }
-
-    /// Adds a matrix of patches to the entries of the image that [`Geometry::gather`] took them from.
-    pub(super) fn scatter<T: Real>(
-        &self,
-        patches: &[T],
-        first: usize,
-        count: usize,
-        image: &mut [T],
-    ) {
-        let width = self.positions[1];
-        let mut rows = patches.chunks_exact(count * width);
-        self.each_entry(|channel, entry| {
-            let plane = &mut image[channel * self.size[0] * self.size[1]..];
-            if let Some(row) = rows.next() {
-                for (step, line) in row.chunks_exact(width).enumerate() {
-                    if let Some(y) = self.source(0, first + step, entry[0]) {
-                        self.add(
-                            line,
-                            &mut plane[y * self.size[1]..][..self.size[1]],
-                            entry[1],
-                        );
-                    }
-                }
-            }
-        });
-    }
-
-    fn each_entry(&self, mut visit: impl FnMut(usize, [usize; 2])) {
-        for channel in 0..self.inputs {
-            for row in 0..self.kernel[0] {
-                for column in 0..self.kernel[1] {
-                    visit(channel, [row, column]);
-                }
-            }
+    /// How the forward pass reads an input.
+    pub(super) fn input_planes(&self) -> Planes {
+        let farthest = [0, 1].map(|axis| self.reach(axis) / self.stride[axis]);
+        let remainders = self.remainders().into_iter();
+        Planes {
+            size: self.size,
+            stride: self.stride,
+            before: self.before,
+            rows: self.positions[0] + farthest[0],
+            pitch: self.positions[1] + farthest[1],
+            remainders: remainders.map(|(remainder, _)| remainder).collect(),
         }
     }
 
-    /// The coordinate that an entry of the kernel meets at a position, `None` in the padding.
-    fn source(&self, axis: usize, position: usize, entry: usize) -> Option<usize> {
-        let padded = position * self.stride[axis] + entry * self.dilation[axis];
-        padded
-            .checked_sub(self.before[axis])
-            .filter(|at| *at < self.size[axis])
+    /// Where each entry of a patch is read for the first position, in the order of the weight.
+    pub(super) fn input_offsets(&self, planes: &Planes) -> Vec<usize> {
+        let entries = self.entries();
+        let offset = |channel, entry| planes.offset(channel, self.shift(entry));
+        (0..self.inputs)
+            .flat_map(|channel| entries.iter().filter_map(move |e| offset(channel, *e)))
+            .collect()
     }
 
-    /// The columns whose entry lies inside, and the coordinate of the first.
-    fn inside(&self, entry: usize) -> (usize, usize, usize) {
-        let (stride, offset) = (self.stride[1], entry * self.dilation[1]);
-        let start = self.before[1].saturating_sub(offset).div_ceil(stride);
-        let end = (self.size[1] + self.before[1])
-            .saturating_sub(offset)
-            .div_ceil(stride);
-        let end = end.min(self.positions[1]);
-        let start = start.min(end);
-        (
-            start,
-            end,
-            (start * stride + offset).saturating_sub(self.before[1]),
-        )
-    }
-
-    fn read<T: Real>(&self, line: &mut [T], from: &[T], entry: usize) {
-        let (start, end, first) = self.inside(entry);
-        line[..start].fill(T::zero());
-        line[end..].fill(T::zero());
-        match self.stride[1] {
-            _ if start == end => {}
-            1 => line[start..end].copy_from_slice(&from[first..first + end - start]),
-            stride => {
-                let values = from[first..].iter().step_by(stride);
-                line[start..end]
-                    .iter_mut()
-                    .zip(values)
-                    .for_each(|(to, from)| *to = *from);
-            }
+    /// The positions of the forward pass.
+    pub(super) fn grid(&self, planes: &Planes) -> Grid {
+        Grid {
+            rows: self.positions[0],
+            columns: self.positions[1],
+            pitch: planes.pitch,
+            size: self.positions,
+            start: [0, 0],
+            step: [1, 1],
         }
     }
 
-    fn add<T: Real>(&self, line: &[T], to: &mut [T], entry: usize) {
-        let (start, end, first) = self.inside(entry);
-        match self.stride[1] {
-            _ if start == end => {}
-            1 => {
-                let to = &mut to[first..first + end - start];
-                to.iter_mut()
-                    .zip(&line[start..end])
-                    .for_each(|(to, from)| *to += *from);
-            }
-            stride => {
-                let to = to[first..].iter_mut().step_by(stride);
-                to.zip(&line[start..end])
-                    .for_each(|(to, from)| *to += *from);
-            }
+    /// How the transpose reads an output: entries that lie in the same place modulo the stride reach the same numbers of
+    /// the input, each such part of the input from the positions of the output around it.
+    pub(super) fn output_planes(&self, parts: &[Part]) -> Planes {
+        let most = |number: &dyn Fn(&Part) -> usize| parts.iter().map(number).max().unwrap_or(0);
+        let before = [0, 1].map(|axis| most(&|part| part.before[axis]));
+        let last = |axis: usize| most(&|part| part.first[axis] + part.count[axis]);
+        Planes {
+            size: self.positions,
+            stride: [1, 1],
+            before,
+            rows: before[0] + last(0).max(self.positions[0]),
+            pitch: before[1] + last(1).max(self.positions[1]),
+            remainders: vec![[0, 0]],
         }
     }
+
+    /// The parts of the input that the transpose computes.
+    pub(super) fn parts(&self) -> Vec<Part> {
+        let part = |(remainder, entries): ([usize; 2], Vec<[usize; 2]>)| {
+            let mut part = Part {
+                first: [0; 2],
+                count: [0; 2],
+                start: [0; 2],
+                before: [0; 2],
+                entries: Vec::new(),
+            };
+            for (axis, remainder) in remainder.into_iter().enumerate() {
+                let (stride, before) = (self.stride[axis], self.before[axis]);
+                // The numbers `first ..` of all that have this remainder, padding included, lie in the input.
+                let first = before.saturating_sub(remainder).div_ceil(stride);
+                let end = (before + self.size[axis]).saturating_sub(remainder);
+                part.first[axis] = first;
+                part.count[axis] = end.div_ceil(stride).saturating_sub(first);
+                part.start[axis] = (first * stride + remainder).saturating_sub(before);
+                let back = entries
+                    .iter()
+                    .map(|entry| self.shift(*entry)[axis] / stride);
+                part.before[axis] = back.max().unwrap_or(0).saturating_sub(first);
+            }
+            part.entries = entries;
+            part
+        };
+        let parts = self.remainders().into_iter().map(part);
+        parts.filter(|part| !part.count.contains(&0)).collect()
+    }
+
+    /// Where each pair of an output channel and one of the part's entries is read for the part's first number, and the
+    /// entry's place in a patch.
+    pub(super) fn output_offsets(&self, planes: &Planes, part: &Part) -> Vec<(usize, [usize; 2])> {
+        let [top, left] = [0, 1].map(|axis| planes.before[axis] + part.first[axis]);
+        let read = |output: usize, entry: [usize; 2]| {
+            let [row, column] = self.shift(entry);
+            let at = [top - row / self.stride[0], left - column / self.stride[1]];
+            Some((
+                planes.offset(output, at)?,
+                [output, entry[0] * self.kernel[1] + entry[1]],
+            ))
+        };
+        let entries = &part.entries;
+        (0..self.outputs)
+            .flat_map(|output| entries.iter().filter_map(move |entry| read(output, *entry)))
+            .collect()
+    }
+
+    /// The positions of one part of the transpose.
+    pub(super) fn part_grid(&self, planes: &Planes, part: &Part) -> Grid {
+        Grid {
+            rows: part.count[0],
+            columns: part.count[1],
+            pitch: planes.pitch,
+            size: self.size,
+            start: part.start,
+            step: self.stride,
+        }
+    }
+
+    /// Rows and columns of the kernel.
+    fn entries(&self) -> Vec<[usize; 2]> {
+        let [rows, columns] = self.kernel;
+        let entries = (0..rows * columns).map(|index| [index / columns, index % columns]);
+        entries.collect()
+    }
+
+    /// The padded coordinates that an entry reads for the first position.
+    fn shift(&self, entry: [usize; 2]) -> [usize; 2] {
+        [0, 1].map(|axis| entry[axis] * self.dilation[axis])
+    }
+
+    fn reach(&self, axis: usize) -> usize {
+        (self.kernel[axis] - 1) * self.dilation[axis]
+    }
+
+    /// The remainders of padded coordinates by the stride that entries read, with those entries.
+    fn remainders(&self) -> BTreeMap<[usize; 2], Vec<[usize; 2]>> {
+        let mut remainders: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for entry in self.entries() {
+            let shift = self.shift(entry);
+            let remainder = [shift[0] % self.stride[0], shift[1] % self.stride[1]];
+            remainders.entry(remainder).or_default().push(entry);
+        }
+        remainders
+    }
+}
+
+/// A part of the input, all of whose numbers are reached by the same entries of the kernel.
+#[derive(Debug)]
+pub(super) struct Part {
+    /// The first number in the input, counted in steps of the stride, and how many there are.
+    first: [usize; 2],
+    count: [usize; 2],
+    /// Where the first one is.
+    start: [usize; 2],
+    /// How far before the first position its sum reaches.
+    before: [usize; 2],
+    entries: Vec<[usize; 2]>,
 }

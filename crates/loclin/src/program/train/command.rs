@@ -117,6 +117,19 @@ pub fn train(
     global: &Global,
     label: &str,
 ) -> anyhow::Result<Outcome> {
+    // On a thread of the pool: another would sleep during each of the hundreds of parallel loops of a step, and be woken
+    // after it.
+    rayon::scope(|_| train_here(config, data, out, resume, global, label))
+}
+
+fn train_here(
+    config: &Config,
+    data: &[Data; 2],
+    out: &Path,
+    resume: bool,
+    global: &Global,
+    label: &str,
+) -> anyhow::Result<Outcome> {
     // The directory last: what cannot be trained leaves nothing behind.
     let mut trainer = Trainer::new(config, data, global.device.open()?)?;
     if config.init != SEEDED && !out.join(LAST).exists() {

@@ -80,7 +80,7 @@ proptest! {
         }
         prop_assert_eq!(patterns(&fast).unwrap(), patterns(&plain).unwrap());
         for (own, other) in fast.records().zip(plain.records()) {
-            let slopes = numbers(own.slopes().unwrap()).into_iter().zip(numbers(other.slopes().unwrap()));
+            let slopes = numbers(own.slopes().unwrap().unwrap()).into_iter().zip(numbers(other.slopes().unwrap().unwrap()));
             prop_assert!(slopes.into_iter().all(|(a, b)| close(a, b, tolerance)));
             prop_assert_eq!(own.piece_count(), other.piece_count());
         }

@@ -157,7 +157,7 @@ impl<T: Real> Prepared<T> {
 /// Calls `read` with the selected slopes of each layer, `[B * units]`, where they are.
 fn with_slopes<T: Real, R>(trace: &Trace, read: impl FnOnce(&[&[T]]) -> Result<R>) -> Result<R> {
     let slopes = trace.records().map(|record| {
-        let found = record.slopes();
+        let found = record.slopes()?;
         found.ok_or_else(|| candle_core::Error::Msg("an activation without recorded slopes".into()))
     });
     let slopes = slopes.map(|slopes| slopes?.contiguous());

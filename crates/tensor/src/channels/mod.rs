@@ -3,11 +3,16 @@
 //! Tensors are `[outer, channels, inner...]`. Candle broadcasts these, but sums what is broadcast one number at a time on
 //! the way back, which takes longer than the convolution in front of it. Other devices use its operations.
 
-use candle_core::{CpuStorage, CustomOp1, CustomOp2, D, Layout, Shape, Tensor};
-use rayon::prelude::*;
+mod kernels;
+mod normalize;
+
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, D, Layout, Shape, Tensor};
 
 use crate::Result;
-use crate::product::{Real, slice_of};
+use crate::product::slice_of;
+use kernels::{dims, dims_with, dots, moments, moments_pulled, scaled, shifted, totals};
+
+pub use normalize::normalize_channels;
 
 /// Mean and variance (biased: the mean of the squared deviations) of each channel of `x` `[outer, channels, inner...]`,
 /// both `[channels]`; differentiable.
@@ -37,14 +42,17 @@ fn moments_by_broadcasting(x: &Tensor) -> candle_core::Result<[Tensor; 2]> {
     Ok([mean.squeeze(D::Minus1)?, variance])
 }
 
-/// `x` `[outer, channels, inner...]`, each channel times its number in `scale` `[channels]`; differentiable in both.
+/// `x` `[outer..., channels, inner...]`, whose channels are dimension `axis`, each channel times its number in `scale`
+/// `[channels]`; differentiable in both.
 ///
 /// # Errors
 /// Candle's, for shapes that do not fit, or numbers other than `f32` and `f64`.
-pub fn scale_channels(x: &Tensor, scale: &Tensor) -> Result<Tensor> {
+pub fn scale_channels(x: &Tensor, scale: &Tensor, axis: usize) -> Result<Tensor> {
     Ok(match x.device().is_cpu() {
-        true => x.contiguous()?.apply_op2(&scale.contiguous()?, Scale)?,
-        false => x.broadcast_mul(&like(scale, x)?)?,
+        true => x
+            .contiguous()?
+            .apply_op2(&scale.contiguous()?, Scale { axis })?,
+        false => x.broadcast_mul(&like(scale, x, axis)?)?,
     })
 }
 
@@ -55,34 +63,17 @@ pub fn scale_channels(x: &Tensor, scale: &Tensor) -> Result<Tensor> {
 pub fn shift_channels(x: &Tensor, shift: &Tensor) -> Result<Tensor> {
     Ok(match x.device().is_cpu() {
         true => x.contiguous()?.apply_op2(&shift.contiguous()?, Shift)?,
-        false => x.broadcast_add(&like(shift, x)?)?,
+        false => x.broadcast_add(&like(shift, x, 1)?)?,
     })
 }
 
 /// Numbers of channels, shaped to broadcast.
-fn like(channels: &Tensor, x: &Tensor) -> candle_core::Result<Tensor> {
+fn like(channels: &Tensor, x: &Tensor, axis: usize) -> candle_core::Result<Tensor> {
     let mut shape = vec![1; x.rank()];
-    shape[1] = channels.elem_count();
+    if let Some(size) = shape.get_mut(axis) {
+        *size = channels.elem_count();
+    }
     channels.reshape(shape)
-}
-
-/// `[outer, channels, inner]`.
-type Dims = [usize; 3];
-
-fn dims(layout: &Layout) -> candle_core::Result<Dims> {
-    match layout.dims() {
-        [outer, channels, inner @ ..] => Ok([*outer, *channels, inner.iter().product()]),
-        found => candle_core::bail!("channels of a tensor of shape {found:?}"),
-    }
-}
-
-/// The same of a tensor with a number for each channel beside it.
-fn dims_with(layout: &Layout, numbers: &Layout) -> candle_core::Result<Dims> {
-    let dims = dims(layout)?;
-    match numbers.dims() {
-        [channels] if *channels == dims[1] => Ok(dims),
-        found => candle_core::bail!("numbers of shape {found:?} for {} channels", dims[1]),
-    }
 }
 
 /// Runs a kernel in the number type of its operands.
@@ -108,7 +99,7 @@ impl CustomOp1 for Moments {
     }
 
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
-        let dims = dims(layout)?;
+        let dims = dims(layout, 1)?;
         let found = dispatch!(moments, dims, x, (x, layout));
         Ok((found, Shape::from((2, dims[1]))))
     }
@@ -119,17 +110,45 @@ impl CustomOp1 for Moments {
         result: &Tensor,
         cotangent: &Tensor,
     ) -> candle_core::Result<Option<Tensor>> {
-        // With n values to a channel: d mean / dx = 1 / n, d variance / dx = 2 (x - mean) / n.
-        let count = (x.elem_count() / x.dim(1)?) as f64;
-        let (mean, cotangent) = (result.detach().get(0)?, (cotangent.detach() / count)?);
-        let slope = (cotangent.get(1)? * 2.0)?;
-        let constant = (cotangent.get(0)? - (&slope * mean)?)?;
-        let scaled = x.detach().apply_op2_no_bwd(&slope, &Scale)?;
-        scaled.apply_op2_no_bwd(&constant, &Shift).map(Some)
+        let cotangent = cotangent.detach().contiguous()?;
+        let result = result.detach().contiguous()?;
+        x.detach()
+            .apply_op3_no_bwd(&result, &cotangent, &MomentsPulled)
+            .map(Some)
     }
 }
 
-struct Scale;
+struct MomentsPulled;
+
+impl CustomOp3 for MomentsPulled {
+    fn name(&self) -> &'static str {
+        "channel-moments-pulled"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        layout: &Layout,
+        moments: &CpuStorage,
+        moments_layout: &Layout,
+        cotangent: &CpuStorage,
+        cotangent_layout: &Layout,
+    ) -> candle_core::Result<(CpuStorage, Shape)> {
+        let pulled = dispatch!(
+            moments_pulled,
+            dims(layout, 1)?,
+            x,
+            (x, layout),
+            (moments, moments_layout),
+            (cotangent, cotangent_layout)
+        );
+        Ok((pulled, layout.shape().clone()))
+    }
+}
+
+struct Scale {
+    axis: usize,
+}
 
 impl CustomOp2 for Scale {
     fn name(&self) -> &'static str {
@@ -143,7 +162,7 @@ impl CustomOp2 for Scale {
         scale: &CpuStorage,
         numbers: &Layout,
     ) -> candle_core::Result<(CpuStorage, Shape)> {
-        let dims = dims_with(layout, numbers)?;
+        let dims = dims_with(layout, numbers, self.axis)?;
         let scaled = dispatch!(scaled, dims, x, (x, layout), (scale, numbers));
         Ok((scaled, layout.shape().clone()))
     }
@@ -158,10 +177,11 @@ impl CustomOp2 for Scale {
         let cotangent = cotangent.detach().contiguous()?;
         let for_x = x
             .track_op()
-            .then(|| cotangent.apply_op2_no_bwd(&scale.detach(), &Self));
-        let for_scale = scale
-            .track_op()
-            .then(|| x.detach().apply_op2_no_bwd(&cotangent, &Dot));
+            .then(|| cotangent.apply_op2_no_bwd(&scale.detach(), &Self { axis: self.axis }));
+        let for_scale = scale.track_op().then(|| {
+            x.detach()
+                .apply_op2_no_bwd(&cotangent, &Dot { axis: self.axis })
+        });
         Ok((for_x.transpose()?, for_scale.transpose()?))
     }
 }
@@ -180,7 +200,7 @@ impl CustomOp2 for Shift {
         shift: &CpuStorage,
         numbers: &Layout,
     ) -> candle_core::Result<(CpuStorage, Shape)> {
-        let dims = dims_with(layout, numbers)?;
+        let dims = dims_with(layout, numbers, 1)?;
         let shifted = dispatch!(shifted, dims, x, (x, layout), (shift, numbers));
         Ok((shifted, layout.shape().clone()))
     }
@@ -207,14 +227,16 @@ impl CustomOp1 for Total {
     }
 
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
-        let dims = dims(layout)?;
+        let dims = dims(layout, 1)?;
         let totals = dispatch!(totals, dims, x, (x, layout));
         Ok((totals, Shape::from(dims[1])))
     }
 }
 
 /// The sum of the products of two tensors over each channel.
-struct Dot;
+struct Dot {
+    axis: usize,
+}
 
 impl CustomOp2 for Dot {
     fn name(&self) -> &'static str {
@@ -228,102 +250,10 @@ impl CustomOp2 for Dot {
         b: &CpuStorage,
         b_layout: &Layout,
     ) -> candle_core::Result<(CpuStorage, Shape)> {
-        let dims = dims(a_layout)?;
+        let dims = dims(a_layout, self.axis)?;
         let dots = dispatch!(dots, dims, a, (a, a_layout), (b, b_layout));
         Ok((dots, Shape::from(dims[1])))
     }
-}
-
-/// The rows of one channel, `inner` numbers for each of `outer`.
-fn rows<T>([_, channels, inner]: Dims, x: &[T], channel: usize) -> impl Iterator<Item = &[T]> {
-    let rows = x.chunks_exact(inner.max(1));
-    rows.skip(channel).step_by(channels.max(1))
-}
-
-/// Numbers of each channel, channels in parallel.
-fn each<T: Real>([_, channels, _]: Dims, number: impl Fn(usize) -> f64 + Sync) -> Vec<T> {
-    let channels = (0..channels).into_par_iter();
-    channels
-        .map(|channel| T::from_f64(number(channel)))
-        .collect()
-}
-
-/// A sum over pairs, in a fixed order of sixteen running sums that fit into registers.
-fn sum<T: Real>(a: &[T], b: &[T], term: impl Fn(f64, f64) -> f64) -> f64 {
-    const LANES: usize = 16;
-    let mut sums = [0.0; LANES];
-    let (whole_a, whole_b) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
-    let rest = whole_a.remainder().iter().zip(whole_b.remainder());
-    let rest: f64 = rest.map(|(a, b)| term(a.to_f64(), b.to_f64())).sum();
-    for (a, b) in whole_a.zip(whole_b) {
-        for ((sum, a), b) in sums.iter_mut().zip(a).zip(b) {
-            *sum += term(a.to_f64(), b.to_f64());
-        }
-    }
-    sums.iter().sum::<f64>() + rest
-}
-
-fn total<T: Real>(dims: Dims, x: &[T], channel: usize) -> f64 {
-    rows(dims, x, channel)
-        .map(|row| sum(row, row, |a, _| a))
-        .sum()
-}
-
-fn totals<T: Real>(dims: Dims, x: &[T]) -> Vec<T> {
-    each(dims, |channel| total(dims, x, channel))
-}
-
-fn dots<T: Real>(dims: Dims, a: &[T], b: &[T]) -> Vec<T> {
-    each(dims, |channel| {
-        let rows = rows(dims, a, channel).zip(rows(dims, b, channel));
-        rows.map(|(a, b)| sum(a, b, |a, b| a * b)).sum()
-    })
-}
-
-/// Means, then variances.
-fn moments<T: Real>(dims: Dims, x: &[T]) -> Vec<T> {
-    let count = (dims[0] * dims[2]) as f64;
-    let mean = |channel| total(dims, x, channel) / count;
-    let means: Vec<T> = each(dims, mean);
-    let variances: Vec<T> = each(dims, |channel| {
-        let mean = mean(channel);
-        let deviation = |row| sum(row, row, |a, _| (a - mean) * (a - mean));
-        rows(dims, x, channel).map(deviation).sum::<f64>() / count
-    });
-    [means, variances].concat()
-}
-
-fn scaled<T: Real>(dims: Dims, x: &[T], scale: &[T]) -> Vec<T> {
-    by_row(dims, x, scale, |x, scale| x * scale)
-}
-
-fn shifted<T: Real>(dims: Dims, x: &[T], shift: &[T]) -> Vec<T> {
-    by_row(dims, x, shift, |x, shift| x + shift)
-}
-
-/// A function of each number and that of its channel.
-fn by_row<T: Real>(
-    [_, channels, inner]: Dims,
-    x: &[T],
-    numbers: &[T],
-    f: impl Fn(T, T) -> T + Sync,
-) -> Vec<T> {
-    let mut result = vec![T::zero(); x.len()];
-    let (result_rows, rows) = (
-        result.par_chunks_mut(inner.max(1)),
-        x.par_chunks(inner.max(1)),
-    );
-    result_rows
-        .zip(rows)
-        .enumerate()
-        .with_min_len(16)
-        .for_each(|(index, (result, row))| {
-            let number = numbers[index % channels];
-            for (result, x) in result.iter_mut().zip(row) {
-                *result = f(*x, number);
-            }
-        });
-    result
 }
 
 #[cfg(test)]
@@ -370,8 +300,8 @@ mod tests {
                     }
                 }
             };
-            let wide = like(&numbers, &x).unwrap();
-            let scaled = scale_channels(&x, &numbers).unwrap();
+            let wide = like(&numbers, &x, 1).unwrap();
+            let scaled = scale_channels(&x, &numbers, 1).unwrap();
             compare(&scaled, &x.broadcast_mul(&wide).unwrap(), &weights);
             let shifted = shift_channels(&x, &numbers).unwrap();
             compare(&shifted, &x.broadcast_add(&wide).unwrap(), &weights);
@@ -388,7 +318,7 @@ mod tests {
         let x = normal(1, &[2, 3, 4]);
         let message = |found: Result<Tensor>| found.unwrap_err().to_string();
         let wrong = normal(2, &[4]);
-        let found = message(scale_channels(&x, &wrong));
+        let found = message(scale_channels(&x, &wrong, 1));
         assert!(found.contains("[4] for 3 channels"), "{found}");
         let found = message(shift_channels(&normal(3, &[4]), &wrong));
         assert!(found.contains("of shape [4]"), "{found}");
