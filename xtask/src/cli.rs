@@ -6,7 +6,7 @@ use loclin::program::machine::VERSION;
 use loclin::program::options::Global;
 use loclin::program::outcome::print;
 
-use crate::{bench, reproduce, validate};
+use crate::{bench, cluster, reproduce, validate};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -48,6 +48,8 @@ pub enum Command {
     Product(Box<loclin::program::cli::Command>),
     /// Measure steps and margins, beside PyTorch if it is there
     Bench(bench::Args),
+    /// Run a certification in parts by a real engine, one part killed
+    Cluster(cluster::Args),
     /// Make a table or a figure of the paper again
     Reproduce(reproduce::Args),
     /// Run every check that a change must pass, cheapest first
@@ -81,6 +83,7 @@ pub fn dispatch(cli: &Cli) -> anyhow::Result<()> {
     match &cli.command {
         Command::Product(command) => loclin::program::cli::dispatch(command, global),
         Command::Bench(args) => print(&bench::run(args, global)?, global.json),
+        Command::Cluster(args) => print(&cluster::run(args, global)?, global.json),
         Command::Reproduce(args) => print(&reproduce::run(args, global)?, global.json),
         Command::Validate(args) => print(&validate::run(args, global)?, global.json),
     }

@@ -14,7 +14,7 @@ fn commands() -> Vec<String> {
 }
 
 /// The steps of `validate` in their order.
-const STEPS: [&str; 12] = [
+const STEPS: [&str; 13] = [
     "format",
     "directions",
     "cycles",
@@ -26,6 +26,7 @@ const STEPS: [&str; 12] = [
     "package",
     "msrv",
     "fuzz",
+    "cluster",
     "demo",
 ];
 

@@ -1,6 +1,5 @@
 use std::sync::Arc;
 
-use crate::applied::{Applied, Stored};
 use crate::error::Error;
 use crate::fit::{self, Order};
 use crate::images::LeftOut;
@@ -322,28 +321,6 @@ impl Dataset {
         })
     }
 
-    /// What is done to the stored numbers, in words and numbers; the network's own normalisation is not known here.
-    pub fn applied(&self) -> Applied {
-        let (what, resized, exif_orientation) = match &self.values {
-            Values::Files(files) => (Stored::Pixels, files.resized(), files.is_turned()),
-            Values::Bytes(_) => (Stored::Bytes, None, false),
-            Values::F32(_) | Values::F64(_) => (Stored::Numbers, None, false),
-        };
-        let moved = match self.order {
-            Order::Moved(moved) => Some(moved.to),
-            Order::AsStored => None,
-        };
-        Applied {
-            what,
-            resized,
-            exif_orientation,
-            scale: self.scale,
-            moved,
-            input_shape: Some(self.input_shape.clone()),
-            ..Applied::default()
-        }
-    }
-
     /// The name: a dataset's, or the path of a file.
     pub fn name(&self) -> &str {
         &self.name
@@ -399,7 +376,7 @@ impl Dataset {
     pub fn left_out(&self) -> &[LeftOut] {
         match &self.values {
             Values::Files(files) => files.left_out(),
-            Values::Bytes(_) | Values::F32(_) | Values::F64(_) => &[],
+            _ => &[],
         }
     }
 }

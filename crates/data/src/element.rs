@@ -9,13 +9,13 @@ use crate::file::{Block, Source};
 use crate::values::Values;
 
 /// How a value of an array is stored.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Element {
     kind: Kind,
     big_endian: bool,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 enum Kind {
     Bool,
     U8,

@@ -41,6 +41,7 @@ mod applied;
 mod augmentation;
 mod batches;
 pub mod cifar10;
+mod content;
 mod data;
 mod dataset;
 mod decoding;
@@ -56,7 +57,9 @@ pub mod japanese_vowels;
 mod jpeg;
 pub mod mnist;
 pub mod npy;
+mod npy_array;
 mod npy_header;
+mod npy_rows;
 mod options;
 mod pattern;
 mod preprocessing;
@@ -81,7 +84,7 @@ pub use preprocessing::{Layout, Preprocessing, Resize, Scale};
 pub use selection::Rows;
 pub use sequences::Sequences;
 pub use split::{Split, stratified, train_valid};
-pub use values::{Moments, Values};
+pub use values::{Moments, StoredRows, Values};
 
 /// The example of the README, as a test.
 #[cfg(doctest)]

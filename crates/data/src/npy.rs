@@ -3,13 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use crate::dataset::Dataset;
-use crate::element::Element;
 use crate::error::Error;
-use crate::file::{Block, Source};
-use crate::fit;
-use crate::npy_header::header;
+use crate::npy_array::Array;
+use crate::npy_rows;
 use crate::selection::{Selection, cut, in_file};
-use crate::values::{Values, element_count, shape_text};
+use crate::values::{element_count, shape_text};
 
 /// Reads an array whose first dimension is the rows of a dataset.
 ///
@@ -76,12 +74,24 @@ pub(crate) fn read_selected(
     )
 }
 
-/// Some of the rows of several files, one after the other; they are of one shape and element type.
+/// Some of the rows of several files, one after the other; they are of one shape and element type. Where they are many values they
+/// stay in their files.
 pub(crate) fn read_all(
     name: String,
     paths: &[PathBuf],
     selection: Selection,
     input: Option<&[usize]>,
+) -> Result<Dataset, Error> {
+    read_piecewise(name, paths, selection, input, npy_rows::AT_ONCE)
+}
+
+/// The same with so many values in memory at most.
+fn read_piecewise(
+    name: String,
+    paths: &[PathBuf],
+    selection: Selection,
+    input: Option<&[usize]>,
+    at_once: usize,
 ) -> Result<Dataset, Error> {
     let arrays: Vec<Array> = paths
         .iter()
@@ -99,6 +109,13 @@ pub(crate) fn read_all(
     }
     let total = arrays.iter().map(|array| array.rows).sum();
     let ranges = selection.ranges(&name, total)?;
+    let input = first.input.clone();
+    let features: usize = input.iter().product();
+    let is_large = npy_rows::is_large(&ranges, features, at_once);
+    if is_large && arrays.iter().all(Array::is_by_row) {
+        let values = npy_rows::checked(arrays, &ranges, at_once)?;
+        return Ok(Dataset::new(name, &input, values)?.of_array());
+    }
     let (mut values, mut before) = (None, 0);
     for array in &arrays {
         let here = cut(&ranges, before, array.rows);
@@ -112,184 +129,66 @@ pub(crate) fn read_all(
         let found = found.map_err(|error| in_file(error, &here))?.values;
         values = Some(match values {
             None => found,
-            Some(before) => joined(before, found),
+            Some(before) => npy_rows::joined(before, found),
         });
     }
     let values = values.ok_or_else(|| Error::EmptySelection { name: name.clone() })?;
-    Ok(Dataset::new(name, &first.input, values)?.of_array())
+    Ok(Dataset::new(name, &input, values)?.of_array())
 }
 
-/// Values of one kind, one after the other.
-fn joined(before: Values, mut more: Values) -> Values {
-    let mut before = before;
-    match (&mut before, &mut more) {
-        (Values::Bytes(all), Values::Bytes(more)) => all.append(more),
-        (Values::F32(all), Values::F32(more)) => all.append(more),
-        (Values::F64(all), Values::F64(more)) => all.append(more),
-        // Of one element type, so of one kind.
-        _ => {}
-    }
-    before
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Data, Rows, Split};
 
-/// A file whose header is known.
-struct Array {
-    path: PathBuf,
-    name: String,
-    descr: String,
-    element: Element,
-    fortran_order: bool,
-    rows: usize,
-    /// The shape of an input.
-    input: Vec<usize>,
-    meaning: String,
-}
-
-impl Array {
-    fn of(path: &Path, input: Option<&[usize]>) -> Result<Self, Error> {
-        let mut source = Source::open(path)?;
-        let name = source.name().to_owned();
-        let header = header(&mut source, &name)?;
-        let element = Element::of_npy(&header.descr).ok_or_else(|| {
-            let found = format!("{:?}", header.descr);
-            Error::malformed(&name, "descr", found, Element::NPY)
-        })?;
-        let refuse = |expected: &str| {
-            Err(Error::malformed(
-                &name,
-                "shape",
-                shape_text(&header.shape),
-                expected,
-            ))
-        };
-        let dimensions = header
-            .shape
-            .iter()
-            .map(|&dimension| usize::try_from(dimension));
-        let Ok(mut shape) = dimensions.collect::<Result<Vec<usize>, _>>() else {
-            return refuse("a product that an array can have");
-        };
-        if input.is_some_and(|input| fit::same(&shape, input)) {
-            shape.insert(0, 1);
-        }
-        if shape.len() < 2 || shape.contains(&0) {
-            return refuse(
-                "[rows, ...], two or more dimensions, each at least 1; one input is [1, ...]",
-            );
-        }
-        if element_count(&shape[1..]).is_none() {
-            return refuse("a product that an array can have");
-        }
-        Ok(Self {
-            path: path.to_owned(),
-            meaning: format!("{} of {}", shape_text(&header.shape), header.descr),
-            descr: header.descr,
-            element,
-            fortran_order: header.fortran_order,
-            rows: shape.remove(0),
-            input: shape,
-            name,
-        })
-    }
-
-    /// What several files have in common.
-    fn kind(&self) -> String {
-        format!(
-            "inputs of shape {} of {}",
-            shape_text(&self.input),
-            self.descr
-        )
-    }
-
-    /// The rows of `ranges`, each in C order.
-    fn read(&self, ranges: &[std::ops::Range<usize>]) -> Result<Values, Error> {
-        let mut source = Source::open(&self.path)?;
-        header(&mut source, &self.name)?;
-        let features = self.input.iter().product();
-        let values = match self.fortran_order {
-            false => {
-                let block = Block {
-                    rows: self.rows,
-                    features,
-                    meaning: &self.meaning,
-                    to_end: true,
-                };
-                self.element.rows(&mut source, &block, ranges)?
-            }
-            true => self.columns(&mut source, features, ranges)?,
-        };
-        source.end(&format!("the values ({})", self.meaning))?;
-        Ok(values)
-    }
-
-    /// The same of a file in Fortran order: a column for each feature, of which a stretch with all rows asked for is
-    /// read.
-    fn columns(
-        &self,
-        source: &mut Source<'_>,
-        features: usize,
-        ranges: &[std::ops::Range<usize>],
-    ) -> Result<Values, Error> {
-        let start = ranges.first().map_or(0, |range| range.start);
-        let end = ranges.last().map_or(0, |range| range.end);
-        let overflow = || {
-            let expected = "a product that an array can have";
-            Error::malformed(&self.name, "shape", &self.meaning, expected)
-        };
-        let count = self.rows.checked_mul(features).ok_or_else(overflow)?;
-        let block = Block {
-            rows: count,
-            features: 1,
-            meaning: &self.meaning,
-            to_end: true,
-        };
-        source.expect(&block, self.element.bytes())?;
-        let stretches: Vec<_> = match end - start == self.rows {
-            true => std::iter::once(0..count).collect(),
-            false => (0..features)
-                .map(|feature| feature * self.rows + start..feature * self.rows + end)
-                .collect(),
-        };
-        let columns = self.element.rows(source, &block, &stretches)?;
-        let rows: Vec<usize> = ranges
-            .iter()
-            .cloned()
-            .flatten()
-            .map(|row| row - start)
+    #[test]
+    fn rows_that_stay_in_their_files_are_those_in_memory() -> Result<(), Box<dyn std::error::Error>>
+    {
+        let dir = tempfile::tempdir()?;
+        let paths: Vec<PathBuf> = (0..3)
+            .map(|i| dir.path().join(format!("{i}.npy")))
             .collect();
-        let places = places(&self.input);
-        let (length, order) = (end - start, (&rows[..], &places[..]));
-        Ok(match columns {
-            Values::Bytes(values) => Values::Bytes(by_row(&values, length, order)),
-            Values::F32(values) => Values::F32(by_row(&values, length, order)),
-            Values::F64(values) => Values::F64(by_row(&values, length, order)),
-            files @ Values::Files(_) => files,
-        })
+        for (file, path) in paths.iter().enumerate() {
+            let values: Vec<f64> = (0..20)
+                .map(|i| f64::from(i * 7 % 11) + file as f64 * 0.5)
+                .collect();
+            std::fs::write(path, encode(&[5, 2, 2], &values)?)?;
+        }
+        for rows in [Rows::All, Rows::First(7), Rows::One(11)] {
+            let selection = Selection {
+                split: Split::Test,
+                seed: 0,
+                rows,
+            };
+            let read = |at_once| read_piecewise("set".into(), &paths, selection, None, at_once);
+            let (whole, pieces) = (read(1000)?, read(3)?);
+            assert!(matches!(pieces.values(), crate::Values::Stored(_)));
+            assert!(matches!(whole.values(), crate::Values::F64(_)));
+            let all: Vec<usize> = (0..whole.len()).collect();
+            let mut order: Vec<usize> = all.iter().rev().copied().collect();
+            order.extend(all.iter().copied().chain([0]));
+            assert_eq!(pieces.rows_f64(&order)?, whole.rows_f64(&order)?);
+            assert_eq!(pieces.rows_f32(&order)?, whole.rows_f32(&order)?);
+            assert_eq!(pieces.subset(&order)?, whole.subset(&order)?);
+            let content = |set: Dataset| {
+                let mut bytes: Vec<u8> = Vec::new();
+                Data::from(set)
+                    .content(&mut |piece| bytes.extend(piece))
+                    .map(|()| bytes)
+            };
+            let few = |set: &Dataset| set.clone().take(2).and_then(content);
+            assert_eq!(few(&pieces)?, few(&whole)?);
+            assert_eq!(pieces.applied(), whole.applied());
+            assert!(pieces.rows_f64(&[whole.len()]).is_err());
+            assert_eq!(content(pieces)?, content(whole)?);
+        }
+        let mut values = vec![0.0; 20];
+        values[13] = f64::NAN;
+        std::fs::write(&paths[1], encode(&[5, 2, 2], &values)?)?;
+        let error = read_piecewise("set".into(), &paths, Selection::WHOLE, None, 3).unwrap_err();
+        assert!(
+            matches!(&error, Error::NotFinite { row: 3, column: 1, name, .. } if name.ends_with("1.npy"))
+        );
+        Ok(())
     }
-}
-
-/// For every value of an input, in C order, which column it stands in.
-fn places(shape: &[usize]) -> Vec<usize> {
-    let mut places = vec![0];
-    let mut step = 1;
-    let mut steps = Vec::new();
-    for &size in shape {
-        steps.push(step);
-        step *= size;
-    }
-    for (&size, &step) in shape.iter().zip(&steps) {
-        let one = |&place: &usize| (0..size).map(move |index| place + index * step);
-        places = places.iter().flat_map(one).collect();
-    }
-    places
-}
-
-/// Columns of `length` values as rows.
-fn by_row<T: Copy>(columns: &[T], length: usize, (rows, places): (&[usize], &[usize])) -> Vec<T> {
-    let row = |&row: &usize| {
-        places
-            .iter()
-            .map(move |place| columns[place * length + row])
-    };
-    rows.iter().flat_map(row).collect()
 }

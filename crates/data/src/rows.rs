@@ -1,5 +1,6 @@
-//! The rows of a dataset: as numbers, and as smaller datasets.
+//! The rows of a dataset: as numbers, and as smaller datasets, and what is done to them.
 
+use crate::applied::{Applied, Stored};
 use crate::dataset::Dataset;
 use crate::error::Error;
 use crate::fit::Order;
@@ -35,6 +36,29 @@ impl Dataset {
         Ok(rows.iter().map(|&row| labels[row]).collect())
     }
 
+    /// What is done to the stored numbers, in words and numbers; the network's own normalisation is not known here.
+    pub fn applied(&self) -> Applied {
+        let (what, resized, exif_orientation) = match &self.values {
+            Values::Files(files) => (Stored::Pixels, files.resized(), files.is_turned()),
+            Values::Bytes(_) => (Stored::Bytes, None, false),
+            Values::Stored(rows) if rows.is_bytes() => (Stored::Bytes, None, false),
+            Values::F32(_) | Values::F64(_) | Values::Stored(_) => (Stored::Numbers, None, false),
+        };
+        let moved = match self.order {
+            Order::Moved(moved) => Some(moved.to),
+            Order::AsStored => None,
+        };
+        Applied {
+            what,
+            resized,
+            exif_orientation,
+            scale: self.scale,
+            moved,
+            input_shape: Some(self.input_shape.clone()),
+            ..Applied::default()
+        }
+    }
+
     /// A dataset of the given rows in the given order.
     ///
     /// # Errors
@@ -52,6 +76,10 @@ impl Dataset {
             Values::Files(files) => {
                 self.check_rows(rows)?;
                 Values::Files(files.subset(rows))
+            }
+            Values::Stored(stored) => {
+                self.check_rows(rows)?;
+                stored.read(rows)?
             }
         };
         Ok(Self {
@@ -89,6 +117,7 @@ impl Dataset {
                 Values::F32(values) => values.truncate(count),
                 Values::F64(values) => values.truncate(count),
                 Values::Files(files) => files.truncate(n),
+                Values::Stored(stored) => stored.truncate(n),
             }
             if let Some(labels) = &mut self.labels {
                 labels.truncate(n);
@@ -113,6 +142,11 @@ impl Dataset {
             Values::Files(files) => {
                 self.check_rows(rows)?;
                 self.ordered(files.read(rows, self.scale, round)?)
+            }
+            Values::Stored(_) => {
+                let here: Vec<usize> = (0..rows.len()).collect();
+                let found = self.subset(rows)?.numbers(&here, round, dtype);
+                return found.map_err(|error| in_whole(error, rows));
             }
         };
         match values.iter().position(|value| !(*value).into().is_finite()) {
@@ -190,7 +224,7 @@ impl Dataset {
             Values::Bytes(values) => f64::from(values[at]),
             Values::F32(values) => f64::from(values[at]),
             Values::F64(values) => values[at],
-            Values::Files(_) => f64::NAN,
+            Values::Files(_) | Values::Stored(_) => f64::NAN,
         };
         self.scale.apply(value)
     }
@@ -205,4 +239,14 @@ impl Dataset {
             }),
         }
     }
+}
+
+/// The same error, where it names one of some rows, with that row's own number.
+fn in_whole(mut error: Error, rows: &[usize]) -> Error {
+    if let Error::NotFinite { row, .. } = &mut error
+        && let Some(whole) = rows.get(*row)
+    {
+        *row = *whole;
+    }
+    error
 }

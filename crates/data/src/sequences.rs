@@ -127,6 +127,11 @@ impl Sequences {
             .map(|bounds| (bounds[1] - bounds[0]) / self.channels)
     }
 
+    /// All values, sequence after sequence.
+    pub(crate) fn values(&self) -> &[f64] {
+        &self.values
+    }
+
     /// One label per row, if the data is labelled.
     pub fn labels(&self) -> Option<&[u32]> {
         self.labels.as_deref()

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::sync::Arc;
 
 use crate::error::Error;
 use crate::images::ImageFiles;
@@ -14,6 +15,66 @@ pub enum Values {
     F64(Vec<f64>),
     /// Image files, which are decoded when their rows are asked for.
     Files(ImageFiles),
+    /// Rows of large array files, which are read when they are asked for.
+    Stored(StoredRows),
+}
+
+/// Rows that stay in their file until they are asked for.
+#[derive(Debug, Clone)]
+pub struct StoredRows {
+    rows: usize,
+    features: usize,
+    is_bytes: bool,
+    file: Arc<dyn ReadRows>,
+}
+
+/// What reads rows from where they are.
+pub(crate) trait ReadRows: fmt::Debug + Send + Sync {
+    /// The given rows in the given order, in memory.
+    fn read(&self, rows: &[usize]) -> Result<Values, Error>;
+}
+
+impl PartialEq for StoredRows {
+    /// Whether they are the same rows of the same opened file.
+    fn eq(&self, other: &Self) -> bool {
+        self.rows == other.rows && Arc::ptr_eq(&self.file, &other.file)
+    }
+}
+
+impl StoredRows {
+    /// So many rows of so many values, which were all found to be finite.
+    pub(crate) fn new(
+        file: Arc<dyn ReadRows>,
+        (rows, features): (usize, usize),
+        is_bytes: bool,
+    ) -> Self {
+        Self {
+            rows,
+            features,
+            is_bytes,
+            file,
+        }
+    }
+
+    /// Whether they are bytes.
+    pub(crate) fn is_bytes(&self) -> bool {
+        self.is_bytes
+    }
+
+    /// How many rows there are.
+    pub(crate) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// The given rows in the given order, in memory.
+    pub(crate) fn read(&self, rows: &[usize]) -> Result<Values, Error> {
+        self.file.read(rows)
+    }
+
+    /// Forgets all but the first rows.
+    pub(crate) fn truncate(&mut self, rows: usize) {
+        self.rows = self.rows.min(rows);
+    }
 }
 
 /// Mean and standard deviation to normalise inputs with, in the units of the values.
@@ -37,13 +98,14 @@ impl Values {
             Self::F32(values) => values.len(),
             Self::F64(values) => values.len(),
             Self::Files(files) => files.values(),
+            Self::Stored(stored) => stored.rows * stored.features,
         }
     }
 
     /// Position and value of the first NaN or infinity.
     pub(crate) fn first_not_finite(&self) -> Option<(usize, f64)> {
         match self {
-            Self::Bytes(_) | Self::Files(_) => None,
+            Self::Bytes(_) | Self::Files(_) | Self::Stored(_) => None,
             Self::F32(values) => {
                 let position = values.iter().position(|value| !value.is_finite())?;
                 Some((position, f64::from(values[position])))

@@ -1,22 +1,10 @@
 //! How many complete linear regions a set of points falls in (#CLR, Lemma 7).
 
-use crate::{ActivationPattern, Guarantee, Linearization, Norm, Result, Rows};
-use candle_core::{DType, Tensor};
-use loclin_models::RoundingErrors;
-use loclin_tensor::{
-    random,
-    rounding::{UNIT, clear_of_zero, largest, product_up, up, up_by},
-};
-use std::{collections::BTreeMap, sync::Arc};
-
-/// Numbers that stand for the Jacobian when two of them are compared, at least.
-const SKETCH: usize = 16;
-
-/// Random directions whose products with the Jacobian are those numbers. Of a single one, a difference of the
-/// Jacobians of rank 1 could be missed more easily.
-fn directions(outputs: usize) -> usize {
-    SKETCH.div_ceil(outputs).max(2)
-}
+use crate::region_point::{RegionPoint, Sketch};
+use crate::{Guarantee, Linearization, Norm, Result};
+use candle_core::DType;
+use loclin_tensor::rounding::{UNIT, clear_of_zero, up, up_by};
+use std::collections::BTreeMap;
 
 /// A bracket of the number of complete linear regions (maximal connected sets with one derivative) that a set of
 /// points falls in.
@@ -40,7 +28,11 @@ pub struct RegionCount {
 }
 
 /// Counts regions over any number of batches, with memory for some 32 numbers (`4 L` for `L` outputs, if
-/// that is more) and a pattern per region.
+/// that is more) per region, whatever the size of the network: of a pattern its digest is kept
+/// ([`ActivationPattern::digest`](crate::ActivationPattern::digest)).
+///
+/// A count can go on in another process, and counts of parts of the points can be put together: what it needs to know of a
+/// point is a [`RegionPoint`], which can be written down.
 ///
 /// # The tolerance of the lower bound
 /// Points of one pattern have one Jacobian. Jacobians of different patterns are compared through a sketch, their
@@ -77,8 +69,8 @@ pub struct RegionCounter {
     on_boundary: usize,
     undecided: usize,
     guarantee: Guarantee,
-    /// What is known of each pattern.
-    patterns: BTreeMap<ActivationPattern, Seen>,
+    /// What is known of each pattern, by its digest.
+    patterns: BTreeMap<[u8; 32], Seen>,
 }
 
 /// What is known of a pattern.
@@ -88,14 +80,6 @@ struct Seen {
     number: usize,
     /// The sketch of its Jacobian, from a point without an undecided neuron; `None` if there was none.
     sketch: Option<Sketch>,
-}
-
-/// The products of a Jacobian with the directions.
-#[derive(Debug, Clone)]
-struct Sketch {
-    values: Vec<f64>,
-    /// Bounds of their rounding errors.
-    errors: Arc<[f64]>,
 }
 
 impl RegionCounter {
@@ -122,29 +106,30 @@ impl RegionCounter {
     /// # Errors
     /// A tensor computation that fails.
     pub fn add(&mut self, linearization: &Linearization) -> Result<Vec<usize>> {
-        let patterns = linearization.patterns()?;
-        let undecided = undecided(linearization)?;
-        let sketches = sketches(linearization)?;
-        if linearization.rounding.is_none() {
-            self.guarantee = Guarantee::Estimate;
-        }
-        self.points += patterns.len();
-        self.on_boundary += linearization.on_boundary().iter().filter(|b| **b).count();
-        self.undecided += undecided.iter().filter(|u| **u).count();
-        let mut numbers = Vec::with_capacity(patterns.len());
-        let points = patterns.into_iter().zip(sketches).zip(undecided);
-        for ((pattern, sketch), undecided) in points {
+        Ok(self.add_points(RegionPoint::of(linearization)?))
+    }
+
+    /// The same of points that are known already.
+    pub fn add_points(&mut self, points: Vec<RegionPoint>) -> Vec<usize> {
+        let mut numbers = Vec::with_capacity(points.len());
+        for point in points {
+            if point.is_estimate {
+                self.guarantee = Guarantee::Estimate;
+            }
+            self.points += 1;
+            self.on_boundary += usize::from(point.on_boundary);
+            self.undecided += usize::from(point.undecided);
             let number = self.patterns.len();
-            let seen = self.patterns.entry(pattern).or_insert(Seen {
+            let seen = self.patterns.entry(point.pattern).or_insert(Seen {
                 number,
                 sketch: None,
             });
-            if seen.sketch.is_none() && !undecided {
-                seen.sketch = Some(sketch);
+            if seen.sketch.is_none() && !point.undecided {
+                seen.sketch = Some(point.sketch);
             }
             numbers.push(seen.number);
         }
-        Ok(numbers)
+        numbers
     }
 
     /// The count so far.
@@ -164,112 +149,6 @@ impl RegionCounter {
             guarantee: self.guarantee,
         }
     }
-}
-
-/// Whether each input has an undecided neuron whose gradient may not be 0.
-fn undecided(linearization: &Linearization) -> Result<Vec<bool>> {
-    let Some(rounding) = &linearization.rounding else {
-        return Ok(vec![false; linearization.batch()]);
-    };
-    let counts = linearization.undecided().into_iter().enumerate();
-    let moves = |(input, count): (usize, usize)| {
-        if count == 0 {
-            return Ok(false);
-        }
-        // Of all inputs at once where most of it is known already.
-        let one;
-        let gradients = match rounding.known() {
-            Some(_) => &rounding.gradients()?[input],
-            None => {
-                one = rounding.only(input)?;
-                &one.gradients()?[0]
-            }
-        };
-        let values = &rounding.values()[input];
-        let mut all = linearization.clear[input]
-            .iter()
-            .zip(values.iter().zip(gradients));
-        Ok(all.any(|(z, (value, gradient))| *z == 0.0 && *value > 0.0 && *gradient > 0.0))
-    };
-    counts.map(moves).collect()
-}
-
-/// `J V / sqrt(K)` of each input, for a fixed Gaussian `V` `[D, K]`, with bounds of their rounding errors: infinite where those
-/// are not known.
-fn sketches(linearization: &Linearization) -> Result<Vec<Sketch>> {
-    let network = linearization.network();
-    let count = directions(network.output_size());
-    let shape = [&[1, count], network.input_shape()].concat();
-    let directions = random::normal(
-        &mut random::stream(0, &[]),
-        shape,
-        network.dtype(),
-        network.device(),
-    )?;
-    let directions = (directions / (count as f64).sqrt())?;
-    let mut rows = Vec::new();
-    for chunk in linearization
-        .budget
-        .chunks(network, linearization.batch(), count)
-    {
-        if chunk.tangents.start == 0 {
-            let trace = linearization
-                .trace
-                .narrow(chunk.inputs.start, chunk.inputs.len())?;
-            let pushed: Tensor = trace.push(&directions, |_, _| Ok(()))?.flatten_from(1)?;
-            let pushed =
-                pushed.broadcast_as((chunk.inputs.len(), count * network.output_size()))?;
-            rows.extend(pushed.to_dtype(DType::F64)?.to_vec2::<f64>()?);
-        }
-    }
-    let errors = errors(linearization, &directions, &rows)?;
-    let all = rows.into_iter().zip(errors);
-    let sketch = |(values, errors)| Sketch { values, errors };
-    Ok(all.map(sketch).collect())
-}
-
-/// Where bounds for all patterns are at most this share of the longest sketch, no others are looked for.
-const SMALL: f64 = 1e-6;
-
-/// Bounds of the rounding errors of each input's sketch, for all of them at once where that is good enough; 0 where errors are not
-/// bounded.
-fn errors(
-    linearization: &Linearization,
-    directions: &Tensor,
-    sketches: &[Vec<f64>],
-) -> Result<Vec<Arc<[f64]>>> {
-    let width = sketches.first().map_or(0, Vec::len);
-    let all = |errors: Vec<f64>| vec![Arc::from(errors); sketches.len()];
-    let Some(rounding) = &linearization.rounding else {
-        return Ok(all(vec![0.0; width]));
-    };
-    let (magnitudes, lengths) = (rounding.magnitudes(), directions.abs()?);
-    let share = magnitudes.relative_error();
-    let bounds = |lengths: &Tensor, at: Option<&RoundingErrors>| {
-        let Some(pushed) = magnitudes.push(lengths, at)? else {
-            return Ok(None);
-        };
-        let rows = Rows::of_tensor(&pushed.output.flatten_from(1)?)?;
-        let bound = |row: &[f64]| row.iter().map(|most| product_up(&[share, *most])).collect();
-        Ok::<_, crate::Error>(Some(rows.iter().map(bound).collect::<Vec<Vec<f64>>>()))
-    };
-    let shared = bounds(&lengths, None)?.and_then(|mut rows| rows.pop());
-    let longest = sketches.iter().map(|s| largest(s)).fold(0.0, f64::max);
-    let is_small = |shared: &Vec<f64>| largest(shared) <= SMALL * longest;
-    let (false, Some(known)) = (shared.as_ref().is_some_and(is_small), rounding.known()) else {
-        return Ok(all(shared.unwrap_or_else(|| vec![f64::INFINITY; width])));
-    };
-    // One direction after the other, in memory that does not grow with their number.
-    let mut own = vec![Vec::with_capacity(width); sketches.len()];
-    for k in 0..lengths.dim(1)? {
-        let Some(rows) = bounds(&lengths.narrow(1, k, 1)?, Some(known))? else {
-            return Ok(all(vec![f64::INFINITY; width]));
-        };
-        own.iter_mut()
-            .zip(rows)
-            .for_each(|(own, row)| own.extend(row));
-    }
-    Ok(own.into_iter().map(Arc::from).collect())
 }
 
 /// The share of the tolerance that is relative to the longest sketch of all, for Jacobians that cancel.

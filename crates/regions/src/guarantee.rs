@@ -1,7 +1,9 @@
 //! What is claimed of a radius.
 
+use crate::{Error, Result};
 use candle_core::DType;
 use std::fmt;
+use std::str::FromStr;
 
 /// What is claimed of a margin; set where the number is made, and shown wherever it is.
 ///
@@ -16,6 +18,8 @@ use std::fmt;
 /// assert_eq!(Guarantee::Proved.weaker(some), some);
 /// assert_eq!(Guarantee::Deployed { dtype: candle_core::DType::F32 }.name(), "deployed(f32)");
 /// assert_eq!(Guarantee::Estimate.to_string(), "an estimate");
+/// assert_eq!("probable(1e-9)".parse::<Guarantee>()?, some);
+/// # Ok::<(), loclin_regions::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
@@ -69,6 +73,40 @@ impl Guarantee {
             ) => Self::Probable {
                 failure_probability: a.max(b),
             },
+        }
+    }
+}
+
+impl FromStr for Guarantee {
+    type Err = Error;
+
+    /// What [`Guarantee::name`] says.
+    fn from_str(text: &str) -> Result<Self> {
+        let refused = || Error::Argument {
+            what: "guarantee",
+            cause: format!(
+                "expected `proved`, `probable(P)`, `deployed(TYPE)` or `estimate`, found `{text}`"
+            ),
+        };
+        let within = |word: &str| {
+            text.strip_prefix(word)?
+                .strip_prefix('(')?
+                .strip_suffix(')')
+        };
+        if let Some(probability) = within("probable") {
+            let failure_probability = probability.parse().map_err(|_| refused())?;
+            return Ok(Self::Probable {
+                failure_probability,
+            });
+        }
+        if let Some(dtype) = within("deployed") {
+            let dtype = dtype.parse().map_err(|_| refused())?;
+            return Ok(Self::Deployed { dtype });
+        }
+        match text {
+            "proved" => Ok(Self::Proved),
+            "estimate" => Ok(Self::Estimate),
+            _ => Err(refused()),
         }
     }
 }

@@ -4,6 +4,7 @@ use crate::Result;
 use candle_core::DType;
 use loclin_models::Trace;
 use rayon::prelude::*;
+use sha2::{Digest, Sha256};
 
 /// The activation pattern of one input (Def. 1): which piece every unit of every piecewise-linear node is on,
 /// bit-packed. Two inputs of one network are in the same region (Lemma 2) exactly if their patterns are equal.
@@ -32,6 +33,18 @@ impl ActivationPattern {
     /// Number of bits: one for each ReLU unit, more for units with more pieces.
     pub fn bits(&self) -> usize {
         self.bits
+    }
+
+    /// SHA-256 of the pattern: two of one network are taken to be equal where these are.
+    ///
+    /// It stands for a pattern where many are kept; no two patterns with one digest are known or can be found by trying.
+    pub fn digest(&self) -> [u8; 32] {
+        let mut hasher = Sha256::new();
+        hasher.update((self.bits as u64).to_le_bytes());
+        for word in &self.words {
+            hasher.update(word.to_le_bytes());
+        }
+        hasher.finalize().into()
     }
 
     /// Number of bits in which two patterns of one network differ: the units that changed sides, for ReLU networks.

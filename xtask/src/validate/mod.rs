@@ -2,6 +2,7 @@
 
 mod book;
 mod cargo;
+mod cluster;
 mod cycles;
 mod demo;
 mod directions;
@@ -137,6 +138,7 @@ fn execute(
         Step::Msrv => msrv::check(root, metadata),
         Step::Fuzz => fuzz::check(root),
         Step::Tests => return suite::check(root, long).map(Some),
+        Step::Cluster => cluster::check(),
         Step::Demo => demo::check(root),
     };
     outcome.map(|()| None)

@@ -31,6 +31,8 @@ pub enum Step {
     Msrv,
     /// The fuzz targets build, where there is a C++ compiler
     Fuzz,
+    /// A certification in 8 parts by HyperQueue, one killed and queued again, equals that of one process; where there is Python 3
+    Cluster,
     /// The demonstration runs, leaves a report, and shows what it promises
     Demo,
 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::ensure;
 use loclin_report::printable;
+use serde::{Deserialize, Serialize};
 
 use crate::program::files;
 
@@ -17,7 +18,7 @@ pub struct ClassOptions {
 }
 
 /// The names of a model's classes, in the order of their numbers.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Classes {
     names: Vec<String>,
     /// What the data call them, where they do so.

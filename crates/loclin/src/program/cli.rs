@@ -8,7 +8,7 @@ use crate::program::options::Global;
 use crate::program::outcome::print;
 use crate::program::{
     bound, certify, check, completions, config_command, demo, distortion, explain, fetch, init,
-    man, sweep, train,
+    man, merge, sweep, train,
 };
 
 /// The colours of help texts.
@@ -28,7 +28,8 @@ Examples:
 Exit codes:
   0  done
   1  failed; the reason is on stderr
-  2  wrong usage, such as an unknown option or a value out of range";
+  2  wrong usage, such as an unknown option or a value out of range
+  130, 143  stopped by an interrupt or SIGTERM; what was done is kept";
 
 /// Train networks whose gradient is constant around every input, and certify how far
 #[derive(Debug, Parser)]
@@ -68,6 +69,8 @@ pub enum Command {
     Bound(bound::Args),
     /// Find how much the gradient changes when inputs move a little
     Distortion(distortion::Args),
+    /// Put the parts of a job together: tables of inputs, or sweeps
+    Merge(merge::Args),
     /// Show one input, its gradient, and how far and how much that may change
     Explain(explain::Args),
     /// Make a network of a described architecture, with seeded parameters
@@ -98,6 +101,7 @@ pub fn dispatch(command: &Command, global: &Global) -> anyhow::Result<()> {
         }
         Command::Bound(args) => print(&bound::run(args, global)?, global.json),
         Command::Distortion(args) => print(&distortion::run(args, global)?, global.json),
+        Command::Merge(args) => print(&merge::run(args)?, global.json),
         Command::Explain(args) => explain::run(args, global)?.print(global.json),
         Command::Init(args) => print(&init::run(args, global)?, global.json),
         Command::Fetch(args) => print(&fetch::run(args, global)?, global.json),

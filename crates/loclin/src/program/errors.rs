@@ -4,6 +4,8 @@ use std::io::Write;
 
 use loclin_report::printable;
 
+use crate::program::stop::Stopped;
+
 /// Exit code of a command that did its work.
 pub const DONE: u8 = 0;
 /// Exit code of a command that was asked correctly and failed.
@@ -42,9 +44,15 @@ impl Usage {
     }
 }
 
-/// [`USAGE`] if a [`Usage`] stands anywhere in the chain of causes, otherwise [`FAILED`].
+/// [`USAGE`] if a [`Usage`] stands anywhere in the chain of causes, the code of a signal if one stopped the command, otherwise
+/// [`FAILED`].
 pub fn exit_code(error: &anyhow::Error) -> u8 {
-    if error.chain().any(|cause| cause.is::<Usage>()) {
+    if let Some(stopped) = error
+        .chain()
+        .find_map(|cause| cause.downcast_ref::<Stopped>())
+    {
+        stopped.exit_code()
+    } else if error.chain().any(|cause| cause.is::<Usage>()) {
         USAGE
     } else {
         FAILED

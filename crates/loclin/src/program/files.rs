@@ -218,6 +218,14 @@ pub fn check_readable(path: &Path) -> Result<(), FileError> {
     checked.map_err(|source| FileError::new("read the file", path, source))
 }
 
+/// Opens a file to be read piece by piece.
+///
+/// # Errors
+/// A directory, pipe, socket or device, which is not opened, and a file that cannot be.
+pub fn open(path: &Path) -> Result<fs::File, FileError> {
+    file::open(path).map_err(|source| FileError::new("read the file", path, source))
+}
+
 /// The whole file as text.
 ///
 /// # Errors

@@ -19,8 +19,10 @@ pub mod explain;
 pub mod fetch;
 pub mod files;
 pub mod init;
+pub mod jobs;
 pub mod machine;
 pub mod man;
+pub mod merge;
 pub mod model;
 pub mod objective;
 pub mod opened;
@@ -32,6 +34,7 @@ pub mod progress;
 pub mod proofs;
 pub mod run_directory;
 pub mod shipped;
+pub mod stop;
 pub mod sweep;
 pub mod tensors;
 pub mod toy;
@@ -44,7 +47,8 @@ use clap::{CommandFactory, Parser};
 
 /// Parses `arguments` (the program's name first), runs the command and prints its outcome.
 ///
-/// The exit code is 0 when the command did its work, 1 when it failed, 2 when it was asked wrongly.
+/// The exit code is 0 when the command did its work, 1 when it failed, 2 when it was asked wrongly, 143 or 130 when SIGTERM or
+/// an interrupt stopped a job that can go on.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     run_as(
         arguments,
@@ -75,12 +79,15 @@ pub fn run_as<C: Parser>(
             });
         }
     };
-    progress::start(options(&cli));
-    let started = process::start_threads().map_err(anyhow::Error::from);
-    match started.and_then(|()| dispatch(&cli)) {
+    let started = progress::start(options(&cli)).and_then(|()| process::start_threads());
+    match started
+        .map_err(anyhow::Error::from)
+        .and_then(|()| dispatch(&cli))
+    {
         Ok(()) => ExitCode::from(errors::DONE),
         Err(error) => {
             errors::report(&error);
+            tracing::error!(target: "loclin::outcome", "{}", errors::describe(&error));
             ExitCode::from(errors::exit_code(&error))
         }
     }

@@ -38,6 +38,9 @@ pub struct Global {
     /// Say nothing on stderr but errors
     #[arg(short, long, global = true)]
     pub quiet: bool,
+    /// Append what is logged to a file, too, with the time; RUST_LOG says what where -v and -q do not
+    #[arg(long, global = true, value_name = "FILE")]
+    pub log_file: Option<PathBuf>,
 }
 
 /// Where the datasets are; for commands that read or fetch them.

@@ -1,45 +1,101 @@
 //! What a person watching sees on stderr: log lines, and a bar for whatever takes longer than two seconds.
 //!
-//! Bars are drawn only where stderr is a terminal and `--quiet` was not given. Log lines step around
-//! the bars, and neither ever reaches stdout.
+//! Bars are drawn only where stderr is a terminal and `--quiet` was not given; elsewhere, and in the file of `--log-file`, a
+//! line a minute says how far the work is. Log lines step around the bars, and none of them ever reaches stdout.
 
+use std::env;
+use std::fs::{File, OpenOptions};
 use std::io::{self, IsTerminal, Write};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{LazyLock, OnceLock};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{LazyLock, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use tracing_subscriber::EnvFilter;
+use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer, fmt};
 
+use crate::program::errors::Usage;
 use crate::program::options::Global;
 
 /// Work shorter than this shows no bar.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// A line says how far the work is after so long.
+const MINUTE: Duration = Duration::from_secs(60);
+
 static SCREEN: LazyLock<MultiProgress> =
     LazyLock::new(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr()));
 static BARS_WANTED: AtomicBool = AtomicBool::new(false);
 
-/// Starts logging at the level that `--verbose` and `--quiet` ask for, and allows bars on a terminal.
-pub fn start(global: &Global) {
+/// Starts logging at the level that `--verbose` and `--quiet` ask for, or else as RUST_LOG says, and allows bars on a terminal.
+///
+/// # Errors
+/// A log file that cannot be written, or a RUST_LOG that is none.
+pub fn start(global: &Global) -> Result<(), Usage> {
     static STARTED: OnceLock<()> = OnceLock::new();
+    let terminal = io::stderr().is_terminal();
+    let file = global.log_file.as_ref().map(|path| {
+        let opened = OpenOptions::new().create(true).append(true).open(path);
+        opened.map_err(|cause| {
+            Usage::caused_by(
+                format!("--log-file {}: cannot write it", path.display()),
+                cause,
+            )
+        })
+    });
+    let file: Option<File> = file.transpose()?;
+    // The error that ends a command has a line of its own on stderr, and a bar says more than lines.
+    let hidden = if terminal {
+        ",loclin::outcome=off,loclin::progress=off"
+    } else {
+        ",loclin::outcome=off"
+    };
+    let screen = filter(global, hidden)?;
+    let kept = filter(
+        &Global {
+            quiet: false,
+            ..global.clone()
+        },
+        "",
+    )?;
     STARTED.get_or_init(|| {
-        let terminal = io::stderr().is_terminal();
         BARS_WANTED.store(terminal && !global.quiet, Ordering::Relaxed);
-        let level = match (global.quiet, global.verbose) {
-            (true, _) => "error",
-            (false, 0) => "warn,loclin=info,xtask=info",
-            (false, 1) => "info,loclin=debug,xtask=debug",
-            (false, _) => "debug,loclin=trace,xtask=trace",
-        };
-        tracing_subscriber::fmt()
-            .with_env_filter(EnvFilter::new(level))
+        let color = terminal && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        let screen = fmt::layer()
             .with_writer(|| AroundBars)
-            .with_ansi(terminal)
+            .with_ansi(color)
             .with_target(false)
             .without_time()
+            .with_filter(screen);
+        let file = file.map(|file| {
+            let lines = fmt::layer().with_writer(Mutex::new(file)).with_ansi(false);
+            lines.with_target(false).with_filter(kept)
+        });
+        tracing_subscriber::registry()
+            .with(screen)
+            .with(file)
             .init();
     });
+    Ok(())
+}
+
+/// What is logged.
+fn filter(global: &Global, hidden: &str) -> Result<EnvFilter, Usage> {
+    let asked = env::var("RUST_LOG").ok().filter(|asked| !asked.is_empty());
+    let level = match (global.quiet, global.verbose, asked) {
+        (true, ..) => "error".into(),
+        (false, 0, Some(asked)) => asked,
+        (false, 0, None) => "warn,loclin=info,xtask=info".into(),
+        (false, 1, _) => "info,loclin=debug,xtask=debug".into(),
+        (false, ..) => "debug,loclin=trace,xtask=trace".to_owned(),
+    };
+    EnvFilter::try_new(format!("{level}{hidden}")).map_err(|cause| {
+        Usage::caused_by(
+            format!("RUST_LOG={level}: expected levels such as `info,loclin=debug`"),
+            cause,
+        )
+    })
 }
 
 /// A count towards an end; it shows itself once two seconds have passed and vanishes when dropped.
@@ -56,6 +112,10 @@ pub struct Bar {
     bar: ProgressBar,
     since: Instant,
     shown: AtomicBool,
+    /// When a line was last written.
+    said: Mutex<Instant>,
+    /// How many were done before.
+    before: AtomicU64,
 }
 
 impl Bar {
@@ -84,6 +144,8 @@ impl Bar {
             bar,
             since: Instant::now(),
             shown: AtomicBool::new(false),
+            said: Mutex::new(Instant::now()),
+            before: AtomicU64::new(0),
         }
     }
 
@@ -94,6 +156,25 @@ impl Bar {
             SCREEN.add(self.bar.clone());
         }
         self.bar.inc(n);
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        if said.elapsed() >= MINUTE {
+            *said = Instant::now();
+            let line = line(&self.bar.message(), self.numbers(), self.since.elapsed());
+            tracing::info!(target: "loclin::progress", "{line}");
+        }
+    }
+
+    /// `n` were done before this process: they say nothing of how fast it is.
+    pub fn go_on(&self, n: u64) {
+        self.before.fetch_add(n, Ordering::Relaxed);
+        self.bar.inc(n);
+        self.bar.reset_eta();
+    }
+
+    /// How many were done before, how many are, and how many there are to be.
+    fn numbers(&self) -> [u64; 3] {
+        let before = self.before.load(Ordering::Relaxed);
+        [before, self.bar.position(), self.bar.length().unwrap_or(0)]
     }
 
     /// Changes the words in front of the bar.
@@ -113,6 +194,18 @@ impl Drop for Bar {
     }
 }
 
+/// How far work is: what it is, how much of it, since when, how fast, and how long it may take.
+fn line(label: &str, [before, done, all]: [u64; 3], since: Duration) -> String {
+    let rate = done.saturating_sub(before) as f64 / since.as_secs_f64().max(1e-9);
+    let share = 100.0 * done as f64 / all.max(1) as f64;
+    let left = Duration::try_from_secs_f64(all.saturating_sub(done) as f64 / rate);
+    let left = left.map_or(String::new(), |left| {
+        format!(", about {} left", HumanDuration(left))
+    });
+    let (digits, since) = (if rate < 10.0 { 2 } else { 0 }, HumanDuration(since));
+    format!("{label}: {done} of {all} ({share:.1}%) after {since}, {rate:.digits$}/s{left}")
+}
+
 /// Stderr, with the bars taken away for the moment of writing.
 struct AroundBars;
 
@@ -123,5 +216,21 @@ impl Write for AroundBars {
 
     fn flush(&mut self) -> io::Result<()> {
         io::stderr().flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_says_how_far_how_fast_and_how_long() {
+        let text = line("certifying", [1000, 4000, 10_000], Duration::from_secs(60));
+        assert_eq!(
+            text,
+            "certifying: 4000 of 10000 (40.0%) after 60 seconds, 50/s, about 2 minutes left"
+        );
+        let text = line("bounding", [0, 0, 10], Duration::from_secs(60));
+        assert_eq!(text, "bounding: 0 of 10 (0.0%) after 60 seconds, 0.00/s");
     }
 }

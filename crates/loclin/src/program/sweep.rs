@@ -6,21 +6,20 @@
 
 mod command;
 mod error;
-mod merge;
 mod outcome;
+mod parts;
 mod plan;
 mod pool;
 mod random;
 mod row;
 mod select;
-mod shard;
 mod table;
 
-pub use command::{Args, Command, run};
+pub use command::{Args, run};
 pub use error::PlanError;
 pub use outcome::Outcome;
+pub use parts::merge;
 pub use plan::{Plan, Planned};
 pub use pool::{Workers, execute};
 pub use row::{Row, Status};
 pub use select::Selected;
-pub use shard::{Shard, ShardError};

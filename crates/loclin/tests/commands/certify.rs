@@ -182,6 +182,7 @@ fn columns_are_the_norms_asked_for_and_float32_agrees() {
             text(&file),
             "--data",
             text(&data),
+            "--force",
             "--out",
             text(&out),
         ];
@@ -272,7 +273,13 @@ fn tensors_without_labels_have_margins_and_no_accuracy() {
     for name in ["x.npy", "x.safetensors", "square.npy"] {
         let input = path(name);
         let arguments = ["certify", "--model", text(&model), "--data", text(&input)];
-        let outcome = json(&[&arguments[..], &["--dtype", "f64", "--out", text(&out)]].concat());
+        let outcome = json(
+            &[
+                &arguments[..],
+                &["--force", "--dtype", "f64", "--out", text(&out)],
+            ]
+            .concat(),
+        );
         assert_eq!(outcome["accuracy"], Value::Null);
         assert_eq!(outcome["inputs"], 3);
         assert!(table(&out).1.iter().all(|row| row[1].is_empty()));

@@ -113,6 +113,7 @@ fn folders_name_classes_if_they_are_as_many() {
             text(&model),
             "--data",
             text(&data),
+            "--force",
             "--out",
             text(&out),
         ]);

@@ -27,7 +27,7 @@ fn column(path: &Path, name: &str) -> Vec<String> {
 fn certify(model: &Path, out: &Path, more: &[&str]) -> Value {
     let (model, out) = (text(model), text(out));
     let fixed = [
-        "certify", "--model", model, "--data", "digits", "--limit", "40", "--out", out,
+        "certify", "--model", model, "--data", "digits", "--limit", "40", "--force", "--out", out,
     ];
     json(&[&fixed[..], more].concat())
 }
@@ -136,6 +136,7 @@ fn a_radius_of_0_says_why() {
         text(&model),
         "--data",
         text(&data),
+        "--force",
         "--out",
         text(&out),
     ];

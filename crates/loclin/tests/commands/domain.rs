@@ -44,7 +44,7 @@ impl Files {
 
     fn certify(&self, out: &str, more: &[&str]) -> Value {
         let out = self.path(out);
-        let arguments = self.about(&["certify", "--out", text(&out)], more);
+        let arguments = self.about(&["certify", "--force", "--out", text(&out)], more);
         json(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
     }
 

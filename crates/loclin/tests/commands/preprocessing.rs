@@ -56,7 +56,9 @@ fn certify(
 ) -> (serde_json::Value, String) {
     let at = |name: &str| text(&directory.join(name)).to_owned();
     let (model, data, out) = (at(model), at(data), at("out.csv"));
-    let arguments = ["certify", "--model", &model, "--data", &data, "--out", &out];
+    let arguments = [
+        "certify", "--model", &model, "--data", &data, "--force", "--out", &out,
+    ];
     let found = json(&[&arguments[..], more].concat());
     (found, fs::read_to_string(at("out.csv")).unwrap())
 }

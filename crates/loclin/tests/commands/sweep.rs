@@ -1,4 +1,4 @@
-//! `sweep` and `sweep merge`: what is run, what is kept, and what is refused.
+//! `sweep`, and the `merge` of its parts: what is run, what is kept, and what is refused.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -119,7 +119,7 @@ fn shards_put_together_are_the_whole_and_nothing_is_done_twice() {
     let (one, two, merged) = (at("1-2"), at("2-2"), at("merged"));
     fn merge<'a>(shards: &[&'a Path], out: &'a Path) -> Vec<&'a str> {
         let shards = shards.iter().map(|shard| text(shard));
-        let command = ["sweep", "merge"].into_iter().chain(shards);
+        let command = ["merge"].into_iter().chain(shards);
         command.chain(["--out", text(out)]).collect()
     }
     let (missing, doubled) = ("2 of 5 runs are missing", "is doubled");
@@ -142,7 +142,11 @@ fn shards_put_together_are_the_whole_and_nothing_is_done_twice() {
     assert_eq!(extended["planned"], 7);
     let after = fs::metadata(one.join(RUNS[2]).join("metrics.jsonl")).unwrap();
     assert_eq!(before.modified().unwrap(), after.modified().unwrap());
-    refused(&merge(&[&one, &two], &merged), 1, &["of another sweep"]);
+    refused(
+        &merge(&[&one, &two], &merged),
+        1,
+        &["of another job", "configurations or rules differ"],
+    );
 }
 
 #[test]
@@ -270,6 +274,6 @@ fn a_sweep_that_makes_no_sense_is_refused_before_anything_is_trained() {
     refused(&with(&["--jobs", "0"]), 2, &["--jobs 0"]);
     refused(&with(&["--threads", "0"]), 2, &["--threads 0"]);
     refused(&["sweep"], 2, &["--config"]);
-    let merge = ["sweep", "merge", text(dir.path()), "--out", text(&out)];
+    let merge = ["merge", text(dir.path()), "--out", text(&out)];
     refused(&merge, 1, &["results.json"]);
 }

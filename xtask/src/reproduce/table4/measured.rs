@@ -7,6 +7,7 @@ use candle_core::DType;
 use loclin::program::certify::{Question, certify};
 use loclin::program::config::Config;
 use loclin::program::distortion::{self, Record};
+use loclin::program::jobs::Shard;
 use loclin::program::options::{DataDir, Global};
 use loclin::program::progress::Bar;
 use loclin::program::sweep::{Planned, Status, execute};
@@ -108,7 +109,7 @@ fn measure(
         &network,
         &first,
         &plan.search()?,
-        plan.seed,
+        (plan.seed, Shard::default()),
         Some(&directory.join("distortion")),
         distortion::Made {
             model: &files::digest(&model)?,

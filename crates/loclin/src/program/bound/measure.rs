@@ -1,5 +1,6 @@
 //! The answers for one input.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -14,56 +15,74 @@ use super::options::Allowed;
 use super::question::Asked;
 use super::row::{Answer, Farthest, Row};
 use crate::program::domain::InputBox;
-use crate::program::progress::Bar;
 use crate::program::tensors;
 
-/// Answers for every input of the data, in their order, `first` the number of the first one; `keep` is told of those so far,
-/// from time to time.
-///
-/// # Errors
-/// Inputs that the network does not take, or that lie outside the domain, an operator that does not say what it selects from, and
-/// whatever `keep` says.
-pub fn measure(
-    model: &ModelFile,
-    data: &Data,
-    asked: &Asked,
-    domain: Option<&InputBox>,
+/// Asks about one input after the other.
+pub(super) struct Measure<'a> {
+    model: &'a ModelFile,
+    data: &'a Data,
+    asked: &'a Asked,
+    domain: Option<&'a InputBox>,
+    /// The number of the first input.
     first: usize,
-    mut keep: impl FnMut(&[Row]) -> anyhow::Result<()>,
-) -> anyhow::Result<Vec<Row>> {
-    let bar = Bar::count("bounding", data.len() as u64);
-    let rows: Vec<usize> = (0..data.len()).collect();
-    let mut found: Vec<Row> = Vec::with_capacity(rows.len());
-    for Part { positions, inputs } in data.tables(&rows)? {
-        let network = model.raw(inputs.input_shape())?;
-        let domain = domain.map(|domain| domain.of_size(network.input_size()));
-        let around = Around {
-            network: &network,
-            linearizer: Linearizer::new(&network, Budget::default())?,
-            domain: domain.transpose()?.map(Arc::new),
+    by_shape: BTreeMap<Vec<usize>, Around<'a>>,
+}
+
+impl<'a> Measure<'a> {
+    /// About inputs of `data`, the first of which has the number `first`.
+    pub(super) fn new(
+        model: &'a ModelFile,
+        (data, first): (&'a Data, usize),
+        asked: &'a Asked,
+        domain: Option<&'a InputBox>,
+    ) -> Self {
+        Self {
+            model,
+            data,
             asked,
-        };
-        for (at, position) in positions.into_iter().enumerate() {
-            let index = first + position;
-            let named = || format!("{}, input {index}", data.name());
-            let x = tensors::inputs(&inputs, &[at], DType::F64, network.device())?;
-            let label = inputs.labels().and_then(|labels| labels.get(at).copied());
-            let mut row = around.row(&x, label).with_context(named)?;
-            row.index = index;
-            row.file = data
-                .path(position)
-                .map(|path| path.to_string_lossy().into_owned());
-            found.push(row);
-            keep(&found)?;
-            bar.advance(1);
+            domain,
+            first,
+            by_shape: BTreeMap::new(),
         }
     }
-    found.sort_by_key(|row| row.index);
-    Ok(found)
+
+    /// The answers for the input at this place of the data.
+    ///
+    /// # Errors
+    /// An input that the network does not take, or that lies outside the domain, and an operator that does not say what it selects
+    /// from.
+    pub(super) fn row(&mut self, position: usize) -> anyhow::Result<Row> {
+        let part = self.data.tables(&[position])?.pop().context("no input")?;
+        let Part { inputs, .. } = part;
+        let shape = inputs.input_shape().to_vec();
+        if !self.by_shape.contains_key(&shape) {
+            let network = self.model.raw(&shape)?;
+            let domain = self
+                .domain
+                .map(|domain| domain.of_size(network.input_size()));
+            let around = Around {
+                linearizer: Linearizer::new(&network, Budget::default())?,
+                domain: domain.transpose()?.map(Arc::new),
+                asked: self.asked,
+                network,
+            };
+            self.by_shape.insert(shape.clone(), around);
+        }
+        let around = self.by_shape.get(&shape).context("a shape")?;
+        let index = self.first + position;
+        let named = || format!("{}, input {index}", self.data.name());
+        let x = tensors::inputs(&inputs, &[0], DType::F64, around.network.device())?;
+        let label = inputs.labels().and_then(|labels| labels.first().copied());
+        let mut row = around.row(&x, label).with_context(named)?;
+        row.index = index;
+        let path = self.data.path(position);
+        row.file = path.map(|path| path.to_string_lossy().into_owned());
+        Ok(row)
+    }
 }
 
 struct Around<'a> {
-    network: &'a Network,
+    network: Network,
     linearizer: Linearizer,
     domain: Option<Arc<Domain>>,
     asked: &'a Asked,
@@ -81,7 +100,7 @@ impl Around<'_> {
         let prediction = tensors::predictions(here.trace().output())?;
         let prediction = prediction.first().copied().context("no output")?;
         let class = asked.class(prediction, label, self.network.output_size())?;
-        let question = asked.question(self.network, class)?;
+        let question = asked.question(&self.network, class)?;
         let margins = here.margins(&[asked.norm], Method::Auto)?.swap_remove(0);
         let margin = Margin {
             radius: margins.radius.first().copied().unwrap_or(0.0),
@@ -102,7 +121,7 @@ impl Around<'_> {
             prediction,
             class,
             at_input: at_input(&question, &centre),
-            question,
+            question: Some(question),
             margin: margin.radius,
             guarantee: self.guarantee(margin, &centre),
             bounds,

@@ -1,5 +1,7 @@
 //! `loclin bound`: what can change in a ball around an input, found and proved, and how far one may go.
 
+mod job;
+mod kept;
 mod measure;
 mod options;
 mod outcome;
@@ -10,26 +12,26 @@ mod table;
 mod text;
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use loclin_data::{Data, Rows, npy};
-use loclin_regions::Guarantee;
 
 use crate::program::domain::InputBox;
 use crate::program::errors::Usage;
 use crate::program::files;
+use crate::program::jobs::{self, Seed, Settings};
 use crate::program::opened::Opened;
 use crate::program::options::Global;
 use crate::program::proofs::{Proofs, Statement};
 
-pub use measure::measure;
+pub(crate) use job::{COMMAND, outcome_of};
+use measure::Measure;
 pub use options::{About, Allowed, Args, Balls, Of, What};
+use outcome::Shown;
 pub use outcome::{Largest, Outcome, Summary};
 pub use question::Asked;
 pub use row::{Answer, Farthest, Row};
-
-/// The table is written again after so long: the most work that a kill may lose.
-const PATIENCE: Duration = Duration::from_secs(30);
+use table::Table;
 
 /// Bounds as the options say.
 ///
@@ -42,12 +44,8 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         return Err(Usage::new("--limit 0: expected at least 1").into());
     }
     let asked = Asked::new(args)?;
-    for file in [&args.out, &args.witness, &args.proof, &args.report]
-        .into_iter()
-        .flatten()
-    {
-        files::check_writable(file)?;
-    }
+    check_outputs(args)?;
+    let shard = args.job.shard()?;
     let rows = match (args.index, args.limit) {
         (Some(index), _) => Rows::One(index),
         (None, Some(limit)) => Rows::First(limit),
@@ -61,20 +59,44 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         applied,
     } = opened.map_err(|error| no_row(args, error))?;
     let domain = args.balls.domain.read(InputBox::of_data(data.domain()))?;
-    let root = args.inputs.data.as_deref().map(Path::new);
-    let mut kept = Instant::now();
-    let keep = |rows: &[Row]| match &args.out {
-        Some(out) if kept.elapsed() >= PATIENCE => {
-            kept = Instant::now();
-            Ok(files::write_atomic(out, &table::csv(rows, &asked, root)?)?)
-        }
-        _ => Ok(()),
+    let shown = Shown {
+        model: args.source.model.display().to_string(),
+        data: data.name().to_owned(),
+        what: asked.what(),
+        question: asked.said(),
+        norm: asked.norm.to_string(),
+        domain: domain.clone(),
+        eps: asked.eps.clone(),
+        allowed: asked.allowed(),
+        dtype,
+        preprocessing: applied,
     };
-    let first = args.index.unwrap_or(0);
-    let results = measure(&model, &data, &asked, domain.as_ref(), first, keep)?;
-    if let Some(out) = &args.out {
-        files::write_atomic(out, &table::csv(&results, &asked, root)?)?;
-    }
+    let settings = match args.out {
+        Some(_) => settings(args, global, (&data, &shown), &asked)?,
+        None => Settings::default(),
+    };
+    let results = job::run(
+        job::Bounded {
+            measure: Measure::new(
+                &model,
+                (&data, args.index.unwrap_or(0)),
+                &asked,
+                domain.as_ref(),
+            ),
+            table: Table {
+                asked: &asked,
+                has_files: data.path(0).is_some(),
+                root: args.inputs.data.as_deref().map(Path::new),
+            },
+            inputs: data.len(),
+            keeps_bounds: [&args.witness, &args.proof, &args.report]
+                .iter()
+                .any(|file| file.is_some()),
+        },
+        args.out.as_deref(),
+        (settings, &shown),
+        (shard, &args.job),
+    )?;
     if let Some(file) = &args.witness {
         write_witnesses(file, &data, &results)?;
     }
@@ -82,31 +104,11 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         let domain = domain.as_ref().map(InputBox::word);
         files::write_atomic(file, &proofs(&results, &asked, domain).to_bytes()?)?;
     }
-    let guarantees = results.iter().map(|row| row.guarantee);
     let outcome = Outcome {
-        model: args.source.model.clone(),
-        data: data.name().to_owned(),
-        inputs: data.len(),
-        what: asked.what(),
-        question: asked.said(),
-        norm: asked.norm.to_string(),
-        domain,
-        radii: asked
-            .eps
-            .iter()
-            .map(|eps| Summary::of(*eps, &results, asked.what()))
-            .collect(),
-        largest: Largest::of(&results, asked.allowed()),
-        guarantee: guarantees
-            .reduce(Guarantee::weaker)
-            .unwrap_or(Guarantee::Estimate),
-        results,
-        seconds: start.elapsed().as_secs_f64(),
         out: args.out.clone(),
         witness: args.witness.clone(),
         report: args.report.clone(),
-        dtype,
-        preprocessing: applied,
+        ..Outcome::new(shown, results, start.elapsed().as_secs_f64())
     };
     if let Some(file) = &args.report {
         let page = page::page(&outcome, &data, args)?;
@@ -115,13 +117,59 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     Ok(outcome)
 }
 
+/// Refuses files that cannot be written, and those of which a part of a job knows a part alone.
+fn check_outputs(args: &Args) -> anyhow::Result<()> {
+    let files = [
+        ("--witness", &args.witness),
+        ("--proof", &args.proof),
+        ("--report", &args.report),
+    ];
+    for (option, file) in files {
+        let Some(file) = file else {
+            continue;
+        };
+        if args.job.resume || args.job.shard.is_some() {
+            let message = format!(
+                "{option}: not with --resume or --shard; it needs all inputs in one process"
+            );
+            return Err(Usage::new(message).into());
+        }
+        files::check_writable(file)?;
+    }
+    if let Some(out) = &args.out {
+        files::check_writable(out)?;
+        args.job.check_new(out)?;
+    }
+    Ok(())
+}
+
+/// What the rows depend on.
+fn settings(
+    args: &Args,
+    global: &Global,
+    (data, shown): (&Data, &Shown),
+    asked: &Asked,
+) -> anyhow::Result<Settings> {
+    let own = jobs::common(&args.source, data, global)?
+        .with("preprocessing", shown.preprocessing.to_string())?
+        .with("dtype", shown.dtype)?
+        .with("domain", &shown.domain)?
+        .with("first", args.index.unwrap_or(0))?
+        .with("what", shown.what)?
+        .with("norm", &shown.norm)?
+        .with("eps", &shown.eps)?
+        .with("rest", format!("{asked:?}"))?;
+    let out = args.out.as_deref().unwrap_or(Path::new(""));
+    jobs::agreed(own, Seed::None, out, &args.job, || Ok(0))
+}
+
 /// What proves the bounds of all inputs.
 fn proofs(rows: &[Row], asked: &Asked, domain: Option<String>) -> Proofs {
     let of_row = |row: &Row| -> Vec<Statement> {
         let bounds = row.bounds.iter().filter_map(|answer| answer.bound.as_ref());
         let statement = |bound: &loclin_regions::reduced::Bound| {
-            let proof = bound.proof.as_ref()?;
-            Statement::new(row.index, bound.radius, &row.question, bound.proved, proof)
+            let (proof, question) = (bound.proof.as_ref()?, row.question.as_ref()?);
+            Statement::new(row.index, bound.radius, question, bound.proved, proof)
         };
         bounds.filter_map(statement).collect()
     };

@@ -6,10 +6,11 @@ use std::str::FromStr;
 
 use clap::ValueEnum;
 use loclin_regions::Norm;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::program::distortion::Radius;
 use crate::program::domain::DomainOptions;
+use crate::program::jobs::JobOptions;
 use crate::program::model::ModelPath;
 use crate::program::options::InputOptions;
 
@@ -21,7 +22,8 @@ Examples:
   loclin bound --model network.onnx --data inputs.npy --domain 0,1 --eps 0.05 --what lipschitz --operator-norm 2
   loclin bound --model runs/demo-seed0 --index 3 --what sign --eps 2/255 --report signs.html
   loclin bound --model runs/demo-seed0 --limit 5 --change 10%
-  loclin bound --model runs/demo-seed0 --limit 5 --what top-k --top 10 --largest";
+  loclin bound --model runs/demo-seed0 --limit 5 --what top-k --top 10 --largest
+  loclin bound --model network.onnx --data inputs.npy --eps 1/255 --parts 1000 --out bounds.csv --resume";
 
 /// Options of `bound`.
 #[derive(Clone, Debug, clap::Args)]
@@ -52,6 +54,9 @@ pub struct Args {
     /// Write one row for each input and radius: index,file,label,prediction,class,at_input,margin,eps,found,proved,exact,...
     #[arg(long, value_name = "FILE.csv")]
     pub out: Option<PathBuf>,
+    /// The job
+    #[command(flatten)]
+    pub job: JobOptions,
     /// Write the inputs found, one for each input asked about, [N, in...]: that of the largest radius
     #[arg(long, value_name = "FILE.npy")]
     pub witness: Option<PathBuf>,
@@ -119,7 +124,7 @@ pub struct Balls {
 }
 
 /// What is bounded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum What {
     /// How much the gradient differs from that at the input

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use loclin_data::Applied;
 use loclin_regions::Guarantee;
 use loclin_report::stats::Percentiles;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::options::What;
 use super::row::{Answer, Farthest, Row, name};
@@ -93,7 +93,7 @@ impl Summary {
     pub(super) fn of(eps: f64, rows: &[Row], what: What) -> Self {
         let answers = rows.iter().flat_map(|row| &row.bounds);
         let answers: Vec<&Answer> = answers
-            .filter(|answer| answer.eps == eps && answer.bound.is_some())
+            .filter(|answer| answer.eps == eps && answer.refused.is_none())
             .collect();
         let percentiles = |of: fn(&Answer) -> Option<f64>| {
             let values: Vec<f64> = answers.iter().filter_map(|answer| of(answer)).collect();
@@ -132,7 +132,52 @@ impl Largest {
     }
 }
 
+/// What a result says beside its numbers.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Shown {
+    pub(super) model: String,
+    pub(super) data: String,
+    pub(super) what: What,
+    pub(super) question: String,
+    pub(super) norm: String,
+    pub(super) domain: Option<InputBox>,
+    pub(super) eps: Vec<f64>,
+    pub(super) allowed: Option<String>,
+    pub(super) dtype: Dtype,
+    pub(super) preprocessing: Applied,
+}
+
 impl Outcome {
+    /// Of these rows, which took so long; files are named afterwards.
+    pub(super) fn new(shown: Shown, results: Vec<Row>, seconds: f64) -> Self {
+        let guarantees = results.iter().map(|row| row.guarantee);
+        let radii = shown
+            .eps
+            .iter()
+            .map(|eps| Summary::of(*eps, &results, shown.what));
+        Self {
+            model: shown.model.into(),
+            data: shown.data,
+            inputs: results.len(),
+            what: shown.what,
+            question: shown.question,
+            norm: shown.norm,
+            domain: shown.domain,
+            radii: radii.collect(),
+            largest: Largest::of(&results, shown.allowed),
+            guarantee: guarantees
+                .reduce(Guarantee::weaker)
+                .unwrap_or(Guarantee::Estimate),
+            results,
+            seconds,
+            out: None,
+            witness: None,
+            report: None,
+            dtype: shown.dtype,
+            preprocessing: shown.preprocessing,
+        }
+    }
+
     /// What the upper ends are called: nothing is proved of an estimate.
     pub fn claim(&self) -> &'static str {
         match self.guarantee {

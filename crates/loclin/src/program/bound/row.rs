@@ -18,9 +18,9 @@ pub struct Row {
     pub prediction: u32,
     /// The class asked about.
     pub class: u32,
-    /// The question.
+    /// The question; `None` for a row of a table.
     #[serde(skip)]
-    pub question: Question,
+    pub question: Option<Question>,
     /// What is bounded, at the input itself: for a change, the norm of the gradient; for signs, how many numbers a gradient has.
     pub at_input: f64,
     /// The radius of the largest ball in which the gradient is constant.
@@ -62,7 +62,7 @@ pub struct Answer {
     pub refused: Option<String>,
     /// Wall-clock seconds.
     pub seconds: f64,
-    /// The bound itself.
+    /// The bound itself, where it is kept.
     #[serde(skip)]
     pub bound: Option<Bound>,
 }
@@ -140,6 +140,18 @@ impl Row {
             answers.into_iter().find_map(|answer| answer.bound.as_ref())
         };
         of_radius.or_else(beyond).map(|bound| &bound.witness[..])
+    }
+
+    /// Forgets the bounds themselves, of which each holds several inputs.
+    pub(super) fn without_bounds(mut self) -> Self {
+        let curve = self
+            .largest
+            .iter_mut()
+            .flat_map(|largest| &mut largest.curve);
+        for answer in self.bounds.iter_mut().chain(curve) {
+            answer.bound = None;
+        }
+        self
     }
 
     /// The answers to be drawn as a curve, radii ascending.

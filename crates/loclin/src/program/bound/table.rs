@@ -15,16 +15,37 @@ use super::row::{Answer, Farthest, Row};
 /// radius is asked for, the columns `threshold`, `radius_proved`, `radius_refuted` and `times_margin` follow, and a row without
 /// radii of its own has nothing between `margin` and `guarantee`. `guarantee` is `proved`, or `estimate`, which claims nothing.
 /// The column `file` is left out for data that are not files; paths are relative to `root` where they can be.
-pub(super) fn csv(rows: &[Row], asked: &Asked, root: Option<&Path>) -> anyhow::Result<Vec<u8>> {
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    let has_files = rows.iter().any(|row| row.file.is_some());
-    writer.write_record(header(asked, has_files))?;
-    for row in rows {
+pub(super) struct Table<'a> {
+    pub(super) asked: &'a Asked,
+    pub(super) has_files: bool,
+    /// The folder that paths are relative to.
+    pub(super) root: Option<&'a Path>,
+}
+
+impl Table<'_> {
+    /// The first line.
+    pub(super) fn header(&self) -> anyhow::Result<Vec<u8>> {
+        let header = header(self.asked, self.has_files).into_iter();
+        lines([header.map(str::to_owned).collect()])
+    }
+
+    /// The lines of an input.
+    pub(super) fn lines(&self, row: &Row) -> anyhow::Result<Vec<u8>> {
         let answers = row.bounds.iter().map(Some);
         let none = row.bounds.is_empty().then_some(None);
-        for answer in answers.chain(none) {
-            writer.write_record(record(row, answer, asked, has_files.then_some(root)))?;
-        }
+        let files = self.has_files.then_some(self.root);
+        lines(
+            answers
+                .chain(none)
+                .map(|answer| record(row, answer, self.asked, files)),
+        )
+    }
+}
+
+fn lines(records: impl IntoIterator<Item = Vec<String>>) -> anyhow::Result<Vec<u8>> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    for record in records {
+        writer.write_record(record)?;
     }
     Ok(writer.into_inner()?)
 }

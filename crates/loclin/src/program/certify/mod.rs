@@ -1,15 +1,21 @@
 //! `loclin certify`: the margins of every input of a dataset.
 
+mod batch;
+mod job;
 mod outcome;
 mod question;
+mod regions;
+mod result;
+mod row;
 mod run;
 mod table;
+mod tally;
 
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-use loclin_data::Rows;
+use loclin_data::{Data, Rows};
 use loclin_regions::{Estimate, Method, Norm};
 use rand::TryRngCore;
 use rand::rngs::OsRng;
@@ -19,13 +25,20 @@ use crate::program::compute::Dtype;
 use crate::program::domain::{DomainOptions, InputBox};
 use crate::program::errors::Usage;
 use crate::program::files;
+use crate::program::jobs::{self, JobOptions, Seed, Settings};
 use crate::program::model::ModelPath;
 use crate::program::opened::Opened;
 use crate::program::options::{Global, InputOptions};
 
+pub use batch::BATCH;
+use job::Certified;
+pub(crate) use job::{COMMAND, outcome_of};
+
 pub use outcome::{Outcome, Search};
 pub use question::{Deployed, Question};
-pub use run::{BATCH, Certificates, certify, certify_all};
+pub(crate) use result::{Table, read};
+pub use row::Row;
+pub use run::{Certificates, certify, certify_all};
 
 const EXAMPLE: &str = "\
 Examples:
@@ -37,6 +50,8 @@ Examples:
   loclin certify --model network.onnx --data inputs.npy --norm 2 --deployed f32
   loclin certify --model cnn.pth --architecture digit-recognizer --data mnist
   loclin certify --model runs/mnist-vanilla-seed0 --data mnist --domain none
+  loclin certify --model network.onnx --data inputs.npy --out margins.csv --resume
+  loclin certify --model network.onnx --data inputs.npy --shard 3/8 --out margins-3.csv
 
   loclin certify --model resnet.onnx --data photos --mean 0.49,0.48,0.45 --std 0.25,0.24,0.26 --resize 32";
 
@@ -73,6 +88,13 @@ pub struct Args {
     /// position,domain; names where the classes have some
     #[arg(long, value_name = "FILE.csv")]
     pub out: Option<PathBuf>,
+    /// Inputs of a batch, after each of which rows are written: what a stop may lose, and what parts of a job are made of
+    /// [default: 512, fewer for large networks]
+    #[arg(long, value_name = "N")]
+    pub batch: Option<usize>,
+    /// The job
+    #[command(flatten)]
+    pub job: JobOptions,
     /// How the classes are called
     #[command(flatten)]
     pub classes: ClassOptions,
@@ -86,23 +108,17 @@ pub struct Args {
 /// # Errors
 /// A model or dataset that cannot be used, or an output that cannot be written.
 pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
-    if args.limit == Some(0) {
-        return Err(Usage::new("--limit 0: expected at least 1").into());
+    for (option, value) in [("--limit", args.limit), ("--batch", args.batch)] {
+        if value == Some(0) {
+            return Err(Usage::new(format!("{option} 0: expected at least 1")).into());
+        }
     }
     if let Some(out) = &args.out {
         files::check_writable(out)?;
+        args.job.check_new(out)?;
     }
     let norms = norms(args)?;
-    let method = match args.failure_probability {
-        None | Some(0.0) => Method::Auto,
-        Some(failure_probability) => Method::Probable(Estimate {
-            failure_probability,
-            seed: match global.seed {
-                Some(seed) => seed,
-                None => fresh_seed()?,
-            },
-        }),
-    };
+    let shard = args.job.shard()?;
     let rows = args.limit.map_or(Rows::All, Rows::First);
     let opened = Opened::new(&args.source, &args.inputs, rows, global)?;
     let names = opened.classes(&args.classes)?;
@@ -117,50 +133,100 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
             format!("--deployed {deployed}: needs --dtype f64, by which radii are proved");
         return Err(Usage::new(message).into());
     }
-    let question = Question {
+    let mut question = Question {
         norms,
-        method,
+        method: Method::Auto,
         deployed: args.deployed,
         upper: args.upper,
         domain: args.domain.read(InputBox::of_data(data.domain()))?,
     };
-    let certificates = certify_all(&model, &data, &question, "certifying")?;
-    if let Some(out) = &args.out {
-        let root = args.inputs.data.as_deref().map(Path::new);
-        let domain = question.domain.as_ref();
-        let csv = table::csv(&certificates, &data, names.as_ref(), root, domain)?;
-        files::write_atomic(out, &csv)?;
-    }
-    let outcome = Outcome {
-        model: args.source.model.clone(),
+    let size = match args.batch {
+        Some(size) => size,
+        None => run::size(&model, &data)?,
+    };
+    let shown = job::Shown {
+        model: args.source.model.display().to_string(),
         data: data.name().to_owned(),
-        inputs: data.len(),
-        neurons: certificates.neurons,
-        accuracy: certificates.accuracy(),
         domain: question.domain.clone(),
-        clr_lower: certificates.regions.lower,
-        clr_upper: certificates.regions.upper,
-        clr_guarantee: certificates.regions.guarantee,
-        on_boundary: certificates.regions.on_boundary,
-        zero: certificates.zero(),
-        margins: certificates.percentiles()?,
-        seconds: certificates.seconds,
-        inputs_per_second: data.len() as f64 / certificates.seconds,
-        guarantee: certificates.guarantee(),
-        method: certificates
-            .leading()
-            .map_or(String::new(), |margins| margins.method.to_string()),
-        search: certificates.search,
-        out: args.out.clone(),
         dtype,
         preprocessing: applied,
-        warning: certificates.warning(names.as_ref()),
-        classes: names.map_or(Vec::new(), |names| certificates.by_class(&names)),
+        classes: names.clone(),
     };
+    let settings = match &args.out {
+        None if seed(args, global) == Seed::Drawn => {
+            Settings::default().seeded(Some(fresh_seed()?))
+        }
+        None => Settings::default().seeded(global.seed),
+        Some(out) => {
+            let own = own_settings(args, global, (&data, &shown), &question, size)?;
+            jobs::agreed(own, seed(args, global), out, &args.job, fresh_seed)?
+        }
+    };
+    question.method = method(args, settings.seed());
+    let certified = Certified {
+        model: &model,
+        data: &data,
+        question: &question,
+        names: names.as_ref(),
+        root: args.inputs.data.as_deref().map(Path::new),
+        shown: &shown,
+        size,
+    };
+    let found = job::run(
+        &certified,
+        args.out.as_deref(),
+        settings,
+        (shard, &args.job),
+    )?;
+    let outcome = found.outcome(shown, args.out.clone())?;
     if let Some(warning) = &outcome.warning {
         tracing::warn!("{warning}");
     }
     Ok(outcome)
+}
+
+/// What the rows depend on, but for the seed.
+fn own_settings(
+    args: &Args,
+    global: &Global,
+    (data, shown): (&Data, &job::Shown),
+    question: &Question,
+    size: usize,
+) -> anyhow::Result<Settings> {
+    let norms: Vec<String> = question.norms.iter().map(ToString::to_string).collect();
+    let deployed = args.deployed.map(|deployed| deployed.to_string());
+    Ok(jobs::common(&args.source, data, global)?
+        .with("preprocessing", shown.preprocessing.to_string())?
+        .with("dtype", shown.dtype)?
+        .with("domain", &shown.domain)?
+        .with("classes", &shown.classes)?
+        .with("norms", norms)?
+        .with("failure_probability", args.failure_probability)?
+        .with("deployed", deployed)?
+        .with("upper", args.upper)?
+        .with("batch", size)?)
+}
+
+/// How margins are found.
+fn method(args: &Args, seed: Option<u64>) -> Method {
+    match (args.failure_probability, seed) {
+        (Some(failure_probability), Some(seed)) if failure_probability > 0.0 => {
+            Method::Probable(Estimate {
+                failure_probability,
+                seed,
+            })
+        }
+        _ => Method::Auto,
+    }
+}
+
+/// Where the seed comes from; what is proved has none.
+fn seed(args: &Args, global: &Global) -> Seed {
+    match (args.failure_probability, global.seed) {
+        (None | Some(0.0), _) => Seed::None,
+        (_, Some(seed)) => Seed::Given(seed),
+        _ => Seed::Drawn,
+    }
 }
 
 /// A seed that nobody can have known when the model was made: a network can be made such that the directions of a seed

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use loclin_data::Applied;
 use loclin_regions::{Guarantee, Margins, Method};
 use loclin_report::stats::Percentiles;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::program::compute::Dtype;
 use crate::program::domain::{InputBox, said};
@@ -39,7 +39,7 @@ pub struct Outcome {
     /// those neurons are 0 too (as the differences of a max pooling over units that are all off).
     pub on_boundary: usize,
     /// The inputs whose margin (l2, or the first norm) is 0, by reason: `boundary`, `tie` or `undecided`.
-    pub zero: BTreeMap<&'static str, Zero>,
+    pub zero: BTreeMap<String, Zero>,
     /// `eps_1`, `eps_2`, ...: percentiles of the margins in raw input units.
     #[serde(flatten)]
     pub margins: BTreeMap<String, Percentiles>,
@@ -98,7 +98,7 @@ pub struct Zero {
 }
 
 /// The work of a search by bounds or estimates.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Search {
     /// The probability, for each input, that its margin is too large; 0 if every neuron left out is excluded by
     /// proof.

@@ -1,11 +1,14 @@
-//! The margins as a CSV file.
+//! The margins as rows of a CSV file.
 
 use std::path::Path;
 
 use loclin_data::Data;
+use loclin_regions::{Guarantee, Norm};
 use loclin_report::printable;
 
-use super::run::Certificates;
+use super::batch::{Batch, layer};
+use super::question::Question;
+use super::row::Row;
 use crate::program::classes::Classes;
 use crate::program::domain::InputBox;
 
@@ -13,66 +16,108 @@ use crate::program::domain::InputBox;
 /// input.
 ///
 /// Radii are in raw input units, written with as many digits as it takes to read the same number back. `guarantee` is what is
-/// claimed of them: `proved`, `probable(P)`, `deployed(TYPE)` or `estimate`. `layer` and `neuron` limit the l2 margin, or that
-/// of the first norm; both are empty where nothing does, and the radius is `inf`. `position` says why a radius of that norm
+/// claimed of those of the row: `proved`, `probable(P)`, `deployed(TYPE)` or `estimate`. `layer` and `neuron` limit the l2 margin,
+/// or that of the first norm; both are empty where nothing does, and the radius is `inf`. `position` says why a radius of that norm
 /// is 0: `boundary`, `tie` or `undecided`; otherwise `inside`. `label` is empty without labels. Left out are the column `file`
-/// for data that are not files, whose paths are relative to `root` where they can be, both names where classes have none, and
-/// upper bounds of the true radii, columns `upper_P` behind the radii, where nobody asked for them. `domain`, last, is the one
-/// that balls are cut with, as `LOW to HIGH` or the file that says it; the column is left out where balls are whole.
-pub(super) fn csv(
-    certificates: &Certificates,
-    data: &Data,
-    names: Option<&Classes>,
-    root: Option<&Path>,
-    domain: Option<&InputBox>,
-) -> anyhow::Result<Vec<u8>> {
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    let has_files = data.path(0).is_some();
-    let columns = certificates.norms.iter().map(|norm| format!("eps_{norm}"));
-    let fixed = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
-    let mut header = fixed(&["index"]);
-    header.extend(has_files.then(|| "file".to_owned()));
-    header.extend(fixed(&["label", "prediction"]));
-    header.extend(
-        names
-            .map(|_| fixed(&["label_name", "prediction_name"]))
-            .unwrap_or_default(),
-    );
-    header.extend(columns);
-    let bounded = certificates.norms.iter().zip(&certificates.upper);
-    header.extend(bounded.map(|(norm, _)| format!("upper_{norm}")));
-    header.extend(fixed(&["guarantee", "layer", "neuron", "position"]));
-    header.extend(domain.map(|_| "domain".to_owned()));
-    writer.write_record(header)?;
-    let guarantee = certificates.guarantee().name();
-    let leading = certificates.leading();
-    for (index, prediction) in certificates.predictions.iter().enumerate() {
-        let labels = certificates.labels.as_ref();
-        let label = labels.and_then(|labels| labels.get(index));
-        let mut record = vec![index.to_string()];
-        record.extend(data.path(index).map(|path| relative(path, root)));
-        record.push(label.map_or(String::new(), ToString::to_string));
-        record.push(prediction.to_string());
-        if let Some(names) = names {
-            let name = |class: Option<&u32>| class.and_then(|class| names.name(*class));
-            record.extend([label, Some(prediction)].map(|class| name(class).unwrap_or_default()));
+/// for data that are not files, whose paths are relative to the data's folder where they can be, both names where classes have
+/// none, and upper bounds of the true radii, columns `upper_P` behind the radii, where nobody asked for them. `domain`, last, is the
+/// one that balls are cut with, as `LOW to HIGH` or the file that says it; the column is left out where balls are whole.
+pub(super) struct Table<'a> {
+    pub(super) data: &'a Data,
+    pub(super) question: &'a Question,
+    pub(super) names: Option<&'a Classes>,
+    /// The folder that paths are relative to.
+    pub(super) root: Option<&'a Path>,
+}
+
+impl Table<'_> {
+    /// The first line.
+    pub(super) fn header(&self) -> anyhow::Result<Vec<u8>> {
+        let norms = &self.question.norms;
+        let fixed = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let mut header = fixed(&["index"]);
+        header.extend(self.data.path(0).map(|_| "file".to_owned()));
+        header.extend(fixed(&["label", "prediction"]));
+        if self.names.is_some() {
+            header.extend(fixed(&["label_name", "prediction_name"]));
         }
-        let radii = certificates.margins.iter();
-        record.extend(radii.map(|m| m.radius[index].to_string()));
-        let bounds = certificates.upper.iter();
-        record.extend(bounds.map(|bounds| bounds[index].to_string()));
-        record.push(guarantee.clone());
-        let limiting = leading.and_then(|margins| margins.limiting[index]);
-        record.extend(match limiting {
-            Some(neuron) => [
-                certificates.layer(neuron).to_owned(),
-                neuron.index.to_string(),
-            ],
+        header.extend(norms.iter().map(|norm| format!("eps_{norm}")));
+        if self.question.upper {
+            header.extend(norms.iter().map(|norm| format!("upper_{norm}")));
+        }
+        header.extend(fixed(&["guarantee", "layer", "neuron", "position"]));
+        header.extend(self.question.domain.as_ref().map(|_| "domain".to_owned()));
+        lines([header])
+    }
+
+    /// The rows of a batch whose first input has the number `first`; `layers` are the names of the network's nodes.
+    pub(super) fn rows(&self, batch: &Batch, first: usize, layers: &[String]) -> Vec<Row> {
+        let leading = batch.margins.get(leading(&self.question.norms));
+        let guarantee = batch.margins.iter().map(|margins| margins.guarantee);
+        let guarantee = guarantee
+            .reduce(Guarantee::weaker)
+            .unwrap_or(Guarantee::Estimate);
+        let row = |(at, prediction): (usize, &u32)| {
+            let index = first + at;
+            let limiting = leading.and_then(|margins| margins.limiting[at]);
+            Row {
+                line: 0,
+                index,
+                file: self.data.path(index).map(|path| relative(path, self.root)),
+                label: self
+                    .data
+                    .labels()
+                    .and_then(|labels| labels.get(index).copied()),
+                prediction: *prediction,
+                radii: batch
+                    .margins
+                    .iter()
+                    .map(|margins| margins.radius[at])
+                    .collect(),
+                upper: batch.upper.iter().map(|bounds| bounds[at]).collect(),
+                guarantee,
+                limiting: limiting.map(|neuron| (layer(layers, neuron).to_owned(), neuron.index)),
+                position: leading.map(|margins| margins.position[at].name().to_owned()),
+            }
+        };
+        batch.predictions.iter().enumerate().map(row).collect()
+    }
+
+    /// Rows as lines.
+    pub(super) fn lines(&self, rows: &[Row]) -> anyhow::Result<Vec<u8>> {
+        lines(rows.iter().map(|row| self.record(row)))
+    }
+
+    fn record(&self, row: &Row) -> Vec<String> {
+        let mut record = vec![row.index.to_string()];
+        record.extend(row.file.clone());
+        record.push(row.label.map_or(String::new(), |label| label.to_string()));
+        record.push(row.prediction.to_string());
+        if let Some(names) = self.names {
+            let name = |class: Option<u32>| class.and_then(|class| names.name(class));
+            let both = [row.label, Some(row.prediction)];
+            record.extend(both.map(|class| name(class).unwrap_or_default()));
+        }
+        record.extend(row.radii.iter().chain(&row.upper).map(f64::to_string));
+        record.push(row.guarantee.name());
+        record.extend(match &row.limiting {
+            Some((layer, neuron)) => [layer.clone(), neuron.to_string()],
             None => [String::new(), String::new()],
         });
-        let position = leading.map_or("", |margins| margins.position[index].name());
-        record.push(position.to_owned());
-        record.extend(domain.map(InputBox::word));
+        record.push(row.position.clone().unwrap_or_default());
+        record.extend(self.question.domain.as_ref().map(InputBox::word));
+        record
+    }
+}
+
+/// The norm whose limiting neuron is named: l2, or the first.
+pub(super) fn leading(norms: &[Norm]) -> usize {
+    norms.iter().position(|norm| *norm == Norm::L2).unwrap_or(0)
+}
+
+fn lines(records: impl IntoIterator<Item = Vec<String>>) -> anyhow::Result<Vec<u8>> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    for record in records {
         writer.write_record(record)?;
     }
     Ok(writer.into_inner()?)

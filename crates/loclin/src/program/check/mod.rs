@@ -3,7 +3,6 @@
 mod cut;
 mod measured;
 mod outcome;
-mod result;
 mod row;
 mod statements;
 mod truth;
@@ -14,6 +13,7 @@ use loclin_data::{Part, Rows};
 use loclin_tensor::random;
 use rand::Rng;
 
+use crate::program::certify::{self, Row};
 use crate::program::classes::ClassOptions;
 use crate::program::compute::Dtype;
 use crate::program::domain::{DomainOptions, InputBox};
@@ -24,7 +24,6 @@ use crate::program::options::{Global, InputOptions};
 use crate::program::progress::Bar;
 use crate::program::proofs::Proofs;
 use measured::Claims;
-use result::{Claim, Row};
 use truth::Judge;
 
 pub use outcome::{Failure, Outcome};
@@ -85,11 +84,11 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         .is_some_and(|end| end.eq_ignore_ascii_case("json"));
     let proofs = is_proofs.then(|| Proofs::read(&args.result)).transpose()?;
     let table = match &proofs {
-        Some(proofs) => result::Table {
+        Some(proofs) => certify::Table {
             domain: proofs.domain.clone(),
-            ..result::Table::default()
+            ..certify::Table::default()
         },
-        None => result::read(&args.result)?,
+        None => certify::read(&args.result)?,
     };
     // Claims are about the numbers as stored, whatever type they were computed in.
     let global = Global {
@@ -105,7 +104,7 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         ..
     } = opened;
     let domain = domain(args, table.domain.as_deref())?;
-    let claiming = |row: &&Row| row.claim == Claim::Radius;
+    let claiming = |row: &&Row| row.claims();
     let mut outcome = Outcome {
         result: args.result.clone(),
         model: args.source.model.clone(),

@@ -4,8 +4,8 @@ use loclin_data::Data;
 use loclin_regions::Norm;
 
 use super::outcome::Failure;
-use super::result::Row;
 use super::truth::{Judge, Truth};
+use crate::program::certify::Row;
 use crate::program::classes::{self, Classes};
 
 /// What the row says of the data and of itself that is not so.

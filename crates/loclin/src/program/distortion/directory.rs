@@ -1,6 +1,8 @@
 //! What is kept of measurements in a directory.
 
 use std::collections::HashMap;
+use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, ensure};
@@ -14,6 +16,7 @@ use super::record::{Record, Worst};
 use crate::program::domain::InputBox;
 use crate::program::errors::Usage;
 use crate::program::files::{self, Lock};
+use crate::program::jobs::Shard;
 
 const SETTINGS: &str = "settings.json";
 const RECORDS: &str = "distortion.csv";
@@ -39,6 +42,12 @@ pub struct Settings {
     /// Parts for proofs; earlier versions had none.
     #[serde(default)]
     parts: Option<usize>,
+    /// Which part of the inputs is measured here; earlier versions had all.
+    #[serde(default)]
+    pub(super) shard: Shard,
+    /// How many inputs all parts are to have together; earlier versions did not say.
+    #[serde(default)]
+    pub(super) inputs: Option<usize>,
 }
 
 impl Settings {
@@ -48,7 +57,7 @@ impl Settings {
         preprocessing: &Applied,
         data: &Dataset,
         (options, domain): (&SearchOptions, Option<&InputBox>),
-        seed: u64,
+        (seed, shard): (u64, Shard),
         dtype: DType,
     ) -> Self {
         Self {
@@ -63,6 +72,8 @@ impl Settings {
             dtype: dtype.as_str().to_owned(),
             preprocessing: Some(preprocessing.to_string()),
             parts: Some(options.parts),
+            shard,
+            inputs: Some(data.len()),
         }
     }
 }
@@ -86,6 +97,7 @@ impl Settings {
         let prepared_alike = Self {
             preprocessing: now.preprocessing.clone(),
             parts: self.parts.or(now.parts),
+            inputs: now.inputs,
             ..self
         };
         match prepared_alike == *now {
@@ -100,6 +112,7 @@ impl Settings {
 /// A directory of measurements.
 pub struct Directory {
     path: PathBuf,
+    shard: Shard,
     _lock: Lock,
 }
 
@@ -113,19 +126,18 @@ impl Directory {
         let lock = files::lock(path)?;
         let file = path.join(SETTINGS);
         if file.exists() {
-            let begun: Settings = serde_json::from_str(&files::read_text(&file)?)
-                .with_context(|| format!("{}: not the settings of measurements", file.display()))?;
-            begun.check(settings, path)?;
+            settings_of(path)?.check(settings, path)?;
             files::remove_leftovers(path)?;
         }
         files::write_atomic(&file, serde_json::to_string_pretty(settings)?.as_bytes())?;
         Ok(Self {
             path: path.to_owned(),
+            shard: settings.shard,
             _lock: lock,
         })
     }
 
-    /// The records of the first inputs.
+    /// The records of the first inputs; a torn last line, as of a process that was killed, goes from the table.
     ///
     /// # Errors
     /// A table that cannot be read, or in which rows are missing.
@@ -135,26 +147,39 @@ impl Directory {
             return Ok(Vec::new());
         }
         let bytes = files::read(&file)?;
-        let rows = csv::Reader::from_reader(&bytes[..]).into_deserialize();
-        let records = rows
-            .collect::<Result<Vec<Record>, _>>()
-            .with_context(|| format!("{}: not a table of measurements", file.display()))?;
-        let in_order = records.iter().enumerate().all(|(at, row)| at == row.index);
+        let whole = bytes
+            .iter()
+            .rposition(|byte| *byte == b'\n')
+            .map_or(0, |end| end + 1);
+        if whole < bytes.len() {
+            files::write_atomic(&file, &bytes[..whole])?;
+        }
+        let records = parsed(&bytes[..whole], &file)?;
+        let indices: Vec<usize> = (0..=records.last().map_or(0, |last| last.index)).collect();
+        let mut planned = self.shard.part(&indices);
+        let in_order = records.iter().all(|row| planned.next() == Some(&row.index));
         ensure!(in_order, "{}: rows are missing", file.display());
         Ok(records)
     }
 
-    /// Replaces the table by these records.
+    /// Appends a record to the table.
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn save(&self, records: &[Record]) -> anyhow::Result<()> {
-        let mut writer = csv::Writer::from_writer(Vec::new());
-        records
-            .iter()
-            .try_for_each(|record| writer.serialize(record))?;
-        let bytes = writer.into_inner().context("cannot finish the table")?;
-        Ok(files::write_atomic(&self.path.join(RECORDS), &bytes)?)
+    pub fn append(&self, record: &Record) -> anyhow::Result<()> {
+        let file = self.path.join(RECORDS);
+        let is_new = fs::metadata(&file).map_or(true, |metadata| metadata.len() == 0);
+        let bytes = lines(std::slice::from_ref(record), is_new)?;
+        let appended = || -> std::io::Result<()> {
+            let mut table = fs::OpenOptions::new()
+                .create(true)
+                .append(true)
+                .open(&file)?;
+            // One write, and the disk before the state of the next search replaces that of this one.
+            table.write_all(&bytes)?;
+            table.sync_data()
+        };
+        appended().with_context(|| format!("{}: cannot append a row", file.display()))
     }
 
     /// What was kept of a search around an input; `None` if nothing of this one.
@@ -210,6 +235,61 @@ impl Directory {
         let bytes = safetensors::serialize(tensors, Some(metadata))?;
         Ok(files::write_atomic(&self.path.join(WORST), &bytes)?)
     }
+}
+
+/// The settings of the measurements in a directory.
+pub(super) fn settings_of(path: &Path) -> anyhow::Result<Settings> {
+    let file = path.join(SETTINGS);
+    let text = files::read_text(&file)?;
+    let settings = serde_json::from_str(&text);
+    settings.with_context(|| format!("{}: not the settings of measurements", file.display()))
+}
+
+/// The records in a directory.
+pub(super) fn records_of(path: &Path) -> anyhow::Result<Vec<Record>> {
+    let file = path.join(RECORDS);
+    parsed(&files::read(&file)?, &file)
+}
+
+/// Writes the measurements of all parts: their settings, their records, and the worst input, that of the part `worst`.
+pub(super) fn write_whole(
+    path: &Path,
+    settings: &Settings,
+    records: &[Record],
+    worst: &Path,
+) -> anyhow::Result<()> {
+    files::create_dir(path)?;
+    let _lock = files::lock(path)?;
+    files::write_new(
+        &path.join(SETTINGS),
+        serde_json::to_string_pretty(settings)?.as_bytes(),
+    )?;
+    files::write_atomic(&path.join(RECORDS), &lines(records, true)?)?;
+    Ok(files::write_atomic(
+        &path.join(WORST),
+        &files::read(&worst.join(WORST))?,
+    )?)
+}
+
+/// Whether a directory has measurements.
+pub(super) fn has_measurements(path: &Path) -> bool {
+    path.join(SETTINGS).is_file()
+}
+
+fn parsed(bytes: &[u8], file: &Path) -> anyhow::Result<Vec<Record>> {
+    let rows = csv::Reader::from_reader(bytes).into_deserialize();
+    rows.collect::<Result<Vec<Record>, _>>()
+        .with_context(|| format!("{}: not a table of measurements", file.display()))
+}
+
+/// Records as lines, below the names of the columns if there are none yet.
+fn lines(records: &[Record], with_header: bool) -> anyhow::Result<Vec<u8>> {
+    let mut builder = csv::WriterBuilder::new();
+    let mut writer = builder.has_headers(with_header).from_writer(Vec::new());
+    records
+        .iter()
+        .try_for_each(|record| writer.serialize(record))?;
+    writer.into_inner().context("cannot finish the table")
 }
 
 /// Key of the record in the worst input's metadata.

@@ -13,8 +13,9 @@ use super::options::SearchOptions;
 use super::record::{Costs, Record};
 use super::search::Measure;
 use crate::program::domain::InputBox;
+use crate::program::jobs::Shard;
 use crate::program::progress::Bar;
-use crate::program::tensors;
+use crate::program::{stop, tensors};
 
 /// The domain of inputs that are no images.
 pub const UNIT: [f64; 2] = [0.0, 1.0];
@@ -29,7 +30,7 @@ pub struct Found {
     pub costs: Costs,
     /// Why nothing is proved of some of them.
     pub not_proved: Option<String>,
-    /// Which record has the largest distortion.
+    /// Which input has the largest distortion.
     pub worst: usize,
     /// Wall-clock seconds.
     pub seconds: f64,
@@ -44,7 +45,7 @@ pub struct Made<'a> {
     pub preprocessing: &'a Applied,
 }
 
-/// Measures every input of `data` at the network of raw inputs; in the directory `out`, if there is one, goes on where
+/// Measures every input of `data`, or those of a part, at the network of raw inputs; in the directory `out`, if there is one, goes on where
 /// it was stopped and leaves the worst input.
 ///
 /// # Errors
@@ -53,7 +54,7 @@ pub fn measure(
     network: &Network,
     data: &Dataset,
     options: &SearchOptions,
-    seed: u64,
+    (seed, shard): (u64, Shard),
     out: Option<&Path>,
     made: Made<'_>,
     label: &str,
@@ -69,7 +70,7 @@ pub fn measure(
         made.preprocessing,
         data,
         (options, domain.as_ref()),
-        seed,
+        (seed, shard),
         network.dtype(),
     );
     let directory = out.map(|out| Directory::open(out, &settings)).transpose()?;
@@ -77,12 +78,22 @@ pub fn measure(
         Some(directory) => directory.records()?,
         None => Vec::new(),
     };
-    records.truncate(data.len());
-    let bar = Bar::count(label, data.len() as u64);
-    bar.advance(records.len() as u64);
+    let inputs: Vec<usize> = (0..data.len()).collect();
+    let inputs: Vec<usize> = shard.part(&inputs).copied().collect();
+    ensure!(
+        !inputs.is_empty(),
+        "{}: part {shard} has no inputs",
+        data.name()
+    );
+    records.truncate(inputs.len());
+    let bar = Bar::count(label, inputs.len() as u64);
+    bar.go_on(records.len() as u64);
+    if directory.is_some() {
+        stop::watch();
+    }
     let mut not_proved = None;
-    while records.len() < data.len() {
-        let index = records.len();
+    for &index in &inputs[records.len()..] {
+        stop::check()?;
         let named = || format!("{}, input {index}", data.name());
         let x = input(data, index, network).with_context(named)?;
         let mut record = measure
@@ -92,10 +103,10 @@ pub fn measure(
             Ok(bound) => record.proved = Some(bound),
             Err(cause) => not_proved = not_proved.or(Some(cause)),
         }
-        records.push(record);
         if let Some(directory) = &directory {
-            directory.save(&records)?;
+            directory.append(&record)?;
         }
+        records.push(record);
         bar.advance(1);
     }
     let larger = |best: usize, index: usize| {
@@ -104,17 +115,17 @@ pub fn measure(
     };
     let worst = (0..records.len()).fold(0, larger);
     if let Some(directory) = &directory {
-        let x = input(data, worst, network)?;
+        let x = input(data, records[worst].index, network)?;
         // Found again: a search is a function of its seed.
         let found = measure.worst(&x, &records[worst], seed)?;
         directory.save_worst(&records[worst], &x, &found)?;
     }
     Ok(Found {
         domain,
+        worst: records[worst].index,
         records,
         costs: measure.costs(),
         not_proved,
-        worst,
         seconds: start.elapsed().as_secs_f64(),
     })
 }

@@ -5,6 +5,7 @@ mod eps;
 mod measure;
 mod options;
 mod outcome;
+mod parts;
 mod proved;
 mod record;
 mod search;
@@ -17,6 +18,7 @@ use loclin_report::stats::Percentiles;
 
 use crate::program::chance;
 use crate::program::errors::Usage;
+use crate::program::jobs::{Choice, Shard};
 use crate::program::model::ModelPath;
 use crate::program::opened::Opened;
 use crate::program::options::{Global, InputOptions};
@@ -26,6 +28,7 @@ pub use eps::{EpsError, Radius};
 pub use measure::{Found, Made, UNIT, measure};
 pub use options::SearchOptions;
 pub use outcome::Outcome;
+pub use parts::{Merged, is_part, merge};
 pub use record::{Costs, Record, Worst};
 pub use search::{Measure, worst_of};
 
@@ -51,6 +54,10 @@ pub struct Args {
     /// Keep what is found in a directory: a row for each input and the worst input; what was begun there goes on
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+    /// Measure the I-th of N parts only, such as 3/8: every N-th input from the I-th on; `auto`: the one that Slurm, Kubernetes or
+    /// HyperQueue says (LOCLIN_SHARDS is N where they do not). `loclin merge` puts the directories together
+    #[arg(long, value_name = "I/N", requires = "out")]
+    pub shard: Option<Choice>,
     /// The inputs, which must have labels
     #[command(flatten)]
     pub inputs: InputOptions,
@@ -63,6 +70,7 @@ pub struct Args {
 /// other measurements.
 pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     check(args)?;
+    let shard = args.shard.map_or(Ok(Shard::default()), Choice::shard)?;
     let rows = args.limit.map_or(Rows::All, Rows::First);
     let opened = Opened::new(&args.source, &args.inputs, rows, global)?;
     let Data::Table(data) = opened.data else {
@@ -74,7 +82,7 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         &network,
         &data,
         &args.search,
-        global.seed.unwrap_or(0),
+        (global.seed.unwrap_or(0), shard),
         args.out.as_deref(),
         Made {
             model: &args.source.digest()?,
@@ -103,7 +111,7 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         warning,
         model: args.source.model.clone(),
         data: data.name().to_owned(),
-        inputs: data.len(),
+        inputs: found.records.len(),
         accuracy: share(|record| record.label == record.prediction),
         eps: args.search.eps.value(),
         domain: found.domain,

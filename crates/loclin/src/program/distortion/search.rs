@@ -14,7 +14,7 @@ use super::options::SearchOptions;
 use super::proved::Prover;
 use super::record::{Costs, Record, Worst};
 use crate::program::domain::InputBox;
-use crate::program::tensors;
+use crate::program::{stop, tensors};
 
 /// A search is saved after so long: the most work that a kill may lose.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -96,12 +96,14 @@ impl<'a> Measure<'a> {
             let mut since = Instant::now();
             while state.step < search.steps() {
                 search.step(&distortion, &mut state)?;
+                let stopped = stop::check();
                 if let Some(directory) = directory
-                    && since.elapsed() >= PATIENCE
+                    && (since.elapsed() >= PATIENCE || stopped.is_err())
                 {
                     directory.keep(index, number, &state)?;
                     since = Instant::now();
                 }
+                stopped?;
             }
             found[number] = state.best;
         }

@@ -9,8 +9,8 @@ use toml::Value;
 use super::plan::Plan;
 use super::row::{Row, Status};
 use super::select::{Rule, Selected};
-use super::shard::Shard;
 use crate::program::files;
+use crate::program::jobs::Shard;
 
 /// The results' files.
 pub(super) const CSV: &str = "results.csv";

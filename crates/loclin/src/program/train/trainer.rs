@@ -20,7 +20,7 @@ use crate::program::config::{self, Average, Config};
 use crate::program::opened::by_model;
 use crate::program::progress::Bar;
 use crate::program::run_directory::{LAST, METRICS, MODEL};
-use crate::program::{files, tensors};
+use crate::program::{files, stop, tensors};
 use loclin_report::stats::Percentiles;
 
 /// Validation inputs whose margins are followed.
@@ -96,7 +96,8 @@ impl<'a> Trainer<'a> {
         progress.preprocessing = Some(by_model(applied, self.learner.normalization()));
         let steps = self.steps();
         let bar = Bar::count(label, (self.config.epochs * steps) as u64);
-        bar.advance((progress.epoch * steps + progress.step) as u64);
+        bar.go_on((progress.epoch * steps + progress.step) as u64);
+        stop::watch();
         while progress.epoch < self.config.epochs {
             bar.label(format!(
                 "{label}, epoch {}/{}",
@@ -141,11 +142,13 @@ impl<'a> Trainer<'a> {
             progress.sums[0] += task * rows.len() as f64;
             progress.sums[1] += regulariser * rows.len() as f64;
             bar.advance(1);
-            if since_save.elapsed() >= patience {
+            let stopped = stop::check();
+            if since_save.elapsed() >= patience || stopped.is_err() {
                 progress.seconds += since.elapsed().as_secs_f64();
                 (since_save, since) = (Instant::now(), Instant::now());
                 self.save(progress, last)?;
             }
+            stopped?;
         }
         progress.epoch += 1;
         progress.step = 0;

@@ -1,46 +1,24 @@
-//! The table of margins that `certify --out` wrote.
+//! The table of margins, read again.
 
 use std::path::Path;
 
-use anyhow::{Context, bail, ensure};
-use csv::StringRecord;
-use loclin_regions::Norm;
+use std::io::Read;
 
+use anyhow::{Context, ensure};
+use csv::StringRecord;
+use loclin_regions::{Guarantee, Norm};
+
+use super::row::Row;
 use crate::program::files;
 
 /// A table of margins.
 #[derive(Debug, Default)]
-pub(super) struct Table {
+pub(crate) struct Table {
     /// The norms of its columns, in their order.
-    pub(super) norms: Vec<Norm>,
+    pub(crate) norms: Vec<Norm>,
     /// The domain that balls are cut with, in a word; `None` if they are whole.
-    pub(super) domain: Option<String>,
-    pub(super) rows: Vec<Row>,
-}
-
-/// One input's row.
-#[derive(Debug)]
-pub(super) struct Row {
-    /// Where it stands in the file.
-    pub(super) line: u64,
-    pub(super) index: usize,
-    pub(super) file: Option<String>,
-    pub(super) label: Option<u32>,
-    pub(super) prediction: u32,
-    /// One for each norm.
-    pub(super) radii: Vec<f64>,
-    pub(super) claim: Claim,
-    /// The node of the limiting neuron and its number, where the row names one.
-    pub(super) limiting: Option<(String, usize)>,
-}
-
-/// What a row's guarantee says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Claim {
-    /// No radius is larger than the true one, if only with a probability.
-    Radius,
-    /// Nothing.
-    Nothing,
+    pub(crate) domain: Option<String>,
+    pub(crate) rows: Vec<Row>,
 }
 
 /// Where the columns are; others than these are not read.
@@ -53,6 +31,7 @@ struct Columns {
     guarantee: usize,
     layer: usize,
     neuron: usize,
+    position: Option<usize>,
 }
 
 /// Reads a table.
@@ -60,20 +39,34 @@ struct Columns {
 /// # Errors
 /// A file that cannot be read, without a column that it must have, or with a value that is none; the message names line and
 /// column.
-pub(super) fn read(path: &Path) -> anyhow::Result<Table> {
-    let text = files::read_text(path)?;
-    parse(&text).with_context(|| format!("{}: not a table of margins", path.display()))
+pub(crate) fn read(path: &Path) -> anyhow::Result<Table> {
+    let mut table = Table::default();
+    (table.norms, table.domain) = each(path, |row| {
+        table.rows.push(row);
+        Ok(())
+    })?;
+    Ok(table)
 }
 
-fn parse(text: &str) -> anyhow::Result<Table> {
-    let mut reader = csv::ReaderBuilder::new()
-        .flexible(true)
-        .from_reader(text.as_bytes());
+/// The same, row by row; the norms of the columns and the domain come back.
+pub(super) fn each(
+    path: &Path,
+    row: impl FnMut(Row) -> anyhow::Result<()>,
+) -> anyhow::Result<(Vec<Norm>, Option<String>)> {
+    let file = files::open(path)?;
+    parse(file, row).with_context(|| format!("{}: not a table of margins", path.display()))
+}
+
+fn parse(
+    from: impl Read,
+    mut each: impl FnMut(Row) -> anyhow::Result<()>,
+) -> anyhow::Result<(Vec<Norm>, Option<String>)> {
+    let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(from);
     let header = reader.headers()?.clone();
     let (columns, norms) = columns(&header)?;
     let at = header.iter().position(|column| column == "domain");
     let mut domain: Option<String> = None;
-    let mut rows = Vec::new();
+    let mut rows = 0;
     for record in reader.records() {
         let record = record?;
         let line = record.position().map_or(0, csv::Position::line);
@@ -90,15 +83,11 @@ fn parse(text: &str) -> anyhow::Result<Table> {
             );
         }
         let row = row(&record, &header, &columns, line);
-        rows.push(row.with_context(|| format!("line {line}"))?);
+        each(row.with_context(|| format!("line {line}"))?)?;
+        rows += 1;
     }
-    ensure!(!rows.is_empty(), "it has no rows");
-    let domain = domain.filter(|domain| !domain.is_empty());
-    Ok(Table {
-        norms,
-        domain,
-        rows,
-    })
+    ensure!(rows > 0, "it has no rows");
+    Ok((norms, domain.filter(|domain| !domain.is_empty())))
 }
 
 fn columns(header: &StringRecord) -> anyhow::Result<(Columns, Vec<Norm>)> {
@@ -125,6 +114,7 @@ fn columns(header: &StringRecord) -> anyhow::Result<(Columns, Vec<Norm>)> {
         guarantee: need("guarantee")?,
         layer: need("layer")?,
         neuron: need("neuron")?,
+        position: find("position"),
     };
     Ok((columns, norms))
 }
@@ -158,25 +148,18 @@ fn row(
             .iter()
             .map(radius)
             .collect::<anyhow::Result<_>>()?,
-        claim: claim(cell(columns.guarantee))?,
+        upper: Vec::new(),
+        guarantee: cell(columns.guarantee)
+            .parse::<Guarantee>()
+            .context("column `guarantee`")?,
         limiting,
+        position: filled(columns.position).map(str::to_owned),
     })
 }
 
 fn number<T: std::str::FromStr>(text: &str, column: &str, expected: &str) -> anyhow::Result<T> {
     let number = text.parse().ok();
     number.with_context(|| format!("column `{column}`: expected {expected}, found `{text}`"))
-}
-
-fn claim(text: &str) -> anyhow::Result<Claim> {
-    let word = text.split('(').next().unwrap_or_default();
-    match word {
-        "proved" | "probable" | "deployed" => Ok(Claim::Radius),
-        "estimate" => Ok(Claim::Nothing),
-        _ => bail!(
-            "column `guarantee`: expected `proved`, `probable(P)`, `deployed(TYPE)` or `estimate`, found `{text}`"
-        ),
-    }
 }
 
 #[cfg(test)]
@@ -186,12 +169,17 @@ mod tests {
     #[test]
     fn columns_may_come_in_any_order_and_others_are_not_read() {
         let text = "eps_inf,layer,neuron,guarantee,prediction,index,note,eps_2\ninf,,,probable(1e-9),3,7,x,0.5\n";
-        let table = parse(text).unwrap();
-        assert_eq!(table.norms, [Norm::LINF, Norm::L2]);
-        let row = &table.rows[0];
+        let mut rows = Vec::new();
+        let (norms, _) = parse(text.as_bytes(), |row| {
+            rows.push(row);
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!(norms, [Norm::LINF, Norm::L2]);
+        let row = &rows[0];
         assert_eq!((row.index, row.line, row.prediction), (7, 2, 3));
         assert_eq!(row.radii, [f64::INFINITY, 0.5]);
-        assert_eq!((row.claim, &row.limiting), (Claim::Radius, &None));
+        assert!(row.claims() && row.limiting.is_none());
         assert_eq!((&row.file, row.label), (&None, None));
     }
 }

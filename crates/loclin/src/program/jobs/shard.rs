@@ -1,4 +1,4 @@
-//! One of several parts of a sweep.
+//! One of several parts of a job.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize};
 /// The `index`-th of `count` parts; both counted from 1.
 ///
 /// ```
-/// use loclin::program::sweep::Shard;
+/// use loclin::program::jobs::Shard;
 /// let shard: Shard = "2/3".parse()?;
 /// assert_eq!(shard.part(&[10, 11, 12, 13, 14]).collect::<Vec<_>>(), [&11, &14]);
 /// assert!("4/3".parse::<Shard>().is_err());
-/// # Ok::<(), loclin::program::sweep::ShardError>(())
+/// # Ok::<(), loclin::program::jobs::ShardError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -38,6 +38,19 @@ impl Shard {
     }
 }
 
+impl Shard {
+    /// The `index`-th of `count`.
+    ///
+    /// # Errors
+    /// An index that is not among `1..=count`.
+    pub fn new(index: usize, count: usize) -> Result<Self, ShardError> {
+        match (1..=count).contains(&index) {
+            true => Ok(Self { index, count }),
+            false => Err(ShardError),
+        }
+    }
+}
+
 impl Default for Shard {
     /// The whole.
     fn default() -> Self {
@@ -51,15 +64,7 @@ impl FromStr for Shard {
     fn from_str(text: &str) -> Result<Self, ShardError> {
         let (index, count) = text.split_once('/').ok_or(ShardError)?;
         let number = |text: &str| text.parse::<usize>().map_err(|_| ShardError);
-        let shard = Self {
-            index: number(index)?,
-            count: number(count)?,
-        };
-        if (1..=shard.count).contains(&shard.index) {
-            Ok(shard)
-        } else {
-            Err(ShardError)
-        }
+        Self::new(number(index)?, number(count)?)
     }
 }
 

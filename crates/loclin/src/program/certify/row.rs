@@ -1,0 +1,35 @@
+//! A row of the table of margins.
+
+use loclin_regions::Guarantee;
+
+/// One input's row.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    /// Where it stands in a file; 0 for one that is in none.
+    pub line: u64,
+    /// The input's number.
+    pub index: usize,
+    /// Its file, where it is one.
+    pub file: Option<String>,
+    /// Its label, where it has one.
+    pub label: Option<u32>,
+    /// Its class by the network.
+    pub prediction: u32,
+    /// Its radius for each norm.
+    pub radii: Vec<f64>,
+    /// Upper bounds of the true radii, where they were asked for.
+    pub upper: Vec<f64>,
+    /// What is claimed of the radii.
+    pub guarantee: Guarantee,
+    /// The node of the limiting neuron and its number, where one limits the l2 margin, or that of the first norm.
+    pub limiting: Option<(String, usize)>,
+    /// Why that radius is 0: `boundary`, `tie` or `undecided`; else `inside`. Older tables do not say it.
+    pub position: Option<String>,
+}
+
+impl Row {
+    /// Whether no radius is larger than the true one, if only with a probability.
+    pub fn claims(&self) -> bool {
+        self.guarantee != Guarantee::Estimate
+    }
+}

@@ -1,0 +1,47 @@
+//! The settings that the jobs of all commands have.
+
+use loclin_data::Data;
+use sha2::{Digest, Sha256};
+
+use super::settings::Settings;
+use crate::program::compute::Device;
+use crate::program::files;
+use crate::program::machine::VERSION;
+use crate::program::model::ModelPath;
+use crate::program::options::Global;
+
+/// What the numbers of every job depend on: the program, the model and what is asked of it, the rows of the data as they are
+/// stored.
+///
+/// # Errors
+/// A file that cannot be read.
+pub fn common(source: &ModelPath, data: &Data, global: &Global) -> anyhow::Result<Settings> {
+    let architecture = source.architecture.as_ref().map(|architecture| {
+        // The name of a shipped one says all.
+        match architecture.is_file() {
+            true => files::digest(architecture),
+            false => Ok(architecture.display().to_string()),
+        }
+    });
+    let device = match global.device {
+        Device::Cpu => "cpu",
+        Device::Cuda(_) => "cuda",
+    };
+    Ok(Settings::default()
+        .with("version", VERSION)?
+        .with("model", source.digest()?)?
+        .with("architecture", architecture.transpose()?)?
+        .with("output", &source.output)?
+        .with("input_shape", &source.input_shape)?
+        .with("data", digest(data)?)?
+        .with("inputs", data.len())?
+        .with("device", device)?)
+}
+
+/// SHA-256 of the data's rows and labels as they are stored, in hexadecimal digits.
+fn digest(data: &Data) -> anyhow::Result<String> {
+    let mut hasher = Sha256::new();
+    data.content(&mut |bytes| hasher.update(bytes))?;
+    let digest: [u8; 32] = hasher.finalize().into();
+    Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
+}

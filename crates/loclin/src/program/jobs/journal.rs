@@ -1,0 +1,166 @@
+//! The journal of a job: what job it is, and which of its batches are done.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::error::JobError;
+use super::settings::Settings;
+use super::shard::Shard;
+
+/// The format of journals that this version writes.
+pub(super) const FORMAT: u32 = 1;
+
+/// The first line of a journal.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Job {
+    /// The format.
+    pub format: u32,
+    /// The command whose job it is.
+    pub command: String,
+    /// Which part of the job the table has.
+    pub shard: Shard,
+    /// How many batches the whole job has.
+    pub batches: usize,
+    /// What the numbers depend on.
+    pub settings: Settings,
+    /// What else the result says, such as how the model is called.
+    pub shown: Value,
+}
+
+/// Any other line of a journal.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Done<A> {
+    /// The number of a batch that is done.
+    pub batch: usize,
+    /// How many bytes the table has with its rows.
+    pub bytes: u64,
+    /// What the result needs of the batch and the table does not say.
+    pub about: A,
+}
+
+/// A journal that is read line by line.
+#[derive(Debug)]
+pub struct Journal {
+    path: PathBuf,
+    lines: BufReader<File>,
+    job: Job,
+    /// Bytes of the whole lines so far.
+    bytes: u64,
+    number: usize,
+}
+
+/// Where the journal of a table is.
+pub fn journal_of(out: &Path) -> PathBuf {
+    let mut name = out.as_os_str().to_owned();
+    name.push(".job");
+    name.into()
+}
+
+impl Job {
+    /// A job of this version of the program.
+    pub fn new(
+        command: &str,
+        shard: Shard,
+        batches: usize,
+        settings: Settings,
+        shown: Value,
+    ) -> Self {
+        Self {
+            format: FORMAT,
+            command: command.to_owned(),
+            shard,
+            batches,
+            settings,
+            shown,
+        }
+    }
+}
+
+impl Journal {
+    /// Opens the journal of the table `out`; `None` where there is none.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or is no journal.
+    pub fn open(out: &Path) -> Result<Option<Self>, JobError> {
+        let path = journal_of(out);
+        if !path.exists() {
+            return Ok(None);
+        }
+        let action = "read the journal";
+        let file = File::open(&path).map_err(|source| JobError::File {
+            action,
+            path: path.clone(),
+            source,
+        })?;
+        let (mut lines, mut text) = (BufReader::new(file), Vec::new());
+        let malformed = |cause: String| JobError::Malformed {
+            path: path.clone(),
+            cause,
+        };
+        let read = lines.read_until(b'\n', &mut text);
+        read.map_err(|cause| malformed(cause.to_string()))?;
+        // A later version may have other fields.
+        #[derive(Deserialize)]
+        struct Formatted {
+            format: u32,
+        }
+        let first = |cause: serde_json::Error| malformed(format!("line 1: {cause}"));
+        let Formatted { format } = serde_json::from_slice(&text).map_err(first)?;
+        if format > FORMAT {
+            return Err(JobError::Format {
+                path,
+                found: format,
+                known: FORMAT,
+            });
+        }
+        let job = serde_json::from_slice(&text).map_err(first)?;
+        Ok(Some(Self {
+            bytes: text.len() as u64,
+            path,
+            lines,
+            job,
+            number: 1,
+        }))
+    }
+
+    /// What job it is.
+    pub fn job(&self) -> &Job {
+        &self.job
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Bytes of the lines that were read.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// The next batch that is done; `None` at the end. A last line that is torn is none.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or another line that is wrong.
+    pub fn next<A: DeserializeOwned>(&mut self) -> Result<Option<Done<A>>, JobError> {
+        let mut text = Vec::new();
+        self.number += 1;
+        let malformed = |cause: &dyn std::fmt::Display| JobError::Malformed {
+            path: self.path.clone(),
+            cause: format!("line {}: {cause}", self.number),
+        };
+        let read = self.lines.read_until(b'\n', &mut text);
+        read.map_err(|cause| malformed(&cause))?;
+        if text.last() != Some(&b'\n') {
+            return Ok(None);
+        }
+        let done = serde_json::from_slice(&text).map_err(|cause| malformed(&cause))?;
+        self.bytes += text.len() as u64;
+        Ok(Some(done))
+    }
+}

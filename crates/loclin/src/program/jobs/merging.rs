@@ -1,0 +1,116 @@
+//! Parts put together: everything that was planned exactly once.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
+
+/// Why parts do not make up one whole.
+#[derive(Debug, thiserror::Error)]
+pub enum MergeError {
+    /// Settings differ.
+    #[error("{}: of another job than {}: {cause}", other.display(), first.display())]
+    Other {
+        /// The part named first.
+        first: PathBuf,
+        /// The one that differs.
+        other: PathBuf,
+        /// In what.
+        cause: String,
+    },
+    /// Two parts have the same.
+    #[error("{item} is doubled: {} and {} both have it", first.display(), second.display())]
+    Doubled {
+        /// What both have.
+        item: String,
+        /// Where it was found first.
+        first: PathBuf,
+        /// Where it was found again.
+        second: PathBuf,
+    },
+    /// Something that nobody planned.
+    #[error("{}: {item} is none of this job", place.display())]
+    Unplanned {
+        /// What it is.
+        item: String,
+        /// Where it was found.
+        place: PathBuf,
+    },
+    /// Something that no part has.
+    #[error("{count} of {planned} {kind} are missing: {listed}")]
+    Missing {
+        /// How many.
+        count: usize,
+        /// How many there should be.
+        planned: usize,
+        /// What they are called.
+        kind: &'static str,
+        /// The first of them.
+        listed: String,
+    },
+}
+
+/// A part: where it is, and what it has.
+#[derive(Debug)]
+pub struct Named<'a, K> {
+    /// Its place, for errors.
+    pub place: &'a Path,
+    /// What it has.
+    pub items: Vec<K>,
+}
+
+/// For each of the `planned` things, called so as one and as many, which of the parts has it.
+///
+/// # Errors
+/// A thing that is missing, that two parts have, or that was not planned.
+pub fn placed<K: Ord + Display>(
+    [one, many]: [&'static str; 2],
+    planned: &[K],
+    parts: &[Named<'_, K>],
+) -> Result<Vec<usize>, MergeError> {
+    let mut found: BTreeMap<&K, usize> = BTreeMap::new();
+    let known: BTreeMap<&K, ()> = planned.iter().map(|item| (item, ())).collect();
+    let name = |item: &K| format!("{one} `{item}`");
+    for (at, part) in parts.iter().enumerate() {
+        for item in &part.items {
+            if !known.contains_key(item) {
+                let (item, place) = (name(item), part.place.to_owned());
+                return Err(MergeError::Unplanned { item, place });
+            }
+            if let Some(before) = found.insert(item, at) {
+                let [first, second] = [before, at].map(|part| parts[part].place.to_owned());
+                let item = name(item);
+                return Err(MergeError::Doubled {
+                    item,
+                    first,
+                    second,
+                });
+            }
+        }
+    }
+    let missing: Vec<&K> = planned
+        .iter()
+        .filter(|item| !found.contains_key(item))
+        .collect();
+    if !missing.is_empty() {
+        return Err(MergeError::Missing {
+            count: missing.len(),
+            planned: planned.len(),
+            kind: many,
+            listed: listed(&missing),
+        });
+    }
+    Ok(planned
+        .iter()
+        .filter_map(|item| found.get(item).copied())
+        .collect())
+}
+
+/// The first few of many.
+fn listed<K: Display>(items: &[&K]) -> String {
+    let shown = items.iter().take(5).map(|item| format!("`{item}`"));
+    let mut text = shown.collect::<Vec<_>>().join(", ");
+    if items.len() > 5 {
+        text.push_str(", ...");
+    }
+    text
+}

@@ -1,0 +1,262 @@
+//! A table and its journal, appended to batch by batch.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File, OpenOptions};
+use std::io::{Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use serde::de::IgnoredAny;
+
+use super::error::JobError;
+use super::journal::{Done, Job, Journal, journal_of};
+use super::options::JobOptions;
+use crate::program::files;
+
+/// What is appended is also brought to the disk after so long: a machine that loses its power loses no more.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Appends to a table.
+#[derive(Debug)]
+pub struct Writer {
+    out: PathBuf,
+    header: Vec<u8>,
+    job: Job,
+    open: Option<Open>,
+}
+
+#[derive(Debug)]
+struct Open {
+    table: File,
+    journal: File,
+    bytes: u64,
+    synced: Instant,
+}
+
+/// A job that begins or goes on.
+#[derive(Debug)]
+pub struct Begun {
+    /// What appends to its table.
+    pub writer: Writer,
+    /// The batches that are done, in the order of the table.
+    pub done: Vec<usize>,
+}
+
+/// Begins the job of the table `out`, or goes on with it as the options say. Nothing is written before the first batch is done.
+///
+/// # Errors
+/// A result that is there already, of the same job without `--resume`, or of another one; a file that cannot be used.
+pub fn begin(
+    out: &Path,
+    job: Job,
+    header: Vec<u8>,
+    options: &JobOptions,
+) -> Result<Begun, JobError> {
+    let kept = match options.force {
+        true => None,
+        false => Journal::open(out)?,
+    };
+    let mut writer = Writer {
+        out: out.to_owned(),
+        header,
+        job,
+        open: None,
+    };
+    let Some(mut kept) = kept else {
+        if out.exists() && !options.force {
+            let (out, journal) = (out.to_owned(), journal_of(out));
+            return Err(match options.resume {
+                true => JobError::NoJournal { out, journal },
+                false => JobError::Exists { out },
+            });
+        }
+        return Ok(Begun {
+            writer,
+            done: Vec::new(),
+        });
+    };
+    if !options.resume {
+        let out = out.to_owned();
+        return Err(JobError::Exists { out });
+    }
+    check(&kept, &writer.job)?;
+    let done = writer.go_on(&mut kept)?;
+    Ok(Begun { writer, done })
+}
+
+/// Refuses to go on with another job.
+fn check(kept: &Journal, job: &Job) -> Result<(), JobError> {
+    let other = |name: &str, there: String, here: String| JobError::Other {
+        place: kept.path().to_owned(),
+        name: name.to_owned(),
+        there,
+        here,
+    };
+    let there = kept.job();
+    if there.command != job.command {
+        return Err(other("command", there.command.clone(), job.command.clone()));
+    }
+    if let Some((name, there, here)) = there.settings.difference(&job.settings) {
+        return Err(other(&name, there, here));
+    }
+    match (there.shard, there.batches) == (job.shard, job.batches) {
+        true => Ok(()),
+        false => Err(other(
+            "shard",
+            there.shard.to_string(),
+            job.shard.to_string(),
+        )),
+    }
+}
+
+impl Writer {
+    /// Appends the rows of a batch, and then says that it is done.
+    ///
+    /// # Errors
+    /// Files that cannot be written.
+    pub fn append<A: Serialize>(
+        &mut self,
+        batch: usize,
+        rows: &[u8],
+        about: &A,
+    ) -> anyhow::Result<()> {
+        let open = match &mut self.open {
+            Some(open) => open,
+            None => {
+                let open = self.create()?;
+                self.open.insert(open)
+            }
+        };
+        let bytes = open.bytes + rows.len() as u64;
+        let mut line = serde_json::to_vec(&Done {
+            batch,
+            bytes,
+            about,
+        })?;
+        line.push(b'\n');
+        open.table
+            .write_all(rows)
+            .map_err(|source| JobError::File {
+                action: "append to the table",
+                path: self.out.clone(),
+                source,
+            })?;
+        let journal = |source| JobError::File {
+            action: "append to the journal",
+            path: journal_of(&self.out),
+            source,
+        };
+        // After the rows: a batch that the journal has is in the table.
+        open.journal.write_all(&line).map_err(journal)?;
+        open.bytes = bytes;
+        if open.synced.elapsed() >= PATIENCE {
+            open.table.sync_data().map_err(journal)?;
+            open.journal.sync_data().map_err(journal)?;
+            open.synced = Instant::now();
+        }
+        Ok(())
+    }
+
+    /// Ends the table: a part without batches has its header alone.
+    ///
+    /// # Errors
+    /// Files that cannot be written.
+    pub fn finish(mut self) -> anyhow::Result<()> {
+        let open = match self.open.take() {
+            Some(open) => open,
+            None => self.create()?,
+        };
+        let failed = |source| JobError::File {
+            action: "finish the table",
+            path: self.out.clone(),
+            source,
+        };
+        open.table.sync_all().map_err(failed)?;
+        open.journal.sync_all().map_err(failed)?;
+        Ok(())
+    }
+
+    /// A new table with its header, and a new journal.
+    fn create(&self) -> anyhow::Result<Open> {
+        let mut first = serde_json::to_vec(&self.job)?;
+        first.push(b'\n');
+        let path = journal_of(&self.out);
+        // The table goes before the journal comes: there is never a journal beside the table of another job.
+        if self.out.exists() {
+            fs::remove_file(&self.out).map_err(|source| JobError::File {
+                action: "replace the table",
+                path: self.out.clone(),
+                source,
+            })?;
+        }
+        files::write_atomic(&path, &first)?;
+        Ok(self.opened(first.len() as u64, 0)?)
+    }
+
+    /// Both files, cut after so many bytes and held for this process alone.
+    fn opened(&self, journal_bytes: u64, table_bytes: u64) -> Result<Open, JobError> {
+        let open = |path: &Path, bytes: u64| {
+            let opened = || -> std::io::Result<File> {
+                let mut options = OpenOptions::new();
+                let mut file = options
+                    .read(true)
+                    .write(true)
+                    .create(true)
+                    .truncate(false)
+                    .open(path)?;
+                if cfg!(unix) && matches!(file.try_lock(), Err(fs::TryLockError::WouldBlock)) {
+                    return Err(std::io::ErrorKind::ResourceBusy.into());
+                }
+                file.set_len(bytes)?;
+                file.seek(SeekFrom::End(0))?;
+                Ok(file)
+            };
+            opened().map_err(|source| match source.kind() {
+                std::io::ErrorKind::ResourceBusy => JobError::Busy {
+                    path: path.to_owned(),
+                },
+                _ => JobError::File {
+                    action: "write the file",
+                    path: path.to_owned(),
+                    source,
+                },
+            })
+        };
+        let journal = open(&journal_of(&self.out), journal_bytes)?;
+        let mut table = open(&self.out, table_bytes)?;
+        let mut bytes = table_bytes;
+        if bytes == 0 {
+            table
+                .write_all(&self.header)
+                .map_err(|source| JobError::File {
+                    action: "write the table's header",
+                    path: self.out.clone(),
+                    source,
+                })?;
+            bytes = self.header.len() as u64;
+        }
+        Ok(Open {
+            table,
+            journal,
+            bytes,
+            synced: Instant::now(),
+        })
+    }
+
+    /// Cuts both files behind the last batch that both have.
+    fn go_on(&mut self, kept: &mut Journal) -> Result<Vec<usize>, JobError> {
+        let length = fs::metadata(&self.out).map_or(0, |metadata| metadata.len());
+        let (mut done, mut seen) = (Vec::new(), BTreeSet::new());
+        let (mut table, mut journal) = (0, kept.bytes());
+        while let Some(Done { batch, bytes, .. }) = kept.next::<IgnoredAny>()? {
+            if bytes > length || !seen.insert(batch) {
+                break;
+            }
+            done.push(batch);
+            (table, journal) = (bytes, kept.bytes());
+        }
+        self.open = Some(self.opened(journal, table)?);
+        Ok(done)
+    }
+}

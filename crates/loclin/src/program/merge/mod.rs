@@ -1,0 +1,60 @@
+//! `loclin merge`: the parts of a job put together.
+
+mod outcome;
+mod tables;
+
+use std::path::PathBuf;
+
+use crate::program::{bound, certify, distortion, sweep};
+
+pub use outcome::Outcome;
+
+const EXAMPLE: &str = "\
+Examples:
+  loclin merge margins-1.csv margins-2.csv margins-3.csv --out margins.csv
+  loclin merge margins-*.csv --out margins.csv
+  loclin merge runs/random-1 runs/random-2 runs/random-3 --out runs/random
+
+The parts may be named in any order. Every part must be of the same job: the same model, data, options and seed, by their
+digests, and the same version of the program. What is missing or doubled is named, and nothing is written then.";
+
+/// Options of `merge`.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = EXAMPLE)]
+pub struct Args {
+    /// The tables of the parts (with their journals beside them), or the directories of the parts of a sweep or of
+    /// measurements of distortion
+    #[arg(required = true, value_name = "FILE.csv|DIR")]
+    pub parts: Vec<PathBuf>,
+    /// The table or directory of the whole; runs of a sweep stay where they are
+    #[arg(long, value_name = "FILE.csv|DIR")]
+    pub out: PathBuf,
+    /// Write the table although there is one
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// Puts parts together.
+///
+/// # Errors
+/// Parts of different jobs, or that are not all of one job; files that cannot be used.
+pub fn run(args: &Args) -> anyhow::Result<Outcome> {
+    if args.parts.iter().all(|part| distortion::is_part(part)) {
+        return Ok(Outcome::Distortion(distortion::merge(
+            &args.parts,
+            &args.out,
+        )?));
+    }
+    if args.parts.iter().all(|part| part.is_dir()) {
+        return Ok(Outcome::Sweep(sweep::merge(&args.parts, &args.out)?));
+    }
+    let command = tables::merge(&args.parts, &args.out, args.force)?;
+    match &command[..] {
+        bound::COMMAND => Ok(Outcome::Bound(bound::outcome_of(&args.out)?)),
+        certify::COMMAND => Ok(Outcome::Certify(certify::outcome_of(&args.out)?)),
+        command => anyhow::bail!(
+            "{}: a job of `{command}`, which this version does not know",
+            args.out.display()
+        ),
+    }
+}

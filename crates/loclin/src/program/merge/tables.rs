@@ -1,0 +1,171 @@
+//! Tables of the parts of a job, put together batch by batch.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, ensure};
+use serde::de::IgnoredAny;
+use serde_json::Value;
+
+use crate::program::files;
+use crate::program::jobs::{
+    Done, Job, JobError, JobOptions, Journal, MergeError, Named, Shard, journal_of, placed,
+};
+
+/// A part: its table, and where the rows of each of its batches are there.
+struct Part {
+    path: PathBuf,
+    job: Job,
+    header: Vec<u8>,
+    batches: BTreeMap<usize, Range<u64>>,
+}
+
+/// Writes the table of the whole job and its journal; the command whose job it is comes back.
+///
+/// # Errors
+/// Parts without a journal, of different jobs, or that do not make up one; a table that is there, without `force`.
+pub(super) fn merge(paths: &[PathBuf], out: &Path, force: bool) -> anyhow::Result<String> {
+    let options = JobOptions {
+        force,
+        ..JobOptions::default()
+    };
+    options.check_new(out)?;
+    let parts: Vec<Part> = paths
+        .iter()
+        .map(|path| read(path))
+        .collect::<anyhow::Result<_>>()?;
+    let first = parts.first().context("no parts")?;
+    for part in &parts {
+        same(first, part)?;
+    }
+    let named: Vec<Named<'_, usize>> = parts.iter().map(named).collect();
+    let planned: Vec<usize> = (0..first.job.batches).collect();
+    let places = placed(["batch", "batches"], &planned, &named)?;
+    files::write_atomic_with(out, |to| rows(&parts, &places, to))?;
+    let mut journals = parts
+        .iter()
+        .map(|part| journal(&part.path))
+        .collect::<Result<Vec<_>, _>>()?;
+    files::write_atomic_with(&journal_of(out), |to| {
+        let whole = Job {
+            shard: Shard::default(),
+            ..first.job.clone()
+        };
+        let mut bytes = first.header.len() as u64;
+        write_line(to, &whole)?;
+        for (batch, &at) in places.iter().enumerate() {
+            let next = journals[at].next::<Value>().map_err(io::Error::other)?;
+            let done = next.filter(|done| done.batch == batch);
+            let Done { about, .. } = done.ok_or(io::ErrorKind::InvalidData)?;
+            let range = range(&parts[at], batch);
+            bytes += range.end - range.start;
+            write_line(
+                to,
+                &Done {
+                    batch,
+                    bytes,
+                    about,
+                },
+            )?;
+        }
+        Ok(())
+    })?;
+    Ok(first.job.command.clone())
+}
+
+fn named(part: &Part) -> Named<'_, usize> {
+    Named {
+        place: &part.path,
+        items: part.batches.keys().copied().collect(),
+    }
+}
+
+fn write_line(to: &mut dyn Write, line: &impl serde::Serialize) -> io::Result<()> {
+    serde_json::to_writer(&mut *to, line)?;
+    to.write_all(b"\n")
+}
+
+fn journal(path: &Path) -> Result<Journal, JobError> {
+    Journal::open(path)?.ok_or_else(|| JobError::NoJournal {
+        out: path.to_owned(),
+        journal: journal_of(path),
+    })
+}
+
+/// What a part has.
+fn read(path: &Path) -> anyhow::Result<Part> {
+    let mut table = BufReader::new(files::open(path)?);
+    let mut header = Vec::new();
+    let named = || path.display().to_string();
+    table.read_until(b'\n', &mut header).with_context(named)?;
+    let length = table.get_ref().metadata().with_context(named)?.len();
+    let mut journal = journal(path)?;
+    let job = journal.job().clone();
+    let (mut batches, mut start) = (BTreeMap::new(), header.len() as u64);
+    while let Some(Done { batch, bytes, .. }) = journal.next::<IgnoredAny>()? {
+        ensure!(
+            (start..=length).contains(&bytes),
+            "{}: it has {length} bytes, its journal says {bytes} behind batch {batch}",
+            path.display()
+        );
+        batches.insert(batch, start..bytes);
+        start = bytes;
+    }
+    Ok(Part {
+        path: path.to_owned(),
+        job,
+        header,
+        batches,
+    })
+}
+
+/// Refuses a part of another job.
+fn same(first: &Part, other: &Part) -> Result<(), MergeError> {
+    let refused = |cause: String| MergeError::Other {
+        first: first.path.clone(),
+        other: other.path.clone(),
+        cause,
+    };
+    if first.job.command != other.job.command {
+        return Err(refused(format!(
+            "`{}` and `{}`",
+            first.job.command, other.job.command
+        )));
+    }
+    if let Some((name, here, there)) = first.job.settings.difference(&other.job.settings) {
+        return Err(refused(format!("`{name}` is {here} and {there}")));
+    }
+    match (first.job.batches, &first.header) == (other.job.batches, &other.header) {
+        true => Ok(()),
+        false => Err(refused("their tables have other columns or batches".into())),
+    }
+}
+
+/// Where the rows of a batch are.
+fn range(part: &Part, batch: usize) -> Range<u64> {
+    part.batches.get(&batch).map_or(0..0, Clone::clone)
+}
+
+/// The header, and the rows of all batches in order.
+fn rows(parts: &[Part], places: &[usize], to: &mut dyn Write) -> io::Result<()> {
+    let mut tables = parts
+        .iter()
+        .map(|part| File::open(&part.path))
+        .collect::<io::Result<Vec<_>>>()?;
+    if let Some(first) = parts.first() {
+        to.write_all(&first.header)?;
+    }
+    for (batch, &at) in places.iter().enumerate() {
+        let range = range(&parts[at], batch);
+        tables[at].seek(SeekFrom::Start(range.start))?;
+        let length = range.end - range.start;
+        let copied = io::copy(&mut (&mut tables[at]).take(length), to)?;
+        if copied != length {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+    Ok(())
+}
