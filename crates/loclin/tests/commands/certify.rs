@@ -287,3 +287,26 @@ fn tensors_without_labels_have_margins_and_no_accuracy() {
     }
     assert!(tables.iter().all(|table| *table == tables[0]));
 }
+
+/// The page names what limits the radii and shows the inputs at both ends, with what makes the result again.
+#[test]
+fn a_page_shows_both_ends_and_what_limits() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    let data = small_data(dir.path());
+    let (net, page, out) = (at("fc.safetensors"), at("fc.html"), at("fc.csv"));
+    model(&net, &[1, 6, 6], &[12, 8]);
+    let arguments = ["certify", "--model", text(&net), "--data", text(&data)];
+    let files = ["--report", text(&page), "--out", text(&out)];
+    json(&[&arguments[..], &files].concat());
+    let html = fs::read_to_string(&page).unwrap();
+    assert!(html.contains("The smallest radii") && html.contains("of one 8-bit level"));
+    // 40 inputs, 20 of either end.
+    assert_eq!(html.matches("<img ").count(), 40);
+    let smallest = column(&out, "eps_2")
+        .into_iter()
+        .fold(f64::INFINITY, f64::min);
+    assert!(html.contains(&format!("l2 {}", loclin_report::significant(smallest))));
+    assert!(html.contains("model, SHA-256") && html.contains("--report"));
+    assert!(!html.contains("NaN") && !html.contains("src=\"http"));
+}

@@ -199,9 +199,14 @@ impl Sum {
         self.inputs += about.inputs;
     }
 
+    /// All rows together.
+    pub(super) fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
     /// What is said of it.
-    pub(super) fn outcome(self, shown: Shown, out: Option<PathBuf>) -> anyhow::Result<Outcome> {
-        let (regions, tally) = (self.regions.count(), self.tally);
+    pub(super) fn outcome(&self, shown: Shown, out: Option<PathBuf>) -> anyhow::Result<Outcome> {
+        let (regions, tally) = (self.regions.count(), &self.tally);
         let names = shown.classes.as_ref();
         Ok(Outcome {
             model: shown.model.into(),
@@ -219,7 +224,7 @@ impl Sum {
             seconds: self.seconds,
             inputs_per_second: tally.inputs() as f64 / self.seconds.max(f64::MIN_POSITIVE),
             guarantee: tally.guarantee(),
-            method: self.method,
+            method: self.method.clone(),
             search: self.search,
             out,
             dtype: shown.dtype,

@@ -1,8 +1,10 @@
 //! `loclin certify`: the margins of every input of a dataset.
 
 mod batch;
+mod extremes;
 mod job;
 mod outcome;
+mod page;
 mod question;
 mod regions;
 mod result;
@@ -88,6 +90,9 @@ pub struct Args {
     /// position,domain; names where the classes have some
     #[arg(long, value_name = "FILE.csv")]
     pub out: Option<PathBuf>,
+    /// Write a page, too: distributions, limiting layers, the inputs at both ends
+    #[arg(long, value_name = "FILE.html")]
+    pub report: Option<PathBuf>,
     /// Inputs of a batch, after each of which rows are written: what a stop may lose, and what parts of a job are made of
     /// [default: 512, fewer for large networks]
     #[arg(long, value_name = "N")]
@@ -116,6 +121,9 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     if let Some(out) = &args.out {
         files::check_writable(out)?;
         args.job.check_new(out)?;
+    }
+    if let Some(report) = &args.report {
+        files::check_writable(report)?;
     }
     let norms = norms(args)?;
     let shard = args.job.shard()?;
@@ -162,13 +170,15 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
             jobs::agreed(own, seed(args, global), out, &args.job, fresh_seed)?
         }
     };
-    question.method = method(args, settings.seed());
+    let drawn = settings.seed();
+    question.method = method(args, drawn);
+    let root = args.inputs.data.as_deref().map(Path::new);
     let certified = Certified {
         model: &model,
         data: &data,
         question: &question,
         names: names.as_ref(),
-        root: args.inputs.data.as_deref().map(Path::new),
+        root,
         shown: &shown,
         size,
     };
@@ -179,6 +189,17 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         (shard, &args.job),
     )?;
     let outcome = found.outcome(shown, args.out.clone())?;
+    if let Some(report) = &args.report {
+        let page = page::page(&page::Certified {
+            outcome: &outcome,
+            tally: found.tally(),
+            norms: &question.norms,
+            data: &data,
+            source: root,
+            seed: drawn,
+        })?;
+        files::write_atomic(report, page.as_bytes())?;
+    }
     if let Some(warning) = &outcome.warning {
         tracing::warn!("{warning}");
     }

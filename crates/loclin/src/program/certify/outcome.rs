@@ -142,6 +142,15 @@ impl Search {
     }
 }
 
+impl Outcome {
+    /// Why margins are 0, a line for each reason.
+    pub(super) fn zero_in_words(&self) -> impl Iterator<Item = String> {
+        let word =
+            |(reason, zero): (&String, &Zero)| format!("{zero}: {}", why(reason, self.guarantee));
+        self.zero.iter().map(word)
+    }
+}
+
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let rate = self.inputs_per_second;
@@ -164,8 +173,8 @@ impl fmt::Display for Outcome {
                 self.on_boundary
             )?;
         }
-        for (reason, zero) in &self.zero {
-            writeln!(f, "margin 0   {zero}: {}", why(reason, self.guarantee))?;
+        for zero in self.zero_in_words() {
+            writeln!(f, "margin 0   {zero}")?;
         }
         writeln!(
             f,

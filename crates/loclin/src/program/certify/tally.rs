@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use loclin_regions::{Guarantee, Norm};
 use loclin_report::stats::Percentiles;
 
+use super::extremes::Extremes;
 use super::outcome::{OfClass, Zero};
 use super::row::Row;
 use super::run::percentiles;
+use super::table::leading;
 use crate::program::chance;
 use crate::program::classes::Classes;
 
@@ -22,6 +24,7 @@ pub(super) struct Tally {
     labels: Vec<u32>,
     zero: BTreeMap<String, Zero>,
     guarantee: Option<Guarantee>,
+    extremes: Extremes,
 }
 
 impl Tally {
@@ -39,6 +42,7 @@ impl Tally {
         for (all, radius) in self.radii.iter_mut().zip(&row.radii) {
             all.push(*radius);
         }
+        self.extremes.add(row, leading(&self.norms));
         self.predictions.push(row.prediction);
         self.labels.extend(row.label);
         let guarantee = self
@@ -59,6 +63,16 @@ impl Tally {
             neuron: row.limiting.as_ref().map(|(_, neuron)| *neuron),
         };
         self.zero.entry(reason.clone()).or_insert_with(first).inputs += 1;
+    }
+
+    /// The inputs at both ends, and what limits all.
+    pub(super) fn extremes(&self) -> &Extremes {
+        &self.extremes
+    }
+
+    /// For each norm, the radii of all inputs.
+    pub(super) fn radii(&self) -> &[Vec<f64>] {
+        &self.radii
     }
 
     /// How many rows there are.
