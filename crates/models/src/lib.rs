@@ -16,7 +16,6 @@ mod deployed;
 mod error;
 mod file;
 mod foreign;
-mod left_slopes;
 mod lipschitz;
 mod magnitude;
 mod network;
@@ -45,12 +44,10 @@ pub use deployed::Ball;
 pub use error::{Error, Result};
 pub use file::{Model, ModelFile, Normalization};
 pub use loclin_tensor::Parameters;
-pub use loclin_tensor::{SlopesAt, TwoPieces};
+pub use loclin_tensor::TwoPieces;
 pub use magnitude::{Magnitudes, RoundingErrors};
 pub use network::{Network, Node};
-pub use operator::{
-    Affine, Alternatives, BehindSlopes, Magnitude, Normalizing, Operator, PiecewiseLinear,
-};
+pub use operator::{Affine, Alternatives, Magnitude, Normalizing, Operator, PiecewiseLinear};
 pub use parameter_map::ParameterMap;
 pub use pushed_magnitudes::PushedMagnitudes;
 pub use record::ActivationRecord;
