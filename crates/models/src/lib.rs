@@ -16,7 +16,6 @@ mod deployed;
 mod error;
 mod file;
 mod foreign;
-mod left_slopes;
 mod lengths;
 mod lipschitz;
 mod local_errors;
@@ -50,12 +49,10 @@ pub use file::{Model, ModelFile, Normalization};
 pub use lengths::Lengths;
 pub use local_errors::LocalErrors;
 pub use loclin_tensor::Parameters;
-pub use loclin_tensor::{SlopesAt, TwoPieces};
+pub use loclin_tensor::TwoPieces;
 pub use magnitude::{Magnitudes, RoundingErrors};
 pub use network::{Network, Node};
-pub use operator::{
-    Affine, Alternatives, BehindSlopes, Magnitude, Normalizing, Operator, PiecewiseLinear,
-};
+pub use operator::{Affine, Alternatives, Magnitude, Normalizing, Operator, PiecewiseLinear};
 pub use parameter_map::ParameterMap;
 pub use patch::Patch;
 pub use pushed_magnitudes::PushedMagnitudes;

@@ -2,7 +2,6 @@
 
 use crate::{
     error::{Error, Result},
-    left_slopes::LeftSlopes,
     network::{Network, Node},
     operator::Operator,
     operators::Shifted,
@@ -57,21 +56,12 @@ impl Network {
         self.check_input(x)?;
         let (mut records, mut statistics) = (Vec::new(), Vec::new());
         let mut nodes = self.nodes().to_vec();
-        let mut left = LeftSlopes::of(&nodes);
         let output = self.forward_walk(x.clone(), |index, node, operands| {
             Ok::<_, Error>(match &node.operator {
                 Operator::Input => operands[0].clone(),
                 Operator::PiecewiseLinear(operator) => {
-                    let record = operator.record(operands[0])?;
-                    let is_product = record
-                        .two_pieces()
-                        .is_some_and(|(pieces, _)| pieces.is_slope_times_operand());
-                    let leaves = is_product && left.leave(index, &record, operands[0]);
-                    records.push(record);
-                    match leaves {
-                        true => operands[0].clone(),
-                        false => operator.value(operands[0])?,
-                    }
+                    records.push(operator.record(operands[0])?);
+                    operator.value(operands[0])?
                 }
                 Operator::Affine(operator) => match operator.normalization() {
                     Some(normalizing) => {
@@ -87,10 +77,7 @@ impl Network {
                         });
                         value
                     }
-                    None => match left.to(node) {
-                        Some((slopes, behind)) => behind.value_behind(slopes, operands[0])?,
-                        None => operator.value(operands, &node.shape)?,
-                    },
+                    None => operator.value(operands, &node.shape)?,
                 },
             })
         })?;

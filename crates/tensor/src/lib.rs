@@ -60,7 +60,7 @@ pub use linear::linear;
 pub use numeric::{all_finite, safe_divide, safe_sqrt, top_k_mask};
 pub use optim::{Adam, AdamConfig, AdamVariant, Optimizer, OptimizerConfig, Sgd, SgdConfig};
 pub use parameters::Parameters;
-pub use pieces::{SlopesAt, TwoPieces};
+pub use pieces::TwoPieces;
 pub use squares::sum_of_squares;
 
 /// The example of the README, as a test.

@@ -34,21 +34,7 @@ pub struct TwoPieces {
     pub anchor: f64,
 }
 
-/// The slopes that a function of two pieces has at given numbers: what a tangent there is multiplied with.
-#[derive(Debug, Clone)]
-pub struct SlopesAt {
-    /// The function.
-    pub pieces: TwoPieces,
-    /// The numbers, `[B, n...]`, constant in differentiation.
-    pub at: Tensor,
-}
-
 impl TwoPieces {
-    /// Whether the function is the product of its operand with the slope there.
-    pub fn is_slope_times_operand(self) -> bool {
-        self.breakpoint == 0.0 && self.anchor == 0.0
-    }
-
     /// The function's value, of the shape of `z`, differentiable.
     ///
     /// # Errors

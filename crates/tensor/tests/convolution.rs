@@ -8,7 +8,7 @@
 use candle_core::{DType, Device, Tensor, Var};
 use proptest::prelude::*;
 
-use loclin_tensor::{Convolution, SlopesAt, TwoPieces, random};
+use loclin_tensor::{Convolution, random};
 
 fn draw(seed: u64, shape: &[usize]) -> Var {
     let rng = &mut random::stream(seed, &[]);
@@ -68,7 +68,7 @@ proptest! {
 
     #[test]
     fn the_sums_are_those_of_the_definition(
-        channels in (1usize..3, 1usize..6, prop_oneof![4 => 1usize..11, 1 => 31usize..35]),
+        channels in (1usize..3, 1usize..6, prop_oneof![4 => 1usize..11, 1 => 127usize..130]),
         kernel in [1usize..4, 1usize..4],
         stride in [1usize..4, 1usize..4],
         dilation in [1usize..3, 1usize..3],
@@ -98,7 +98,7 @@ proptest! {
             let found = numbers(found);
             found.len() == sums.len() && found.iter().zip(sums).all(|(a, b)| (a - b).abs() < tolerance)
         };
-        // Sums of at most 11 x 60 x 14 products of numbers up to 1, in another order.
+        // Sums of at most 11 x 60 x 14, or 130 x 9, products of numbers up to 1, in another order.
         prop_assert!(near(&z, &sums[0], 1e-10));
         let transposed = convolution.transposed(&cotangent, &weight, size).unwrap();
         prop_assert!(near(&transposed, &sums[1], 1e-10));
@@ -110,36 +110,6 @@ proptest! {
         let single = convolution.apply(&single(&x), &single(&weight)).unwrap();
         // Sums of at most 45 products.
         prop_assert!(near(&single, &sums[0], 1e-4));
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(32))]
-
-    /// Multiplying with slopes on the way is the same as doing it before, to the last bit, and so are the gradients.
-    #[test]
-    fn slopes_may_be_applied_on_the_way(
-        (groups, inputs, outputs) in (1usize..3, 1usize..4, 1usize..10),
-        count in 1usize..4,
-        stride in [1usize..3, 1usize..3],
-        size in [3usize..20, 3usize..20],
-        batch in 1usize..4,
-        seed in any::<u64>(),
-    ) {
-        let convolution = Convolution { stride, padding: [[1, 1]; 2], groups, ..Convolution::default() };
-        let [height, width] = size;
-        let tangent = draw(seed, &[batch, count, groups * inputs, height, width]);
-        let at = (draw(seed ^ 1, &[batch, groups * inputs, height, width]).as_tensor() - 0.5).unwrap();
-        let weight = draw(seed ^ 2, &[groups * outputs, inputs, 3, 3]);
-        let pieces = TwoPieces { breakpoint: 0.0, slopes: [0.25, 1.5], anchor: 0.0 };
-        let first = pieces.push(&at, &tangent).unwrap();
-        let before = convolution.apply(&first, &weight).unwrap();
-        let after = convolution.apply_after(&SlopesAt { pieces, at }, &tangent, &weight).unwrap();
-        prop_assert_eq!(numbers(&before), numbers(&after));
-        let [before, after] = [before, after].map(|value| value.sqr().unwrap().sum_all().unwrap().backward().unwrap());
-        for variable in [&tangent, &weight] {
-            prop_assert_eq!(numbers(before.get(variable).unwrap()), numbers(after.get(variable).unwrap()));
-        }
     }
 }
 

@@ -2,7 +2,6 @@
 
 use crate::{error, parameter_map::ParameterMap, patch::Patch, spec::OperatorSpec};
 use candle_core::{Result, Tensor};
-use loclin_tensor::SlopesAt;
 use std::{fmt::Debug, sync::Arc};
 
 /// Why an operator refuses its inputs' shapes; the network adds the name of the node.
@@ -166,28 +165,6 @@ pub trait Affine: Debug + Send + Sync {
     fn normalization(&self) -> Option<&dyn Normalizing> {
         None
     }
-
-    /// The operator as one that multiplies its operand with slopes in its own pass; `None`, the default, where they are
-    /// multiplied first.
-    fn behind_slopes(&self) -> Option<&dyn BehindSlopes> {
-        None
-    }
-}
-
-/// An operator of one operand that multiplies the operand's entries with slopes while it reads them: on the CPU, in single or
-/// double precision.
-pub trait BehindSlopes {
-    /// [`Affine::push`] of a tangent `[B, K, in...]` whose entries are first multiplied with slopes at `[B, in...]`.
-    ///
-    /// # Errors
-    /// A tensor computation that fails.
-    fn push_behind(&self, slopes: &SlopesAt, tangent: &Tensor) -> Result<Tensor>;
-
-    /// [`Affine::value`] at an operand `[B, in...]` whose entries are first multiplied with slopes at `[B, in...]`.
-    ///
-    /// # Errors
-    /// A tensor computation that fails.
-    fn value_behind(&self, slopes: &SlopesAt, operand: &Tensor) -> Result<Tensor>;
 }
 
 /// An affine operator's absolute values.

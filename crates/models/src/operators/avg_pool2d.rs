@@ -3,12 +3,12 @@
 use super::layout::{fold, single, times, unfold};
 use crate::{
     error::Error,
-    operator::{Affine, BehindSlopes, Magnitude, ShapeResult},
+    operator::{Affine, Magnitude, ShapeResult},
     spec::OperatorSpec,
     window::Window2d,
 };
 use candle_core::{DType, Device, Result, Tensor};
-use loclin_tensor::{Convolution, SlopesAt};
+use loclin_tensor::Convolution;
 use std::sync::Arc;
 
 /// The most entries of the matrix of one axis, and the most entries under its windows.
@@ -73,20 +73,19 @@ impl AvgPool2d {
     /// Windows of one entry as a convolution of each channel by 1, where there is a short way for it: it copies every
     /// `stride`-th entry.
     fn entries(&self, x: &Tensor) -> Option<Convolution> {
+        let Window2d {
+            kernel,
+            stride,
+            padding,
+            ..
+        } = self.window;
+        let single = kernel == [1, 1] && padding == [[0, 0]; 2];
         let known = x.device().is_cpu() && matches!(x.dtype(), DType::F32 | DType::F64);
-        (self.has_single_entries() && known).then(|| self.convolution(x))
-    }
-
-    fn has_single_entries(&self) -> bool {
-        self.window.kernel == [1, 1] && self.window.padding == [[0, 0]; 2]
-    }
-
-    fn convolution(&self, x: &Tensor) -> Convolution {
-        Convolution {
-            stride: self.window.stride,
+        (single && known).then(|| Convolution {
+            stride,
             groups: x.dims().iter().rev().nth(2).copied().unwrap_or(1),
             ..Convolution::default()
-        }
+        })
     }
 
     fn matrices(&self, operand: &[usize], like: &Tensor) -> Result<[Tensor; 2]> {
@@ -159,11 +158,6 @@ impl Affine for AvgPool2d {
         Ok(vec![unfold(&pulled, cotangent)?])
     }
 
-    fn behind_slopes(&self) -> Option<&dyn BehindSlopes> {
-        let single = self.has_single_entries();
-        single.then_some(self as &dyn BehindSlopes)
-    }
-
     fn workspace(&self, operands: &[&[usize]], _output: &[usize]) -> usize {
         // A product along one axis and its transpose.
         let size = |shape: &&[usize]| shape.iter().product::<usize>();
@@ -198,17 +192,5 @@ impl Affine for AvgPool2d {
             }
         }
         Ok(bounds[0] * square.sqrt())
-    }
-}
-
-impl BehindSlopes for AvgPool2d {
-    fn push_behind(&self, slopes: &SlopesAt, tangent: &Tensor) -> Result<Tensor> {
-        let entries = self.convolution(tangent);
-        let copied = entries.apply_after(slopes, tangent, &ones(entries.groups, tangent)?);
-        copied.map_err(candle_core::Error::wrap)
-    }
-
-    fn value_behind(&self, slopes: &SlopesAt, operand: &Tensor) -> Result<Tensor> {
-        self.push_behind(slopes, operand)
     }
 }

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     error::Error,
-    operator::{Affine, BehindSlopes, Magnitude, ShapeResult},
+    operator::{Affine, Magnitude, ShapeResult},
     parameter_map::ParameterMap,
     patch::Patch,
     spec::{Conv2dConfig, OperatorSpec},
@@ -15,7 +15,7 @@ use crate::{
 };
 use candle_core::{DType, Result, Tensor};
 use candle_nn::{Init, VarBuilder};
-use loclin_tensor::{Convolution, SlopesAt, scale_channels, shift_channels};
+use loclin_tensor::{Convolution, scale_channels, shift_channels};
 use std::sync::Arc;
 
 /// `z = W * a + b` (a cross-correlation, zero padding) of inputs `[channels, height, width]`, as PyTorch's
@@ -73,11 +73,6 @@ impl Conv2d {
 
     /// The shorter way, [`Convolution`], where there is one: on the CPU.
     fn on_cpu(&self, x: &Tensor) -> Option<Convolution> {
-        let served = x.device().is_cpu() && matches!(x.dtype(), DType::F32 | DType::F64);
-        served.then(|| self.convolution())
-    }
-
-    fn convolution(&self) -> Convolution {
         let Window2d {
             stride,
             padding,
@@ -85,20 +80,13 @@ impl Conv2d {
             ..
         } = self.config.window;
         let groups = self.config.groups;
-        Convolution {
+        let served = x.device().is_cpu() && matches!(x.dtype(), DType::F32 | DType::F64);
+        served.then_some(Convolution {
             stride,
             padding,
             dilation,
             groups,
-        }
-    }
-
-    /// The sum with the bias, if there is one.
-    fn biased(&self, value: Tensor) -> Result<Tensor> {
-        match &self.bias {
-            Some(bias) => shift_channels(&value, bias).map_err(unwrapped),
-            None => Ok(value),
-        }
+        })
     }
 
     /// `[N, inputs, H, W]` or `[B, K, inputs, H, W]` to `[.., outputs, H', W']`.
@@ -195,7 +183,11 @@ impl Affine for Conv2d {
     }
 
     fn value(&self, operands: &[&Tensor], _output: &[usize]) -> Result<Tensor> {
-        self.biased(self.convolve(operands[0])?)
+        let value = self.convolve(operands[0])?;
+        match &self.bias {
+            Some(bias) => shift_channels(&value, bias).map_err(unwrapped),
+            None => Ok(value),
+        }
     }
 
     fn pull(&self, cotangent: &Tensor, operands: &[&[usize]]) -> Result<Vec<Tensor>> {
@@ -293,10 +285,6 @@ impl Affine for Conv2d {
         Ok(bounds[0] * self.spectral_bound(&self.weight, operands[0])?)
     }
 
-    fn behind_slopes(&self) -> Option<&dyn BehindSlopes> {
-        Some(self)
-    }
-
     fn scaled(&self, scale: &Tensor) -> Result<Option<Arc<dyn Affine>>> {
         let bias = self.bias.as_ref().map(|bias| bias * scale).transpose()?;
         Ok(Some(Arc::new(Self {
@@ -314,19 +302,6 @@ impl Affine for Conv2d {
     ) -> Result<Option<f64>> {
         let weight = self.weight.broadcast_mul(&per_channel(scale, 0, 4)?)?;
         Ok(Some(bounds[0] * self.spectral_bound(&weight, operands[0])?))
-    }
-}
-
-impl BehindSlopes for Conv2d {
-    fn push_behind(&self, slopes: &SlopesAt, tangent: &Tensor) -> Result<Tensor> {
-        let pushed = self
-            .convolution()
-            .apply_after(slopes, tangent, &self.weight);
-        pushed.map_err(unwrapped)
-    }
-
-    fn value_behind(&self, slopes: &SlopesAt, operand: &Tensor) -> Result<Tensor> {
-        self.biased(self.push_behind(slopes, operand)?)
     }
 }
 

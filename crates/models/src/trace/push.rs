@@ -3,7 +3,6 @@
 use super::Trace;
 use crate::{
     error::{Error, Result},
-    left_slopes::LeftSlopes,
     operator::Operator,
 };
 use candle_core::Tensor;
@@ -83,16 +82,11 @@ impl Trace {
                 found: dims.to_vec(),
             });
         }
-        let mut left = LeftSlopes::of(self.network.nodes());
         self.network
             .forward_walk(tangents.clone(), |index, node, operands| {
                 let (mut value, offset) = match (&node.operator, &self.records[index]) {
                     (Operator::Affine(operator), _) => {
-                        let pushed = match left.to(node) {
-                            Some((slopes, behind)) => behind.push_behind(slopes, operands[0])?,
-                            None => operator.push(operands)?,
-                        };
-                        (pushed, operator.offset(&node.shape)?)
+                        (operator.push(operands)?, operator.offset(&node.shape)?)
                     }
                     (Operator::PiecewiseLinear(operator), Some(record)) => {
                         let neurons = match reading {
@@ -102,15 +96,10 @@ impl Trace {
                             _ => operator.push_neurons(operands[0], record)?,
                         };
                         visit(index, neurons)?;
-                        let is_linear = !matches!(reading, Reading::Points);
-                        if is_linear && left.leave(index, record, operands[0]) {
-                            (operands[0].clone(), None)
-                        } else {
-                            (
-                                operator.push(operands[0], record)?,
-                                operator.offset(record)?,
-                            )
-                        }
+                        (
+                            operator.push(operands[0], record)?,
+                            operator.offset(record)?,
+                        )
                     }
                     _ => (operands[0].clone(), None),
                 };

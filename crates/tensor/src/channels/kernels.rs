@@ -50,7 +50,7 @@ fn each<T: Real>([_, channels, _]: Dims, number: impl Fn(usize) -> f64 + Sync) -
 }
 
 /// A sum over pairs, in a fixed order of sixteen running sums that fit into registers.
-fn sum<T: Real>(a: &[T], b: &[T], term: impl Fn(f64, f64) -> f64) -> f64 {
+pub(super) fn sum<T: Real>(a: &[T], b: &[T], term: impl Fn(f64, f64) -> f64) -> f64 {
     const LANES: usize = 16;
     let (whole_a, whole_b) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
     let rest = whole_a.remainder().iter().zip(whole_b.remainder());
@@ -98,22 +98,6 @@ pub(super) fn moments<T: Real>(dims: Dims, x: &[T]) -> Vec<T> {
     });
     let (means, variances): (Vec<T>, Vec<T>) = moments.unzip();
     [means, variances].concat()
-}
-
-/// The cotangent of `x` for cotangents of its means and then of its variances, which `moments` are.
-pub(super) fn moments_pulled<T: Real>(dims: Dims, x: &[T], moments: &[T], of: &[T]) -> Vec<T> {
-    // With n values to a channel: d mean / dx = 1 / n, d variance / dx = 2 (x - mean) / n.
-    let count = (dims[0] * dims[2]) as f64;
-    let factors = (0..dims[1]).map(|channel| {
-        let [mean, of_mean, of_variance] =
-            [moments[channel], of[channel], of[dims[1] + channel]].map(T::to_f64);
-        let slope = 2.0 * of_variance / count;
-        [slope, of_mean / count - slope * mean].map(T::from_f64)
-    });
-    let factors: Vec<[T; 2]> = factors.collect();
-    affine_rows(dims, [x, x], &factors, |[x, _], [slope, constant]| {
-        x * slope + constant
-    })
 }
 
 pub(super) fn scaled<T: Real>(dims: Dims, x: &[T], scale: &[T]) -> Vec<T> {

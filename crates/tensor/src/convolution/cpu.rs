@@ -2,7 +2,6 @@
 
 use rayon::prelude::*;
 
-use super::factors::Factors;
 use super::geometry::Geometry;
 use super::lanes::Lanes;
 use super::planes::Planes;
@@ -10,12 +9,7 @@ use super::sweep::Sweep;
 use crate::Result;
 use crate::elementwise::zeros;
 
-pub(super) fn forward<T: Lanes>(
-    geometry: &Geometry,
-    factors: Option<Factors<'_, T>>,
-    x: &[T],
-    weight: &[T],
-) -> Result<Vec<T>> {
+pub(super) fn forward<T: Lanes>(geometry: &Geometry, x: &[T], weight: &[T]) -> Result<Vec<T>> {
     let planes = geometry.input_planes();
     let offsets = geometry.input_offsets(&planes);
     let grid = geometry.grid(&planes);
@@ -25,22 +19,18 @@ pub(super) fn forward<T: Lanes>(
         vec![Sweep::new(offsets.clone(), geometry.outputs, weight, grid)]
     });
     let groups: Vec<_> = groups.collect();
-    let over = Images {
-        planes: &planes,
-        channels: geometry.inputs,
-        groups: &groups,
-        sizes: [geometry.input(), geometry.output()],
-        count: geometry.images(),
-    };
-    Ok(over.sweep(x, [factors, None]))
+    let sizes = [geometry.input(), geometry.output()];
+    Ok(sweep(
+        &planes,
+        geometry.inputs,
+        &groups,
+        x,
+        sizes,
+        geometry.images(),
+    ))
 }
 
-pub(super) fn transposed<T: Lanes>(
-    geometry: &Geometry,
-    factors: Option<Factors<'_, T>>,
-    z: &[T],
-    weight: &[T],
-) -> Result<Vec<T>> {
+pub(super) fn transposed<T: Lanes>(geometry: &Geometry, z: &[T], weight: &[T]) -> Result<Vec<T>> {
     let parts = geometry.parts();
     let planes = geometry.output_planes(&parts);
     let area = geometry.patch() / geometry.inputs;
@@ -58,52 +48,37 @@ pub(super) fn transposed<T: Lanes>(
         sweeps.collect()
     });
     let groups: Vec<Vec<_>> = groups.collect();
-    let over = Images {
-        planes: &planes,
-        channels: geometry.outputs,
-        groups: &groups,
-        sizes: [geometry.output(), geometry.input()],
-        count: geometry.images(),
-    };
-    Ok(over.sweep(z, [None, factors]))
+    let sizes = [geometry.output(), geometry.input()];
+    Ok(sweep(
+        &planes,
+        geometry.outputs,
+        &groups,
+        z,
+        sizes,
+        geometry.images(),
+    ))
 }
 
-/// Images, groups of channels counted apart, and the sweeps of each group.
-struct Images<'a, T> {
-    planes: &'a Planes,
-    /// Channels of an image.
+/// The sweeps of each group over each image, which has `channels` channels: from `sizes[0]` numbers to `sizes[1]`.
+fn sweep<T: Lanes>(
+    planes: &Planes,
     channels: usize,
-    groups: &'a [Vec<Sweep<T>>],
-    /// Numbers of an image before and after.
-    sizes: [usize; 2],
-    count: usize,
-}
-
-impl<T: Lanes> Images<'_, T> {
-    /// The sweeps over each image, whose numbers and results are multiplied with factors where there are any.
-    fn sweep(&self, from: &[T], factors: [Option<Factors<'_, T>>; 2]) -> Vec<T> {
-        let [size, result] = self.sizes;
-        let groups = self.groups.len();
-        let mut to = zeros(self.count * result);
-        // With fewer images than threads, the channels of each are divided.
-        let divided = self.count < rayon::current_num_threads();
-        to.par_chunks_mut(result.max(1)).enumerate().for_each_init(
-            || (self.planes.room(self.channels), Vec::new()),
-            |(buffer, results), (index, to)| {
-                let own = |which: usize, size| {
-                    let factors = factors[which]?;
-                    Some(factors.of_image(index, self.count, groups, size))
-                };
-                let image = &from[index * size..(index + 1) * size];
-                self.planes.fill(image, own(0, size), buffer);
-                for sweep in &self.groups[index % groups] {
-                    sweep.run(buffer, to, divided, results);
-                }
-                if let Some(factors) = own(1, result) {
-                    factors.scale(to);
-                }
-            },
-        );
-        to
-    }
+    groups: &[Vec<Sweep<T>>],
+    from: &[T],
+    [size, result]: [usize; 2],
+    images: usize,
+) -> Vec<T> {
+    let mut to = zeros(images * result);
+    // With fewer images than threads, the channels of each are divided.
+    let divided = images < rayon::current_num_threads();
+    to.par_chunks_mut(result.max(1)).enumerate().for_each_init(
+        || (planes.room(channels), Vec::new()),
+        |(buffer, results), (index, to)| {
+            planes.fill(&from[index * size..(index + 1) * size], buffer);
+            for sweep in &groups[index % groups.len()] {
+                sweep.run(buffer, to, divided, results);
+            }
+        },
+    );
+    to
 }

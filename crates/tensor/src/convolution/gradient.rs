@@ -5,7 +5,6 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::correlate::Pairs;
-use super::factors::Factors;
 use super::geometry::Geometry;
 use super::lanes::Lanes;
 use super::planes::{Planes, WIDEST};
@@ -20,20 +19,15 @@ const PARTS: usize = 8;
 const CACHED: usize = 1 << 17;
 
 /// From how many output channels on patches are copied for a matrix product: each copy is then used that often.
-const MANY: usize = 32;
+const MANY: usize = 128;
 
-pub(super) fn correlation<T: Lanes>(
-    geometry: &Geometry,
-    factors: Option<Factors<'_, T>>,
-    x: &[T],
-    z: &[T],
-) -> Result<Vec<T>> {
+pub(super) fn correlation<T: Lanes>(geometry: &Geometry, x: &[T], z: &[T]) -> Result<Vec<T>> {
     let gradient = Gradient::new(geometry);
     let images = geometry.batch.div_ceil(PARTS).max(1);
     let starts = (0..geometry.batch).into_par_iter().step_by(images);
     let parts = starts.map(|start| {
         let end = geometry.batch.min(start + images);
-        gradient.part(start..end, factors, x, z)
+        gradient.part(start..end, x, z)
     });
     let parts: Vec<Vec<T>> = parts.collect::<Result<_>>()?;
     let mut parts = parts.into_iter();
@@ -76,13 +70,7 @@ impl<'a> Gradient<'a> {
     }
 
     /// The sum over some images of the batch.
-    fn part<T: Lanes>(
-        &self,
-        images: Range<usize>,
-        factors: Option<Factors<'_, T>>,
-        x: &[T],
-        z: &[T],
-    ) -> Result<Vec<T>> {
+    fn part<T: Lanes>(&self, images: Range<usize>, x: &[T], z: &[T]) -> Result<Vec<T>> {
         let geometry = self.geometry;
         let (weight, groups) = (geometry.weight(), geometry.groups);
         let (input, output) = (geometry.input(), geometry.output());
@@ -99,9 +87,8 @@ impl<'a> Gradient<'a> {
                 for number in 0..count {
                     let from = (first + number) * groups + group;
                     let planes = &mut planes[number * image..(number + 1) * image];
-                    let own = factors.map(|f| f.of_image(from, geometry.images(), groups, input));
                     self.planes
-                        .fill(&x[from * input..(from + 1) * input], own, planes);
+                        .fill(&x[from * input..(from + 1) * input], planes);
                     let cotangents = &mut cotangents[number * cotangent..][..cotangent];
                     self.spread(&z[from * output..(from + 1) * output], cotangents);
                 }

@@ -1,8 +1,5 @@
 //! Padded images in which every entry of a kernel is read at a fixed distance from its position.
 
-use pulp::{Arch, Simd, WithSimd};
-
-use super::factors::Factors;
 use crate::product::Real;
 
 /// Numbers behind the last plane, so that whole vectors can be read from any position: as many as the widest block of a
@@ -54,27 +51,8 @@ impl Planes {
         Some((plane * self.rows + row) * self.pitch + column)
     }
 
-    /// Writes an image into `planes`, whose padding is zero already; with `factors` each number times its own.
-    pub(super) fn fill<T: Real>(
-        &self,
-        image: &[T],
-        factors: Option<Factors<'_, T>>,
-        planes: &mut [T],
-    ) {
-        match factors {
-            // Rows are copied as they are.
-            None => self.fill_each(image, None, planes),
-            Some(_) => Arch::new().dispatch(Filling {
-                layout: self,
-                image,
-                factors,
-                planes,
-            }),
-        }
-    }
-
-    #[inline(always)]
-    fn fill_each<T: Real>(&self, image: &[T], factors: Option<Factors<'_, T>>, planes: &mut [T]) {
+    /// Writes an image into `planes`, whose padding is zero already.
+    pub(super) fn fill<T: Real>(&self, image: &[T], planes: &mut [T]) {
         let area = self.size[0] * self.size[1];
         let each = planes.chunks_exact_mut(self.plane().max(1));
         for (index, plane) in each.enumerate() {
@@ -91,16 +69,11 @@ impl Planes {
             let first = left * self.stride[1] + remainder[1] - self.before[1];
             for row in top..bottom {
                 let y = row * self.stride[0] + remainder[0] - self.before[0];
-                let (start, end) = (y * self.size[1] + first, (y + 1) * self.size[1]);
-                let from = &image[start..end];
+                let from = &image[y * self.size[1] + first..(y + 1) * self.size[1]];
                 let to = &mut plane[row * self.pitch..][left..right];
-                match (factors, self.stride[1]) {
-                    (Some(factors), stride) => {
-                        let factors = factors.narrow(channel * area + start, end - start);
-                        factors.times(from, stride, to);
-                    }
-                    (None, 1) => to.copy_from_slice(&from[..right - left]),
-                    (None, stride) => {
+                match self.stride[1] {
+                    1 => to.copy_from_slice(&from[..right - left]),
+                    stride => {
                         let from = from.iter().step_by(stride);
                         to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
                     }
@@ -118,22 +91,5 @@ impl Planes {
             .div_ceil(stride);
         let start = before.saturating_sub(remainder).div_ceil(stride);
         (start, end.min([self.rows, self.pitch][axis]))
-    }
-}
-
-/// An image on its way into its planes.
-struct Filling<'a, 'b, T> {
-    layout: &'a Planes,
-    image: &'a [T],
-    factors: Option<Factors<'a, T>>,
-    planes: &'b mut [T],
-}
-
-impl<T: Real> WithSimd for Filling<'_, '_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
-        self.layout.fill_each(self.image, self.factors, self.planes);
     }
 }
