@@ -10,6 +10,7 @@ mod fuzz;
 mod msrv;
 mod outcome;
 mod package;
+mod python;
 mod step;
 mod suite;
 
@@ -136,6 +137,7 @@ fn execute(
         Step::Package => package::check(root, metadata, long),
         Step::Msrv => msrv::check(root, metadata),
         Step::Fuzz => fuzz::check(root),
+        Step::Python => python::check(root),
         Step::Tests => return suite::check(root, long).map(Some),
         Step::Demo => demo::check(root),
     };

@@ -31,6 +31,8 @@ pub enum Step {
     Msrv,
     /// The fuzz targets build, where there is a C++ compiler
     Fuzz,
+    /// The Python package: wheel, types and tests, where there is Python
+    Python,
     /// The demonstration runs, leaves a report, and shows what it promises
     Demo,
 }

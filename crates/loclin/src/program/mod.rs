@@ -46,7 +46,12 @@ use clap::{CommandFactory, Parser};
 ///
 /// The exit code is 0 when the command did its work, 1 when it failed, 2 when it was asked wrongly.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    run_as(
+    ExitCode::from(code(arguments))
+}
+
+/// [`run`] with the exit code as a number, for a process that goes on.
+pub fn code(arguments: impl IntoIterator<Item = OsString>) -> u8 {
+    code_of(
         arguments,
         cli::Cli::command(),
         |cli: &cli::Cli| &cli.global,
@@ -57,10 +62,19 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 /// [`run`] for a program with commands of its own beside the product's; `command` is the command line of `C`.
 pub fn run_as<C: Parser>(
     arguments: impl IntoIterator<Item = OsString>,
-    mut command: clap::Command,
+    command: clap::Command,
     options: impl Fn(&C) -> &options::Global,
     dispatch: impl FnOnce(&C) -> anyhow::Result<()>,
 ) -> ExitCode {
+    ExitCode::from(code_of(arguments, command, options, dispatch))
+}
+
+fn code_of<C: Parser>(
+    arguments: impl IntoIterator<Item = OsString>,
+    mut command: clap::Command,
+    options: impl Fn(&C) -> &options::Global,
+    dispatch: impl FnOnce(&C) -> anyhow::Result<()>,
+) -> u8 {
     let parsed = command.try_get_matches_from_mut(arguments);
     let parsed = parsed.and_then(|matches| C::from_arg_matches(&matches));
     let cli = match parsed.map_err(|error| error.format(&mut command)) {
@@ -68,20 +82,20 @@ pub fn run_as<C: Parser>(
         Err(error) => {
             // Help and version arrive here too, with code 0. A closed pipe is no reason to complain.
             let _ = error.print();
-            return ExitCode::from(if error.use_stderr() {
+            return if error.use_stderr() {
                 errors::USAGE
             } else {
                 errors::DONE
-            });
+            };
         }
     };
     progress::start(options(&cli));
     let started = process::start_threads().map_err(anyhow::Error::from);
     match started.and_then(|()| dispatch(&cli)) {
-        Ok(()) => ExitCode::from(errors::DONE),
+        Ok(()) => errors::DONE,
         Err(error) => {
             errors::report(&error);
-            ExitCode::from(errors::exit_code(&error))
+            errors::exit_code(&error)
         }
     }
 }
