@@ -132,7 +132,7 @@ fn bounds(asked: &Asked, x: &Tensor, balls: &Balls, job: &Job) -> anyhow::Result
         if let Some(domain) = &domain {
             here = here.within(domain.clone())?;
         }
-        let class = class(&here.trace().output().clone(), balls.target.as_deref(), at)?;
+        let class = class(here.trace().output(), balls.target.as_deref(), at)?;
         let question = balls.question(outputs, class)?;
         let margins = here.margins(&[norm], Default::default())?;
         let around = here.surroundings(0, norm)?;

@@ -50,17 +50,24 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("InternalError", py.get_type::<InternalError>())
 }
 
-/// The text of an error of a file, whose type no longer says that an operator was the cause.
+/// The text of an error, whose type does not say what it is about.
 #[derive(Debug)]
-pub(crate) struct Untranslated(pub(crate) String);
+pub(crate) enum Said {
+    /// Of a file with an operator that has no translation.
+    Untranslated(String),
+    /// Of a file that is no model.
+    NoModel(String),
+}
 
-impl std::fmt::Display for Untranslated {
+impl std::fmt::Display for Said {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
+        match self {
+            Self::Untranslated(text) | Self::NoModel(text) => f.write_str(text),
+        }
     }
 }
 
-impl std::error::Error for Untranslated {}
+impl std::error::Error for Said {}
 
 /// The exception of an error: the first cause that has one of its own decides, and the text is that of all of them.
 pub(crate) fn raise(error: &Error) -> PyErr {
@@ -74,8 +81,11 @@ pub(crate) fn raise(error: &Error) -> PyErr {
 
 fn of(cause: &(dyn std::error::Error + 'static), text: &str) -> Option<PyErr> {
     let text = || text.to_owned();
-    if cause.is::<Untranslated>() {
-        return Some(UnsupportedOperator::new_err(text()));
+    if let Some(said) = cause.downcast_ref::<Said>() {
+        return Some(match said {
+            Said::Untranslated(_) => UnsupportedOperator::new_err(text()),
+            Said::NoModel(_) => ModelError::new_err(text()),
+        });
     }
     if let Some(error) = cause.downcast_ref::<io::Error>() {
         return Some(match error.raw_os_error() {

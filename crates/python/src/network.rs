@@ -1,7 +1,7 @@
 //! A network of raw inputs, ready for questions.
 
 use crate::arguments::Array;
-use crate::errors::Untranslated;
+use crate::errors::Said as Text;
 use crate::worker::{How, run};
 use anyhow::{Context, bail};
 use candle_core::{DType, Device, Tensor};
@@ -11,6 +11,7 @@ use loclin::models::{
     Model, ModelFile, Network as Graph, NetworkBuilder, NeuronRange, Normalization, Operator, onnx,
 };
 use loclin::program::certify::BATCH;
+use loclin::program::errors::Usage;
 use loclin::program::model::ModelPath;
 use loclin::regions::{Budget, Linearizer};
 use pyo3::prelude::*;
@@ -254,9 +255,20 @@ fn loaded(path: PathBuf, said: Said) -> anyhow::Result<Network> {
     };
     let file = source.file();
     let name = file.to_string_lossy().to_ascii_lowercase();
+    std::fs::metadata(&file)
+        .with_context(|| format!("{}: cannot read the model", file.display()))?;
     let is_graph = name.ends_with(".onnx") || name.ends_with(".onnx.gz");
     if !is_graph || said.architecture.is_some() {
-        let model = source.load(DType::F64, &Device::Cpu)?;
+        let model = source.load(DType::F64, &Device::Cpu);
+        // Its message alone says that it is none.
+        let model = model.map_err(|error| match error.chain().count() {
+            1 if error.downcast_ref::<loclin::models::Error>().is_none()
+                && error.downcast_ref::<Usage>().is_none() =>
+            {
+                Text::NoModel(error.to_string()).into()
+            }
+            _ => error,
+        })?;
         return finished(model, &said, Vec::new());
     }
     loclin::program::files::check_readable(&file)?;
@@ -279,7 +291,7 @@ fn typed(file: &Path, options: &onnx::Options, error: anyhow::Error) -> anyhow::
         Err(
             loclin::models::Error::UnsupportedOperator { .. }
             | loclin::models::Error::Translation { .. },
-        ) => Untranslated(error.to_string()).into(),
+        ) => Text::Untranslated(error.to_string()).into(),
         _ => error,
     }
 }

@@ -41,7 +41,15 @@ def test_arrays_of_every_kind_are_the_same(net, x):
     expected = net.certify(x).eps["2"]
     strided = np.empty((20, 8), dtype=np.float32)
     strided[:, ::2] = x
-    kinds = [x.astype(np.float64), strided[:, ::2], np.asfortranarray(x), x.tolist(), x.astype(">f4"), Dlpack(x), HasArray(x)]
+    kinds = [
+        x.astype(np.float64),
+        strided[:, ::2],
+        np.asfortranarray(x),
+        x.tolist(),
+        x.astype(">f4"),
+        Dlpack(x),
+        HasArray(x),
+    ]
     for kind in kinds:
         np.testing.assert_array_equal(net.certify(kind).eps["2"], expected)
     whole = np.round(x * 100)
@@ -117,7 +125,7 @@ def test_files_that_are_no_models(tmp_path):
         loclin.load(broken)
     with pytest.raises(loclin.ModelError, match="not a well-formed ONNX"):
         loclin.from_onnx(b"no model")
-    with pytest.raises(ValueError, match="not a model"):
+    with pytest.raises(loclin.ModelError, match="not a model"):
         (tmp_path / "model.txt").write_text("")
         loclin.load(tmp_path / "model.txt")
 
@@ -171,7 +179,9 @@ def slow():
     """A network whose balls take long."""
     random = np.random.default_rng(0)
     sizes = (40, 200, 200, 2)
-    return loclin.from_weights([(random.normal(size=(o, i)) / np.sqrt(i), np.zeros(o) + 0.01) for i, o in zip(sizes, sizes[1:])])
+    return loclin.from_weights(
+        [(random.normal(size=(o, i)) / np.sqrt(i), np.zeros(o) + 0.01) for i, o in zip(sizes, sizes[1:])]
+    )
 
 
 INTERRUPTED = """

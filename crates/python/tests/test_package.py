@@ -39,7 +39,7 @@ def test_types_are_said_and_hold():
         [sys.executable, "-m", "mypy", "--strict", "--config-file", str(settings), "-p", "loclin"],
         capture_output=True,
         text=True,
-        cwd=package.parent,
+        cwd=settings.parent,
     )
     assert checked.returncode == 0, checked.stdout + checked.stderr
 

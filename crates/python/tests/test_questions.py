@@ -96,7 +96,7 @@ def test_steps_along_directions(net, weights, x):
         steps = np.where(np.sign(speed) == -np.sign(z)[:, None], np.abs(z)[:, None] / np.abs(speed), np.inf).min(0)
         np.testing.assert_allclose(found.step[index], steps, rtol=1e-9)
     own = net.margins_along(x, np.broadcast_to(directions, (20, 6, 4)))
-    np.testing.assert_array_equal(own.step, found.step)
+    np.testing.assert_allclose(own.step, found.step, rtol=1e-12)
 
 
 def test_regions_are_counted(net, weights, x):

@@ -124,7 +124,9 @@ def test_resnet_18_equals_the_oracle():
 
 def neurons(net):
     counts = dict(net._native.neurons({"threads": None, "progress": None}))
-    return [{"name": node["name"], "neurons": counts[index]} for index, node in enumerate(net._nodes) if index in counts]
+    return [
+        {"name": node["name"], "neurons": counts[index]} for index, node in enumerate(net._nodes) if index in counts
+    ]
 
 
 def test_modules_are_left_as_they_were():

@@ -42,7 +42,9 @@ def array(x: Any, what: str = "x") -> NDArray[Any]:
         raise TypeError(f"{what}: expected real numbers, found an array of {found.dtype}")
     if found.dtype not in (np.dtype(np.float32), np.dtype(np.float64)):
         wide = found.astype(np.float64)
-        if found.dtype.itemsize >= 8 and not np.array_equal(wide.astype(found.dtype), found, equal_nan=found.dtype.kind == "f"):
+        if found.dtype.itemsize >= 8 and not np.array_equal(
+            wide.astype(found.dtype), found, equal_nan=found.dtype.kind == "f"
+        ):
             raise ValueError(f"{what}: holds numbers of {found.dtype} that float64 does not hold exactly")
         found = wide
     return np.ascontiguousarray(found)
@@ -52,10 +54,12 @@ def batch(x: Any, input_shape: Sequence[int], what: str = "x") -> NDArray[Any]:
     """``x`` as inputs ``[B, in...]``; a single input becomes a batch of one."""
     found = array(x, what)
     shape = tuple(input_shape)
-    if found.shape == shape and np.ndim(x) == len(shape):
+    if found.shape == shape:
         found = found[np.newaxis]
     if found.ndim != len(shape) + 1 or found.shape[1:] != shape:
-        raise ShapeError(f"{what}: the network takes inputs of shape {list(('batch', *shape))}, found {list(np.shape(found))}")
+        raise ShapeError(
+            f"{what}: the network takes inputs of shape {list(('batch', *shape))}, found {list(found.shape)}"
+        )
     if found.shape[0] == 0:
         raise ShapeError(f"{what}: no inputs")
     return found
@@ -88,7 +92,7 @@ def orders(norms: Any) -> Tuple[list[float], list[str]]:
         norms = (norms,)
     numbers = [float(p) for p in norms]
     if not numbers:
-        raise ValueError("norms: expected at least one of 1, 2, \"inf\" or another p >= 1")
+        raise ValueError('norms: expected at least one of 1, 2, "inf" or another p >= 1')
     return numbers, [name(p) for p in numbers]
 
 
@@ -107,7 +111,9 @@ def targets(target: Any, batch_size: int) -> Optional[list[int]]:
     if numbers.size == 1:
         return [int(numbers.ravel()[0])] * batch_size
     if numbers.shape != (batch_size,):
-        raise ShapeError(f"target: expected {batch_size} outputs, one for each input, found shape {list(numbers.shape)}")
+        raise ShapeError(
+            f"target: expected {batch_size} outputs, one for each input, found shape {list(numbers.shape)}"
+        )
     return [int(number) for number in numbers]
 
 

@@ -61,7 +61,9 @@ class Balls:
         ([[0.0, 2.0]], [[0.0, 2.0]])
         """
         radii = np.unique(np.atleast_1d(np.asarray(array(eps, "eps"), dtype=np.float64)).ravel())
-        x, table = self._balls(x, radii.tolist(), what, norm, box, target, gradient_norm, top, time, parts, None, None, threads, progress)
+        x, table = self._balls(
+            x, radii.tolist(), what, norm, box, target, gradient_norm, top, time, parts, None, None, threads, progress
+        )
         shape = (len(x), len(radii))
         found, proved = np.full(shape, np.nan), np.full(shape, np.nan)
         exact, stays = np.zeros(shape, dtype=np.bool_), np.full(shape, None, dtype=object)
@@ -72,7 +74,12 @@ class Balls:
             refused.update({(index, radius): cause for radius, cause in row["refused"]})
             for bound in row["bounds"]:
                 at = index, int(np.searchsorted(radii, bound["eps"]))
-                found[at], proved[at], exact[at], stays[at] = bound["found"], bound["proved"], bound["exact"], bound["stays"]
+                found[at], proved[at], exact[at], stays[at] = (
+                    bound["found"],
+                    bound["proved"],
+                    bound["exact"],
+                    bound["stays"],
+                )
                 witness[at] = bound["witness"].reshape(self.input_shape)
                 if may is not None:
                     may[at] = np.reshape(bound["may_change_sign"], self.input_shape)
@@ -126,7 +133,9 @@ class Balls:
         if not measured and change is not None:
             raise ValueError(f"change: not for what={what!r}, of which all is to stay")
         allowed = _allowed(change) if change is not None else (0.0, False)
-        x, table = self._balls(x, [], what, norm, box, target, gradient_norm, top, time, parts, allowed, up_to, threads, progress)
+        x, table = self._balls(
+            x, [], what, norm, box, target, gradient_norm, top, time, parts, allowed, up_to, threads, progress
+        )
         curves = ([[bound["eps"], bound["found"], bound["proved"]] for bound in row["curve"]] for row in table)
         return Largest(
             proved=np.fromiter(rows(table, "proved"), dtype=np.float64),

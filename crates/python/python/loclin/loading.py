@@ -47,7 +47,9 @@ def from_onnx(
         return Network(_native.Network.from_onnx(bytes(data), said, how))
 
 
-def from_torch(module: Any, example: Any, *, mean: Any = None, std: Any = None, exporter: Optional[str] = None) -> Network:
+def from_torch(
+    module: Any, example: Any, *, mean: Any = None, std: Any = None, exporter: Optional[str] = None
+) -> Network:
     """A ``torch.nn.Module`` in evaluation mode, by ``torch.onnx.export`` into memory.
 
     ``example`` is a tensor of inputs ``[B, in...]``, of which the shape counts. A copy in float64 is exported, so that weights are
@@ -68,10 +70,14 @@ def from_weights(layers: Sequence[Tuple[Any, Any]]) -> Network:
     >>> loclin.from_weights([(np.eye(2), np.zeros(2)), (np.ones((1, 2)), np.zeros(1))])
     <loclin.Network: 2 -> 1, fully connected chain, hidden layers: 1>
     """
-    return Network(_native.Network.from_weights([(array(weight, "weight"), array(bias, "bias")) for weight, bias in layers]))
+    return Network(
+        _native.Network.from_weights([(array(weight, "weight"), array(bias, "bias")) for weight, bias in layers])
+    )
 
 
-def _said(architecture: Optional[Path], output: Optional[str], input_shape: Optional[Sequence[int]], mean: Any, std: Any) -> Dict[str, Any]:
+def _said(
+    architecture: Optional[Path], output: Optional[str], input_shape: Optional[Sequence[int]], mean: Any, std: Any
+) -> Dict[str, Any]:
     if (mean is None) != (std is None):
         raise ValueError("mean, std: one without the other")
 

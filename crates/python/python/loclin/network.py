@@ -223,8 +223,8 @@ class Network(Balls):
 
         >>> import loclin, numpy as np
         >>> net = loclin.from_weights([(np.eye(2), np.zeros(2)), (np.ones((1, 2)), np.zeros(1))])
-        >>> net.margins_along([[0.5, 0.25]], [[-1, 0], [1, 0]]).step.round(6).tolist()
-        [[0.5, inf]]
+        >>> net.margins_along([[0.5, 0.25]], [[-1, 0], [0, -2]]).step.round(6).tolist()
+        [[0.5, 0.125]]
         """
         x = batch(x, self.input_shape)
         own = array(directions, "directions")
@@ -233,7 +233,9 @@ class Network(Balls):
             own = own[np.newaxis]
         if own.ndim != rank + 1 or own.shape[2:] != self.input_shape or own.shape[0] not in (1, len(x)):
             expected = list(("K", *self.input_shape))
-            raise _native.ShapeError(f"directions: expected {expected}, or as many for each input, found {list(np.shape(directions))}")
+            raise _native.ShapeError(
+                f"directions: expected {expected}, or as many for each input, found {list(np.shape(directions))}"
+            )
         with asking(len(x), threads) as how:
             found = _native.directional(self._native, x, np.ascontiguousarray(own), ends(box, self.input_shape), how)
         shape = (len(x), own.shape[1])

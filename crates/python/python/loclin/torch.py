@@ -182,7 +182,9 @@ def _abs(seen: _Neurons, input: Tensor) -> Tensor:
     return torch.where(_sides(input), input, -input)
 
 
-def _hardtanh(seen: _Neurons, input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Tensor:
+def _hardtanh(
+    seen: _Neurons, input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False
+) -> Tensor:
     below, above = input - min_val, input - max_val
     seen.keep(torch.stack([below, above], -1))
     lowered = torch.where(_sides(below), input, torch.full_like(input, min_val))
@@ -233,7 +235,9 @@ def _windows(t: Tensor, kernel: Tuple[int, int], step: Tuple[int, int], dilation
     parts = []
     for i, j in itertools.product(range(kernel[0]), range(kernel[1])):
         top, left = i * dilation[0], j * dilation[1]
-        part = t[:, :, top : top + (rows - 1) * step[0] + 1 : step[0], left : left + (columns - 1) * step[1] + 1 : step[1]]
+        part = t[
+            :, :, top : top + (rows - 1) * step[0] + 1 : step[0], left : left + (columns - 1) * step[1] + 1 : step[1]
+        ]
         parts.append(part)
     return torch.stack(parts, -1)
 
@@ -300,9 +304,15 @@ REFUSED = {
             "layer_norm group_norm instance_norm local_response_norm scaled_dot_product_attention hardswish hardsigmoid normalize "
             "threshold hardshrink softshrink rrelu max_pool1d max_pool3d adaptive_max_pool1d adaptive_max_pool2d fractional_max_pool2d",
         ),
-        (torch, "sigmoid tanh exp log sqrt sin cos softmax log_softmax erf reciprocal clamp clamp_min clamp_max maximum minimum max min"),
+        (
+            torch,
+            "sigmoid tanh exp log sqrt sin cos softmax log_softmax erf reciprocal clamp clamp_min clamp_max maximum minimum max min",
+        ),
         (torch, "amax amin sort topk sign"),
-        (Tensor, "sigmoid tanh exp log sqrt sin cos softmax log_softmax erf reciprocal clamp clamp_min clamp_max maximum minimum"),
+        (
+            Tensor,
+            "sigmoid tanh exp log sqrt sin cos softmax log_softmax erf reciprocal clamp clamp_min clamp_max maximum minimum",
+        ),
         (Tensor, "max min amax amin sort topk sign pow __pow__"),
     )
     for name in names.split()
