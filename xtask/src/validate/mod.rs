@@ -11,6 +11,7 @@ mod fuzz;
 mod msrv;
 mod outcome;
 mod package;
+mod python;
 mod step;
 mod suite;
 
@@ -137,6 +138,7 @@ fn execute(
         Step::Package => package::check(root, metadata, long),
         Step::Msrv => msrv::check(root, metadata),
         Step::Fuzz => fuzz::check(root),
+        Step::Python => python::check(root),
         Step::Tests => return suite::check(root, long).map(Some),
         Step::Cluster => cluster::check(),
         Step::Demo => demo::check(root),

@@ -33,6 +33,8 @@ pub enum Step {
     Fuzz,
     /// A certification in 8 parts by HyperQueue, one killed and queued again, equals that of one process; where there is Python 3
     Cluster,
+    /// The Python package: wheel, types and tests, where there is Python
+    Python,
     /// The demonstration runs, leaves a report, and shows what it promises
     Demo,
 }

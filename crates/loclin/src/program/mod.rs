@@ -50,7 +50,12 @@ use clap::{CommandFactory, Parser};
 /// The exit code is 0 when the command did its work, 1 when it failed, 2 when it was asked wrongly, 143 or 130 when SIGTERM or
 /// an interrupt stopped a job that can go on.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    run_as(
+    ExitCode::from(code(arguments))
+}
+
+/// [`run`] with the exit code as a number, for a process that goes on.
+pub fn code(arguments: impl IntoIterator<Item = OsString>) -> u8 {
+    code_of(
         arguments,
         cli::Cli::command(),
         |cli: &cli::Cli| &cli.global,
@@ -61,10 +66,19 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 /// [`run`] for a program with commands of its own beside the product's; `command` is the command line of `C`.
 pub fn run_as<C: Parser>(
     arguments: impl IntoIterator<Item = OsString>,
-    mut command: clap::Command,
+    command: clap::Command,
     options: impl Fn(&C) -> &options::Global,
     dispatch: impl FnOnce(&C) -> anyhow::Result<()>,
 ) -> ExitCode {
+    ExitCode::from(code_of(arguments, command, options, dispatch))
+}
+
+fn code_of<C: Parser>(
+    arguments: impl IntoIterator<Item = OsString>,
+    mut command: clap::Command,
+    options: impl Fn(&C) -> &options::Global,
+    dispatch: impl FnOnce(&C) -> anyhow::Result<()>,
+) -> u8 {
     let parsed = command.try_get_matches_from_mut(arguments);
     let parsed = parsed.and_then(|matches| C::from_arg_matches(&matches));
     let cli = match parsed.map_err(|error| error.format(&mut command)) {
@@ -72,11 +86,11 @@ pub fn run_as<C: Parser>(
         Err(error) => {
             // Help and version arrive here too, with code 0. A closed pipe is no reason to complain.
             let _ = error.print();
-            return ExitCode::from(if error.use_stderr() {
+            return if error.use_stderr() {
                 errors::USAGE
             } else {
                 errors::DONE
-            });
+            };
         }
     };
     let started = progress::start(options(&cli)).and_then(|()| process::start_threads());
@@ -84,11 +98,11 @@ pub fn run_as<C: Parser>(
         .map_err(anyhow::Error::from)
         .and_then(|()| dispatch(&cli))
     {
-        Ok(()) => ExitCode::from(errors::DONE),
+        Ok(()) => errors::DONE,
         Err(error) => {
             errors::report(&error);
             tracing::error!(target: "loclin::outcome", "{}", errors::describe(&error));
-            ExitCode::from(errors::exit_code(&error))
+            errors::exit_code(&error)
         }
     }
 }

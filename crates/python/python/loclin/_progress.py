@@ -1,0 +1,42 @@
+"""How a question is asked: threads, and a bar where somebody watches."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from typing import Any, Callable, Dict, Iterator, Optional
+
+How = Dict[str, Any]
+
+
+@contextlib.contextmanager
+def asking(total: int, threads: Optional[int], progress: Optional[bool] = False) -> Iterator[How]:
+    """The engine's options. ``progress`` is True, False, or None for a bar on terminals where ``tqdm`` is installed."""
+    if threads is not None and threads < 1:
+        raise ValueError(f"threads: expected at least 1, found {threads}")
+    bar = _bar(total, progress)
+    tell: Optional[Callable[[int], None]] = None
+    if bar is not None:
+
+        def tell(done: int) -> None:
+            bar.update(done - bar.n)
+
+    try:
+        yield {"threads": threads, "progress": tell}
+    finally:
+        if bar is not None:
+            bar.update(total - bar.n)
+            bar.close()
+
+
+def _bar(total: int, progress: Optional[bool]) -> Any:
+    if progress is False or (progress is None and (total < 2 or not sys.stderr.isatty())):
+        return None
+    try:
+        from tqdm.auto import tqdm
+    except ImportError:
+        if progress:
+            raise
+        return None
+    # Work of less than two seconds shows no bar.
+    return tqdm(total=total, unit="input", delay=0 if progress else 2, leave=False)

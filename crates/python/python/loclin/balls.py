@@ -1,0 +1,242 @@
+"""Balls beyond the region: what is proved of them."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Iterable, List, Optional, Tuple, Union
+
+import numpy as np
+
+from . import _native
+from ._arrays import Domain, array, batch, ends, targets
+from ._progress import asking
+from .results import Bounds, Distortions, Largest, rows
+
+Norm = Union[int, float, str]
+
+
+class Balls:
+    """The questions about balls, a part of :class:`loclin.Network`."""
+
+    _native: _native.Network
+
+    @property
+    def input_shape(self) -> Tuple[int, ...]:
+        """The shape of one input."""
+        return tuple(self._native.input_shape)
+
+    def bound(
+        self,
+        x: Any,
+        eps: Any,
+        what: str = "change",
+        *,
+        norm: Norm = "inf",
+        box: Domain = None,
+        target: Any = None,
+        gradient_norm: Optional[Norm] = None,
+        top: int = 10,
+        time: Optional[float] = None,
+        parts: Optional[int] = None,
+        threads: Optional[int] = None,
+        progress: Optional[bool] = None,
+    ) -> Bounds:
+        """How much can change in balls of radius ``eps`` (one or several) around each input: found, and proved.
+
+        ``what`` is bounded:
+
+        * ``"change"``: by how much the gradient differs from that at the input (``gradient_norm``, default l1);
+        * ``"lipschitz"``: the norm of the gradient (default: the dual of the ball's, the local Lipschitz constant);
+        * ``"operator"``: the operator norm of the Jacobian, lp to lp for ``gradient_norm`` 1, 2 or ``"inf"`` (default: the ball's);
+        * ``"sign"``: how many numbers of the gradient change their sign;
+        * ``"top-k"``: by how much another number exceeds one of the ``top`` largest; below 0 they stay the largest;
+        * ``"class"``: by how much another output exceeds that of the class; below 0 the class stays.
+
+        ``time`` is in seconds for each ball (default 10; 0 for bounds without branching), ``parts`` the most parts that a ball is
+        split into; with ``parts`` alone the same question has the same answer.
+
+        >>> import loclin, numpy as np
+        >>> net = loclin.from_weights([(np.eye(2), np.zeros(2)), (np.array([[3.0, -2.0]]), np.zeros(1))])
+        >>> found = net.bound([[1.0, 0.5]], eps=[0.25, 0.75])
+        >>> found.found.tolist(), found.proved.round(6).tolist()
+        ([[0.0, 2.0]], [[0.0, 2.0]])
+        """
+        radii = np.unique(np.atleast_1d(np.asarray(array(eps, "eps"), dtype=np.float64)).ravel())
+        x, table = self._balls(
+            x, radii.tolist(), what, norm, box, target, gradient_norm, top, time, parts, None, None, threads, progress
+        )
+        shape = (len(x), len(radii))
+        found, proved = np.full(shape, np.nan), np.full(shape, np.nan)
+        exact, stays = np.zeros(shape, dtype=np.bool_), np.full(shape, None, dtype=object)
+        witness = np.full((*shape, *self.input_shape), np.nan)
+        may = np.ones((*shape, *self.input_shape), dtype=np.bool_) if what == "sign" else None
+        refused: Dict[Tuple[int, float], str] = {}
+        for index, row in enumerate(table):
+            refused.update({(index, radius): cause for radius, cause in row["refused"]})
+            for bound in row["bounds"]:
+                at = index, int(np.searchsorted(radii, bound["eps"]))
+                found[at], proved[at], exact[at], stays[at] = (
+                    bound["found"],
+                    bound["proved"],
+                    bound["exact"],
+                    bound["stays"],
+                )
+                witness[at] = bound["witness"].reshape(self.input_shape)
+                if may is not None:
+                    may[at] = np.reshape(bound["may_change_sign"], self.input_shape)
+        return Bounds(
+            what=what,
+            eps=radii,
+            found=found,
+            proved=proved,
+            exact=exact,
+            stays=stays,
+            witness=witness,
+            may_change_sign=may,
+            target=np.fromiter(rows(table, "target"), dtype=np.int64),
+            margin=np.fromiter(rows(table, "margin"), dtype=np.float64),
+            guarantee=weakest(rows(table, "guarantee")),
+            refused=refused,
+        )
+
+    def largest(
+        self,
+        x: Any,
+        change: Union[float, str, None] = None,
+        what: str = "change",
+        *,
+        norm: Norm = "inf",
+        box: Domain = None,
+        target: Any = None,
+        gradient_norm: Optional[Norm] = None,
+        top: int = 10,
+        up_to: Optional[float] = None,
+        time: Optional[float] = None,
+        parts: Optional[int] = None,
+        threads: Optional[int] = None,
+        progress: Optional[bool] = None,
+    ) -> Largest:
+        """How large the ball around each input may be: the question of :meth:`bound` backwards.
+
+        For ``what="change"``, ``"lipschitz"`` and ``"operator"``, ``change`` is what is allowed: an absolute value, or a share of the
+        norm of the gradient at the input, such as ``"10%"``. For ``"sign"``, ``"top-k"`` and ``"class"`` it is left out: all is to stay.
+        ``up_to`` is the largest radius that is tried (default: the size of the box, or 1).
+
+        >>> import loclin, numpy as np
+        >>> net = loclin.from_weights([(np.eye(2), np.zeros(2)), (np.array([[3.0, -2.0]]), np.zeros(1))])
+        >>> found = net.largest([[1.0, 0.5]], change="10%")
+        >>> bool(0.495 <= found.proved[0] <= 0.5), bool(found.proved[0] <= found.refuted[0])
+        (True, True)
+        """
+        measured = what in ("change", "lipschitz", "operator")
+        if measured and change is None:
+            raise ValueError(f'change: what is allowed of what={what!r}, such as "10%" or 0.5')
+        if not measured and change is not None:
+            raise ValueError(f"change: not for what={what!r}, of which all is to stay")
+        allowed = _allowed(change) if change is not None else (0.0, False)
+        x, table = self._balls(
+            x, [], what, norm, box, target, gradient_norm, top, time, parts, allowed, up_to, threads, progress
+        )
+        curves = ([[bound["eps"], bound["found"], bound["proved"]] for bound in row["curve"]] for row in table)
+        return Largest(
+            proved=np.fromiter(rows(table, "proved"), dtype=np.float64),
+            refuted=np.fromiter(rows(table, "refuted"), dtype=np.float64),
+            threshold=np.fromiter(rows(table, "threshold"), dtype=np.float64),
+            target=np.fromiter(rows(table, "target"), dtype=np.int64),
+            margin=np.fromiter(rows(table, "margin"), dtype=np.float64),
+            curve=[np.array(curve, dtype=np.float64).reshape(-1, 3) for curve in curves],
+            guarantee=weakest(rows(table, "guarantee")),
+        )
+
+    def _balls(
+        self,
+        x: Any,
+        eps: List[float],
+        what: str,
+        norm: Norm,
+        box: Domain,
+        target: Any,
+        gradient_norm: Optional[Norm],
+        top: int,
+        seconds: Optional[float],
+        parts: Optional[int],
+        allowed: Optional[Tuple[float, bool]],
+        up_to: Optional[float],
+        threads: Optional[int],
+        progress: Optional[bool],
+    ) -> Tuple[Any, List[Dict[str, Any]]]:
+        """The engine's answers about balls."""
+        x = batch(x, self.input_shape)
+        p = float(norm)
+        if gradient_norm is None:
+            dual = 1.0 if np.isinf(p) else np.inf if p == 1 else p / (p - 1)
+            gradient_norm = {"lipschitz": dual, "operator": p}.get(what, 1.0)
+        domain = ends(box, self.input_shape)
+        if up_to is None:
+            sides = np.subtract(domain[1], domain[0]) if domain else np.ones(1)
+            size = float(np.linalg.norm(sides, ord=p))
+            up_to = size if np.isfinite(size) and size > 0 else 1.0
+        balls = {
+            "eps": eps,
+            "norm": p,
+            "domain": domain,
+            "what": what,
+            "target": targets(target, len(x)),
+            "gradient_norm": float(gradient_norm),
+            "top": top,
+            "time": seconds,
+            "parts": parts,
+            "allowed": allowed,
+            "up_to": float(up_to),
+        }
+        with asking(len(x), threads, progress) as how:
+            return x, _native.bound(self._native, x, balls, how)
+
+    def distortion(
+        self,
+        x: Any,
+        eps: float,
+        *,
+        box: Domain = None,
+        target: Any = None,
+        samples: int = 1000,
+        population: int = 480,
+        generations: int = 10,
+        seed: int = 0,
+        threads: Optional[int] = None,
+        progress: Optional[bool] = None,
+    ) -> Distortions:
+        """How much the gradient differs in the l_inf ball of radius ``eps``: its mean over random points, and the largest found by a
+        genetic search and an ascent. Found, not proved; :meth:`bound` proves."""
+        x = batch(x, self.input_shape)
+        searches = {
+            "eps": float(eps),
+            "domain": ends(box, self.input_shape),
+            "target": targets(target, len(x)),
+            "samples": samples,
+            "population": population,
+            "generations": generations,
+            "seed": seed,
+        }
+        with asking(len(x), threads, progress) as how:
+            table = _native.distortion(self._native, x, searches, how)
+        return Distortions(
+            mean=np.fromiter(rows(table, "mean"), dtype=np.float64),
+            standard_error=np.fromiter(rows(table, "standard_error"), dtype=np.float64),
+            largest=np.fromiter(rows(table, "largest"), dtype=np.float64),
+            worst=np.stack([row["worst_input"].reshape(self.input_shape) for row in table]),
+            gradient_length=np.fromiter(rows(table, "gradient_length"), dtype=np.float64),
+            target=np.fromiter(rows(table, "target"), dtype=np.int64),
+        )
+
+
+def weakest(guarantees: Iterable[str]) -> str:
+    """The weakest of claims by their short names."""
+    order = {"deployed": 0, "proved": 1, "probable": 2, "estimate": 3}
+    found = list(dict.fromkeys(guarantees))
+    return str(max(found, key=lambda claim: order[claim.partition("(")[0]])) if found else "estimate"
+
+
+def _allowed(change: Union[float, str]) -> Tuple[float, bool]:
+    if isinstance(change, str) and change.strip().endswith("%"):
+        return float(change.strip()[:-1]) / 100, True
+    return float(change), False

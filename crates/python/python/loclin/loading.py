@@ -1,0 +1,93 @@
+"""Networks from files, bytes, PyTorch modules and arrays."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Dict, List, Optional, Sequence, Tuple
+
+from . import _native
+from ._arrays import array
+from ._progress import asking
+from .network import Network, Path
+
+
+def load(
+    path: Path,
+    *,
+    architecture: Optional[Path] = None,
+    output: Optional[str] = None,
+    input_shape: Optional[Sequence[int]] = None,
+    mean: Any = None,
+    std: Any = None,
+) -> Network:
+    """Reads a model: ``.onnx``, ``.onnx.gz``, ``.nnet``, ``.safetensors``, a PyTorch state dict, or a run directory.
+
+    ``architecture`` says what a state dict belongs to (a file, or a name such as ``torchvision/resnet18``), ``output`` which value of
+    an ONNX graph is asked about, ``input_shape`` the sizes that a file leaves open. ``mean`` and ``std``, one number or one for each
+    channel, normalise raw inputs in front of a model that does not do it itself.
+
+    Raises ``FileNotFoundError``, :class:`loclin.ModelError` for what is no model, :class:`loclin.UnsupportedOperator` with the node.
+    """
+    said = _said(architecture, output, input_shape, mean, std)
+    with asking(1, None) as how:
+        return Network(_native.Network.load(os.fspath(path), said, how))
+
+
+def from_onnx(
+    data: bytes,
+    *,
+    output: Optional[str] = None,
+    input_shape: Optional[Sequence[int]] = None,
+    mean: Any = None,
+    std: Any = None,
+) -> Network:
+    """Reads the bytes of an ONNX file; the rest as :func:`load`."""
+    said = _said(None, output, input_shape, mean, std)
+    with asking(1, None) as how:
+        return Network(_native.Network.from_onnx(bytes(data), said, how))
+
+
+def from_torch(
+    module: Any, example: Any, *, mean: Any = None, std: Any = None, exporter: Optional[str] = None
+) -> Network:
+    """A ``torch.nn.Module`` in evaluation mode, by ``torch.onnx.export`` into memory.
+
+    ``example`` is a tensor of inputs ``[B, in...]``, of which the shape counts. A copy in float64 is exported, so that weights are
+    those of the module, exactly. ``exporter`` is ``"default"`` or ``"legacy"``; None tries both. ``mean`` and ``std`` as of :func:`load`.
+
+    Raises :class:`loclin.UnsupportedOperator` with the node of an operator that is not piecewise linear, :class:`loclin.ModelError`
+    where no exporter can do it.
+    """
+    from ._export import exported
+
+    return exported(module, example, exporter, lambda data: from_onnx(data, mean=mean, std=std))
+
+
+def from_weights(layers: Sequence[Tuple[Any, Any]]) -> Network:
+    """A fully connected network of pairs of weights ``[out, in]`` and biases ``[out]``, with a ReLU between two of them.
+
+    >>> import loclin, numpy as np
+    >>> loclin.from_weights([(np.eye(2), np.zeros(2)), (np.ones((1, 2)), np.zeros(1))])
+    <loclin.Network: 2 -> 1, fully connected chain, hidden layers: 1>
+    """
+    return Network(
+        _native.Network.from_weights([(array(weight, "weight"), array(bias, "bias")) for weight, bias in layers])
+    )
+
+
+def _said(
+    architecture: Optional[Path], output: Optional[str], input_shape: Optional[Sequence[int]], mean: Any, std: Any
+) -> Dict[str, Any]:
+    if (mean is None) != (std is None):
+        raise ValueError("mean, std: one without the other")
+
+    def numbers(of: Any, what: str) -> List[float]:
+        return [] if of is None else [float(number) for number in array(of, what).ravel()]
+
+    return {
+        "architecture": None if architecture is None else os.fspath(architecture),
+        "output": output,
+        "input_shape": [int(size) for size in input_shape or ()],
+        "mean": numbers(mean, "mean"),
+        "std": numbers(std, "std"),
+    }

@@ -1,0 +1,212 @@
+"""Whatever holds numbers, wrong arguments, and the exceptions."""
+
+import gzip
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+
+import loclin
+
+
+class Dlpack:
+    """An array that only speaks DLPack."""
+
+    def __init__(self, array):
+        self._array = array
+
+    def __dlpack__(self, **options):
+        return self._array.__dlpack__(**options)
+
+    def __dlpack_device__(self):
+        return self._array.__dlpack_device__()
+
+
+class HasArray:
+    """An array that only speaks ``__array__``."""
+
+    def __init__(self, array):
+        self._array = array
+
+    def __array__(self, dtype=None, copy=None):
+        return np.asarray(self._array, dtype=dtype)
+
+
+def test_arrays_of_every_kind_are_the_same(net, x):
+    x = x.astype(np.float32)
+    expected = net.certify(x).eps["2"]
+    strided = np.empty((20, 8), dtype=np.float32)
+    strided[:, ::2] = x
+    kinds = [
+        x.astype(np.float64),
+        strided[:, ::2],
+        np.asfortranarray(x),
+        x.tolist(),
+        x.astype(">f4"),
+        Dlpack(x),
+        HasArray(x),
+    ]
+    for kind in kinds:
+        np.testing.assert_array_equal(net.certify(kind).eps["2"], expected)
+    whole = np.round(x * 100)
+    expected = net.certify(whole).eps["2"]
+    for dtype in (np.int64, np.int16, np.float16, np.longdouble):
+        np.testing.assert_array_equal(net.certify(whole.astype(dtype)).eps["2"], expected)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error", "text"),
+    [
+        (np.zeros((3, 5)), loclin.ShapeError, r"\['batch', 4\], found \[3, 5\]"),
+        (np.zeros((0, 4)), loclin.ShapeError, "no inputs"),
+        (0.5, loclin.ShapeError, "found"),
+        (np.zeros((3, 4), dtype=complex), TypeError, "real numbers"),
+        (np.array([["a"] * 4]), TypeError, "real numbers"),
+        ([[0.0] * 4, [np.nan] * 4], loclin.NotFiniteError, "input 1"),
+        ([[np.inf] * 4], loclin.NotFiniteError, "input 0"),
+        (np.full((1, 4), 2**62 + 1), ValueError, "exactly"),
+    ],
+)
+def test_wrong_inputs_are_said(net, wrong, error, text):
+    for question in (net.certify, net.gradient, net.jacobian, net.count_regions):
+        with pytest.raises(error, match=text):
+            question(wrong)
+    assert issubclass(error, (ValueError, TypeError))
+
+
+def test_wrong_numbers_in_late_batches_are_named(net):
+    x = np.zeros((1500, 4))
+    x[1234, 2] = np.nan
+    with pytest.raises(loclin.NotFiniteError, match="input 1234"):
+        net.certify(x)
+
+
+def test_wrong_options_are_said(net, x):
+    for options, text in [
+        ({"norms": 0.5}, "norm"),
+        ({"norms": "one"}, "could not convert"),
+        ({"norms": ()}, "at least one"),
+        ({"method": "guess"}, "method: expected auto"),
+        ({"method": "bound", "norms": 1}, "needs l2"),
+        ({"deployed": "f8"}, "deployed: expected f32"),
+        ({"threads": 0}, "threads"),
+        ({"box": 1}, "box"),
+        ({"box": (1, 0)}, "empty"),
+        ({"box": (np.zeros(3), 1)}, "box, lower ends"),
+        ({"labels": [1, 2]}, "one for each input"),
+        ({"failure_probability": 2.0}, "failure probability"),
+    ]:
+        with pytest.raises(ValueError, match=text):
+            net.certify(x, **options)
+    with pytest.raises(ValueError):
+        net.gradient(x, target=3)
+    with pytest.raises(ValueError, match="index of an output"):
+        net.gradient(x, target=-1)
+    with pytest.raises(loclin.ShapeError, match="directions"):
+        net.margins_along(x, np.zeros((2, 3)))
+    with pytest.raises(loclin.ShapeError, match="one input"):
+        net.polyhedron(x)
+    with pytest.raises(ValueError):
+        net.bound(x[:1], -0.1)
+
+
+def test_files_that_are_no_models(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        loclin.load(tmp_path / "none.onnx")
+    with pytest.raises(FileNotFoundError):
+        loclin.load(tmp_path / "none.safetensors")
+    broken = tmp_path / "broken.onnx"
+    broken.write_bytes(b"no model")
+    with pytest.raises(loclin.ModelError, match="broken.onnx"):
+        loclin.load(broken)
+    with pytest.raises(loclin.ModelError, match="not a well-formed ONNX"):
+        loclin.from_onnx(b"no model")
+    with pytest.raises(loclin.ModelError, match="not a model"):
+        (tmp_path / "model.txt").write_text("")
+        loclin.load(tmp_path / "model.txt")
+
+
+def test_models_are_read_and_written(evidence, tmp_path, net, x):
+    for name in ("leaky", "residual", "max-pool"):
+        own = loclin.load(evidence / f"{name}.onnx")
+        inputs = np.load(evidence / f"{name}.npy")
+        found = own.certify(inputs)
+        assert found.guarantee == "proved" and (found.eps["2"] > 0).all()
+        data = (evidence / f"{name}.onnx").read_bytes()
+        np.testing.assert_array_equal(loclin.from_onnx(data).certify(inputs).eps["2"], found.eps["2"])
+        packed = tmp_path / f"{name}.onnx.gz"
+        packed.write_bytes(gzip.compress(data))
+        assert loclin.load(str(packed)).input_shape == own.input_shape
+        assert "neurons" in own.summary() and "loclin.Network" in repr(own)
+    net.save(tmp_path / "own.safetensors")
+    again = loclin.load(tmp_path / "own.safetensors")
+    np.testing.assert_array_equal(again.certify(x).eps["1"], net.certify(x).eps["1"])
+
+
+def test_normalisation_is_part_of_the_network(net, x, tmp_path):
+    net.save(tmp_path / "own.safetensors")
+    behind = loclin.load(tmp_path / "own.safetensors", mean=0.5, std=0.25)
+    found, plain = behind.certify(x), net.certify((x - 0.5) / 0.25)
+    np.testing.assert_allclose(found.eps["2"], plain.eps["2"] * 0.25, rtol=1e-9)
+    assert behind.normalization == ([0.5], [0.25])
+    with pytest.raises(ValueError, match="one without the other"):
+        loclin.load(tmp_path / "own.safetensors", mean=0.5)
+
+
+def test_threads_change_nothing_of_note(net, x):
+    one, two = net.certify(x, threads=1), net.certify(x, threads=2)
+    np.testing.assert_allclose(one.eps["2"], two.eps["2"], rtol=1e-12)
+
+
+def test_other_threads_of_python_go_on():
+    net = slow()
+    done = threading.Event()
+    worker = threading.Thread(target=lambda: (net.bound(np.zeros((1, 40)), 0.5, time=2.0), done.set()))
+    worker.start()
+    ticks = 0
+    while not done.is_set() and ticks < 10_000:
+        ticks += 1
+        time.sleep(0.001)
+    worker.join()
+    assert ticks > 100
+
+
+def slow():
+    """A network whose balls take long."""
+    random = np.random.default_rng(0)
+    sizes = (40, 200, 200, 2)
+    return loclin.from_weights(
+        [(random.normal(size=(o, i)) / np.sqrt(i), np.zeros(o) + 0.01) for i, o in zip(sizes, sizes[1:])]
+    )
+
+
+INTERRUPTED = """
+import numpy as np, loclin, time, sys
+random = np.random.default_rng(0)
+sizes = (40, 200, 200, 2)
+net = loclin.from_weights([(random.normal(size=(o, i)) / np.sqrt(i), np.zeros(o) + 0.01) for i, o in zip(sizes, sizes[1:])])
+print("ready", flush=True)
+try:
+    net.bound(np.zeros((50, 40)), 0.5, time=5.0)
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+    # The batch at hand is left to itself.
+    import os
+    os._exit(7)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_an_interrupt_is_noticed_within_a_second():
+    process = subprocess.Popen([sys.executable, "-c", INTERRUPTED], stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "ready\n"
+    time.sleep(1.0)
+    process.send_signal(signal.SIGINT)
+    start = time.monotonic()
+    assert process.stdout.readline() == "interrupted\n"
+    assert time.monotonic() - start < 1.0
+    assert process.wait() == 7

@@ -1,0 +1,184 @@
+"""Modules of PyTorch, held to an oracle of automatic differentiation in float64."""
+
+import numpy as np
+import pytest
+
+import loclin
+
+torch = pytest.importorskip("torch", reason="torch is not installed")
+nn = torch.nn
+F = torch.nn.functional
+
+
+class Block(nn.Module):
+    """A residual block of ResNet-18."""
+
+    def __init__(self, inputs, outputs, stride):
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(outputs)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(outputs)
+        self.relu1, self.relu2 = nn.ReLU(), nn.ReLU()
+        self.short = None
+        if stride != 1 or inputs != outputs:
+            self.short = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
+
+    def forward(self, x):
+        y = self.bn2(self.conv2(self.relu1(self.bn1(self.conv1(x)))))
+        return self.relu2(y + (x if self.short is None else self.short(x)))
+
+
+def resnet(width=64, blocks=(2, 2, 2, 2), classes=10):
+    """ResNet-18 for `width` 64, its stem without pooling."""
+    layers, inputs = [nn.Conv2d(3, width, 7, 2, 3, bias=False), nn.BatchNorm2d(width), nn.ReLU()], width
+    for stage, count in enumerate(blocks):
+        for number in range(count):
+            outputs = width * 2**stage
+            layers.append(Block(inputs, outputs, 2 if stage and not number else 1))
+            inputs = outputs
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(inputs, classes))
+
+
+def mlp():
+    return nn.Sequential(nn.Linear(12, 32), nn.ReLU(), nn.Linear(32, 32), nn.LeakyReLU(0.1), nn.Linear(32, 4))
+
+
+def cnn():
+    return nn.Sequential(
+        nn.Conv2d(2, 6, 3, padding=1), nn.BatchNorm2d(6), nn.ReLU(), nn.AvgPool2d(2),
+        nn.Conv2d(6, 8, 3, stride=2), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 2 * 2, 5),
+    )  # fmt: skip
+
+
+def prepared(module, shape):
+    """The module with statistics and weights of a training's kind, and inputs."""
+    torch.manual_seed(0)
+    for part in module.modules():
+        if isinstance(part, nn.BatchNorm2d):
+            part.running_mean.uniform_(-0.2, 0.2)
+            part.running_var.uniform_(0.5, 1.5)
+            nn.init.uniform_(part.weight, 0.5, 1.5)
+            nn.init.uniform_(part.bias, -0.3, 0.3)
+    return module.eval(), torch.rand(shape)
+
+
+def oracle(module, x, rows=None):
+    """Values of the neurons of one input and the gradients of those in `rows`, in float64."""
+    module = __import__("copy").deepcopy(module).double().eval()
+    kept = []
+    hooks = [
+        part.register_forward_pre_hook(lambda _, inputs: kept.append(inputs[0]))
+        for part in module.modules()
+        if isinstance(part, (nn.ReLU, nn.LeakyReLU))
+    ]
+    point = x.double()[None].requires_grad_()
+    module(point)
+    for hook in hooks:
+        hook.remove()
+    z = torch.cat([values.flatten() for values in kept])
+    rows = range(len(z)) if rows is None else rows
+    gradients = [torch.autograd.grad(z[int(row)], point, retain_graph=True)[0].flatten() for row in rows]
+    return z.detach().numpy(), torch.stack(gradients).numpy()
+
+
+@pytest.mark.parametrize(("make", "shape"), [(mlp, (5, 12)), (cnn, (3, 2, 10, 10))])
+@pytest.mark.parametrize("exporter", ["legacy", None])
+def test_small_networks_equal_the_oracle(make, shape, exporter):
+    module, x = prepared(make(), shape)
+    net = loclin.from_torch(module, x, exporter=exporter)
+    found = net.certify(x)
+    np.testing.assert_allclose(found.outputs, module.double()(x.double()).detach().numpy(), rtol=1e-9, atol=1e-12)
+    for index, point in enumerate(x):
+        z, gradients = oracle(module, point)
+        for p, q in {"1": np.inf, "2": 2, "inf": 1}.items():
+            lengths = np.linalg.norm(gradients, ord=q, axis=1)
+            distances = np.divide(np.abs(z), lengths, out=np.full(len(z), np.inf), where=lengths > 0)
+            np.testing.assert_allclose(found.eps[p][index], distances.min(), rtol=1e-9)
+    assert found.guarantee == "proved"
+
+
+def test_resnet_18_equals_the_oracle():
+    module, x = prepared(resnet(), (1, 3, 64, 64))
+    net = loclin.from_torch(module, x, exporter="legacy")
+    point = x.double().requires_grad_()
+    wide = __import__("copy").deepcopy(module).double()
+    output = wide(point)
+    gradient = torch.autograd.grad(output[0].max(), point)[0].numpy()
+    np.testing.assert_allclose(net(x), output.detach().numpy(), rtol=1e-9)
+    np.testing.assert_allclose(net.gradient(x), gradient, rtol=1e-9, atol=1e-9 * np.abs(gradient).max())
+    found = net.certify(x, norms=(2,), failure_probability=1e-9)
+    assert found.guarantee in ("proved", "probable(1e-9)")
+    # The limiting neuron's own distance is the radius, and no neuron that is nearer by its value is nearer.
+    z, _ = oracle(module, x[0], [0])
+    starts = np.cumsum([0] + [node["neurons"] for node in neurons(net)])
+    names = [node["name"] for node in neurons(net)]
+    at = starts[names.index(found.layer["2"][0])] + found.neuron["2"][0]
+    some = np.unique(np.concatenate([[at], np.argsort(np.abs(z))[:60]]))
+    z, gradients = oracle(module, x[0], some)
+    lengths = np.linalg.norm(gradients, axis=1)
+    distances = np.divide(np.abs(z[some]), lengths, out=np.full(len(some), np.inf), where=lengths > 0)
+    np.testing.assert_allclose(found.eps["2"][0], distances.min(), rtol=1e-9)
+    np.testing.assert_allclose(found.eps["2"][0], distances[list(some).index(at)], rtol=1e-9)
+
+
+def neurons(net):
+    counts = dict(net._native.neurons({"threads": None, "progress": None}))
+    return [
+        {"name": node["name"], "neurons": counts[index]} for index, node in enumerate(net._nodes) if index in counts
+    ]
+
+
+def test_modules_are_left_as_they_were():
+    module, x = prepared(cnn(), (2, 2, 10, 10))
+    module.train()
+    module[1].eval()
+    before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+    loclin.from_torch(module, x, exporter="legacy")
+    assert module.training and not module[1].training
+    assert all(torch.equal(tensor, before[name]) for name, tensor in module.state_dict().items())
+    assert next(module.parameters()).dtype == torch.float32
+
+
+def test_nodes_have_the_names_of_modules():
+    module, x = prepared(mlp(), (2, 12))
+    default, legacy = (loclin.from_torch(module, x, exporter=name) for name in ("default", "legacy"))
+    assert "1" in default.certify(x).layer["2"].tolist() + ["1"]
+    np.testing.assert_array_equal(default.certify(x).eps["2"], legacy.certify(x).eps["2"])
+
+
+def test_what_cannot_be_read_is_said():
+    smooth = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2))
+    with pytest.raises(loclin.UnsupportedOperator, match="Tanh"):
+        loclin.from_torch(smooth, torch.zeros(1, 3), exporter="legacy")
+    with pytest.raises(TypeError, match=r"torch\.nn\.Module"):
+        loclin.from_torch(lambda x: x, torch.zeros(1, 3))
+    with pytest.raises(ValueError, match="exporter"):
+        loclin.from_torch(smooth, torch.zeros(1, 3), exporter="other")
+    with pytest.raises(loclin.ModelError, match="cannot export"):
+        loclin.from_torch(smooth, torch.zeros(1, 5), exporter="legacy")
+
+
+def test_a_softmax_is_left_out_with_a_warning():
+    module = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2), nn.Softmax(1))
+    with pytest.warns(loclin.LoclinWarning, match="without"):
+        loclin.from_torch(module, torch.zeros(1, 3), exporter="legacy")
+
+
+def test_tensors_in_and_out():
+    module, x = prepared(mlp(), (3, 12))
+    net = loclin.from_torch(module, x, exporter="legacy")
+    gradient = net.gradient(x.requires_grad_(), target=torch.tensor([0, 1, 2]), out="torch")
+    assert isinstance(gradient, torch.Tensor) and gradient.dtype == torch.float64 and gradient.shape == x.shape
+    np.testing.assert_array_equal(net.certify(x.bfloat16()).eps["2"], net.certify(x.bfloat16().float()).eps["2"])
+    assert isinstance(net(x, out="torch"), torch.Tensor)
+    with pytest.raises(ValueError, match="out"):
+        net(x, out="jax")
+
+
+def test_normalisation_in_front_of_a_module():
+    module, x = prepared(cnn(), (2, 2, 10, 10))
+    net = loclin.from_torch(module, x, mean=[0.5, 0.4], std=[0.2, 0.3], exporter="legacy")
+    mean, std = (torch.tensor(numbers).reshape(2, 1, 1).double() for numbers in ([0.5, 0.4], [0.2, 0.3]))
+    expected = module.double()((x.double() - mean) / std).detach().numpy()
+    np.testing.assert_allclose(net(x), expected, rtol=1e-9)
