@@ -15,7 +15,7 @@ pub(super) fn run(queue: &Queue<'_>) -> anyhow::Result<usize> {
     let python = python(queue)?;
     let parts = queue.directory.join("parts");
     let mut command = Command::new(python);
-    command.arg(queue.root.join("docs/cluster/hyperqueue.py"));
+    command.arg(queue.root.join("docs/cluster/hq_local.py"));
     command
         .args(["--shards", &queue.parts.to_string(), "--out"])
         .arg(parts);

@@ -173,12 +173,15 @@ fn tables_witnesses_and_reports_are_written() {
     assert!(values.iter().all(|value| (0.0..=1.0).contains(value)));
     assert_eq!(found["witness"], npy);
 
-    with(&begin, &format!("--limit 2 --change 10% --out {csv}"));
+    with(
+        &begin,
+        &format!("--limit 2 --change 10% --force --out {csv}"),
+    );
     let table = fs::read_to_string(&csv).unwrap();
     assert_eq!(table.lines().count(), 3);
     with(
         &begin,
-        &format!("--limit 2 --what class --eps 0.1 --out {csv}"),
+        &format!("--limit 2 --what class --eps 0.1 --force --out {csv}"),
     );
     let table = fs::read_to_string(&csv).unwrap();
     assert!(table.lines().next().unwrap().contains("exact,stays,units"));

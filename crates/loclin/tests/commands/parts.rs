@@ -44,9 +44,9 @@ fn bounds_and_distortions_are_put_together_too() {
     let merged = json(&["merge", &at("2.csv"), &at("1.csv"), "--out", &at("all.csv")]);
     assert_eq!(table("all.csv"), table("whole.csv"));
     assert_eq!(merged["radii"], whole["radii"]);
-    // Half of the journal is lost.
+    // The end of the journal is lost, a line of it torn.
     let journal = fs::read_to_string(at("1.csv.job")).unwrap();
-    fs::write(at("1.csv.job"), &journal[..journal.len() / 2]).unwrap();
+    fs::write(at("1.csv.job"), &journal[..journal.len() - 60]).unwrap();
     let before = table("1.csv");
     let again = ask(
         bound,

@@ -118,6 +118,8 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
             return Err(Usage::new(format!("{option} 0: expected at least 1")).into());
         }
     }
+    let norms = norms(args)?;
+    let shard = args.job.shard()?;
     if let Some(out) = &args.out {
         files::check_writable(out)?;
         args.job.check_new(out)?;
@@ -125,8 +127,6 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     if let Some(report) = &args.report {
         files::check_writable(report)?;
     }
-    let norms = norms(args)?;
-    let shard = args.job.shard()?;
     let rows = args.limit.map_or(Rows::All, Rows::First);
     let opened = Opened::new(&args.source, &args.inputs, rows, global)?;
     let names = opened.classes(&args.classes)?;

@@ -120,12 +120,13 @@ fn explain(
     let label = args.label.or(subject.label);
     check_label(label, &network, &subject)?;
     let mut reading = read(&network, &x, label, &options).with_context(|| subject.name.clone())?;
-    reading.class_names = names.map(|names| {
+    if let Some(names) = names {
+        reading.label_name = names.name(reading.label);
+        reading.prediction_name = names.name(reading.prediction);
         let classes = 0..network.output_size().max(2) as u32;
-        classes
-            .map(|class| names.name(class).unwrap_or_default())
-            .collect()
-    });
+        let all = classes.map(|class| names.name(class).unwrap_or_default());
+        reading.class_names = Some(all.collect());
+    }
     let outcome = Outcome {
         model: args.source.model.clone(),
         input: subject.name.clone(),

@@ -47,6 +47,10 @@ pub struct Reading {
     pub label: u32,
     /// The predicted class.
     pub prediction: u32,
+    /// The name of the class that is explained, where names are given.
+    pub label_name: Option<String>,
+    /// That of the predicted one.
+    pub prediction_name: Option<String>,
     /// How the classes are called, where anybody says it.
     pub class_names: Option<Vec<String>>,
     /// The domain that balls are cut with; `None` if they are whole.
@@ -150,6 +154,8 @@ pub fn read(
     Ok(Reading {
         label,
         prediction,
+        label_name: None,
+        prediction_name: None,
         class_names: None,
         domain: options.domain.clone(),
         eps_2: margins.radius[0],

@@ -1,6 +1,6 @@
 """A job in parts by HyperQueue on this machine (pip install hyperqueue).
 
-python hyperqueue.py --shards 8 --out parts -- loclin certify --model network.onnx --data inputs.npy
+python hq_local.py --shards 8 --out parts -- loclin certify --model network.onnx --data inputs.npy
 
 Part 3 of 8 writes parts/3.csv. A part that fails, or whose process is killed, is queued again and goes on where it was; run again,
 the script goes on with all parts. Put them together with: loclin merge parts/*.csv --out margins.csv
