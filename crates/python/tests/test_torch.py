@@ -119,8 +119,9 @@ def test_resnet_18_equals_the_oracle():
     z, gradients = oracle(module, x[0], some)
     lengths = np.linalg.norm(gradients, axis=1)
     distances = np.divide(np.abs(z[some]), lengths, out=np.full(len(some), np.inf), where=lengths > 0)
-    np.testing.assert_allclose(found.eps["2"][0], distances.min(), rtol=1e-9)
-    np.testing.assert_allclose(found.eps["2"][0], distances[list(some).index(at)], rtol=1e-9)
+    # The nearest value is a millionth: of it, the rounding of sums of thousands of terms near 1 is more than of the sums.
+    np.testing.assert_allclose(found.eps["2"][0], distances.min(), rtol=1e-9, atol=1e-11)
+    np.testing.assert_allclose(found.eps["2"][0], distances[list(some).index(at)], rtol=1e-9, atol=1e-11)
 
 
 def neurons(net):
