@@ -61,6 +61,7 @@ def _versions(module: Any, example: Any) -> Iterator[Tuple[str, Any, Any]]:
     except Exception:  # noqa: BLE001 - whatever cannot be copied is exported as it is
         wide = None
     if wide is not None:
+        wide = _with_wide_slopes(wide)
         yield "float64", wide, example.cpu().double()
     modes = [(part, part.training) for part in module.modules()]
     try:
@@ -71,6 +72,17 @@ def _versions(module: Any, example: Any) -> Iterator[Tuple[str, Any, Any]]:
         # Each part in its own mode again.
         for part, training in modes:
             part.training = training
+
+
+def _with_wide_slopes(module: Any) -> Any:
+    """The module with its LeakyReLUs as PReLUs: numbers that are attributes of ONNX are float32, those that are weights are not."""
+    import torch
+
+    if isinstance(module, torch.nn.LeakyReLU):
+        return torch.nn.PReLU(1, init=module.negative_slope, dtype=torch.float64)
+    for name, part in list(module.named_children()):
+        setattr(module, name, _with_wide_slopes(part))
+    return module
 
 
 def _bytes(module: Any, example: Any, options: Dict[str, Any]) -> bytes:
