@@ -27,6 +27,7 @@ const STEPS: [&str; 13] = [
     "msrv",
     "fuzz",
     "cluster",
+    "python",
     "demo",
 ];
 

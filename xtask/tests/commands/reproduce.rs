@@ -178,6 +178,7 @@ fn bands_are_margins(network: &str, run: &Path, out: &Path) {
         "f64",
         "--out",
         text(&margins),
+        "--force",
     ]);
     let margins = rows(&margins);
     for percentile in ["50", "75"] {
