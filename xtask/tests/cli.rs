@@ -14,7 +14,7 @@ fn commands() -> Vec<String> {
 }
 
 /// The steps of `validate` in their order.
-const STEPS: [&str; 13] = [
+const STEPS: [&str; 14] = [
     "format",
     "directions",
     "cycles",
