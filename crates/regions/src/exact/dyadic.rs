@@ -101,6 +101,9 @@ impl Dyadic {
     }
 
     pub(super) fn times(&self, other: &Self) -> Self {
+        if self.is_zero() || other.is_zero() {
+            return Self::ZERO;
+        }
         // A product of odd numbers is odd.
         Self {
             mantissa: &self.mantissa * &other.mantissa,
