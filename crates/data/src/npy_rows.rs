@@ -47,11 +47,12 @@ pub(crate) fn checked(
     for array in &arrays {
         for range in cut(ranges, before, array.rows) {
             for start in range.clone().step_by(rows_at_once) {
-                let piece = [start..(start + rows_at_once).min(range.end)];
-                let found = array.read(&piece)?;
+                let piece = start..(start + rows_at_once).min(range.end);
+                let piece = std::slice::from_ref(&piece);
+                let found = array.read(piece)?;
                 is_bytes = matches!(found, Values::Bytes(_));
                 Dataset::new(&array.name, &array.input, found)
-                    .map_err(|error| in_file(error, &piece))?;
+                    .map_err(|error| in_file(error, piece))?;
             }
         }
         before += array.rows;

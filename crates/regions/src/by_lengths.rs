@@ -5,25 +5,16 @@
 //! is known for those passed; what lies below them is bounded by spectral norms. If then no neuron's value can be on another
 //! side than the pattern says, the pattern is the input's (Lemma 2).
 
-use crate::{Linearization, Result, patterns};
-use loclin_models::{Lengths, Magnitudes, Network};
+use crate::{
+    Linearization, Result,
+    node_lengths::{NodeLengths, SLACK},
+    patterns,
+};
+use loclin_models::Network;
 use loclin_tensor::rounding::UNIT;
 
 /// More than what underflows when a cotangent is pulled through a node.
 const VANISHED: f64 = 1e-280;
-
-/// Roundings of the sums of bounds, as a factor.
-const SLACK: f64 = 1.0 + 1e-9;
-
-/// What is known of a network's nodes.
-#[derive(Debug)]
-pub(crate) struct NodeLengths {
-    lengths: Lengths,
-    /// At least the length of each node's Jacobian.
-    jacobians: Vec<f64>,
-    /// What arises when a cotangent of length 1 is pulled through a node to each operand.
-    pulls: Vec<Vec<f64>>,
-}
 
 /// What rounding has done at one input.
 #[derive(Debug)]
@@ -46,18 +37,6 @@ pub(crate) struct PullErrors {
     passed: f64,
     /// At least the lengths of the errors of the cotangents reached, by node.
     reached: Vec<(usize, f64)>,
-}
-
-impl NodeLengths {
-    /// Of a network by its spectral norms and absolute values.
-    pub(crate) fn new(lengths: &Lengths, magnitudes: &Magnitudes) -> Result<Self> {
-        let jacobians = lengths.jacobians()?;
-        Ok(Self {
-            jacobians: jacobians.into_iter().map(|l| l * SLACK).collect(),
-            pulls: magnitudes.pull_errors(lengths)?,
-            lengths: lengths.clone(),
-        })
-    }
 }
 
 impl PullErrors {

@@ -40,6 +40,7 @@ mod margins;
 mod measure;
 mod method;
 mod nearest;
+mod node_lengths;
 mod norm;
 mod pattern;
 pub mod planar;

@@ -1,7 +1,7 @@
 //! What is known of a network before any input is seen, for all its linearisations.
 
 use crate::{
-    Result, by_lengths::NodeLengths, cost::Cost, engines::Prepared as Engine, exact::Exact,
+    Result, cost::Cost, engines::Prepared as Engine, exact::Exact, node_lengths::NodeLengths,
 };
 use candle_core::DType;
 use loclin_models::{Lengths, Magnitudes, Network};

@@ -209,7 +209,7 @@ impl Linearization {
             let own = reached
                 .iter()
                 .map(|(node, lengths)| (*node, lengths[number]));
-            row.length = own.clone().last().map_or(0.0, |(_, length)| length);
+            row.length = own.clone().next_back().map_or(0.0, |(_, length)| length);
             let at = row.position;
             let (bound, value) = match limits.rounding {
                 Some(rounding) => {

@@ -73,6 +73,7 @@ fn proved_radii_are_those_of_all_gradients_in_every_norm() {
 /// `SIDE=32 NORM=2 cargo test --workspace --test size -- --ignored --nocapture`
 #[test]
 #[ignore = "a measurement"]
+#[allow(clippy::print_stdout, reason = "its result")]
 fn time() {
     let number = |name: &str, default: usize| {
         let text = std::env::var(name);

@@ -51,7 +51,8 @@ pub mod rounding;
 pub mod spectral;
 mod squares;
 
-pub use channels::{channel_moments, normalize_channels, scale_channels, shift_channels};
+pub use channels::normalize::normalize_channels;
+pub use channels::{channel_moments, scale_channels, shift_channels};
 pub use convolution::Convolution;
 pub use error::{Error, Result};
 pub use inverse::inverse;

@@ -4,15 +4,13 @@
 //! the way back, which takes longer than the convolution in front of it. Other devices use its operations.
 
 mod kernels;
-mod normalize;
+pub(crate) mod normalize;
 
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, D, Layout, Shape, Tensor};
 
 use crate::Result;
 use crate::product::slice_of;
 use kernels::{dims, dims_with, dots, moments, scaled, shifted, totals};
-
-pub use normalize::normalize_channels;
 
 /// Mean and variance (biased: the mean of the squared deviations) of each channel of `x` `[outer, channels, inner...]`,
 /// both `[channels]`; differentiable.

@@ -56,7 +56,7 @@ mod tests {
             radii: vec![((index * 37) % 101) as f64],
             upper: Vec::new(),
             guarantee: Guarantee::Proved,
-            limiting: (index % 2 == 0).then(|| ("relu".to_owned(), index)),
+            limiting: (index.is_multiple_of(2)).then(|| ("relu".to_owned(), index)),
             position: None,
         };
         let mut extremes = Extremes::default();

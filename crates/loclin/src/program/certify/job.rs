@@ -179,7 +179,7 @@ impl Sum {
             Ok(())
         })?;
         if let Some(mut journal) = Journal::open(out)? {
-            while let Some(Done { about, .. }) = journal.next::<About>()? {
+            while let Some(Done { about, .. }) = journal.next_done::<About>()? {
                 self.add(&about);
                 self.regions.add_kept(&about.regions)?;
             }

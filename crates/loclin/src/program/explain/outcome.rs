@@ -69,7 +69,7 @@ impl Outcomes {
     /// Prints all: as text, or as one JSON object a line.
     ///
     /// # Errors
-    /// See [`print`].
+    /// When standard output cannot be written to.
     pub fn print(&self, json: bool) -> anyhow::Result<()> {
         match json {
             true => self.0.iter().try_for_each(|own| print(own, true)),

@@ -147,7 +147,7 @@ impl Journal {
     ///
     /// # Errors
     /// A file that cannot be read, or another line that is wrong.
-    pub fn next<A: DeserializeOwned>(&mut self) -> Result<Option<Done<A>>, JobError> {
+    pub fn next_done<A: DeserializeOwned>(&mut self) -> Result<Option<Done<A>>, JobError> {
         let mut text = Vec::new();
         self.number += 1;
         let malformed = |cause: &dyn std::fmt::Display| JobError::Malformed {

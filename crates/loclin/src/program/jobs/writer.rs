@@ -249,7 +249,7 @@ impl Writer {
         let length = fs::metadata(&self.out).map_or(0, |metadata| metadata.len());
         let (mut done, mut seen) = (Vec::new(), BTreeSet::new());
         let (mut table, mut journal) = (0, kept.bytes());
-        while let Some(Done { batch, bytes, .. }) = kept.next::<IgnoredAny>()? {
+        while let Some(Done { batch, bytes, .. }) = kept.next_done::<IgnoredAny>()? {
             if bytes > length || !seen.insert(batch) {
                 break;
             }

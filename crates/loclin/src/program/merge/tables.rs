@@ -57,7 +57,9 @@ pub(super) fn merge(paths: &[PathBuf], out: &Path, force: bool) -> anyhow::Resul
         let mut bytes = first.header.len() as u64;
         write_line(to, &whole)?;
         for (batch, &at) in places.iter().enumerate() {
-            let next = journals[at].next::<Value>().map_err(io::Error::other)?;
+            let next = journals[at]
+                .next_done::<Value>()
+                .map_err(io::Error::other)?;
             let done = next.filter(|done| done.batch == batch);
             let Done { about, .. } = done.ok_or(io::ErrorKind::InvalidData)?;
             let range = range(&parts[at], batch);
@@ -105,7 +107,7 @@ fn read(path: &Path) -> anyhow::Result<Part> {
     let mut journal = journal(path)?;
     let job = journal.job().clone();
     let (mut batches, mut start) = (BTreeMap::new(), header.len() as u64);
-    while let Some(Done { batch, bytes, .. }) = journal.next::<IgnoredAny>()? {
+    while let Some(Done { batch, bytes, .. }) = journal.next_done::<IgnoredAny>()? {
         ensure!(
             (start..=length).contains(&bytes),
             "{}: it has {length} bytes, its journal says {bytes} behind batch {batch}",
