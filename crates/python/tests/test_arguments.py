@@ -91,7 +91,6 @@ def test_wrong_options_are_said(net, x):
         ({"norms": "one"}, "could not convert"),
         ({"norms": ()}, "at least one"),
         ({"method": "guess"}, "method: expected auto"),
-        ({"method": "bound", "norms": 1}, "needs l2"),
         ({"deployed": "f8"}, "deployed: expected f32"),
         ({"threads": 0}, "threads"),
         ({"box": 1}, "box"),

