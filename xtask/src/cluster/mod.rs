@@ -43,7 +43,7 @@ kind = "convnet"
 input_shape = [1, 28, 28]
 channels = [4, 8]
 kernel = 3
-pooling = "max"
+pooling = "average"
 outputs = 10
 negative_slope = 0.0
 "#;
