@@ -1,5 +1,6 @@
 //! Bounds as a job: one input after the other, appended to a table.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::kept;
@@ -7,7 +8,7 @@ use super::measure::Measure;
 use super::outcome::{Outcome, Shown};
 use super::row::Row;
 use super::table::Table;
-use crate::program::jobs::{self, Begun, Job, JobError, JobOptions, Journal, Settings, Shard};
+use crate::program::jobs::{self, Begun, Job, JobOptions, Journal, Settings, Shard};
 use crate::program::progress::Bar;
 use crate::program::stop;
 
@@ -52,12 +53,9 @@ pub(super) fn run(
     bar.go_on(found.len() as u64);
     let (done, mut writer) = match begun {
         Some(Begun { writer, done }) => (done, Some(writer)),
-        None => (Vec::new(), None),
+        None => (BTreeSet::new(), None),
     };
-    for input in shard
-        .part(&inputs)
-        .filter(|input| done.binary_search(input).is_err())
-    {
+    for input in shard.part(&inputs).filter(|input| !done.contains(input)) {
         stop::check()?;
         let row = of.measure.row(*input)?;
         if let Some(writer) = &mut writer {
@@ -81,10 +79,7 @@ pub(super) fn run(
 /// # Errors
 /// A table or journal that cannot be read.
 pub(crate) fn outcome_of(out: &Path) -> anyhow::Result<Outcome> {
-    let journal = Journal::open(out)?.ok_or_else(|| JobError::NoJournal {
-        out: out.to_owned(),
-        journal: jobs::journal_of(out),
-    })?;
+    let journal = Journal::of(out)?;
     let shown: Shown = serde_json::from_value(journal.job().shown.clone())?;
     let rows = kept::rows(out)?;
     let seconds = rows.iter().map(|row| row.seconds).sum();

@@ -1,5 +1,6 @@
 //! A certification as a job: its settings, its batches, and what is known of it all.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use loclin_data::{Applied, Data};
@@ -99,13 +100,15 @@ pub(super) fn run(
         begun = Some(found);
         stop::watch();
     }
-    let done = begun.as_ref().map_or(&[][..], |begun| &begun.done);
+    let (done, mut writer) = match begun {
+        Some(Begun { writer, done }) => (done, Some(writer)),
+        None => (BTreeSet::new(), None),
+    };
     let rest: Vec<usize> = shard
         .part(&batches)
         .filter(|batch| !done.contains(batch))
         .copied()
         .collect();
-    let mut writer = begun.map(|Begun { writer, .. }| writer);
     let rows = |batch: usize| batch * of.size..((batch + 1) * of.size).min(of.data.len());
     let bar = Bar::count(
         "certifying",
@@ -240,10 +243,7 @@ impl Sum {
 /// # Errors
 /// A table or journal that cannot be read.
 pub(crate) fn outcome_of(out: &Path) -> anyhow::Result<Outcome> {
-    let journal = Journal::open(out)?.ok_or_else(|| jobs::JobError::NoJournal {
-        out: out.to_owned(),
-        journal: jobs::journal_of(out),
-    })?;
+    let journal = Journal::of(out)?;
     let shown: Shown = serde_json::from_value(journal.job().shown.clone())?;
     let (norms, _) = result::each(out, |_| Ok(()))?;
     let mut sum = Sum::new(&norms, shown.dtype);

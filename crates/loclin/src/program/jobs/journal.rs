@@ -128,6 +128,17 @@ impl Journal {
         }))
     }
 
+    /// The journal of the table `out`, which has to have one.
+    ///
+    /// # Errors
+    /// As [`Journal::open`], and a table without a journal.
+    pub fn of(out: &Path) -> Result<Self, JobError> {
+        Self::open(out)?.ok_or_else(|| JobError::NoJournal {
+            out: out.to_owned(),
+            journal: journal_of(out),
+        })
+    }
+
     /// What job it is.
     pub fn job(&self) -> &Job {
         &self.job

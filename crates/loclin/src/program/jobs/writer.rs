@@ -23,6 +23,8 @@ pub struct Writer {
     out: PathBuf,
     header: Vec<u8>,
     job: Job,
+    /// Whether an earlier result may be replaced.
+    force: bool,
     open: Option<Open>,
 }
 
@@ -39,8 +41,8 @@ struct Open {
 pub struct Begun {
     /// What appends to its table.
     pub writer: Writer,
-    /// The batches that are done, in the order of the table.
-    pub done: Vec<usize>,
+    /// The batches that are done.
+    pub done: BTreeSet<usize>,
 }
 
 /// Begins the job of the table `out`, or goes on with it as the options say. Nothing is written before the first batch is done.
@@ -61,6 +63,7 @@ pub fn begin(
         out: out.to_owned(),
         header,
         job,
+        force: options.force,
         open: None,
     };
     let Some(mut kept) = kept else {
@@ -73,7 +76,7 @@ pub fn begin(
         }
         return Ok(Begun {
             writer,
-            done: Vec::new(),
+            done: BTreeSet::new(),
         });
     };
     if !options.resume {
@@ -182,6 +185,7 @@ impl Writer {
         let mut first = serde_json::to_vec(&self.job)?;
         first.push(b'\n');
         let path = journal_of(&self.out);
+        self.check_free(&path)?;
         // The table goes before the journal comes: there is never a journal beside the table of another job.
         if self.out.exists() {
             fs::remove_file(&self.out).map_err(|source| JobError::File {
@@ -192,6 +196,20 @@ impl Writer {
         }
         files::write_atomic(&path, &first)?;
         Ok(self.opened(first.len() as u64, 0)?)
+    }
+
+    /// Refuses to replace what another process began since this one did, or, with `force`, what one is at work on.
+    fn check_free(&self, journal: &Path) -> Result<(), JobError> {
+        if !self.force && (self.out.exists() || journal.exists()) {
+            let out = self.out.clone();
+            return Err(JobError::Exists { out });
+        }
+        match File::open(journal) {
+            Ok(file) if is_held(&file) => Err(JobError::Busy {
+                path: journal.to_owned(),
+            }),
+            _ => Ok(()),
+        }
     }
 
     /// Both files, cut after so many bytes and held for this process alone.
@@ -205,7 +223,7 @@ impl Writer {
                     .create(true)
                     .truncate(false)
                     .open(path)?;
-                if cfg!(unix) && matches!(file.try_lock(), Err(fs::TryLockError::WouldBlock)) {
+                if is_held(&file) {
                     return Err(std::io::ErrorKind::ResourceBusy.into());
                 }
                 file.set_len(bytes)?;
@@ -245,18 +263,67 @@ impl Writer {
     }
 
     /// Cuts both files behind the last batch that both have.
-    fn go_on(&mut self, kept: &mut Journal) -> Result<Vec<usize>, JobError> {
+    fn go_on(&mut self, kept: &mut Journal) -> Result<BTreeSet<usize>, JobError> {
         let length = fs::metadata(&self.out).map_or(0, |metadata| metadata.len());
-        let (mut done, mut seen) = (Vec::new(), BTreeSet::new());
+        let mut done = BTreeSet::new();
         let (mut table, mut journal) = (0, kept.bytes());
         while let Some(Done { batch, bytes, .. }) = kept.next_done::<IgnoredAny>()? {
-            if bytes > length || !seen.insert(batch) {
+            if bytes > length || !done.insert(batch) {
                 break;
             }
-            done.push(batch);
             (table, journal) = (bytes, kept.bytes());
         }
         self.open = Some(self.opened(journal, table)?);
         Ok(done)
+    }
+}
+
+/// Takes the file for this process; whether another one has it.
+fn is_held(file: &File) -> bool {
+    cfg!(unix) && matches!(file.try_lock(), Err(fs::TryLockError::WouldBlock))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::program::jobs::{Settings, Shard};
+
+    /// A second process that began before the first one wrote anything takes nothing from it.
+    #[test]
+    fn what_another_process_began_since_is_not_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let out = dir.path().join("margins.csv");
+        let begun = |force| {
+            let job = Job::new(
+                "certify",
+                Shard::default(),
+                2,
+                Settings::default(),
+                serde_json::Value::Null,
+            );
+            let options = JobOptions {
+                force,
+                ..JobOptions::default()
+            };
+            begin(&out, job, b"index\n".to_vec(), &options)
+                .unwrap()
+                .writer
+        };
+        let [mut first, mut second, mut forced] = [false, false, true].map(begun);
+        first.append(0, b"0\n", &()).unwrap();
+        let refused =
+            |result: anyhow::Result<()>| result.unwrap_err().downcast::<JobError>().unwrap();
+        let error = refused(second.append(0, b"0\n", &()));
+        assert!(matches!(error, JobError::Exists { .. }), "{error}");
+        if cfg!(unix) {
+            let error = refused(forced.append(0, b"0\n", &()));
+            assert!(matches!(error, JobError::Busy { .. }), "{error}");
+        }
+        first.append(1, b"1\n", &()).unwrap();
+        first.finish().unwrap();
+        assert_eq!(fs::read(&out).unwrap(), b"index\n0\n1\n");
+        forced.append(0, b"0\n", &()).unwrap();
+        forced.finish().unwrap();
+        assert_eq!(fs::read(&out).unwrap(), b"index\n0\n");
     }
 }

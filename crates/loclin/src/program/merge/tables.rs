@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::program::files;
 use crate::program::jobs::{
-    Done, Job, JobError, JobOptions, Journal, MergeError, Named, Shard, journal_of, placed,
+    Done, Job, JobOptions, Journal, MergeError, Named, Shard, journal_of, placed,
 };
 
 /// A part: its table, and where the rows of each of its batches are there.
@@ -47,7 +47,7 @@ pub(super) fn merge(paths: &[PathBuf], out: &Path, force: bool) -> anyhow::Resul
     files::write_atomic_with(out, |to| rows(&parts, &places, to))?;
     let mut journals = parts
         .iter()
-        .map(|part| journal(&part.path))
+        .map(|part| Journal::of(&part.path))
         .collect::<Result<Vec<_>, _>>()?;
     files::write_atomic_with(&journal_of(out), |to| {
         let whole = Job {
@@ -90,13 +90,6 @@ fn write_line(to: &mut dyn Write, line: &impl serde::Serialize) -> io::Result<()
     to.write_all(b"\n")
 }
 
-fn journal(path: &Path) -> Result<Journal, JobError> {
-    Journal::open(path)?.ok_or_else(|| JobError::NoJournal {
-        out: path.to_owned(),
-        journal: journal_of(path),
-    })
-}
-
 /// What a part has.
 fn read(path: &Path) -> anyhow::Result<Part> {
     let mut table = BufReader::new(files::open(path)?);
@@ -104,7 +97,7 @@ fn read(path: &Path) -> anyhow::Result<Part> {
     let named = || path.display().to_string();
     table.read_until(b'\n', &mut header).with_context(named)?;
     let length = table.get_ref().metadata().with_context(named)?.len();
-    let mut journal = journal(path)?;
+    let mut journal = Journal::of(path)?;
     let job = journal.job().clone();
     let (mut batches, mut start) = (BTreeMap::new(), header.len() as u64);
     while let Some(Done { batch, bytes, .. }) = journal.next_done::<IgnoredAny>()? {
