@@ -2,7 +2,6 @@
 
 use crate::errors::raise;
 use loclin::program::files::write_atomic;
-use loclin::report::stats::Percentiles;
 use loclin::report::{NetworkSummary, NormRadii, Report, render};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -38,17 +37,8 @@ pub(crate) struct Shown {
 #[pyfunction]
 pub(crate) fn report(path: PathBuf, shown: Shown) -> PyResult<()> {
     let radii = shown.radii.into_iter().map(|(norm, values)| {
-        let of = Percentiles::of(&values)
-            .ok_or_else(|| PyValueError::new_err(format!("eps_{norm}: no radii")))?;
-        let [p25, p50, p75, p100] = of.all();
-        Ok(NormRadii {
-            norm,
-            p25,
-            p50,
-            p75,
-            p100,
-            values,
-        })
+        let missing = PyValueError::new_err(format!("eps_{norm}: no radii"));
+        NormRadii::of(norm, values).ok_or(missing)
     });
     let network = NetworkSummary {
         name: shown.name,

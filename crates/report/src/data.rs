@@ -1,6 +1,7 @@
 //! The numbers that figures and pages are made of; plain data, without a reference to any other crate of the family.
 
 use crate::picture::Picture;
+use crate::stats::Percentiles;
 
 /// Everything the page shows.
 #[derive(Debug, Clone, Default)]
@@ -102,6 +103,21 @@ pub struct NormRadii {
     pub p100: f64,
     /// The radius at every input, in any order; may hold zeros and infinities.
     pub values: Vec<f64>,
+}
+
+impl NormRadii {
+    /// Of the radii at every input; `None` if there are none or one is not a number.
+    pub fn of(norm: String, values: Vec<f64>) -> Option<Self> {
+        let [p25, p50, p75, p100] = Percentiles::of(&values)?.all();
+        Some(Self {
+            norm,
+            p25,
+            p50,
+            p75,
+            p100,
+            values,
+        })
+    }
 }
 
 /// One input image with what each network says about it.

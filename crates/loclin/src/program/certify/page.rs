@@ -63,20 +63,7 @@ pub(super) fn page(of: &Certified<'_>) -> anyhow::Result<String> {
 fn summary(of: &Certified<'_>) -> anyhow::Result<NetworkSummary> {
     let outcome = of.outcome;
     let radii = of.norms.iter().zip(of.tally.radii()).map(|(norm, values)| {
-        let Percentiles {
-            p25,
-            p50,
-            p75,
-            p100,
-        } = Percentiles::of(values).context("no margins")?;
-        Ok(NormRadii {
-            norm: norm.to_string(),
-            p25,
-            p50,
-            p75,
-            p100,
-            values: values.clone(),
-        })
+        NormRadii::of(norm.to_string(), values.clone()).context("no margins")
     });
     Ok(NetworkSummary {
         name: outcome.model.display().to_string(),

@@ -5,7 +5,6 @@ use std::thread::available_parallelism;
 
 use anyhow::Context;
 use loclin_data::{Dataset, Split};
-use loclin_report::stats::Percentiles;
 use loclin_report::{NetworkSummary, NormRadii, Report};
 
 use super::certified::{Certified, NORMS};
@@ -61,21 +60,7 @@ fn summary(certified: &Certified) -> anyhow::Result<NetworkSummary> {
         .iter()
         .zip(&certificates.margins)
         .map(|(norm, margins)| {
-            let p = Percentiles::of(&margins.radius).context("no held-out digits")?;
-            let Percentiles {
-                p25,
-                p50,
-                p75,
-                p100,
-            } = p;
-            Ok(NormRadii {
-                norm: norm.to_string(),
-                p25,
-                p50,
-                p75,
-                p100,
-                values: margins.radius.clone(),
-            })
+            NormRadii::of(norm.to_string(), margins.radius.clone()).context("no held-out digits")
         });
     Ok(NetworkSummary {
         name: (*name).into(),
