@@ -36,6 +36,17 @@ pub struct Report {
     pub commands: Vec<String>,
 }
 
+impl Report {
+    /// What radii are called in front of the word: certified unless a network's are not proved.
+    pub(crate) fn certified(&self) -> &'static str {
+        let is_claim = |network: &NetworkSummary| network.guarantee != "proved";
+        match self.networks.iter().any(is_claim) {
+            true => "",
+            false => "certified ",
+        }
+    }
+}
+
 /// One network, certified on many inputs: a row of the paper's Table 1.
 #[derive(Debug, Clone)]
 pub struct NetworkSummary {
@@ -49,7 +60,8 @@ pub struct NetworkSummary {
     pub clr_lower: usize,
     /// Upper bound on the number of complete linear regions (Lemma 7).
     pub clr_upper: usize,
-    /// What is claimed of the radii and of both bounds: "proved", "an estimate", ...
+    /// What is claimed of the radii and of both bounds: "proved", "estimate", ...; the page calls radii certified only where all are
+    /// "proved".
     pub guarantee: String,
     /// Number of certified inputs.
     pub points: usize,

@@ -36,7 +36,7 @@ pub(crate) fn distributions(report: &Report) -> Markup {
             }
             figcaption {
                 strong { "How to read it. " }
-                "Height is the share of " (report.inputs) " whose gradient is certified constant at "
+                "Height is the share of " (report.inputs) " whose gradient is " (report.certified()) "constant at "
                 "least as far as the radius below; further right is better. Dots mark the medians "
                 "(half of the inputs), and the arrow the factor between them. Radii are in "
                 (report.unit) ", on a logarithmic axis."
@@ -90,7 +90,7 @@ fn chart(report: &Report, norm: &str) -> Markup {
     html! {
         svg viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } role="img"
             aria-label=(description(report, norm)) {
-            (frame(&axis, norm, &report.unit))
+            (frame(&axis, norm, report))
             @for (position, _, values) in &curves {
                 @let outline = outline(&axis, values);
                 path class={ "area net-" (position.min(&2)) }
@@ -103,7 +103,7 @@ fn chart(report: &Report, norm: &str) -> Markup {
 }
 
 /// Axes, grid and labels.
-fn frame(axis: &LogAxis, norm: &str, unit: &str) -> Markup {
+fn frame(axis: &LogAxis, norm: &str, report: &Report) -> Markup {
     let decades = axis.decades(6);
     let labelled: Vec<Tick> = if decades.len() >= 2 {
         decades
@@ -114,7 +114,7 @@ fn frame(axis: &LogAxis, norm: &str, unit: &str) -> Markup {
             .collect()
     };
     html! {
-        text.label x="0" y="11" { "share certified" }
+        text.label x="0" y="11" { "share " (report.certified().trim_end()) }
         @for share in [0_u8, 25, 50, 75, 100] {
             @let y = height_of(f64::from(share) / 100.0);
             path.grid d={ "M" (LEFT) " " (coordinate(y)) "H" (RIGHT) } {}
@@ -132,8 +132,8 @@ fn frame(axis: &LogAxis, norm: &str, unit: &str) -> Markup {
         }
         path.major d={ "M" (LEFT) " " (BOTTOM) "H" (RIGHT) } {}
         text.label x=((LEFT + RIGHT) / 2.0) y=(BOTTOM + 37.0) text-anchor="middle" {
-            "certified ℓ" tspan.sub dy="3" { (order(norm)) }
-            tspan dy="-3" { " radius (" (unit) ")" }
+            (report.certified()) "ℓ" tspan.sub dy="3" { (order(norm)) }
+            tspan dy="-3" { " radius (" (report.unit) ")" }
         }
     }
 }
@@ -260,8 +260,9 @@ fn description(report: &Report, norm: &str) -> String {
     });
     let medians: Vec<String> = medians.collect();
     format!(
-        "Share of {} against certified l-{} radius: {}.",
+        "Share of {} against {}l-{} radius: {}.",
         report.inputs,
+        report.certified(),
         order(norm),
         medians.join(", ")
     )

@@ -45,7 +45,7 @@ pub fn render(report: &Report) -> Result<String> {
                     @if !report.networks.is_empty() {
                         (section("The numbers", html! {
                             "Accuracy, the number of complete linear regions (#CLR) that the "
-                            (report.inputs) " fall into, and percentiles of the certified radii in "
+                            (report.inputs) " fall into, and percentiles of the " (report.certified()) "radii in "
                             (report.unit) "."
                         }, table(&report.networks)))
                         (section("The whole distribution", html! {
@@ -103,7 +103,7 @@ fn header(report: &Report) -> Markup {
             h1 { (report.title) }
             p.lead {
                 "A piecewise-linear network cuts its input space into convex regions; inside one region "
-                "its gradient is constant, at the border it changes at once. For each input, the certified radius "
+                "its gradient is constant, at the border it changes at once. For each input, the " (report.certified()) "radius "
                 "is that of the largest ball around it that stays in one region: no neuron changes sides "
                 "anywhere in that ball, so the gradient there is the same."
             }
@@ -121,7 +121,7 @@ fn highlights(report: &Report) -> Markup {
     html! {
         dl.highlights {
             div {
-                dt { "median certified " (ell(l2)) " radius, " (second.name) " over " (first.name) }
+                dt { "median " (report.certified()) (ell(l2)) " radius, " (second.name) " over " (first.name) }
                 dd.accent { (times(median_ratio(&report.networks, 1, l2))) }
             }
             div {
@@ -147,7 +147,7 @@ fn method(report: &Report) -> Markup {
                 "With every neuron’s sign fixed, the network is affine, and each pre-activation "
                 i { "z" } " has a gradient ∇" i { "z" } " with respect to the input. The distance to its "
                 "boundary in the norm " (ell("p")) " is |" i { "z" } "| / ‖∇" i { "z" } "‖"
-                sub { i { "q" } } " with 1/" i { "p" } " + 1/" i { "q" } " = 1, and the certified radius "
+                sub { i { "q" } } " with 1/" i { "p" } " + 1/" i { "q" } " = 1, and the " (report.certified()) "radius "
                 "is the smallest such distance over all neurons. It is exact for the region; the "
                 "gradient may stay the same even further out. The bounds on #CLR are the number of "
                 "different Jacobians and of different activation patterns."

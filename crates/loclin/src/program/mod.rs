@@ -79,6 +79,8 @@ fn code_of<C: Parser>(
     options: impl Fn(&C) -> &options::Global,
     dispatch: impl FnOnce(&C) -> anyhow::Result<()>,
 ) -> u8 {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    process::note(arguments.get(1..).unwrap_or_default());
     let parsed = command.try_get_matches_from_mut(arguments);
     let parsed = parsed.and_then(|matches| C::from_arg_matches(&matches));
     let cli = match parsed.map_err(|error| error.format(&mut command)) {

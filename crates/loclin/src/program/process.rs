@@ -1,6 +1,8 @@
 //! What a process of the program needs before it has a second thread, and the name that it goes by.
 
+use std::cell::RefCell;
 use std::env;
+use std::ffi::OsString;
 use std::sync::OnceLock;
 
 use crate::program::errors::Usage;
@@ -15,6 +17,11 @@ const ELEMENTWISE_THREADS: (&str, &str) = ("CANDLE_NUM_THREADS", "1");
 const KEPT: i32 = 256 << 20;
 
 static NAME: OnceLock<&str> = OnceLock::new();
+
+thread_local! {
+    /// What the command that this thread runs was asked: not always the arguments of the process, which may be Python's.
+    static ARGUMENTS: RefCell<Vec<OsString>> = const { RefCell::new(Vec::new()) };
+}
 
 /// Prepares the process; the first thing that `main` does. `name` is what a user types to start the program.
 ///
@@ -48,6 +55,28 @@ fn keep_memory() {
             let _ = unsafe { libc::mallopt(parameter, KEPT) };
         }
     }
+}
+
+/// Takes note of the arguments of the command that this thread runs, without its name.
+pub(super) fn note(arguments: &[OsString]) {
+    ARGUMENTS.with_borrow_mut(|own| *own = arguments.to_vec());
+}
+
+/// The command line of the command that this thread runs, with quotes where a shell needs them.
+pub fn command_line() -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./=,:+@%".contains(c);
+    let quoted = |argument: &OsString| {
+        let argument = argument.to_string_lossy();
+        match !argument.is_empty() && argument.chars().all(is_plain) {
+            true => argument.into_owned(),
+            false => format!("'{}'", argument.replace('\'', "'\\''")),
+        }
+    };
+    ARGUMENTS.with_borrow(|arguments| {
+        let arguments = arguments.iter().map(quoted);
+        let all: Vec<String> = [name().to_owned()].into_iter().chain(arguments).collect();
+        all.join(" ")
+    })
 }
 
 /// Bytes of a thread's stack: those of a main thread, because training runs on one of them and the tensor library's backward
@@ -87,4 +116,16 @@ pub fn start_threads() -> Result<(), Usage> {
 /// What a user types to start this program: `loclin`, or `cargo xtask` inside the repository.
 pub fn name() -> &'static str {
     NAME.get().copied().unwrap_or("loclin")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_line_is_that_of_the_command_and_can_be_pasted() {
+        let arguments = ["certify", "--data", "my photos", "--out", "it's.csv", ""];
+        note(&arguments.map(OsString::from));
+        assert!(command_line().ends_with("certify --data 'my photos' --out 'it'\\''s.csv' ''"));
+    }
 }

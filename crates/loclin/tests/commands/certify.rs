@@ -309,4 +309,10 @@ fn a_page_shows_both_ends_and_what_limits() {
     assert!(html.contains(&format!("l2 {}", loclin_report::significant(smallest))));
     assert!(html.contains("model, SHA-256") && html.contains("--report"));
     assert!(!html.contains("NaN") && !html.contains("src=\"http"));
+    assert!(html.contains("certified radius"));
+    // Nothing is claimed of radii in float32.
+    let files = ["--report", text(&page), "--dtype", "f32"];
+    json(&[&arguments[..], &files].concat());
+    let html = fs::read_to_string(&page).unwrap();
+    assert!(html.contains("an estimate") && !html.contains("certified"));
 }

@@ -15,7 +15,7 @@ use super::row::Row;
 use super::table::leading;
 use super::tally::Tally;
 use crate::program::domain::said;
-use crate::program::files;
+use crate::program::{files, process};
 use loclin_regions::Norm;
 
 /// What the page is made from.
@@ -55,7 +55,7 @@ pub(super) fn page(of: &Certified<'_>) -> anyhow::Result<String> {
         layers,
         selections: selections(of, extremes)?,
         settings: settings(of)?,
-        commands: vec![command()],
+        commands: vec![process::command_line()],
         ..Report::default()
     })?)
 }
@@ -101,8 +101,8 @@ fn facts(of: &Certified<'_>) -> Vec<String> {
         );
         if is_stored {
             fact += &format!(", {} of one 8-bit level", significant(p50 / level));
-            // Stored pictures differ by a level in a pixel at least, which is that far in every norm.
-            if p50 < level {
+            // Stored pictures differ by a level in a pixel at least, which is that far in every norm; but not after a change of size.
+            if p50 < level && applied.resized.is_none() {
                 fact += ": within it lies no other stored picture";
             }
         }
@@ -201,22 +201,4 @@ fn settings(of: &Certified<'_>) -> anyhow::Result<Vec<(String, String)>> {
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value));
     Ok(owned.collect())
-}
-
-/// The command line, with quotes where a shell needs them.
-fn command() -> String {
-    let quoted = |argument: String| {
-        let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./=,:+@%".contains(c);
-        match !argument.is_empty() && argument.chars().all(is_plain) {
-            true => argument,
-            false => format!("'{}'", argument.replace('\'', "'\\''")),
-        }
-    };
-    let arguments = std::env::args_os()
-        .skip(1)
-        .map(|argument| argument.to_string_lossy().into_owned());
-    let all = [crate::program::process::name().to_owned()]
-        .into_iter()
-        .chain(arguments);
-    all.map(quoted).collect::<Vec<_>>().join(" ")
 }
