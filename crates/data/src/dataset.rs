@@ -3,6 +3,7 @@ use std::sync::Arc;
 use crate::error::Error;
 use crate::fit::{self, Order};
 use crate::images::LeftOut;
+use crate::pictured::Pictured;
 use crate::preprocessing::{Layout, Scale};
 use crate::values::{Moments, Values, check_labels, element_count, shape_text};
 
@@ -300,9 +301,8 @@ impl Dataset {
         fits.then(|| "--resize makes images fit".into())
     }
 
-    /// How an input is seen as a picture: its channels (one or three), height and width, and for each value of the picture,
-    /// channel by channel, where it stands in an input. `None` for inputs that are no images.
-    pub fn picture(&self) -> Option<([usize; 3], Vec<usize>)> {
+    /// How an input is seen as a picture. `None` for inputs that are no images.
+    pub fn picture(&self) -> Option<Pictured> {
         let (shape, layout) = &self.stored;
         let mut places: Vec<usize> = (0..self.features()).collect();
         if let Order::Moved(moved) = self.order {
@@ -315,10 +315,11 @@ impl Dataset {
             places = back;
         }
         let of_stored = fit::picture(shape, *layout, &places);
-        of_stored.or_else(|| {
+        let found = of_stored.or_else(|| {
             let places: Vec<usize> = (0..self.features()).collect();
             fit::picture(&self.input_shape, self.layout, &places)
-        })
+        });
+        found.map(|(shape, places)| Pictured::new(shape, places))
     }
 
     /// The name: a dataset's, or the path of a file.

@@ -25,6 +25,87 @@ pub struct Opened {
     pub applied: Applied,
 }
 
+/// A model that several data are opened for.
+pub struct Loaded<'a> {
+    source: &'a ModelPath,
+    model: ModelFile,
+    run: Option<Trained>,
+    given: Preprocessing,
+    dtype: Dtype,
+    /// What was asked for.
+    seed: Option<u64>,
+}
+
+impl<'a> Loaded<'a> {
+    /// Loads the model, and reads what is to be done to inputs.
+    ///
+    /// # Errors
+    /// A model, its run directory or a preprocessing that cannot be read.
+    pub fn new(
+        source: &'a ModelPath,
+        inputs: &InputOptions,
+        global: &Global,
+    ) -> anyhow::Result<Self> {
+        let given = inputs.preprocessing.read()?;
+        let run = Trained::of(&source.model)?;
+        let dtype = dtype(global);
+        Ok(Self {
+            source,
+            model: source.load(dtype.candle(), &global.device.open()?)?,
+            run,
+            given,
+            dtype,
+            seed: global.seed,
+        })
+    }
+
+    /// Opens rows of the data that the options name, or else of the data of the run directory; what is to be done to them was
+    /// said before.
+    ///
+    /// # Errors
+    /// As [`Opened::new`].
+    pub fn open(&self, inputs: &InputOptions, rows: Rows) -> anyhow::Result<Opened> {
+        let named = inputs.data.as_deref();
+        let run = self.run.as_ref();
+        let Some(name) = named.or(run.map(|run| &run.dataset[..])) else {
+            return Err(Usage::new("--data is needed where --model is not a run directory").into());
+        };
+        let of_run = match (run, named) {
+            (Some(run), None) => run.preprocessing()?,
+            (Some(run), Some(_)) => Preprocessing {
+                scale: run.preprocessing()?.scale,
+                ..Preprocessing::default()
+            },
+            (None, _) => Preprocessing::default(),
+        };
+        let preprocessing = self.given.clone().or(of_run);
+        let seed = self.seed.or(run.map(|run| run.seed));
+        let request = source::Request {
+            split: inputs.split,
+            data_dir: Some(&inputs.place.data_dir),
+            seed: seed.unwrap_or(0),
+            rows,
+            preprocessing: &preprocessing,
+            input_shape: input_shape(&self.model),
+        };
+        let data = read(name, &request)?;
+        let (model, applied) = normalized(self.model.clone(), self.source, &preprocessing, &data)?;
+        if let (Data::Sequences(sequences), ModelFile::Network(model)) = (&data, &model) {
+            bail!(
+                "{}: sequences of different lengths; the model takes inputs of shape {:?} only",
+                sequences.name(),
+                model.network.input_shape()
+            );
+        }
+        Ok(Opened {
+            model,
+            data,
+            dtype: self.dtype,
+            applied,
+        })
+    }
+}
+
 impl Opened {
     /// Opens the model and rows of the data that the options name, or else of the data of the run directory.
     ///
@@ -39,47 +120,7 @@ impl Opened {
         rows: Rows,
         global: &Global,
     ) -> anyhow::Result<Self> {
-        let given = inputs.preprocessing.read()?;
-        let run = Trained::of(&source.model)?;
-        let dtype = dtype(global);
-        let model = source.load(dtype.candle(), &global.device.open()?)?;
-        let named = inputs.data.as_deref();
-        let Some(name) = named.or(run.as_ref().map(|run| &run.dataset[..])) else {
-            return Err(Usage::new("--data is needed where --model is not a run directory").into());
-        };
-        let of_run = match (&run, named) {
-            (Some(run), None) => run.preprocessing()?,
-            (Some(run), Some(_)) => Preprocessing {
-                scale: run.preprocessing()?.scale,
-                ..Preprocessing::default()
-            },
-            (None, _) => Preprocessing::default(),
-        };
-        let preprocessing = given.or(of_run);
-        let seed = global.seed.or(run.as_ref().map(|run| run.seed));
-        let request = source::Request {
-            split: inputs.split,
-            data_dir: Some(&inputs.place.data_dir),
-            seed: seed.unwrap_or(0),
-            rows,
-            preprocessing: &preprocessing,
-            input_shape: input_shape(&model),
-        };
-        let data = read(name, &request)?;
-        let (model, applied) = normalized(model, source, &preprocessing, &data)?;
-        if let (Data::Sequences(sequences), ModelFile::Network(model)) = (&data, &model) {
-            bail!(
-                "{}: sequences of different lengths; the model takes inputs of shape {:?} only",
-                sequences.name(),
-                model.network.input_shape()
-            );
-        }
-        Ok(Self {
-            model,
-            data,
-            dtype,
-            applied,
-        })
+        Loaded::new(source, inputs, global)?.open(inputs, rows)
     }
 
     /// How the model's classes are called, where anybody says it.

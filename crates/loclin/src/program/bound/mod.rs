@@ -111,7 +111,7 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         ..Outcome::new(shown, results, start.elapsed().as_secs_f64())
     };
     if let Some(file) = &args.report {
-        let page = page::page(&outcome, &data, args)?;
+        let page = page::page(&outcome, &data)?;
         files::write_atomic(file, page.as_bytes())?;
     }
     Ok(outcome)

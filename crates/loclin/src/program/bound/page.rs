@@ -3,7 +3,7 @@
 use loclin_data::{Data, Dataset};
 use loclin_report::{BoundCurve, Explanation, Panel, Picture, Report, significant};
 
-use super::options::{Args, What};
+use super::options::What;
 use super::outcome::{Outcome, Summary};
 use super::row::{Answer, Row};
 use crate::program::domain::said;
@@ -13,38 +13,18 @@ use crate::program::process;
 const SHOWN: usize = 12;
 
 /// The page of an outcome.
-pub(super) fn page(outcome: &Outcome, data: &Data, args: &Args) -> anyhow::Result<String> {
+pub(super) fn page(outcome: &Outcome, data: &Data) -> anyhow::Result<String> {
     let table = match data {
         Data::Table(table) => Some(table),
         Data::Sequences(_) => None,
     };
     let shown = outcome.results.iter().enumerate().take(SHOWN);
     let bounds = shown.map(|(at, row)| article(outcome, row, (table, at)));
-    let mut command = vec![format!(
-        "{} bound --model {}",
-        process::name(),
-        args.source.model.display()
-    )];
-    command.extend(
-        args.inputs
-            .data
-            .as_ref()
-            .map(|data| format!("--data {data}")),
-    );
-    command.push(format!(
-        "--what {} --norm {}",
-        outcome.what.name(),
-        outcome.norm
-    ));
-    let eps = args.balls.eps.iter().map(|eps| format!("--eps {eps}"));
-    let change = args.balls.change.map(|change| format!("--change {change}"));
-    let largest = args.balls.largest.then(|| "--largest".to_owned());
-    command.extend(eps.chain(change).chain(largest));
     Ok(loclin_report::render(&Report {
         title: "What can change nearby?".into(),
         settings: settings(outcome),
         bounds: bounds.collect::<anyhow::Result<_>>()?,
-        commands: vec![command.join(" ")],
+        commands: vec![process::command_line()],
         ..Report::default()
     })?)
 }
@@ -157,13 +137,10 @@ fn lines(outcome: &Outcome, row: &Row) -> Vec<String> {
 
 /// The input, the one found, and signs that are proved; nothing for inputs that are no images.
 fn panels(row: &Row, table: &Dataset, at: usize) -> anyhow::Result<Vec<Vec<Panel>>> {
-    let Some((shape, places)) = table.picture() else {
+    let Some(pictured) = table.picture() else {
         return Ok(Vec::new());
     };
-    let shown = |values: &[f64]| -> Vec<f64> {
-        let at = |place: &usize| values.get(*place).copied().unwrap_or(0.0);
-        places.iter().map(at).collect()
-    };
+    let (shape, shown) = (pictured.shape, |values: &[f64]| pictured.shown(values));
     let panel = |title: String, picture: Picture| Panel {
         title,
         picture,

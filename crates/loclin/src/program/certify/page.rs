@@ -156,19 +156,14 @@ fn picked(of: &Certified<'_>, row: &Row) -> anyhow::Result<PickedInput> {
 /// An input as a picture, where it is an image.
 fn picture(data: &Data, index: usize) -> anyhow::Result<Option<Picture>> {
     let parts = data.tables(&[index])?;
-    let Some((inputs, (shape, places))) = parts
-        .first()
-        .and_then(|part| Some((&part.inputs, part.inputs.picture()?)))
-        .filter(|(_, (shape, _))| shape[1].min(shape[2]) > 1)
-    else {
+    let Some(inputs) = parts.first().map(|part| &part.inputs) else {
         return Ok(None);
     };
-    let values = inputs.rows_f64(&[0])?;
-    let shown: Vec<f64> = places
-        .iter()
-        .map(|place| values.get(*place).copied().unwrap_or(0.0))
-        .collect();
-    Ok(Some(Picture::image(shape, &shown)?))
+    let Some(pictured) = inputs.picture().filter(|own| !own.is_line()) else {
+        return Ok(None);
+    };
+    let values = pictured.shown(&inputs.rows_f64(&[0])?);
+    Ok(Some(Picture::image(pictured.shape, &values)?))
 }
 
 /// What reproduces exactly this result.

@@ -20,7 +20,7 @@ use loclin_report::{Explanation, Report};
 use crate::program::distortion::UNIT;
 use crate::program::domain::{InputBox, said};
 use crate::program::errors::Usage;
-use crate::program::opened::Opened;
+use crate::program::opened::{Loaded, Opened};
 use crate::program::options::Global;
 use crate::program::{files, process};
 
@@ -55,13 +55,10 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcomes> {
     for path in args.out.iter().chain(&args.report) {
         files::check_writable(path)?;
     }
-    let mut outcomes = Vec::with_capacity(args.inputs.len());
-    let mut all = Vec::with_capacity(args.inputs.len());
-    for input in &args.inputs {
-        let (outcome, subject) = explain(args, input, nearby, global)?;
-        all.push((subject, outcome.reading.clone()));
-        outcomes.push(outcome);
-    }
+    let loaded = Loaded::new(&args.source, &args.data, global)?;
+    let baseline = Baseline::read(args, &loaded)?;
+    let explain = |input: &String| explain(args, (&loaded, input), &baseline, nearby, global);
+    let all: Vec<(Subject, Outcome)> = args.inputs.iter().map(explain).collect::<Result<_, _>>()?;
     let explanations = explanations(args, &all)?;
     for (path, form) in args.out.iter().zip(forms) {
         match form {
@@ -72,21 +69,23 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcomes> {
             _ => numbers::write(path, form, &all)?,
         }
     }
-    if let (Some(path), Some(first)) = (&args.report, outcomes.first()) {
-        files::write_atomic(path, page(args, explanations, first)?.as_bytes())?;
+    if let Some(path) = &args.report {
+        files::write_atomic(path, page(args, explanations, &all)?.as_bytes())?;
     }
-    Ok(Outcomes(outcomes))
+    Ok(Outcomes(
+        all.into_iter().map(|(_, outcome)| outcome).collect(),
+    ))
 }
 
 /// What is found out about one of the inputs.
 fn explain(
     args: &Args,
-    input: &str,
+    (loaded, input): (&Loaded<'_>, &str),
+    baseline: &Baseline,
     nearby: NearbyOptions,
     global: &Global,
-) -> anyhow::Result<(Outcome, Subject)> {
-    let (opened, index) = subject::open(args, input, global)?;
-    let subject = Subject::of(&opened.data, index)?;
+) -> anyhow::Result<(Subject, Outcome)> {
+    let (opened, subject) = subject::open(loaded, &args.data, input)?;
     let Opened {
         model,
         data,
@@ -109,7 +108,7 @@ fn explain(
             true => Integration::Exact,
             false => Integration::Steps(args.steps),
         },
-        baseline: Some(baseline(args, &x, global)?),
+        baseline: Some(baseline.like(&x)?),
         noise: args.smooth.map(|samples| Noise {
             samples,
             deviation: args.noise,
@@ -136,28 +135,46 @@ fn explain(
         dtype,
         preprocessing: applied,
     };
-    Ok((outcome, subject))
+    Ok((subject, outcome))
 }
 
-/// Where integrated gradients begin, like `x`.
-fn baseline(args: &Args, x: &Tensor, global: &Global) -> anyhow::Result<Tensor> {
-    let named = || format!("--baseline {}", args.baseline);
-    if let Ok(number) = args.baseline.parse::<f64>() {
-        if !number.is_finite() {
-            return Err(Usage::new(format!("{}: expected a finite number", named())).into());
+/// Where integrated gradients begin.
+enum Baseline {
+    /// At this number everywhere.
+    Number(f64),
+    /// At this input, as `--baseline` names it.
+    Input(String, Subject),
+}
+
+impl Baseline {
+    fn read(args: &Args, loaded: &Loaded<'_>) -> anyhow::Result<Self> {
+        let named = format!("--baseline {}", args.baseline);
+        match args.baseline.parse::<f64>() {
+            Ok(number) if number.is_finite() => Ok(Self::Number(number)),
+            Ok(_) => Err(Usage::new(format!("{named}: expected a finite number")).into()),
+            Err(_) => {
+                let opened = subject::open(loaded, &args.data, &args.baseline);
+                let (_, subject) = opened.with_context(|| named.clone())?;
+                Ok(Self::Input(named, subject))
+            }
         }
-        return Ok(Tensor::full(number, x.shape(), x.device())?);
     }
-    let (opened, index) = subject::open(args, &args.baseline, global).with_context(named)?;
-    let subject = Subject::of(&opened.data, index).with_context(named)?;
-    subject
-        .tensor(x.dims(), DType::F64, x.device())
-        .with_context(named)
+
+    /// As an input like `x`.
+    fn like(&self, x: &Tensor) -> anyhow::Result<Tensor> {
+        match self {
+            Self::Number(number) => Ok(Tensor::full(*number, x.shape(), x.device())?),
+            Self::Input(named, subject) => {
+                let tensor = subject.tensor(x.dims(), DType::F64, x.device());
+                tensor.with_context(|| named.clone())
+            }
+        }
+    }
 }
 
 /// What is drawn of each input.
-fn explanations(args: &Args, all: &[(Subject, Reading)]) -> anyhow::Result<Vec<Explanation>> {
-    let drawn = |(subject, reading): &(Subject, Reading)| {
+fn explanations(args: &Args, all: &[(Subject, Outcome)]) -> anyhow::Result<Vec<Explanation>> {
+    let drawn = |(subject, Outcome { reading, .. }): &(Subject, Outcome)| {
         Ok(Explanation {
             heading: subject.name.clone(),
             lines: reading.lines(args.eps),
@@ -205,38 +222,46 @@ fn check_label(label: Option<u32>, network: &Network, subject: &Subject) -> anyh
     Err(Usage::new(message).into())
 }
 
-fn page(args: &Args, explanations: Vec<Explanation>, first: &Outcome) -> anyhow::Result<String> {
+fn page(
+    args: &Args,
+    explanations: Vec<Explanation>,
+    all: &[(Subject, Outcome)],
+) -> anyhow::Result<String> {
+    let outcomes = || all.iter().map(|(_, outcome)| outcome);
+    let preprocessing = outcomes().map(|own| own.preprocessing.to_string());
+    let domains = outcomes().map(|own| said(own.reading.domain.as_ref()));
+    let types = outcomes().map(|own| own.dtype.to_string());
     let settings = [
         ("model", args.source.model.display().to_string()),
         ("inputs", args.inputs.join(", ")),
-        ("preprocessing", first.preprocessing.to_string()),
-        ("domain", said(first.reading.domain.as_ref())),
+        ("preprocessing", different(preprocessing)),
+        ("domain", different(domains)),
         ("baseline of integrated gradients", args.baseline.clone()),
-        ("floating-point type", first.dtype.to_string()),
+        ("floating-point type", different(types)),
     ];
-    let title = match explanations.len() {
+    let title = match all.len() {
         1 => "One input, explained".to_owned(),
         count => format!("{count} inputs, explained"),
     };
-    let inputs: Vec<String> = args
-        .inputs
-        .iter()
-        .map(|input| format!("--input {input}"))
-        .collect();
     let page = loclin_report::render(&Report {
         title,
         settings: settings
             .map(|(name, value)| (name.to_owned(), value))
             .into(),
         explanations,
-        commands: vec![format!(
-            "{} explain --model {} {} --eps {}",
-            process::name(),
-            args.source.model.display(),
-            inputs.join(" "),
-            args.eps
-        )],
+        commands: vec![process::command_line()],
         ..Report::default()
     })?;
     Ok(page)
+}
+
+/// Each once: inputs of several kinds are prepared in several ways.
+fn different(texts: impl Iterator<Item = String>) -> String {
+    let mut all: Vec<String> = Vec::new();
+    for text in texts {
+        if !all.contains(&text) {
+            all.push(text);
+        }
+    }
+    all.join("; ")
 }

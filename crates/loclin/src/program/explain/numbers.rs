@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use candle_core::{Device, Tensor};
 
+use super::outcome::Outcome;
 use super::reading::Reading;
 use super::subject::Subject;
 use crate::program::errors::Usage;
@@ -58,7 +59,7 @@ fn arrays<'a>(subject: &'a Subject, reading: &'a Reading) -> Vec<(&'static str, 
 
 /// Writes all inputs' arrays: `[N, in...]` each, with logits `[N, L]`, labels and predictions `[N]`; a CSV has a row for each
 /// number of each input. Inputs of several shapes fit a CSV only.
-pub(super) fn write(path: &Path, form: Form, all: &[(Subject, Reading)]) -> anyhow::Result<()> {
+pub(super) fn write(path: &Path, form: Form, all: &[(Subject, Outcome)]) -> anyhow::Result<()> {
     if form == Form::Csv {
         return Ok(files::write_atomic(path, &csv(all)?)?);
     }
@@ -78,61 +79,47 @@ pub(super) fn write(path: &Path, form: Form, all: &[(Subject, Reading)]) -> anyh
     Ok(files::write_atomic(path, &bytes)?)
 }
 
-fn tensors(all: &[(Subject, Reading)]) -> anyhow::Result<Vec<(&'static str, Tensor)>> {
-    let Some((first, reading)) = all.first() else {
-        bail!("no inputs");
-    };
-    let Some((other, _)) = all.iter().find(|(own, _)| own.shape != first.shape) else {
-        let mut tensors = Vec::new();
-        for (at, (name, _)) in arrays(first, reading).into_iter().enumerate() {
-            let numbers = all
-                .iter()
-                .flat_map(|(own, reading)| arrays(own, reading)[at].1.to_vec());
-            let shape = [&[all.len()], &first.shape[..]].concat();
-            tensors.push((
-                name,
-                Tensor::from_vec(numbers.collect(), shape, &Device::Cpu)?,
-            ));
-        }
-        let logits: Vec<f64> = all
-            .iter()
-            .flat_map(|(_, reading)| reading.logits.clone())
-            .collect();
-        let shape = (all.len(), logits.len() / all.len());
-        tensors.push(("logits", Tensor::from_vec(logits, shape, &Device::Cpu)?));
-        for (name, of) in [
-            ("label", label as fn(&Reading) -> u32),
-            ("prediction", |own| own.prediction),
-        ] {
-            let classes: Vec<u32> = all.iter().map(|(_, reading)| of(reading)).collect();
-            tensors.push((name, Tensor::from_vec(classes, all.len(), &Device::Cpu)?));
-        }
-        return Ok(tensors);
-    };
-    bail!(
-        "{} has the shape {:?}, {} has {:?}; inputs of several shapes fit a .csv file only",
-        first.name,
-        first.shape,
-        other.name,
-        other.shape
-    )
-}
-
-fn label(reading: &Reading) -> u32 {
-    reading.label
-}
-
-fn csv(all: &[(Subject, Reading)]) -> anyhow::Result<Vec<u8>> {
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    if let Some((subject, reading)) = all.first() {
-        let names = arrays(subject, reading).into_iter().map(|(name, _)| name);
-        writer.write_record(
-            ["name", "label", "prediction", "place"]
-                .into_iter()
-                .chain(names),
-        )?;
+fn tensors(all: &[(Subject, Outcome)]) -> anyhow::Result<Vec<(&'static str, Tensor)>> {
+    let (first, outcome) = all.first().context("no inputs")?;
+    if let Some((other, _)) = all.iter().find(|(own, _)| own.shape != first.shape) {
+        bail!(
+            "{} has the shape {:?}, {} has {:?}; inputs of several shapes fit a .csv file only",
+            first.name,
+            first.shape,
+            other.name,
+            other.shape
+        );
     }
-    for (subject, reading) in all {
+    let (count, device) = (all.len(), &Device::Cpu);
+    let readings = || all.iter().map(|(_, outcome)| &outcome.reading);
+    let mut tensors = Vec::new();
+    for (at, (name, _)) in arrays(first, &outcome.reading).into_iter().enumerate() {
+        let numbers =
+            |(own, outcome): &(Subject, Outcome)| arrays(own, &outcome.reading)[at].1.to_vec();
+        let shape = [&[count], &first.shape[..]].concat();
+        let numbers = all.iter().flat_map(numbers).collect();
+        tensors.push((name, Tensor::from_vec(numbers, shape, device)?));
+    }
+    let logits: Vec<f64> = readings().flat_map(|own| own.logits.clone()).collect();
+    let shape = (count, outcome.reading.logits.len());
+    tensors.push(("logits", Tensor::from_vec(logits, shape, device)?));
+    let labels = readings().map(|own| own.label).collect();
+    tensors.push(("label", Tensor::from_vec(labels, count, device)?));
+    let predictions = readings().map(|own| own.prediction).collect();
+    tensors.push(("prediction", Tensor::from_vec(predictions, count, device)?));
+    Ok(tensors)
+}
+
+fn csv(all: &[(Subject, Outcome)]) -> anyhow::Result<Vec<u8>> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    if let Some((subject, outcome)) = all.first() {
+        let names = arrays(subject, &outcome.reading)
+            .into_iter()
+            .map(|(name, _)| name);
+        let fixed = ["name", "label", "prediction", "place"];
+        writer.write_record(fixed.into_iter().chain(names))?;
+    }
+    for (subject, Outcome { reading, .. }) in all {
         let arrays = arrays(subject, reading);
         for at in 0..subject.values.len() {
             let first = [

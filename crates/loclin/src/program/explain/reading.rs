@@ -30,9 +30,9 @@ pub struct ReadOptions {
     pub evaluations: usize,
     /// Seed of the search.
     pub seed: u64,
-    /// How gradients are integrated, and from where: zeros, or this input `[in...]`.
+    /// How gradients are integrated.
     pub integration: Integration,
-    /// See there.
+    /// The input `[in...]` where the integral begins; zeros if there is none.
     pub baseline: Option<Tensor>,
     /// How gradients are averaged over noise, if they are.
     pub noise: Option<Noise>,

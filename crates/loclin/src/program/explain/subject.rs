@@ -2,12 +2,11 @@
 
 use anyhow::{Context, ensure};
 use candle_core::{DType, Device, Tensor};
-use loclin_data::{Data, Dataset, Rows};
+use loclin_data::{Data, Dataset, Pictured, Rows};
 
-use super::options::Args;
 use crate::program::errors::Usage;
-use crate::program::opened::Opened;
-use crate::program::options::{Global, InputOptions};
+use crate::program::opened::{Loaded, Opened};
+use crate::program::options::InputOptions;
 
 /// One input.
 pub struct Subject {
@@ -19,35 +18,37 @@ pub struct Subject {
     pub values: Vec<f64>,
     /// Its class, where it is known.
     pub label: Option<u32>,
-    /// Of an image, its channels (1 or 3), height and width, and for each value of the picture, channel by channel, its place
-    /// among those of the network.
-    picture: Option<([usize; 3], Vec<usize>)>,
+    /// How it is seen as a picture, where it is one.
+    picture: Option<Pictured>,
 }
 
-/// The model and one of the inputs that are named: a row of the data, or else a file.
+/// The model with one of the inputs that are named: a row of the data, or else a file.
 pub(super) fn open(
-    args: &Args,
+    loaded: &Loaded<'_>,
+    data: &InputOptions,
     input: &str,
-    global: &Global,
-) -> anyhow::Result<(Opened, Option<usize>)> {
+) -> anyhow::Result<(Opened, Subject)> {
     let Ok(index) = input.parse::<usize>() else {
-        let inputs = InputOptions {
+        let file = InputOptions {
             data: Some(input.to_owned()),
-            ..args.data.clone()
+            ..data.clone()
         };
-        return Ok((Opened::new(&args.source, &inputs, Rows::All, global)?, None));
+        let opened = loaded.open(&file, Rows::All)?;
+        let subject = Subject::of(&opened.data, None)?;
+        return Ok((opened, subject));
     };
-    let opened = Opened::new(&args.source, &args.data, Rows::One(index), global);
+    let opened = loaded.open(data, Rows::One(index));
     let opened = opened.map_err(|error| match error.downcast_ref() {
         Some(loclin_data::Error::RowRange { name, rows, .. }) => no_row(index, name, *rows).into(),
         _ => error,
     })?;
-    Ok((opened, Some(index)))
+    let subject = Subject::of(&opened.data, Some(index))?;
+    Ok((opened, subject))
 }
 
 impl Subject {
     /// The only row of the data, which is the input `index` of its dataset.
-    pub(super) fn of(data: &Data, index: Option<usize>) -> anyhow::Result<Self> {
+    fn of(data: &Data, index: Option<usize>) -> anyhow::Result<Self> {
         let count = data.len();
         if index.is_none() && count != 1 {
             let message = format!(
@@ -91,18 +92,15 @@ impl Subject {
     /// The shape that it is drawn in, and whether as an image: numbers beyond [0, 1], such as those of a sequence, are drawn in
     /// colours, and a line of numbers is not drawn.
     pub(super) fn drawn(&self) -> Option<([usize; 3], bool)> {
-        let (shape, _) = self.picture.as_ref()?;
+        let picture = self.picture.as_ref().filter(|own| !own.is_line())?;
         let is_image = self.values.iter().all(|value| (0.0..=1.0).contains(value));
-        (shape[1].min(shape[2]) > 1).then_some((*shape, is_image))
+        Some((picture.shape, is_image))
     }
 
     /// Values in the order of the network in that of pictures.
     pub(super) fn shown(&self, values: &[f64]) -> Vec<f64> {
         match &self.picture {
-            Some((_, places)) => {
-                let at = |place: &usize| values.get(*place).copied().unwrap_or(0.0);
-                places.iter().map(at).collect()
-            }
+            Some(picture) => picture.shown(values),
             None => values.to_vec(),
         }
     }
