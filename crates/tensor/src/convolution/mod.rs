@@ -7,6 +7,7 @@
 mod config;
 mod correlate;
 mod cpu;
+mod dispatch;
 mod geometry;
 mod gradient;
 mod lanes;
@@ -17,7 +18,7 @@ mod sweep;
 use candle_core::{CpuStorage, CustomOp2, Layout, Shape, Tensor};
 
 use crate::Result;
-use crate::product::slice_of;
+use dispatch::dispatch;
 use geometry::Geometry;
 
 pub use config::Convolution;
@@ -75,31 +76,6 @@ struct Transposed {
 /// What is multiplied with the weight to give the output: its gradient, `[outputs, inputs / groups, height, width]`.
 struct Correlation {
     geometry: Geometry,
-}
-
-/// Runs a kernel in the number type of its operands.
-macro_rules! dispatch {
-    ($kernel:path, $geometry:expr, $a:expr, $a_layout:expr, $b:expr, $b_layout:expr) => {
-        match $a {
-            CpuStorage::F32(_) => {
-                let (a, b) = (
-                    slice_of::<f32>($a, $a_layout),
-                    slice_of::<f32>($b, $b_layout),
-                );
-                let values = a.and_then(|a| $kernel($geometry, a, b?));
-                CpuStorage::F32(values.map_err(candle_core::Error::wrap)?)
-            }
-            CpuStorage::F64(_) => {
-                let (a, b) = (
-                    slice_of::<f64>($a, $a_layout),
-                    slice_of::<f64>($b, $b_layout),
-                );
-                let values = a.and_then(|a| $kernel($geometry, a, b?));
-                CpuStorage::F64(values.map_err(candle_core::Error::wrap)?)
-            }
-            _ => candle_core::bail!("convolution of neither f32 nor f64"),
-        }
-    };
 }
 
 impl CustomOp2 for Forward {

@@ -8,7 +8,8 @@ use candle_core::{CpuStorage, CustomOp2, Layout, Shape, Tensor};
 use rayon::prelude::*;
 
 use super::config::Convolution;
-use crate::product::{Real, View, ViewMut, Write, multiply, slice_of};
+use super::dispatch::dispatch;
+use crate::product::{Real, View, ViewMut, Write, multiply};
 use crate::{Error, Result};
 
 /// Numbers that the spread positions of some rows hold at most, unless those of one row alone are more.
@@ -240,25 +241,7 @@ impl CustomOp2 for TransposedPatch {
         weight: &CpuStorage,
         weight_layout: &Layout,
     ) -> candle_core::Result<(CpuStorage, Shape)> {
-        let patch = &self.patch;
-        let x = match z {
-            CpuStorage::F32(_) => {
-                let weight = slice_of::<f32>(weight, weight_layout);
-                let z = slice_of::<f32>(z, z_layout);
-                CpuStorage::F32(
-                    z.and_then(|z| pull(patch, z, weight?))
-                        .map_err(candle_core::Error::wrap)?,
-                )
-            }
-            _ => {
-                let weight = slice_of::<f64>(weight, weight_layout);
-                let z = slice_of::<f64>(z, z_layout);
-                CpuStorage::F64(
-                    z.and_then(|z| pull(patch, z, weight?))
-                        .map_err(candle_core::Error::wrap)?,
-                )
-            }
-        };
+        let x = dispatch!(pull, &self.patch, z, z_layout, weight, weight_layout);
         let PatchGeometry {
             rows,
             inputs,
