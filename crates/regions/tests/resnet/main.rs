@@ -5,6 +5,8 @@
     reason = "a helper of a test fails by panicking, as the test itself does"
 )]
 
+mod size;
+
 use candle_core::{DType, Device, Tensor};
 use loclin_models::{Network, Parameters, architectures::ResNetConfig};
 use loclin_regions::{Budget, Estimate, Linearization, Margins, Method, Norm};
@@ -15,6 +17,16 @@ fn images(seed: u64, batch: usize, side: usize) -> Tensor {
     random::uniform(rng, (batch, 3, side, side), DType::F64, &Device::Cpu).unwrap()
 }
 
+/// A network of seeded weights and batch statistics.
+fn built(config: ResNetConfig, seed: u64) -> Network {
+    let [_, side, _] = config.inputs;
+    let vars = Parameters::seeded(seed).builder(DType::F64, &Device::Cpu);
+    let network = config.build(vars).unwrap();
+    network
+        .with_batch_statistics(&images(seed, 8, side))
+        .unwrap()
+}
+
 /// All eight blocks, with another width and another image.
 fn narrow(seed: u64, width: usize, side: usize) -> Network {
     let config = ResNetConfig {
@@ -22,11 +34,7 @@ fn narrow(seed: u64, width: usize, side: usize) -> Network {
         inputs: [3, side, side],
         ..ResNetConfig::resnet18_paper(5)
     };
-    let vars = Parameters::seeded(seed).builder(DType::F64, &Device::Cpu);
-    let network = config.build(vars).unwrap();
-    network
-        .with_batch_statistics(&images(seed, 8, side))
-        .unwrap()
+    built(config, seed)
 }
 
 #[test]

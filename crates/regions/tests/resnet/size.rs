@@ -1,21 +1,10 @@
 //! Margins of residual networks by proved bounds, in every norm, against all gradients; and how long they take.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a helper of a test fails by panicking, as the test itself does"
-)]
-
-use candle_core::{DType, Device, Tensor};
-use loclin_models::{Network, Parameters, architectures::ResNetConfig};
+use crate::{built, images};
+use loclin_models::{Network, architectures::ResNetConfig};
 use loclin_regions::{Budget, Domain, Guarantee, Linearization, Margins, Method, Norm};
-use loclin_tensor::random;
 
 const NORMS: [Norm; 3] = [Norm::L1, Norm::L2, Norm::LINF];
-
-fn images(seed: u64, batch: usize, side: usize) -> Tensor {
-    let rng = &mut random::stream(seed, &[2]);
-    random::uniform(rng, (batch, 3, side, side), DType::F64, &Device::Cpu).unwrap()
-}
 
 /// ResNet-18 with max pooling, of another width and another image.
 fn resnet(seed: u64, width: usize, side: usize) -> Network {
@@ -24,11 +13,7 @@ fn resnet(seed: u64, width: usize, side: usize) -> Network {
         inputs: [3, side, side],
         ..ResNetConfig::resnet18(5)
     };
-    let vars = Parameters::seeded(seed).builder(DType::F64, &Device::Cpu);
-    let network = config.build(vars).unwrap();
-    network
-        .with_batch_statistics(&images(seed, 8, side))
-        .unwrap()
+    built(config, seed)
 }
 
 /// Proved radii are at most those by all gradients, and hardly less.
@@ -70,7 +55,7 @@ fn proved_radii_are_those_of_all_gradients_in_every_norm() {
     }
 }
 
-/// `SIDE=32 NORM=2 cargo test --workspace --test size -- --ignored --nocapture`
+/// `SIDE=32 NORM=2 cargo test --workspace --test resnet -- --ignored --nocapture`
 #[test]
 #[ignore = "a measurement"]
 #[allow(clippy::print_stdout, reason = "its result")]
