@@ -37,6 +37,26 @@ fn each(
     Ok(())
 }
 
+/// The numbers of every batch of `x` by `of`, one after the other.
+fn all<'py>(
+    py: Python<'py>,
+    network: &Network,
+    x: &Array<'_>,
+    how: How,
+    of: impl Fn(&Linearization) -> anyhow::Result<Tensor> + Send + 'static,
+) -> PyResult<Flat<'py>> {
+    let (asked, x) = (network.asked(), x.tensor()?);
+    let found = run(py, how, move |job| {
+        let mut found = Vec::new();
+        each(&asked, &x, job, |here, _| {
+            found.extend(flat(&of(here)?)?);
+            Ok(())
+        })?;
+        Ok(found)
+    })?;
+    Ok(PyArray1::from_vec(py, found))
+}
+
 /// The outputs, `[B * L]`.
 #[pyfunction]
 pub(crate) fn forward<'py>(
@@ -45,16 +65,9 @@ pub(crate) fn forward<'py>(
     x: Array<'_>,
     how: How,
 ) -> PyResult<Flat<'py>> {
-    let (asked, x) = (network.asked(), x.tensor()?);
-    let found = run(py, how, move |job| {
-        let mut found = Vec::new();
-        each(&asked, &x, job, |here, _| {
-            found.extend(flat(here.trace().output())?);
-            Ok(())
-        })?;
-        Ok(found)
-    })?;
-    Ok(PyArray1::from_vec(py, found))
+    all(py, network, &x, how, |here| {
+        Ok(here.trace().output().clone())
+    })
 }
 
 /// The gradients of one output of each input, `[B * D]`, and which outputs they are of: those given, or those predicted.
@@ -95,16 +108,7 @@ pub(crate) fn jacobians<'py>(
     x: Array<'_>,
     how: How,
 ) -> PyResult<Flat<'py>> {
-    let (asked, x) = (network.asked(), x.tensor()?);
-    let found = run(py, how, move |job| {
-        let mut found = Vec::new();
-        each(&asked, &x, job, |here, _| {
-            found.extend(flat(&here.output_jacobians()?)?);
-            Ok(())
-        })?;
-        Ok(found)
-    })?;
-    Ok(PyArray1::from_vec(py, found))
+    all(py, network, &x, how, |here| Ok(here.output_jacobians()?))
 }
 
 /// The half-spaces around one input `[1, in...]`: normals `[|I| * D]`, offsets, and bounds of the errors of both.

@@ -5,9 +5,10 @@ use crate::network::Network;
 use crate::worker::{How, run};
 use anyhow::ensure;
 use candle_core::Tensor;
+use loclin::models::Network as Graph;
 use loclin::regions::Budget;
 use loclin::regions::attribution::{
-    IntegratedGradients, Rule, integrated_gradients, integrated_gradients_by_quadrature,
+    Rule, integrated_gradients, integrated_gradients_by_quadrature,
 };
 use loclin::regions::segment::Walk;
 use numpy::PyArray1;
@@ -30,6 +31,29 @@ fn check(x: &Tensor, baselines: &Tensor, target: &[u32]) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What `integrate` finds from each input's baseline to it, for its output.
+fn each<T: Send + 'static>(
+    py: Python<'_>,
+    network: &Network,
+    [x, baselines]: [Array<'_>; 2],
+    target: Vec<u32>,
+    how: How,
+    integrate: impl Fn(&Graph, [&Tensor; 2], u32) -> anyhow::Result<T> + Send + 'static,
+) -> PyResult<Vec<T>> {
+    let (asked, x, baselines) = (network.asked(), x.tensor()?, baselines.tensor()?);
+    run(py, how, move |job| {
+        asked.check(&x)?;
+        check(&x, &baselines, &target)?;
+        let mut found = Vec::with_capacity(target.len());
+        for (at, output) in target.iter().enumerate() {
+            let ends = [baselines.get(at)?, x.get(at)?];
+            found.push(integrate(asked.graph(), [&ends[0], &ends[1]], *output)?);
+            job.advance(1)?;
+        }
+        Ok(found)
+    })
+}
+
 /// Exact integrated gradients of an output of each input `[B, in...]`, relative to its baseline.
 #[pyfunction]
 pub(crate) fn integrated<'py>(
@@ -40,20 +64,16 @@ pub(crate) fn integrated<'py>(
     target: Vec<u32>,
     how: How,
 ) -> PyResult<Bound<'py, PyList>> {
-    let (asked, x, baselines) = (network.asked(), x.tensor()?, baselines.tensor()?);
-    let rows = run(py, how, move |job| {
-        asked.check(&x)?;
-        check(&x, &baselines, &target)?;
-        let mut rows: Vec<IntegratedGradients> = Vec::new();
-        for (at, output) in target.iter().enumerate() {
-            let (from, to) = (baselines.get(at)?, x.get(at)?);
-            let walk = Walk::default();
-            let found = integrated_gradients(asked.graph(), &from, &to, *output, walk)?;
-            rows.push(found);
-            job.advance(1)?;
-        }
-        Ok(rows)
-    })?;
+    let exactly = |graph: &Graph, [from, to]: [&Tensor; 2], output| {
+        Ok(integrated_gradients(
+            graph,
+            from,
+            to,
+            output,
+            Walk::default(),
+        )?)
+    };
+    let rows = each(py, network, [x, baselines], target, how, exactly)?;
     let list = PyList::empty(py);
     for found in rows {
         let row = PyDict::new(py);
@@ -80,24 +100,13 @@ pub(crate) fn quadrature<'py>(
     steps: usize,
     how: How,
 ) -> PyResult<Bound<'py, PyArray1<f64>>> {
-    let (asked, x, baselines) = (network.asked(), x.tensor()?, baselines.tensor()?);
-    let found = run(py, how, move |job| {
-        asked.check(&x)?;
-        check(&x, &baselines, &target)?;
-        let mut found = Vec::new();
-        for (at, output) in target.iter().enumerate() {
-            let (from, to) = (baselines.get(at)?, x.get(at)?);
-            found.extend(integrated_gradients_by_quadrature(
-                asked.graph(),
-                &from,
-                &to,
-                *output,
-                (steps, Rule::Midpoint),
-                Budget::default(),
-            )?);
-            job.advance(1)?;
-        }
-        Ok(found)
-    })?;
-    Ok(PyArray1::from_vec(py, found))
+    let rule = (steps, Rule::Midpoint);
+    let summed = move |graph: &Graph, [from, to]: [&Tensor; 2], output| {
+        let budget = Budget::default();
+        Ok(integrated_gradients_by_quadrature(
+            graph, from, to, output, rule, budget,
+        )?)
+    };
+    let found = each(py, network, [x, baselines], target, how, summed)?;
+    Ok(PyArray1::from_vec(py, found.concat()))
 }
