@@ -18,6 +18,7 @@ use crate::{
     by_lengths::PullErrors,
     measure::{Aim, FIRST_ROUND},
     nearest::{Found, Nearest, distance},
+    progress::Progress,
     pulls::{Group, Limits},
 };
 use loclin_models::{Operator, Trace};
@@ -179,6 +180,7 @@ impl Linearization {
         let cost = &self.prepared.cost;
         let whole = |group: &Group| group.len() as f64 * cost.pull(group.node(), 0);
         let mut rest: f64 = groups.iter().map(whole).sum();
+        let candidates = groups.iter().map(Group::len).sum();
         let (mut done, mut spent, mut count) = (0.0, 0.0, 0);
         for some in waves(groups) {
             if spent > FORESEEN * cost.all() && rest * spent / done > cost.all() {
@@ -199,6 +201,12 @@ impl Linearization {
             let own: f64 = some.iter().map(whole).sum();
             done += own;
             rest -= own;
+            self.watch.tell(Progress {
+                input: aim.input,
+                begun: count,
+                candidates,
+                share: share(done, rest),
+            });
         }
         Ok(Some((nearest, count)))
     }
@@ -227,6 +235,14 @@ impl Linearization {
             }
             _ => None,
         }
+    }
+}
+
+/// What share of the work is done.
+fn share(done: f64, rest: f64) -> f64 {
+    match done + rest.max(0.0) {
+        all if all > 0.0 => done / all,
+        _ => 1.0,
     }
 }
 

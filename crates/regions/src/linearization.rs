@@ -5,6 +5,7 @@ use crate::{
     local_errors::Values,
     patterns,
     prepared::Prepared,
+    progress::Watch,
     room::{Room, Within},
     rounding::{Rounding, is_open},
     units::axes,
@@ -54,6 +55,7 @@ pub struct Linearization {
     /// The domain that balls are cut with, and the inputs in it.
     pub(crate) within: Option<Arc<Within>>,
     pub(crate) prepared: Arc<Prepared>,
+    pub(crate) watch: Watch,
 }
 
 impl Linearization {
@@ -240,6 +242,7 @@ impl Linearization {
                 .as_ref()
                 .map(|within| Arc::new(within.only(input))),
             prepared: Arc::clone(&self.prepared),
+            watch: self.watch.clone(),
             budget: self.budget,
             ranges: self.ranges.clone(),
         })

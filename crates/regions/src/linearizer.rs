@@ -4,6 +4,7 @@ use crate::{
     Budget, Error, Linearization, Result, Rows, decide,
     engines::Engine,
     prepared::Prepared,
+    progress::{Progress, Watch},
     rounding::{Rounding, says_something},
 };
 use candle_core::{DType, Tensor};
@@ -32,6 +33,7 @@ pub struct Linearizer {
     network: Network,
     budget: Budget,
     prepared: Arc<Prepared>,
+    watch: Watch,
 }
 
 impl Linearizer {
@@ -45,7 +47,34 @@ impl Linearizer {
             prepared: Arc::new(Prepared::new(&network)?),
             network,
             budget,
+            watch: Watch::default(),
         })
+    }
+
+    /// The same, which says how far it is while it proves margins of a large network ([`crate::Method::Bound`]): `tell` is called between groups
+    /// of gradients, by the thread that asked for the margins.
+    ///
+    /// ```
+    /// use candle_core::{DType, Device, Tensor};
+    /// use loclin_models::{Parameters, architectures::ResNetConfig};
+    /// use loclin_regions::{Budget, Linearizer, Method, Norm};
+    /// use std::sync::{Arc, Mutex};
+    ///
+    /// let config = ResNetConfig { width: 2, inputs: [3, 12, 12], ..ResNetConfig::resnet20(4) };
+    /// let network = config.build(Parameters::seeded(1).builder(DType::F64, &Device::Cpu))?;
+    /// let told = Arc::new(Mutex::new(Vec::new()));
+    /// let tell = { let told = Arc::clone(&told); move |progress| told.lock().unwrap().push(progress) };
+    /// let linearizer = Linearizer::new(&network, Budget::default())?.watched(tell);
+    /// let here = linearizer.at(&Tensor::ones((1, 3, 12, 12), DType::F64, &Device::Cpu)?)?;
+    /// here.margins(&[Norm::L2], Method::Bound)?;
+    /// let told = told.lock().unwrap();
+    /// assert!(told.windows(2).all(|two| two[0].begun <= two[1].begun && two[0].candidates == two[1].candidates));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn watched(self, tell: impl Fn(Progress) + Send + Sync + 'static) -> Self {
+        let watch = Watch::new(tell);
+        Self { watch, ..self }
     }
 
     /// The network with its parameters cut off from differentiation.
@@ -91,6 +120,7 @@ impl Linearizer {
             budget: self.budget,
             pre_activations,
             prepared: Arc::clone(&self.prepared),
+            watch: self.watch.clone(),
         })
     }
 

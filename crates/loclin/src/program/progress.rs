@@ -11,6 +11,7 @@ use std::sync::{LazyLock, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use loclin_regions::Progress;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, fmt};
@@ -20,6 +21,9 @@ use crate::program::options::Global;
 
 /// Work shorter than this shows no bar.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The parts of a share.
+const THOUSAND: u64 = 1000;
 
 /// A line says how far the work is after so long.
 const MINUTE: Duration = Duration::from_secs(60);
@@ -116,6 +120,8 @@ pub struct Bar {
     said: Mutex<Instant>,
     /// How many were done before.
     before: AtomicU64,
+    /// Whether they are thousandths of something that has no natural count.
+    share: bool,
 }
 
 impl Bar {
@@ -133,6 +139,13 @@ impl Bar {
         )
     }
 
+    /// A bar of a share of work whose parts cannot be counted.
+    fn share(label: impl Into<String>) -> Self {
+        let mut bar = Self::new(label, THOUSAND, "{msg} [{bar:30}] {percent}% {eta} left");
+        bar.share = true;
+        bar
+    }
+
     fn new(label: impl Into<String>, total: u64, template: &str) -> Self {
         let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::hidden());
         // The templates are the two constants above; were one wrong, the default look would do.
@@ -146,6 +159,7 @@ impl Bar {
             shown: AtomicBool::new(false),
             said: Mutex::new(Instant::now()),
             before: AtomicU64::new(0),
+            share: false,
         }
     }
 
@@ -159,7 +173,8 @@ impl Bar {
         let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
         if said.elapsed() >= MINUTE {
             *said = Instant::now();
-            let line = line(&self.bar.message(), self.numbers(), self.since.elapsed());
+            let (label, since) = (self.bar.message(), self.since.elapsed());
+            let line = line(&label, self.numbers(), self.share, since);
             tracing::info!(target: "loclin::progress", "{line}");
         }
     }
@@ -195,7 +210,7 @@ impl Drop for Bar {
 }
 
 /// How far work is: what it is, how much of it, since when, how fast, and how long it may take.
-fn line(label: &str, [before, done, all]: [u64; 3], since: Duration) -> String {
+fn line(label: &str, [before, done, all]: [u64; 3], only_share: bool, since: Duration) -> String {
     let rate = done.saturating_sub(before) as f64 / since.as_secs_f64().max(1e-9);
     let share = 100.0 * done as f64 / all.max(1) as f64;
     let left = Duration::try_from_secs_f64(all.saturating_sub(done) as f64 / rate);
@@ -203,7 +218,35 @@ fn line(label: &str, [before, done, all]: [u64; 3], since: Duration) -> String {
         format!(", about {} left", HumanDuration(left))
     });
     let (digits, since) = (if rate < 10.0 { 2 } else { 0 }, HumanDuration(since));
+    if only_share {
+        return format!("{label}: {share:.1}% after {since}{left}");
+    }
     format!("{label}: {done} of {all} ({share:.1}%) after {since}, {rate:.digits$}/s{left}")
+}
+
+/// What to tell of the proofs of a large network ([`loclin_regions::Linearizer::watched`]): a bar for each input and norm, with the
+/// gradients begun and those that can come at most.
+pub fn proofs() -> impl Fn(Progress) + Send + Sync + 'static {
+    let shown: Mutex<Option<(usize, Bar)>> = Mutex::new(None);
+    move |progress| {
+        let label = format!(
+            "proving a radius: {} of at most {} gradients begun",
+            progress.begun, progress.candidates
+        );
+        let mut shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
+        let done = (progress.share * THOUSAND as f64) as u64;
+        let same = |(input, bar): &(usize, Bar)| *input == progress.input && bar.position() <= done;
+        if !shown.as_ref().is_some_and(same) {
+            *shown = Some((progress.input, Bar::share(label.clone())));
+        }
+        if let Some((_, bar)) = shown.as_ref() {
+            bar.label(label);
+            bar.advance(done - bar.position());
+        }
+        if done == THOUSAND {
+            *shown = None;
+        }
+    }
 }
 
 /// Stderr, with the bars taken away for the moment of writing.
@@ -225,12 +268,22 @@ mod tests {
 
     #[test]
     fn a_line_says_how_far_how_fast_and_how_long() {
-        let text = line("certifying", [1000, 4000, 10_000], Duration::from_secs(60));
+        let text = line(
+            "certifying",
+            [1000, 4000, 10_000],
+            false,
+            Duration::from_secs(60),
+        );
         assert_eq!(
             text,
             "certifying: 4000 of 10000 (40.0%) after 60 seconds, 50/s, about 2 minutes left"
         );
-        let text = line("bounding", [0, 0, 10], Duration::from_secs(60));
+        let text = line("bounding", [0, 0, 10], false, Duration::from_secs(60));
         assert_eq!(text, "bounding: 0 of 10 (0.0%) after 60 seconds, 0.00/s");
+        let text = line("proving", [0, 250, 1000], true, Duration::from_secs(60));
+        assert_eq!(
+            text,
+            "proving: 25.0% after 60 seconds, about 3 minutes left"
+        );
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::{built, images};
 use loclin_models::{Network, architectures::ResNetConfig};
-use loclin_regions::{Budget, Domain, Guarantee, Linearization, Margins, Method, Norm};
+use loclin_regions::{Budget, Domain, Guarantee, Linearization, Linearizer, Margins, Method, Norm};
 
 const NORMS: [Norm; 3] = [Norm::L1, Norm::L2, Norm::LINF];
 
@@ -58,7 +58,7 @@ fn proved_radii_are_those_of_all_gradients_in_every_norm() {
 /// `SIDE=32 NORM=2 cargo test --workspace --test resnet -- --ignored --nocapture`
 #[test]
 #[ignore = "a measurement"]
-#[allow(clippy::print_stdout, reason = "its result")]
+#[allow(clippy::print_stdout, clippy::print_stderr, reason = "its result")]
 fn time() {
     let number = |name: &str, default: usize| {
         let text = std::env::var(name);
@@ -69,7 +69,9 @@ fn time() {
     let network = resnet(0, width, side);
     let x = images(9, 1, side);
     let start = std::time::Instant::now();
-    let here = Linearization::new(&network, &x, Budget::default()).unwrap();
+    let tell = move |progress| eprintln!("{progress:?} after {:?}", start.elapsed());
+    let linearizer = Linearizer::new(&network, Budget::default()).unwrap();
+    let here = linearizer.watched(tell).at(&x).unwrap();
     for method in [Method::Bound, Method::All] {
         if method == Method::All && std::env::var("ALL").is_err() {
             continue;

@@ -14,7 +14,7 @@ use loclin_regions::{
 use loclin_report::printable;
 
 use super::question::Question;
-use crate::program::tensors;
+use crate::program::{progress, tensors};
 
 /// Inputs linearised at a time, where the budget allows; what their tangents take is bounded on its own.
 pub const BATCH: usize = 512;
@@ -152,7 +152,7 @@ impl<'a, N: Fn(&[usize]) -> anyhow::Result<Network>> Certifier<'a, N> {
         }
         Ok(OfShape {
             at_once: at_once(&network),
-            linearizer: Linearizer::new(&network, Budget::default())?,
+            linearizer: Linearizer::new(&network, Budget::default())?.watched(progress::proofs()),
             domain: domain.transpose()?.map(Arc::new),
         })
     }

@@ -7,7 +7,7 @@ use candle_core::{DType, Tensor};
 use loclin_models::Network;
 use loclin_regions::attribution::{Noise, smooth_gradients};
 use loclin_regions::distortion::{Ascent, Ball, Distortion, Search};
-use loclin_regions::{Budget, Estimate, Guarantee, Linearization, Method, Norm};
+use loclin_regions::{Budget, Estimate, Guarantee, Linearizer, Method, Norm};
 use loclin_report::printable;
 use serde::Serialize;
 
@@ -16,7 +16,7 @@ use super::nearby::{Nearby, NearbyOptions, nearby};
 use crate::program::classes::word;
 use crate::program::distortion::{Radius, worst_of};
 use crate::program::domain::InputBox;
-use crate::program::tensors;
+use crate::program::{progress, tensors};
 use loclin_report::{BoundCurve, significant};
 
 /// What is asked about an input.
@@ -102,7 +102,9 @@ pub fn read(
     let domain = options.domain.as_ref();
     let domain = domain.map(|domain| domain.of_size(network.input_size()));
     let domain = domain.transpose()?;
-    let mut here = Linearization::new(network, &batch, Budget::default())?;
+    let mut here = Linearizer::new(network, Budget::default())?
+        .watched(progress::proofs())
+        .at(&batch)?;
     if let Some(domain) = &domain {
         here = here.within(domain.clone())?;
     }
