@@ -76,6 +76,31 @@ pub(super) fn gather<T: Real>(
     }
 }
 
+/// The symmetric `into = matrix[units, units] + half + half^T`, row-major, for a symmetric `matrix` of `width` columns.
+pub(super) fn gather_symmetric<T: Real>(
+    into: &mut [T],
+    matrix: &[T],
+    width: usize,
+    units: &[u32],
+    half: &[T],
+) {
+    // Tiles, so that both triangles stay in the cache.
+    const TILE: usize = 16;
+    let n = units.len();
+    for top in (0..n).step_by(TILE) {
+        for left in (0..=top).step_by(TILE) {
+            for r in top..(top + TILE).min(n) {
+                let row = &matrix[units[r] as usize * width..][..width];
+                for c in left..(left + TILE).min(r + 1) {
+                    let value = row[units[c] as usize] + half[r * n + c] + half[c * n + r];
+                    into[r * n + c] = value;
+                    into[c * n + r] = value;
+                }
+            }
+        }
+    }
+}
+
 /// Multiplies row `r` by the slope of `rows[r]`.
 pub(super) fn scale_rows<T: Real>(matrix: &mut [T], rows: &Active<T>, width: usize) {
     if let Some(slopes) = &rows.slopes {

@@ -34,3 +34,14 @@ pub(super) fn mirror<T: Real>(matrix: &mut [T], n: usize) {
         }
     }
 }
+
+/// The transpose of a row-major matrix of `size` rows and columns.
+pub(super) fn transposed<T: Real>(matrix: &[T], [rows, columns]: [usize; 2]) -> Vec<T> {
+    let mut result = vec![T::zero(); matrix.len()];
+    for row in 0..rows {
+        for column in 0..columns {
+            result[column * rows + row] = matrix[row * columns + column];
+        }
+    }
+    result
+}

@@ -6,16 +6,18 @@
 //!
 //! `A_b = S R M^T + L K^T + K L^T`,
 //!
-//! which takes `2 n^2 d` multiply-adds on the `n` rows that an input keeps, instead of `3/2 n^3`. The derivative
+//! which takes `n^2 d + n d^2` multiply-adds on the `n` rows that an input keeps, instead of `3/2 n^3`. The derivative
 //! of `sum_b <C_b, A_b>` with symmetric `C_b` is, with `H = C L`,
 //!
 //! `dM = 2 (sum_b C_b) M R G R + 2 (sum_b H E) G R + 2 sum_b (C K + H (1/2 E G[d, d] E))`, the last in columns `d`,
 //! `dG = R M^T (sum_b C_b) M R + J + J^T + sum_b E L^T H E` with `J = R M^T (sum_b H E)`:
 //!
-//! two products of `n^2 d` for each input, and the rest once for the batch.
+//! a product of `2 n^2 d` for each input, and the rest once for the batch. `L`, `K`, `H` and `C K` are kept transposed, `L^T` above `K^T`,
+//! so that one product makes `[H C K]^T = [L K]^T C`.
 
 use super::{
-    active::{gather, scale_columns_by, scale_rows_by, scatter},
+    active::{gather, gather_symmetric, scale_columns_by, scale_rows_by, scatter},
+    dense::transposed,
     varying::{Change, Varying},
 };
 use loclin_tensor::{
@@ -31,7 +33,7 @@ pub(super) struct End<T> {
     pub(super) slopes: Varying<T>,
     /// `M R` on the reference's units.
     reference: Vec<T>,
-    /// `M`, `S` and `G` on varying units.
+    /// `M^T` and `S^T` of varying units, and `G` among them.
     m: Vec<T>,
     s: Vec<T>,
     g: Vec<T>,
@@ -39,19 +41,20 @@ pub(super) struct End<T> {
     base: Vec<T>,
 }
 
-/// `L`, `K` and `1/2 E G[d, d] E` of one input.
+/// `[L K]^T` and `1/2 E G[d, d] E` of one input.
 #[derive(Debug)]
 pub(super) struct Parts<T> {
-    l: Vec<T>,
-    k: Vec<T>,
+    lk: Vec<T>,
     g: Vec<T>,
+    /// `L K^T`.
+    product: Vec<T>,
 }
 
 /// Sums over inputs from which the derivatives are made.
 pub(super) struct Sums<T> {
-    /// `H E`, varying columns.
+    /// `(H E)^T`, varying rows.
     h: Vec<T>,
-    /// Half of the part of `dM` in varying columns.
+    /// The transpose of half of the part of `dM` in varying columns.
     m: Vec<T>,
     /// The part of `dG` among varying units.
     g: Vec<T>,
@@ -59,8 +62,8 @@ pub(super) struct Sums<T> {
 
 impl<T> Parts<T> {
     pub(super) fn new() -> Self {
-        let (l, k, g) = (Vec::new(), Vec::new(), Vec::new());
-        Self { l, k, g }
+        let (lk, g, product) = (Vec::new(), Vec::new(), Vec::new());
+        Self { lk, g, product }
     }
 }
 
@@ -74,15 +77,15 @@ impl<T: Real> Sums<T> {
 /// Space for the products of one input.
 #[derive(Debug)]
 pub(super) struct Scratch<T> {
-    h: Vec<T>,
-    f: Vec<T>,
+    /// `[H C K]^T`.
+    hf: Vec<T>,
     g: Vec<T>,
 }
 
 impl<T> Scratch<T> {
     pub(super) fn new() -> Self {
-        let (h, f, g) = (Vec::new(), Vec::new(), Vec::new());
-        Self { h, f, g }
+        let (hf, g) = (Vec::new(), Vec::new());
+        Self { hf, g }
     }
 }
 
@@ -126,10 +129,11 @@ impl<T: Real> End<T> {
             View::new(&s, outer, kept.len())?,
             of_reference.t(),
         )?;
+        let size = [outer, varying.len()];
         Ok(Self {
             outer,
-            m: take(m, &rows, varying),
-            s: product(varying)?,
+            m: transposed(&take(m, &rows, varying), size),
+            s: transposed(&product(varying)?, size),
             g: take(g, varying, varying),
             reference,
             slopes,
@@ -147,20 +151,21 @@ impl<T: Real> End<T> {
     ) -> Result<()> {
         let Change { at, by } = &self.slopes.changes[input];
         let (width, n, d) = (self.slopes.units.len(), rows.len(), at.len());
-        gather(into, &self.base, self.outer, rows, rows);
-        let Parts { l, k, g } = parts;
-        gather(fit(l, n * d), &self.m, width, rows, at);
-        gather(fit(k, n * d), &self.s, width, rows, at);
+        let Parts { lk, g, product } = parts;
+        let (l, k) = fit(lk, 2 * d * n).split_at_mut(d * n);
+        gather(l, &self.m, self.outer, at, rows);
+        gather(k, &self.s, self.outer, at, rows);
         gather(fit(g, d * d), &self.g, width, at, at);
-        scale_columns_by(k, by);
+        scale_rows_by(k, by, n);
         scale_columns_by(g, by);
         scale_rows_by(g, by, d);
         g.iter_mut().for_each(|value| *value *= T::from_f64(0.5));
-        let (l, g) = (View::new(l, n, d)?, View::new(g, d, d)?);
-        multiply(ViewMut::new(k, n, d)?, Write::Add, 1.0, l, g)?;
-        let k = View::new(k, n, d)?;
-        multiply(ViewMut::new(into, n, n)?, Write::Add, 1.0, l, k.t())?;
-        multiply(ViewMut::new(into, n, n)?, Write::Add, 1.0, k, l.t())
+        let (l, g) = (View::new(l, d, n)?, View::new(g, d, d)?);
+        multiply(ViewMut::new(k, d, n)?, Write::Add, 1.0, g, l)?;
+        let (half, k) = (fit(product, n * n), View::new(k, d, n)?);
+        multiply(ViewMut::new(half, n, n)?, Write::Replace, 1.0, l.t(), k)?;
+        gather_symmetric(into, &self.base, self.outer, rows, half);
+        Ok(())
     }
 
     /// Sums for [`End::pull`], all 0.
@@ -185,35 +190,23 @@ impl<T: Real> End<T> {
     ) -> Result<()> {
         let Change { at, by } = &self.slopes.changes[input];
         let (width, n, d) = (self.slopes.units.len(), rows.len(), at.len());
-        let Scratch { h, f, g } = scratch;
-        let c = View::new(c, n, n)?;
-        let (l, k) = (View::new(&parts.l, n, d)?, View::new(&parts.k, n, d)?);
-        let own = View::new(&parts.g, d, d)?;
-        multiply(
-            ViewMut::new(fit(h, n * d), n, d)?,
-            Write::Replace,
-            1.0,
-            c,
-            l,
-        )?;
-        multiply(
-            ViewMut::new(fit(f, n * d), n, d)?,
-            Write::Replace,
-            1.0,
-            c,
-            k,
-        )?;
-        let of_h = View::new(h, n, d)?;
+        let Scratch { hf, g } = scratch;
+        let (c, own) = (View::new(c, n, n)?, View::new(&parts.g, d, d)?);
+        let (l, lk) = (View::new(&parts.lk, d, n)?, View::new(&parts.lk, 2 * d, n)?);
+        let both = ViewMut::new(fit(hf, 2 * d * n), 2 * d, n)?;
+        multiply(both, Write::Replace, 1.0, lk, c)?;
+        let (h, f) = hf.split_at_mut(d * n);
+        let of_h = View::new(h, d, n)?;
         // `C K + H (1/2 E G E)`.
-        multiply(ViewMut::new(f, n, d)?, Write::Add, 1.0, of_h, own)?;
-        scatter(&mut sums.m, width, f, rows, at);
+        multiply(ViewMut::new(f, d, n)?, Write::Add, 1.0, own, of_h)?;
+        scatter(&mut sums.m, self.outer, f, at, rows);
         let small = ViewMut::new(fit(g, d * d), d, d)?;
-        multiply(small, Write::Replace, 1.0, l.t(), of_h)?;
+        multiply(small, Write::Replace, 1.0, l, of_h.t())?;
         scale_columns_by(g, by);
         scale_rows_by(g, by, d);
         scatter(&mut sums.g, width, g, at, at);
-        scale_columns_by(h, by);
-        scatter(&mut sums.h, width, h, rows, at);
+        scale_rows_by(h, by, n);
+        scatter(&mut sums.h, self.outer, h, at, rows);
         Ok(())
     }
 
@@ -224,7 +217,7 @@ impl<T: Real> End<T> {
         let (outer, r, v) = (self.outer, kept.len(), varying.len());
         let rows: Vec<u32> = (0..outer as u32).collect();
         let reference = View::new(&self.reference, outer, r)?;
-        let h = View::new(&sums.h, outer, v)?;
+        let h = View::new(&sums.h, v, outer)?.t();
 
         let mut t = vec![T::zero(); outer * r];
         let c = View::new(c, outer, outer)?;
@@ -248,7 +241,8 @@ impl<T: Real> End<T> {
         scale_columns_by(&mut own, &self.slopes.slopes);
         let mut dm = vec![T::zero(); outer * inner];
         scatter(&mut dm, inner, &own, &rows, kept);
-        let twice: Vec<T> = sums.m.iter().map(|value| *value + *value).collect();
+        let mut twice = transposed(&sums.m, [v, outer]);
+        twice.iter_mut().for_each(|value| *value += *value);
         scatter(&mut dm, inner, &twice, &rows, varying);
 
         let mut dg = vec![T::zero(); inner * inner];

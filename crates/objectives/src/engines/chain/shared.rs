@@ -1,6 +1,11 @@
 //! What all inputs of a batch share on the way to the sum of squared norms.
 
-use super::{active::Active, dense::dot, end::End, varying::Varying};
+use super::{
+    active::Active,
+    dense::{dot, transposed},
+    end::End,
+    varying::Varying,
+};
 use loclin_tensor::{
     Result,
     product::{Real, View, gram},
@@ -90,15 +95,4 @@ impl<'a, T: Real> Shared<'a, T> {
         });
         trace * self.active.len() as f64 + second
     }
-}
-
-/// The transpose of a row-major matrix of `size` rows and columns.
-pub(super) fn transposed<T: Real>(matrix: &[T], [rows, columns]: [usize; 2]) -> Vec<T> {
-    let mut result = vec![T::zero(); matrix.len()];
-    for row in 0..rows {
-        for column in 0..columns {
-            result[column * rows + row] = matrix[row * columns + column];
-        }
-    }
-    result
 }

@@ -1,9 +1,9 @@
 //! Sums over the inputs of a batch, and the gradients in the weights that are made from them.
 
 use super::{
-    dense::mirror,
+    dense::{mirror, transposed},
     end::{self, End},
-    shared::{Shared, transposed},
+    shared::Shared,
 };
 use loclin_tensor::{
     Result,
