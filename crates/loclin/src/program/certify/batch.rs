@@ -1,6 +1,7 @@
 //! One batch of inputs, certified.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -13,7 +14,8 @@ use loclin_regions::{
 };
 use loclin_report::printable;
 
-use super::question::Question;
+use super::place::Units;
+use super::question::{Question, leading};
 use crate::program::tensors;
 
 /// Inputs linearised at a time, where the budget allows; what their tangents take is bounded on its own.
@@ -27,6 +29,10 @@ pub(super) struct Batch {
     /// For each norm, upper bounds of the true radii; none if they were not asked for.
     pub(super) upper: Vec<Vec<f64>>,
     pub(super) predictions: Vec<u32>,
+    /// The output of the predicted class, or the only one.
+    pub(super) scores: Vec<f64>,
+    /// Where the leading norm's limiting neurons are in their layers; empty where that is not known.
+    pub(super) places: Vec<String>,
     /// For each shape of inputs, which of the batch they are and what their regions' count needs of them.
     pub(super) points: Vec<(Vec<usize>, Vec<RegionPoint>)>,
     pub(super) positions: Vec<Vec<usize>>,
@@ -54,6 +60,8 @@ struct OfShape {
     linearizer: Linearizer,
     domain: Option<Arc<Domain>>,
     at_once: usize,
+    /// Of each node that limited an input.
+    units: BTreeMap<usize, Units>,
 }
 
 /// How many inputs of this network are linearised at a time.
@@ -109,6 +117,8 @@ impl<'a, N: Fn(&[usize]) -> anyhow::Result<Network>> Certifier<'a, N> {
                 .collect(),
             upper: self.question.no_upper_bounds(inputs),
             predictions: vec![0; inputs],
+            scores: vec![0.0; inputs],
+            places: vec![String::new(); inputs],
             points: Vec::new(),
             positions: Vec::new(),
             neurons: 0,
@@ -122,7 +132,7 @@ impl<'a, N: Fn(&[usize]) -> anyhow::Result<Network>> Certifier<'a, N> {
                 let of_shape = self.of_shape(&shape)?;
                 self.by_shape.insert(shape.clone(), of_shape);
             }
-            let of_shape = self.by_shape.get(&shape).context("a shape")?;
+            let of_shape = self.by_shape.get_mut(&shape).context("a shape")?;
             batch.dtype = of_shape.linearizer.network().dtype();
             let rows: Vec<usize> = (0..inputs.len()).collect();
             let mut points = Vec::new();
@@ -154,6 +164,7 @@ impl<'a, N: Fn(&[usize]) -> anyhow::Result<Network>> Certifier<'a, N> {
             at_once: at_once(&network),
             linearizer: Linearizer::new(&network, Budget::default())?,
             domain: domain.transpose()?.map(Arc::new),
+            units: BTreeMap::new(),
         })
     }
 }
@@ -163,13 +174,20 @@ struct Found {
     margins: Vec<Margins>,
     upper: Vec<Vec<f64>>,
     predictions: Vec<u32>,
+    scores: Vec<f64>,
+    places: Vec<String>,
     points: Vec<RegionPoint>,
     neurons: usize,
     outputs: usize,
 }
 
 impl OfShape {
-    fn add(&self, inputs: &Dataset, rows: &[usize], question: &Question) -> anyhow::Result<Found> {
+    fn add(
+        &mut self,
+        inputs: &Dataset,
+        rows: &[usize],
+        question: &Question,
+    ) -> anyhow::Result<Found> {
         // Pre-activations are found in float64 whatever the network's dtype.
         let network = self.linearizer.network();
         let x = tensors::inputs(inputs, rows, DType::F64, network.device())?;
@@ -183,10 +201,20 @@ impl OfShape {
             false => &[],
         };
         let upper = bounds.iter().map(|margins| here.upper_bounds(margins));
+        let leading = margins.get(leading(&question.norms));
+        let limiting = leading.map_or(&[][..], |margins| &margins.limiting);
+        let places = limiting.iter().map(|neuron| match neuron {
+            Some(neuron) => place(&mut self.units, network, *neuron),
+            None => Ok(String::new()),
+        });
+        let output = here.trace().output();
+        let predictions = tensors::predictions(output)?;
         Ok(Found {
+            places: places.collect::<anyhow::Result<_>>()?,
+            scores: tensors::scores(output, &predictions)?,
             upper: upper.collect::<loclin_regions::Result<_>>()?,
             margins,
-            predictions: tensors::predictions(here.trace().output())?,
+            predictions,
             points: RegionPoint::of(&here)?,
             neurons: here.neurons(),
             outputs: network.output_size(),
@@ -197,6 +225,9 @@ impl OfShape {
 impl Batch {
     /// Puts in what was found for the inputs at these places of the batch; what the regions' count needs of them comes back.
     fn put(&mut self, found: Found, at: &[usize]) -> Vec<RegionPoint> {
+        for (&at, place) in at.iter().zip(found.places) {
+            self.places[at] = place;
+        }
         for (all, part) in self.margins.iter_mut().zip(found.margins) {
             all.guarantee = all.guarantee.weaker(part.guarantee);
             all.method = part.method;
@@ -212,13 +243,27 @@ impl Batch {
         for (all, part) in self.upper.iter_mut().zip(found.upper) {
             at.iter().zip(part).for_each(|(&at, bound)| all[at] = bound);
         }
-        for (&at, prediction) in at.iter().zip(found.predictions) {
-            self.predictions[at] = prediction;
+        let predicted = found.predictions.into_iter().zip(found.scores);
+        for (&at, (prediction, score)) in at.iter().zip(predicted) {
+            (self.predictions[at], self.scores[at]) = (prediction, score);
         }
         self.neurons = self.neurons.max(found.neurons);
         self.outputs = found.outputs;
         found.points
     }
+}
+
+/// Where a neuron is in its layer; the units of layers are kept in `known`.
+fn place(
+    known: &mut BTreeMap<usize, Units>,
+    network: &Network,
+    Neuron { node, index }: Neuron,
+) -> anyhow::Result<String> {
+    let units = match known.entry(node) {
+        Entry::Occupied(units) => units.into_mut(),
+        Entry::Vacant(none) => none.insert(Units::of(network, node)?),
+    };
+    Ok(units.place(index))
 }
 
 /// The name of a neuron's node.

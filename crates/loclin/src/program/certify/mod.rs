@@ -1,10 +1,12 @@
 //! `loclin certify`: the margins of every input of a dataset.
 
 mod batch;
+mod explained;
 mod extremes;
 mod job;
 mod outcome;
 mod page;
+mod place;
 mod question;
 mod regions;
 mod result;
@@ -24,6 +26,7 @@ use rand::rngs::OsRng;
 
 use crate::program::classes::ClassOptions;
 use crate::program::compute::Dtype;
+use crate::program::distortion::Radius;
 use crate::program::domain::{DomainOptions, InputBox};
 use crate::program::errors::Usage;
 use crate::program::files;
@@ -36,6 +39,7 @@ pub use batch::BATCH;
 use job::Certified;
 pub(crate) use job::{COMMAND, outcome_of};
 
+pub use explained::{Above, Limiting, Worst};
 pub use outcome::{Outcome, Search};
 pub use question::{Deployed, Question};
 pub(crate) use result::{Table, read};
@@ -44,7 +48,7 @@ pub use run::{Certificates, certify, certify_all};
 
 const EXAMPLE: &str = "\
 Examples:
-  loclin certify --model runs/demo-seed0
+  loclin certify --model runs/demo-seed0 --at 1/255
   loclin certify --model RUN --data mnist --norm 2 --limit 1000 --dtype f64 --out margins.csv
   loclin certify --model network.onnx --data inputs.npy --norm 1 --norm inf --dtype f64
   loclin certify --model runs/vowels-vanilla-seed0 --norm 2 --dtype f64
@@ -86,8 +90,12 @@ pub struct Args {
     /// Write an upper bound of each true radius into the table, too (columns upper_P): by how much a radius can be too small
     #[arg(long, requires = "out", conflicts_with = "deployed")]
     pub upper: bool,
+    /// Say how many inputs have a radius above this one, in raw units of the input: a number or a quotient such as 1/255; may be
+    /// given several times
+    #[arg(long, value_name = "RADIUS")]
+    pub at: Vec<Radius>,
     /// Write one row for each input: index,file,label,prediction,label_name,prediction_name,eps_P...,guarantee,layer,neuron,
-    /// position,domain; names where the classes have some
+    /// position,domain,score,place; names where the classes have some
     #[arg(long, value_name = "FILE.csv")]
     pub out: Option<PathBuf>,
     /// Write a page, too: distributions, limiting layers, the inputs at both ends
@@ -159,6 +167,7 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         dtype,
         preprocessing: applied,
         classes: names.clone(),
+        at: args.at.iter().map(|radius| radius.value()).collect(),
     };
     let settings = match &args.out {
         None if seed(args, global) == Seed::Drawn => {
@@ -196,6 +205,7 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
             norms: &question.norms,
             data: &data,
             source: root,
+            names: names.as_ref(),
             seed: drawn,
         })?;
         files::write_atomic(report, page.as_bytes())?;
