@@ -6,7 +6,7 @@ use loclin_data::{
 };
 use loclin_models::{Model, ModelFile, Normalization};
 
-use crate::program::classes::{ClassOptions, Classes};
+use crate::program::classes::{self, ClassOptions, Classes};
 use crate::program::compute::Dtype;
 use crate::program::errors::Usage;
 use crate::program::model::ModelPath;
@@ -87,6 +87,7 @@ impl<'a> Loaded<'a> {
             rows,
             preprocessing: &preprocessing,
             input_shape: input_shape(&self.model),
+            classes: classes(&self.model),
         };
         let data = read(name, &request)?;
         let (model, applied) = normalized(self.model.clone(), self.source, &preprocessing, &data)?;
@@ -151,6 +152,14 @@ pub fn by_model(applied: Applied, own: Option<&Normalization>) -> Applied {
 fn input_shape(model: &ModelFile) -> Option<&[usize]> {
     match model {
         ModelFile::Network(model) => Some(model.network.input_shape()),
+        ModelFile::Recurrent(_) => None,
+    }
+}
+
+/// How many classes a model tells apart, where its inputs have one shape.
+fn classes(model: &ModelFile) -> Option<usize> {
+    match model {
+        ModelFile::Network(model) => Some(classes::count(model.network.output_size())),
         ModelFile::Recurrent(_) => None,
     }
 }
