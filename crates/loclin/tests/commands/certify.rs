@@ -335,7 +335,7 @@ fn a_page_shows_both_ends_and_what_limits() {
     assert!(!html.contains("NaN") && !html.contains("src=\"http"));
     assert!(html.contains("certified radius"));
     // Nothing is claimed of radii in float32.
-    let files = ["--report", text(&page), "--dtype", "f32"];
+    let files = ["--report", text(&page), "--force", "--dtype", "f32"];
     json(&[&arguments[..], &files].concat());
     let html = fs::read_to_string(&page).unwrap();
     assert!(html.contains("an estimate") && !html.contains("certified"));

@@ -58,8 +58,8 @@ Examples:
   loclin certify --model runs/mnist-vanilla-seed0 --data mnist --domain none
   loclin certify --model network.onnx --data inputs.npy --out margins.csv --resume
   loclin certify --model network.onnx --data inputs.npy --shard 3/8 --out margins-3.csv
-
-  loclin certify --model resnet.onnx --data photos --mean 0.49,0.48,0.45 --std 0.25,0.24,0.26 --resize 32";
+  loclin certify --model resnet.onnx --data photos --resize 32 --mean 0.49,0.48,0.45 \\
+      --std 0.25,0.24,0.26 --report margins.html";
 
 /// Options of `certify`.
 #[derive(Clone, Debug, clap::Args)]
@@ -94,8 +94,8 @@ pub struct Args {
     /// given several times
     #[arg(long, value_name = "RADIUS")]
     pub at: Vec<Radius>,
-    /// Write one row for each input: index,file,label,prediction,label_name,prediction_name,eps_P...,guarantee,layer,neuron,
-    /// position,domain,score,place; names where the classes have some
+    /// Write one row for each input: index, file, label, prediction, label_name, prediction_name, eps_P..., guarantee, layer,
+    /// neuron, position, domain, score, place; names where the classes have some
     #[arg(long, value_name = "FILE.csv")]
     pub out: Option<PathBuf>,
     /// Write a page, too: distributions, limiting layers, the inputs at both ends
@@ -105,12 +105,12 @@ pub struct Args {
     /// [default: 512, fewer for large networks]
     #[arg(long, value_name = "N")]
     pub batch: Option<usize>,
-    /// The job
-    #[command(flatten)]
-    pub job: JobOptions,
     /// How the classes are called
     #[command(flatten)]
     pub classes: ClassOptions,
+    /// The job
+    #[command(flatten)]
+    pub job: JobOptions,
     /// The inputs
     #[command(flatten)]
     pub inputs: InputOptions,
@@ -133,7 +133,8 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         args.job.check_new(out)?;
     }
     if let Some(report) = &args.report {
-        files::check_writable(report)?;
+        // The page of a job that goes on is that of its table.
+        files::check_new(report, args.job.force || args.job.resume)?;
     }
     let rows = args.limit.map_or(Rows::All, Rows::First);
     let opened = Opened::new(&args.source, &args.inputs, rows, global)?;

@@ -35,8 +35,10 @@ pub use search::{Measure, worst_of};
 const EXAMPLE: &str = "\
 Examples:
   loclin distortion --model runs/cifar10-roll-seed0 --eps 8/256 --limit 256 --out runs/distortion
-  loclin distortion --model resnet.onnx --data photos --resize 32 --eps 0.01 --samples 500 --population 300
-  loclin distortion --model runs/demo-seed0 --eps 8/256 --limit 4 --population 100 --generations 10 --json";
+  loclin distortion --model resnet.onnx --data photos --resize 32 --eps 0.01 \\
+      --samples 500 --population 300
+  loclin distortion --model runs/demo-seed0 --eps 8/256 --limit 4 \\
+      --population 100 --generations 10 --json";
 
 /// Options of `distortion`.
 #[derive(Clone, Debug, clap::Args)]
