@@ -1,15 +1,34 @@
-//! Where a neuron is in its layer.
+//! Where neurons are in their layers, in words.
 
-use loclin_models::{Alternatives, Network, Operator};
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
-/// The units of a layer, and which of them each of its neurons belongs to.
+use crate::{Alternatives, Network, Operator, Result};
+
+/// The places of a network's neurons; what is found of a node is kept for the next question.
+///
+/// ```
+/// use candle_core::{DType, Device};
+/// use loclin_models::{Mlp, Parameters, Places};
+/// let config = Mlp { inputs: vec![4], hidden: vec![8], outputs: 3, negative_slope: 0.0 };
+/// let network = config.build(Parameters::seeded(7).builder(DType::F64, &Device::Cpu))?;
+/// let node = network.nodes().iter().position(|node| node.shape == [8]).map(|linear| linear + 1);
+/// assert_eq!(Places::default().of(&network, node.unwrap_or(0), 5)?, "unit 5");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Default)]
+pub struct Places {
+    known: BTreeMap<usize, Units>,
+}
+
+/// The units of a node, and which of them each of its neurons belongs to.
 #[derive(Debug)]
-pub(super) struct Units {
+struct Units {
     shape: Vec<usize>,
     neurons: Neurons,
 }
 
-/// How the neurons of a layer are numbered.
+/// How the neurons of a node are numbered.
 #[derive(Debug)]
 enum Neurons {
     /// All units once for each breakpoint.
@@ -20,12 +39,23 @@ enum Neurons {
     Unknown,
 }
 
-impl Units {
-    /// Those of the node `node`.
+impl Places {
+    /// Where the unit of neuron `index` of the node `node` is, counted from 0, such as `channel 3, row 5, column 7`; empty where that
+    /// is not known. A difference of a maximum is where the maximum is. Always ask about the same network.
     ///
     /// # Errors
-    /// A tensor computation that fails.
-    pub(super) fn of(network: &Network, node: usize) -> anyhow::Result<Self> {
+    /// A parameter that cannot be read.
+    pub fn of(&mut self, network: &Network, node: usize, index: usize) -> Result<String> {
+        let units = match self.known.entry(node) {
+            Entry::Occupied(units) => units.into_mut(),
+            Entry::Vacant(none) => none.insert(Units::of(network, node)?),
+        };
+        Ok(units.place(index))
+    }
+}
+
+impl Units {
+    fn of(network: &Network, node: usize) -> Result<Self> {
         let nodes = network.nodes();
         let known = nodes.get(node);
         let operand = known.and_then(|known| nodes.get(*known.operands.first()?));
@@ -52,8 +82,7 @@ impl Units {
         })
     }
 
-    /// Where the unit of neuron `index` is, counted from 0, such as `channel 3, row 5, column 7`; empty where that is not known.
-    pub(super) fn place(&self, index: usize) -> String {
+    fn place(&self, index: usize) -> String {
         let units: usize = self.shape.iter().product();
         let unit = match &self.neurons {
             Neurons::Repeated => index % units.max(1),

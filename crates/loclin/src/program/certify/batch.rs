@@ -1,20 +1,18 @@
 //! One batch of inputs, certified.
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Context;
 use candle_core::DType;
 use loclin_data::{Dataset, Part};
-use loclin_models::Network;
+use loclin_models::{Network, Places};
 use loclin_regions::{
     Budget, Domain, Linearizer, Margins, Neuron, Norm, Position, RegionPoint, Work,
 };
 use loclin_report::printable;
 
-use super::place::Units;
 use super::question::{Question, leading};
 use crate::program::tensors;
 
@@ -60,8 +58,7 @@ struct OfShape {
     linearizer: Linearizer,
     domain: Option<Arc<Domain>>,
     at_once: usize,
-    /// Of each node that limited an input.
-    units: BTreeMap<usize, Units>,
+    places: Places,
 }
 
 /// How many inputs of this network are linearised at a time.
@@ -164,7 +161,7 @@ impl<'a, N: Fn(&[usize]) -> anyhow::Result<Network>> Certifier<'a, N> {
             at_once: at_once(&network),
             linearizer: Linearizer::new(&network, Budget::default())?,
             domain: domain.transpose()?.map(Arc::new),
-            units: BTreeMap::new(),
+            places: Places::default(),
         })
     }
 }
@@ -204,13 +201,13 @@ impl OfShape {
         let leading = margins.get(leading(&question.norms));
         let limiting = leading.map_or(&[][..], |margins| &margins.limiting);
         let places = limiting.iter().map(|neuron| match neuron {
-            Some(neuron) => place(&mut self.units, network, *neuron),
+            Some(neuron) => self.places.of(network, neuron.node, neuron.index),
             None => Ok(String::new()),
         });
         let output = here.trace().output();
         let predictions = tensors::predictions(output)?;
         Ok(Found {
-            places: places.collect::<anyhow::Result<_>>()?,
+            places: places.collect::<loclin_models::Result<_>>()?,
             scores: tensors::scores(output, &predictions)?,
             upper: upper.collect::<loclin_regions::Result<_>>()?,
             margins,
@@ -251,19 +248,6 @@ impl Batch {
         self.outputs = found.outputs;
         found.points
     }
-}
-
-/// Where a neuron is in its layer; the units of layers are kept in `known`.
-fn place(
-    known: &mut BTreeMap<usize, Units>,
-    network: &Network,
-    Neuron { node, index }: Neuron,
-) -> anyhow::Result<String> {
-    let units = match known.entry(node) {
-        Entry::Occupied(units) => units.into_mut(),
-        Entry::Vacant(none) => none.insert(Units::of(network, node)?),
-    };
-    Ok(units.place(index))
 }
 
 /// The name of a neuron's node.

@@ -134,7 +134,7 @@ mod tests {
         let word = median_in_words("l2", half, &applied);
         assert_eq!(
             word,
-            "l2 0.00196, 0.500 of one 8-bit level: no other stored picture lies inside"
+            "l2 0.00196, 0.500 of one 8-bit level; no other stored picture lies inside"
         );
         assert!(!median_in_words("l2", 2.5 * half, &applied).contains("inside"));
         applied.resized = Some([32, 32]);

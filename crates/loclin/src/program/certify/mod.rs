@@ -6,7 +6,6 @@ mod extremes;
 mod job;
 mod outcome;
 mod page;
-mod place;
 mod question;
 mod regions;
 mod result;
