@@ -69,7 +69,7 @@ pub enum Command {
     Bound(bound::Args),
     /// Find how much the gradient changes when inputs move a little
     Distortion(distortion::Args),
-    /// Put the parts of a job together: tables of inputs, or sweeps
+    /// Put the parts of a job together: tables, distortions or sweeps
     Merge(merge::Args),
     /// Show one input, its gradient, and how far and how much that may change
     Explain(explain::Args),

@@ -56,8 +56,8 @@ pub struct Args {
     /// Keep what is found in a directory: a row for each input and the worst input; what was begun there goes on
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// Measure the I-th of N parts only, such as 3/8: every N-th input from the I-th on; `auto`: the one that Slurm, Kubernetes or
-    /// HyperQueue says (LOCLIN_SHARDS is N where they do not). `loclin merge` puts the directories together
+    /// Measure the I-th of N parts only, such as 3/8 (every N-th input from the I-th on), or with `auto` the one that Slurm, Kubernetes
+    /// or HyperQueue says (LOCLIN_SHARDS is N where they do not); `loclin merge` puts the directories together
     #[arg(long, value_name = "I/N", requires = "out")]
     pub shard: Option<Choice>,
     /// The inputs, which must have labels
