@@ -230,6 +230,11 @@ fn classes(directory: &Path) -> Result<Vec<(String, Vec<PathBuf>)>, Error> {
     }
 }
 
+/// The folders in a directory, sorted by name; hidden ones are passed over.
+pub(crate) fn folders(directory: &Path) -> Result<Vec<PathBuf>, Error> {
+    entries(directory).map(|(_, folders)| folders)
+}
+
 /// Whether a file's name is that of an image.
 pub(crate) fn is_image(path: &Path) -> bool {
     let extension = path.extension().and_then(|extension| extension.to_str());

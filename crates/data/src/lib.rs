@@ -50,6 +50,7 @@ mod element;
 mod error;
 mod file;
 mod fit;
+mod folder_labels;
 pub mod folders;
 pub mod idx;
 mod images;

@@ -9,8 +9,8 @@ use crate::preprocessing::{Preprocessing, Resize};
 use crate::selection::{Rows, Selection};
 use crate::values::shape_text;
 use crate::{
-    Data, Error, ImageOptions, Split, cifar10, digits, folders, japanese_vowels, mnist, npy,
-    tensors,
+    Data, Error, ImageOptions, Split, cifar10, digits, folder_labels, folders, japanese_vowels,
+    mnist, npy, tensors,
 };
 
 /// The names that [`open`] knows.
@@ -86,6 +86,9 @@ pub struct Request<'a> {
     pub preprocessing: &'a Preprocessing,
     /// The shape of a model's inputs, which data get where they fit.
     pub input_shape: Option<&'a [usize]>,
+    /// How many classes a model has: images that are named one by one, by their paths or by a pattern, have the labels of the
+    /// folders that they lie in, if these and those beside them are as many.
+    pub classes: Option<usize>,
 }
 
 impl Request<'_> {
@@ -98,6 +101,7 @@ impl Request<'_> {
             rows: Rows::All,
             preprocessing: &AS_IT_IS,
             input_shape: None,
+            classes: None,
         }
     }
 }
@@ -223,7 +227,11 @@ fn stored(name_or_path: &str, request: &Request<'_>) -> Result<Data, Error> {
         Layout::Images(paths) => {
             let images = images(&mut options)?;
             let name = path.display().to_string();
-            folders::unlabelled(name, &paths, selection, &images)?.into()
+            let images = folders::unlabelled(name, &paths, selection, &images)?;
+            match request.classes {
+                Some(classes) => folder_labels::labelled(images, classes)?.into(),
+                None => images.into(),
+            }
         }
         // The others have no options.
         layout => {

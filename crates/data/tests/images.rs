@@ -176,6 +176,33 @@ fn classes_without_images_are_named() {
     assert_says(&error, &["birds, fish", "at least one image"]);
 }
 
+/// A picture that is named alone has the label of its folder if there are as many folders as the model has classes.
+#[test]
+fn a_single_picture_has_the_label_of_its_folder() {
+    let dir = tempfile::tempdir().unwrap();
+    for class in ["ape", "bee", "cat"] {
+        write(&folder(dir.path(), class), "0.png", &plain(4, 3, [9, 9, 9]));
+    }
+    fs::create_dir(dir.path().join(".hidden")).unwrap();
+    let open = |name: &str, classes| {
+        let name = dir.path().join(name);
+        let request = source::Request {
+            classes,
+            ..source::Request::of(Split::Test)
+        };
+        source::open_with(name.to_str().unwrap(), &request).unwrap()
+    };
+    let one = open("bee/0.png", Some(3));
+    assert_eq!(one.labels(), Some(&[1][..]));
+    assert_eq!(one.class_names().unwrap(), ["ape", "bee", "cat"]);
+    assert_eq!(open("cat/*.png", Some(3)).labels(), Some(&[2][..]));
+    assert_eq!(open("bee/0.png", Some(10)).labels(), None);
+    assert_eq!(open("bee/0.png", None).labels(), None);
+    // A folder that holds no images is no class.
+    fs::create_dir(dir.path().join("empty")).unwrap();
+    assert_eq!(open("bee/0.png", Some(4)).labels(), None);
+}
+
 #[test]
 fn sixteen_bits_are_kept_and_files_are_read_late() {
     let root = tempfile::tempdir().unwrap();

@@ -5,6 +5,7 @@ use crate::network::{Asked, Network};
 use crate::worker::{How, Job, run};
 use anyhow::bail;
 use candle_core::{DType, Tensor};
+use loclin::models::Places;
 use loclin::program::tensors::predictions;
 use loclin::regions::{
     Estimate, Guarantee, Linearization, Margins, Method, Neuron, Position, RegionCount,
@@ -62,6 +63,8 @@ struct Column {
     radius: Vec<f64>,
     upper: Vec<f64>,
     limiting: Vec<Option<Neuron>>,
+    /// Where those neurons are in their nodes.
+    place: Vec<String>,
     position: Vec<Position>,
     guarantee: Option<Guarantee>,
     method: String,
@@ -100,6 +103,7 @@ fn certified(asked: &Asked, x: &Tensor, question: Question, job: &Job) -> anyhow
         radius: Vec::new(),
         upper: Vec::new(),
         limiting: Vec::new(),
+        place: Vec::new(),
         position: Vec::new(),
         guarantee: None,
         method: String::new(),
@@ -114,6 +118,7 @@ fn certified(asked: &Asked, x: &Tensor, question: Question, job: &Job) -> anyhow
         undecided: Vec::new(),
         neurons: 0,
     };
+    let mut places = Places::default();
     let linearizer = asked.linearizer()?;
     for (start, len) in batches(x.dims()[0], asked.at_once()) {
         let mut here = linearizer
@@ -129,6 +134,12 @@ fn certified(asked: &Asked, x: &Tensor, question: Question, job: &Job) -> anyhow
         for (column, margins) in found.columns.iter_mut().zip(margins) {
             if question.upper {
                 column.upper.extend(here.upper_bounds(&margins)?);
+            }
+            for limiting in &margins.limiting {
+                column.place.push(match limiting {
+                    Some(Neuron { node, index }) => places.of(here.network(), *node, *index)?,
+                    None => String::new(),
+                });
             }
             column.add(margins);
         }
@@ -194,6 +205,7 @@ fn answer(py: Python<'_>, found: Found) -> PyResult<Bound<'_, PyDict>> {
             .map(|at| at.map_or(-1, |at| index(at.index)));
         one.set_item("node", PyArray1::from_iter(py, node))?;
         one.set_item("neuron", PyArray1::from_iter(py, unit))?;
+        one.set_item("place", column.place)?;
         let position: Vec<&str> = column.position.iter().map(|at| at.name()).collect();
         one.set_item("position", position)?;
         one.set_item("radius", PyArray1::from_vec(py, column.radius))?;

@@ -97,7 +97,7 @@ pub fn word(class: u32, name: Option<&str>) -> String {
     }
 }
 
-/// A network with one output tells two classes apart.
-fn count(outputs: usize) -> usize {
+/// How many classes a network of so many outputs tells apart; with one output it is two.
+pub fn count(outputs: usize) -> usize {
     outputs.max(2)
 }

@@ -8,7 +8,7 @@ use crate::program::options::Global;
 use crate::program::outcome::print;
 use crate::program::{
     bound, certify, check, completions, config_command, demo, distortion, explain, fetch, init,
-    man, merge, sweep, train,
+    man, merge, next, sweep, train,
 };
 
 /// The colours of help texts.
@@ -69,7 +69,7 @@ pub enum Command {
     Bound(bound::Args),
     /// Find how much the gradient changes when inputs move a little
     Distortion(distortion::Args),
-    /// Put the parts of a job together: tables of inputs, or sweeps
+    /// Put the parts of a job together: tables, distortions or sweeps
     Merge(merge::Args),
     /// Show one input, its gradient, and how far and how much that may change
     Explain(explain::Args),
@@ -88,26 +88,74 @@ pub enum Command {
 /// # Errors
 /// Those of the command, and a result that cannot be written.
 pub fn dispatch(command: &Command, global: &Global) -> anyhow::Result<()> {
-    match command {
-        Command::Demo(args) => print(&demo::run(args, global)?, global.json),
-        Command::Train(args) => print(&train::run(args, global)?, global.json),
-        Command::Sweep(args) => print(&sweep::run(args, global)?, global.json),
-        Command::Config(args) => print(&config_command::run(args)?, global.json),
-        Command::Certify(args) => print(&certify::run(args, global)?, global.json),
+    let next = match command {
+        Command::Demo(args) => {
+            print(&demo::run(args, global)?, global.json)?;
+            next::demo(args)
+        }
+        Command::Train(args) => {
+            let outcome = train::run(args, global)?;
+            print(&outcome, global.json)?;
+            next::train(&outcome)
+        }
+        Command::Sweep(args) => {
+            let outcome = sweep::run(args, global)?;
+            print(&outcome, global.json)?;
+            next::sweep(&outcome)
+        }
+        Command::Config(args) => {
+            let outcome = config_command::run(args)?;
+            print(&outcome, global.json)?;
+            next::config(&outcome)
+        }
+        Command::Certify(args) => {
+            print(&certify::run(args, global)?, global.json)?;
+            next::certify(args)?
+        }
         Command::Check(args) => {
             let outcome = check::run(args, global)?;
             print(&outcome, global.json)?;
-            outcome.verdict()
+            outcome.verdict()?;
+            next::check()
         }
-        Command::Bound(args) => print(&bound::run(args, global)?, global.json),
-        Command::Distortion(args) => print(&distortion::run(args, global)?, global.json),
-        Command::Merge(args) => print(&merge::run(args)?, global.json),
-        Command::Explain(args) => explain::run(args, global)?.print(global.json),
-        Command::Init(args) => print(&init::run(args, global)?, global.json),
-        Command::Fetch(args) => print(&fetch::run(args, global)?, global.json),
-        Command::Completions(args) => print(&completions::run(args, Cli::command())?, global.json),
-        Command::Man(args) => print(&man::run(args, Cli::command())?, global.json),
-    }
+        Command::Bound(args) => {
+            print(&bound::run(args, global)?, global.json)?;
+            next::bound(args)?
+        }
+        Command::Distortion(args) => {
+            let outcome = distortion::run(args, global)?;
+            print(&outcome, global.json)?;
+            next::distortion(args, &outcome)?
+        }
+        Command::Merge(args) => {
+            let outcome = merge::run(args)?;
+            print(&outcome, global.json)?;
+            next::merge(args, &outcome)
+        }
+        Command::Explain(args) => {
+            explain::run(args, global)?.print(global.json)?;
+            next::explain(args)
+        }
+        Command::Init(args) => {
+            print(&init::run(args, global)?, global.json)?;
+            next::init(args)
+        }
+        Command::Fetch(args) => {
+            let outcome = fetch::run(args, global)?;
+            print(&outcome, global.json)?;
+            next::fetch(args, &outcome)
+        }
+        Command::Completions(args) => {
+            print(&completions::run(args, Cli::command())?, global.json)?;
+            next::completions()
+        }
+        Command::Man(args) => {
+            print(&man::run(args, Cli::command())?, global.json)?;
+            next::man(args)
+        }
+    };
+    next::say(&next, global);
+    Ok(())
 }
 
 #[cfg(test)]
@@ -136,6 +184,11 @@ mod tests {
                 after.contains(&format!("loclin {name}")),
                 "{name} shows no example"
             );
+            // Longer ones are broken where nobody would.
+            let examples = after.lines().filter(|line| line.contains("loclin "));
+            for example in examples.filter(|line| line.starts_with("  ")) {
+                assert!(example.len() <= 100, "{name}: {example}");
+            }
         }
     }
 }

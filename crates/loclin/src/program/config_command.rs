@@ -171,7 +171,7 @@ impl fmt::Display for Outcome {
                 Ok(())
             }
             Self::Show { text, .. } => f.write_str(text),
-            Self::Init { out, next } => write!(f, "{}\nnext: {next}", out.display()),
+            Self::Init { out, .. } => write!(f, "{}", out.display()),
         }
     }
 }

@@ -112,6 +112,19 @@ pub fn check_writable(path: &Path) -> Result<(), FileError> {
     probed.map_err(|source| FileError::new("write the file", path, source))
 }
 
+/// Refuses a result that is there already, unless it may be replaced; else as [`check_writable`].
+///
+/// # Errors
+/// A file at `path` without `force`, and those of [`check_writable`].
+pub fn check_new(path: &Path, force: bool) -> Result<(), FileError> {
+    if path.is_file() && !force {
+        let cause = "there is a result already; --force replaces it";
+        let source = io::Error::new(io::ErrorKind::AlreadyExists, cause);
+        return Err(FileError::new("write the file", path, source));
+    }
+    check_writable(path)
+}
+
 /// The temporary file that is to become `path`, removed when dropped.
 fn temporary(path: &Path) -> io::Result<tempfile::NamedTempFile> {
     match fs::metadata(path) {

@@ -41,6 +41,9 @@ pub struct Args {
     /// Where to write the model
     #[arg(long, value_name = "FILE.safetensors")]
     pub out: PathBuf,
+    /// Replace a model that is there
+    #[arg(long)]
+    pub force: bool,
     /// Where the datasets are
     #[command(flatten)]
     pub place: DataDir,
@@ -79,7 +82,7 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     if args.limit == 0 {
         return Err(Usage::new("--limit 0: expected at least 1").into());
     }
-    files::check_writable(&args.out)?;
+    files::check_new(&args.out, args.force)?;
     let Described {
         architecture,
         normalization,

@@ -24,6 +24,7 @@ pub mod machine;
 pub mod man;
 pub mod merge;
 pub mod model;
+mod next;
 pub mod objective;
 pub mod opened;
 pub mod options;
@@ -103,6 +104,7 @@ fn code_of<C: Parser>(
         Ok(()) => errors::DONE,
         Err(error) => {
             errors::report(&error);
+            next::say(&next::failed(&error), options(&cli));
             tracing::error!(target: "loclin::outcome", "{}", errors::describe(&error));
             errors::exit_code(&error)
         }

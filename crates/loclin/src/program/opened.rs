@@ -6,11 +6,12 @@ use loclin_data::{
 };
 use loclin_models::{Model, ModelFile, Normalization};
 
-use crate::program::classes::{ClassOptions, Classes};
+use crate::program::classes::{self, ClassOptions, Classes};
 use crate::program::compute::Dtype;
 use crate::program::errors::Usage;
 use crate::program::model::ModelPath;
 use crate::program::options::{Global, InputOptions};
+use crate::program::process;
 use crate::program::run_directory::Trained;
 
 /// A model, and data that it takes.
@@ -68,7 +69,7 @@ impl<'a> Loaded<'a> {
         let named = inputs.data.as_deref();
         let run = self.run.as_ref();
         let Some(name) = named.or(run.map(|run| &run.dataset[..])) else {
-            return Err(Usage::new("--data is needed where --model is not a run directory").into());
+            return Err(Usage::new("--data is needed where --model is not a run directory: a dataset's name, a folder of images, or a file of inputs").into());
         };
         let of_run = match (run, named) {
             (Some(run), None) => run.preprocessing()?,
@@ -87,6 +88,7 @@ impl<'a> Loaded<'a> {
             rows,
             preprocessing: &preprocessing,
             input_shape: input_shape(&self.model),
+            classes: classes(&self.model),
         };
         let data = read(name, &request)?;
         let (model, applied) = normalized(self.model.clone(), self.source, &preprocessing, &data)?;
@@ -151,6 +153,14 @@ pub fn by_model(applied: Applied, own: Option<&Normalization>) -> Applied {
 fn input_shape(model: &ModelFile) -> Option<&[usize]> {
     match model {
         ModelFile::Network(model) => Some(model.network.input_shape()),
+        ModelFile::Recurrent(_) => None,
+    }
+}
+
+/// How many classes a model tells apart, where its inputs have one shape.
+fn classes(model: &ModelFile) -> Option<usize> {
+    match model {
+        ModelFile::Network(model) => Some(classes::count(model.network.output_size())),
         ModelFile::Recurrent(_) => None,
     }
 }
@@ -239,6 +249,28 @@ pub fn dtype(global: &Global) -> Dtype {
     global.dtype.unwrap_or(Dtype::F64)
 }
 
+/// How a dataset that is not there is had, in words; nothing for one that is.
+fn remedy(name: &str, request: &source::Request<'_>) -> String {
+    let name = name.split(',').next().unwrap_or(name);
+    let Some(folder) = request.data_dir.map(|all| all.join(name)) else {
+        return String::new();
+    };
+    if !source::NAMES.contains(&name) || folder.is_dir() {
+        return String::new();
+    }
+    let place = request.data_dir.unwrap_or(&folder).display();
+    match name {
+        "mnist" | "cifar10" => format!(
+            "; `{} fetch {name} --data-dir {place}` downloads it",
+            process::name()
+        ),
+        _ => format!(
+            "; its files are expected in {}, --data-dir says otherwise",
+            folder.display()
+        ),
+    }
+}
+
 /// A whole split as it is stored.
 ///
 /// # Errors
@@ -264,8 +296,10 @@ pub fn data(
 /// A dataset that cannot be read, or that the model of the request does not take.
 pub fn read(name: &str, request: &source::Request<'_>) -> anyhow::Result<Data> {
     let split = request.split;
-    let data = source::open_with(name, request)
-        .with_context(|| format!("dataset `{name}`: cannot load its {split} split"))?;
+    let data = source::open_with(name, request).with_context(|| {
+        let remedy = remedy(name, request);
+        format!("dataset `{name}`: cannot load its {split} split{remedy}")
+    })?;
     if let [first, more @ ..] = data.left_out() {
         let (path, cause, count) = (first.path.display(), &first.cause, 1 + more.len());
         tracing::warn!(

@@ -51,11 +51,16 @@ pub struct DataDir {
     pub data_dir: PathBuf,
 }
 
-/// Which inputs, and what is done to them; for commands that ask a model about inputs.
+/// Which inputs, and what is done to them; for commands that ask a model about inputs. The last of their options, since the heading
+/// holds for all that follow.
 #[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Inputs")]
 pub struct InputOptions {
-    /// A dataset's name, a directory in its layout or of images, an image, an .npy or .safetensors file of inputs, or
-    /// several .npy files or images by a pattern such as 'inputs/*.npy' [default: the dataset of the run directory]
+    /// The inputs: a dataset by its name (digits, mnist, cifar10, caltech256, japanese-vowels) or its directory; a folder of
+    /// JPEG and PNG files, one sub-folder for each class or none; one image; an .npy file of rows; a .safetensors file with the
+    /// tensor `inputs`, and `labels` where there is one; several images or .npy files by a pattern in quotes, such as
+    /// 'inputs/*.npy'. `digits` is in the program; `loclin fetch` downloads mnist and cifar10 [default: the dataset of the run
+    /// directory]
     #[arg(long, value_name = "NAME_OR_PATH")]
     pub data: Option<String>,
     /// Which part of the dataset: train, valid or test

@@ -64,18 +64,51 @@ pub(super) fn note(arguments: &[OsString]) {
 
 /// The command line of the command that this thread runs, with quotes where a shell needs them.
 pub fn command_line() -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./=,:+@%".contains(c);
-    let quoted = |argument: &OsString| {
-        let argument = argument.to_string_lossy();
-        match !argument.is_empty() && argument.chars().all(is_plain) {
-            true => argument.into_owned(),
-            false => format!("'{}'", argument.replace('\'', "'\\''")),
-        }
-    };
     ARGUMENTS.with_borrow(|arguments| {
-        let arguments = arguments.iter().map(quoted);
+        let arguments = arguments.iter().map(|own| quoted(&own.to_string_lossy()));
         let all: Vec<String> = [name().to_owned()].into_iter().chain(arguments).collect();
         all.join(" ")
+    })
+}
+
+/// An argument with quotes where a shell needs them.
+pub fn quoted(argument: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./=,:+@%".contains(c);
+    match !argument.is_empty() && argument.chars().all(is_plain) {
+        true => argument.to_owned(),
+        false => format!("'{}'", argument.replace('\'', "'\\''")),
+    }
+}
+
+/// The command that this thread runs, such as `certify`: the first argument that is no option.
+pub(super) fn command() -> Option<String> {
+    ARGUMENTS.with_borrow(|arguments| {
+        let mut words = arguments.iter().map(|own| own.to_string_lossy());
+        words.find(|word| !word.starts_with('-')).map(Into::into)
+    })
+}
+
+/// Those of the options in `known` that the command line has, with the words that follow them: as many as said at most, and none
+/// that is an option itself. Quoted.
+pub(super) fn kept(known: &[(&str, usize)]) -> Vec<String> {
+    ARGUMENTS.with_borrow(|arguments| {
+        let (mut kept, mut follow) = (Vec::new(), 0);
+        for argument in arguments {
+            let argument = argument.to_string_lossy();
+            if argument.starts_with("--") {
+                let (option, value) = match argument.split_once('=') {
+                    Some((option, _)) => (option, true),
+                    None => (&*argument, false),
+                };
+                let found = known.iter().find(|(name, _)| *name == option);
+                follow = found.map_or(0, |(_, words)| if value { 0 } else { *words });
+                kept.extend(found.map(|_| quoted(&argument)));
+            } else if follow > 0 {
+                follow -= 1;
+                kept.push(quoted(&argument));
+            }
+        }
+        kept
     })
 }
 
@@ -127,5 +160,21 @@ mod tests {
         let arguments = ["certify", "--data", "my photos", "--out", "it's.csv", ""];
         note(&arguments.map(OsString::from));
         assert!(command_line().ends_with("certify --data 'my photos' --out 'it'\\''s.csv' ''"));
+        assert_eq!(command().as_deref(), Some("certify"));
+    }
+
+    #[test]
+    fn options_are_kept_with_their_words() {
+        let words =
+            "certify --model a.onnx --norm 2 --resize --data=my.npy --at 1 --mean 0.5 --json";
+        note(&words.split(' ').map(OsString::from).collect::<Vec<_>>());
+        let known = [
+            ("--model", 1),
+            ("--resize", 1),
+            ("--data", 1),
+            ("--mean", 1),
+        ];
+        let kept = kept(&known).join(" ");
+        assert_eq!(kept, "--model a.onnx --resize --data=my.npy --mean 0.5");
     }
 }

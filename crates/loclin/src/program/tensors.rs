@@ -54,3 +54,16 @@ pub fn predictions(outputs: &Tensor) -> anyhow::Result<Vec<u32>> {
     };
     Ok(rows.iter().map(predict).collect())
 }
+
+/// For each row of outputs `[B, L]` that of the predicted class; a single output whatever it predicts.
+///
+/// # Errors
+/// When the tensor cannot be read.
+pub fn scores(outputs: &Tensor, predictions: &[u32]) -> anyhow::Result<Vec<f64>> {
+    let rows = outputs.to_dtype(DType::F64)?.to_vec2::<f64>()?;
+    let score = |(row, class): (&Vec<f64>, &u32)| match row[..] {
+        [score] => score,
+        _ => row.get(*class as usize).copied().unwrap_or(f64::NAN),
+    };
+    Ok(rows.iter().zip(predictions).map(score).collect())
+}

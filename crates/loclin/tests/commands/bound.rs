@@ -336,7 +336,7 @@ fn a_proof_is_checked_part_by_part() {
         "class",
     ] {
         let more = format!(
-            "--limit 3 --eps 0.3 --eps 3e-2 --parts 300 --proof {} --what {question}",
+            "--limit 3 --eps 0.3 --eps 3e-2 --parts 300 --force --proof {} --what {question}",
             text(&file)
         );
         with(&begin, &more);

@@ -102,6 +102,8 @@ fn radii_agree_with_plain_loops_over_the_model_file() {
         "none",
         "--dtype",
         "f64",
+        "--at",
+        "1/255",
         "--out",
         text(&out),
     ]);
@@ -111,7 +113,7 @@ fn radii_agree_with_plain_loops_over_the_model_file() {
     let (header, rows) = table(&out);
     assert_eq!(
         header.join(","),
-        "index,label,prediction,eps_1,eps_2,eps_inf,guarantee,layer,neuron,position"
+        "index,label,prediction,eps_1,eps_2,eps_inf,guarantee,layer,neuron,position,score,place"
     );
     assert_eq!(rows.len(), 300);
     let digits = digits::load(Split::Test, 0).unwrap();
@@ -152,6 +154,8 @@ fn radii_agree_with_plain_loops_over_the_model_file() {
     assert!(count("clr_upper") <= 300);
     assert_eq!(outcome["clr_guarantee"], outcome["guarantee"]);
 
+    assert_explained(&outcome, &out);
+
     // Percentiles as numpy.percentile: 299 intervals between 300 ranks.
     for name in ["eps_1", "eps_2", "eps_inf"] {
         let mut radii = column(&out, name);
@@ -166,6 +170,26 @@ fn radii_agree_with_plain_loops_over_the_model_file() {
                 "{name} {percent}"
             );
         }
+    }
+}
+
+/// The worst input, the share above 1/255, a level of 8 bits and the limiting layers are those of the table.
+fn assert_explained(outcome: &Value, out: &Path) {
+    let (radii, rows) = (column(out, "eps_2"), table(out).1);
+    let least = radii.iter().copied().fold(f64::INFINITY, f64::min);
+    assert_eq!(outcome["worst"]["eps_2"]["radius"], least);
+    let worst = outcome["worst"]["eps_2"]["index"].as_u64().unwrap();
+    assert_eq!(radii[worst as usize], least);
+    let above = radii.iter().filter(|radius| **radius > 1.0 / 255.0).count();
+    let share = above as f64 / radii.len() as f64;
+    assert_eq!(outcome["at"][0]["share"]["eps_2"], share);
+    assert_eq!(outcome["level"], 1.0 / 255.0);
+    let layers = outcome["limiting"].as_array().unwrap();
+    let limited = layers.iter().map(|layer| layer["inputs"].as_u64().unwrap());
+    assert_eq!(limited.sum::<u64>(), radii.len() as u64);
+    for row in &rows {
+        assert_eq!(row[row.len() - 1], format!("unit {}", row[8]));
+        assert!(row[row.len() - 2].parse::<f64>().unwrap().is_finite());
     }
 }
 
@@ -199,11 +223,11 @@ fn columns_are_the_norms_asked_for_and_float32_agrees() {
     let asked = ["--norm", "inf", "--norm", "3", "--norm", "inf"];
     assert_eq!(
         certify(&asked),
-        "index,label,prediction,eps_inf,eps_3,guarantee,layer,neuron,position,domain"
+        "index,label,prediction,eps_inf,eps_3,guarantee,layer,neuron,position,domain,score,place"
     );
     assert_eq!(
         certify(&["--norm", "2"]),
-        "index,label,prediction,eps_2,guarantee,layer,neuron,position,domain"
+        "index,label,prediction,eps_2,guarantee,layer,neuron,position,domain,score,place"
     );
     let mut by_type = ["f64", "f32"].map(|dtype| {
         certify(&["--dtype", dtype]);
@@ -311,7 +335,7 @@ fn a_page_shows_both_ends_and_what_limits() {
     assert!(!html.contains("NaN") && !html.contains("src=\"http"));
     assert!(html.contains("certified radius"));
     // Nothing is claimed of radii in float32.
-    let files = ["--report", text(&page), "--dtype", "f32"];
+    let files = ["--report", text(&page), "--force", "--dtype", "f32"];
     json(&[&arguments[..], &files].concat());
     let html = fs::read_to_string(&page).unwrap();
     assert!(html.contains("an estimate") && !html.contains("certified"));

@@ -212,7 +212,7 @@ fn tables_that_are_none_are_refused() {
         (
             "short.csv",
             1,
-            "short.csv|line 42: 2 columns, the header has 11",
+            "short.csv|line 42: 2 columns, the header has 13",
         ),
         ("m.csv --sample 0", 2, "--sample 0"),
     ];

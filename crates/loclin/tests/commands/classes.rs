@@ -126,3 +126,36 @@ fn folders_name_classes_if_they_are_as_many() {
         assert_eq!(named.count(), if outputs == 2 { 2 } else { 0 });
     }
 }
+
+/// One picture of a labelled folder has the folder's label, and its class a name, where the model has as many classes.
+#[test]
+fn a_single_picture_is_labelled_by_its_folder() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    for class in ["ape", "bee"] {
+        fs::create_dir_all(at("photos").join(class)).unwrap();
+        let image = image::RgbImage::from_pixel(4, 4, image::Rgb([90, 3, 7]));
+        image.save(at("photos").join(class).join("0.png")).unwrap();
+    }
+    for (outputs, label) in [(2, value!(1)), (3, value!(null))] {
+        let fc = Mlp {
+            inputs: vec![3, 4, 4],
+            hidden: vec![5],
+            outputs,
+            negative_slope: 0.0,
+        };
+        let network = fc.build(Parameters::seeded(5).builder(DType::F64, &Device::Cpu));
+        let model = Model {
+            network: network.unwrap(),
+            normalization: None,
+        };
+        fs::write(at("m.safetensors"), model.to_bytes().unwrap()).unwrap();
+        let (model, picture, out) = (at("m.safetensors"), at("photos/bee/0.png"), at("m.csv"));
+        let question = ["certify", "--model", text(&model), "--data", text(&picture)];
+        let found = json(&[&question[..], &["--force", "--out", text(&out)]].concat());
+        assert_eq!(found["accuracy"].is_null(), label.is_null(), "{found}");
+        let table = fs::read_to_string(&out).unwrap();
+        assert_eq!(table.contains(",1,"), table.contains(",bee,"), "{table}");
+        assert_eq!(table.contains(",bee,"), !label.is_null(), "{table}");
+    }
+}

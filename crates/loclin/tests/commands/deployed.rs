@@ -149,11 +149,12 @@ fn a_radius_of_0_says_why() {
         .unwrap();
     let stdout = String::from_utf8(output.stdout).unwrap();
     assert!(
-        stdout.contains("margin 0   2 inputs, first 0 (neuron "),
+        stdout.contains("margin 0   2 inputs, first 0 (p, channel 0, "),
         "{stdout}"
     );
     assert!(
-        stdout.contains("entries of a maximum are exactly equal"),
+        stdout.contains("entries of a maximum are exactly equal")
+            && stdout.contains("average pooling"),
         "{stdout}"
     );
 }

@@ -91,7 +91,7 @@ fn images_are_certified_inside_the_range_of_pixels() {
     assert!(
         header("cut.csv")
             .lines()
-            .all(|line| line.ends_with(",domain") || line.ends_with(",0 to 1"))
+            .all(|line| line.contains(",domain,") || line.contains(",0 to 1,"))
     );
     assert!(!header("whole.csv").contains("domain"));
     let arguments = files.about(&["certify"], &["--scale", "1"]);

@@ -10,7 +10,7 @@ use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
 use crate::fixture::{command, json, model, small_data, text};
 use crate::refusal::refused;
 
-const QUICK: [&str; 4] = ["--evaluations", "100", "--steps", "20"];
+const QUICK: [&str; 5] = ["--evaluations", "100", "--force", "--steps", "20"];
 
 fn write(path: &Path, image: impl Into<DynamicImage>, format: ImageFormat) {
     image.into().save_with_format(path, format).unwrap();
@@ -66,7 +66,7 @@ fn an_index_and_a_file_become_a_picture_and_a_report() {
         "--dtype",
         "f64",
     ];
-    let found = json(&[&arguments[..], &files, &QUICK[..2]].concat());
+    let found = json(&[&arguments[..], &files, &QUICK[..3]].concat());
     assert_eq!(found["label"], 1);
     assert!(found["eps_2"].as_f64().unwrap() > 0.0);
     for integrated in found["integrated"].as_array().unwrap() {

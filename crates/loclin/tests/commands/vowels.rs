@@ -56,7 +56,7 @@ fn a_recurrent_run_is_certified_on_sequences_of_all_lengths() {
     let (one, all) = (rows(&one), rows(&all));
     assert_eq!(
         all[0],
-        "index,label,prediction,eps_1,eps_2,eps_inf,guarantee,layer,neuron,position"
+        "index,label,prediction,eps_1,eps_2,eps_inf,guarantee,layer,neuron,position,score,place"
     );
     // In the order of the file, whatever the lengths; the neuron is a unit at a time step.
     assert_eq!(one[..], all[..4]);

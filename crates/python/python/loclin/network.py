@@ -170,6 +170,7 @@ class Network(Balls):
             guarantees=guarantees,
             layer={p: self._names(column["node"]) for p, column in columns.items()},
             neuron={p: column["neuron"] for p, column in columns.items()},
+            place={p: np.array(column["place"], dtype=object) for p, column in columns.items()},
             position={p: np.array(column["position"], dtype=object) for p, column in columns.items()},
             upper={p: column["upper"] for p, column in columns.items()} if upper else {},
             predictions=found["predictions"],

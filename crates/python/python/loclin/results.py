@@ -57,6 +57,9 @@ class Certificates:
     """By norm, the name of the node whose neuron the ball touches, ``[B]``; empty where none does."""
     neuron: Dict[str, Ints]
     """By norm, the index of that neuron in its node, row-major, ``[B]``; -1 where there is none."""
+    place: Dict[str, NDArray[np.object_]]
+    """By norm, where that neuron is in its node, counted from 0, such as ``channel 3, row 5, column 7``, ``[B]``; empty where that is
+    not known."""
     position: Dict[str, NDArray[np.object_]]
     """By norm, where the input is: ``inside``, or why the radius is 0: ``boundary``, ``tie``, ``undecided``. ``[B]``."""
     upper: Dict[str, Floats]
@@ -91,6 +94,13 @@ class Certificates:
         return "2" if "2" in self.eps else next(iter(self.eps))
 
     @property
+    def scores(self) -> Floats:
+        """The output of the predicted class, or the only one, ``[B]``."""
+        own = self.predictions if self.outputs.shape[1] > 1 else np.zeros_like(self.predictions)
+        scores: Floats = self.outputs[np.arange(len(self)), own]
+        return scores
+
+    @property
     def accuracy(self) -> float:
         """The share of predictions that are the label; NaN without labels."""
         if self.labels is None:
@@ -117,6 +127,8 @@ class Certificates:
         found["position"] = self.position[leading].tolist()
         if self.domain:
             found["domain"] = [self.domain] * len(self)
+        found["score"] = self.scores.tolist()
+        found["place"] = self.place[leading].tolist()
         return found
 
     def to_csv(self, path: Optional[Path] = None) -> Optional[str]:

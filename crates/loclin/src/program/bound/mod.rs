@@ -130,11 +130,11 @@ fn check_outputs(args: &Args) -> anyhow::Result<()> {
         };
         if args.job.resume || args.job.shard.is_some() {
             let message = format!(
-                "{option}: not with --resume or --shard; it needs all inputs in one process"
+                "{option}: not with --resume or --shard; it needs all inputs in one process. Leave it out here, and ask again about the inputs that matter, with --index I {option} FILE"
             );
             return Err(Usage::new(message).into());
         }
-        files::check_writable(file)?;
+        files::check_new(file, args.job.force)?;
     }
     if let Some(out) = &args.out {
         files::check_writable(out)?;

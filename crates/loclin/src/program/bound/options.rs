@@ -17,13 +17,16 @@ use crate::program::options::InputOptions;
 const EXAMPLE: &str = "\
 Examples:
   loclin bound --model runs/demo-seed0 --limit 5 --eps 1/255
-  loclin bound --model RUN --data mnist --limit 5 --eps 1/255 --eps 4/255 --curve 12 --report bound.html
+  loclin bound --model RUN --data mnist --limit 5 --eps 1/255 --eps 4/255 --curve 12 \\
+      --report bound.html
   loclin bound --model network.onnx --data inputs.npy --norm 2 --eps 0.1 --what lipschitz
-  loclin bound --model network.onnx --data inputs.npy --domain 0,1 --eps 0.05 --what lipschitz --operator-norm 2
+  loclin bound --model network.onnx --data inputs.npy --domain 0,1 --eps 0.05 \\
+      --what lipschitz --operator-norm 2
   loclin bound --model runs/demo-seed0 --index 3 --what sign --eps 2/255 --report signs.html
   loclin bound --model runs/demo-seed0 --limit 5 --change 10%
   loclin bound --model runs/demo-seed0 --limit 5 --what top-k --top 10 --largest
-  loclin bound --model network.onnx --data inputs.npy --eps 1/255 --parts 1000 --out bounds.csv --resume";
+  loclin bound --model network.onnx --data inputs.npy --eps 1/255 --parts 1000 \\
+      --out bounds.csv --resume";
 
 /// Options of `bound`.
 #[derive(Clone, Debug, clap::Args)]
@@ -51,21 +54,22 @@ pub struct Args {
     /// Parts of a ball that are looked at, at most: a limit by which every run has the same result
     #[arg(long, value_name = "N")]
     pub parts: Option<usize>,
-    /// Write one row for each input and radius: index,file,label,prediction,class,at_input,margin,eps,found,proved,exact,...
+    /// Write one row for each input and radius: index, file, label, prediction, class, at_input, margin, eps, found, proved, exact
+    /// and more
     #[arg(long, value_name = "FILE.csv")]
     pub out: Option<PathBuf>,
-    /// The job
-    #[command(flatten)]
-    pub job: JobOptions,
     /// Write the inputs found, one for each input asked about, [N, in...]: that of the largest radius
     #[arg(long, value_name = "FILE.npy")]
     pub witness: Option<PathBuf>,
     /// Write what proves each bound, part by part, for `loclin check`: not for signs
     #[arg(long, value_name = "FILE.json")]
     pub proof: Option<PathBuf>,
-    /// Write a report, too: curves, and for images the pixels whose sign is proved
+    /// Write a page, too: curves, and for images the pixels whose sign is proved
     #[arg(long, value_name = "FILE.html")]
     pub report: Option<PathBuf>,
+    /// The job
+    #[command(flatten)]
+    pub job: JobOptions,
     /// The inputs
     #[command(flatten)]
     pub inputs: InputOptions,
@@ -74,8 +78,10 @@ pub struct Args {
 /// What is asked about the inputs of a ball.
 #[derive(Clone, Debug, clap::Args)]
 pub struct About {
-    /// What is bounded
-    #[arg(long, value_enum, value_name = "WHAT", default_value_t = What::Change)]
+    /// What is bounded: `change`, how much the gradient differs from that at the input; `lipschitz`, how long the gradient is (the
+    /// local Lipschitz constant); `sign`, how many numbers of the gradient change their sign; `top-k`, whether the k largest of
+    /// them in absolute value stay the largest; `class`, whether the class stays the largest output
+    #[arg(long, value_enum, value_name = "WHAT", default_value_t = What::Change, hide_possible_values = true)]
     pub what: What,
     /// Whose score is differentiated, and for `class` the class that is to stay the largest: prediction, label, or the number of
     /// an output

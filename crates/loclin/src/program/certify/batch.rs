@@ -7,13 +7,13 @@ use std::time::Instant;
 use anyhow::Context;
 use candle_core::DType;
 use loclin_data::{Dataset, Part};
-use loclin_models::Network;
+use loclin_models::{Network, Places};
 use loclin_regions::{
     Budget, Domain, Linearizer, Margins, Neuron, Norm, Position, RegionPoint, Work,
 };
 use loclin_report::printable;
 
-use super::question::Question;
+use super::question::{Question, leading};
 use crate::program::{progress, tensors};
 
 /// Inputs linearised at a time, where the budget allows; what their tangents take is bounded on its own.
@@ -27,6 +27,10 @@ pub(super) struct Batch {
     /// For each norm, upper bounds of the true radii; none if they were not asked for.
     pub(super) upper: Vec<Vec<f64>>,
     pub(super) predictions: Vec<u32>,
+    /// The output of the predicted class, or the only one.
+    pub(super) scores: Vec<f64>,
+    /// Where the leading norm's limiting neurons are in their layers; empty where that is not known.
+    pub(super) places: Vec<String>,
     /// For each shape of inputs, which of the batch they are and what their regions' count needs of them.
     pub(super) points: Vec<(Vec<usize>, Vec<RegionPoint>)>,
     pub(super) positions: Vec<Vec<usize>>,
@@ -54,6 +58,7 @@ struct OfShape {
     linearizer: Linearizer,
     domain: Option<Arc<Domain>>,
     at_once: usize,
+    places: Places,
 }
 
 /// How many inputs of this network are linearised at a time.
@@ -109,6 +114,8 @@ impl<'a, N: Fn(&[usize]) -> anyhow::Result<Network>> Certifier<'a, N> {
                 .collect(),
             upper: self.question.no_upper_bounds(inputs),
             predictions: vec![0; inputs],
+            scores: vec![0.0; inputs],
+            places: vec![String::new(); inputs],
             points: Vec::new(),
             positions: Vec::new(),
             neurons: 0,
@@ -122,7 +129,7 @@ impl<'a, N: Fn(&[usize]) -> anyhow::Result<Network>> Certifier<'a, N> {
                 let of_shape = self.of_shape(&shape)?;
                 self.by_shape.insert(shape.clone(), of_shape);
             }
-            let of_shape = self.by_shape.get(&shape).context("a shape")?;
+            let of_shape = self.by_shape.get_mut(&shape).context("a shape")?;
             batch.dtype = of_shape.linearizer.network().dtype();
             let rows: Vec<usize> = (0..inputs.len()).collect();
             let mut points = Vec::new();
@@ -154,6 +161,7 @@ impl<'a, N: Fn(&[usize]) -> anyhow::Result<Network>> Certifier<'a, N> {
             at_once: at_once(&network),
             linearizer: Linearizer::new(&network, Budget::default())?.watched(progress::proofs()),
             domain: domain.transpose()?.map(Arc::new),
+            places: Places::default(),
         })
     }
 }
@@ -163,13 +171,20 @@ struct Found {
     margins: Vec<Margins>,
     upper: Vec<Vec<f64>>,
     predictions: Vec<u32>,
+    scores: Vec<f64>,
+    places: Vec<String>,
     points: Vec<RegionPoint>,
     neurons: usize,
     outputs: usize,
 }
 
 impl OfShape {
-    fn add(&self, inputs: &Dataset, rows: &[usize], question: &Question) -> anyhow::Result<Found> {
+    fn add(
+        &mut self,
+        inputs: &Dataset,
+        rows: &[usize],
+        question: &Question,
+    ) -> anyhow::Result<Found> {
         // Pre-activations are found in float64 whatever the network's dtype.
         let network = self.linearizer.network();
         let x = tensors::inputs(inputs, rows, DType::F64, network.device())?;
@@ -183,10 +198,20 @@ impl OfShape {
             false => &[],
         };
         let upper = bounds.iter().map(|margins| here.upper_bounds(margins));
+        let leading = margins.get(leading(&question.norms));
+        let limiting = leading.map_or(&[][..], |margins| &margins.limiting);
+        let places = limiting.iter().map(|neuron| match neuron {
+            Some(neuron) => self.places.of(network, neuron.node, neuron.index),
+            None => Ok(String::new()),
+        });
+        let output = here.trace().output();
+        let predictions = tensors::predictions(output)?;
         Ok(Found {
+            places: places.collect::<loclin_models::Result<_>>()?,
+            scores: tensors::scores(output, &predictions)?,
             upper: upper.collect::<loclin_regions::Result<_>>()?,
             margins,
-            predictions: tensors::predictions(here.trace().output())?,
+            predictions,
             points: RegionPoint::of(&here)?,
             neurons: here.neurons(),
             outputs: network.output_size(),
@@ -197,6 +222,9 @@ impl OfShape {
 impl Batch {
     /// Puts in what was found for the inputs at these places of the batch; what the regions' count needs of them comes back.
     fn put(&mut self, found: Found, at: &[usize]) -> Vec<RegionPoint> {
+        for (&at, place) in at.iter().zip(found.places) {
+            self.places[at] = place;
+        }
         for (all, part) in self.margins.iter_mut().zip(found.margins) {
             all.guarantee = all.guarantee.weaker(part.guarantee);
             all.method = part.method;
@@ -212,8 +240,9 @@ impl Batch {
         for (all, part) in self.upper.iter_mut().zip(found.upper) {
             at.iter().zip(part).for_each(|(&at, bound)| all[at] = bound);
         }
-        for (&at, prediction) in at.iter().zip(found.predictions) {
-            self.predictions[at] = prediction;
+        let predicted = found.predictions.into_iter().zip(found.scores);
+        for (&at, (prediction, score)) in at.iter().zip(predicted) {
+            (self.predictions[at], self.scores[at]) = (prediction, score);
         }
         self.neurons = self.neurons.max(found.neurons);
         self.outputs = found.outputs;

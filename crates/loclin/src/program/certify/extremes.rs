@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::explained::Limiting;
 use super::row::Row;
 
 /// How many of either end are kept.
@@ -15,7 +16,7 @@ pub(super) struct Extremes {
     /// Those with the largest, the largest first.
     pub(super) largest: Vec<Row>,
     /// How many inputs each layer limits.
-    pub(super) layers: BTreeMap<String, usize>,
+    layers: BTreeMap<String, usize>,
 }
 
 impl Extremes {
@@ -28,6 +29,20 @@ impl Extremes {
         if let Some((layer, _)) = &row.limiting {
             *self.layers.entry(layer.clone()).or_default() += 1;
         }
+    }
+
+    /// The layers that limit, those that limit most first.
+    pub(super) fn limiting(&self) -> Vec<Limiting> {
+        let layers = self.layers.iter().map(|(layer, inputs)| Limiting {
+            layer: layer.clone(),
+            inputs: *inputs,
+        });
+        let mut layers: Vec<Limiting> = layers.collect();
+        layers.sort_by(|a, b| {
+            let most = b.inputs.cmp(&a.inputs);
+            most.then_with(|| a.layer.cmp(&b.layer))
+        });
+        layers
     }
 }
 
@@ -57,6 +72,8 @@ mod tests {
             upper: Vec::new(),
             guarantee: Guarantee::Proved,
             limiting: (index.is_multiple_of(2)).then(|| ("relu".to_owned(), index)),
+            place: String::new(),
+            score: None,
             position: None,
         };
         let mut extremes = Extremes::default();
@@ -66,6 +83,7 @@ mod tests {
         assert_eq!(radii(&extremes.smallest), ascending);
         let descending: Vec<f64> = (81..101).rev().map(f64::from).collect();
         assert_eq!(radii(&extremes.largest), descending);
-        assert_eq!(extremes.layers["relu"], 51);
+        let layer = "relu".to_owned();
+        assert_eq!(extremes.limiting(), [Limiting { layer, inputs: 51 }]);
     }
 }

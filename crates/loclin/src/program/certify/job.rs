@@ -9,11 +9,12 @@ use loclin_regions::{Method, Norm};
 use serde::{Deserialize, Serialize};
 
 use super::batch::{Batch, Certifier};
+use super::explained::level;
 use super::outcome::{Outcome, Search};
-use super::question::Question;
+use super::question::{Question, leading};
 use super::regions::{KeptPoints, Regions};
 use super::result;
-use super::table::{Table, leading};
+use super::table::Table;
 use super::tally::Tally;
 use crate::program::classes::Classes;
 use crate::program::compute::Dtype;
@@ -34,6 +35,9 @@ pub(super) struct Shown {
     pub(super) dtype: Dtype,
     pub(super) preprocessing: Applied,
     pub(super) classes: Option<Classes>,
+    /// Radii above which inputs are counted; older journals do not say it.
+    #[serde(default)]
+    pub(super) at: Vec<f64>,
 }
 
 /// What the journal keeps of a batch.
@@ -224,6 +228,10 @@ impl Sum {
             on_boundary: regions.on_boundary,
             zero: tally.zero().clone(),
             margins: tally.percentiles()?,
+            worst: tally.worst(),
+            above: tally.above(&shown.at),
+            limiting: tally.extremes().limiting(),
+            level: level(&shown.preprocessing),
             seconds: self.seconds,
             inputs_per_second: tally.inputs() as f64 / self.seconds.max(f64::MIN_POSITIVE),
             guarantee: tally.guarantee(),

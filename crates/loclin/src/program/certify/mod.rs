@@ -1,6 +1,7 @@
 //! `loclin certify`: the margins of every input of a dataset.
 
 mod batch;
+mod explained;
 mod extremes;
 mod job;
 mod outcome;
@@ -24,6 +25,7 @@ use rand::rngs::OsRng;
 
 use crate::program::classes::ClassOptions;
 use crate::program::compute::Dtype;
+use crate::program::distortion::Radius;
 use crate::program::domain::{DomainOptions, InputBox};
 use crate::program::errors::Usage;
 use crate::program::files;
@@ -36,6 +38,7 @@ pub use batch::BATCH;
 use job::Certified;
 pub(crate) use job::{COMMAND, outcome_of};
 
+pub use explained::{Above, Limiting, Worst};
 pub use outcome::{Outcome, Search};
 pub use question::{Deployed, Question};
 pub(crate) use result::{Table, read};
@@ -44,7 +47,7 @@ pub use run::{Certificates, certify, certify_all};
 
 const EXAMPLE: &str = "\
 Examples:
-  loclin certify --model runs/demo-seed0
+  loclin certify --model runs/demo-seed0 --at 1/255
   loclin certify --model RUN --data mnist --norm 2 --limit 1000 --dtype f64 --out margins.csv
   loclin certify --model network.onnx --data inputs.npy --norm 1 --norm inf --dtype f64
   loclin certify --model runs/vowels-vanilla-seed0 --norm 2 --dtype f64
@@ -54,8 +57,8 @@ Examples:
   loclin certify --model runs/mnist-vanilla-seed0 --data mnist --domain none
   loclin certify --model network.onnx --data inputs.npy --out margins.csv --resume
   loclin certify --model network.onnx --data inputs.npy --shard 3/8 --out margins-3.csv
-
-  loclin certify --model resnet.onnx --data photos --mean 0.49,0.48,0.45 --std 0.25,0.24,0.26 --resize 32";
+  loclin certify --model resnet.onnx --data photos --resize 32 --mean 0.49,0.48,0.45 \\
+      --std 0.25,0.24,0.26 --report margins.html";
 
 /// Options of `certify`.
 #[derive(Clone, Debug, clap::Args)]
@@ -86,8 +89,12 @@ pub struct Args {
     /// Write an upper bound of each true radius into the table, too (columns upper_P): by how much a radius can be too small
     #[arg(long, requires = "out", conflicts_with = "deployed")]
     pub upper: bool,
-    /// Write one row for each input: index,file,label,prediction,label_name,prediction_name,eps_P...,guarantee,layer,neuron,
-    /// position,domain; names where the classes have some
+    /// Say how many inputs have a radius above this one, in raw units of the input: a number or a quotient such as 1/255; may be
+    /// given several times
+    #[arg(long, value_name = "RADIUS")]
+    pub at: Vec<Radius>,
+    /// Write one row for each input: index, file, label, prediction, label_name, prediction_name, eps_P..., guarantee, layer,
+    /// neuron, position, domain, score, place; names where the classes have some
     #[arg(long, value_name = "FILE.csv")]
     pub out: Option<PathBuf>,
     /// Write a page, too: distributions, limiting layers, the inputs at both ends
@@ -97,12 +104,12 @@ pub struct Args {
     /// [default: 512, fewer for large networks]
     #[arg(long, value_name = "N")]
     pub batch: Option<usize>,
-    /// The job
-    #[command(flatten)]
-    pub job: JobOptions,
     /// How the classes are called
     #[command(flatten)]
     pub classes: ClassOptions,
+    /// The job
+    #[command(flatten)]
+    pub job: JobOptions,
     /// The inputs
     #[command(flatten)]
     pub inputs: InputOptions,
@@ -125,7 +132,8 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         args.job.check_new(out)?;
     }
     if let Some(report) = &args.report {
-        files::check_writable(report)?;
+        // The page of a job that goes on is that of its table.
+        files::check_new(report, args.job.force || args.job.resume)?;
     }
     let rows = args.limit.map_or(Rows::All, Rows::First);
     let opened = Opened::new(&args.source, &args.inputs, rows, global)?;
@@ -159,6 +167,7 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         dtype,
         preprocessing: applied,
         classes: names.clone(),
+        at: args.at.iter().map(|radius| radius.value()).collect(),
     };
     let settings = match &args.out {
         None if seed(args, global) == Seed::Drawn => {
@@ -196,6 +205,7 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
             norms: &question.norms,
             data: &data,
             source: root,
+            names: names.as_ref(),
             seed: drawn,
         })?;
         files::write_atomic(report, page.as_bytes())?;

@@ -9,6 +9,7 @@ use loclin_regions::{Guarantee, Margins, Method};
 use loclin_report::stats::Percentiles;
 use serde::{Deserialize, Serialize};
 
+use super::explained::{self, Above, Limiting, Worst};
 use crate::program::compute::Dtype;
 use crate::program::domain::{InputBox, said};
 
@@ -43,6 +44,15 @@ pub struct Outcome {
     /// `eps_1`, `eps_2`, ...: percentiles of the margins in raw input units.
     #[serde(flatten)]
     pub margins: BTreeMap<String, Percentiles>,
+    /// For each norm, by column name, the input with the smallest radius.
+    pub worst: BTreeMap<String, Worst>,
+    /// For each radius that was asked for, the share of the inputs whose own is above it.
+    #[serde(rename = "at")]
+    pub above: Vec<Above>,
+    /// The layers that limit the l2 radius, or that of the first norm, those that limit most first.
+    pub limiting: Vec<Limiting>,
+    /// What one level of 8 bits of a stored picture is in raw input units; `None` for other inputs.
+    pub level: Option<f64>,
     /// Wall-clock seconds of the certification, data already loaded.
     pub seconds: f64,
     /// `inputs / seconds`.
@@ -91,10 +101,15 @@ pub struct Zero {
     pub inputs: usize,
     /// The first of them.
     pub first: usize,
+    /// Its file, where it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
     /// The layer of the neuron that makes its margin 0.
     pub layer: Option<String>,
     /// The neuron's number there.
     pub neuron: Option<usize>,
+    /// Where it is there; empty where that is not known.
+    pub place: String,
 }
 
 /// The work of a search by bounds or estimates.
@@ -143,10 +158,31 @@ impl Search {
 }
 
 impl Outcome {
+    /// What the radii mean, in words that have a name each.
+    pub(super) fn explained(&self) -> Vec<(&'static str, String)> {
+        let applied = &self.preprocessing;
+        let mut all = Vec::new();
+        for (column, worst) in &self.worst {
+            let words = explained::worst_in_words(&explained::norm(column), worst, applied);
+            all.push(("worst", words));
+        }
+        for (column, margins) in &self.margins {
+            let norm = explained::norm(column);
+            let words = explained::median_in_words(&norm, margins.p50, applied);
+            all.push(("median", words));
+        }
+        all.extend(self.above.iter().map(|above| ("above", above.in_words())));
+        let limiting = explained::limiting_in_words(&self.limiting, self.inputs);
+        all.extend(limiting.map(|words| ("limited by", words)));
+        all
+    }
+
     /// Why margins are 0, a line for each reason.
     pub(super) fn zero_in_words(&self) -> impl Iterator<Item = String> {
-        let word =
-            |(reason, zero): (&String, &Zero)| format!("{zero}: {}", why(reason, self.guarantee));
+        let word = |(reason, zero): (&String, &Zero)| {
+            let (why, remedy) = why(reason, self.guarantee);
+            format!("{zero}: {why}; {remedy}")
+        };
         self.zero.iter().map(word)
     }
 }
@@ -169,7 +205,7 @@ impl fmt::Display for Outcome {
         if self.on_boundary > 0 {
             writeln!(
                 f,
-                "a neuron exactly at 0 (margin 0 where it has a gradient): {} inputs",
+                "at 0       {} inputs have a neuron exactly at 0; their radius is 0 where it has a gradient, as a maximum of units that are all off has not",
                 self.on_boundary
             )?;
         }
@@ -188,6 +224,9 @@ impl fmt::Display for Outcome {
                 p.p25, p.p50, p.p75, p.p100
             )?;
         }
+        for (name, words) in self.explained() {
+            writeln!(f, "{name:<10} {words}")?;
+        }
         writeln!(f, "guarantee  {}: {}", self.guarantee, self.method)?;
         if let Some(search) = &self.search {
             writeln!(f, "work       {search}")?;
@@ -203,17 +242,25 @@ fn guarantee_name<S: serde::Serializer>(guarantee: &Guarantee, to: S) -> Result<
     to.serialize_str(&guarantee.name())
 }
 
-/// What a reason for a margin of 0 means.
-fn why(reason: &str, guarantee: Guarantee) -> &'static str {
+/// What a reason for a margin of 0 means, and what helps.
+fn why(reason: &str, guarantee: Guarantee) -> (&'static str, &'static str) {
     match reason {
-        "undecided" if matches!(guarantee, Guarantee::Deployed { .. }) => {
-            "an evaluation in that type may put the neuron on another side"
-        }
-        "tie" => "entries of a maximum are exactly equal",
-        "undecided" => {
-            "rounding leaves the neuron's side undecided, and exact arithmetic would take too long"
-        }
-        _ => "exactly where an activation's slope changes",
+        "undecided" if matches!(guarantee, Guarantee::Deployed { .. }) => (
+            "an evaluation in that type may put the neuron on another side",
+            "a type with more digits may not",
+        ),
+        "tie" => (
+            "entries of a maximum are exactly equal, as those of max pooling over a constant background are",
+            "average pooling or a convolution with a stride has no such ties, and `bound` says how much the gradient can change around the input",
+        ),
+        "undecided" => (
+            "rounding leaves the neuron's side undecided, and exact arithmetic would take too long",
+            "`bound` says how much the gradient can change around the input whatever the side",
+        ),
+        _ => (
+            "exactly where an activation's slope changes",
+            "`bound` says how much the gradient can change around the input, on both sides",
+        ),
     }
 }
 
@@ -221,8 +268,12 @@ impl fmt::Display for Zero {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let inputs = if self.inputs == 1 { "input" } else { "inputs" };
         write!(f, "{} {inputs}, first {}", self.inputs, self.first)?;
-        match (&self.layer, self.neuron) {
-            (Some(layer), Some(neuron)) => write!(f, " (neuron {neuron} of {layer})"),
+        if let Some(file) = &self.file {
+            write!(f, ", {file}")?;
+        }
+        match (&self.layer, self.neuron, &self.place[..]) {
+            (Some(layer), Some(neuron), "") => write!(f, " (neuron {neuron} of {layer})"),
+            (Some(layer), Some(_), place) => write!(f, " ({layer}, {place})"),
             _ => Ok(()),
         }
     }

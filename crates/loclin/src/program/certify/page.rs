@@ -3,17 +3,17 @@
 use std::path::Path;
 
 use anyhow::Context;
-use loclin_data::{Data, Stored};
-use loclin_report::stats::Percentiles;
+use loclin_data::Data;
 use loclin_report::{
     LayerCount, NetworkSummary, NormRadii, PickedInput, Picture, Report, Selection, significant,
 };
 
 use super::extremes::Extremes;
 use super::outcome::Outcome;
+use super::question::leading;
 use super::row::Row;
-use super::table::leading;
 use super::tally::Tally;
+use crate::program::classes::{self, Classes};
 use crate::program::domain::said;
 use crate::program::{files, process};
 use loclin_regions::Norm;
@@ -26,6 +26,8 @@ pub(super) struct Certified<'a> {
     pub(super) data: &'a Data,
     /// The folder or file of the data, where it has one.
     pub(super) source: Option<&'a Path>,
+    /// How the classes are called.
+    pub(super) names: Option<&'a Classes>,
     /// The seed that the result depends on, if it does.
     pub(super) seed: Option<u64>,
 }
@@ -37,22 +39,17 @@ pub(super) struct Certified<'a> {
 pub(super) fn page(of: &Certified<'_>) -> anyhow::Result<String> {
     let (outcome, tally) = (of.outcome, of.tally);
     let extremes = tally.extremes();
-    let mut layers: Vec<LayerCount> = extremes
-        .layers
-        .iter()
-        .map(|(name, inputs)| LayerCount {
-            name: name.clone(),
-            inputs: *inputs,
-        })
-        .collect();
-    layers.sort_by(|a, b| b.inputs.cmp(&a.inputs).then_with(|| a.name.cmp(&b.name)));
+    let layers = outcome.limiting.iter().map(|limiting| LayerCount {
+        name: limiting.layer.clone(),
+        inputs: limiting.inputs,
+    });
     Ok(loclin_report::render(&Report {
         title: format!("{} inputs of {}", outcome.inputs, outcome.data),
         inputs: "inputs".into(),
         unit: "raw units of the input".into(),
         networks: vec![summary(of)?],
         facts: facts(of),
-        layers,
+        layers: layers.collect(),
         selections: selections(of, extremes)?,
         settings: settings(of)?,
         commands: vec![process::command_line()],
@@ -85,29 +82,17 @@ fn facts(of: &Certified<'_>) -> Vec<String> {
         "What is claimed of every radius: {} ({}).",
         outcome.guarantee, outcome.method
     )];
-    let applied = &outcome.preprocessing;
-    // A level of a stored picture, in raw units.
-    let level = applied.scale.apply(1.0);
-    let is_stored = matches!(applied.what, Stored::Pixels | Stored::Bytes) && level > 0.0;
-    for (norm, radii) in of.norms.iter().zip(of.tally.radii()) {
-        let worst = radii.iter().copied().fold(f64::INFINITY, f64::min);
-        let Some(Percentiles { p50, .. }) = Percentiles::of(radii) else {
-            continue;
-        };
-        let mut fact = format!(
-            "l{norm}: the smallest radius is {}, the median {}",
-            significant(worst),
-            significant(p50)
-        );
-        if is_stored {
-            fact += &format!(", {} of one 8-bit level", significant(p50 / level));
-            // Stored pictures differ by a level in a pixel at least, which is that far in every norm; but not after a change of size.
-            if p50 < level && applied.resized.is_none() {
-                fact += ": within it lies no other stored picture";
-            }
-        }
-        facts.push(fact + ".");
-    }
+    facts.extend(
+        outcome
+            .explained()
+            .into_iter()
+            .map(|(name, words)| match name {
+                "worst" => format!("The smallest radius: {words}."),
+                "median" => format!("The median radius: {words}."),
+                "above" => format!("Radii above {words}."),
+                _ => format!("Limited by {words}."),
+            }),
+    );
     facts.extend(outcome.zero_in_words());
     facts
 }
@@ -133,15 +118,16 @@ fn picked(of: &Certified<'_>, row: &Row) -> anyhow::Result<PickedInput> {
         .map(|(norm, radius)| format!("l{norm} {}", significant(*radius)))
         .collect();
     let mut lines = vec![radii.join(", ")];
+    let named = |class: u32| {
+        let name = of.names.and_then(|names| names.name(class));
+        classes::word(class, name.as_deref())
+    };
+    let predicted = named(row.prediction);
     lines.push(match row.label {
-        Some(label) => format!("class {label}, predicted {}", row.prediction),
-        None => format!("predicted {}", row.prediction),
+        Some(label) => format!("class {}, predicted {predicted}", named(label)),
+        None => format!("predicted {predicted}"),
     });
-    lines.extend(
-        row.limiting
-            .as_ref()
-            .map(|(layer, neuron)| format!("{layer}, neuron {neuron}")),
-    );
+    lines.extend(row.limit());
     lines.extend(row.position.clone().filter(|position| position != "inside"));
     Ok(PickedInput {
         name: row

@@ -32,6 +32,8 @@ struct Columns {
     layer: usize,
     neuron: usize,
     position: Option<usize>,
+    score: Option<usize>,
+    place: Option<usize>,
 }
 
 /// Reads a table.
@@ -115,6 +117,8 @@ fn columns(header: &StringRecord) -> anyhow::Result<(Columns, Vec<Norm>)> {
         layer: need("layer")?,
         neuron: need("neuron")?,
         position: find("position"),
+        score: find("score"),
+        place: find("place"),
     };
     Ok((columns, norms))
 }
@@ -153,6 +157,10 @@ fn row(
             .parse::<Guarantee>()
             .context("column `guarantee`")?,
         limiting,
+        place: filled(columns.place).unwrap_or_default().to_owned(),
+        score: filled(columns.score)
+            .map(|text| number(text, "score", "a number"))
+            .transpose()?,
         position: filled(columns.position).map(str::to_owned),
     })
 }

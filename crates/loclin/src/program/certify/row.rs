@@ -23,11 +23,24 @@ pub struct Row {
     pub guarantee: Guarantee,
     /// The node of the limiting neuron and its number, where one limits the l2 margin, or that of the first norm.
     pub limiting: Option<(String, usize)>,
+    /// Where that neuron is in its layer; empty where that is not known. Older tables do not say it.
+    pub place: String,
+    /// The output of the predicted class. Older tables do not say it.
+    pub score: Option<f64>,
     /// Why that radius is 0: `boundary`, `tie` or `undecided`; else `inside`. Older tables do not say it.
     pub position: Option<String>,
 }
 
 impl Row {
+    /// The limiting neuron in words, such as `layer1.0.relu, channel 3, row 5, column 7`.
+    pub fn limit(&self) -> Option<String> {
+        let (layer, neuron) = self.limiting.as_ref()?;
+        Some(match &self.place[..] {
+            "" => format!("{layer}, neuron {neuron}"),
+            place => format!("{layer}, {place}"),
+        })
+    }
+
     /// Whether no radius is larger than the true one, if only with a probability.
     pub fn claims(&self) -> bool {
         self.guarantee != Guarantee::Estimate

@@ -3,25 +3,27 @@
 use std::path::Path;
 
 use loclin_data::Data;
-use loclin_regions::{Guarantee, Norm};
+use loclin_regions::Guarantee;
 use loclin_report::printable;
 
 use super::batch::{Batch, layer};
-use super::question::Question;
+use super::question::{Question, leading};
 use super::row::Row;
 use crate::program::classes::Classes;
 use crate::program::domain::InputBox;
 
-/// `index,file,label,prediction,label_name,prediction_name,eps_P...,guarantee,layer,neuron,position,domain`, one row for each
-/// input.
+/// `index,file,label,prediction,label_name,prediction_name,eps_P...,guarantee,layer,neuron,position,domain,score,place`,
+/// one row for each input.
 ///
 /// Radii are in raw input units, written with as many digits as it takes to read the same number back. `guarantee` is what is
 /// claimed of those of the row: `proved`, `probable(P)`, `deployed(TYPE)` or `estimate`. `layer` and `neuron` limit the l2 margin,
 /// or that of the first norm; both are empty where nothing does, and the radius is `inf`. `position` says why a radius of that norm
 /// is 0: `boundary`, `tie` or `undecided`; otherwise `inside`. `label` is empty without labels. Left out are the column `file`
 /// for data that are not files, whose paths are relative to the data's folder where they can be, both names where classes have
-/// none, and upper bounds of the true radii, columns `upper_P` behind the radii, where nobody asked for them. `domain`, last, is the
-/// one that balls are cut with, as `LOW to HIGH` or the file that says it; the column is left out where balls are whole.
+/// none, and upper bounds of the true radii, columns `upper_P` behind the radii, where nobody asked for them. `domain` is the one
+/// that balls are cut with, as `LOW to HIGH` or the file that says it; the column is left out where balls are whole. `score` is the
+/// output of the predicted class, or the only one. `place` says where the neuron is in its layer, counted from 0, such as
+/// `channel 3, row 5, column 7`, for a difference of a maximum where that is; empty for operators that do not say it.
 pub(super) struct Table<'a> {
     pub(super) data: &'a Data,
     pub(super) question: &'a Question,
@@ -47,6 +49,7 @@ impl Table<'_> {
         }
         header.extend(fixed(&["guarantee", "layer", "neuron", "position"]));
         header.extend(self.question.domain.as_ref().map(|_| "domain".to_owned()));
+        header.extend(fixed(&["score", "place"]));
         lines([header])
     }
 
@@ -77,6 +80,8 @@ impl Table<'_> {
                 upper: batch.upper.iter().map(|bounds| bounds[at]).collect(),
                 guarantee,
                 limiting: limiting.map(|neuron| (layer(layers, neuron).to_owned(), neuron.index)),
+                place: batch.places[at].clone(),
+                score: Some(batch.scores[at]),
                 position: leading.map(|margins| margins.position[at].name().to_owned()),
             }
         };
@@ -106,13 +111,10 @@ impl Table<'_> {
         });
         record.push(row.position.clone().unwrap_or_default());
         record.extend(self.question.domain.as_ref().map(InputBox::word));
+        record.push(row.score.map_or(String::new(), |score| score.to_string()));
+        record.push(row.place.clone());
         record
     }
-}
-
-/// The norm whose limiting neuron is named: l2, or the first.
-pub(super) fn leading(norms: &[Norm]) -> usize {
-    norms.iter().position(|norm| *norm == Norm::L2).unwrap_or(0)
 }
 
 fn lines(records: impl IntoIterator<Item = Vec<String>>) -> anyhow::Result<Vec<u8>> {

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use loclin_regions::{Guarantee, Norm};
 use loclin_report::stats::Percentiles;
 
+use super::explained::{Above, Worst};
 use super::extremes::Extremes;
 use super::outcome::{OfClass, Zero};
+use super::question::leading;
 use super::row::Row;
 use super::run::percentiles;
-use super::table::leading;
 use crate::program::chance;
 use crate::program::classes::Classes;
 
@@ -23,6 +24,8 @@ pub(super) struct Tally {
     /// As many as predictions where all inputs have labels.
     labels: Vec<u32>,
     zero: BTreeMap<String, Zero>,
+    /// For each norm the smallest radius.
+    worst: Vec<Option<Worst>>,
     guarantee: Option<Guarantee>,
     extremes: Extremes,
 }
@@ -33,6 +36,7 @@ impl Tally {
         Self {
             norms: norms.to_vec(),
             radii: vec![Vec::new(); norms.len()],
+            worst: vec![None; norms.len()],
             ..Self::default()
         }
     }
@@ -41,6 +45,15 @@ impl Tally {
     pub(super) fn add(&mut self, row: &Row) {
         for (all, radius) in self.radii.iter_mut().zip(&row.radii) {
             all.push(*radius);
+        }
+        for (worst, radius) in self.worst.iter_mut().zip(&row.radii) {
+            if worst.as_ref().is_none_or(|worst| *radius < worst.radius) {
+                *worst = Some(Worst {
+                    radius: *radius,
+                    index: row.index,
+                    file: row.file.clone(),
+                });
+            }
         }
         self.extremes.add(row, leading(&self.norms));
         self.predictions.push(row.prediction);
@@ -59,8 +72,10 @@ impl Tally {
         let first = || Zero {
             inputs: 0,
             first: row.index,
+            file: row.file.clone(),
             layer: row.limiting.as_ref().map(|(layer, _)| layer.clone()),
             neuron: row.limiting.as_ref().map(|(_, neuron)| *neuron),
+            place: row.place.clone(),
         };
         self.zero.entry(reason.clone()).or_insert_with(first).inputs += 1;
     }
@@ -128,6 +143,31 @@ impl Tally {
             return Ok(BTreeMap::new());
         }
         percentiles(&self.norms, self.radii.iter().map(|radii| &radii[..]))
+    }
+
+    /// The smallest radius of each norm, by column name.
+    pub(super) fn worst(&self) -> BTreeMap<String, Worst> {
+        let all = self.norms.iter().zip(&self.worst);
+        let known = all.filter_map(|(norm, worst)| Some((format!("eps_{norm}"), worst.clone()?)));
+        known.collect()
+    }
+
+    /// For each of these radii the share of the inputs whose radius is above it.
+    pub(super) fn above(&self, radii: &[f64]) -> Vec<Above> {
+        let share = |own: &[f64], radius: f64| {
+            let above = own.iter().filter(|own| **own > radius).count();
+            above as f64 / own.len().max(1) as f64
+        };
+        let one = |radius: &f64| {
+            let norms = self.norms.iter().zip(&self.radii);
+            Above {
+                radius: *radius,
+                share: norms
+                    .map(|(norm, own)| (format!("eps_{norm}"), share(own, *radius)))
+                    .collect(),
+            }
+        };
+        radii.iter().map(one).collect()
     }
 
     /// Why inputs have the leading margin 0, by reason: how many there are, and the first with its neuron.

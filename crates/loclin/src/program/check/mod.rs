@@ -36,10 +36,11 @@ Examples:
   loclin bound --model runs/demo-seed0 --limit 5 --eps 1/255 --proof proofs.json
   loclin check proofs.json --model runs/demo-seed0
 
-A row holds if no radius is larger than the true one, and the rest of it is true. Radii are found again
-by exact arithmetic, where that takes too long by measuring every gradient with a bound of its rounding
+A row holds if no radius is larger than the true one, and the rest of it is true. Radii are found again \
+by exact arithmetic, where that takes too long by measuring every gradient with a bound of its rounding \
 error, and within the domain that the table says. Rows whose guarantee is an estimate claim nothing.
-A statement about a ball holds if every part of its proof, looked at again, is empty or bounded as it
+
+A statement about a ball holds if every part of its proof, looked at again, is empty or bounded as it \
 says, and the parts make up the ball: all of them are checked. The exit code is 1 if something does not hold.";
 
 /// What the sample is drawn for, in the path of its random stream.

@@ -35,8 +35,10 @@ pub use search::{Measure, worst_of};
 const EXAMPLE: &str = "\
 Examples:
   loclin distortion --model runs/cifar10-roll-seed0 --eps 8/256 --limit 256 --out runs/distortion
-  loclin distortion --model resnet.onnx --data photos --resize 32 --eps 0.01 --samples 500 --population 300
-  loclin distortion --model runs/demo-seed0 --eps 8/256 --limit 4 --population 100 --generations 10 --json";
+  loclin distortion --model resnet.onnx --data photos --resize 32 --eps 0.01 \\
+      --samples 500 --population 300
+  loclin distortion --model runs/demo-seed0 --eps 8/256 --limit 4 \\
+      --population 100 --generations 10 --json";
 
 /// Options of `distortion`.
 #[derive(Clone, Debug, clap::Args)]
@@ -54,8 +56,8 @@ pub struct Args {
     /// Keep what is found in a directory: a row for each input and the worst input; what was begun there goes on
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// Measure the I-th of N parts only, such as 3/8: every N-th input from the I-th on; `auto`: the one that Slurm, Kubernetes or
-    /// HyperQueue says (LOCLIN_SHARDS is N where they do not). `loclin merge` puts the directories together
+    /// Measure the I-th of N parts only, such as 3/8 (every N-th input from the I-th on), or with `auto` the one that Slurm, Kubernetes
+    /// or HyperQueue says (LOCLIN_SHARDS is N where they do not); `loclin merge` puts the directories together
     #[arg(long, value_name = "I/N", requires = "out")]
     pub shard: Option<Choice>,
     /// The inputs, which must have labels

@@ -53,7 +53,7 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcomes> {
         .map(|path| Form::of(path))
         .collect::<Result<_, _>>()?;
     for path in args.out.iter().chain(&args.report) {
-        files::check_writable(path)?;
+        files::check_new(path, args.force)?;
     }
     let loaded = Loaded::new(&args.source, &args.data, global)?;
     let baseline = Baseline::read(args, &loaded)?;

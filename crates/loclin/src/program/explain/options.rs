@@ -11,9 +11,12 @@ use crate::program::options::InputOptions;
 const EXAMPLE: &str = "\
 Examples:
   loclin explain --model runs/cifar10-roll-seed0 --input 17
-  loclin explain --model runs/cifar10-roll-seed0 --input cat.jpg --resize --out cat.png --report cat.html
-  loclin explain --model resnet.onnx --input cat.png --label 3 --mean 0.49,0.48,0.45 --std 0.25,0.24,0.26
-  loclin explain --model net.onnx --data table.npy --input 0 --input 7 --exact --baseline mean.npy --out numbers.npz
+  loclin explain --model runs/cifar10-roll-seed0 --input cat.jpg --resize \\
+      --out cat.png --report cat.html
+  loclin explain --model resnet.onnx --input cat.png --label 3 \\
+      --mean 0.49,0.48,0.45 --std 0.25,0.24,0.26
+  loclin explain --model net.onnx --data table.npy --input 0 --input 7 --exact \\
+      --baseline mean.npy --out numbers.npz
   loclin explain --model cnn.pth --architecture digit-recognizer --input 5 --data mnist";
 
 /// Options of `explain`.
@@ -81,9 +84,12 @@ pub struct Args {
     /// be given several times
     #[arg(long, value_name = "FILE", default_value = "explanation.png")]
     pub out: Vec<PathBuf>,
-    /// Write a report, too
+    /// Write a page, too
     #[arg(long, value_name = "FILE.html")]
     pub report: Option<PathBuf>,
+    /// Replace a result that is there
+    #[arg(long)]
+    pub force: bool,
     /// Where numbers count, and what is done to the input
     #[command(flatten)]
     pub data: InputOptions,

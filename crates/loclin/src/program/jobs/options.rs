@@ -16,8 +16,8 @@ pub struct JobOptions {
     /// (FILE.csv.job) says whether it is the same job
     #[arg(long, requires = "out")]
     pub resume: bool,
-    /// Begin anew although there is a result
-    #[arg(long, requires = "out", conflicts_with = "resume")]
+    /// Replace a result that is there
+    #[arg(long, conflicts_with = "resume")]
     pub force: bool,
     /// Do the I-th of N parts only, such as 3/8, or with `auto` the one that Slurm, Kubernetes or HyperQueue says
     /// (LOCLIN_SHARDS is N where they do not); `loclin merge` puts the tables together

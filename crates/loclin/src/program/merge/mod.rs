@@ -15,7 +15,7 @@ Examples:
   loclin merge margins-*.csv --out margins.csv
   loclin merge runs/random-1 runs/random-2 runs/random-3 --out runs/random
 
-The parts may be named in any order. Every part must be of the same job: the same model, data, options and seed, by their
+The parts may be named in any order. Every part must be of the same job: the same model, data, options and seed, by their \
 digests, and the same version of the program. What is missing or doubled is named, and nothing is written then.";
 
 /// Options of `merge`.
@@ -29,7 +29,7 @@ pub struct Args {
     /// The table or directory of the whole; runs of a sweep stay where they are
     #[arg(long, value_name = "FILE.csv|DIR")]
     pub out: PathBuf,
-    /// Write the table although there is one
+    /// Replace a table that is there
     #[arg(long)]
     pub force: bool,
 }

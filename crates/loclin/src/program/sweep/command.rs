@@ -28,8 +28,8 @@ pub struct Args {
     /// the sweep's file]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// Run the I-th of N parts only, such as 1/3: every N-th run from the I-th on; `auto`: the one that Slurm, Kubernetes or
-    /// HyperQueue says (LOCLIN_SHARDS is N where they do not)
+    /// Run the I-th of N parts only, such as 1/3 (every N-th run from the I-th on), or with `auto` the one that Slurm, Kubernetes or
+    /// HyperQueue says (LOCLIN_SHARDS is N where they do not); `loclin merge` puts the directories together
     #[arg(long, value_name = "I/N")]
     pub shard: Option<Choice>,
     /// How many runs, and on what.

@@ -92,8 +92,7 @@ impl fmt::Display for Outcome {
             "best epoch {epoch}: validation loss {valid_loss:.4}, accuracy {:.2}%, median eps_2 {median_eps_2:.3e}",
             100.0 * accuracy
         )?;
-        writeln!(f, "{run}/{MODEL}")?;
-        write!(f, "next: loclin certify --model {run}")
+        write!(f, "{run}/{MODEL}")
     }
 }
 

@@ -1,0 +1,240 @@
+//! The command that comes next: what every command says on stderr when it ends, well or not.
+
+use std::io::Write;
+use std::path::Path;
+
+use crate::program::jobs::{JobError, Shard};
+use crate::program::options::Global;
+use crate::program::stop::Stopped;
+use crate::program::{
+    bound, certify, config_command, demo, distortion, explain, fetch, init, man, merge, process,
+    sweep, train,
+};
+
+/// The options that say which model and which inputs, and how many words follow each at most.
+const ABOUT: [(&str, usize); 16] = [
+    ("--model", 1),
+    ("--architecture", 1),
+    ("--output", 1),
+    ("--input-shape", 1),
+    ("--data", 1),
+    ("--split", 1),
+    ("--data-dir", 1),
+    ("--scale", 1),
+    ("--layout", 1),
+    ("--mean", 1),
+    ("--std", 1),
+    ("--resize", 1),
+    ("--exif-orientation", 0),
+    ("--preprocessing", 1),
+    ("--domain", 1),
+    ("--box", 1),
+];
+
+/// Says what comes next, where somebody reads it.
+pub(super) fn say(next: &str, global: &Global) {
+    if !global.json && !global.quiet {
+        // Where stderr is closed there is nobody left to tell.
+        let _ = writeln!(std::io::stderr(), "next: {next}");
+    }
+}
+
+/// After an error.
+pub(super) fn failed(error: &anyhow::Error) -> String {
+    let again = process::command_line();
+    let command = process::command().unwrap_or_default();
+    let goes_on = [certify::COMMAND, bound::COMMAND, "train"].contains(&&command[..]);
+    let is_stopped = error.chain().any(|cause| cause.is::<Stopped>());
+    let is_there = |cause: &(dyn std::error::Error + 'static)| {
+        matches!(cause.downcast_ref(), Some(JobError::Exists { .. }))
+    };
+    match () {
+        () if is_stopped && goes_on && !again.contains(" --resume") => format!("{again} --resume"),
+        () if is_stopped => again,
+        () if error.chain().any(is_there) => format!("{again} --resume"),
+        () => format!("{} {command} --help", process::name()),
+    }
+}
+
+/// After `certify`: the table is checked, or one is written.
+pub(super) fn certify(args: &certify::Args) -> anyhow::Result<String> {
+    Ok(match &args.out {
+        Some(out) if !args.job.shard()?.is_whole() => merged(out),
+        Some(out) => about("check", &[&word(out)]),
+        None if args.report.is_some() => more("--out margins.csv", true),
+        None => more("--out margins.csv --report margins.html", false),
+    })
+}
+
+/// After `check`: beyond the radii.
+pub(super) fn check() -> String {
+    about("bound", &["--limit 5", "--eps 1/255"])
+}
+
+/// After `bound`: proofs are checked, or written.
+pub(super) fn bound(args: &bound::Args) -> anyhow::Result<String> {
+    Ok(match (&args.out, &args.proof) {
+        (Some(out), _) if !args.job.shard()?.is_whole() => merged(out),
+        (_, Some(proof)) => about("check", &[&word(proof)]),
+        (Some(_), None) => {
+            let input = format!("--input {}", args.index.unwrap_or(0));
+            about("explain", &[&input, "--report explanation.html"])
+        }
+        (None, None) => {
+            let has_files = args.report.is_some() || args.witness.is_some();
+            more("--out bounds.csv", has_files)
+        }
+    })
+}
+
+/// After `distortion`: what was found is kept, or the worst input looked at.
+pub(super) fn distortion(
+    args: &distortion::Args,
+    outcome: &distortion::Outcome,
+) -> anyhow::Result<String> {
+    let shard = args
+        .shard
+        .map_or(Ok(Shard::default()), |choice| choice.shard())?;
+    Ok(match &args.out {
+        Some(out) if !shard.is_whole() => {
+            let name = process::name();
+            format!("{name} merge {} OTHER_PARTS --out ALL", word(out))
+        }
+        Some(_) => {
+            let (input, eps) = (outcome.worst, args.search.eps);
+            let own = [&*format!("--input {input}"), &format!("--eps {eps}")];
+            about("explain", &[&own[..], &["--report worst.html"]].concat())
+        }
+        None => more("--out runs/distortion", false),
+    })
+}
+
+/// After `merge`: what is whole is looked at.
+pub(super) fn merge(args: &merge::Args, outcome: &merge::Outcome) -> String {
+    let (name, out) = (process::name(), word(&args.out));
+    match outcome {
+        merge::Outcome::Certify(of) => {
+            format!("{name} check {out} --model {} --data DATA", word(&of.model))
+        }
+        merge::Outcome::Bound(_) => {
+            format!("{name} explain --model MODEL --data DATA --input 0")
+        }
+        merge::Outcome::Distortion(of) => {
+            format!(
+                "{name} explain --model MODEL --data DATA --input {}",
+                of.worst
+            )
+        }
+        merge::Outcome::Sweep(of) => sweep(of),
+    }
+}
+
+/// After `explain`: how much can change around the same input.
+pub(super) fn explain(args: &explain::Args) -> String {
+    if args.report.is_none() {
+        return more("--report explanation.html", true);
+    }
+    let first = args.inputs.first().map_or("0", String::as_str);
+    match first.parse::<usize>() {
+        Ok(_) => about("bound", &[&format!("--index {first}"), "--change 10%"]),
+        Err(_) => {
+            let data = format!("--data {}", word(Path::new(first)));
+            about("bound", &[&data, "--change 10%"])
+        }
+    }
+}
+
+/// After `train`: how far the gradient of the network stays constant.
+pub(super) fn train(outcome: &train::Outcome) -> String {
+    about("certify", &[&format!("--model {}", word(&outcome.run))])
+}
+
+/// After `sweep`: the first run that was chosen is certified, or the parts are put together.
+pub(super) fn sweep(outcome: &sweep::Outcome) -> String {
+    let (name, out) = (process::name(), word(&outcome.out));
+    let chosen = outcome.selected.iter().flat_map(|rule| &rule.runs);
+    let all = outcome.rows.iter().map(|row| &row.run);
+    match (
+        chosen.chain(all).next(),
+        outcome.rows.len() < outcome.planned,
+    ) {
+        (_, true) => format!("{name} merge {out} OTHER_PARTS --out ALL"),
+        (Some(run), _) => format!("{name} certify --model {}", word(&outcome.out.join(run))),
+        (None, _) => format!("{name} config list"),
+    }
+}
+
+/// After `demo`: one digit.
+pub(super) fn demo(args: &demo::Args) -> String {
+    let (name, run) = (process::name(), word(&args.out.join("roll")));
+    format!("{name} explain --model {run} --input 0 --report explanation.html")
+}
+
+/// After `config`: what there is is shown, written, and used.
+pub(super) fn config(outcome: &config_command::Outcome) -> String {
+    let name = process::name();
+    match outcome {
+        config_command::Outcome::List { .. } => format!("{name} config show NAME"),
+        config_command::Outcome::Show { name: own, .. } => format!("{name} config init {own}"),
+        config_command::Outcome::Init { next, .. } => next.clone(),
+    }
+}
+
+/// After `init`.
+pub(super) fn init(args: &init::Args) -> String {
+    let (name, out) = (process::name(), word(&args.out));
+    format!("{name} certify --model {out} --data DATA")
+}
+
+/// After `fetch`: training on it.
+pub(super) fn fetch(args: &fetch::Args, outcome: &fetch::Fetched) -> String {
+    let preset = match &outcome.dataset[..] {
+        "mnist" => "mnist-roll-1",
+        _ => "cifar10-roll",
+    };
+    let (name, directory) = (process::name(), word(&args.data_dir.data_dir));
+    format!("{name} train --preset {preset} --data-dir {directory}")
+}
+
+/// After `completions`.
+pub(super) fn completions() -> String {
+    format!("{} man --out ~/.local/share/man/man1", process::name())
+}
+
+/// After `man`.
+pub(super) fn man(args: &man::Args) -> String {
+    format!("man {}", word(&args.out.join("loclin.1")))
+}
+
+/// The same command with more options, where it wrote files with leave to replace them.
+fn more(options: &str, has_files: bool) -> String {
+    let again = process::command_line();
+    match has_files && !again.contains(" --force") {
+        true => format!("{again} {options} --force"),
+        false => format!("{again} {options}"),
+    }
+}
+
+/// Another command about the same model and inputs.
+fn about(command: &str, own: &[&str]) -> String {
+    let kept = process::kept(&ABOUT);
+    let words = [process::name(), command]
+        .into_iter()
+        .chain(own.iter().copied());
+    let words = words.chain(kept.iter().map(String::as_str));
+    words.collect::<Vec<_>>().join(" ")
+}
+
+/// The parts of a table put together.
+fn merged(part: &Path) -> String {
+    format!(
+        "{} merge {} OTHER_PARTS --out ALL.csv",
+        process::name(),
+        word(part)
+    )
+}
+
+/// A path as a shell takes it.
+fn word(path: &Path) -> String {
+    process::quoted(&path.to_string_lossy())
+}
