@@ -26,6 +26,7 @@ mod distance;
 mod engines;
 mod error;
 mod hinge;
+mod jump_weighted;
 mod neuron_loss;
 mod relaxed;
 mod roll;
@@ -34,6 +35,7 @@ mod sampled;
 pub use distance::distance;
 pub use engines::Engine;
 pub use error::{Error, Result};
+pub use jump_weighted::{jump_weighted, jump_weighted_sampled};
 pub use neuron_loss::{
     distances_to_zero, hinges, squared_derivatives, squared_gradient_norms,
     squared_gradient_norms_by_pushing, tsvm_losses,

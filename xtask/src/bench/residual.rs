@@ -140,7 +140,7 @@ impl Learner {
         let (trace, statistics) = self.network.trace_train(x)?;
         let task = candle_nn::loss::cross_entropy(trace.output(), y)?;
         let rng = &mut random::stream(0, &[self.steps]);
-        let regulariser = loss.regulariser(&trace, &SETTINGS, rng)?;
+        let regulariser = loss.regulariser((&trace, y), &SETTINGS, rng)?;
         Parts { task, regulariser }.descend(LAMBDA, &mut *self.optimizer)?;
         BatchStatistics::update(&statistics, &self.parameters, 0.1)?;
         Ok(start.elapsed().as_secs_f64())

@@ -86,7 +86,7 @@ impl Subject {
             axes: AXES,
         };
         let rng = &mut random::stream(0, &[self.steps]);
-        let regulariser = objective.regulariser(&trace, &settings, rng)?;
+        let regulariser = objective.regulariser((&trace, y), &settings, rng)?;
         Parts { task, regulariser }.descend(LAMBDA, &mut *self.optimizer)
     }
 

@@ -5,7 +5,8 @@
 use candle_core::Tensor;
 use loclin_models::Trace;
 use loclin_objectives::{
-    Gamma, Probes, Result, RollConfig, SampledConfig, distance, relaxed, roll, sampled,
+    Gamma, Probes, Result, RollConfig, SampledConfig, distance, jump_weighted,
+    jump_weighted_sampled, relaxed, roll, sampled,
 };
 use rand::Rng;
 
@@ -26,6 +27,11 @@ choice! {
         Sampled = "sampled",
         /// ROLL at `gamma = 100` with derivatives along random axes (Eq. 10).
         Axes = "axes",
+        /// ROLL at `gamma = 100` in which a neuron counts as much as crossing its boundary changes the gradient of the true
+        /// class.
+        JumpWeighted = "jump-weighted",
+        /// The same with derivatives along random directions for each input.
+        JumpWeightedSampled = "jump-weighted-sampled",
     }
 }
 
@@ -41,9 +47,12 @@ pub struct Settings {
 }
 
 impl Loss {
-    /// Whether it estimates the mean over all neurons, which is [`Loss::Roll`] at `gamma = 100`.
-    pub fn is_estimate(self) -> bool {
-        matches!(self, Self::Sampled | Self::Axes)
+    /// Whether it takes all neurons, so that it has no share [`Settings::gamma`] of them.
+    pub fn takes_all(self) -> bool {
+        matches!(
+            self,
+            Self::Sampled | Self::Axes | Self::JumpWeighted | Self::JumpWeightedSampled
+        )
     }
 
     /// The settings that it has, with the regulariser's weight `lambda`, for people.
@@ -52,20 +61,23 @@ impl Loss {
         match self {
             Self::Vanilla => String::new(),
             Self::Distance => format!("λ = {lambda}"),
-            Self::Relaxed => format!("λ = {lambda}, C = {c}"),
+            Self::Relaxed | Self::JumpWeighted => format!("λ = {lambda}, C = {c}"),
             Self::Roll => format!("λ = {lambda}, C = {c}, γ = {gamma}"),
             Self::Sampled => format!("λ = {lambda}, C = {c}, a direction for each input"),
             Self::Axes => format!("λ = {lambda}, C = {c}, {axes} axes a step"),
+            Self::JumpWeightedSampled => {
+                format!("λ = {lambda}, C = {c}, two directions for each input")
+            }
         }
     }
 
-    /// The regulariser at the inputs of a trace, a scalar `[]`; `None` where there is none.
+    /// The regulariser at the inputs of a trace with their labels `[B]`, a scalar `[]`; `None` where there is none.
     ///
     /// # Errors
     /// A network or a setting that the objective does not take, or a neuron whose loss is not a number.
     pub fn regulariser(
         self,
-        trace: &Trace,
+        (trace, labels): (&Trace, &Tensor),
         settings: &Settings,
         rng: &mut impl Rng,
     ) -> Result<Option<Tensor>> {
@@ -78,6 +90,8 @@ impl Loss {
             Self::Roll => roll(trace, RollConfig { c, gamma }).map(Some),
             Self::Sampled => estimate(Probes::Signs(1)).map(Some),
             Self::Axes => estimate(Probes::Axes(axes)).map(Some),
+            Self::JumpWeighted => jump_weighted(trace, labels, c).map(Some),
+            Self::JumpWeightedSampled => jump_weighted_sampled(trace, labels, c, rng).map(Some),
         }
     }
 }

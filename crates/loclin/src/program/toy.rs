@@ -127,6 +127,8 @@ fn train(
         .map(|label| f64::from(u8::from(*label)))
         .collect();
     let targets = Tensor::new(targets, &Device::Cpu)?;
+    // The network has one output.
+    let classes = Tensor::zeros(labels.len(), DType::U32, &Device::Cpu)?;
     let settings = Settings {
         c: C,
         gamma: Gamma::Percent(100.0),
@@ -137,7 +139,7 @@ fn train(
     for _ in 0..toy.epochs {
         let trace = network.trace(x)?;
         let task = binary_cross_entropy(&trace.output().squeeze(1)?, &targets)?;
-        let regulariser = objective.regulariser(&trace, &settings, &mut rng)?;
+        let regulariser = objective.regulariser((&trace, &classes), &settings, &mut rng)?;
         let loss = Parts { task, regulariser }.total(lambda)?;
         let value = loss.to_scalar::<f64>()?;
         if value < best.0 {

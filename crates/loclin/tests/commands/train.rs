@@ -193,7 +193,7 @@ fn rarer_validations_find_the_same_weights_and_choose_among_fewer() {
 fn every_objective_and_optimiser_trains() {
     let dir = tempfile::tempdir().unwrap();
     let data = format!("dataset={}", text(&small_data(dir.path())));
-    let cases: [(&str, &[&str]); 9] = [
+    let cases: [(&str, &[&str]); 11] = [
         ("vanilla", &[]),
         ("distance", &[]),
         ("relaxed", &["optimizer=adam"]),
@@ -203,6 +203,8 @@ fn every_objective_and_optimiser_trains() {
         ("sampled", &[]),
         ("sampled", &["optimizer=amsgrad", "weight_decay=0.01"]),
         ("axes", &["axes=36"]),
+        ("jump-weighted", &[]),
+        ("jump-weighted-sampled", &["optimizer=adam"]),
     ];
     for (number, (loss, more)) in cases.iter().enumerate() {
         let out = dir.path().join(number.to_string());

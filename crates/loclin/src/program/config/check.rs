@@ -14,8 +14,8 @@ impl Config {
             return Err(self.invalid(key.name, key.takes.to_string()));
         }
         self.check_architecture()?;
-        if self.loss.is_estimate() && self.gamma != Gamma::Percent(100.0) {
-            let expected = r#"100, because loss = "sampled" and "axes" are estimates of the mean over all neurons (Eq. 10)"#;
+        if self.loss.takes_all() && self.gamma != Gamma::Percent(100.0) {
+            let expected = "100, because this loss takes all neurons";
             return Err(self.invalid("gamma", expected.to_owned()));
         }
         let mean = self.loss == Loss::Roll && self.gamma == Gamma::Percent(100.0);

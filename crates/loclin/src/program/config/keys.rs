@@ -133,7 +133,7 @@ keys! {
         paper: "2",
     }
     c: f64 = 0.25, {
-        means: "Weight C of the hinge in the neurons' TSVM loss (Eq. 7); used by \"relaxed\", \"roll\", \"sampled\" and \"axes\".",
+        means: "Weight C of the hinge in the neurons' TSVM loss (Eq. 7); used by all but \"vanilla\" and \"distance\".",
         takes: Words("a number of at least 0"),
         valid: |config| at_least_0(config.c),
         paper: "0.25 and 1",

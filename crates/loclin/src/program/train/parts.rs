@@ -69,7 +69,7 @@ impl Parts {
     ) -> anyhow::Result<Self> {
         let task = candle_nn::loss::cross_entropy(trace.output(), labels)
             .context("the labels do not fit the network's outputs")?;
-        let regulariser = loss.regulariser(trace, &config.settings(), rng);
+        let regulariser = loss.regulariser((trace, labels), &config.settings(), rng);
         let regulariser = regulariser.map_err(|error| match error {
             loclin_objectives::Error::Tensor(error @ loclin_tensor::Error::NanScore { .. }) => {
                 Diverged(format!("the loss of a neuron is not finite ({error})")).into()
