@@ -5,7 +5,7 @@
 //! and the comments of written files. The defaults are the first row of the paper's Table 1: MNIST without a
 //! regulariser; of what the paper does not have, what changes nothing.
 
-use loclin_data::{Preprocessing, Resize, Scale};
+use loclin_data::{Fold, Preprocessing, Resize, Scale};
 use loclin_models::architectures::ResNetFamily;
 use loclin_objectives::Gamma;
 
@@ -257,6 +257,17 @@ keys! {
         valid: |config| (1..=MOST).contains(&config.validate_every),
         paper: "1",
     }
+    folds: usize = 0, {
+        means: "Parts that the training data, validation inputs included, are divided into by class and seed: one validates, the others train. 0 for the division that the dataset has; 1 trains on all of them and validates on the same, so that with validate_every = epochs the last network is the one that is saved.",
+        takes: Words("an integer from 0 to 1000"),
+        valid: |config| config.folds <= 1000,
+        paper: "0",
+    }
+    fold: usize = 0, {
+        means: "Which of them validates, counted from 0; 0 where folds is 0.",
+        takes: Words("an integer below folds"),
+        valid: |config| config.fold < config.folds.max(1),
+    }
     seed: u64 = 0, {
         means: "Seed of the initial weights, the split, the batches and the directions sampled. The same seed gives the same bits on one machine.",
         takes: Words("an integer from 0 to 2^63 - 1"),
@@ -278,6 +289,14 @@ keys! {
 }
 
 impl Config {
+    /// The part of a cross-validation that is trained, if it is one.
+    ///
+    /// # Errors
+    /// A part that there is not, of which a checked configuration has none.
+    pub fn fold(&self) -> Result<Option<Fold>, loclin_data::Error> {
+        inputs::fold(self.fold, self.folds)
+    }
+
     /// What is done to the data.
     ///
     /// # Errors

@@ -43,14 +43,6 @@ pub enum Status {
 }
 
 impl Status {
-    pub(super) fn accuracy(&self) -> Option<f64> {
-        self.best().map(|best| best.accuracy)
-    }
-
-    pub(super) fn median_eps_2(&self) -> Option<f64> {
-        self.best().map(|best| best.median_eps_2)
-    }
-
     /// The best epoch of a run that ended well.
     pub fn best(&self) -> Option<&Epoch> {
         match self {
