@@ -87,7 +87,8 @@ impl Subject {
         };
         let rng = &mut random::stream(0, &[self.steps]);
         let regulariser = objective.regulariser((&trace, y), &settings, rng)?;
-        Parts { task, regulariser }.descend(LAMBDA, &mut *self.optimizer)
+        Parts { task, regulariser }.descend(LAMBDA, &mut *self.optimizer)?;
+        Ok(())
     }
 
     /// One epoch over the training data.

@@ -8,7 +8,7 @@ use crate::program::options::Global;
 use crate::program::outcome::print;
 use crate::program::{
     bound, certify, check, completions, config_command, demo, distortion, explain, fetch, init,
-    man, merge, sweep, train,
+    man, merge, metrics, sweep, train,
 };
 
 /// The colours of help texts.
@@ -59,6 +59,8 @@ pub enum Command {
     Train(train::Args),
     /// Train many networks, side by side, and choose the best
     Sweep(sweep::Args),
+    /// Show what a run measured while it trained, or write it for others
+    Metrics(metrics::Args),
     /// Show the experiments that are in the program, or write one as a file
     Config(config_command::Args),
     /// Find how far the gradient stays constant around every input
@@ -92,6 +94,7 @@ pub fn dispatch(command: &Command, global: &Global) -> anyhow::Result<()> {
         Command::Demo(args) => print(&demo::run(args, global)?, global.json),
         Command::Train(args) => print(&train::run(args, global)?, global.json),
         Command::Sweep(args) => print(&sweep::run(args, global)?, global.json),
+        Command::Metrics(args) => print(&metrics::run(args)?, global.json),
         Command::Config(args) => print(&config_command::run(args)?, global.json),
         Command::Certify(args) => print(&certify::run(args, global)?, global.json),
         Command::Check(args) => {

@@ -55,6 +55,15 @@ impl Loss {
         )
     }
 
+    /// What estimates its mean over all neurons by random directions, where something does.
+    pub fn estimate(self) -> Option<Self> {
+        match self {
+            Self::Roll => Some(Self::Sampled),
+            Self::JumpWeighted => Some(Self::JumpWeightedSampled),
+            _ => None,
+        }
+    }
+
     /// The settings that it has, with the regulariser's weight `lambda`, for people.
     pub fn describe(self, lambda: f64, settings: &Settings) -> String {
         let Settings { c, gamma, axes } = settings;

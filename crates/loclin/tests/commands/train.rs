@@ -215,7 +215,8 @@ fn every_objective_and_optimiser_trains() {
         ]
         .concat();
         let best = &train(&out, &set, &[])["best"];
-        for field in best.as_object().unwrap() {
+        let numbers = best.as_object().unwrap().iter();
+        for field in numbers.filter(|(name, _)| *name != "date") {
             assert!(field.1.as_f64().unwrap().is_finite(), "{set:?}: {best}");
         }
         assert_eq!(best["regulariser"] == 0.0, *loss == "vanilla", "{best}");

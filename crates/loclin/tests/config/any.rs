@@ -70,7 +70,7 @@ fn any_subject() -> impl Strategy<Value = Config> {
             true => Gamma::Percent(100.0),
             false => gamma,
         };
-        let mean = loss == Loss::Roll && gamma == Gamma::Percent(100.0);
+        let mean = loss.estimate().is_some() && gamma == Gamma::Percent(100.0);
         Config {
             dataset,
             architecture,

@@ -206,7 +206,7 @@ keys! {
         paper: "0",
     }
     estimated_epochs: usize = 0, {
-        means: "Epochs at the start in which the steps of \"roll\" take the estimate of \"sampled\" for its mean of squared gradients; validation is exact throughout. An estimate costs a fraction of the exact mean, above all for sequences. 0 for another loss and for gamma below 100.",
+        means: "Epochs at the start in which the steps of \"roll\" take the estimate of \"sampled\" for its mean of squared gradients, and those of \"jump-weighted\" that of \"jump-weighted-sampled\"; validation is exact throughout. An estimate costs a fraction of the exact mean, above all for sequences. 0 for another loss and for gamma below 100.",
         takes: Words("an integer of at least 0"),
         valid: |_| true,
         paper: "0",

@@ -103,6 +103,7 @@ mod tests {
                     regulariser: 0.0,
                     accuracy,
                     median_eps_2,
+                    ..Epoch::default()
                 },
             },
         }

@@ -2,6 +2,7 @@
 
 use anyhow::Context;
 use candle_core::Tensor;
+use candle_core::backprop::GradStore;
 use loclin_models::{BatchStatistics, Trace};
 use loclin_tensor::{Optimizer, random};
 use rand::Rng;
@@ -79,12 +80,14 @@ impl Parts {
         Ok(Self { task, regulariser })
     }
 
-    /// A step of the optimiser down their sum, the regulariser times the present `lambda`.
+    /// A step of the optimiser down their sum, the regulariser times the present `lambda`; the gradients that it went down.
     ///
     /// # Errors
     /// Those of the tensor library and of the optimiser.
-    pub fn descend(&self, lambda: f64, optimizer: &mut dyn Optimizer) -> anyhow::Result<()> {
-        Ok(optimizer.step(&self.total(lambda)?.backward()?)?)
+    pub fn descend(&self, lambda: f64, optimizer: &mut dyn Optimizer) -> anyhow::Result<GradStore> {
+        let gradients = self.total(lambda)?.backward()?;
+        optimizer.step(&gradients)?;
+        Ok(gradients)
     }
 
     /// What training minimises, the regulariser times the present `lambda`: a scalar `[]`.
