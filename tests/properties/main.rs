@@ -29,6 +29,7 @@ mod read_cases;
 mod readings;
 mod reduced;
 mod refusals;
+mod rivals;
 mod segments;
 
 use candle_core::{DType, Tensor};

@@ -60,14 +60,23 @@ impl Problem {
         regularizer: &Regularizer,
         gradient: &[f64],
     ) -> Result<(), String> {
-        let here = self.value(&self.fc, lambda, regularizer);
+        self.check_against(&|fc| self.value(fc, lambda, regularizer), gradient)
+    }
+
+    /// The same for any loss of the oracle.
+    pub(crate) fn check_against(
+        &self,
+        oracle: &dyn Fn(&Fc) -> Loss,
+        gradient: &[f64],
+    ) -> Result<(), String> {
+        let here = oracle(&self.fc);
         assert_eq!(gradient.len(), self.fc.parameters().len());
         let scale = gradient.iter().fold(1.0, |m: f64, g| m.max(g.abs()));
         for (i, found) in gradient.iter().enumerate() {
             let at = |step: f64| {
                 let mut moved = self.fc.clone();
                 *moved.parameter_mut(i).unwrap() += step;
-                self.value(&moved, lambda, regularizer)
+                oracle(&moved)
             };
             let around = [at(-STEP), at(-0.5 * STEP), at(0.5 * STEP), at(STEP)];
             // The loss is smooth as long as no decision changes; where one does there is nothing to compare.

@@ -10,6 +10,7 @@ use crate::{
     error::check_c,
     neuron_loss::{hinges, squared_derivatives, squared_gradient_norms},
     sampled::signs_like,
+    task::one_of_each,
 };
 use candle_core::Tensor;
 use loclin_models::Trace;
@@ -115,27 +116,4 @@ fn slope_changes(trace: &Trace, classes: &Tensor) -> Result<Tensor> {
         true => Err(Error::NoNeurons),
         false => Ok(Tensor::cat(&parts, 1)?),
     }
-}
-
-/// Cotangents of the output, `[B, 1, L]`: 1 for the class of each input, 0 for the others.
-fn one_of_each(trace: &Trace, classes: &Tensor) -> Result<Tensor> {
-    let (network, batch) = (trace.network(), trace.batch());
-    let outputs = network.output_size();
-    let refused = |found: String| Error::Config {
-        field: "classes",
-        expected: format!("{batch} numbers below {outputs}, the number of outputs"),
-        found,
-    };
-    let read = classes.to_dtype(candle_core::DType::U32)?;
-    let read = read.to_vec1::<u32>()?;
-    if read.len() != batch {
-        return Err(refused(format!("{} numbers", read.len())));
-    }
-    let mut rows = vec![0.0f64; batch * outputs];
-    for (row, class) in rows.chunks_exact_mut(outputs).zip(read) {
-        let entry = row.get_mut(class as usize);
-        *entry.ok_or_else(|| refused(class.to_string()))? = 1.0;
-    }
-    let rows = Tensor::from_vec(rows, (batch, 1, outputs), network.device())?;
-    Ok(rows.to_dtype(network.dtype())?)
 }

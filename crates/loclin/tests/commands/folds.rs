@@ -208,7 +208,7 @@ fn a_sweep_that_divides_the_data_twice_is_refused() {
     let output = command(&[]).args(arguments).output().unwrap();
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert!(
-        stderr.contains("fold = 3") && stderr.contains("an integer below folds"),
+        stderr.contains("`fold` is 3") && stderr.contains("an integer below folds"),
         "{stderr}"
     );
 }

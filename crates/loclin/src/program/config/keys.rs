@@ -133,14 +133,14 @@ keys! {
         paper: "2",
     }
     c: f64 = 0.25, {
-        means: "Weight C of the hinge in the neurons' TSVM loss (Eq. 7); used by all but \"vanilla\" and \"distance\".",
+        means: "Weight C of the hinge in the neurons' TSVM loss (Eq. 7); used by \"relaxed\", \"roll\", \"sampled\", \"axes\" and the jump-weighted losses.",
         takes: Words("a number of at least 0"),
         valid: |config| at_least_0(config.c),
         paper: "0.25 and 1",
     }
     #[serde(with = "gamma")]
     gamma: Gamma = Gamma::Percent(100.0), {
-        means: "Percentage of neurons, those with the largest loss, that \"roll\" takes (Eq. 9); \"max\" is the one with the largest.",
+        means: "Percentage of neurons, those with the largest loss, that \"roll\" takes (Eq. 9), and of those with the nearest boundaries that MMR takes; \"max\" is the one with the largest.",
         takes: Words(gamma::TAKES),
         valid: |config| gamma::is_valid(config.gamma),
         paper: "100",
@@ -150,6 +150,21 @@ keys! {
         takes: Words("an integer of at least 1"),
         valid: |config| config.axes >= 1,
         paper: "3 (Table 2)",
+    }
+    radius: f64 = 0.1, {
+        means: "How far \"cure\" (in l2), \"grad-align\", \"grad-cert\" and \"elle\" (in l_inf) look beyond an input, in the units of normalised inputs.",
+        takes: Words("a number above 0"),
+        valid: |config| config.radius > 0.0 && config.radius.is_finite(),
+    }
+    boundary_margin: f64 = 0.1, {
+        means: "The distance from which on the boundary of a region costs nothing in MMR (gamma_B), in the units of normalised inputs.",
+        takes: Words("a number above 0"),
+        valid: |config| config.boundary_margin > 0.0 && config.boundary_margin.is_finite(),
+    }
+    decision_margin: f64 = 0.1, {
+        means: "The same of a decision boundary (gamma_D).",
+        takes: Words("a number above 0"),
+        valid: |config| config.decision_margin > 0.0 && config.decision_margin.is_finite(),
     }
     optimizer: Optimizer = Optimizer::Sgd, {
         means: "The optimiser.",
