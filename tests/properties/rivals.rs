@@ -67,7 +67,9 @@ proptest! {
     }
 
     #[test]
-    fn widths_of_gradients(recipe in recipes_of(Numbers::Gaussian, SMALL), radius in 0.001..2.0) {
+    fn widths_of_gradients(mut recipe in recipes_of(Numbers::Gaussian, SMALL), radius in 0.001..2.0) {
+        // Without biases the interval of a value may end at exactly 0, where rounding decides which slope it has.
+        recipe.quirks.clear();
         let problem = Problem::new(&recipe);
         let batch = (&problem.points[..], &problem.labels[..]);
         let found = grad_cert(&problem.trace(), &inputs(&problem), &labels(&problem), radius).unwrap();
@@ -241,7 +243,7 @@ fn a_residual_network_is_differentiated_rightly() {
             .unwrap()
         }),
         ("cure", &|| {
-            cure(&network.trace(&x).unwrap(), &x, &labels, 0.01).unwrap()
+            cure(&network.trace(&x).unwrap(), &x, &labels, 0.5).unwrap()
         }),
     ];
     let here = [pattern(&network.trace(&x).unwrap()), pattern(&there)];

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::outcome::Outcome;
-use super::plan::{Plan, Planned};
+use super::plan::Plan;
+use super::planned::Planned;
 use super::pool::{Workers, execute};
 use super::preview::{Answer, Preview};
 use super::row::Row;

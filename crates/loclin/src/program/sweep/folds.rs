@@ -3,8 +3,7 @@
 use toml::{Table, Value};
 
 use super::error::PlanError;
-use super::plan::Planned;
-use super::row::VANILLA;
+use super::planned::Planned;
 use crate::program::config::Config;
 
 /// The keys that no run says, because the sweep does.
@@ -72,10 +71,4 @@ fn with(
         varied,
         config,
     })
-}
-
-/// Whether a run of that name is one that the rules compare with.
-pub(super) fn is_vanilla(run: &str) -> bool {
-    let rest = run.strip_prefix(VANILLA);
-    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(','))
 }

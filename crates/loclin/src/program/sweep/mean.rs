@@ -3,8 +3,7 @@
 use serde::{Deserialize, Serialize};
 use toml::Table;
 
-use super::folds::is_vanilla;
-use super::row::{Row, VANILLA};
+use super::row::{Row, VANILLA, is_vanilla};
 use crate::program::train::Epoch;
 
 /// Keys in which the runs of one configuration differ.

@@ -10,6 +10,7 @@ use toml::{Table, Value};
 
 use super::error::PlanError;
 use super::folds;
+use super::planned::Planned;
 use super::random::{Draw, drawn};
 use super::row::VANILLA;
 use super::select::Rule;
@@ -59,17 +60,6 @@ pub struct Plan {
     /// In the order in which they are begun.
     pub runs: Vec<Planned>,
     pub(super) rules: Vec<Rule>,
-}
-
-/// One run of a sweep.
-#[derive(Clone, Debug)]
-pub struct Planned {
-    /// Its directory's name, unique in the sweep.
-    pub name: String,
-    /// What it has of its own, by key.
-    pub varied: Table,
-    /// The complete configuration.
-    pub config: Config,
 }
 
 impl Plan {

@@ -7,7 +7,7 @@ use serde::Serialize;
 use toml::Table;
 
 use super::outcome::Outcome;
-use super::plan::Planned;
+use super::planned::Planned;
 use crate::program::train;
 
 /// What `sweep` found, or what it would do.

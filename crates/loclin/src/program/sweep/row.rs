@@ -9,6 +9,12 @@ use crate::program::train::{Epoch, Outcome};
 /// The name of the run with whose accuracy the rules compare.
 pub(super) const VANILLA: &str = "vanilla";
 
+/// Whether a run of that name is one that the rules compare with.
+pub(super) fn is_vanilla(run: &str) -> bool {
+    let rest = run.strip_prefix(VANILLA);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(','))
+}
+
 /// One run of a sweep.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Row {
