@@ -36,7 +36,7 @@ pub enum Status {
         /// Wall-clock seconds of all epochs.
         seconds: f64,
         /// The epoch whose network was saved.
-        best: Epoch,
+        best: Box<Epoch>,
         /// What was done to the inputs; earlier versions did not say.
         #[serde(default)]
         preprocessing: Option<Applied>,
@@ -62,7 +62,7 @@ impl From<Outcome> for Status {
     fn from(outcome: Outcome) -> Self {
         Self::Done {
             seconds: outcome.seconds,
-            best: outcome.best,
+            best: Box::new(outcome.best),
             preprocessing: outcome.preprocessing,
         }
     }

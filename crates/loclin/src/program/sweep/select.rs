@@ -93,7 +93,7 @@ mod tests {
             Some((accuracy, median_eps_2)) => Status::Done {
                 preprocessing: None,
                 seconds: 1.0,
-                best: Epoch {
+                best: Box::new(Epoch {
                     epoch: 1,
                     seconds: 1.0,
                     threads: 1,
@@ -104,7 +104,7 @@ mod tests {
                     accuracy,
                     median_eps_2,
                     ..Epoch::default()
-                },
+                }),
             },
         }
     }
