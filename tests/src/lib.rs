@@ -15,6 +15,7 @@ mod fc;
 mod guide;
 mod interval;
 pub mod objectives;
+pub mod rivals;
 pub mod strategies;
 
 pub use analysis::{Analysis, F32, F64};

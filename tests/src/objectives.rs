@@ -14,6 +14,15 @@ pub enum Regularizer {
         /// Number of neurons that learn.
         count: usize,
     },
+    /// The mean of the losses of all neurons, each times a weight of the input's own.
+    Weighted {
+        /// Weight of the hinge.
+        c: f64,
+        /// The weights, for each input one for each neuron.
+        weights: Vec<Vec<f64>>,
+        /// Where the squared gradient is a squared derivative along a direction, that of each input.
+        along: Option<Vec<Vec<f64>>>,
+    },
     /// Eq. 10 with these input axes.
     Sampled {
         /// Weight of the hinge.
@@ -44,7 +53,7 @@ pub fn objective(
         value: 0.0,
         decisions: Vec::new(),
     };
-    for (x, label) in xs.iter().zip(labels) {
+    for (input, (x, label)) in xs.iter().zip(labels).enumerate() {
         let forward = fc.forward(x);
         let pattern: Vec<bool> = forward.neurons.iter().map(|z| *z >= 0.0).collect();
         total
@@ -52,6 +61,7 @@ pub fn objective(
             .extend(pattern.iter().map(|on| usize::from(*on)));
         let gradients = fc.neuron_gradients(&pattern);
         let penalty = penalty(
+            input,
             &forward.neurons,
             &gradients,
             regularizer,
@@ -70,6 +80,7 @@ fn cross_entropy(output: &[f64], label: usize) -> f64 {
 }
 
 fn penalty(
+    input: usize,
     neurons: &[f64],
     gradients: &[Vec<f64>],
     regularizer: &Regularizer,
@@ -121,11 +132,60 @@ fn penalty(
             decisions[start..].sort_unstable();
             sum / *count as f64
         }
+        Regularizer::Weighted { c, weights, along } => {
+            let squares = match along {
+                Some(directions) => along_direction(gradients, &directions[input]),
+                None => squares(&all),
+            };
+            let losses = squares.iter().zip(hinges()).map(|(s, h)| s + c * h);
+            let weighted: Vec<f64> = losses.zip(&weights[input]).map(|(l, w)| l * w).collect();
+            mean(&weighted)
+        }
         Regularizer::Sampled { c, axes } => {
             let scale = all.len() as f64 / axes.len() as f64;
             scale * mean(&squares(axes)) + c * mean(&hinges())
         }
     }
+}
+
+fn along_direction(gradients: &[Vec<f64>], direction: &[f64]) -> Vec<f64> {
+    let dot = |g: &Vec<f64>| g.iter().zip(direction).map(|(g, v)| g * v).sum::<f64>();
+    gradients.iter().map(|g| dot(g).powi(2)).collect()
+}
+
+/// What jump-weighted ROLL weighs the neurons of input `x` by: the length of the change of the gradient of output `class`
+/// where a neuron alone changes sides, divided by the mean over neurons; all 1 if nothing changes. Where there is a direction, the neuron's
+/// gradient is as long as its derivative along it.
+pub fn jump_weights(fc: &Fc, x: &[f64], class: usize, along: Option<&[f64]>) -> Vec<f64> {
+    let pattern = fc.pattern(x);
+    let here = fc.output_gradients(&pattern).swap_remove(class);
+    let gradients = fc.neuron_gradients(&pattern);
+    let length = |v: &[f64]| v.iter().map(|v| v * v).sum::<f64>().sqrt();
+    let measured: Vec<f64> = match along {
+        Some(direction) => along_direction(&gradients, direction)
+            .into_iter()
+            .map(f64::sqrt)
+            .collect(),
+        None => gradients.iter().map(|g| length(g)).collect(),
+    };
+    let jumps: Vec<f64> = (0..pattern.len())
+        .map(|neuron| {
+            let mut other = pattern.clone();
+            other[neuron] = !other[neuron];
+            let there = fc.output_gradients(&other).swap_remove(class);
+            let change: Vec<f64> = here.iter().zip(&there).map(|(a, b)| a - b).collect();
+            let of_gradient = length(&gradients[neuron]);
+            // The change is a multiple of the neuron's gradient.
+            if of_gradient > 0.0 {
+                length(&change) / of_gradient * measured[neuron]
+            } else {
+                0.0
+            }
+        })
+        .collect();
+    let mean = jumps.iter().sum::<f64>() / jumps.len() as f64;
+    let weight = |jump: &f64| if mean > 0.0 { jump / mean } else { 1.0 };
+    jumps.iter().map(weight).collect()
 }
 
 /// The most extreme value, the first of equal ones, and its position.

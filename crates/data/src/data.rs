@@ -178,6 +178,20 @@ impl Data {
         })
     }
 
+    /// These rows, and those of another part of the same dataset after them.
+    pub(crate) fn joined(self, other: Self) -> Result<Self, Error> {
+        match (self, other) {
+            (Self::Table(one), Self::Table(other)) => one.joined(other).map(Self::Table),
+            (Self::Sequences(one), Self::Sequences(other)) => {
+                one.joined(other).map(Self::Sequences)
+            }
+            (one, _) => {
+                let found = "inputs of one shape and sequences";
+                Err(Error::malformed(one.name(), "parts", found, "one of them"))
+            }
+        }
+    }
+
     /// The first `n` rows, all of them where there are fewer.
     ///
     /// # Errors

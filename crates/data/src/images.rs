@@ -225,6 +225,13 @@ impl ImageFiles {
         }
     }
 
+    /// The same with the files of another part of one dataset, of one shape, after its own.
+    pub(crate) fn extend(&mut self, other: Self) {
+        self.paths.extend(other.paths);
+        self.left_out.extend(other.left_out);
+        self.all_grey &= other.all_grey;
+    }
+
     pub(crate) fn truncate(&mut self, rows: usize) {
         self.paths.truncate(rows);
     }

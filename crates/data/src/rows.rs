@@ -102,6 +102,37 @@ impl Dataset {
         })
     }
 
+    /// These rows, and those of another part of the same dataset after them.
+    ///
+    /// # Errors
+    /// Inputs of another shape or kind, or rows that can no longer be read.
+    pub(crate) fn joined(mut self, other: Self) -> Result<Self, Error> {
+        if let Values::Stored(_) = self.values {
+            self = self.subset(&(0..self.rows).collect::<Vec<_>>())?;
+        }
+        let other = match other.values {
+            Values::Stored(_) => other.subset(&(0..other.rows).collect::<Vec<_>>())?,
+            _ => other,
+        };
+        let alike = self.input_shape == other.input_shape;
+        match (&mut self.values, other.values) {
+            (Values::Bytes(all), Values::Bytes(more)) if alike => all.extend(more),
+            (Values::F32(all), Values::F32(more)) if alike => all.extend(more),
+            (Values::F64(all), Values::F64(more)) if alike => all.extend(more),
+            (Values::Files(all), Values::Files(more)) if alike => all.extend(more),
+            _ => {
+                let found = "inputs of two shapes or kinds";
+                return Err(Error::malformed(&self.name, "parts", found, "one"));
+            }
+        }
+        self.labels = self.labels.zip(other.labels).map(|(mut all, more)| {
+            all.extend(more);
+            all
+        });
+        self.rows += other.rows;
+        Ok(self)
+    }
+
     /// The first `n` rows, or all of them where there are fewer.
     ///
     /// # Errors

@@ -206,6 +206,23 @@ impl Sequences {
         })
     }
 
+    /// These rows, and those of another part of the same dataset after them.
+    pub(crate) fn joined(mut self, other: Self) -> Result<Self, Error> {
+        if self.channels != other.channels {
+            let found = format!("{} and {} channels", self.channels, other.channels);
+            return Err(Error::malformed(&self.name, "parts", found, "one number"));
+        }
+        let end = self.values.len();
+        self.bounds
+            .extend(other.bounds[1..].iter().map(|bound| end + bound));
+        self.values.extend(other.values);
+        self.labels = self.labels.zip(other.labels).map(|(mut all, more)| {
+            all.extend(more);
+            all
+        });
+        Ok(self)
+    }
+
     /// The values of a row, if it exists.
     fn values_of(&self, row: usize) -> Option<&[f64]> {
         let (start, end) = (self.bounds.get(row)?, self.bounds.get(row.checked_add(1)?)?);

@@ -9,8 +9,8 @@ use crate::preprocessing::{Preprocessing, Resize};
 use crate::selection::{Rows, Selection};
 use crate::values::shape_text;
 use crate::{
-    Data, Error, ImageOptions, Split, cifar10, digits, folder_labels, folders, japanese_vowels,
-    mnist, npy, tensors,
+    Data, Error, Fold, ImageOptions, Split, cifar10, digits, folder_labels, folders,
+    japanese_vowels, mnist, npy, tensors,
 };
 
 /// The names that [`open`] knows.
@@ -80,6 +80,8 @@ pub struct Request<'a> {
     pub data_dir: Option<&'a Path>,
     /// What training and validation data are divided by.
     pub seed: u64,
+    /// The part of a cross-validation that says which rows train and validate, in place of the dataset's own division.
+    pub fold: Option<Fold>,
     /// Which rows of the split.
     pub rows: Rows,
     /// What is done to them. The normalisation is left to the network.
@@ -98,6 +100,7 @@ impl Request<'_> {
             split,
             data_dir: None,
             seed: 0,
+            fold: None,
             rows: Rows::All,
             preprocessing: &AS_IT_IS,
             input_shape: None,
@@ -139,7 +142,24 @@ static AS_IT_IS: Preprocessing = Preprocessing {
 /// ```
 pub fn open_with(name_or_path: &str, request: &Request<'_>) -> Result<Data, Error> {
     request.preprocessing.check()?;
-    let data = stored(name_or_path, request)?;
+    let data = match (request.fold, request.split) {
+        (Some(fold), split @ (Split::Train | Split::Valid)) => {
+            let rows = Rows::All;
+            let whole = |split| {
+                stored(
+                    name_or_path,
+                    &Request {
+                        split,
+                        rows,
+                        ..*request
+                    },
+                )
+            };
+            let all = whole(Split::Train)?.joined(whole(Split::Valid)?)?;
+            fold.select(&all, split, request.seed, request.rows)?
+        }
+        _ => stored(name_or_path, request)?,
+    };
     let Preprocessing { scale, layout, .. } = *request.preprocessing;
     match data {
         Data::Table(table) => {

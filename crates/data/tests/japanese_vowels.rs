@@ -6,7 +6,7 @@ mod common;
 use std::path::Path;
 
 use common::{assert_says, write};
-use loclin_data::{Data, Error, Rows, Sequences, Split, japanese_vowels, source};
+use loclin_data::{Data, Error, Fold, Rows, Sequences, Split, japanese_vowels, source};
 use loclin_test_files::shared;
 use proptest::prelude::*;
 
@@ -146,6 +146,42 @@ fn some_rows_are_read_without_those_behind_them() {
         assert_says(&some(split, Rows::One(count)).unwrap_err(), &["row index"]);
         assert!(some(split, Rows::First(0)).is_err());
     }
+    // In parts every row validates once, and what trains is the rest.
+    let mut lengths = Vec::new();
+    for index in 0..6 {
+        let part = |split, rows| {
+            let fold = Some(Fold::new(index, 6).unwrap());
+            let request = source::Request {
+                rows,
+                fold,
+                ..source::Request::of(split)
+            };
+            source::open_with(name, &request).unwrap()
+        };
+        let valid = part(Split::Valid, Rows::All);
+        assert_eq!((valid.len(), part(Split::Train, Rows::All).len()), (9, 45));
+        let mut speakers = valid.labels().unwrap().to_vec();
+        speakers.sort_unstable();
+        assert_eq!(speakers, [0, 1, 2, 3, 4, 5, 6, 7, 8]);
+        assert_eq!(
+            part(Split::Valid, Rows::One(3)),
+            valid.subset(&[3]).unwrap()
+        );
+        // Test data have no part in it.
+        assert_eq!(part(Split::Test, Rows::All).len(), 54);
+        let Data::Sequences(valid) = valid else {
+            panic!("a table");
+        };
+        lengths.extend(valid.lengths());
+    }
+    lengths.sort_unstable();
+    let all = source::open(name, Split::Test, None, 0).unwrap();
+    let Data::Sequences(all) = all else {
+        panic!("a table");
+    };
+    let mut expected: Vec<usize> = all.lengths().collect();
+    expected.sort_unstable();
+    assert_eq!(lengths, expected);
     let end = text.match_indices("\n\n").nth(2).unwrap().0 + 2;
     let damaged = format!("{}1 2 x\n", &text[..end]);
     write(directory.path(), "ae.test", damaged.as_bytes());

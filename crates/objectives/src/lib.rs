@@ -1,4 +1,4 @@
-//! Training objectives that make the linear regions of a network large.
+//! Training objectives that make the linear regions of a network large, and those of other papers that they are compared with.
 //!
 //! Each is a regulariser to be added to the task loss times `lambda`, in one line:
 //!
@@ -22,18 +22,33 @@
 //! are explicit functions of the weights once the pattern is fixed.
 
 mod analytic;
+mod cure;
 mod distance;
+mod elle;
 mod engines;
 mod error;
+mod grad_align;
+mod grad_cert;
+mod gradient_norm;
 mod hinge;
+mod jump_weighted;
+mod mmr;
 mod neuron_loss;
 mod relaxed;
 mod roll;
 mod sampled;
+mod task;
 
+pub use cure::cure;
 pub use distance::distance;
+pub use elle::{elle, nonlinearity};
 pub use engines::Engine;
 pub use error::{Error, Result};
+pub use grad_align::{grad_align, misalignment};
+pub use grad_cert::grad_cert;
+pub use gradient_norm::gradient_norm;
+pub use jump_weighted::{jump_weighted, jump_weighted_sampled};
+pub use mmr::{MmrConfig, mmr};
 pub use neuron_loss::{
     distances_to_zero, hinges, squared_derivatives, squared_gradient_norms,
     squared_gradient_norms_by_pushing, tsvm_losses,

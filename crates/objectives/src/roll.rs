@@ -63,8 +63,7 @@ pub struct RollConfig {
 /// A hyper-parameter out of range, a network without neurons.
 pub fn roll(trace: &Trace, config: RollConfig) -> Result<Tensor> {
     check_c(config.c)?;
-    let percent = config.gamma.percent()?;
-    if percent == Some(100.0)
+    if config.gamma.percent()? == Some(100.0)
         && let Some(norms) = engines::mean_squared_norms(trace)?
     {
         let neurons: usize = trace.neuron_ranges()?.iter().map(|range| range.count).sum();
@@ -72,11 +71,7 @@ pub fn roll(trace: &Trace, config: RollConfig) -> Result<Tensor> {
     }
     let losses = tsvm_losses(trace, config.c)?;
     let (batch, neurons) = losses.dims2()?;
-    let count = match percent {
-        // The product first: 0.07 * 100 is more than 7, and would be rounded up to 8.
-        Some(gamma) => ((gamma * neurons as f64 / 100.0).ceil() as usize).clamp(1, neurons),
-        None => 1,
-    };
+    let count = config.gamma.of(neurons)?;
     if count == neurons {
         return Ok(losses.mean_all()?);
     }
@@ -85,6 +80,15 @@ pub fn roll(trace: &Trace, config: RollConfig) -> Result<Tensor> {
 }
 
 impl Gamma {
+    /// How many of so many neurons, at least one.
+    pub(crate) fn of(self, neurons: usize) -> Result<usize> {
+        Ok(match self.percent()? {
+            // The product first: 0.07 * 100 is more than 7, and would be rounded up to 8.
+            Some(gamma) => ((gamma * neurons as f64 / 100.0).ceil() as usize).clamp(1, neurons),
+            None => 1,
+        })
+    }
+
     /// The percentage in (0, 100], or `None` for the single largest.
     fn percent(self) -> Result<Option<f64>> {
         match self {

@@ -88,7 +88,6 @@ fn along_axes(trace: &Trace, count: usize, rng: &mut impl Rng) -> Result<Tensor>
 }
 
 fn along_signs(trace: &Trace, count: usize, rng: &mut impl Rng) -> Result<Tensor> {
-    let network = trace.network();
     if count == 0 {
         return Err(Error::Config {
             field: "signs",
@@ -96,13 +95,19 @@ fn along_signs(trace: &Trace, count: usize, rng: &mut impl Rng) -> Result<Tensor
             found: count.to_string(),
         });
     }
-    let shape = [&[trace.batch(), count], network.input_shape()].concat();
-    let signs = signs(shape.iter().product(), rng);
-    let signs = Tensor::from_vec(signs, shape, network.device())?.to_dtype(network.dtype())?;
+    let signs = signs_like(trace, count, rng)?;
     match engines::mean_along(trace, &signs)? {
         Some(mean) => Ok(mean),
         None => mean_squared_derivative(trace, &signs),
     }
+}
+
+/// `count` directions for each input of a trace, all coordinates +1 or -1 at random: `[B, count, in...]`.
+pub(crate) fn signs_like(trace: &Trace, count: usize, rng: &mut impl Rng) -> Result<Tensor> {
+    let network = trace.network();
+    let shape = [&[trace.batch(), count], network.input_shape()].concat();
+    let signs = signs(shape.iter().product(), rng);
+    Ok(Tensor::from_vec(signs, shape, network.device())?.to_dtype(network.dtype())?)
 }
 
 /// The bits of 1.0, and of the sign, in single precision.

@@ -15,7 +15,7 @@ use super::peer::{Conversation, PAUSE, Peer};
 use super::spread::Spread;
 use super::subject::Batch;
 use loclin::program::compute::Dtype;
-use loclin::program::config::{Gamma, Loss, Settings};
+use loclin::program::config::{Config, Here, Loss, Settings};
 use loclin::program::options::Global;
 use loclin::program::train::Parts;
 
@@ -24,11 +24,7 @@ const BATCH: usize = 64;
 const CLASSES: usize = 10;
 /// The preset's regulariser, where it has one (`cifar10-roll`).
 const LAMBDA: f64 = 0.1;
-const SETTINGS: Settings = Settings {
-    c: 0.5,
-    gamma: Gamma::Percent(100.0),
-    axes: 3,
-};
+const C: f64 = 0.5;
 /// Steps of one kind before those of another.
 const STEPS: usize = 5;
 
@@ -140,7 +136,16 @@ impl Learner {
         let (trace, statistics) = self.network.trace_train(x)?;
         let task = candle_nn::loss::cross_entropy(trace.output(), y)?;
         let rng = &mut random::stream(0, &[self.steps]);
-        let regulariser = loss.regulariser(&trace, &SETTINGS, rng)?;
+        let here = Here {
+            trace: &trace,
+            inputs: x,
+            labels: y,
+        };
+        let settings = Settings {
+            c: C,
+            ..Config::default().settings()
+        };
+        let regulariser = loss.regulariser(here, &settings, rng)?;
         Parts { task, regulariser }.descend(LAMBDA, &mut *self.optimizer)?;
         BatchStatistics::update(&statistics, &self.parameters, 0.1)?;
         Ok(start.elapsed().as_secs_f64())

@@ -9,7 +9,7 @@ use loclin_models::{Mlp, Module, Network};
 use loclin_tensor::{Optimizer, OptimizerConfig, Parameters, SgdConfig, random};
 
 use super::machine::median_seconds;
-use loclin::program::config::{Gamma, Loss, Settings};
+use loclin::program::config::{Config, Gamma, Here, Loss, Settings};
 use loclin::program::progress::Bar;
 use loclin::program::tensors;
 use loclin::program::train::Parts;
@@ -84,10 +84,17 @@ impl Subject {
             c: C,
             gamma: Gamma::Percent(100.0),
             axes: AXES,
+            ..Config::default().settings()
         };
         let rng = &mut random::stream(0, &[self.steps]);
-        let regulariser = objective.regulariser(&trace, &settings, rng)?;
-        Parts { task, regulariser }.descend(LAMBDA, &mut *self.optimizer)
+        let here = Here {
+            trace: &trace,
+            inputs: x,
+            labels: y,
+        };
+        let regulariser = objective.regulariser(here, &settings, rng)?;
+        Parts { task, regulariser }.descend(LAMBDA, &mut *self.optimizer)?;
+        Ok(())
     }
 
     /// One epoch over the training data.

@@ -8,7 +8,7 @@ use crate::program::options::Global;
 use crate::program::outcome::print;
 use crate::program::{
     bound, certify, check, completions, config_command, demo, distortion, explain, fetch, init,
-    man, merge, next, sweep, train,
+    man, merge, metrics, next, sweep, train,
 };
 
 /// The colours of help texts.
@@ -59,6 +59,8 @@ pub enum Command {
     Train(train::Args),
     /// Train many networks, side by side, and choose the best
     Sweep(sweep::Args),
+    /// Show what a run measured while it trained, or write it for others
+    Metrics(metrics::Args),
     /// Show the experiments that are in the program, or write one as a file
     Config(config_command::Args),
     /// Find how far the gradient stays constant around every input
@@ -101,7 +103,14 @@ pub fn dispatch(command: &Command, global: &Global) -> anyhow::Result<()> {
         Command::Sweep(args) => {
             let outcome = sweep::run(args, global)?;
             print(&outcome, global.json)?;
-            next::sweep(&outcome)
+            match &outcome {
+                sweep::Answer::Results(outcome) => next::sweep(outcome),
+                sweep::Answer::Preview(_) => next::previewed(),
+            }
+        }
+        Command::Metrics(args) => {
+            print(&metrics::run(args)?, global.json)?;
+            next::metrics(args)
         }
         Command::Config(args) => {
             let outcome = config_command::run(args)?;

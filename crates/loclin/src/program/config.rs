@@ -14,7 +14,7 @@ mod schedule;
 mod table;
 mod write;
 
-pub use crate::program::objective::{Loss, Settings};
+pub use crate::program::objective::{Here, Loss, Settings};
 pub use choices::{Architecture, Average, DataLayout, Optimizer, Schedule};
 pub use error::ConfigError;
 pub use keys::{Config, KEYS, SEEDED};

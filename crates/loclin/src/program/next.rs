@@ -7,8 +7,8 @@ use crate::program::jobs::{JobError, Shard};
 use crate::program::options::Global;
 use crate::program::stop::Stopped;
 use crate::program::{
-    bound, certify, config_command, demo, distortion, explain, fetch, init, man, merge, process,
-    sweep, train,
+    bound, certify, config_command, demo, distortion, explain, fetch, init, man, merge, metrics,
+    process, sweep, train,
 };
 
 /// The options that say which model and which inputs, and how many words follow each at most.
@@ -161,6 +161,19 @@ pub(super) fn sweep(outcome: &sweep::Outcome) -> String {
         (_, true) => format!("{name} merge {out} OTHER_PARTS --out ALL"),
         (Some(run), _) => format!("{name} certify --model {}", word(&outcome.out.join(run))),
         (None, _) => format!("{name} config list"),
+    }
+}
+
+/// After `sweep --dry-run`: the runs themselves.
+pub(super) fn previewed() -> String {
+    process::command_line().replace(" --dry-run", "")
+}
+
+/// After `metrics`: files for other programs, or how far the gradient of the network stays constant.
+pub(super) fn metrics(args: &metrics::Args) -> String {
+    match args.csv.is_some() || args.tensorboard.is_some() {
+        true => about("certify", &[&format!("--model {}", word(&args.run))]),
+        false => more("--csv metrics.csv", false),
     }
 }
 

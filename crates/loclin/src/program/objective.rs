@@ -5,8 +5,10 @@
 use candle_core::Tensor;
 use loclin_models::Trace;
 use loclin_objectives::{
-    Gamma, Probes, Result, RollConfig, SampledConfig, distance, relaxed, roll, sampled,
+    Gamma, MmrConfig, Probes, Result, RollConfig, SampledConfig, cure, distance, elle, grad_align,
+    grad_cert, gradient_norm, jump_weighted, jump_weighted_sampled, mmr, relaxed, roll, sampled,
 };
+use loclin_regions::Norm;
 use rand::Rng;
 
 use crate::program::choice::choice;
@@ -26,6 +28,28 @@ choice! {
         Sampled = "sampled",
         /// ROLL at `gamma = 100` with derivatives along random axes (Eq. 10).
         Axes = "axes",
+        /// ROLL at `gamma = 100` in which a neuron counts as much as crossing its boundary changes the gradient of the true
+        /// class.
+        JumpWeighted = "jump-weighted",
+        /// The same with derivatives along random directions for each input.
+        JumpWeightedSampled = "jump-weighted-sampled",
+        /// The squared length of the task loss's gradient in the input (Drucker and LeCun, 1992).
+        GradientNorm = "gradient-norm",
+        /// MMR in l1 (Croce et al., 2019): distances to the nearest boundaries of regions, the `gamma` percent of the neurons, and of
+        /// classes.
+        Mmr1 = "mmr-1",
+        /// MMR in l2.
+        Mmr2 = "mmr-2",
+        /// MMR in l_inf.
+        MmrInf = "mmr-inf",
+        /// CURE (Moosavi-Dezfooli et al., 2019): the change of the task loss's gradient at a distance of `radius` along its signs.
+        Cure = "cure",
+        /// GradAlign (Andriushchenko and Flammarion, 2020): the angle between that gradient and one within `radius`.
+        GradAlign = "grad-align",
+        /// GradCert (Wicker et al., 2023): the width of interval bounds of the true class's gradient within `radius`; of "fc".
+        GradCert = "grad-cert",
+        /// ELLE (Abad Rocamora et al., 2024): the task loss between two points within `radius` against its chord.
+        Elle = "elle",
     }
 }
 
@@ -38,38 +62,98 @@ pub struct Settings {
     pub gamma: Gamma,
     /// Input axes that [`Loss::Axes`] draws.
     pub axes: usize,
+    /// How far [`Loss::Cure`], [`Loss::GradAlign`], [`Loss::GradCert`] and [`Loss::Elle`] look.
+    pub radius: f64,
+    /// The distance from which on boundaries of regions cost nothing in MMR, and that of decision boundaries.
+    pub margins: [f64; 2],
+}
+
+/// A mini-batch as an objective sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct Here<'a> {
+    /// The network at its inputs.
+    pub trace: &'a Trace,
+    /// These, `[B, in...]`, as the network takes them.
+    pub inputs: &'a Tensor,
+    /// Their labels, `[B]`.
+    pub labels: &'a Tensor,
 }
 
 impl Loss {
-    /// Whether it estimates the mean over all neurons, which is [`Loss::Roll`] at `gamma = 100`.
-    pub fn is_estimate(self) -> bool {
-        matches!(self, Self::Sampled | Self::Axes)
+    /// Whether it takes all neurons, so that it has no share [`Settings::gamma`] of them.
+    pub fn takes_all(self) -> bool {
+        matches!(
+            self,
+            Self::Sampled | Self::Axes | Self::JumpWeighted | Self::JumpWeightedSampled
+        )
+    }
+
+    /// What estimates its mean over all neurons by random directions, where something does.
+    pub fn estimate(self) -> Option<Self> {
+        match self {
+            Self::Roll => Some(Self::Sampled),
+            Self::JumpWeighted => Some(Self::JumpWeightedSampled),
+            _ => None,
+        }
     }
 
     /// The settings that it has, with the regulariser's weight `lambda`, for people.
     pub fn describe(self, lambda: f64, settings: &Settings) -> String {
-        let Settings { c, gamma, axes } = settings;
+        let Settings {
+            c,
+            gamma,
+            axes,
+            radius,
+            margins: [boundary, decision],
+        } = settings;
         match self {
             Self::Vanilla => String::new(),
             Self::Distance => format!("λ = {lambda}"),
-            Self::Relaxed => format!("λ = {lambda}, C = {c}"),
+            Self::Relaxed | Self::JumpWeighted => format!("λ = {lambda}, C = {c}"),
             Self::Roll => format!("λ = {lambda}, C = {c}, γ = {gamma}"),
             Self::Sampled => format!("λ = {lambda}, C = {c}, a direction for each input"),
             Self::Axes => format!("λ = {lambda}, C = {c}, {axes} axes a step"),
+            Self::JumpWeightedSampled => {
+                format!("λ = {lambda}, C = {c}, two directions for each input")
+            }
+            Self::GradientNorm => format!("λ = {lambda}"),
+            Self::Mmr1 | Self::Mmr2 | Self::MmrInf => {
+                format!("λ = {lambda}, γ = {gamma}, γ_B = {boundary}, γ_D = {decision}")
+            }
+            Self::Cure | Self::GradAlign | Self::GradCert | Self::Elle => {
+                format!("λ = {lambda}, radius {radius}")
+            }
         }
     }
 
-    /// The regulariser at the inputs of a trace, a scalar `[]`; `None` where there is none.
+    /// The regulariser at a mini-batch, a scalar `[]`; `None` where there is none.
     ///
     /// # Errors
     /// A network or a setting that the objective does not take, or a neuron whose loss is not a number.
     pub fn regulariser(
         self,
-        trace: &Trace,
+        here: Here<'_>,
         settings: &Settings,
         rng: &mut impl Rng,
     ) -> Result<Option<Tensor>> {
-        let Settings { c, gamma, axes } = *settings;
+        let Here {
+            trace,
+            inputs,
+            labels,
+        } = here;
+        let Settings {
+            c,
+            gamma,
+            axes,
+            radius,
+            margins: [boundary, decision],
+        } = *settings;
+        let margins = |norm| MmrConfig {
+            norm,
+            share: gamma,
+            boundary,
+            decision,
+        };
         let mut estimate = |probes| sampled(trace, SampledConfig { c, probes }, rng);
         match self {
             Self::Vanilla => Ok(None),
@@ -78,6 +162,16 @@ impl Loss {
             Self::Roll => roll(trace, RollConfig { c, gamma }).map(Some),
             Self::Sampled => estimate(Probes::Signs(1)).map(Some),
             Self::Axes => estimate(Probes::Axes(axes)).map(Some),
+            Self::JumpWeighted => jump_weighted(trace, labels, c).map(Some),
+            Self::JumpWeightedSampled => jump_weighted_sampled(trace, labels, c, rng).map(Some),
+            Self::GradientNorm => gradient_norm(trace, labels).map(Some),
+            Self::Mmr1 => mmr(trace, labels, margins(Norm::L1)).map(Some),
+            Self::Mmr2 => mmr(trace, labels, margins(Norm::L2)).map(Some),
+            Self::MmrInf => mmr(trace, labels, margins(Norm::LINF)).map(Some),
+            Self::Cure => cure(trace, inputs, labels, radius).map(Some),
+            Self::GradAlign => grad_align(trace, inputs, labels, radius, rng).map(Some),
+            Self::GradCert => grad_cert(trace, inputs, labels, radius).map(Some),
+            Self::Elle => elle(trace, inputs, labels, radius, rng).map(Some),
         }
     }
 }

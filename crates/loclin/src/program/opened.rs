@@ -81,8 +81,13 @@ impl<'a> Loaded<'a> {
         };
         let preprocessing = self.given.clone().or(of_run);
         let seed = self.seed.or(run.map(|run| run.seed));
+        let fold = match (run, named) {
+            (Some(run), None) => run.fold()?,
+            _ => None,
+        };
         let request = source::Request {
             split: inputs.split,
+            fold,
             data_dir: Some(&inputs.place.data_dir),
             seed: seed.unwrap_or(0),
             rows,

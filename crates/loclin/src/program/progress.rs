@@ -179,6 +179,20 @@ impl Bar {
         }
     }
 
+    /// A row of a table above the bar, on a terminal; the first of the process comes below the names of its columns.
+    pub fn row(&self, columns: &str, row: &str) {
+        static BEGUN: AtomicBool = AtomicBool::new(false);
+        if !BARS_WANTED.load(Ordering::Relaxed) {
+            return;
+        }
+        let head = match BEGUN.swap(true, Ordering::Relaxed) {
+            true => String::new(),
+            false => format!("{columns}\n"),
+        };
+        // What cannot be written to the terminal is only missed by who looks there.
+        let _ = SCREEN.suspend(|| writeln!(io::stderr(), "{head}{row}"));
+    }
+
     /// `n` were done before this process: they say nothing of how fast it is.
     pub fn go_on(&self, n: u64) {
         self.before.fetch_add(n, Ordering::Relaxed);

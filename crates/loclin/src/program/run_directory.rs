@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::Context;
-use loclin_data::Preprocessing;
+use loclin_data::{Fold, Preprocessing};
 use serde::Deserialize;
 
 use crate::program::compute::Dtype;
@@ -28,6 +28,10 @@ pub struct Trained {
     pub dataset: String,
     /// The seed of every random number.
     pub seed: u64,
+    /// Parts of the cross-validation that the run is one of; 0 for none.
+    pub folds: usize,
+    /// Which of them.
+    pub fold: usize,
     /// The floating-point type.
     pub dtype: Dtype,
     /// What stored numbers were multiplied by, as the configuration says it.
@@ -47,6 +51,8 @@ impl Default for Trained {
         let Config {
             dataset,
             seed,
+            folds,
+            fold,
             dtype,
             scale,
             layout,
@@ -57,6 +63,8 @@ impl Default for Trained {
         Self {
             dataset,
             seed,
+            folds,
+            fold,
             dtype,
             scale,
             layout,
@@ -90,6 +98,14 @@ impl Trained {
         };
         let trained = read().with_context(|| format!("{}: not a run directory", path.display()));
         trained.map(Some)
+    }
+
+    /// The part of a cross-validation that the run is, if it is one.
+    ///
+    /// # Errors
+    /// A part that there is not.
+    pub fn fold(&self) -> Result<Option<Fold>, loclin_data::Error> {
+        inputs::fold(self.fold, self.folds)
     }
 
     /// What was done to the run's data, but for the normalisation, which is in its network.

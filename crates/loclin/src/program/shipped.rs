@@ -22,8 +22,9 @@ macro_rules! shipped {
 const PRESETS: &[Shipped] = shipped!(Kind::Preset, "presets":
     "demo" "demo-vanilla"
     "mnist-vanilla" "mnist-roll-0.25" "mnist-roll-1" "mnist-roll-same" "mnist-roll-less"
+    "mnist-jump-weighted"
     "vowels-vanilla" "vowels-roll-same" "vowels-roll-less"
-    "cifar10-vanilla" "cifar10-roll"
+    "cifar10-vanilla" "cifar10-roll" "cifar10-jump-weighted"
     "caltech256-vanilla" "caltech256-roll");
 
 const ARCHITECTURES: &[Shipped] = shipped!(Kind::Architecture, "architectures":

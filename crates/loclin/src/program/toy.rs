@@ -9,7 +9,7 @@ use loclin_regions::planar::{self, Viewport};
 use loclin_regions::{Budget, Linearization, Method, Norm};
 use loclin_tensor::{Adam, AdamConfig, Optimizer, Parameters, random};
 
-use crate::program::config::{Gamma, Loss, Settings};
+use crate::program::config::{Config, Gamma, Here, Loss, Settings};
 use crate::program::progress::Bar;
 use crate::program::tensors;
 use crate::program::train::Parts;
@@ -127,17 +127,25 @@ fn train(
         .map(|label| f64::from(u8::from(*label)))
         .collect();
     let targets = Tensor::new(targets, &Device::Cpu)?;
+    // The network has one output.
+    let classes = Tensor::zeros(labels.len(), DType::U32, &Device::Cpu)?;
     let settings = Settings {
         c: C,
         gamma: Gamma::Percent(100.0),
         axes: 2,
+        ..Config::default().settings()
     };
     let mut rng = random::stream(toy.seed, &[]);
     let mut best = (f64::INFINITY, parameters.tensors()?);
     for _ in 0..toy.epochs {
         let trace = network.trace(x)?;
         let task = binary_cross_entropy(&trace.output().squeeze(1)?, &targets)?;
-        let regulariser = objective.regulariser(&trace, &settings, &mut rng)?;
+        let here = Here {
+            trace: &trace,
+            inputs: x,
+            labels: &classes,
+        };
+        let regulariser = objective.regulariser(here, &settings, &mut rng)?;
         let loss = Parts { task, regulariser }.total(lambda)?;
         let value = loss.to_scalar::<f64>()?;
         if value < best.0 {

@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::fixture::{assert_same, command, demo_config, json, names, small_data, text};
+use crate::fixture::{
+    assert_same, command, demo_config, json, names, small_data, text, without_seconds,
+};
 
 /// A sweep file in `directory` over small data, with what it varies.
 fn sweep(directory: &Path, data: &Path, rest: &str) -> PathBuf {
@@ -51,7 +53,7 @@ fn results(directory: &Path) -> Value {
         let row = row.as_object_mut().unwrap();
         row.remove("seconds");
         if let Some(best) = row.get_mut("best") {
-            best.as_object_mut().unwrap().remove("seconds");
+            without_seconds(best);
         }
     }
     results

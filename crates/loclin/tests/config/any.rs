@@ -66,11 +66,11 @@ fn any_subject() -> impl Strategy<Value = Config> {
             Architecture::ResNet => 0.0,
             Architecture::Fc | Architecture::ScoRnn => negative_slope,
         };
-        let gamma = match loss.is_estimate() {
+        let gamma = match loss.takes_all() {
             true => Gamma::Percent(100.0),
             false => gamma,
         };
-        let mean = loss == Loss::Roll && gamma == Gamma::Percent(100.0);
+        let mean = loss.estimate().is_some() && gamma == Gamma::Percent(100.0);
         Config {
             dataset,
             architecture,

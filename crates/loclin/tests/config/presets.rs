@@ -96,6 +96,7 @@ fn the_presets_are_the_experiments_they_name() {
         ("mnist-vanilla", "mnist-roll-0.25"),
         ("demo-vanilla", "demo"),
         ("cifar10-vanilla", "cifar10-roll"),
+        ("cifar10-vanilla", "cifar10-jump-weighted"),
         ("caltech256-vanilla", "caltech256-roll"),
     ] {
         let (config, roll) = (load(vanilla), load(roll));

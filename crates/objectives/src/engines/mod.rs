@@ -107,3 +107,17 @@ pub(crate) fn mean_along(trace: &Trace, directions: &Tensor) -> Result<Option<Te
         _ => Ok(None),
     }
 }
+
+/// The widths of interval bounds of each input's gradient of one output over a ball, `[B, D]`; of chains on any device and in any
+/// type.
+pub(crate) fn gradient_widths(
+    trace: &Trace,
+    inputs: &Tensor,
+    outputs: &Tensor,
+    radius: f64,
+) -> Result<Option<Tensor>> {
+    match trace.network().structure() {
+        Structure::Chain(chain) => chain::gradient_widths(chain, inputs, outputs, radius).map(Some),
+        _ => Ok(None),
+    }
+}

@@ -5,7 +5,6 @@ use loclin_objectives::Gamma;
 use super::choices::{Architecture, Average, Optimizer, Schedule};
 use super::error::ConfigError;
 use super::keys::{Config, KEYS, SEEDED};
-use crate::program::objective::Loss;
 
 impl Config {
     /// Ranges, and the combinations that mean nothing.
@@ -14,13 +13,13 @@ impl Config {
             return Err(self.invalid(key.name, key.takes.to_string()));
         }
         self.check_architecture()?;
-        if self.loss.is_estimate() && self.gamma != Gamma::Percent(100.0) {
-            let expected = r#"100, because loss = "sampled" and "axes" are estimates of the mean over all neurons (Eq. 10)"#;
+        if self.loss.takes_all() && self.gamma != Gamma::Percent(100.0) {
+            let expected = "100, because this loss takes all neurons";
             return Err(self.invalid("gamma", expected.to_owned()));
         }
-        let mean = self.loss == Loss::Roll && self.gamma == Gamma::Percent(100.0);
+        let mean = self.loss.estimate().is_some() && self.gamma == Gamma::Percent(100.0);
         if self.estimated_epochs > 0 && !mean {
-            let expected = r#"0 unless loss = "roll" and gamma = 100, whose mean can be estimated"#;
+            let expected = r#"0 unless loss = "roll" or "jump-weighted" and gamma = 100, whose means can be estimated"#;
             return Err(self.invalid("estimated_epochs", expected.to_owned()));
         }
         if self.optimizer == Optimizer::Sgd && self.nesterov && self.momentum == 0.0 {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use loclin_data::{Error, Layout, Preprocessing};
+use loclin_data::{Error, Fold, Layout, Preprocessing};
 use serde::{Deserializer, de};
 
 use super::choices::DataLayout;
@@ -35,6 +35,14 @@ impl Keys<'_> {
             exif_orientation: self.exif_orientation,
             ..Preprocessing::default()
         })
+    }
+}
+
+/// The part `index` of so many of a cross-validation; none of 0.
+pub(crate) fn fold(index: usize, of: usize) -> Result<Option<Fold>, Error> {
+    match of {
+        0 => Ok(None),
+        of => Fold::new(index, of).map(Some),
     }
 }
 

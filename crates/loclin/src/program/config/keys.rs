@@ -5,7 +5,7 @@
 //! and the comments of written files. The defaults are the first row of the paper's Table 1: MNIST without a
 //! regulariser; of what the paper does not have, what changes nothing.
 
-use loclin_data::{Preprocessing, Resize, Scale};
+use loclin_data::{Fold, Preprocessing, Resize, Scale};
 use loclin_models::architectures::ResNetFamily;
 use loclin_objectives::Gamma;
 
@@ -133,14 +133,14 @@ keys! {
         paper: "2",
     }
     c: f64 = 0.25, {
-        means: "Weight C of the hinge in the neurons' TSVM loss (Eq. 7); used by \"relaxed\", \"roll\", \"sampled\" and \"axes\".",
+        means: "Weight C of the hinge in the neurons' TSVM loss (Eq. 7); used by \"relaxed\", \"roll\", \"sampled\", \"axes\" and the jump-weighted losses.",
         takes: Words("a number of at least 0"),
         valid: |config| at_least_0(config.c),
         paper: "0.25 and 1",
     }
     #[serde(with = "gamma")]
     gamma: Gamma = Gamma::Percent(100.0), {
-        means: "Percentage of neurons, those with the largest loss, that \"roll\" takes (Eq. 9); \"max\" is the one with the largest.",
+        means: "Percentage of neurons, those with the largest loss, that \"roll\" takes (Eq. 9), and of those with the nearest boundaries that MMR takes; \"max\" is the one with the largest.",
         takes: Words(gamma::TAKES),
         valid: |config| gamma::is_valid(config.gamma),
         paper: "100",
@@ -150,6 +150,21 @@ keys! {
         takes: Words("an integer of at least 1"),
         valid: |config| config.axes >= 1,
         paper: "3 (Table 2)",
+    }
+    radius: f64 = 0.1, {
+        means: "How far \"cure\" (in l2), \"grad-align\", \"grad-cert\" and \"elle\" (in l_inf) look beyond an input, in the units of normalised inputs.",
+        takes: Words("a number above 0"),
+        valid: |config| config.radius > 0.0 && config.radius.is_finite(),
+    }
+    boundary_margin: f64 = 0.1, {
+        means: "The distance from which on the boundary of a region costs nothing in MMR (gamma_B), in the units of normalised inputs.",
+        takes: Words("a number above 0"),
+        valid: |config| config.boundary_margin > 0.0 && config.boundary_margin.is_finite(),
+    }
+    decision_margin: f64 = 0.1, {
+        means: "The same of a decision boundary (gamma_D).",
+        takes: Words("a number above 0"),
+        valid: |config| config.decision_margin > 0.0 && config.decision_margin.is_finite(),
     }
     optimizer: Optimizer = Optimizer::Sgd, {
         means: "The optimiser.",
@@ -206,7 +221,7 @@ keys! {
         paper: "0",
     }
     estimated_epochs: usize = 0, {
-        means: "Epochs at the start in which the steps of \"roll\" take the estimate of \"sampled\" for its mean of squared gradients; validation is exact throughout. An estimate costs a fraction of the exact mean, above all for sequences. 0 for another loss and for gamma below 100.",
+        means: "Epochs at the start in which the steps of \"roll\" take the estimate of \"sampled\" for its mean of squared gradients, and those of \"jump-weighted\" that of \"jump-weighted-sampled\"; validation is exact throughout. An estimate costs a fraction of the exact mean, above all for sequences. 0 for another loss and for gamma below 100.",
         takes: Words("an integer of at least 0"),
         valid: |_| true,
         paper: "0",
@@ -257,6 +272,17 @@ keys! {
         valid: |config| (1..=MOST).contains(&config.validate_every),
         paper: "1",
     }
+    folds: usize = 0, {
+        means: "Parts that the training data, validation inputs included, are divided into by class and seed: one validates, the others train. 0 for the division that the dataset has; 1 trains on all of them and validates on the same, so that with validate_every = epochs the last network is the one that is saved.",
+        takes: Words("an integer from 0 to 1000"),
+        valid: |config| config.folds <= 1000,
+        paper: "0",
+    }
+    fold: usize = 0, {
+        means: "Which of them validates, counted from 0; 0 where folds is 0.",
+        takes: Words("an integer below folds"),
+        valid: |config| config.fold < config.folds.max(1),
+    }
     seed: u64 = 0, {
         means: "Seed of the initial weights, the split, the batches and the directions sampled. The same seed gives the same bits on one machine.",
         takes: Words("an integer from 0 to 2^63 - 1"),
@@ -278,6 +304,14 @@ keys! {
 }
 
 impl Config {
+    /// The part of a cross-validation that is trained, if it is one.
+    ///
+    /// # Errors
+    /// A part that there is not, of which a checked configuration has none.
+    pub fn fold(&self) -> Result<Option<Fold>, loclin_data::Error> {
+        inputs::fold(self.fold, self.folds)
+    }
+
     /// What is done to the data.
     ///
     /// # Errors

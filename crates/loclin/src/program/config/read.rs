@@ -102,8 +102,22 @@ impl Config {
 
     /// The settings of the regularisers.
     pub fn settings(&self) -> Settings {
-        let Self { c, gamma, axes, .. } = *self;
-        Settings { c, gamma, axes }
+        let Self {
+            c,
+            gamma,
+            axes,
+            radius,
+            boundary_margin,
+            decision_margin,
+            ..
+        } = *self;
+        Settings {
+            c,
+            gamma,
+            axes,
+            radius,
+            margins: [boundary_margin, decision_margin],
+        }
     }
 }
 

@@ -33,9 +33,9 @@ impl Config {
 
     /// The objective of the steps of epoch `epoch`, counted from 0.
     pub fn loss_at(&self, epoch: usize) -> Loss {
-        match epoch < self.estimated_epochs {
-            true => Loss::Sampled,
-            false => self.loss,
+        match self.loss.estimate() {
+            Some(estimate) if epoch < self.estimated_epochs => estimate,
+            _ => self.loss,
         }
     }
 

@@ -3,8 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use super::outcome::Outcome;
-use super::plan::{Plan, Planned};
+use super::plan::Plan;
+use super::planned::Planned;
 use super::pool::{Workers, execute};
+use super::preview::{Answer, Preview};
 use super::row::Row;
 use super::table;
 use crate::program::files;
@@ -14,6 +16,7 @@ use crate::program::options::{DataDir, Global};
 const EXAMPLE: &str = "\
 Examples:
   loclin sweep --config digits
+  loclin sweep --config digits --dry-run
   loclin sweep --config mnist-random --shard 2/3 --out runs/random-2
   loclin merge runs/random-1 runs/random-2 runs/random-3 --out runs/random";
 
@@ -32,6 +35,9 @@ pub struct Args {
     /// HyperQueue says (LOCLIN_SHARDS is N where they do not); `loclin merge` puts the directories together
     #[arg(long, value_name = "I/N")]
     pub shard: Option<Choice>,
+    /// Say which runs there are and which are done already, and run none
+    #[arg(long)]
+    pub dry_run: bool,
     /// How many runs, and on what.
     #[command(flatten)]
     pub workers: Workers,
@@ -44,15 +50,18 @@ pub struct Args {
 ///
 /// # Errors
 /// A sweep file or directory that cannot be used, and whatever stops a training run except a loss that is no longer finite: that is a result.
-pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
+pub fn run(args: &Args, global: &Global) -> anyhow::Result<Answer> {
     let plan = Plan::load(&args.config, Path::new(""), global)?;
     let default = || PathBuf::from(format!("runs/sweep-{}", plan.name));
     let out = args.out.clone().unwrap_or_else(default);
+    let shard = args.shard.map_or(Ok(Shard::default()), Choice::shard)?;
+    let runs: Vec<Planned> = shard.part(&plan.runs).cloned().collect();
+    if args.dry_run {
+        return Preview::new(&runs, &out).map(Answer::Preview);
+    }
     files::create_dir(&out)?;
     let _lock = files::lock(&out)?;
     files::remove_leftovers(&out)?;
-    let shard = args.shard.map_or(Ok(Shard::default()), Choice::shard)?;
-    let runs: Vec<Planned> = shard.part(&plan.runs).cloned().collect();
     let results = |rows: Vec<Row>| table::Results::new(&plan, shard, rows);
     let rows = execute(&runs, &out, &args.workers, &args.data, global, |rows| {
         results(rows.to_vec()).write(&out)
@@ -60,5 +69,5 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let results = results(rows);
     // Also where there was nothing to run.
     results.write(&out)?;
-    Ok(Outcome::new(results, out))
+    Ok(Answer::Results(Outcome::new(results, out)))
 }

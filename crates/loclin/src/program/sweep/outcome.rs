@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use super::mean::Mean;
 use super::row::Row;
 use super::select::Selected;
 use super::table::{CSV, Results};
@@ -19,6 +20,8 @@ pub struct Outcome {
     pub planned: usize,
     /// The runs done here, in the order of the plan.
     pub rows: Vec<Row>,
+    /// The means of a cross-validation, one for each configuration; empty for one shard of several.
+    pub means: Vec<Mean>,
     /// What the selection rules of the sweep chose; empty for one shard of several.
     pub selected: Vec<Selected>,
     #[serde(skip)]
@@ -32,6 +35,7 @@ impl Outcome {
             text: results.text(),
             planned: results.planned.len(),
             rows: results.rows,
+            means: results.means,
             selected: results.selected,
             out,
         }

@@ -9,6 +9,8 @@ use sha2::{Digest, Sha256};
 use toml::{Table, Value};
 
 use super::error::PlanError;
+use super::folds;
+use super::planned::Planned;
 use super::random::{Draw, drawn};
 use super::row::VANILLA;
 use super::select::Rule;
@@ -29,6 +31,8 @@ struct Written {
     /// The configuration of the run with whose accuracy the rules compare, another such name or path; it is taken as it is.
     vanilla: Option<PathBuf>,
     search: Search,
+    /// Into how many parts the training data are divided, each of which validates once.
+    folds: Option<usize>,
     /// How many runs a random search makes, and the seed of its choices.
     trials: Option<usize>,
     seed: Option<u64>,
@@ -56,17 +60,6 @@ pub struct Plan {
     /// In the order in which they are begun.
     pub runs: Vec<Planned>,
     pub(super) rules: Vec<Rule>,
-}
-
-/// One run of a sweep.
-#[derive(Clone, Debug)]
-pub struct Planned {
-    /// Its directory's name, unique in the sweep.
-    pub name: String,
-    /// What it has of its own, by key.
-    pub varied: Table,
-    /// The complete configuration.
-    pub config: Config,
 }
 
 impl Plan {
@@ -109,12 +102,18 @@ impl Plan {
         for rule in &written.select {
             rule.check(vanilla.is_some())?;
         }
-        let mut runs: Vec<Planned> = Vec::new();
-        runs.extend(vanilla.map(|config| Planned {
+        if let Some(folds) = written.folds {
+            folds::check(folds, [("set", &written.set), ("vary", &written.vary)])?;
+        }
+        let vanilla = vanilla.map(|config| Planned {
             name: VANILLA.to_owned(),
             varied: Table::new(),
             config,
-        }));
+        });
+        let mut runs: Vec<Planned> = match (vanilla, written.folds) {
+            (Some(vanilla), Some(_)) => folds::with_seeds(&vanilla, &written.vary)?,
+            (vanilla, _) => vanilla.into_iter().collect(),
+        };
         let choices = match written.search {
             Search::Grid => grid(written)?,
             Search::Random => random(written)?,
@@ -134,6 +133,13 @@ impl Plan {
                 varied,
                 config,
             });
+        }
+        if let Some(folds) = written.folds {
+            if runs.len() * folds > MOST_RUNS {
+                let expected = format!("at most {MOST_RUNS} runs with all parts");
+                return Err(PlanError::invalid("folds", expected));
+            }
+            runs = folds::each(&runs, folds)?;
         }
         Ok(Self {
             name,

@@ -7,7 +7,7 @@ use std::thread;
 use anyhow::Context;
 use loclin_data::Split;
 
-use super::plan::Planned;
+use super::planned::Planned;
 use super::row::{Row, Status};
 use crate::program::errors::Usage;
 use crate::program::options::{DataDir, Global};

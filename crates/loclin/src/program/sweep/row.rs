@@ -9,6 +9,12 @@ use crate::program::train::{Epoch, Outcome};
 /// The name of the run with whose accuracy the rules compare.
 pub(super) const VANILLA: &str = "vanilla";
 
+/// Whether a run of that name is one that the rules compare with.
+pub(super) fn is_vanilla(run: &str) -> bool {
+    let rest = run.strip_prefix(VANILLA);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(','))
+}
+
 /// One run of a sweep.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Row {
@@ -30,7 +36,7 @@ pub enum Status {
         /// Wall-clock seconds of all epochs.
         seconds: f64,
         /// The epoch whose network was saved.
-        best: Epoch,
+        best: Box<Epoch>,
         /// What was done to the inputs; earlier versions did not say.
         #[serde(default)]
         preprocessing: Option<Applied>,
@@ -43,14 +49,6 @@ pub enum Status {
 }
 
 impl Status {
-    pub(super) fn accuracy(&self) -> Option<f64> {
-        self.best().map(|best| best.accuracy)
-    }
-
-    pub(super) fn median_eps_2(&self) -> Option<f64> {
-        self.best().map(|best| best.median_eps_2)
-    }
-
     /// The best epoch of a run that ended well.
     pub fn best(&self) -> Option<&Epoch> {
         match self {
@@ -64,7 +62,7 @@ impl From<Outcome> for Status {
     fn from(outcome: Outcome) -> Self {
         Self::Done {
             seconds: outcome.seconds,
-            best: outcome.best,
+            best: Box::new(outcome.best),
             preprocessing: outcome.preprocessing,
         }
     }

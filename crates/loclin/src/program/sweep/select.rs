@@ -1,15 +1,14 @@
 //! The selection rule: which configuration of a sweep is the best.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
-use toml::Table;
 
 use super::error::PlanError;
-use super::row::{Row, Status, VANILLA};
+use super::mean::{Mean, means};
+use super::row::{Row, VANILLA};
 
 /// Of the configurations whose validation accuracy is at most some points less than that of the vanilla run, the one
-/// with the largest median `eps_2` on the validation inputs; both are means over the seeds.
+/// with the largest median `eps_2` on the validation inputs; both are means over the seeds, and over the
+/// parts of a cross-validation.
 ///
 /// Accuracies are compared as the paper's tables show them, in whole percent: with 98% for the vanilla run,
 /// "the same" begins at 97.5% and "one point less" at 96.5%.
@@ -27,7 +26,7 @@ pub(super) struct Rule {
 pub struct Selected {
     /// The rule's name.
     pub rule: String,
-    /// The runs of the configuration, one for each seed; empty if none is accurate enough.
+    /// The runs of the configuration, one for each seed and part; empty if none is accurate enough.
     pub runs: Vec<String>,
     /// Their mean validation accuracy.
     pub accuracy: Option<f64>,
@@ -57,42 +56,32 @@ impl Rule {
     /// What the rule chooses from `rows`. Runs that differ in nothing but the seed are one configuration, and
     /// one of whose runs diverged is none.
     pub(super) fn apply(&self, rows: &[Row]) -> Selected {
-        let vanilla = rows.iter().find(|row| row.run == VANILLA);
+        let mut means = means(rows);
+        // Of equal ones, the first by its keys is chosen.
+        means.sort_by_cached_key(|mean| mean.varied.to_string());
+        let is_vanilla = |mean: &&Mean| mean.name == VANILLA;
         // Nothing is as accurate as a network that diverged.
-        let least = vanilla
-            .and_then(|row| row.status.accuracy())
-            .map_or(f64::INFINITY, |accuracy| self.least(accuracy));
-        let mut groups: BTreeMap<String, Vec<&Row>> = BTreeMap::new();
-        for row in rows.iter().filter(|row| row.run != VANILLA) {
-            let mut key: Table = row.varied.clone();
-            key.remove("seed");
-            groups.entry(key.to_string()).or_default().push(row);
-        }
-        let candidates = groups.into_values().filter_map(|rows| {
-            let mean = |value: fn(&Status) -> Option<f64>| {
-                let values: Option<Vec<f64>> = rows.iter().map(|row| value(&row.status)).collect();
-                values.map(|values| values.iter().sum::<f64>() / values.len() as f64)
-            };
-            let accuracy = mean(Status::accuracy)?;
-            let median = mean(Status::median_eps_2)?;
-            (accuracy >= least).then_some((rows, accuracy, median))
-        });
-        let best = candidates.reduce(|a, b| if b.2 > a.2 { b } else { a });
-        let (rows, accuracy, median) = match best {
-            Some((rows, accuracy, median)) => (rows, Some(accuracy), Some(median)),
-            None => (Vec::new(), None, None),
-        };
+        let vanilla = means.iter().find(is_vanilla);
+        let least = vanilla.map_or(f64::INFINITY, |vanilla| self.least(vanilla.mean.accuracy));
+        let candidates = means
+            .iter()
+            .filter(|mean| !is_vanilla(mean) && mean.mean.accuracy >= least);
+        let margin = |mean: &Mean| mean.mean.median_eps_2;
+        let best = candidates.reduce(|a, b| if margin(b) > margin(a) { b } else { a });
         Selected {
             rule: self.name.clone(),
-            runs: rows.into_iter().map(|row| row.run.clone()).collect(),
-            accuracy,
-            median_eps_2: median,
+            runs: best.map_or_else(Vec::new, |best| best.runs.clone()),
+            accuracy: best.map(|best| best.mean.accuracy),
+            median_eps_2: best.map(margin),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use toml::Table;
+
+    use super::super::row::Status;
     use super::*;
     use crate::program::train::Epoch;
 
@@ -104,7 +93,7 @@ mod tests {
             Some((accuracy, median_eps_2)) => Status::Done {
                 preprocessing: None,
                 seconds: 1.0,
-                best: Epoch {
+                best: Box::new(Epoch {
                     epoch: 1,
                     seconds: 1.0,
                     threads: 1,
@@ -114,7 +103,8 @@ mod tests {
                     regulariser: 0.0,
                     accuracy,
                     median_eps_2,
-                },
+                    ..Epoch::default()
+                }),
             },
         }
     }

@@ -6,6 +6,7 @@ use anyhow::Context;
 use serde::{Deserialize, Serialize};
 use toml::Value;
 
+use super::mean::{Mean, means};
 use super::plan::Plan;
 use super::row::{Row, Status};
 use super::select::{Rule, Selected};
@@ -30,6 +31,9 @@ pub(super) struct Results {
     pub(super) rows: Vec<Row>,
     /// The rules, so that a merge can apply them.
     pub(super) rules: Vec<Rule>,
+    /// The means of a cross-validation, once every run of the sweep is in `rows`; earlier versions had none.
+    #[serde(default)]
+    pub(super) means: Vec<Mean>,
     /// What they choose, once every run of the sweep is in `rows`.
     pub(super) selected: Vec<Selected>,
 }
@@ -43,15 +47,22 @@ impl Results {
             planned,
             rows,
             rules: plan.rules.clone(),
+            means: Vec::new(),
             selected: Vec::new(),
         }
         .completed()
     }
 
-    /// Applies the rules if every run is there.
+    /// Applies the rules, and takes the means of a cross-validation, if every run is there.
     pub(super) fn completed(mut self) -> Self {
         let complete = self.rows.len() == self.planned.len();
         let rules: &[Rule] = if complete { &self.rules } else { &[] };
+        let crossed = complete && self.rows.iter().any(|row| row.varied.contains_key("fold"));
+        self.means = if crossed {
+            means(&self.rows)
+        } else {
+            Vec::new()
+        };
         self.selected = rules.iter().map(|rule| rule.apply(&self.rows)).collect();
         self
     }
@@ -145,6 +156,18 @@ impl Results {
             });
             writer.write_record(record)?;
         }
+        for mean in &self.means {
+            for (status, numbers) in [("mean", &mean.mean), ("deviation", &mean.deviation)] {
+                let mut record = vec![mean.name.clone()];
+                let own = |key: &&String| mean.varied.get(*key).map_or(String::new(), plain);
+                record.extend(keys.iter().map(own));
+                record.push(status.to_owned());
+                record.extend(numbers.to_array().map(|number| number.to_string()));
+                // Of times there is no mean.
+                record.push(String::new());
+                writer.write_record(record)?;
+            }
+        }
         writer.into_inner().context("cannot finish the table")
     }
 
@@ -164,6 +187,24 @@ impl Results {
                 Status::Diverged { .. } => "diverged".to_owned(),
             };
             text.push_str(&format!("{:width$}  {result}\n", row.run));
+        }
+        for Mean {
+            name,
+            mean,
+            deviation,
+            runs,
+            ..
+        } in &self.means
+        {
+            text.push_str(&format!(
+                "mean of {} runs, {name}: accuracy {:.2}% (deviation {:.2}), median eps_2 {:.3e} ({:.1e}), epoch {:.1}\n",
+                runs.len(),
+                100.0 * mean.accuracy,
+                100.0 * deviation.accuracy,
+                mean.median_eps_2,
+                deviation.median_eps_2,
+                mean.epoch,
+            ));
         }
         for (preprocessing, runs) in self.preprocessings() {
             let of = match runs.len() == self.rows.len() {

@@ -30,9 +30,11 @@ impl Batches<'_> {
             let rows: Vec<usize> = positions.iter().map(|&at| rows[at]).collect();
             let x = self.augmented(&inputs, &rows, epoch)?;
             let network = learner::network(model, inputs.input_shape())?;
-            let (trace, statistics) = network.trace_train(&self.normalized(x)?)?;
+            let x = self.normalized(x)?;
+            let (trace, statistics) = network.trace_train(&x)?;
             batch.push(Traced {
                 trace,
+                inputs: x,
                 labels: self.labels(&inputs)?,
                 statistics,
             });
@@ -51,8 +53,10 @@ impl Batches<'_> {
             let network = learner::network(model, inputs.input_shape())?;
             let all: Vec<usize> = (0..inputs.len()).collect();
             let x = tensors::inputs(&inputs, &all, self.config.dtype.candle(), self.device)?;
+            let x = self.normalized(x)?;
             batch.push(Traced {
-                trace: network.trace(&self.normalized(x)?)?,
+                trace: network.trace(&x)?,
+                inputs: x,
                 labels: self.labels(&inputs)?,
                 statistics: Vec::new(),
             });

@@ -32,6 +32,9 @@ pub(super) struct Progress {
     pub(super) inputs: usize,
     /// Seconds since the last validation.
     pub(super) seconds: f64,
+    /// The gradient's norm in the last step of the last epoch; earlier versions did not keep it.
+    #[serde(default)]
+    pub(super) gradient_norm: f64,
     /// The validated epochs.
     pub(super) history: Vec<Epoch>,
     /// What was done to the inputs; earlier versions did not say.

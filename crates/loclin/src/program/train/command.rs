@@ -88,6 +88,7 @@ pub fn open(config: &Config, split: Split, data_dir: &Path) -> anyhow::Result<Da
     let request = source::Request {
         data_dir: Some(data_dir),
         seed: config.seed,
+        fold: config.fold()?,
         preprocessing: &preprocessing,
         ..source::Request::of(split)
     };

@@ -10,6 +10,7 @@ mod checkpoint;
 mod command;
 mod directory;
 mod learner;
+mod optimizer;
 mod outcome;
 mod parts;
 mod trainer;

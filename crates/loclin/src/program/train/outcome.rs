@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::program::run_directory::MODEL;
 
 /// One validated epoch: a line of `metrics.jsonl`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Epoch {
     /// Counted from 1.
@@ -34,6 +34,62 @@ pub struct Epoch {
     /// Median l2 margin, of whole balls (Eq. 3), of the first 1000 validation inputs (of the first 50 for a residual network), in raw input
     /// units.
     pub median_eps_2: f64,
+    /// Their 25th percentile; 0, as all that follow, where an earlier version did not record it.
+    #[serde(default)]
+    pub p25_eps_2: f64,
+    /// Their 75th percentile.
+    #[serde(default)]
+    pub p75_eps_2: f64,
+    /// Steps of the optimiser since the run began.
+    #[serde(default)]
+    pub step: usize,
+    /// The learning rate of the last of them.
+    #[serde(default)]
+    pub learning_rate: f64,
+    /// The l2 norm of the gradient in all parameters, of what that step went down.
+    #[serde(default)]
+    pub gradient_norm: f64,
+    /// When the validation ended, by the clock of the machine, in UTC (RFC 3339); with `seconds` what two equal runs do not share.
+    #[serde(default)]
+    pub date: String,
+}
+
+impl Epoch {
+    /// What stands above rows.
+    pub fn columns() -> String {
+        format!(
+            "{:>5} {:>6}  {:>10}  {:>10}  {:>8}  {:>9} {:>9} {:>9}  {:>9}  {:>9}  {:>8}",
+            "epoch",
+            "step",
+            "train loss",
+            "valid loss",
+            "accuracy",
+            "p25 eps_2",
+            "median",
+            "p75",
+            "rate",
+            "gradient",
+            "seconds",
+        )
+    }
+
+    /// The epoch as a row of a table.
+    pub fn row(&self) -> String {
+        format!(
+            "{:>5} {:>6}  {:>10.4}  {:>10.4}  {:>7.2}%  {:>9.3e} {:>9.3e} {:>9.3e}  {:>9.3e}  {:>9.3e}  {:>8.1}",
+            self.epoch,
+            self.step,
+            self.train_loss,
+            self.valid_loss,
+            100.0 * self.accuracy,
+            self.p25_eps_2,
+            self.median_eps_2,
+            self.p75_eps_2,
+            self.learning_rate,
+            self.gradient_norm,
+            self.seconds,
+        )
+    }
 }
 
 /// What a finished run says of itself.

@@ -2,12 +2,13 @@
 
 use anyhow::Context;
 use candle_core::Tensor;
+use candle_core::backprop::GradStore;
 use loclin_models::{BatchStatistics, Trace};
 use loclin_tensor::{Optimizer, random};
 use rand::Rng;
 
 use super::outcome::Diverged;
-use crate::program::config::{Config, Loss};
+use crate::program::config::{Config, Here, Loss};
 
 /// The two parts of the loss on a mini-batch, both scalars `[]`.
 #[derive(Debug)]
@@ -23,10 +24,22 @@ pub struct Parts {
 pub(super) struct Traced {
     /// Their network at `B` inputs.
     pub(super) trace: Trace,
+    /// What was traced, `[B, in...]`.
+    pub(super) inputs: Tensor,
     /// Their labels, `[B]`.
     pub(super) labels: Tensor,
     /// What batch normalisations saw, in training mode.
     pub(super) statistics: Vec<BatchStatistics>,
+}
+
+impl Traced {
+    fn here(&self) -> Here<'_> {
+        Here {
+            trace: &self.trace,
+            inputs: &self.inputs,
+            labels: &self.labels,
+        }
+    }
 }
 
 impl Parts {
@@ -41,7 +54,7 @@ impl Parts {
         let total: usize = batch.iter().map(|traced| traced.trace.batch()).sum();
         let mut sum: Option<Self> = None;
         for traced in batch {
-            let one = Self::of_one_shape(config, loss, &traced.trace, &traced.labels, rng)?;
+            let one = Self::of_one_shape(config, loss, traced.here(), rng)?;
             if batch.len() == 1 {
                 return Ok(one);
             }
@@ -63,13 +76,12 @@ impl Parts {
     fn of_one_shape(
         config: &Config,
         loss: Loss,
-        trace: &Trace,
-        labels: &Tensor,
+        here: Here<'_>,
         rng: &mut impl Rng,
     ) -> anyhow::Result<Self> {
-        let task = candle_nn::loss::cross_entropy(trace.output(), labels)
+        let task = candle_nn::loss::cross_entropy(here.trace.output(), here.labels)
             .context("the labels do not fit the network's outputs")?;
-        let regulariser = loss.regulariser(trace, &config.settings(), rng);
+        let regulariser = loss.regulariser(here, &config.settings(), rng);
         let regulariser = regulariser.map_err(|error| match error {
             loclin_objectives::Error::Tensor(error @ loclin_tensor::Error::NanScore { .. }) => {
                 Diverged(format!("the loss of a neuron is not finite ({error})")).into()
@@ -79,12 +91,14 @@ impl Parts {
         Ok(Self { task, regulariser })
     }
 
-    /// A step of the optimiser down their sum, the regulariser times the present `lambda`.
+    /// A step of the optimiser down their sum, the regulariser times the present `lambda`; the gradients that it went down.
     ///
     /// # Errors
     /// Those of the tensor library and of the optimiser.
-    pub fn descend(&self, lambda: f64, optimizer: &mut dyn Optimizer) -> anyhow::Result<()> {
-        Ok(optimizer.step(&self.total(lambda)?.backward()?)?)
+    pub fn descend(&self, lambda: f64, optimizer: &mut dyn Optimizer) -> anyhow::Result<GradStore> {
+        let gradients = self.total(lambda)?.backward()?;
+        optimizer.step(&gradients)?;
+        Ok(gradients)
     }
 
     /// What training minimises, the regulariser times the present `lambda`: a scalar `[]`.

@@ -6,21 +6,23 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use candle_core::Device;
+use candle_core::backprop::GradStore;
 use loclin_data::{Data, Part, batches};
 use loclin_models::{BatchStatistics, ModelFile};
 use loclin_regions::{Budget, Estimate, Linearization, Method, Norm};
-use loclin_tensor::{AdamConfig, AdamVariant, Optimizer, OptimizerConfig, SgdConfig};
+use loclin_tensor::Optimizer;
 
 use super::batch::Batches;
 use super::checkpoint::{self, Progress, State};
 use super::learner::{self, Learner};
+use super::optimizer::{norm, optimizer};
 use super::outcome::{Diverged, Epoch, best};
 use super::parts::{Parts, Traced};
 use crate::program::config::{self, Average, Config};
 use crate::program::opened::by_model;
 use crate::program::progress::Bar;
 use crate::program::run_directory::{LAST, METRICS, MODEL};
-use crate::program::{files, stop, tensors};
+use crate::program::{clock, files, stop, tensors};
 use loclin_report::stats::Percentiles;
 
 /// Validation inputs whose margins are followed.
@@ -134,9 +136,12 @@ impl<'a> Trainer<'a> {
         for rows in
             batches(self.data[0].len(), size, self.config.seed, epoch as u64).skip(progress.step)
         {
-            let [task, regulariser] = self
+            let ([task, regulariser], gradients) = self
                 .step(&rows, epoch, progress.step)
                 .with_context(|| format!("epoch {}, step {}", epoch + 1, progress.step + 1))?;
+            if progress.step + 1 == self.steps() {
+                progress.gradient_norm = norm(&gradients, &self.learner.parameters)?;
+            }
             progress.step += 1;
             progress.inputs += rows.len();
             progress.sums[0] += task * rows.len() as f64;
@@ -163,6 +168,10 @@ impl<'a> Trainer<'a> {
         metrics.epoch = progress.epoch;
         metrics.train_loss = task + self.config.lambda * regulariser;
         metrics.seconds = progress.seconds + since.elapsed().as_secs_f64();
+        metrics.step = progress.epoch * self.steps();
+        metrics.learning_rate = self.learning_rate(epoch, self.steps() - 1);
+        metrics.gradient_norm = progress.gradient_norm;
+        metrics.date = clock::now();
         tracing::debug!(
             "epoch {}: train loss {:.4}, valid loss {:.4}, accuracy {:.4}, median eps_2 {:.3e}, {:.1} s",
             metrics.epoch,
@@ -172,6 +181,7 @@ impl<'a> Trainer<'a> {
             metrics.median_eps_2,
             metrics.seconds,
         );
+        bar.row(&Epoch::columns(), &metrics.row());
         let mut validated = std::mem::take(progress);
         validated.history.push(metrics);
         *progress = Progress {
@@ -183,10 +193,25 @@ impl<'a> Trainer<'a> {
         Ok(())
     }
 
-    /// One step of the optimiser; the task loss and the regulariser before it.
-    fn step(&mut self, rows: &[usize], epoch: usize, step: usize) -> anyhow::Result<[f64; 2]> {
+    /// The learning rate of a step of an epoch, both counted from 0.
+    fn learning_rate(&self, epoch: usize, step: usize) -> f64 {
+        self.config.learning_rate_at(self.position(epoch, step))
+    }
+
+    /// The epochs completed before a step of an epoch, the share of the present one included.
+    fn position(&self, epoch: usize, step: usize) -> f64 {
+        epoch as f64 + step as f64 / self.steps() as f64
+    }
+
+    /// One step of the optimiser; the task loss and the regulariser before it, and the gradient of what it went down.
+    fn step(
+        &mut self,
+        rows: &[usize],
+        epoch: usize,
+        step: usize,
+    ) -> anyhow::Result<([f64; 2], GradStore)> {
         let steps = self.steps();
-        let position = epoch as f64 + step as f64 / steps as f64;
+        let position = self.position(epoch, step);
         let path = &[TRAIN, epoch as u64, step as u64];
         let model = self.learner.model()?;
         let batch = self.batches(0).training(&model, rows, epoch)?;
@@ -201,7 +226,7 @@ impl<'a> Trainer<'a> {
         );
         self.optimizer
             .set_learning_rate(self.config.learning_rate_at(position))?;
-        parts.descend(self.config.lambda_at(position), &mut *self.optimizer)?;
+        let gradients = parts.descend(self.config.lambda_at(position), &mut *self.optimizer)?;
         for traced in &batch {
             let parameters = &self.learner.parameters;
             BatchStatistics::update(&traced.statistics, parameters, STATISTICS_SHARE)?;
@@ -211,7 +236,7 @@ impl<'a> Trainer<'a> {
             let parameters = &average.parameters;
             parameters.move_towards(&self.learner.parameters, share)?;
         }
-        Ok(values)
+        Ok((values, gradients))
     }
 
     /// Losses, accuracy and margins on the validation data.
@@ -243,21 +268,22 @@ impl<'a> Trainer<'a> {
             valid_loss.is_finite(),
             Diverged(format!("the validation loss is not finite ({valid_loss})"))
         );
+        let Percentiles { p25, p50, p75, .. } = self.margins(&model, &rows)?;
         Ok(Epoch {
-            epoch: 0,
-            seconds: 0.0,
             threads: rayon::current_num_threads(),
-            train_loss: 0.0,
             valid_loss,
             task_loss,
             regulariser,
             accuracy: correct as f64 / data.len() as f64,
-            median_eps_2: self.median_margin(&model, &rows)?,
+            median_eps_2: p50,
+            p25_eps_2: p25,
+            p75_eps_2: p75,
+            ..Epoch::default()
         })
     }
 
     /// Of the first of the validation `rows`.
-    fn median_margin(&self, model: &ModelFile, rows: &[usize]) -> anyhow::Result<f64> {
+    fn margins(&self, model: &ModelFile, rows: &[usize]) -> anyhow::Result<Percentiles> {
         let resnet = self.config.architecture == config::Architecture::ResNet;
         let count = if resnet {
             RESNET_MARGIN_INPUTS
@@ -273,8 +299,7 @@ impl<'a> Trainer<'a> {
             let margins = here.margins(&[Norm::L2], Method::Probable(Estimate::default()))?;
             radii.extend(margins.into_iter().flat_map(|margins| margins.radius));
         }
-        let percentiles = Percentiles::of(&radii).context("no validation inputs")?;
-        Ok(percentiles.p50)
+        Percentiles::of(&radii).context("no validation inputs")
     }
 
     /// Those of the training data (0) or of the validation data (1).
@@ -311,27 +336,6 @@ impl<'a> Trainer<'a> {
     fn save(&mut self, progress: &Progress, last: &Path) -> anyhow::Result<()> {
         let bytes = checkpoint::to_bytes(progress, &self.state())?;
         Ok(files::write_atomic(last, &bytes)?)
-    }
-}
-
-fn optimizer(config: &Config) -> OptimizerConfig {
-    let adam = |variant| {
-        OptimizerConfig::Adam(AdamConfig {
-            learning_rate: config.learning_rate,
-            weight_decay: config.weight_decay,
-            variant,
-            ..AdamConfig::default()
-        })
-    };
-    match config.optimizer {
-        config::Optimizer::Adam => adam(AdamVariant::Adam),
-        config::Optimizer::AmsGrad => adam(AdamVariant::AmsGrad),
-        config::Optimizer::Sgd => OptimizerConfig::Sgd(SgdConfig {
-            learning_rate: config.learning_rate,
-            momentum: config.momentum,
-            nesterov: config.nesterov,
-            weight_decay: config.weight_decay,
-        }),
     }
 }
 

@@ -8,6 +8,7 @@
 mod active;
 mod dense;
 mod end;
+mod intervals;
 mod norms;
 mod pushed;
 mod shared;
@@ -16,6 +17,8 @@ mod sums;
 mod tests;
 mod total;
 mod varying;
+
+pub(super) use intervals::gradient_widths;
 
 use crate::{
     Result,

@@ -1,0 +1,84 @@
+//! What a run measured: recorded while it trains, and written for other programs.
+
+use std::fs;
+
+use crate::fixture::{TRAIN, command, json, metrics, small_data, text, train};
+
+#[test]
+fn steps_rates_gradients_and_margins_are_recorded_and_exported() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    let data = format!("dataset={}", text(&small_data(dir.path())));
+    let run = at("run");
+    let set = [
+        data.as_str(),
+        "hidden=[7]",
+        "epochs=3",
+        "schedule=cosine",
+        "learning_rate=0.01",
+    ];
+    train(&run, &set, &[]);
+    // 55/60 of the rows train, 64 in a step.
+    let steps = (TRAIN - TRAIN / 12).div_ceil(64);
+    for (epoch, line) in metrics(&run).iter().enumerate() {
+        let number = |field: &str| line[field].as_f64().unwrap();
+        assert_eq!(line["step"], (epoch + 1) * steps);
+        let position = (epoch as f64 + (steps - 1) as f64 / steps as f64) / 3.0;
+        let rate = 0.005 * (1.0 + (std::f64::consts::PI * position).cos());
+        assert!((number("learning_rate") - rate).abs() < 1e-15);
+        assert!(number("gradient_norm") > 0.0);
+        let [low, median, high] = ["p25_eps_2", "median_eps_2", "p75_eps_2"].map(number);
+        assert!(low <= median && median <= high);
+    }
+    let lines = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+    assert_eq!(lines.matches("\"date\":\"2").count(), 3, "{lines}");
+
+    let (csv, logs) = (at("run.csv"), at("logs"));
+    let arguments = [
+        "metrics",
+        text(&run),
+        "--csv",
+        text(&csv),
+        "--tensorboard",
+        text(&logs),
+    ];
+    let outcome = json(&arguments);
+    assert_eq!(outcome["epochs"].as_array().unwrap().len(), 3);
+    let table = fs::read_to_string(&csv).unwrap();
+    assert!(table.starts_with("epoch,step,date,train_loss,"), "{table}");
+    assert_eq!(table.lines().count(), 4);
+    // Again: the same file, and no second one.
+    json(&arguments);
+    let files = fs::read_dir(&logs)
+        .unwrap()
+        .map(|file| file.unwrap().path());
+    let files: Vec<_> = files.collect();
+    assert_eq!(files.len(), 1);
+    let events = fs::read(&files[0]).unwrap();
+    // Records by their lengths: the version, and one for each epoch.
+    let (mut at, mut records) = (0, 0);
+    while at < events.len() {
+        let length = u64::from_le_bytes(events[at..at + 8].try_into().unwrap());
+        at += 16 + length as usize;
+        records += 1;
+    }
+    assert_eq!((at, records), (events.len(), 4));
+    assert!(
+        events
+            .windows(19)
+            .any(|bytes| bytes == b"margin/median_eps_2")
+    );
+
+    let output = command(&["metrics", text(&run)]).output().unwrap();
+    let shown = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(shown.lines().count(), 4, "{shown}");
+    let widths: Vec<usize> = shown.lines().map(str::len).collect();
+    assert!(widths.iter().all(|width| *width == widths[0]), "{shown}");
+    let output = command(&["metrics", text(dir.path())]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        String::from_utf8(output.stderr)
+            .unwrap()
+            .contains("metrics.jsonl")
+    );
+}
