@@ -8,7 +8,7 @@ use crate::program::options::Global;
 use crate::program::outcome::print;
 use crate::program::{
     bound, certify, check, completions, config_command, demo, distortion, explain, fetch, init,
-    man, merge, sweep, train,
+    man, merge, serve, sweep, train,
 };
 
 /// The colours of help texts.
@@ -73,6 +73,8 @@ pub enum Command {
     Merge(merge::Args),
     /// Show one input, its gradient, and how far and how much that may change
     Explain(explain::Args),
+    /// Explore a result in the browser, on this machine alone
+    Serve(serve::Args),
     /// Make a network of a described architecture, with seeded parameters
     Init(init::Args),
     /// Download a full dataset and verify it
@@ -103,6 +105,7 @@ pub fn dispatch(command: &Command, global: &Global) -> anyhow::Result<()> {
         Command::Distortion(args) => print(&distortion::run(args, global)?, global.json),
         Command::Merge(args) => print(&merge::run(args)?, global.json),
         Command::Explain(args) => explain::run(args, global)?.print(global.json),
+        Command::Serve(args) => serve::run(args, global),
         Command::Init(args) => print(&init::run(args, global)?, global.json),
         Command::Fetch(args) => print(&fetch::run(args, global)?, global.json),
         Command::Completions(args) => print(&completions::run(args, Cli::command())?, global.json),
