@@ -84,7 +84,7 @@ fn pages(folder: &Path, demo: &Path, [margins, bounds, moved]: [&str; 3]) -> Vec
         ),
         served("none", margins, "?text=nothing+of+this+name", 200),
         served("input", margins, "input/0", 200),
-        served("nearby", margins, "input/0?eps=4/256&seconds=2", 200),
+        served("nearby", margins, "input/0?eps=4/256&seconds=2#nearby", 200),
         served("refused", margins, "input/0?eps=x&seconds=2", 200),
         served("missing", margins, "input/99", 404),
         served("changed", moved, "input/0", 409),

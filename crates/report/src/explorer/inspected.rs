@@ -60,11 +60,11 @@ pub fn inspected(input: &Inspected) -> Result<String> {
         header { h1.name { (input.title) } }
         main {
             @if let Some(own) = &input.notice { (notice(own)) }
-            @if !input.facts.is_empty() {
-                (section("What the table says", html! { "Radii are in raw units of the input." }, facts(input)))
-            }
             @if !input.here.is_empty() {
                 (section("The gradient here", html! { "Constant within the radius, so this one picture holds for the whole ball." }, here))
+            }
+            @if !input.facts.is_empty() {
+                (section("What the table says", html! { "Radii are in raw units of the input." }, facts(input)))
             }
             @if !input.bounds.is_empty() {
                 (section("Beyond the region", html! { "What can change in balls around the input." }, bounds))

@@ -1,7 +1,7 @@
 //! A result's model and data, found again and compared.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use loclin_report::explorer::Notice;
 
@@ -47,6 +47,7 @@ pub(super) struct Ask {
     named: Result<Named, Notice>,
     expected: Option<Expected>,
     opened: Mutex<Option<Arc<Opened>>>,
+    turn: Mutex<()>,
 }
 
 impl Named {
@@ -85,6 +86,7 @@ impl Ask {
             named: Ok(named),
             expected,
             opened: Mutex::default(),
+            turn: Mutex::default(),
         }
     }
 
@@ -107,12 +109,18 @@ impl Ask {
             }),
             expected: None,
             opened: Mutex::default(),
+            turn: Mutex::default(),
         }
     }
 
     /// What is asked, where it is known.
     pub(super) fn named(&self) -> Result<&Named, Notice> {
         self.named.as_ref().map_err(Notice::clone)
+    }
+
+    /// Searches come one after the other: each may take all cores.
+    pub(super) fn turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The model and the data of the result.

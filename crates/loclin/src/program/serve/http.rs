@@ -71,13 +71,15 @@ pub(super) fn read(from: &mut impl Read, port: u16) -> io::Result<Option<Result<
     loop {
         let count = from.read(&mut chunk)?;
         bytes.extend_from_slice(&chunk[..count]);
+        if bytes.len() > LARGEST {
+            return Ok(Some(Err(Status::TooLarge)));
+        }
         if let Some(found) = parse(&bytes, port) {
             return Ok(Some(found));
         }
         match () {
             () if count == 0 && bytes.is_empty() => return Ok(None),
             () if count == 0 || Instant::now() > end => return Ok(Some(Err(Status::BadRequest))),
-            () if bytes.len() > LARGEST => return Ok(Some(Err(Status::TooLarge))),
             () => {}
         }
     }

@@ -1,6 +1,5 @@
 //! One input: what the table says, its gradient, and what is found nearby when that is asked.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -27,9 +26,6 @@ const SECONDS: (f64, f64) = (5.0, 60.0);
 const EVALUATIONS: f64 = 2000.0;
 /// Numbers that are shown of an input that is no picture.
 const NUMBERS: usize = 20;
-
-/// Searches come one after the other: each may take all cores.
-static TURN: Mutex<()> = Mutex::new(());
 
 /// An input, ready to be asked about.
 struct Asked {
@@ -68,7 +64,7 @@ pub(super) fn page(
             let asked = asked(source, &opened, input)?;
             let start = Instant::now();
             page.here.push(here(source, &asked)?);
-            let (look, nearby) = look(&asked, (query, pairs), start.elapsed())?;
+            let (look, nearby) = look(source, &asked, (query, pairs), start.elapsed())?;
             page.look = Some(look);
             page.nearby.extend(nearby);
         }
@@ -301,6 +297,7 @@ fn drawn(
 
 /// The form for a search, and what it found if it was asked for.
 fn look(
+    source: &Source,
     asked: &Asked,
     (query, pairs): (&Query, &[(String, String)]),
     evaluation: Duration,
@@ -339,7 +336,7 @@ fn look(
             return Ok((look, None));
         }
     };
-    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let _turn = source.ask.turn();
     // Half for the search, half for bounds; a step of the search is a gradient and its derivative.
     let most = 0.25 * time / evaluation.as_secs_f64().max(1e-6);
     let evaluations = most.clamp(10.0, EVALUATIONS) as usize;

@@ -1,7 +1,7 @@
 //! The port: a thread for each connection, and an end when a signal asks for it.
 
-use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::io::{self, Read};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -16,6 +16,8 @@ use crate::program::stop;
 const MOST: usize = 16;
 /// How often signals are looked for.
 const PAUSE: Duration = Duration::from_millis(50);
+/// Bytes of a refused request that are read and thrown away.
+const UNREAD: u64 = 1 << 20;
 /// How long a connection may be silent.
 const SILENCE: Duration = Duration::from_secs(5);
 
@@ -91,5 +93,12 @@ fn one(
         return Ok(());
     };
     let is_head = request.as_ref().is_ok_and(|request| request.is_head);
-    http::write(&mut stream, &to(request), is_head)
+    let is_refused = request.is_err();
+    http::write(&mut stream, &to(request), is_head)?;
+    if is_refused {
+        // A connection that is closed with bytes unread is reset, and the answer lost with it.
+        stream.shutdown(Shutdown::Write)?;
+        io::copy(&mut stream.take(UNREAD), &mut io::sink())?;
+    }
+    Ok(())
 }

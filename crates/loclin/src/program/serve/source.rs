@@ -13,6 +13,7 @@ use super::rows::Rows;
 use crate::program::errors::Usage;
 use crate::program::jobs::{Asked, Job, Journal, Settings};
 use crate::program::options::Global;
+use crate::program::run_directory::Trained;
 use crate::program::{bound, certify, process};
 
 /// A result.
@@ -126,6 +127,8 @@ fn of_run(path: &Path, moved: &Moved) -> anyhow::Result<Source> {
         );
         return Err(Usage::new(message).into());
     }
+    // What is no run directory is said so, before its model is missed.
+    Trained::of(path)?;
     let model = path.to_string_lossy().into_owned();
     let line = Line::read(&["certify".into(), "--model".into(), model])?;
     let ask = Ask::new(line.named(moved, None), None);
