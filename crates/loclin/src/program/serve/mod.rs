@@ -2,12 +2,14 @@
 
 mod answer;
 mod ask;
+mod gradient;
 mod http;
 mod input;
 mod list;
 mod listen;
 mod query;
 mod rows;
+mod search;
 mod source;
 
 use std::fmt;
