@@ -93,19 +93,16 @@ fn pages(folder: &Path, demo: &Path, [margins, bounds, moved]: [&str; 3]) -> Vec
     ]
 }
 
-/// The page of the demonstration: that of the step `demo`, or one that is made now.
+/// The page of the demonstration, whose networks are those of the step `demo` where it has run.
 fn demo(root: &Path, program: &Path) -> anyhow::Result<PathBuf> {
     let out = root.join(super::demo::PLACE);
-    let page = out.join("index.html");
-    if !page.is_file() {
-        let out = out.display().to_string();
-        execute(
-            root,
-            &program.display().to_string(),
-            &["demo", "--quiet", "--out", &out],
-        )?;
-    }
-    Ok(page)
+    let shown = out.display().to_string();
+    execute(
+        root,
+        &program.display().to_string(),
+        &["demo", "--quiet", "--out", &shown],
+    )?;
+    Ok(out.join("index.html"))
 }
 
 /// A browser of the path, or Debian's, installed where this may be done.

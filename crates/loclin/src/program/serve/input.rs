@@ -98,7 +98,8 @@ fn facts(source: &Source, row: usize) -> Vec<(String, String)> {
     ];
     let cells = source.rows.cells(row).zip(source.rows.columns());
     let facts = cells.filter(|(cell, column)| {
-        !cell.is_empty() && !(source.bounds.is_some() && of_radius.contains(&&column.name[..]))
+        let is_of_radius = source.bounds.is_some() && of_radius.contains(&&column.name[..]);
+        !cell.is_empty() && !is_of_radius
     });
     facts
         .map(|(cell, column)| (column.name.clone(), cell.to_owned()))

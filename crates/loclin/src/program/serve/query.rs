@@ -106,7 +106,7 @@ mod tests {
             ..Query::default()
         };
         let href = query.href("/");
-        let pairs = form_urlencoded::parse(href[2..].as_bytes()).into_owned();
+        let pairs = form_urlencoded::parse(&href.as_bytes()[2..]).into_owned();
         assert_eq!(Query::of(&pairs.collect::<Vec<_>>()), query);
         assert_eq!(Query::of(&[]).href("/input/1"), "/input/1");
         assert!(!query.sorted_by("eps_2").descending && query.sorted_by("x").page == 1);
