@@ -1,16 +1,13 @@
 //! The page around the figures.
 
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use maud::{Markup, html};
 
 use crate::data::Report;
+use crate::document::{document, section};
 use crate::error::Result;
 use crate::format::{bracket, ell, percent, printable, times};
 use crate::table::{median_ratio, table};
 use crate::{digits, distributions, explanation, selection, toy};
-
-const STYLE: &str = include_str!("style.css");
-/// Tells the browser what the page promises: nothing comes from outside.
-const POLICY: &str = "default-src 'none'; img-src data:; style-src 'unsafe-inline'";
 
 /// The whole report as one self-contained HTML document.
 ///
@@ -21,80 +18,64 @@ const POLICY: &str = "default-src 'none'; img-src data:; style-src 'unsafe-inlin
 /// When a picture's length does not match its stated size, a digit does not
 /// have one reading per network, or a toy panel's viewport is empty.
 pub fn render(report: &Report) -> Result<String> {
-    let page = html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="light dark";
-                meta http-equiv="Content-Security-Policy" content=(POLICY);
-                title { (report.title) }
-                style { (PreEscaped(STYLE)) }
+    let body = html! {
+        (header(report))
+        main {
+            @if !report.toy.is_empty() {
+                (section("On the plane, every region can be drawn", html! {
+                    "The same objectives on a two-dimensional toy problem. Training for large "
+                    "margins moves region boundaries away from the data, so the circles grow and "
+                    "neighbouring points share one gradient."
+                }, toy::toy(&report.toy)?))
             }
-            body {
-                (header(report))
-                main {
-                    @if !report.toy.is_empty() {
-                        (section("On the plane, every region can be drawn", html! {
-                            "The same objectives on a two-dimensional toy problem. Training for large "
-                            "margins moves region boundaries away from the data, so the circles grow and "
-                            "neighbouring points share one gradient."
-                        }, toy::toy(&report.toy)?))
-                    }
-                    @if !report.networks.is_empty() {
-                        (section("The numbers", html! {
-                            "Accuracy, the number of complete linear regions (#CLR) that the "
-                            (report.inputs) " fall into, and percentiles of the " (report.certified()) "radii in "
-                            (report.unit) "."
-                        }, table(&report.networks)))
-                        (section("The whole distribution", html! {
-                            "A median hides the tails. These curves hold every one of the "
-                            (report.inputs) "."
-                        }, distributions::distributions(report)))
-                    }
-                    @if !report.facts.is_empty() {
-                        (section("What the numbers mean", html! {
-                            "In words, for these inputs."
-                        }, html! { ul { @for fact in &report.facts { li { (fact) } } } }))
-                    }
-                    @if !report.layers.is_empty() {
-                        (section("What limits them", html! {
-                            "The neuron that changes sides first ends the ball; it belongs to one of these layers."
-                        }, selection::layers(&report.layers)))
-                    }
-                    @if !report.selections.is_empty() {
-                        (section("Input by input", html! {
-                            "Those at both ends of the distribution."
-                        }, selection::selections(&report.selections)?))
-                    }
-                    @if !report.digits.is_empty() {
-                        (section("Gradients one by one", html! {
-                            "What each network bases its answer on, and how far from the input that "
-                            "picture does not change."
-                        }, digits::digits(report)?))
-                    }
-                    @if !report.explanations.is_empty() {
-                        (section("One input", html! {
-                            "What the network looks at, what it looks at in the most misleading image "
-                            "nearby, and how near that cannot be."
-                        }, explanation::explanations(&report.explanations)?))
-                    }
-                    @if !report.bounds.is_empty() {
-                        (section("Beyond the region", html! {
-                            "What can change in balls around an input, whatever regions they reach into."
-                        }, explanation::bounded(&report.bounds)?))
-                    }
-                    (method(report))
-                }
+            @if !report.networks.is_empty() {
+                (section("The numbers", html! {
+                    "Accuracy, the number of complete linear regions (#CLR) that the "
+                    (report.inputs) " fall into, and percentiles of the " (report.certified()) "radii in "
+                    (report.unit) "."
+                }, table(&report.networks)))
+                (section("The whole distribution", html! {
+                    "A median hides the tails. These curves hold every one of the "
+                    (report.inputs) "."
+                }, distributions::distributions(report)))
             }
+            @if !report.facts.is_empty() {
+                (section("What the numbers mean", html! {
+                    "In words, for these inputs."
+                }, html! { ul { @for fact in &report.facts { li { (fact) } } } }))
+            }
+            @if !report.layers.is_empty() {
+                (section("What limits them", html! {
+                    "The neuron that changes sides first ends the ball; it belongs to one of these layers."
+                }, selection::layers(&report.layers)))
+            }
+            @if !report.selections.is_empty() {
+                (section("Input by input", html! {
+                    "Those at both ends of the distribution."
+                }, selection::selections(&report.selections)?))
+            }
+            @if !report.digits.is_empty() {
+                (section("Gradients one by one", html! {
+                    "What each network bases its answer on, and how far from the input that "
+                    "picture does not change."
+                }, digits::digits(report)?))
+            }
+            @if !report.explanations.is_empty() {
+                (section("One input", html! {
+                    "What the network looks at, what it looks at in the most misleading image "
+                    "nearby, and how near that cannot be."
+                }, explanation::explanations(&report.explanations)?))
+            }
+            @if !report.bounds.is_empty() {
+                (section("Beyond the region", html! {
+                    "What can change in balls around an input, whatever regions they reach into."
+                }, explanation::bounded(&report.bounds)?))
+            }
+            (method(report))
         }
     };
+    let page = document(&report.title, "", body);
     Ok(printable(&page.into_string(), &['\n', '\t']))
-}
-
-fn section(heading: &str, lead: Markup, content: Markup) -> Markup {
-    html! { section { h2 { (heading) } p.lead { (lead) } (content) } }
 }
 
 fn header(report: &Report) -> Markup {

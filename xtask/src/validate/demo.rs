@@ -15,10 +15,15 @@ const LEAST_RATIO: f64 = 5.0;
 /// The accuracy that it may cost: one point.
 const MOST_COST: f64 = 0.01;
 
-/// Runs the demonstration in a temporary directory and checks what it printed and wrote.
+/// Where the demonstration is run, below the workspace's root; its page stays there.
+pub(super) const PLACE: &str = "target/demo";
+
+/// Runs the demonstration in a new directory and checks what it printed and wrote.
 pub(super) fn check(root: &Path) -> anyhow::Result<()> {
-    let directory = tempfile::tempdir().context("cannot create a temporary directory")?;
-    let out = directory.path().join("demo");
+    let out = root.join(PLACE);
+    if out.exists() {
+        std::fs::remove_dir_all(&out).with_context(|| out.display().to_string())?;
+    }
     let out_argument = out
         .to_str()
         .ok_or_else(|| anyhow!("{}: the path is not UTF-8", out.display()))?;

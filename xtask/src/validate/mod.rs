@@ -1,6 +1,7 @@
 //! `cargo xtask validate`: everything a change must pass, the cheapest check first.
 
 mod book;
+mod browser;
 mod cargo;
 mod cluster;
 mod cycles;
@@ -8,10 +9,12 @@ mod demo;
 mod directions;
 mod forbidden;
 mod fuzz;
+mod guide;
 mod msrv;
 mod outcome;
 mod package;
 mod python;
+mod served;
 mod step;
 mod suite;
 
@@ -142,6 +145,8 @@ fn execute(
         Step::Tests => return suite::check(root, long).map(Some),
         Step::Cluster => cluster::check(),
         Step::Demo => demo::check(root),
+        Step::Guide => guide::run(root).map(|_| ()),
+        Step::Browser => browser::check(root),
     };
     outcome.map(|()| None)
 }

@@ -37,6 +37,10 @@ pub enum Step {
     Python,
     /// The demonstration runs, leaves a report, and shows what it promises
     Demo,
+    /// The commands of the auditor's page of the guide do and say what it promises
+    Guide,
+    /// Every kind of page in a headless browser: nothing from outside, no sideways scroll, accessible; where there are Node.js and chromium
+    Browser,
 }
 
 impl Step {

@@ -8,7 +8,7 @@ use crate::program::options::Global;
 use crate::program::outcome::print;
 use crate::program::{
     bound, certify, check, completions, config_command, demo, distortion, explain, fetch, init,
-    man, merge, metrics, next, sweep, train,
+    man, merge, metrics, next, serve, sweep, train,
 };
 
 /// The colours of help texts.
@@ -75,6 +75,8 @@ pub enum Command {
     Merge(merge::Args),
     /// Show one input, its gradient, and how far and how much that may change
     Explain(explain::Args),
+    /// Explore a result in the browser, on this machine alone
+    Serve(serve::Args),
     /// Make a network of a described architecture, with seeded parameters
     Init(init::Args),
     /// Download a full dataset and verify it
@@ -145,6 +147,8 @@ pub fn dispatch(command: &Command, global: &Global) -> anyhow::Result<()> {
             explain::run(args, global)?.print(global.json)?;
             next::explain(args)
         }
+        // It ends by a signal alone.
+        Command::Serve(args) => return serve::run(args, global),
         Command::Init(args) => {
             print(&init::run(args, global)?, global.json)?;
             next::init(args)

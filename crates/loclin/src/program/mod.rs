@@ -36,6 +36,7 @@ pub mod process;
 pub mod progress;
 pub mod proofs;
 pub mod run_directory;
+pub mod serve;
 pub mod shipped;
 pub mod stop;
 pub mod sweep;

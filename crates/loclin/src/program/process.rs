@@ -62,6 +62,12 @@ pub(super) fn note(arguments: &[OsString]) {
     ARGUMENTS.with_borrow_mut(|own| *own = arguments.to_vec());
 }
 
+/// The arguments of the command that this thread runs, without the program's name.
+pub(super) fn arguments() -> Vec<String> {
+    let text = |argument: &OsString| argument.to_string_lossy().into_owned();
+    ARGUMENTS.with_borrow(|arguments| arguments.iter().map(text).collect())
+}
+
 /// The command line of the command that this thread runs, with quotes where a shell needs them.
 pub fn command_line() -> String {
     ARGUMENTS.with_borrow(|arguments| {

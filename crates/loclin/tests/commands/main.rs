@@ -28,6 +28,7 @@ mod names;
 mod parts;
 mod preprocessing;
 mod refusal;
+mod serve;
 mod special_files;
 mod sweep;
 mod train;

@@ -91,14 +91,14 @@ impl Subject {
 
     /// The shape that it is drawn in, and whether as an image: numbers beyond [0, 1], such as those of a sequence, are drawn in
     /// colours, and a line of numbers is not drawn.
-    pub(super) fn drawn(&self) -> Option<([usize; 3], bool)> {
+    pub fn drawn(&self) -> Option<([usize; 3], bool)> {
         let picture = self.picture.as_ref().filter(|own| !own.is_line())?;
         let is_image = self.values.iter().all(|value| (0.0..=1.0).contains(value));
         Some((picture.shape, is_image))
     }
 
     /// Values in the order of the network in that of pictures.
-    pub(super) fn shown(&self, values: &[f64]) -> Vec<f64> {
+    pub fn shown(&self, values: &[f64]) -> Vec<f64> {
         match &self.picture {
             Some(picture) => picture.shown(values),
             None => values.to_vec(),
@@ -106,7 +106,7 @@ impl Subject {
     }
 
     /// Where number `at` is, such as "3" or "2, 0".
-    pub(super) fn place(&self, mut at: usize) -> String {
+    pub fn place(&self, mut at: usize) -> String {
         let mut places = Vec::with_capacity(self.shape.len());
         for size in self.shape.iter().rev() {
             places.push((at % size.max(&1)).to_string());

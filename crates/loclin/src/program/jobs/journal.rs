@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::error::JobError;
 use super::settings::Settings;
 use super::shard::Shard;
+use crate::program::process;
 
 /// The format of journals that this version writes.
 pub(super) const FORMAT: u32 = 1;
@@ -30,6 +31,18 @@ pub struct Job {
     pub settings: Settings,
     /// What else the result says, such as how the model is called.
     pub shown: Value,
+    /// How the command was asked; older journals do not say it.
+    #[serde(default)]
+    pub asked: Option<Asked>,
+}
+
+/// How a command was asked: nothing that a number depends on, but where to find again what it was asked about.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Asked {
+    /// The arguments, the command's name first.
+    pub arguments: Vec<String>,
+    /// The folder that paths are relative to.
+    pub folder: PathBuf,
 }
 
 /// Any other line of a journal.
@@ -77,7 +90,21 @@ impl Job {
             batches,
             settings,
             shown,
+            asked: Asked::here(),
         }
+    }
+}
+
+impl Asked {
+    /// The command that this thread runs; `None` where nobody knows the folder.
+    fn here() -> Option<Self> {
+        let folder = std::env::current_dir().ok()?;
+        // A folder that is no text could not be written.
+        folder.to_str()?;
+        Some(Self {
+            arguments: process::arguments(),
+            folder,
+        })
     }
 }
 

@@ -19,7 +19,7 @@ pub use agreed::{Seed, agreed};
 pub use choice::Choice;
 pub use common::common;
 pub use error::JobError;
-pub use journal::{Done, Job, Journal, journal_of};
+pub use journal::{Asked, Done, Job, Journal, journal_of};
 pub use merging::{MergeError, Named, placed};
 pub use options::JobOptions;
 pub use settings::Settings;

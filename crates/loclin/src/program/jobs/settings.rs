@@ -35,6 +35,11 @@ impl Settings {
         self.0.get(SEED)?.as_u64()
     }
 
+    /// The value of one, as it is written.
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        self.0.get(name)
+    }
+
     /// The first that differs: its name, the value here and the one there.
     pub fn difference(&self, other: &Self) -> Option<(String, String, String)> {
         let names = self.0.keys().chain(other.0.keys());
