@@ -40,10 +40,10 @@ pub struct Args {
 /// Parts of different jobs, or that are not all of one job; files that cannot be used.
 pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     if args.parts.iter().all(|part| distortion::is_part(part)) {
-        return Ok(Outcome::Distortion(distortion::merge(
-            &args.parts,
-            &args.out,
-        )?));
+        let whole = distortion::Whole::new(&args.parts, &args.out, args.force)?;
+        let (parts, table) = whole.tables();
+        tables::merge(&parts, &table, args.force)?;
+        return Ok(Outcome::Distortion(whole.finish()?));
     }
     if args.parts.iter().all(|part| part.is_dir()) {
         return Ok(Outcome::Sweep(sweep::merge(&args.parts, &args.out)?));
