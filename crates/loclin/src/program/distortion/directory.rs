@@ -26,7 +26,7 @@ pub struct Directory {
 }
 
 /// The table of the measurements in a directory.
-pub(super) fn table_of(directory: &Path) -> PathBuf {
+pub fn table_of(directory: &Path) -> PathBuf {
     directory.join(TABLE)
 }
 

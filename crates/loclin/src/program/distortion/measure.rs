@@ -9,7 +9,7 @@ use loclin_data::{Applied, Dataset};
 use loclin_models::Network;
 use sha2::{Digest, Sha256};
 
-use super::directory::table_of;
+use super::directory::{Directory, table_of};
 use super::job::{About, COMMAND, Shown, Sum, begin};
 use super::options::SearchOptions;
 use super::record::{Costs, Record};
@@ -62,6 +62,7 @@ pub fn measure(
         .read(InputBox::of_data(data.domain().or(Some(UNIT))))?;
     let measure = Measure::new(network, options, domain.as_ref())?;
     let labels = labels(data, network)?;
+    ensure!(!labels.is_empty(), "{}: no inputs", data.name());
     let digest_of = |index: usize| digest(&input(data, index, network)?, labels[index]);
     let shown = Shown {
         model: made.model.to_owned(),
@@ -92,23 +93,11 @@ pub fn measure(
     let done = done.unwrap_or_default();
     for &index in shard.part(&inputs).filter(|input| !done.contains(input)) {
         stop::check()?;
-        let start = Instant::now();
         let named = || format!("{}, input {index}", data.name());
-        let (x, label) = (
-            input(data, index, network).with_context(named)?,
-            labels[index],
-        );
+        let x = input(data, index, network).with_context(named)?;
         let directory = kept.as_ref().map(|kept| &kept.directory);
-        let mut record = measure
-            .record(index, &x, label, seed, directory)
-            .with_context(named)?;
-        let bound = measure.bound(&x, label);
-        record.proved = bound.as_ref().ok().copied();
-        let about = About {
-            input: digest(&x, label)?,
-            seconds: start.elapsed().as_secs_f64(),
-            not_proved: bound.err(),
-        };
+        let found = one(&measure, (index, &x, labels[index]), seed, directory);
+        let (record, about) = found.with_context(named)?;
         if let Some(kept) = &mut kept {
             kept.writer.append(index, &table::line(&record)?, &about)?;
         }
@@ -129,6 +118,25 @@ pub fn measure(
         kept.writer.finish()?;
     }
     Ok(Found { shown, sum })
+}
+
+/// What is found out about one input: its number, itself `[in...]`, and its label.
+fn one(
+    measure: &Measure<'_>,
+    (index, x, label): (usize, &Tensor, u32),
+    seed: u64,
+    directory: Option<&Directory>,
+) -> anyhow::Result<(Record, About)> {
+    let start = Instant::now();
+    let mut record = measure.record(index, x, label, seed, directory)?;
+    let bound = measure.bound(x, label);
+    record.proved = bound.as_ref().ok().copied();
+    let about = About {
+        input: digest(x, label)?,
+        seconds: start.elapsed().as_secs_f64(),
+        not_proved: bound.err(),
+    };
+    Ok((record, about))
 }
 
 impl Found {

@@ -22,7 +22,7 @@ use crate::program::model::ModelPath;
 use crate::program::opened::Opened;
 use crate::program::options::{Global, InputOptions};
 
-pub use directory::Directory;
+pub use directory::{Directory, table_of};
 pub use eps::{EpsError, Radius};
 pub use measure::{Found, Made, UNIT, measure};
 pub use options::SearchOptions;

@@ -34,12 +34,6 @@ impl<'a> Whole<'a> {
         Ok(Self { parts, directory })
     }
 
-    /// The tables of the parts, and that of the whole.
-    pub fn tables(&self) -> (Vec<PathBuf>, PathBuf) {
-        let parts = self.parts.iter().map(|part| table_of(part)).collect();
-        (parts, table_of(self.directory.path()))
-    }
-
     /// Takes over the worst input when the table of the whole is there; what the whole says.
     ///
     /// # Errors
