@@ -2,11 +2,13 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use candle_core::Device;
 use serde_json::Value;
 
-use crate::fixture::{json, model, model_with_outputs, names, small_data, text};
+use crate::fixture::{command, json, model, model_with_outputs, names, small_data, text};
 use crate::refusal::refused;
 
 const SMALL: [&str; 8] = [
@@ -165,6 +167,51 @@ fn measurements_go_on_as_the_same_only() {
         names(&out),
         ["distortion.csv", "distortion.csv.job", "worst.safetensors"]
     );
+}
+
+/// A signal stops a search behind its step, and the search goes on from there.
+#[cfg(unix)]
+#[test]
+fn sigterm_keeps_the_search() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = small_data(dir.path());
+    let net = dir.path().join("net.safetensors");
+    model(&net, &[1, 6, 6], &[12, 8]);
+    let words = |out: &Path| {
+        let own = "distortion --samples 9 --population 400 --generations 60 --parts 1 --resume";
+        let mut words: Vec<String> = own.split(' ').map(str::to_owned).collect();
+        let paths = ["--model", text(&net), "--data", text(&data)].map(str::to_owned);
+        words.extend(paths);
+        words.extend(["--limit", "2", "--out", text(out)].map(str::to_owned));
+        words
+    };
+    let [whole, stopped] = ["whole", "stopped"].map(|out| dir.path().join(out));
+    let run = |out: &Path| json(&words(out).iter().map(String::as_str).collect::<Vec<_>>());
+    run(&whole);
+    let mut child = command(&[])
+        .args(words(&stopped))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    // The job has begun; before the signal is watched it would end the process without a state.
+    let start = Instant::now();
+    while !stopped.join("distortion.csv").exists() {
+        assert!(start.elapsed() < Duration::from_secs(60), "no table");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    std::thread::sleep(Duration::from_millis(20));
+    let sent = std::process::Command::new("kill")
+        .arg(child.id().to_string())
+        .status();
+    assert!(sent.unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(143));
+    assert!(stopped.join("state.safetensors").exists());
+    run(&stopped);
+    for name in ["distortion.csv", "worst.safetensors"] {
+        let bytes = |out: &Path| fs::read(out.join(name)).unwrap();
+        assert!(bytes(&stopped) == bytes(&whole), "{name}");
+    }
 }
 
 #[test]

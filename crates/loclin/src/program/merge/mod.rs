@@ -45,15 +45,15 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
             .iter()
             .map(|part| distortion::table_of(part))
             .collect();
-        let whole = tables::whole(&tables)?;
+        let whole = tables::whole(&tables, &distortion::table_of(&args.out), args.force)?;
         let directory = distortion::Whole::new(&args.parts, &args.out, args.force)?;
-        whole.write(&distortion::table_of(&args.out), args.force)?;
+        whole.write()?;
         return Ok(Outcome::Distortion(directory.finish()?));
     }
     if args.parts.iter().all(|part| part.is_dir()) {
         return Ok(Outcome::Sweep(sweep::merge(&args.parts, &args.out)?));
     }
-    let command = tables::whole(&args.parts)?.write(&args.out, args.force)?;
+    let command = tables::whole(&args.parts, &args.out, args.force)?.write()?;
     match &command[..] {
         bound::COMMAND => Ok(Outcome::Bound(bound::outcome_of(&args.out)?)),
         certify::COMMAND => Ok(Outcome::Certify(certify::outcome_of(&args.out)?)),

@@ -28,13 +28,19 @@ pub(super) struct Whole {
     parts: Vec<Part>,
     /// For each batch the part that has it.
     places: Vec<usize>,
+    out: PathBuf,
 }
 
-/// The tables of parts, nothing missing and nothing doubled.
+/// The tables of parts, nothing missing and nothing doubled, to be put together in `out`.
 ///
 /// # Errors
-/// Parts without a journal, of different jobs, or that do not make up one.
-pub(super) fn whole(paths: &[PathBuf]) -> anyhow::Result<Whole> {
+/// A table that is there, without `force`; parts without a journal, of different jobs, or that do not make up one.
+pub(super) fn whole(paths: &[PathBuf], out: &Path, force: bool) -> anyhow::Result<Whole> {
+    let options = JobOptions {
+        force,
+        ..JobOptions::default()
+    };
+    options.check_new(out)?;
     let parts: Vec<Part> = paths
         .iter()
         .map(|path| read(path))
@@ -46,20 +52,20 @@ pub(super) fn whole(paths: &[PathBuf]) -> anyhow::Result<Whole> {
     let named: Vec<Named<'_, usize>> = parts.iter().map(named).collect();
     let planned: Vec<usize> = (0..first.job.batches).collect();
     let places = placed(["batch", "batches"], &planned, &named)?;
-    Ok(Whole { parts, places })
+    Ok(Whole {
+        parts,
+        places,
+        out: out.to_owned(),
+    })
 }
 
 impl Whole {
     /// Writes the table of the whole job and its journal; the command whose job it is comes back.
     ///
     /// # Errors
-    /// A table that is there, without `force`, or files that cannot be used.
-    pub(super) fn write(&self, out: &Path, force: bool) -> anyhow::Result<String> {
-        let options = JobOptions {
-            force,
-            ..JobOptions::default()
-        };
-        options.check_new(out)?;
+    /// Files that cannot be used.
+    pub(super) fn write(&self) -> anyhow::Result<String> {
+        let out = &self.out;
         let (parts, places) = (&self.parts, &self.places);
         let first = parts.first().context("no parts")?;
         files::write_atomic_with(out, |to| rows(parts, places, to))?;
