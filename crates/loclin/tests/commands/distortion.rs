@@ -178,7 +178,7 @@ fn sigterm_keeps_the_search() {
     let net = dir.path().join("net.safetensors");
     model(&net, &[1, 6, 6], &[12, 8]);
     let words = |out: &Path| {
-        let own = "distortion --samples 9 --population 400 --generations 60 --parts 1 --resume";
+        let own = "distortion --samples 9 --population 2000 --generations 60 --parts 1 --resume";
         let mut words: Vec<String> = own.split(' ').map(str::to_owned).collect();
         let paths = ["--model", text(&net), "--data", text(&data)].map(str::to_owned);
         words.extend(paths);
