@@ -51,6 +51,9 @@ negative_slope = 0.0
 /// Parts of the job.
 const PARTS: usize = 8;
 
+/// Batches of a part, at least.
+const BATCHES: usize = 4;
+
 /// The part that is killed.
 const KILLED: usize = 3;
 
@@ -59,6 +62,13 @@ const KILLED: usize = 3;
 /// # Errors
 /// An engine that cannot be used here, and tables that differ.
 pub fn run(args: &Args, _: &Global) -> anyhow::Result<Outcome> {
+    let least = BATCHES * PARTS * args.batch;
+    ensure!(
+        args.batch > 0 && args.inputs >= least,
+        "--inputs {}: at least {least}, {BATCHES} batches of --batch {} for each of {PARTS} parts; one is killed between two of them",
+        args.inputs,
+        args.batch
+    );
     let root = workspace::root()?;
     let directory = tempfile::tempdir().context("cannot create a temporary directory")?;
     let here = directory.path();

@@ -1,6 +1,7 @@
 //! Slurm: its daemons on this machine, for this job alone.
 
 use std::fs;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -8,11 +9,15 @@ use anyhow::{Context, ensure};
 
 use super::engine::Queue;
 
-/// A cluster of one machine: no accounting, no control groups.
+/// A cluster of one machine: no accounting, no control groups, ports of its own. A task that is queued again begins when the
+/// credential of its last try has expired, which would be after two minutes.
 const CONFIGURATION: &str = "\
 ClusterName=one
 SlurmctldHost=HOST(127.0.0.1)
+SlurmctldPort=PORT0
+SlurmdPort=PORT1
 AuthType=auth/munge
+AuthInfo=cred_expire=5
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 JobAcctGatherType=jobacct_gather/none
@@ -61,7 +66,6 @@ pub(super) fn run(queue: &Queue<'_>) -> anyhow::Result<usize> {
         String::from_utf8_lossy(&output.stderr)
     );
     let job = text(&output).trim().to_owned();
-    let killed = queue.kill(|| Ok(()))?;
     let task = format!("{job}_{}", queue.killed);
     let state = |task: &str| {
         let output = daemons.slurm(
@@ -70,6 +74,15 @@ pub(super) fn run(queue: &Queue<'_>) -> anyhow::Result<usize> {
         )?;
         anyhow::Ok(text(&output))
     };
+    let killed = queue.kill(|| {
+        let state = state(&task)?;
+        ensure!(
+            !["COMPLETED", "FAILED"].contains(&state.trim()),
+            "{task}: {} before it was killed",
+            state.trim()
+        );
+        Ok(())
+    })?;
     queue.wait("squeue: the part that was killed failed", || {
         Ok(state(&task)?.contains("FAILED"))
     })?;
@@ -97,6 +110,13 @@ fn text(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
+/// Two ports that nobody uses, so that the daemons are no others than those of this job.
+fn ports() -> anyhow::Result<[u16; 2]> {
+    let free = || TcpListener::bind("127.0.0.1:0").context("no free port");
+    let [first, second] = [free()?, free()?];
+    Ok([first.local_addr()?.port(), second.local_addr()?.port()])
+}
+
 fn succeed(command: &mut Command, remedy: &str) -> anyhow::Result<()> {
     let shown = format!("{command:?}");
     let status = command
@@ -118,10 +138,13 @@ impl Daemons {
             .arg("-s")
             .output()
             .context("hostname")?;
+        let [controller, node] = ports()?;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let configuration = CONFIGURATION
             .replace("HOST", text(&host).trim())
             .replace("WHERE", &own.display().to_string())
+            .replace("PORT0", &controller.to_string())
+            .replace("PORT1", &node.to_string())
             .replace("CORES", &cores.to_string());
         let file = own.join("slurm.conf");
         fs::write(&file, configuration).with_context(|| file.display().to_string())?;

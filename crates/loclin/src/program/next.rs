@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::Path;
 
-use crate::program::jobs::{JobError, Shard};
+use crate::program::jobs::JobError;
 use crate::program::options::Global;
 use crate::program::stop::Stopped;
 use crate::program::{
@@ -92,20 +92,17 @@ pub(super) fn distortion(
     args: &distortion::Args,
     outcome: &distortion::Outcome,
 ) -> anyhow::Result<String> {
-    let shard = args
-        .shard
-        .map_or(Ok(Shard::default()), |choice| choice.shard())?;
-    Ok(match &args.out {
-        Some(out) if !shard.is_whole() => {
+    Ok(match (&args.out, outcome.worst) {
+        (Some(out), _) if !args.job.shard()?.is_whole() => {
             let name = process::name();
             format!("{name} merge {} OTHER_PARTS --out ALL", word(out))
         }
-        Some(_) => {
-            let (input, eps) = (outcome.worst, args.search.eps);
+        (Some(_), Some(input)) => {
+            let eps = args.search.eps;
             let own = [&*format!("--input {input}"), &format!("--eps {eps}")];
             about("explain", &[&own[..], &["--report worst.html"]].concat())
         }
-        None => more("--out runs/distortion", false),
+        _ => more("--out runs/distortion", false),
     })
 }
 
@@ -122,7 +119,7 @@ pub(super) fn merge(args: &merge::Args, outcome: &merge::Outcome) -> String {
         merge::Outcome::Distortion(of) => {
             format!(
                 "{name} explain --model MODEL --data DATA --input {}",
-                of.worst
+                of.worst.unwrap_or(0)
             )
         }
         merge::Outcome::Sweep(of) => sweep(of),

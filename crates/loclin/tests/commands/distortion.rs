@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use candle_core::Device;
 use serde_json::Value;
@@ -63,6 +65,7 @@ fn measurements_are_kept_and_go_on_with_the_same_bits() {
             text(&data),
             "--limit",
             limit,
+            "--resume",
             "--out",
             text(&out),
         ];
@@ -72,9 +75,14 @@ fn measurements_are_kept_and_go_on_with_the_same_bits() {
     let found = measure("parts", "5");
     measure("whole", "5");
     let bytes = |out: &str, name: &str| fs::read(dir.path().join(out).join(name)).unwrap();
-    let kept = ["distortion.csv", "settings.json", "worst.safetensors"];
+    let kept = ["distortion.csv", "distortion.csv.job", "worst.safetensors"];
     assert_eq!(names(&dir.path().join("parts")), kept);
-    for name in kept {
+    for name in [kept[0], kept[2]] {
+        assert!(bytes("parts", name) == bytes("whole", name), "{name}");
+    }
+    // Fewer inputs are those that are there, and the worst of all stays.
+    assert_eq!(measure("parts", "2")["inputs"], 2);
+    for name in [kept[0], kept[2]] {
         assert!(bytes("parts", name) == bytes("whole", name), "{name}");
     }
 
@@ -105,51 +113,105 @@ fn measurements_are_kept_and_go_on_with_the_same_bits() {
     }
     let file = dir.path().join("parts/worst.safetensors");
     shows_its_distortion(&file, number("/maximum/p100"));
+}
 
-    let out = dir.path().join("parts");
-    let others = [
-        "distortion",
-        "--model",
-        text(&net),
-        "--data",
-        text(&data),
-        "--limit",
-        "5",
-    ];
-    let output = command(&others)
-        .args(["--out", text(&out), "--eps", "0.25"])
-        .output()
-        .unwrap();
-    let stderr = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(2), "{stderr}");
-    assert!(stderr.contains("other settings"), "{stderr}");
-
-    // Inputs that are prepared otherwise; and a directory of a version that did not say how they were.
-    let again = |more: &[&str]| {
-        let output = command(&others)
-            .args(["--out", text(&out)])
-            .args(SMALL)
-            .args(more)
-            .output()
-            .unwrap();
-        let stderr = String::from_utf8(output.stderr).unwrap();
-        (output.status.code(), stderr)
+/// What is there is neither overwritten nor taken for what it is not.
+#[test]
+fn measurements_go_on_as_the_same_only() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = small_data(dir.path());
+    let net = dir.path().join("net.safetensors");
+    model(&net, &[1, 6, 6], &[12, 8]);
+    let own = format!(
+        "distortion --model @net.safetensors --data @{} --limit 2 --out @out",
+        data.file_name().unwrap().to_str().unwrap()
+    );
+    let small = format!("{own} {}", SMALL.join(" "));
+    let out = dir.path().join("out");
+    let run = |more: &[&str]| {
+        let words = small.replace('@', &format!("{}/", text(dir.path())));
+        let words: Vec<&str> = words.split(' ').collect();
+        json(&[&words[..], more].concat())
     };
-    let settings = out.join("settings.json");
-    let before = fs::read_to_string(&settings).unwrap();
-    let (code, stderr) = again(&["--scale", "0.5"]);
-    assert_eq!(code, Some(2), "{stderr}");
-    for word in ["prepared otherwise", "times 0.5", "--out"] {
-        assert!(stderr.contains(word), "{stderr}");
+    run(&[]);
+    let bytes = |name: &str| fs::read(out.join(name)).unwrap();
+    let before = bytes("distortion.csv");
+    let refuse = |line: &str, needles: &str| refused(dir.path(), line, 1, needles);
+    refuse(&small, "there is a result already|--resume|--force");
+    refuse(&format!("{own} --resume --eps 0.25"), "another `eps`");
+    refuse(
+        &format!("{small} --resume --scale 0.5"),
+        "begun with another|distortion.csv.job",
+    );
+    refuse(
+        &format!("{small} --resume --shard 1/2"),
+        "another `shard`: 1/1 there, 1/2 here",
+    );
+    // The journal says of each input what it was.
+    let journal = String::from_utf8(bytes("distortion.csv.job")).unwrap();
+    let at = journal.rfind("\"input\":\"").unwrap() + 9;
+    let other = format!("{}0000{}", &journal[..at], &journal[at + 4..]);
+    fs::write(out.join("distortion.csv.job"), other).unwrap();
+    refuse(&format!("{small} --resume"), "another `input 1`: 0000");
+    assert!(bytes("distortion.csv") == before);
+    // A directory of a version without journals.
+    fs::remove_file(out.join("distortion.csv.job")).unwrap();
+    fs::write(out.join("settings.json"), "{}").unwrap();
+    refuse(
+        &format!("{small} --resume"),
+        "an earlier version|no journal|--force",
+    );
+    run(&["--force"]);
+    assert!(bytes("distortion.csv") == before);
+    assert_eq!(
+        names(&out),
+        ["distortion.csv", "distortion.csv.job", "worst.safetensors"]
+    );
+}
+
+/// A signal stops a search behind its step, and the search goes on from there.
+#[cfg(unix)]
+#[test]
+fn sigterm_keeps_the_search() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = small_data(dir.path());
+    let net = dir.path().join("net.safetensors");
+    model(&net, &[1, 6, 6], &[12, 8]);
+    let words = |out: &Path| {
+        let own = "distortion --samples 9 --population 2000 --generations 60 --parts 1 --resume";
+        let mut words: Vec<String> = own.split(' ').map(str::to_owned).collect();
+        let paths = ["--model", text(&net), "--data", text(&data)].map(str::to_owned);
+        words.extend(paths);
+        words.extend(["--limit", "2", "--out", text(out)].map(str::to_owned));
+        words
+    };
+    let [whole, stopped] = ["whole", "stopped"].map(|out| dir.path().join(out));
+    let run = |out: &Path| json(&words(out).iter().map(String::as_str).collect::<Vec<_>>());
+    run(&whole);
+    let mut child = command(&[])
+        .args(words(&stopped))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    // The job has begun; before the signal is watched it would end the process without a state.
+    let start = Instant::now();
+    while !stopped.join("distortion.csv").exists() {
+        assert!(start.elapsed() < Duration::from_secs(60), "no table");
+        std::thread::sleep(Duration::from_millis(1));
     }
-    assert_eq!(fs::read_to_string(&settings).unwrap(), before);
-    let mut old: Value = serde_json::from_str(&before).unwrap();
-    old.as_object_mut().unwrap().remove("preprocessing");
-    fs::write(&settings, old.to_string()).unwrap();
-    let (code, stderr) = again(&[]);
-    assert_eq!(code, Some(0), "{stderr}");
-    assert!(stderr.contains("taken to be as now"), "{stderr}");
-    assert_eq!(fs::read_to_string(&settings).unwrap(), before);
+    std::thread::sleep(Duration::from_millis(20));
+    let sent = std::process::Command::new("kill")
+        .arg(child.id().to_string())
+        .status();
+    assert!(sent.unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(143));
+    assert!(stopped.join("state.safetensors").exists());
+    run(&stopped);
+    for name in ["distortion.csv", "worst.safetensors"] {
+        let bytes = |out: &Path| fs::read(out.join(name)).unwrap();
+        assert!(bytes(&stopped) == bytes(&whole), "{name}");
+    }
 }
 
 #[test]

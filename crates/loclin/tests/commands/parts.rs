@@ -63,7 +63,7 @@ fn bounds_and_distortions_are_put_together_too() {
     refused(dir.path(), line, 2, "--report|one process");
 
     let distortion = "distortion --samples 20 --population 12 --generations 3 --eps 0.5";
-    ask(distortion, &at("whole"), &[]);
+    let whole = ask(distortion, &at("whole"), &[]);
     for part in ["1", "2"] {
         ask(distortion, &at(part), &["--shard", &format!("{part}/2")]);
     }
@@ -72,9 +72,11 @@ fn bounds_and_distortions_are_put_together_too() {
     let table = fs::read_to_string(&rows).unwrap();
     let cut = table.len() - 9;
     fs::write(&rows, &table[..cut]).unwrap();
-    ask(distortion, &at("1"), &["--shard", "1/2"]);
-    json(&["merge", &at("1"), &at("2"), "--out", &at("all")]);
-    for name in ["distortion.csv", "settings.json", "worst.safetensors"] {
+    ask(distortion, &at("1"), &["--shard", "1/2", "--resume"]);
+    let merged = json(&["merge", &at("1"), &at("2"), "--out", &at("all")]);
+    assert_eq!(merged["maximum"], whole["maximum"]);
+    assert_eq!(merged["worst"], whole["worst"]);
+    for name in ["distortion.csv", "worst.safetensors"] {
         let bytes = |out: &str| fs::read(dir.path().join(out).join(name)).unwrap();
         assert!(bytes("all") == bytes("whole"), "{name}");
     }
@@ -82,12 +84,12 @@ fn bounds_and_distortions_are_put_together_too() {
         dir.path(),
         "merge @1 --out @n",
         1,
-        "3 of 7 inputs are missing: `1`",
+        "3 of 7 batches are missing: `1`",
     );
     refused(
         dir.path(),
         "merge @1 @all --out @n",
         1,
-        "input `0` is doubled",
+        "batch `0` is doubled",
     );
 }

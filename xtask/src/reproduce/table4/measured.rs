@@ -5,9 +5,10 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use candle_core::DType;
 use loclin::program::certify::{Question, certify};
+use loclin::program::compute::Dtype;
 use loclin::program::config::Config;
 use loclin::program::distortion::{self, Record};
-use loclin::program::jobs::Shard;
+use loclin::program::jobs::{JobOptions, Settings};
 use loclin::program::options::{DataDir, Global};
 use loclin::program::progress::Bar;
 use loclin::program::sweep::{Planned, Status, execute};
@@ -105,16 +106,23 @@ fn measure(
         anyhow::Ok(model.raw(all.input_shape())?)
     });
     let (network, precise) = (network?, precise?);
+    let job = JobOptions {
+        resume: true,
+        ..JobOptions::default()
+    };
     let found = distortion::measure(
         &network,
         &first,
         &plan.search()?,
-        (plan.seed, Shard::default()),
-        Some(&directory.join("distortion")),
+        plan.seed,
         distortion::Made {
-            model: &files::digest(&model)?,
+            model: &run.name,
+            // Neither the version nor the machine: what was begun goes on.
+            settings: &Settings::default().with("model", files::digest(&model)?)?,
             preprocessing: &first.applied(),
+            dtype: Dtype::F32,
         },
+        Some((&directory.join("distortion"), &job)),
         &format!("measuring {}", run.name),
     )?;
     let method = Method::Estimate(Estimate {
@@ -129,10 +137,10 @@ fn measure(
         &label,
     )?;
     let percentiles = |of: &dyn Fn(&Record) -> f64| {
-        let values: Vec<f64> = found.records.iter().map(of).collect();
+        let values: Vec<f64> = found.records().iter().map(of).collect();
         Percentiles::of(&values).context("no test images")
     };
-    let more = found.records.iter().filter(|r| r.ascent > r.genetic);
+    let more = found.records().iter().filter(|r| r.ascent > r.genetic);
     let numbers = Numbers {
         row: run.name.clone(),
         accuracy: accuracy(&network, &all)?,
@@ -143,18 +151,18 @@ fn measure(
         maximum: percentiles(&Record::maximum)?,
         genetic: percentiles(&|record| record.genetic)?,
         ascent: percentiles(&|record| record.ascent)?,
-        ascent_finds_more: more.count() as f64 / found.records.len() as f64,
-        costs: found.costs,
+        ascent_finds_more: more.count() as f64 / found.records().len() as f64,
+        costs: found.costs(),
         neurons: certificates.neurons,
         epoch: trained.epoch,
         training_seconds: trained.seconds,
-        measuring_seconds: found.seconds,
+        measuring_seconds: found.seconds(),
     };
     Ok(Measured {
         name: run.name,
         network,
         config: run.config,
-        records: found.records,
+        records: found.records().to_vec(),
         numbers,
     })
 }

@@ -1,185 +1,77 @@
-//! What is kept of measurements in a directory.
+//! What a directory of measurements has beside its table: the search that goes on, and the worst input.
 
 use std::collections::HashMap;
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, anyhow, ensure};
-use candle_core::{DType, Device, Tensor};
-use loclin_data::{Applied, Dataset};
+use anyhow::{Context, anyhow};
+use candle_core::{Device, Tensor};
 use loclin_regions::distortion::State;
-use serde::{Deserialize, Serialize};
 
-use super::options::SearchOptions;
 use super::record::{Record, Worst};
-use crate::program::domain::InputBox;
-use crate::program::errors::Usage;
 use crate::program::files::{self, Lock};
-use crate::program::jobs::Shard;
+use crate::program::jobs::{JobError, JobOptions};
 
-const SETTINGS: &str = "settings.json";
-const RECORDS: &str = "distortion.csv";
+const TABLE: &str = "distortion.csv";
 const STATE: &str = "state.safetensors";
 const WORST: &str = "worst.safetensors";
 
-/// Everything that the records depend on but how many there are.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Settings {
-    /// SHA-256 of the model's file.
-    model: String,
-    data: String,
-    eps: f64,
-    domain: Option<InputBox>,
-    samples: usize,
-    population: usize,
-    generations: usize,
-    seed: u64,
-    dtype: String,
-    /// What was done to the inputs, in words; earlier versions did not say.
-    #[serde(default)]
-    preprocessing: Option<String>,
-    /// Parts for proofs; earlier versions had none.
-    #[serde(default)]
-    parts: Option<usize>,
-    /// Which part of the inputs is measured here; earlier versions had all.
-    #[serde(default)]
-    pub(super) shard: Shard,
-    /// How many inputs all parts are to have together; earlier versions did not say.
-    #[serde(default)]
-    pub(super) inputs: Option<usize>,
-}
+/// What earlier versions, which kept no journal, wrote first.
+const EARLIER: &str = "settings.json";
 
-impl Settings {
-    /// Those of a measurement of `data` by the model with this digest.
-    pub fn new(
-        model: &str,
-        preprocessing: &Applied,
-        data: &Dataset,
-        (options, domain): (&SearchOptions, Option<&InputBox>),
-        (seed, shard): (u64, Shard),
-        dtype: DType,
-    ) -> Self {
-        Self {
-            model: model.to_owned(),
-            data: data.name().to_owned(),
-            eps: options.eps.value(),
-            domain: domain.cloned(),
-            samples: options.samples,
-            population: options.population,
-            generations: options.generations,
-            seed,
-            dtype: dtype.as_str().to_owned(),
-            preprocessing: Some(preprocessing.to_string()),
-            parts: Some(options.parts),
-            shard,
-            inputs: Some(data.len()),
-        }
-    }
-}
-
-impl Settings {
-    /// Refuses to go on with the measurements begun in the directory `path` with other settings than these.
-    fn check(self, now: &Self, path: &Path) -> Result<(), Usage> {
-        let path = path.display();
-        // First, since the domain follows from it.
-        match (&self.preprocessing, &now.preprocessing) {
-            (Some(before), Some(now)) if before != now => {
-                return Err(Usage::new(format!(
-                    "{path}: the measurements begun here are of inputs that were prepared otherwise ({before}) than now ({now}); --out names another directory"
-                )));
-            }
-            (None, _) => tracing::warn!(
-                "{path}: begun by a version that did not keep what was done to the inputs; taken to be as now"
-            ),
-            _ => {}
-        }
-        let prepared_alike = Self {
-            preprocessing: now.preprocessing.clone(),
-            parts: self.parts.or(now.parts),
-            inputs: now.inputs,
-            ..self
-        };
-        match prepared_alike == *now {
-            true => Ok(()),
-            false => Err(Usage::new(format!(
-                "{path}: the measurements begun here have other settings; only another --limit goes on with them, --out names another directory"
-            ))),
-        }
-    }
-}
-
-/// A directory of measurements.
+/// A directory of measurements, which this process alone has.
 pub struct Directory {
     path: PathBuf,
-    shard: Shard,
     _lock: Lock,
 }
 
+/// The table of the measurements in a directory.
+pub fn table_of(directory: &Path) -> PathBuf {
+    directory.join(TABLE)
+}
+
+/// Refuses to begin where there are measurements, or to go on with those of a version without a journal.
+pub(super) fn check_new(directory: &Path, options: &JobOptions) -> Result<(), JobError> {
+    if !options.force && directory.join(EARLIER).exists() {
+        let place = directory.to_owned();
+        return Err(JobError::Earlier { place });
+    }
+    options.check_new(&table_of(directory))
+}
+
 impl Directory {
-    /// Makes the directory, or checks that what was begun there is the same.
+    /// Makes the directory, or takes it as it is.
     ///
     /// # Errors
-    /// A directory that cannot be made, or measurements with other settings in it.
-    pub fn open(path: &Path, settings: &Settings) -> anyhow::Result<Self> {
+    /// A directory that cannot be made, or in which another process is at work.
+    pub(super) fn open(path: &Path) -> anyhow::Result<Self> {
         files::create_dir(path)?;
         let lock = files::lock(path)?;
-        let file = path.join(SETTINGS);
-        if file.exists() {
-            settings_of(path)?.check(settings, path)?;
-            files::remove_leftovers(path)?;
-        }
-        files::write_atomic(&file, serde_json::to_string_pretty(settings)?.as_bytes())?;
+        files::remove_leftovers(path)?;
         Ok(Self {
             path: path.to_owned(),
-            shard: settings.shard,
             _lock: lock,
         })
     }
 
-    /// The records of the first inputs; a torn last line, as of a process that was killed, goes from the table.
-    ///
-    /// # Errors
-    /// A table that cannot be read, or in which rows are missing.
-    pub fn records(&self) -> anyhow::Result<Vec<Record>> {
-        let file = self.path.join(RECORDS);
-        if !file.exists() {
-            return Ok(Vec::new());
-        }
-        let bytes = files::read(&file)?;
-        let whole = bytes
-            .iter()
-            .rposition(|byte| *byte == b'\n')
-            .map_or(0, |end| end + 1);
-        if whole < bytes.len() {
-            files::write_atomic(&file, &bytes[..whole])?;
-        }
-        let records = parsed(&bytes[..whole], &file)?;
-        let indices: Vec<usize> = (0..=records.last().map_or(0, |last| last.index)).collect();
-        let mut planned = self.shard.part(&indices);
-        let in_order = records.iter().all(|row| planned.next() == Some(&row.index));
-        ensure!(in_order, "{}: rows are missing", file.display());
-        Ok(records)
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
-    /// Appends a record to the table.
+    /// Removes what belongs to earlier measurements.
     ///
     /// # Errors
-    /// When it cannot be written.
-    pub fn append(&self, record: &Record) -> anyhow::Result<()> {
-        let file = self.path.join(RECORDS);
-        let is_new = fs::metadata(&file).map_or(true, |metadata| metadata.len() == 0);
-        let bytes = lines(std::slice::from_ref(record), is_new)?;
-        let appended = || -> std::io::Result<()> {
-            let mut table = fs::OpenOptions::new()
-                .create(true)
-                .append(true)
-                .open(&file)?;
-            // One write, and the disk before the state of the next search replaces that of this one.
-            table.write_all(&bytes)?;
-            table.sync_data()
-        };
-        appended().with_context(|| format!("{}: cannot append a row", file.display()))
+    /// A file that cannot be removed.
+    pub(super) fn clear(&self) -> anyhow::Result<()> {
+        for name in [STATE, WORST, EARLIER] {
+            let file = self.path.join(name);
+            if file.exists() {
+                fs::remove_file(&file)
+                    .with_context(|| format!("{}: cannot remove the file", file.display()))?;
+            }
+        }
+        Ok(())
     }
 
     /// What was kept of a search around an input; `None` if nothing of this one.
@@ -235,61 +127,17 @@ impl Directory {
         let bytes = safetensors::serialize(tensors, Some(metadata))?;
         Ok(files::write_atomic(&self.path.join(WORST), &bytes)?)
     }
-}
 
-/// The settings of the measurements in a directory.
-pub(super) fn settings_of(path: &Path) -> anyhow::Result<Settings> {
-    let file = path.join(SETTINGS);
-    let text = files::read_text(&file)?;
-    let settings = serde_json::from_str(&text);
-    settings.with_context(|| format!("{}: not the settings of measurements", file.display()))
-}
-
-/// The records in a directory.
-pub(super) fn records_of(path: &Path) -> anyhow::Result<Vec<Record>> {
-    let file = path.join(RECORDS);
-    parsed(&files::read(&file)?, &file)
-}
-
-/// Writes the measurements of all parts: their settings, their records, and the worst input, that of the part `worst`.
-pub(super) fn write_whole(
-    path: &Path,
-    settings: &Settings,
-    records: &[Record],
-    worst: &Path,
-) -> anyhow::Result<()> {
-    files::create_dir(path)?;
-    let _lock = files::lock(path)?;
-    files::write_new(
-        &path.join(SETTINGS),
-        serde_json::to_string_pretty(settings)?.as_bytes(),
-    )?;
-    files::write_atomic(&path.join(RECORDS), &lines(records, true)?)?;
-    Ok(files::write_atomic(
-        &path.join(WORST),
-        &files::read(&worst.join(WORST))?,
-    )?)
-}
-
-/// Whether a directory has measurements.
-pub(super) fn has_measurements(path: &Path) -> bool {
-    path.join(SETTINGS).is_file()
-}
-
-fn parsed(bytes: &[u8], file: &Path) -> anyhow::Result<Vec<Record>> {
-    let rows = csv::Reader::from_reader(bytes).into_deserialize();
-    rows.collect::<Result<Vec<Record>, _>>()
-        .with_context(|| format!("{}: not a table of measurements", file.display()))
-}
-
-/// Records as lines, below the names of the columns if there are none yet.
-fn lines(records: &[Record], with_header: bool) -> anyhow::Result<Vec<u8>> {
-    let mut builder = csv::WriterBuilder::new();
-    let mut writer = builder.has_headers(with_header).from_writer(Vec::new());
-    records
-        .iter()
-        .try_for_each(|record| writer.serialize(record))?;
-    writer.into_inner().context("cannot finish the table")
+    /// Takes over the worst input of the measurements in the directory `other`.
+    ///
+    /// # Errors
+    /// A file that cannot be read or written.
+    pub(super) fn take_worst(&self, other: &Path) -> anyhow::Result<()> {
+        let bytes = files::read(&other.join(WORST)).context(
+            "the worst input of a part; where it was stopped before it had one, --resume goes on with it",
+        )?;
+        Ok(files::write_atomic(&self.path.join(WORST), &bytes)?)
+    }
 }
 
 /// Key of the record in the worst input's metadata.

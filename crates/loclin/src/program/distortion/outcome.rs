@@ -7,7 +7,9 @@ use loclin_data::Applied;
 use loclin_report::stats::Percentiles;
 use serde::Serialize;
 
-use super::record::Costs;
+use super::job::{Shown, Sum};
+use super::record::{Costs, Record};
+use crate::program::chance;
 use crate::program::compute::Dtype;
 use crate::program::domain::{InputBox, said};
 
@@ -21,8 +23,8 @@ pub struct Outcome {
     pub data: String,
     /// Number of inputs.
     pub inputs: usize,
-    /// Share of correct predictions.
-    pub accuracy: f64,
+    /// Share of correct predictions; this and what follows are `None` of a part without inputs.
+    pub accuracy: Option<f64>,
     /// The radius.
     pub eps: f64,
     /// The domain that the ball is cut with; `None` if it is whole.
@@ -30,15 +32,15 @@ pub struct Outcome {
     /// What the numbers took.
     pub costs: Costs,
     /// `||grad f(x)_y||_1`, what distortions are to be compared with.
-    pub gradient: Percentiles,
+    pub gradient: Option<Percentiles>,
     /// The mean distortion over uniform points.
-    pub expected: Percentiles,
+    pub expected: Option<Percentiles>,
     /// The largest distortion that either search found.
-    pub maximum: Percentiles,
+    pub maximum: Option<Percentiles>,
     /// The largest that the genetic search found.
-    pub genetic: Percentiles,
+    pub genetic: Option<Percentiles>,
     /// The largest that ascent found.
-    pub ascent: Percentiles,
+    pub ascent: Option<Percentiles>,
     /// What is proved of the largest distortion: none is larger. `None` where nothing is.
     pub proved: Option<Percentiles>,
     /// Of so many inputs.
@@ -46,10 +48,10 @@ pub struct Outcome {
     /// Why not of all of them.
     pub not_proved: Option<String>,
     /// Share of the inputs for which ascent found more than the genetic search.
-    pub ascent_finds_more: f64,
+    pub ascent_finds_more: Option<f64>,
     /// The input with the largest distortion: its number in the dataset.
-    pub worst: usize,
-    /// Wall-clock seconds of this call.
+    pub worst: Option<usize>,
+    /// Wall-clock seconds of all inputs.
     pub seconds: f64,
     /// The directory, if one was asked for.
     #[serde(serialize_with = "crate::program::outcome::optional_path")]
@@ -60,6 +62,44 @@ pub struct Outcome {
     pub preprocessing: Applied,
     /// What makes the result doubtful, if anything does.
     pub warning: Option<String>,
+}
+
+impl Outcome {
+    pub(super) fn new(shown: Shown, sum: Sum, out: Option<PathBuf>) -> Self {
+        let (records, inputs) = (&sum.records, sum.records.len());
+        let percentiles = |of: fn(&Record) -> f64| {
+            let values: Vec<f64> = records.iter().map(of).collect();
+            Percentiles::of(&values)
+        };
+        let count = |of: fn(&Record) -> bool| records.iter().filter(|record| of(record)).count();
+        let share = |count: usize| (inputs > 0).then(|| count as f64 / inputs as f64);
+        let proved: Vec<f64> = records.iter().filter_map(|record| record.proved).collect();
+        let correct = count(|record| record.label == record.prediction);
+        Self {
+            warning: chance::warning(correct, inputs, shown.outputs),
+            model: shown.model.into(),
+            data: shown.data,
+            inputs,
+            accuracy: share(correct),
+            eps: shown.eps,
+            domain: shown.domain,
+            costs: shown.costs,
+            gradient: percentiles(|record| record.gradient),
+            expected: percentiles(|record| record.expected),
+            maximum: percentiles(Record::maximum),
+            genetic: percentiles(|record| record.genetic),
+            ascent: percentiles(|record| record.ascent),
+            proved: Percentiles::of(&proved),
+            proved_inputs: proved.len(),
+            ascent_finds_more: share(count(|record| record.ascent > record.genetic)),
+            worst: sum.worst().map(|record| record.index),
+            not_proved: sum.not_proved,
+            seconds: sum.seconds,
+            out,
+            dtype: shown.dtype,
+            preprocessing: shown.preprocessing,
+        }
+    }
 }
 
 impl fmt::Display for Outcome {
@@ -80,21 +120,26 @@ impl fmt::Display for Outcome {
             f,
             "for each input {samples} uniform points, then {genetic} gradients by the genetic search and {ascent} by ascent"
         )?;
-        writeln!(f, "accuracy   {:.2}%", 100.0 * self.accuracy)?;
+        if let Some(accuracy) = self.accuracy {
+            writeln!(f, "accuracy   {:.2}%", 100.0 * accuracy)?;
+        }
         writeln!(
             f,
             "{:<22} {:>11} {:>11} {:>11} {:>11}",
             "l1 norm of a gradient", "P25", "P50", "P75", "P100"
         )?;
-        let mut rows = vec![
+        let rows = [
             ("at the input", self.gradient),
             ("expected distortion", self.expected),
             ("largest found", self.maximum),
             ("  by genetic search", self.genetic),
             ("  by ascent", self.ascent),
+            ("at most (proved)", self.proved),
         ];
-        rows.extend(self.proved.map(|proved| ("at most (proved)", proved)));
-        for (name, p) in rows {
+        for (name, percentiles) in rows {
+            let Some(p) = percentiles else {
+                continue;
+            };
             writeln!(
                 f,
                 "{name:<22} {:>11.4} {:>11.4} {:>11.4} {:>11.4}",
@@ -105,12 +150,14 @@ impl fmt::Display for Outcome {
             let (proved, inputs) = (self.proved_inputs, self.inputs);
             writeln!(f, "proved for {proved} of {inputs} inputs: {cause}")?;
         }
-        write!(
-            f,
-            "ascent finds more for {:.1}% of the inputs; the worst is input {}",
-            100.0 * self.ascent_finds_more,
-            self.worst
-        )?;
+        match (self.ascent_finds_more, self.worst) {
+            (Some(more), Some(worst)) => write!(
+                f,
+                "ascent finds more for {:.1}% of the inputs; the worst is input {worst}",
+                100.0 * more
+            )?,
+            _ => write!(f, "no inputs in this part")?,
+        }
         match &self.out {
             Some(out) => write!(f, "\n{}", out.display()),
             None => Ok(()),

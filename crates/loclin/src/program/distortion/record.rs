@@ -35,7 +35,7 @@ impl Record {
 }
 
 /// What the numbers of one input take, in gradients.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Costs {
     /// Uniform points.
     pub samples: usize,

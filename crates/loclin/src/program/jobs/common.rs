@@ -16,6 +16,16 @@ use crate::program::options::Global;
 /// # Errors
 /// A file that cannot be read.
 pub fn common(source: &ModelPath, data: &Data, global: &Global) -> anyhow::Result<Settings> {
+    Ok(of_model(source, global)?
+        .with("data", digest(data)?)?
+        .with("inputs", data.len())?)
+}
+
+/// The same without the data, for jobs that go on when there are more of them.
+///
+/// # Errors
+/// A file that cannot be read.
+pub fn of_model(source: &ModelPath, global: &Global) -> anyhow::Result<Settings> {
     let architecture = source.architecture.as_ref().map(|architecture| {
         // The name of a shipped one says all.
         match architecture.is_file() {
@@ -33,8 +43,6 @@ pub fn common(source: &ModelPath, data: &Data, global: &Global) -> anyhow::Resul
         .with("architecture", architecture.transpose()?)?
         .with("output", &source.output)?
         .with("input_shape", &source.input_shape)?
-        .with("data", digest(data)?)?
-        .with("inputs", data.len())?
         .with("device", device)?)
 }
 

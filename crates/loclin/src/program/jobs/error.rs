@@ -11,6 +11,12 @@ pub enum JobError {
         /// The table.
         out: PathBuf,
     },
+    /// A result of a version that kept no journal.
+    #[error("{}: of an earlier version of the program, which kept no journal; nothing can go on with it, --force begins anew", place.display())]
+    Earlier {
+        /// Where it is.
+        place: PathBuf,
+    },
     /// A table without a journal.
     #[error("{}: no journal of a job beside it ({}); --force begins anew", out.display(), journal.display())]
     NoJournal {

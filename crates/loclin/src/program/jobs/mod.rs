@@ -2,7 +2,8 @@
 //!
 //! A job is a list of batches of inputs. Its table (CSV) is appended to after each batch, and so is the journal beside it, a
 //! file of JSON lines: the first says what job it is, each of the others that a batch is done and how long the table was
-//! then. A process that was killed has lost at most the batch that it was at.
+//! then. A process that was killed has lost at most the batch that it was at. Where the settings do not say how many batches there
+//! are, a job goes on with more of them.
 
 mod agreed;
 mod choice;
@@ -17,7 +18,7 @@ mod writer;
 
 pub use agreed::{Seed, agreed};
 pub use choice::Choice;
-pub use common::common;
+pub use common::{common, of_model};
 pub use error::JobError;
 pub use journal::{Asked, Done, Job, Journal, journal_of};
 pub use merging::{MergeError, Named, placed};

@@ -12,7 +12,7 @@ use crate::program::errors::Usage;
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Options of long jobs")]
 pub struct JobOptions {
-    /// Go on with the table of --out where an earlier process was stopped, or begin where there is none; the journal beside it
+    /// Go on with the table of --out where an earlier process was stopped, or begin where there is none; the journal beside the table
     /// (FILE.csv.job) says whether it is the same job
     #[arg(long, requires = "out")]
     pub resume: bool,

@@ -26,6 +26,8 @@ pub struct Writer {
     /// Whether an earlier result may be replaced.
     force: bool,
     open: Option<Open>,
+    /// Bytes of the first line of a journal that has fewer batches than the job.
+    grows: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -41,7 +43,7 @@ struct Open {
 pub struct Begun {
     /// What appends to its table.
     pub writer: Writer,
-    /// The batches that are done.
+    /// The batches that are done; where the job had more of them before, also such as it has no longer.
     pub done: BTreeSet<usize>,
 }
 
@@ -65,6 +67,7 @@ pub fn begin(
         job,
         force: options.force,
         open: None,
+        grows: None,
     };
     let Some(mut kept) = kept else {
         if out.exists() && !options.force {
@@ -103,7 +106,8 @@ fn check(kept: &Journal, job: &Job) -> Result<(), JobError> {
     if let Some((name, there, here)) = there.settings.difference(&job.settings) {
         return Err(other(&name, there, here));
     }
-    match (there.shard, there.batches) == (job.shard, job.batches) {
+    // The settings say how many batches there are, or there may be more of them later.
+    match there.shard == job.shard {
         true => Ok(()),
         false => Err(other(
             "shard",
@@ -114,6 +118,16 @@ fn check(kept: &Journal, job: &Job) -> Result<(), JobError> {
 }
 
 impl Writer {
+    /// Writes the first lines of the table and of its journal already now, for a job that keeps something beside them; the journal of
+    /// a job that had fewer batches says how many there are.
+    ///
+    /// # Errors
+    /// As [`Writer::append`].
+    pub fn start(&mut self) -> anyhow::Result<()> {
+        self.open = Some(self.taken()?);
+        Ok(())
+    }
+
     /// Appends the rows of a batch, and then says that it is done.
     ///
     /// # Errors
@@ -124,13 +138,7 @@ impl Writer {
         rows: &[u8],
         about: &A,
     ) -> anyhow::Result<()> {
-        let open = match &mut self.open {
-            Some(open) => open,
-            None => {
-                let open = self.create()?;
-                self.open.insert(open)
-            }
-        };
+        let mut open = self.taken()?;
         let bytes = open.bytes + rows.len() as u64;
         let mut line = serde_json::to_vec(&Done {
             batch,
@@ -158,6 +166,7 @@ impl Writer {
             open.journal.sync_data().map_err(journal)?;
             open.synced = Instant::now();
         }
+        self.open = Some(open);
         Ok(())
     }
 
@@ -166,10 +175,7 @@ impl Writer {
     /// # Errors
     /// Files that cannot be written.
     pub fn finish(mut self) -> anyhow::Result<()> {
-        let open = match self.open.take() {
-            Some(open) => open,
-            None => self.create()?,
-        };
+        let open = self.taken()?;
         let failed = |source| JobError::File {
             action: "finish the table",
             path: self.out.clone(),
@@ -178,6 +184,29 @@ impl Writer {
         open.table.sync_all().map_err(failed)?;
         open.journal.sync_all().map_err(failed)?;
         Ok(())
+    }
+
+    /// Both files as they go on, made where there are none.
+    fn taken(&mut self) -> anyhow::Result<Open> {
+        match (self.open.take(), self.grows.take()) {
+            (None, _) => self.create(),
+            (Some(open), None) => Ok(open),
+            (Some(open), Some(head)) => self.grown(open, head),
+        }
+    }
+
+    /// The files with another first line of the journal in place of the one of so many bytes.
+    fn grown(&self, open: Open, head: u64) -> anyhow::Result<Open> {
+        let path = journal_of(&self.out);
+        let mut bytes = serde_json::to_vec(&self.job)?;
+        bytes.push(b'\n');
+        let kept = files::read(&path)?;
+        bytes.extend_from_slice(kept.get(head as usize..).unwrap_or_default());
+        let table = open.bytes;
+        // They are held by the one process that has them open.
+        drop(open);
+        files::write_atomic(&path, &bytes)?;
+        Ok(self.opened(bytes.len() as u64, table)?)
     }
 
     /// A new table with its header, and a new journal.
@@ -266,6 +295,7 @@ impl Writer {
     fn go_on(&mut self, kept: &mut Journal) -> Result<BTreeSet<usize>, JobError> {
         let length = fs::metadata(&self.out).map_or(0, |metadata| metadata.len());
         let mut done = BTreeSet::new();
+        self.grows = (kept.job().batches < self.job.batches).then_some(kept.bytes());
         let (mut table, mut journal) = (0, kept.bytes());
         while let Some(Done { batch, bytes, .. }) = kept.next_done::<IgnoredAny>()? {
             if bytes > length || !done.insert(batch) {

@@ -29,7 +29,7 @@ pub struct Args {
     /// The table or directory of the whole; runs of a sweep stay where they are
     #[arg(long, value_name = "FILE.csv|DIR")]
     pub out: PathBuf,
-    /// Replace a table that is there
+    /// Replace a table or measurements that are there
     #[arg(long)]
     pub force: bool,
 }
@@ -40,15 +40,20 @@ pub struct Args {
 /// Parts of different jobs, or that are not all of one job; files that cannot be used.
 pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     if args.parts.iter().all(|part| distortion::is_part(part)) {
-        return Ok(Outcome::Distortion(distortion::merge(
-            &args.parts,
-            &args.out,
-        )?));
+        let tables: Vec<PathBuf> = args
+            .parts
+            .iter()
+            .map(|part| distortion::table_of(part))
+            .collect();
+        let whole = tables::whole(&tables, &distortion::table_of(&args.out), args.force)?;
+        let directory = distortion::Whole::new(&args.parts, &args.out, args.force)?;
+        whole.write()?;
+        return Ok(Outcome::Distortion(directory.finish()?));
     }
     if args.parts.iter().all(|part| part.is_dir()) {
         return Ok(Outcome::Sweep(sweep::merge(&args.parts, &args.out)?));
     }
-    let command = tables::merge(&args.parts, &args.out, args.force)?;
+    let command = tables::whole(&args.parts, &args.out, args.force)?.write()?;
     match &command[..] {
         bound::COMMAND => Ok(Outcome::Bound(bound::outcome_of(&args.out)?)),
         certify::COMMAND => Ok(Outcome::Certify(certify::outcome_of(&args.out)?)),

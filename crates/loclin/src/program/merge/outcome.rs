@@ -15,7 +15,7 @@ pub enum Outcome {
     /// Of `certify`.
     Certify(certify::Outcome),
     /// Of `distortion`.
-    Distortion(distortion::Merged),
+    Distortion(distortion::Outcome),
     /// Of `sweep`.
     Sweep(sweep::Outcome),
 }

@@ -23,11 +23,19 @@ struct Part {
     batches: BTreeMap<usize, Range<u64>>,
 }
 
-/// Writes the table of the whole job and its journal; the command whose job it is comes back.
+/// Parts that make up one job.
+pub(super) struct Whole {
+    parts: Vec<Part>,
+    /// For each batch the part that has it.
+    places: Vec<usize>,
+    out: PathBuf,
+}
+
+/// The tables of parts, nothing missing and nothing doubled, to be put together in `out`.
 ///
 /// # Errors
-/// Parts without a journal, of different jobs, or that do not make up one; a table that is there, without `force`.
-pub(super) fn merge(paths: &[PathBuf], out: &Path, force: bool) -> anyhow::Result<String> {
+/// A table that is there, without `force`; parts without a journal, of different jobs, or that do not make up one.
+pub(super) fn whole(paths: &[PathBuf], out: &Path, force: bool) -> anyhow::Result<Whole> {
     let options = JobOptions {
         force,
         ..JobOptions::default()
@@ -44,38 +52,55 @@ pub(super) fn merge(paths: &[PathBuf], out: &Path, force: bool) -> anyhow::Resul
     let named: Vec<Named<'_, usize>> = parts.iter().map(named).collect();
     let planned: Vec<usize> = (0..first.job.batches).collect();
     let places = placed(["batch", "batches"], &planned, &named)?;
-    files::write_atomic_with(out, |to| rows(&parts, &places, to))?;
-    let mut journals = parts
-        .iter()
-        .map(|part| Journal::of(&part.path))
-        .collect::<Result<Vec<_>, _>>()?;
-    files::write_atomic_with(&journal_of(out), |to| {
-        let whole = Job {
-            shard: Shard::default(),
-            ..first.job.clone()
-        };
-        let mut bytes = first.header.len() as u64;
-        write_line(to, &whole)?;
-        for (batch, &at) in places.iter().enumerate() {
-            let next = journals[at]
-                .next_done::<Value>()
-                .map_err(io::Error::other)?;
-            let done = next.filter(|done| done.batch == batch);
-            let Done { about, .. } = done.ok_or(io::ErrorKind::InvalidData)?;
-            let range = range(&parts[at], batch);
-            bytes += range.end - range.start;
-            write_line(
-                to,
-                &Done {
-                    batch,
-                    bytes,
-                    about,
-                },
-            )?;
-        }
-        Ok(())
-    })?;
-    Ok(first.job.command.clone())
+    Ok(Whole {
+        parts,
+        places,
+        out: out.to_owned(),
+    })
+}
+
+impl Whole {
+    /// Writes the table of the whole job and its journal; the command whose job it is comes back.
+    ///
+    /// # Errors
+    /// Files that cannot be used.
+    pub(super) fn write(&self) -> anyhow::Result<String> {
+        let out = &self.out;
+        let (parts, places) = (&self.parts, &self.places);
+        let first = parts.first().context("no parts")?;
+        files::write_atomic_with(out, |to| rows(parts, places, to))?;
+        let mut journals = parts
+            .iter()
+            .map(|part| Journal::of(&part.path))
+            .collect::<Result<Vec<_>, _>>()?;
+        files::write_atomic_with(&journal_of(out), |to| {
+            let whole = Job {
+                shard: Shard::default(),
+                ..first.job.clone()
+            };
+            let mut bytes = first.header.len() as u64;
+            write_line(to, &whole)?;
+            for (batch, &at) in places.iter().enumerate() {
+                let next = journals[at]
+                    .next_done::<Value>()
+                    .map_err(io::Error::other)?;
+                let done = next.filter(|done| done.batch == batch);
+                let Done { about, .. } = done.ok_or(io::ErrorKind::InvalidData)?;
+                let range = range(&parts[at], batch);
+                bytes += range.end - range.start;
+                write_line(
+                    to,
+                    &Done {
+                        batch,
+                        bytes,
+                        about,
+                    },
+                )?;
+            }
+            Ok(())
+        })?;
+        Ok(first.job.command.clone())
+    }
 }
 
 fn named(part: &Part) -> Named<'_, usize> {
