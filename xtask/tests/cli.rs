@@ -14,7 +14,7 @@ fn commands() -> Vec<String> {
 }
 
 /// The steps of `validate` in their order.
-const STEPS: [&str; 14] = [
+const STEPS: [&str; 16] = [
     "format",
     "directions",
     "cycles",
@@ -29,6 +29,8 @@ const STEPS: [&str; 14] = [
     "cluster",
     "python",
     "demo",
+    "guide",
+    "browser",
 ];
 
 /// Runs the binary and hands over what it did.
