@@ -119,7 +119,15 @@ fn certified(asked: &Asked, x: &Tensor, question: Question, job: &Job) -> anyhow
         neurons: 0,
     };
     let mut places = Places::default();
-    let linearizer = asked.linearizer()?;
+    let tell = job.clone();
+    let linearizer = asked.linearizer()?.clone().watched(move |progress| {
+        tell.say(format!(
+            "{:.0}% of a proof, {} of at most {} gradients",
+            100.0 * progress.share,
+            progress.begun,
+            progress.candidates
+        ));
+    });
     for (start, len) in batches(x.dims()[0], asked.at_once()) {
         let mut here = linearizer
             .at(&x.narrow(0, start, len)?)

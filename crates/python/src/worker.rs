@@ -3,9 +3,9 @@
 use crate::errors::{InternalError, raise};
 use anyhow::{Context, bail};
 use pyo3::prelude::*;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ pub(crate) struct How {
     /// How many threads share the work; all of the machine's, or `RAYON_NUM_THREADS`, if nothing is said.
     #[pyo3(item)]
     threads: Option<usize>,
-    /// Is called with the number of inputs that are done.
+    /// Is called with the number of inputs that are done, and what goes on.
     #[pyo3(item)]
     progress: Option<Py<PyAny>>,
 }
@@ -31,9 +31,21 @@ pub(crate) struct How {
 pub(crate) struct Job {
     cancelled: Arc<AtomicBool>,
     done: Arc<AtomicUsize>,
+    now: Arc<Mutex<String>>,
 }
 
 impl Job {
+    /// What goes on, where one input takes long.
+    pub(crate) fn say(&self, now: String) {
+        *self.now.lock().unwrap_or_else(PoisonError::into_inner) = now;
+    }
+
+    /// How many inputs are done, and what goes on.
+    fn state(&self) -> (usize, String) {
+        let now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
+        (self.done.load(Ordering::Relaxed), now.clone())
+    }
+
     /// So many more inputs are done.
     ///
     /// # Errors
@@ -68,18 +80,18 @@ pub(crate) fn run<T: Send + 'static>(
             // Nobody may wait for it any more.
             let _ = sender.send(found);
         })?;
-    let mut told = 0;
+    let mut told = (0, String::new());
     loop {
         let found;
         (receiver, found) = py.detach(move || {
             let found = receiver.recv_timeout(PATIENCE);
             (receiver, found)
         });
-        let done = job.done.load(Ordering::Relaxed);
+        let state = job.state();
         let mut stop = py.check_signals();
-        if let (Ok(()), Some(progress), true) = (&stop, &how.progress, done > told) {
-            told = done;
-            stop = progress.call1(py, (done,)).map(drop);
+        if let (Ok(()), Some(progress), true) = (&stop, &how.progress, state != told) {
+            told.clone_from(&state);
+            stop = progress.call1(py, state).map(drop);
         }
         if let Err(error) = stop {
             job.cancelled.store(true, Ordering::Relaxed);

@@ -30,6 +30,16 @@ def test_everything_public_is_documented():
             assert method.__doc__, name
 
 
+def test_the_page_of_all_functions_is_that_of_the_docstrings():
+    tools = pathlib.Path(__file__).resolve().parents[1] / "tools"
+    sys.path.insert(0, str(tools))
+    try:
+        api = importlib.import_module("api")
+    finally:
+        sys.path.remove(str(tools))
+    assert api.PAGE.read_text(encoding="utf-8") == api.page(), "run python crates/python/tools/api.py"
+
+
 def test_types_are_said_and_hold():
     pytest.importorskip("mypy")
     package = pathlib.Path(loclin.__file__).parent

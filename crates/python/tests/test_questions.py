@@ -185,3 +185,28 @@ def test_roll_is_the_mean_of_the_neurons(net, weights, x):
         losses.append((gradient**2).sum(1) + 0.5 * np.maximum(0, 1 - np.abs(z)))
     np.testing.assert_allclose(net.roll(x, c=0.5), np.mean(losses), rtol=1e-12)
     np.testing.assert_allclose(net.roll(x, c=0.5, gamma="max"), np.max(losses, axis=1).mean(), rtol=1e-12)
+
+
+def test_a_bar_says_how_far_a_long_proof_is(evidence, monkeypatch):
+    from loclin import _progress
+
+    told = []
+
+    class Bar:
+        n = 0
+
+        def set_postfix_str(self, now, refresh):
+            told.append(now)
+
+        def update(self, more):
+            self.n += more
+            told.append(self.n)
+
+        def close(self):
+            told.append("closed")
+
+    monkeypatch.setattr(_progress, "_bar", lambda total, progress: Bar())
+    x = np.load(evidence / "residual.npy")
+    loclin.load(evidence / "residual.onnx").certify(x, method="bound")
+    assert told[-2:] == [len(x), "closed"]
+    assert told[-3].startswith("100% of a proof, ")

@@ -44,7 +44,15 @@ pub(super) fn check(root: &Path) -> anyhow::Result<()> {
             &["-m", "venv", "--system-site-packages", &shown],
         )?;
     }
-    let tools = ["maturin>=1.9.4,<2", "numpy", "pytest", "mypy"];
+    let tools = [
+        "maturin>=1.9.4,<2",
+        "numpy",
+        "pytest",
+        "mypy",
+        "matplotlib",
+        "pandas",
+        "tqdm",
+    ];
     let install = ["-m", "pip", "install", "--quiet"];
     let tools = run((root, root), &own, &[&install[..], &tools].concat());
     if let Err(cause) = tools {

@@ -6,11 +6,20 @@ from numpy.typing import NDArray
 
 __version__: str
 
-class UnsupportedOperator(ValueError): ...
-class ModelError(ValueError): ...
-class ShapeError(ValueError): ...
-class NotFiniteError(ValueError): ...
-class InternalError(RuntimeError): ...
+class UnsupportedOperator(ValueError):
+    """A network has an operator that is not piecewise linear, or has no exact translation; the text names its node."""
+
+class ModelError(ValueError):
+    """A file or its bytes are not a model that can be read."""
+
+class ShapeError(ValueError):
+    """An array has not the shape that the network asks for; the text says both."""
+
+class NotFiniteError(ValueError):
+    """A number is not finite, so that nothing can be certified; the text says which input."""
+
+class InternalError(RuntimeError):
+    """A defect of the library: what would have been a panic."""
 
 class Network:
     @staticmethod

@@ -15,22 +15,22 @@ def asking(total: int, threads: Optional[int], progress: Optional[bool] = False)
     if threads is not None and threads < 1:
         raise ValueError(f"threads: expected at least 1, found {threads}")
     bar = _bar(total, progress)
-    tell: Optional[Callable[[int], None]] = None
+    tell: Optional[Callable[[int, str], None]] = None
     if bar is not None:
 
-        def tell(done: int) -> None:
+        def tell(done: int, now: str) -> None:
+            bar.set_postfix_str(now, refresh=False)
             bar.update(done - bar.n)
 
     try:
         yield {"threads": threads, "progress": tell}
     finally:
         if bar is not None:
-            bar.update(total - bar.n)
             bar.close()
 
 
 def _bar(total: int, progress: Optional[bool]) -> Any:
-    if progress is False or (progress is None and (total < 2 or not sys.stderr.isatty())):
+    if progress is False or (progress is None and not sys.stderr.isatty()):
         return None
     try:
         from tqdm.auto import tqdm
@@ -38,5 +38,5 @@ def _bar(total: int, progress: Optional[bool]) -> Any:
         if progress:
             raise
         return None
-    # Work of less than two seconds shows no bar.
-    return tqdm(total=total, unit="input", delay=0 if progress else 2, leave=False)
+    # Work of less than two seconds shows no bar. How far one long proof is changes it as well as the number of inputs.
+    return tqdm(total=total, unit="input", delay=0 if progress else 2, leave=False, miniters=0)
