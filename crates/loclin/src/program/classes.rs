@@ -89,9 +89,15 @@ impl Classes {
     }
 }
 
-/// A class by its number, and its name where it has one.
+/// A class by its number, and its name where it has one that says more.
+///
+/// ```
+/// use loclin::program::classes::word;
+/// assert_eq!(word(3, Some("cat")), "3 (cat)");
+/// assert_eq!(word(3, Some("3")), "3");
+/// ```
 pub fn word(class: u32, name: Option<&str>) -> String {
-    match name {
+    match name.filter(|name| *name != class.to_string()) {
         Some(name) => format!("{class} ({name})"),
         None => class.to_string(),
     }
