@@ -33,7 +33,8 @@ pub use search::{Measure, worst_of};
 
 const EXAMPLE: &str = "\
 Examples:
-  loclin distortion --model runs/cifar10-roll-seed0 --eps 8/256 --limit 256 --out runs/worst --resume
+  loclin distortion --model runs/cifar10-roll-seed0 --eps 8/256 --limit 256 \\
+      --out runs/distortion --resume
   loclin distortion --model resnet.onnx --data photos --resize 32 --eps 0.01 \\
       --samples 500 --population 300
   loclin distortion --model runs/demo-seed0 --eps 8/256 --limit 4 \\
