@@ -8,12 +8,22 @@ use signal_hook::flag;
 
 /// A process that was asked to end, and did so where nothing was lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("stopped by {}: what was done is kept", if *signal == SIGINT { "an interrupt" } else { "SIGTERM" })]
+#[error("stopped by {}{}", if *signal == SIGINT { "an interrupt" } else { "SIGTERM" }, if *keeps { ": what was done is kept" } else { "" })]
 pub struct Stopped {
     signal: i32,
+    /// Whether there was something to keep.
+    keeps: bool,
 }
 
 impl Stopped {
+    /// The end of what makes nothing that could be kept.
+    pub fn without_results(self) -> Self {
+        Self {
+            keeps: false,
+            ..self
+        }
+    }
+
     /// The exit code by which shells and schedulers know the signal: 143 for SIGTERM, 130 for an interrupt.
     pub fn exit_code(self) -> u8 {
         if self.signal == SIGINT { 130 } else { 143 }
@@ -53,6 +63,7 @@ pub fn check() -> Result<(), Stopped> {
         0 => Ok(()),
         signal => Err(Stopped {
             signal: signal as i32,
+            keeps: true,
         }),
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::Context;
 
 use super::http::{self, Request, Response, Status};
-use crate::program::stop;
+use crate::program::stop::{self, Stopped};
 
 /// Connections at the same time; others wait.
 const MOST: usize = 16;
@@ -44,7 +44,7 @@ pub(super) fn answer(
 ) -> anyhow::Result<()> {
     let (to, open) = (Arc::new(to), Arc::new(AtomicUsize::new(0)));
     loop {
-        stop::check()?;
+        stop::check().map_err(Stopped::without_results)?;
         if open.load(Ordering::Acquire) >= MOST {
             thread::sleep(PAUSE);
             continue;
