@@ -184,7 +184,9 @@ def slow():
 
 
 INTERRUPTED = """
-import numpy as np, loclin, time, sys
+import numpy as np, loclin, signal
+# What runs in the background of a shell ignores interrupts, and so do its children.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 random = np.random.default_rng(0)
 sizes = (40, 200, 200, 2)
 net = loclin.from_weights([(random.normal(size=(o, i)) / np.sqrt(i), np.zeros(o) + 0.01) for i, o in zip(sizes, sizes[1:])])
