@@ -1,4 +1,4 @@
-"""Networks and files of the tests, and how many tests are skipped for want of PyTorch."""
+"""Networks and files of the tests, and how many tests are skipped for want of PyTorch or ONNX."""
 
 from __future__ import annotations
 
@@ -43,6 +43,7 @@ def x():
 
 def pytest_terminal_summary(terminalreporter):
     skipped = terminalreporter.stats.get("skipped", [])
-    without = sum("torch" in str(report.longrepr) for report in skipped)
-    if without:
-        terminalreporter.write_line(f"{without} tests skipped for want of torch")
+    for package in ("torch", "onnx"):
+        without = sum(f"{package} is not installed" in str(report.longrepr) for report in skipped)
+        if without:
+            terminalreporter.write_line(f"{without} tests or files of tests skipped for want of {package}")

@@ -13,6 +13,7 @@ import pytest
 import loclin
 
 pytest.importorskip("torch", reason="torch is not installed")
+pytest.importorskip("onnx", reason="onnx is not installed, which PyTorch exports modules with")
 EXAMPLES = pathlib.Path(__file__).resolve().parents[1] / "examples"
 
 

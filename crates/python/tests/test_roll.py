@@ -6,6 +6,7 @@ import pytest
 import loclin
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
+pytest.importorskip("onnx", reason="onnx is not installed, which PyTorch exports modules with")
 nn = torch.nn
 
 
