@@ -1,14 +1,14 @@
 //! Every kind of page, opened in a headless browser.
 
-use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use loclin::program::files;
 use serde_json::{Value, json};
 
 use super::guide;
+use super::program::succeed;
 use super::served::Server;
 
 /// What is run in the browser.
@@ -158,16 +158,12 @@ fn install(from: &Path, to: &Path) -> anyhow::Result<()> {
 /// Runs a program, whose output goes to stderr.
 fn execute(folder: &Path, program: &str, arguments: &[&str]) -> anyhow::Result<()> {
     let shown = format!("{program} {}", arguments.join(" "));
-    let status = Command::new(program)
+    let mut command = Command::new(program);
+    command
         .args(arguments)
         .current_dir(folder)
         // The browser of the machine is used, none is fetched.
         .env("PUPPETEER_SKIP_DOWNLOAD", "1")
-        .env("DEBIAN_FRONTEND", "noninteractive")
-        .stdin(Stdio::null())
-        .stdout(io::stderr())
-        .status()
-        .with_context(|| format!("cannot run {shown}"))?;
-    ensure!(status.success(), "{shown}: {status}");
-    Ok(())
+        .env("DEBIAN_FRONTEND", "noninteractive");
+    succeed(&mut command, &shown)
 }

@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, ensure};
+use super::program::succeed;
 
 /// Cargo in the workspace's root, with all its output on stderr: stdout is the result's.
 pub(super) fn command(root: &Path, arguments: &[&str]) -> Command {
@@ -19,7 +19,7 @@ pub(super) fn command(root: &Path, arguments: &[&str]) -> Command {
 
 /// Runs cargo, whose failure is an error.
 pub(super) fn cargo(root: &Path, arguments: &[&str]) -> anyhow::Result<()> {
-    succeed(&mut command(root, arguments), arguments)
+    succeed(&mut command(root, arguments), &shown(arguments))
 }
 
 /// Runs cargo with variables of the environment set; its failure is an error.
@@ -29,14 +29,11 @@ pub(super) fn run(
     environment: &[(&str, &str)],
 ) -> anyhow::Result<()> {
     let mut command = command(root, arguments);
-    succeed(command.envs(environment.iter().copied()), arguments)
+    let command = command.envs(environment.iter().copied());
+    succeed(command, &shown(arguments))
 }
 
-fn succeed(command: &mut Command, arguments: &[&str]) -> anyhow::Result<()> {
-    let shown = format!("cargo {}", arguments.join(" "));
-    let status = command
-        .status()
-        .with_context(|| format!("cannot run {shown}"))?;
-    ensure!(status.success(), "{shown}: {status}");
-    Ok(())
+/// What messages call cargo with these arguments.
+fn shown(arguments: &[&str]) -> String {
+    format!("cargo {}", arguments.join(" "))
 }

@@ -13,6 +13,7 @@ mod guide;
 mod msrv;
 mod outcome;
 mod package;
+mod program;
 mod python;
 mod served;
 mod step;

@@ -1,14 +1,15 @@
 //! The Python package, which is no member of the workspace.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::{fs, io};
 
 use anyhow::{Context, ensure};
 
 use loclin::program::files;
 
 use super::cargo::run as run_cargo;
+use super::program::succeed;
 
 /// Where the package is.
 const PACKAGE: &str = "crates/python";
@@ -107,14 +108,10 @@ fn built(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
 /// Runs Python in a folder of the repository, whose output goes to stderr; what is built lies beside the workspace's.
 fn run((root, folder): (&Path, &Path), python: &Path, arguments: &[&str]) -> anyhow::Result<()> {
     let shown = format!("{} {}", python.display(), arguments.join(" "));
-    let status = Command::new(python)
+    let mut command = Command::new(python);
+    command
         .args(arguments)
         .current_dir(folder)
-        .env("CARGO_TARGET_DIR", root.join("target"))
-        .stdin(Stdio::null())
-        .stdout(io::stderr())
-        .status()
-        .with_context(|| format!("cannot run {shown}"))?;
-    ensure!(status.success(), "{shown}: {status}");
-    Ok(())
+        .env("CARGO_TARGET_DIR", root.join("target"));
+    succeed(&mut command, &shown)
 }

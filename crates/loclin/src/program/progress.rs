@@ -148,7 +148,7 @@ impl Bar {
 
     fn new(label: impl Into<String>, total: u64, template: &str) -> Self {
         let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::hidden());
-        // The templates are the two constants above; were one wrong, the default look would do.
+        // The templates are the constants above; were one wrong, the default look would do.
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style.progress_chars("=> "));
         }

@@ -1,6 +1,7 @@
 //! Classes by their names: in tables, in JSON, and in the warning of an accuracy near chance.
 
 use std::fs;
+use std::path::Path;
 
 use candle_core::{DType, Device};
 use loclin_models::{Mlp, Model};
@@ -94,18 +95,7 @@ fn folders_name_classes_if_they_are_as_many() {
         (2, "index,file,label,prediction,label_name,prediction_name,"),
         (3, "index,file,label,prediction,eps_1,"),
     ] {
-        let fc = Mlp {
-            inputs: vec![3, 4, 4],
-            hidden: vec![5],
-            outputs,
-            negative_slope: 0.0,
-        };
-        let network = fc.build(Parameters::seeded(5).builder(DType::F64, &Device::Cpu));
-        let model = Model {
-            network: network.unwrap(),
-            normalization: None,
-        };
-        fs::write(at("m.safetensors"), model.to_bytes().unwrap()).unwrap();
+        write_model(&at("m.safetensors"), outputs);
         let (model, data, out) = (at("m.safetensors"), at("photos"), at("m.csv"));
         json(&[
             "certify",
@@ -127,6 +117,22 @@ fn folders_name_classes_if_they_are_as_many() {
     }
 }
 
+/// Writes a network of small pictures with so many outputs.
+fn write_model(path: &Path, outputs: usize) {
+    let fc = Mlp {
+        inputs: vec![3, 4, 4],
+        hidden: vec![5],
+        outputs,
+        negative_slope: 0.0,
+    };
+    let network = fc.build(Parameters::seeded(5).builder(DType::F64, &Device::Cpu));
+    let model = Model {
+        network: network.unwrap(),
+        normalization: None,
+    };
+    fs::write(path, model.to_bytes().unwrap()).unwrap();
+}
+
 /// One picture of a labelled folder has the folder's label, and its class a name, where the model has as many classes.
 #[test]
 fn a_single_picture_is_labelled_by_its_folder() {
@@ -138,18 +144,7 @@ fn a_single_picture_is_labelled_by_its_folder() {
         image.save(at("photos").join(class).join("0.png")).unwrap();
     }
     for (outputs, label) in [(2, value!(1)), (3, value!(null))] {
-        let fc = Mlp {
-            inputs: vec![3, 4, 4],
-            hidden: vec![5],
-            outputs,
-            negative_slope: 0.0,
-        };
-        let network = fc.build(Parameters::seeded(5).builder(DType::F64, &Device::Cpu));
-        let model = Model {
-            network: network.unwrap(),
-            normalization: None,
-        };
-        fs::write(at("m.safetensors"), model.to_bytes().unwrap()).unwrap();
+        write_model(&at("m.safetensors"), outputs);
         let (model, picture, out) = (at("m.safetensors"), at("photos/bee/0.png"), at("m.csv"));
         let question = ["certify", "--model", text(&model), "--data", text(&picture)];
         let found = json(&[&question[..], &["--force", "--out", text(&out)]].concat());

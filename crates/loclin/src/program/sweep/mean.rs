@@ -64,15 +64,15 @@ impl Numbers {
         ]
     }
 
-    fn of(best: &Epoch) -> [f64; 6] {
-        [
-            best.epoch as f64,
-            best.valid_loss,
-            best.task_loss,
-            best.regulariser,
-            best.accuracy,
-            best.median_eps_2,
-        ]
+    fn of(best: &Epoch) -> Self {
+        Self {
+            epoch: best.epoch as f64,
+            valid_loss: best.valid_loss,
+            task_loss: best.task_loss,
+            regulariser: best.regulariser,
+            accuracy: best.accuracy,
+            median_eps_2: best.median_eps_2,
+        }
     }
 
     fn new(
@@ -134,7 +134,7 @@ fn name(run: &str, varied: &Table) -> String {
 fn mean(name: String, varied: Table, rows: &[&Row]) -> Option<Mean> {
     let numbers: Vec<[f64; 6]> = rows
         .iter()
-        .map(|row| row.status.best().map(Numbers::of))
+        .map(|row| Some(Numbers::of(row.status.best()?).to_array()))
         .collect::<Option<_>>()?;
     let (mut means, mut deviations) = ([0.0; 6], [0.0; 6]);
     for (at, (mean, deviation)) in means.iter_mut().zip(&mut deviations).enumerate() {
