@@ -62,6 +62,15 @@ const KILLED: usize = 3;
 /// # Errors
 /// An engine that cannot be used here, and tables that differ.
 pub fn run(args: &Args, _: &Global) -> anyhow::Result<Outcome> {
+    let program = std::env::current_exe().context("cannot tell the program")?;
+    run_with(&program, args)
+}
+
+/// As [`run`], with a copy of this program that nothing replaces meanwhile.
+///
+/// # Errors
+/// As of [`run`].
+pub(crate) fn run_with(program: &Path, args: &Args) -> anyhow::Result<Outcome> {
     let least = BATCHES * PARTS * args.batch;
     ensure!(
         args.batch > 0 && args.inputs >= least,
@@ -72,7 +81,6 @@ pub fn run(args: &Args, _: &Global) -> anyhow::Result<Outcome> {
     let root = workspace::root()?;
     let directory = tempfile::tempdir().context("cannot create a temporary directory")?;
     let here = directory.path();
-    let program = std::env::current_exe().context("cannot tell the program")?;
     let (network, whole) = (here.join("network.safetensors"), here.join("whole.csv"));
     let words = |words: &[&str]| {
         words

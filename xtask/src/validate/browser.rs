@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::Context;
 use loclin::program::files;
 use serde_json::{Value, json};
 
@@ -20,7 +19,7 @@ const PLACE: &str = "target/browser";
 
 /// Opens the pages of the guide, of the demonstration and of `serve`, where there are Node.js and a browser, or where they can be
 /// installed.
-pub(super) fn check(root: &Path) -> anyhow::Result<()> {
+pub(super) fn check(root: &Path, program: &Path) -> anyhow::Result<()> {
     let Some(chromium) = chromium() else {
         tracing::warn!("skipped: no chromium on the path, and apt-get cannot install one here");
         return Ok(());
@@ -36,10 +35,9 @@ pub(super) fn check(root: &Path) -> anyhow::Result<()> {
     }
     let place = root.join(PLACE);
     files::create_dir(&place)?;
-    let program = std::env::current_exe().context("cannot tell the program")?;
-    let folder = guide::run(root)?;
-    let demo = demo(root, &program)?;
-    let start = |arguments: &[&str]| Server::start(&program, &folder, arguments);
+    let folder = guide::run(root, program)?;
+    let demo = demo(root, program)?;
+    let start = |arguments: &[&str]| Server::start(program, &folder, arguments);
     let margins = start(&["margins.csv"])?;
     let bounds = start(&["bounds.csv"])?;
     // A model that is not the one of the table.

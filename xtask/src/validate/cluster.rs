@@ -1,13 +1,12 @@
 //! A job in parts, by an engine that others made.
 
+use std::path::Path;
 use std::process::Command;
 
-use loclin::program::options::Global;
-
-use crate::cluster::{Args, Engine, run};
+use crate::cluster::{Args, Engine, run_with};
 
 /// Runs a certification in parts by HyperQueue, where there is a Python that can install it.
-pub(super) fn check() -> anyhow::Result<()> {
+pub(super) fn check(program: &Path) -> anyhow::Result<()> {
     let python = Command::new("python3")
         .args(["-c", "import ensurepip, venv"])
         .output();
@@ -22,7 +21,7 @@ pub(super) fn check() -> anyhow::Result<()> {
         inputs: 800,
         batch: 10,
     };
-    let outcome = run(&args, &Global::default())?;
+    let outcome = run_with(program, &args)?;
     for line in outcome.to_string().lines() {
         tracing::info!("{line}");
     }

@@ -23,25 +23,25 @@ struct Block {
     promised: Vec<String>,
 }
 
-/// Runs the commands of the page one after the other; the folder that they leave.
+/// Runs the commands of the page one after the other, with the program; the folder that they leave.
 ///
 /// # Errors
 /// A command that fails, or does not say what the page promises.
-pub(super) fn run(root: &Path) -> anyhow::Result<PathBuf> {
+pub(super) fn run(root: &Path, program: &Path) -> anyhow::Result<PathBuf> {
     let folder = root.join(PLACE).join("auditor");
     if folder.exists() {
         fs::remove_dir_all(&folder).with_context(|| folder.display().to_string())?;
     }
     copy(&root.join(FILES), &folder)?;
     let bin = root.join(PLACE).join("bin");
-    let program = stand_in(&bin)?;
+    stand_in(&bin, program)?;
     let text = files::read_text(&root.join(PAGE))?;
     let blocks = blocks(&text);
     ensure!(!blocks.is_empty(), "{PAGE}: no commands");
     for block in blocks {
         let shown = block.commands.trim();
         let said = match shown.strip_prefix("loclin serve ") {
-            Some(arguments) => serve(&program, &folder, arguments),
+            Some(arguments) => serve(program, &folder, arguments),
             None => shell(&bin, &folder, &block.commands),
         };
         let said = said.with_context(|| format!("{PAGE}: {shown}"))?;
@@ -103,9 +103,8 @@ fn matches(promised: &str, line: &str) -> bool {
     promised.ends_with("...") || rest.is_empty()
 }
 
-/// A folder with this program under the name that the page has; the program's path.
-fn stand_in(bin: &Path) -> anyhow::Result<PathBuf> {
-    let program = std::env::current_exe().context("cannot tell the program")?;
+/// A folder with the program under the name that the page has.
+fn stand_in(bin: &Path, program: &Path) -> anyhow::Result<()> {
     let script = format!("#!/bin/sh\nexec '{}' \"$@\"\n", program.display());
     files::create_dir(bin)?;
     let file = bin.join("loclin");
@@ -116,7 +115,7 @@ fn stand_in(bin: &Path) -> anyhow::Result<PathBuf> {
         "chmod +x {}",
         file.display()
     );
-    Ok(program)
+    Ok(())
 }
 
 /// What the commands say, both streams together.

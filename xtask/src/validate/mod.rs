@@ -101,10 +101,11 @@ pub fn run(args: &Args, _: &Global) -> anyhow::Result<Validated> {
         steps: Vec::with_capacity(steps.len()),
         skipped_tests: None,
     };
+    let program = program::keep(root)?;
     for step in steps {
         tracing::info!("{step} ...");
         let start = Instant::now();
-        let outcome = execute(step, root, &metadata, args.long);
+        let outcome = execute(step, root, &program, &metadata, args.long);
         let seconds = start.elapsed().as_secs_f64();
         let skipped =
             outcome.with_context(|| format!("validate: {step} failed after {seconds:.1} s"))?;
@@ -122,6 +123,7 @@ pub fn run(args: &Args, _: &Global) -> anyhow::Result<Validated> {
 fn execute(
     step: Step,
     root: &Path,
+    program: &Path,
     metadata: &Metadata,
     long: bool,
 ) -> anyhow::Result<Option<usize>> {
@@ -144,10 +146,10 @@ fn execute(
         Step::Fuzz => fuzz::check(root),
         Step::Python => python::check(root),
         Step::Tests => return suite::check(root, long).map(Some),
-        Step::Cluster => cluster::check(),
+        Step::Cluster => cluster::check(program),
         Step::Demo => demo::check(root),
-        Step::Guide => guide::run(root).map(|_| ()),
-        Step::Browser => browser::check(root),
+        Step::Guide => guide::run(root, program).map(|_| ()),
+        Step::Browser => browser::check(root, program),
     };
     outcome.map(|()| None)
 }
