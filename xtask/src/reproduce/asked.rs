@@ -1,4 +1,4 @@
-//! One question about one input, as a row of a table.
+//! One question about one input.
 
 use std::time::{Duration, Instant};
 

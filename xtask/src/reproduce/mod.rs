@@ -4,6 +4,7 @@
 //! kept beside the networks they certify, and results are written when they are whole. What is trained is said by
 //! the files in `xtask/reproduce`.
 
+mod asked;
 pub mod bounds;
 mod certificate;
 pub mod figure1;
@@ -17,6 +18,7 @@ mod results;
 pub mod table;
 pub mod table2;
 pub mod table4;
+pub mod table5;
 
 use std::path::{Path, PathBuf};
 
@@ -54,6 +56,8 @@ pub enum Experiment {
     Table3(table::Args),
     /// CIFAR-10: gradient distortion and margins of residual networks
     Table4(table4::Args),
+    /// MNIST: what is proved beyond the region, for objectives chosen and compared by one rule
+    Table5(table5::Args),
     /// The plane: regions, margins and gradients of three toy classifiers
     Figure1(figure1::Args),
     /// Accuracy and median margin against C and lambda, for each gamma
@@ -89,6 +93,10 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         Experiment::Table4(args) => {
             let places = args.training.places("table4")?;
             write(&places.out, || table4::run(args, &places, global))
+        }
+        Experiment::Table5(args) => {
+            let places = args.training.places("table5")?;
+            write(&places.out, || table5::run(args, &places, global))
         }
         Experiment::Figure4(args) => {
             // The networks are those of the table.

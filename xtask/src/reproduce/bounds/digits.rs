@@ -6,8 +6,8 @@ use std::path::Path;
 use loclin_regions::Norm;
 use loclin_regions::reduced::{Question, one_output};
 
-use super::asked::{At, ROOT, ask, limits, median};
 use super::options::{Args, Part, network, rows};
+use crate::reproduce::asked::{At, ROOT, ask, limits, median};
 use crate::reproduce::markdown;
 
 const DIGITS: usize = 20;

@@ -10,8 +10,8 @@ use loclin_models::{Network, Parameters};
 use loclin_regions::Norm;
 use loclin_regions::reduced::{Question, one_output};
 
-use super::asked::{At, ask, limits};
 use super::options::{Args, Part, network, rows};
+use crate::reproduce::asked::{At, ask, limits};
 use crate::reproduce::markdown;
 
 const TIMES: [f64; 2] = [2.0, 10.0];

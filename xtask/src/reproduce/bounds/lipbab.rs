@@ -6,8 +6,8 @@ use std::time::Instant;
 use loclin_regions::Norm;
 use loclin_regions::reduced::Question;
 
-use super::asked::{At, ask, limits};
 use super::options::{Args, Part, network};
+use crate::reproduce::asked::{At, ask, limits};
 use crate::reproduce::markdown;
 
 pub(super) fn part(args: &Args) -> anyhow::Result<Part> {

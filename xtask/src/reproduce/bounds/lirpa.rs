@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use loclin_regions::Norm;
 use loclin_regions::reduced::{Question, one_output};
 
-use super::asked::{Answer, At, ROOT, ask, limits, median};
 use super::options::{Args, Part, network, rows};
+use crate::reproduce::asked::{Answer, At, ROOT, ask, limits, median};
 use crate::reproduce::markdown;
 
 /// One query: the other program's bounds and its seconds, and ours.

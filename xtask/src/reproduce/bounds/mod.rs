@@ -1,6 +1,5 @@
 //! Balls beyond the region: what is found and what is proved in them, beside published numbers and other programs'.
 
-mod asked;
 mod digits;
 mod general;
 mod lipbab;

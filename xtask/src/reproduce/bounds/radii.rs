@@ -7,8 +7,8 @@ use loclin_regions::Norm;
 use loclin_regions::reduced::{Question, Threshold, one_output};
 use rayon::prelude::*;
 
-use super::asked::{At, ROOT, median};
 use super::options::{Args, Part, network, rows};
+use crate::reproduce::asked::{At, ROOT, median};
 use crate::reproduce::markdown;
 
 /// A share of the gradient's norm that it may change by.

@@ -1,0 +1,112 @@
+//! The networks of the table.
+
+use anyhow::Context;
+use loclin::program::config::Config;
+use serde::Serialize;
+
+use super::plan::Plan;
+use super::radii::Radii;
+use crate::reproduce::certificate::Certificate;
+
+/// The objective of the first row.
+pub(super) const VANILLA: &str = "vanilla";
+
+/// One trained network.
+#[derive(Debug, Serialize)]
+pub(super) struct Network {
+    pub(super) run: String,
+    pub(super) objective: String,
+    /// On all test images.
+    pub(super) certificate: Certificate,
+    /// On the first test images.
+    pub(super) radii: Radii,
+    pub(super) valid_accuracy: f64,
+    /// All epochs.
+    pub(super) training_seconds: f64,
+    pub(super) training_threads: usize,
+    pub(super) config: Config,
+}
+
+/// A number of the table: what it is called, and of a network its value.
+pub(super) struct Column {
+    pub(super) name: String,
+    pub(super) of: Box<dyn Fn(&Network) -> anyhow::Result<f64>>,
+    pub(super) show: fn(f64) -> String,
+}
+
+/// The name of the column that chooses and ranks.
+pub(super) const RADIUS: &str = "radius";
+
+/// The numbers of the table, in its order.
+pub(super) fn columns(plan: &Plan) -> Vec<Column> {
+    let column = |name: &str, show, of: Box<dyn Fn(&Network) -> anyhow::Result<f64>>| Column {
+        name: name.to_owned(),
+        of,
+        show,
+    };
+    let small: fn(f64) -> String = |v| format!("{:.2}", 1e4 * v);
+    let percent: fn(f64) -> String = |v| format!("{:.2}", 100.0 * v);
+    let whole: fn(f64) -> String = |v| format!("{:.0}", 100.0 * v);
+    let margin = |norm: &'static str| -> Box<dyn Fn(&Network) -> anyhow::Result<f64>> {
+        Box::new(move |n| Ok(n.certificate.margin(norm)?.p50))
+    };
+    let mut columns = vec![
+        column(
+            "accuracy",
+            percent,
+            Box::new(|n| Ok(n.certificate.accuracy)),
+        ),
+        column("eps_2", small, margin("eps_2")),
+        column("eps_inf", small, margin("eps_inf")),
+        column(RADIUS, small, Box::new(|n| Ok(n.radii.radius()))),
+        column(
+            "change found",
+            whole,
+            Box::new(|n| Ok(n.radii.in_ball(|ball| ball.found))),
+        ),
+        column(
+            "change proved",
+            whole,
+            Box::new(|n| Ok(n.radii.in_ball(|ball| ball.proved))),
+        ),
+        column(
+            "neurons",
+            |v| format!("{v:.0}"),
+            Box::new(|n| Ok(n.radii.in_ball(|ball| ball.units as f64))),
+        ),
+    ];
+    for (index, radius) in plan.measured.class.iter().enumerate() {
+        let name = format!("class at {radius}");
+        let of = move |n: &Network| Ok(n.radii.class(index));
+        columns.push(column(&name, whole, Box::new(of)));
+    }
+    columns.push(column(
+        "epoch s",
+        |v| format!("{v:.1}"),
+        Box::new(|n| Ok(n.training_seconds / n.config.epochs as f64)),
+    ));
+    columns
+}
+
+/// One line for each network.
+pub(super) fn csv(plan: &Plan, networks: &[Network]) -> anyhow::Result<Vec<u8>> {
+    let columns = columns(plan);
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    let names = columns.iter().map(|column| column.name.replace(' ', "_"));
+    let first = ["run", "objective", "seed", "threads", "valid_accuracy"].map(str::to_owned);
+    writer.write_record(first.into_iter().chain(names))?;
+    for network in networks {
+        let mut record = vec![
+            network.run.clone(),
+            network.objective.clone(),
+            network.config.seed.to_string(),
+            network.training_threads.to_string(),
+            network.valid_accuracy.to_string(),
+        ];
+        for column in &columns {
+            record.push((column.of)(network)?.to_string());
+        }
+        writer.write_record(record)?;
+    }
+    writer.into_inner().context("cannot finish the table")
+}
