@@ -4,6 +4,7 @@
 //! kept beside the networks they certify, and results are written when they are whole. What is trained is said by
 //! the files in `xtask/reproduce`.
 
+pub mod all;
 mod asked;
 pub mod bounds;
 mod certificate;
@@ -15,6 +16,7 @@ mod markdown;
 mod places;
 mod provenance;
 mod results;
+mod stored;
 pub mod table;
 pub mod table2;
 pub mod table4;
@@ -33,7 +35,8 @@ Examples:
   cargo xtask reproduce figure1
   cargo xtask reproduce table1 --data-dir data --jobs 1
   cargo xtask reproduce table2 --peer python3 --peer-script roll_torch.py
-  cargo xtask reproduce table1 --finished --out runs/table1-so-far";
+  cargo xtask reproduce table1 --finished --out runs/table1-so-far
+  cargo xtask reproduce all --check";
 
 /// Options of `reproduce`.
 #[derive(Clone, Debug, clap::Args)]
@@ -67,6 +70,8 @@ pub enum Experiment {
     /// CIFAR-10: gradients, distorted gradients and integrated gradients as pictures (Figures 4 to 6)
     #[command(visible_aliases = ["figure5", "figure6"])]
     Figure4(table4::Args),
+    /// All experiments that need no more than the data, one after the other
+    All(all::Args),
     /// Balls beyond the region: bounds of the gradient's change beside published numbers
     Bounds(bounds::Args),
 }
@@ -110,6 +115,7 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
             let places = args.training.places("figure2")?;
             write(&places.out, || figure2::run(args, &places, global))
         }
+        Experiment::All(args) => all::run(args, global),
         Experiment::Table2(args) => {
             write(&under(&args.out, "table2"), || table2::run(args, global))
         }

@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use loclin::program::machine::{COMMIT, processor};
 
 /// What a reader needs to make the numbers again.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Provenance {
     /// The command, without options that only say where things are.
     pub(super) command: String,

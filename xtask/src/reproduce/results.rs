@@ -7,7 +7,7 @@ use loclin::program::files;
 use serde::Serialize;
 
 /// What an experiment found.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Outcome {
     /// The files that were written.
     pub files: Vec<PathBuf>,
@@ -47,10 +47,28 @@ pub(super) fn write(
     })
 }
 
+impl Outcome {
+    /// Nothing written, but something to say.
+    pub(super) fn said(text: String) -> Self {
+        Self {
+            files: Vec::new(),
+            text,
+        }
+    }
+
+    /// What another experiment found, too.
+    pub(super) fn add(&mut self, other: Self) {
+        self.files.extend(other.files);
+        self.text.push_str(&other.text);
+        self.text.push('\n');
+    }
+}
+
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}", self.text.trim_end())?;
-        let files = self.files.iter().map(|path| path.display().to_string());
-        write!(f, "{}", files.collect::<Vec<_>>().join("\n"))
+        write!(f, "{}", self.text.trim_end())?;
+        self.files
+            .iter()
+            .try_for_each(|path| write!(f, "\n{}", path.display()))
     }
 }

@@ -4,6 +4,8 @@ mod network;
 mod page;
 mod plan;
 
+use std::path::Path;
+
 use anyhow::{bail, ensure};
 use loclin::program::options::Global;
 use loclin::program::sweep::{Planned, Status, execute};
@@ -15,6 +17,7 @@ use super::certificate::Certificate;
 use super::places::{Places, Training};
 use super::provenance::Provenance;
 use super::results::{PAGE, Results};
+use super::stored::{self, Stored};
 
 /// Options of `reproduce table1` and `table3`.
 #[derive(Clone, Debug, clap::Args)]
@@ -71,19 +74,39 @@ pub(super) fn run(
         "{}: no run is finished",
         places.runs.display()
     );
-    let text = page::tables(&plan, &networks)?;
     let provenance = Provenance::of(places.command(experiment));
+    results(
+        &plan,
+        &Stored {
+            provenance,
+            networks,
+        },
+    )
+}
+
+/// What the results of a table keep in numbers.
+type Numbers = Stored<Network>;
+
+/// The results as they follow from the numbers in `networks.json` of the directory `out`.
+///
+/// # Errors
+/// A file that cannot be read or used.
+pub(super) fn again(config: &Path, out: &Path) -> anyhow::Result<Results> {
+    results(&Plan::load(config)?, &stored::load(out)?)
+}
+
+fn results(plan: &Plan, numbers: &Numbers) -> anyhow::Result<Results> {
+    let Stored {
+        provenance,
+        networks,
+    } = numbers;
+    let text = page::tables(plan, networks)?;
     let page = format!("# {}\n\n{provenance}\n\n{text}", plan.title);
-    let mut json = serde_json::to_vec_pretty(&serde_json::json!({
-        "provenance": provenance,
-        "networks": networks,
-    }))?;
-    json.push(b'\n');
     Ok(Results {
         files: vec![
             (PAGE.into(), page.into_bytes()),
-            ("networks.csv".into(), csv(&networks)?),
-            ("networks.json".into(), json),
+            ("networks.csv".into(), csv(networks)?),
+            (stored::FILE.into(), stored::to_json(numbers)?),
         ],
         text,
     })

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use anyhow::Context;
 use loclin::program::config::Config;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::plan::{Plan, Row};
 use crate::reproduce::certificate::Certificate;
+use crate::reproduce::stored;
 
 /// One trained network.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Network {
     pub(super) row: String,
     pub(super) seed: u64,
@@ -23,6 +24,7 @@ pub(super) struct Network {
     /// All epochs.
     pub(super) training_seconds: f64,
     pub(super) training_threads: usize,
+    #[serde(deserialize_with = "stored::config")]
     pub(super) config: Config,
 }
 

@@ -198,10 +198,11 @@ fn settings(rows: &Rows<'_>) -> String {
     let line = |(row, networks): &(&Row, Vec<&Network>)| {
         let config = networks.first().map(|network| words(&network.config));
         let file = row.config.file_name().unwrap_or_default();
+        let file = file.to_string_lossy();
         format!(
-            "* {} (`crates/loclin/presets/{}`): {}\n",
+            "* {} (`crates/loclin/presets/{}.toml`): {}\n",
             row.name,
-            file.to_string_lossy(),
+            file.strip_suffix(".toml").unwrap_or(&file),
             config.unwrap_or_default()
         )
     };

@@ -2,14 +2,21 @@
 
 use loclin::program::config::Config;
 use loclin::program::sweep::Planned;
+use serde::{Deserialize, Serialize};
+use toml::Table;
 
 use super::plan::Rule;
 
 /// One configuration of an objective.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Candidate {
     pub(super) objective: String,
-    pub(super) run: Planned,
+    /// What it has of its own, by key.
+    pub(super) varied: Table,
+    /// All of it; what is stored is that of the networks.
+    #[serde(skip)]
+    pub(super) config: Config,
     /// On the validation images, a share; none where the loss was no longer finite.
     pub(super) accuracy: Option<f64>,
     /// The median radius of validation images; none where no rule allows the accuracy.
@@ -22,7 +29,7 @@ const SEED: &str = "seed";
 impl Candidate {
     /// What the configuration has of its own.
     pub(super) fn settings(&self) -> String {
-        let own = self.run.varied.iter().filter(|(key, _)| *key != SEED);
+        let own = self.varied.iter().filter(|(key, _)| *key != SEED);
         let own: Vec<String> = own.map(|(key, value)| format!("{key}={value}")).collect();
         own.join(",")
     }
@@ -34,14 +41,14 @@ impl Candidate {
 
     /// The run of this configuration with a seed.
     pub(super) fn with_seed(&self, seed: u64) -> Planned {
-        let mut varied = self.run.varied.clone();
+        let mut varied = self.varied.clone();
         varied.remove(SEED);
         Planned {
             name: format!("{},{SEED}={seed}", self.name()),
             varied,
             config: Config {
                 seed,
-                ..self.run.config.clone()
+                ..self.config.clone()
             },
         }
     }
@@ -67,18 +74,14 @@ pub(super) fn chosen<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use toml::Table;
 
     fn candidate(objective: &str, lambda: i64, accuracy: Option<f64>, radius: f64) -> Candidate {
         let varied = [("lambda", lambda), (SEED, 0)];
         let varied = varied.map(|(key, value)| (key.to_owned(), value.into()));
         Candidate {
             objective: objective.into(),
-            run: Planned {
-                name: lambda.to_string(),
-                varied: Table::from_iter(varied),
-                config: Config::default(),
-            },
+            varied: Table::from_iter(varied),
+            config: Config::default(),
             accuracy,
             radius: Some(radius),
         }

@@ -13,6 +13,7 @@ use loclin::program::files;
 use loclin::program::options::Global;
 use loclin::program::sweep::{Planned, Status, execute};
 use loclin_data::Split;
+use serde::{Deserialize, Serialize};
 
 use self::choice::{Candidate, chosen};
 use self::network::{Network, csv};
@@ -22,6 +23,7 @@ use super::certificate::Certificate;
 use super::places::{Places, Training};
 use super::provenance::Provenance;
 use super::results::{PAGE, Results};
+use super::stored::{self, Stored};
 
 /// Options of `reproduce table5`.
 #[derive(Clone, Debug, clap::Args)]
@@ -57,19 +59,51 @@ pub(super) fn run(args: &Args, places: &Places, global: &Global) -> anyhow::Resu
     };
     let candidates = table.candidates(vanilla)?;
     let networks = table.networks(&candidates, vanilla)?;
-    let text = page::tables(&table.plan, &candidates, &networks, vanilla)?;
-    let provenance = Provenance::of(places.command("table5"));
-    let page = format!("# {}\n\n{provenance}\n\n{text}", table.plan.title);
-    let mut json = serde_json::to_vec_pretty(&serde_json::json!({
-        "provenance": provenance,
-        "networks": networks,
-    }))?;
-    json.push(b'\n');
+    let numbers = Numbers {
+        vanilla,
+        candidates,
+        stored: Stored {
+            provenance: Provenance::of(places.command("table5")),
+            networks,
+        },
+    };
+    results(&table.plan, &numbers)
+}
+
+/// What the results keep in numbers.
+#[derive(Debug, Serialize, Deserialize)]
+struct Numbers {
+    /// The validation accuracy that counts as unharmed.
+    vanilla: f64,
+    candidates: Vec<Candidate>,
+    #[serde(flatten)]
+    stored: Stored<Network>,
+}
+
+/// The results as they follow from the numbers in `networks.json` of the directory `out`.
+///
+/// # Errors
+/// A file that cannot be read or used.
+pub(super) fn again(config: &Path, out: &Path) -> anyhow::Result<Results> {
+    results(&Plan::load(config)?, &stored::load(out)?)
+}
+
+fn results(plan: &Plan, numbers: &Numbers) -> anyhow::Result<Results> {
+    let Numbers {
+        vanilla,
+        candidates,
+        stored: Stored {
+            provenance,
+            networks,
+        },
+    } = numbers;
+    let text = page::tables(plan, candidates, networks, *vanilla)?;
+    let page = format!("# {}\n\n{provenance}\n\n{text}", plan.title);
     Ok(Results {
         files: vec![
             (PAGE.into(), page.into_bytes()),
-            ("networks.csv".into(), csv(&table.plan, &networks)?),
-            ("networks.json".into(), json),
+            ("networks.csv".into(), csv(plan, networks)?),
+            (stored::FILE.into(), stored::to_json(numbers)?),
         ],
         text,
     })
@@ -109,7 +143,8 @@ impl Table<'_> {
                 candidates.push(Candidate {
                     objective: objective.name.clone(),
                     accuracy: best.map(|best| best.accuracy),
-                    run,
+                    varied: run.varied,
+                    config: run.config,
                     radius,
                 });
             }

@@ -2,17 +2,19 @@
 
 use anyhow::Context;
 use loclin::program::config::Config;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::plan::Plan;
 use super::radii::Radii;
 use crate::reproduce::certificate::Certificate;
+use crate::reproduce::stored;
 
 /// The objective of the first row.
 pub(super) const VANILLA: &str = "vanilla";
 
 /// One trained network.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Network {
     pub(super) run: String,
     pub(super) objective: String,
@@ -24,6 +26,7 @@ pub(super) struct Network {
     /// All epochs.
     pub(super) training_seconds: f64,
     pub(super) training_threads: usize,
+    #[serde(deserialize_with = "stored::config")]
     pub(super) config: Config,
 }
 

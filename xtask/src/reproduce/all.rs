@@ -1,0 +1,185 @@
+//! All experiments, or a check that their pages are what their numbers say.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail, ensure};
+use clap::Parser;
+use loclin::program::distortion::Record;
+use loclin::program::files;
+use loclin::program::options::Global;
+use loclin_report::stats::Percentiles;
+use serde_json::Value;
+
+use super::results::{Outcome, PAGE, Results};
+use super::{Experiment, figure1, stored, table, table5};
+use crate::workspace;
+
+/// Options of `reproduce all`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// Train nothing: compute again what takes a minute or two, and compare with the pages that there are
+    #[arg(long)]
+    pub check: bool,
+    /// With --check, the directory of all results [default: docs/results]
+    #[arg(long, value_name = "DIR", requires = "check")]
+    pub out: Option<PathBuf>,
+    /// With --check, only what follows from the numbers beside the pages: a second or two
+    #[arg(long, requires = "check")]
+    pub pages: bool,
+}
+
+/// An experiment by its command.
+#[derive(Debug, Parser)]
+struct Command {
+    #[command(subcommand)]
+    experiment: Experiment,
+}
+
+/// The commands, those that the others build on first.
+const COMMANDS: [&[&str]; 8] = [
+    &["figure1"],
+    &["table1"],
+    &["figure2"],
+    &["table3"],
+    &["table4"],
+    &["figure4"],
+    &["table5"],
+    &["table5", "--config", "xtask/reproduce/table5-others.toml"],
+];
+
+/// Makes the results of an experiment again from the file of the experiment and the directory of the results.
+type Again = fn(&Path, &Path) -> anyhow::Result<Results>;
+
+/// The tables whose pages follow from their numbers.
+const TABLES: [(&str, Again); 4] = [
+    ("table1", table::again),
+    ("table3", table::again),
+    ("table5", table5::again),
+    ("table5-others", table5::again),
+];
+
+pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
+    if args.check {
+        return check(args, global);
+    }
+    let mut all = Outcome::default();
+    for words in COMMANDS {
+        let command = Command::try_parse_from([&["reproduce"], words].concat())?;
+        let experiment = command.experiment;
+        tracing::info!("{}", words.join(" "));
+        all.add(super::run(&super::Args { experiment }, global)?);
+    }
+    Ok(all)
+}
+
+fn check(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
+    let root = workspace::root()?;
+    let out = args
+        .out
+        .clone()
+        .unwrap_or_else(|| root.join("docs/results"));
+    let mut said = Vec::new();
+    for (name, again) in TABLES {
+        let own = out.join(name);
+        if !own.join(PAGE).exists() {
+            said.push(format!("{name}: not there"));
+            continue;
+        }
+        let config = root.join(format!("xtask/reproduce/{name}.toml"));
+        for (file, bytes) in again(&config, &own)?.files {
+            // The numbers themselves may have been written when configurations had fewer keys.
+            if file != stored::FILE {
+                same(&own.join(file), &bytes)?;
+            }
+        }
+        said.push(format!(
+            "{name}: its page and its rows are what its numbers say"
+        ));
+    }
+    said.push(table4(&out.join("table4"))?);
+    if !args.pages {
+        figure(&out.join("figure1"), global)?;
+        said.push("figure1: the same when made again".to_owned());
+    }
+    Ok(Outcome::said(said.join("\n")))
+}
+
+/// Whether a file holds these lines.
+fn same(file: &Path, expected: &[u8]) -> anyhow::Result<()> {
+    let found = files::read_text(file)?;
+    let expected = String::from_utf8_lossy(expected);
+    let mut lines = found.lines().zip(expected.lines()).enumerate();
+    if let Some((index, (found, expected))) = lines.find(|(_, (a, b))| a != b) {
+        bail!(
+            "{}, line {}: found\n{found}\nwhere the numbers say\n{expected}",
+            file.display(),
+            index + 1
+        );
+    }
+    ensure!(
+        found.lines().count() == expected.lines().count(),
+        "{}: {} lines, where the numbers say {}",
+        file.display(),
+        found.lines().count(),
+        expected.lines().count()
+    );
+    Ok(())
+}
+
+/// Table 4: the percentiles are those of its rows.
+fn table4(out: &Path) -> anyhow::Result<String> {
+    let numbers: Value = serde_json::from_str(&files::read_text(&out.join(stored::FILE))?)?;
+    let networks = numbers["networks"].as_array().context("no networks")?;
+    for network in networks {
+        let row = network["row"].as_str().context("a network without a row")?;
+        let file = out.join(format!("{row}.csv"));
+        let text = files::read_text(&file)?;
+        let mut reader = csv::Reader::from_reader(text.as_bytes());
+        let records = reader.deserialize().collect::<Result<Vec<Record>, _>>()?;
+        let of: [(&str, fn(&Record) -> f64); 3] = [
+            ("gradient", |record| record.gradient),
+            ("expected", |record| record.expected),
+            ("maximum", Record::maximum),
+        ];
+        for (name, of) in of {
+            let values: Vec<f64> = records.iter().map(of).collect();
+            let own = Percentiles::of(&values).context("no rows")?;
+            let stored: Percentiles = serde_json::from_value(network[name].clone())?;
+            let near = own.all().into_iter().zip(stored.all());
+            ensure!(
+                near.into_iter()
+                    .all(|(a, b)| (a - b).abs() <= 1e-9 * a.abs()),
+                "{}: percentiles of `{name}` {own:?}, in {} {stored:?}",
+                file.display(),
+                stored::FILE
+            );
+        }
+    }
+    Ok(format!(
+        "table4: the percentiles of {} networks are those of their rows",
+        networks.len()
+    ))
+}
+
+/// Figure 1, made again, but for the line that says where.
+fn figure(out: &Path, global: &Global) -> anyhow::Result<()> {
+    let args = figure1::Args {
+        epochs: 5000,
+        out: None,
+    };
+    let made = figure1::run(&args, global)?;
+    let page = made.files.into_iter().find(|(name, _)| name == PAGE);
+    let (_, page) = page.context("a figure without a page")?;
+    let place = out.join(PAGE);
+    let here = files::read_text(&place)?;
+    let line = |text: &str| {
+        text.lines()
+            .find(|line| line.starts_with("Made by"))
+            .map(str::to_owned)
+    };
+    let page = String::from_utf8_lossy(&page).into_owned();
+    let (Some(own), Some(there)) = (line(&page), line(&here)) else {
+        bail!("{}: it does not say what it was made by", place.display())
+    };
+    same(&place, page.replace(&own, &there).as_bytes())
+}
