@@ -38,6 +38,38 @@ impl Percentiles {
     }
 }
 
+/// The most pairs whose signs are all tried.
+const MOST_PAIRS: usize = 20;
+
+/// The two-sided p-value of paired differences by the exact permutation test: the share of all ways to give them signs whose
+/// sum is at least as far from 0. If both sides of a pair were drawn alike, a value of at most `p` would be seen with probability `p` at most.
+/// `None` for no differences, for more than 20, and for one that is not finite.
+///
+/// ```
+/// use loclin_report::stats::paired;
+///
+/// // All of one sign: of 2^5 ways only this one and its opposite.
+/// assert_eq!(paired(&[0.1, 0.3, 0.2, 0.2, 0.4]), Some(2.0 / 32.0));
+/// assert_eq!(paired(&[0.1, -0.1]), Some(1.0));
+/// assert_eq!(paired(&[]), None);
+/// ```
+pub fn paired(differences: &[f64]) -> Option<f64> {
+    let n = differences.len();
+    if n == 0 || n > MOST_PAIRS || differences.iter().any(|d| !d.is_finite()) {
+        return None;
+    }
+    let signed = |signs: usize| -> f64 {
+        let own = differences.iter().enumerate();
+        own.map(|(at, d)| if signs >> at & 1 == 1 { -d } else { *d })
+            .sum()
+    };
+    // Sums of the same numbers in other order differ by roundings.
+    let size: f64 = differences.iter().map(|d| d.abs()).sum();
+    let observed = signed(0).abs() - 1e-12 * size;
+    let as_far = (0..1usize << n).filter(|signs| signed(*signs).abs() >= observed);
+    Some(as_far.count() as f64 / (1usize << n) as f64)
+}
+
 /// As `numpy.percentile` interpolates: linearly between the two nearest ranks.
 fn percentile(sorted: &[f64], percent: f64) -> f64 {
     let rank = percent / 100.0 * (sorted.len() - 1) as f64;

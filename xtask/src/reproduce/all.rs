@@ -1,10 +1,11 @@
-//! All experiments, or a check that their pages are what their numbers say.
+//! All experiments; or their pages from the numbers beside them, written or compared.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
 use clap::Parser;
 use loclin::program::distortion::Record;
+use loclin::program::errors::Usage;
 use loclin::program::files;
 use loclin::program::options::Global;
 use loclin_report::stats::Percentiles;
@@ -20,12 +21,12 @@ pub struct Args {
     /// Train nothing: compute again what takes a minute or two, and compare with the pages that there are
     #[arg(long)]
     pub check: bool,
-    /// With --check, the directory of all results [default: docs/results]
-    #[arg(long, value_name = "DIR", requires = "check")]
-    pub out: Option<PathBuf>,
-    /// With --check, only what follows from the numbers beside the pages: a second or two
-    #[arg(long, requires = "check")]
+    /// Train nothing: write the pages of tables anew from the numbers beside them; with --check, compare these alone
+    #[arg(long)]
     pub pages: bool,
+    /// With --check or --pages, the directory of all results [default: docs/results]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
 }
 
 /// An experiment by its command.
@@ -59,8 +60,13 @@ const TABLES: [(&str, Again); 4] = [
 ];
 
 pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
-    if args.check {
-        return check(args, global);
+    if args.check || args.pages {
+        return pages(args, global);
+    }
+    if args.out.is_some() {
+        let message =
+            "--out: all experiments have directories of their own; with --check or --pages only";
+        return Err(Usage::new(message).into());
     }
     let mut all = Outcome::default();
     for words in COMMANDS {
@@ -72,13 +78,14 @@ pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     Ok(all)
 }
 
-fn check(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
+/// Compares pages with their numbers, or writes them.
+fn pages(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let root = workspace::root()?;
     let out = args
         .out
         .clone()
         .unwrap_or_else(|| root.join("docs/results"));
-    let mut said = Vec::new();
+    let (mut said, mut written) = (Vec::new(), Vec::new());
     for (name, again) in TABLES {
         let own = out.join(name);
         if !own.join(PAGE).exists() {
@@ -88,20 +95,31 @@ fn check(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         let config = root.join(format!("xtask/reproduce/{name}.toml"));
         for (file, bytes) in again(&config, &own)?.files {
             // The numbers themselves may have been written when configurations had fewer keys.
-            if file != stored::FILE {
-                same(&own.join(file), &bytes)?;
+            if file == stored::FILE {
+                continue;
+            }
+            let place = own.join(&file);
+            match args.check {
+                true => same(&place, &bytes)?,
+                false => {
+                    files::write_atomic(&place, &bytes)?;
+                    written.push(place);
+                }
             }
         }
         said.push(format!(
             "{name}: its page and its rows are what its numbers say"
         ));
     }
+    if !args.check {
+        return Ok(Outcome::new(written, said.join("\n")));
+    }
     said.push(table4(&out.join("table4"))?);
     if !args.pages {
         figure(&out.join("figure1"), global)?;
         said.push("figure1: the same when made again".to_owned());
     }
-    Ok(Outcome::said(said.join("\n")))
+    Ok(Outcome::new(written, said.join("\n")))
 }
 
 /// Whether a file holds these lines.

@@ -48,12 +48,9 @@ pub(super) fn write(
 }
 
 impl Outcome {
-    /// Nothing written, but something to say.
-    pub(super) fn said(text: String) -> Self {
-        Self {
-            files: Vec::new(),
-            text,
-        }
+    /// Files that were written, and what to say of them.
+    pub(super) fn new(files: Vec<PathBuf>, text: String) -> Self {
+        Self { files, text }
     }
 
     /// What another experiment found, too.

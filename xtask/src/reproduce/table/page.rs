@@ -4,6 +4,7 @@ use super::network::{Network, by_row};
 use super::plan::{Plan, Row};
 use crate::reproduce::markdown;
 use loclin::program::config::{Architecture, Config, Loss};
+use loclin_report::stats;
 
 pub(super) fn tables(plan: &Plan, networks: &[Network]) -> anyhow::Result<String> {
     let rows = by_row(plan, networks);
@@ -14,6 +15,7 @@ pub(super) fn tables(plan: &Plan, networks: &[Network]) -> anyhow::Result<String
          ## Ours beside the published\n\nMeans over the seeds. \"x {}\" is the median eps_2 over that of the first \
          row.\n\n{}\n\
          ## Spread over the seeds\n\nThe mean, and the least and the largest in brackets.\n\n{}\n\
+{}\n\
          ## Each network\n\n#CLR by both bounds. Spearman's rank correlation is that of eps_1 and eps_2. \"Mixed\" \
          counts the regions whose test inputs have different labels, of all regions that several test inputs share. \
          Training counts all epochs, validation included.\n\n{}\n\
@@ -23,6 +25,7 @@ pub(super) fn tables(plan: &Plan, networks: &[Network]) -> anyhow::Result<String
         plan.rows.first().map_or("", |row| &row.name),
         beside(plan, &rows)?,
         spread(plan, &rows)?,
+        paired(&rows),
         each(networks),
         settings(&rows),
     ))
@@ -147,6 +150,40 @@ fn spread(plan: &Plan, rows: &Rows<'_>) -> anyhow::Result<String> {
         "training s",
     ];
     Ok(markdown::table(&header, &lines))
+}
+
+/// Accuracy beside that of the first row, seed by seed.
+fn paired(rows: &Rows<'_>) -> String {
+    let Some(((first, base), others)) = rows.split_first() else {
+        return String::new();
+    };
+    let line = |(row, networks): &(&Row, Vec<&Network>)| {
+        let pair = |network: &&&Network| base.iter().find(|own| own.seed == network.seed);
+        let pairs = networks.iter().filter_map(|n| Some((n, pair(&n)?)));
+        let points = |(n, own): (&&Network, &&Network)| {
+            100.0 * (n.certificate.accuracy - own.certificate.accuracy)
+        };
+        let points: Vec<f64> = pairs.map(points).collect();
+        let p = stats::paired(&points);
+        let spread = Spread::of(&points, |point| *point);
+        vec![
+            row.name.clone(),
+            points.len().to_string(),
+            match points.is_empty() {
+                true => missing(),
+                false => spread.text(|v| format!("{v:+.2}")),
+            },
+            p.map_or_else(missing, |p| format!("{p:.3}")),
+        ]
+    };
+    let lines: Vec<Vec<String>> = others.iter().map(line).collect();
+    let header = ["row", "pairs", "points", "p"];
+    format!(
+        "Accuracy less that of {} with the same seed, and the two-sided p-value of the exact permutation test of pairs, \
+         2/2^pairs at the least.\n\n{}",
+        first.name,
+        markdown::table(&header, &lines)
+    )
 }
 
 fn each(networks: &[Network]) -> String {
