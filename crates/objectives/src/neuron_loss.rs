@@ -4,7 +4,7 @@ use crate::{Error, Result, engines, hinge};
 use candle_core::{DType, Tensor};
 use loclin_models::Trace;
 use loclin_regions::axes;
-use loclin_tensor::sum_of_squares;
+use loclin_tensor::{own_loops, sum_of_squares};
 
 /// `||grad z||_2^2` of all neurons, `[B, |I|]`, differentiable in the parameters.
 ///
@@ -48,16 +48,27 @@ pub fn squared_derivatives(trace: &Trace, tangents: &Tensor) -> Result<Tensor> {
 }
 
 /// The mean of `(grad z . t)^2` over all neurons, inputs and tangents `t` `[B, K, in...]`, which each input has its own of:
-/// a scalar `[]`.
-pub(crate) fn mean_squared_derivative(trace: &Trace, tangents: &Tensor) -> Result<Tensor> {
+/// a scalar `[]`. `first`, where it is known, is the sum of `||grad z||_2^2` over the neurons of the first piecewise-linear
+/// node at one input, the same for all, and takes the place of what tangents say of it.
+pub(crate) fn mean_squared_derivative(
+    trace: &Trace,
+    tangents: &Tensor,
+    mut first: Option<Tensor>,
+) -> Result<Tensor> {
+    let all = (trace.batch() * tangents.dim(1)?) as f64;
     let mut sums: Option<Tensor> = None;
     let mut count = 0;
     trace.push_unshaped(tangents, |_, derivatives| {
         // Of a batch that shares its derivatives each is there once.
         let copies = trace.batch() / derivatives.dim(0)?;
         count += copies * derivatives.elem_count();
-        let sum = sum_of_squares(&derivatives).map_err(candle_core::Error::wrap)?;
-        let sum = (sum * copies as f64)?;
+        let sum = match first.take() {
+            Some(first) => (first * all)?,
+            None => {
+                let sum = sum_of_squares(&derivatives).map_err(candle_core::Error::wrap)?;
+                (sum * copies as f64)?
+            }
+        };
         sums = Some(match sums.take() {
             Some(sums) => (sums + sum)?,
             None => sum,
@@ -90,7 +101,7 @@ pub fn hinges(trace: &Trace) -> Result<Tensor> {
 /// The mean of `max(0, 1 - |z|)` over all neurons and inputs, a scalar `[]`: on the CPU one pass over `z`, with its
 /// gradient.
 pub(crate) fn mean_hinge(trace: &Trace) -> Result<Tensor> {
-    let single_pass = trace.network().device().is_cpu();
+    let single_pass = own_loops::serve(trace.network().device());
     match trace.network().dtype() {
         DType::F32 if single_pass => hinge::mean::<f32>(trace),
         DType::F64 if single_pass => hinge::mean::<f64>(trace),

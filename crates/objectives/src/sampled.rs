@@ -98,7 +98,7 @@ fn along_signs(trace: &Trace, count: usize, rng: &mut impl Rng) -> Result<Tensor
     let signs = signs_like(trace, count, rng)?;
     match engines::mean_along(trace, &signs)? {
         Some(mean) => Ok(mean),
-        None => mean_squared_derivative(trace, &signs),
+        None => mean_squared_derivative(trace, &signs, engines::first_layer(trace)?),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The lengths of all neurons' gradients.
 
 use crate::{Error, Linearization, Norm, Result, Rows, device};
+use loclin_tensor::own_loops;
 
 impl Linearization {
     /// The lq norms of all neurons' gradients, for each norm `q` in `norms`: `[B, |I|]`.
@@ -11,7 +12,7 @@ impl Linearization {
     /// # Errors
     /// A norm that is not finite.
     pub fn gradient_norms(&self, norms: &[Norm]) -> Result<Vec<Rows>> {
-        let lengths = match self.network().device().is_cpu() {
+        let lengths = match own_loops::serve(self.network().device()) {
             true => None,
             false => device::gradient_norms(self, norms)?,
         };

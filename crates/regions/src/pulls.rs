@@ -3,15 +3,13 @@
 use crate::{
     Linearization, Result, Rows,
     by_lengths::{ByLengths, PullErrors},
+    host::for_each_row,
     measure::{Aim, Known},
     nearest::distance,
 };
-use candle_core::{DType, Tensor};
+use candle_core::Tensor;
 use loclin_models::{PatchPull, Trace};
-use loclin_tensor::{
-    product::slice,
-    rounding::{UNIT, length_up, product_up, up_by},
-};
+use loclin_tensor::rounding::{UNIT, length_up, product_up, up_by};
 
 /// Neurons of one node that are pulled together.
 #[derive(Debug, Clone)]
@@ -247,15 +245,12 @@ impl Linearization {
 
 /// At least the length of each row of a tensor `[1, K, ...]`.
 fn lengths(rows: &Tensor) -> Result<Vec<f64>> {
-    let count = rows.dim(1)?;
-    let rows = rows
-        .to_device(&candle_core::Device::Cpu)?
-        .to_dtype(DType::F64)?
-        .contiguous()?;
-    let (storage, layout) = rows.storage_and_layout();
-    let numbers = slice::<f64>(&storage, layout)?;
-    let width = (numbers.len() / count.max(1)).max(1);
-    Ok(numbers.chunks_exact(width).map(length).collect())
+    let mut found = [Vec::new()];
+    for_each_row(&rows.flatten_from(2)?, &mut found, |all, _, row| {
+        all.push(length(row));
+    })?;
+    let [found] = found;
+    Ok(found)
 }
 
 /// At least the length of a vector: [`length_up`] in one pass where no square vanishes or overflows that matters.

@@ -20,6 +20,8 @@
 //!   where there are many.
 //! * [`sum_of_squares`]: of all numbers, in one pass.
 //! * [`inverse()`]: the inverse of a matrix, differentiable.
+//! * [`own_loops`]: whether a device's tensors are worked on by loops over
+//!   memory, or by tensor expressions.
 //! * [`product`]: matrix products into memory the caller owns, with the
 //!   kernels Candle multiplies with.
 //! * [`mod@file`]: files that are regular ones, or an error.
@@ -43,6 +45,7 @@ mod known;
 pub mod linear;
 pub mod numeric;
 pub mod optim;
+pub mod own_loops;
 mod parameters;
 mod pieces;
 pub mod product;

@@ -3,10 +3,10 @@
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, DType, Layout, Shape, Tensor, bail};
 use rayon::prelude::*;
 
-use crate::Result;
 use crate::product::{
     Real, View, ViewMut, Write, multiply, multiply_by_all, multiply_shared, slice, slice_of, tensor,
 };
+use crate::{Result, own_loops};
 
 /// Multiply-adds below which a product is not worth a second thread.
 const SMALL: usize = 1 << 20;
@@ -36,9 +36,9 @@ const TALL: usize = 128;
 /// ```
 pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> candle_core::Result<Tensor> {
     let suited = |tensor: &Tensor| {
-        tensor.device().is_cpu() && tensor.is_contiguous() && tensor.dtype() == x.dtype()
+        own_loops::serve(tensor.device()) && tensor.is_contiguous() && tensor.dtype() == x.dtype()
     };
-    let known = matches!(x.dtype(), DType::F32 | DType::F64) && x.device().is_cpu();
+    let known = matches!(x.dtype(), DType::F32 | DType::F64) && own_loops::serve(x.device());
     if !known || !suited(weight) || !bias.is_none_or(suited) {
         let product = x.matmul(&weight.t()?)?;
         return bias.map_or(Ok(product.clone()), |bias| product.broadcast_add(bias));

@@ -7,9 +7,9 @@
 
 use candle_core::{CpuStorage, CustomOp1, DType, Layout, Shape, Tensor, bail};
 
-use crate::Result;
 use crate::elementwise::{each, each_pair};
 use crate::product::{Real, slice, slice_of, tensor};
+use crate::{Result, own_loops};
 
 /// The continuous function `anchor + slopes[0] (z - breakpoint)` below the
 /// breakpoint, and with `slopes[1]` from there on, where it has that derivative
@@ -86,7 +86,9 @@ impl TwoPieces {
 }
 
 fn suited(z: &Tensor) -> bool {
-    matches!(z.dtype(), DType::F32 | DType::F64) && z.device().is_cpu() && z.is_contiguous()
+    matches!(z.dtype(), DType::F32 | DType::F64)
+        && own_loops::serve(z.device())
+        && z.is_contiguous()
 }
 
 /// The same function of every number of a storage.

@@ -9,7 +9,7 @@ use candle_core::{CpuStorage, Device, Layout, Storage, Tensor, WithDType};
 
 use rayon::prelude::*;
 
-use crate::{Error, Result};
+use crate::{Error, Result, own_loops};
 
 /// A number type with matrix kernels: `f32` or `f64`.
 pub trait Real: WithDType + sealed::Sealed {}
@@ -325,6 +325,10 @@ pub fn slice<'a, T: Real>(storage: &'a Storage, layout: &Layout) -> Result<&'a [
 /// # Errors
 /// Those of [`slice()`].
 pub fn slice_of<'a, T: Real>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [T]> {
+    if own_loops::are_withheld() {
+        let cause = "a tensor of a device whose memory no loop may read";
+        return Err(Error::Product(cause.into()));
+    }
     let (start, end) = layout.contiguous_offsets().ok_or_else(|| {
         let strides = layout.stride();
         Error::Product(format!(

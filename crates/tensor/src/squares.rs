@@ -4,9 +4,9 @@ use candle_core::{CpuStorage, CustomOp1, DType, Layout, Shape, Tensor, bail};
 use pulp::Arch;
 use rayon::prelude::*;
 
-use crate::Result;
 use crate::elementwise::{CHUNK, each};
 use crate::product::{Real, slice, slice_of, tensor};
+use crate::{Result, own_loops};
 
 /// The sum of the squares of all numbers, a scalar `[]`; differentiable. On the CPU it is added up in double precision and
 /// a fixed order.
@@ -23,7 +23,7 @@ use crate::product::{Real, slice, slice_of, tensor};
 /// # Ok::<(), loclin_tensor::Error>(())
 /// ```
 pub fn sum_of_squares(x: &Tensor) -> Result<Tensor> {
-    Ok(match (x.device().is_cpu(), x.dtype()) {
+    Ok(match (own_loops::serve(x.device()), x.dtype()) {
         (true, DType::F32 | DType::F64) => x.contiguous()?.apply_op1(SumOfSquares)?,
         _ => x.sqr()?.sum_all()?,
     })

@@ -83,6 +83,20 @@ pub(super) struct Row {
     variance_seconds: f64,
 }
 
+impl Row {
+    /// Of the variances of the value and of the gradient, relative to squares of what is estimated.
+    pub(super) fn new(estimate: &'static str, variances: [f64; 2], seconds: f64) -> Self {
+        let [value_variance, gradient_variance] = variances;
+        Self {
+            estimate,
+            value_variance,
+            gradient_variance,
+            seconds,
+            variance_seconds: gradient_variance * seconds,
+        }
+    }
+}
+
 /// All estimates, without the hinge, which is exact in all of them.
 pub(super) fn measure(subject: &Subject, (x, _): &Batch) -> anyhow::Result<Vec<Row>> {
     let trace = subject.network.trace(x)?;
@@ -103,13 +117,8 @@ pub(super) fn measure(subject: &Subject, (x, _): &Batch) -> anyhow::Result<Vec<R
                 Ok(())
             })?;
             let gradient_variance = gradient / length(&exact[1..]);
-            Ok(Row {
-                estimate,
-                value_variance: value / (exact[0] * exact[0]),
-                gradient_variance,
-                seconds,
-                variance_seconds: gradient_variance * seconds,
-            })
+            let variances = [value / (exact[0] * exact[0]), gradient_variance];
+            Ok(Row::new(estimate, variances, seconds))
         })
         .collect()
 }
@@ -152,10 +161,10 @@ fn read(subject: &Subject, value: &Tensor) -> anyhow::Result<Vec<f64>> {
 }
 
 /// The table.
-pub(super) fn write(f: &mut fmt::Formatter<'_>, rows: &[Row]) -> fmt::Result {
+pub(super) fn write(f: &mut fmt::Formatter<'_>, title: &str, rows: &[Row]) -> fmt::Result {
     writeln!(
         f,
-        "estimates after the epoch{:>37} {:>13} {:>9} {:>13}",
+        "{title:<51} {:>10} {:>13} {:>9} {:>13}",
         "value var.", "gradient var.", "time", "var. x time"
     )?;
     for row in rows {

@@ -11,6 +11,7 @@ mod machine;
 mod options;
 mod peer;
 mod residual;
+mod residual_estimates;
 mod scaling;
 mod spread;
 mod step;

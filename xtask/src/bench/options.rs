@@ -4,11 +4,14 @@ use std::path::PathBuf;
 
 use loclin::program::options::DataDir;
 
+/// The dataset that the program brings along.
+pub(super) const DIGITS: &str = "digits";
+
 const EXAMPLE: &str = "\
 Examples:
   cargo xtask bench step
   cargo xtask bench step --data mnist --peer python3 --peer-script roll_torch.py
-  cargo xtask bench step --model resnet --peer python3
+  cargo xtask bench step --model resnet --data cifar10 --peer python3
   cargo xtask bench convolution --peer python3
   cargo xtask bench certify --model runs/mnist-vanilla-seed0 --data mnist
   cargo xtask bench scaling --json";
@@ -21,10 +24,10 @@ pub struct Args {
     #[arg(value_enum)]
     pub work: Option<Work>,
     /// The labelled dataset to train on and to certify: a name or a directory
-    #[arg(long, value_name = "NAME_OR_PATH", default_value = "digits")]
+    #[arg(long, value_name = "NAME_OR_PATH", default_value = DIGITS)]
     pub data: String,
     /// The network to certify, a run directory or a file [default: one trained here, without a regulariser]; for `step`,
-    /// `resnet`: the residual network of the preset cifar10-vanilla, on random images
+    /// `resnet`: the residual network of the preset cifar10-vanilla, on random images or those of another dataset than digits
     #[arg(long, value_name = "PATH")]
     pub model: Option<PathBuf>,
     /// Certify the first N test inputs only

@@ -5,17 +5,20 @@ use std::fmt;
 use std::time::Instant;
 
 use candle_core::{DType, Device, Tensor};
+use loclin_data::Split;
 use loclin_models::architectures::ResNetConfig;
 use loclin_models::{BatchStatistics, Network};
 use loclin_tensor::{Optimizer, OptimizerConfig, Parameters, SgdConfig, random};
 use serde::Serialize;
 
-use super::options::Args;
+use super::options::{Args, DIGITS};
 use super::peer::{Conversation, PAUSE, Peer};
 use super::spread::Spread;
-use super::subject::Batch;
+use super::subject::{self, Batch};
+use super::{estimators, residual_estimates};
 use loclin::program::compute::Dtype;
 use loclin::program::config::{Config, Here, Loss, Settings};
+use loclin::program::opened;
 use loclin::program::options::Global;
 use loclin::program::train::Parts;
 
@@ -27,6 +30,8 @@ const LAMBDA: f64 = 0.1;
 const C: f64 = 0.5;
 /// Steps of one kind before those of another.
 const STEPS: usize = 5;
+/// Steps of sampled ROLL between the first and the second look at estimates, and batches of a dataset that are taken in turn.
+const TRAINING: usize = 150;
 
 /// Both sides' seconds of a step of one kind.
 #[derive(Clone, Debug, Serialize)]
@@ -43,6 +48,9 @@ pub(super) struct Outcome {
     residual: Vec<Row>,
     /// Rounds of a few steps of each kind on each side.
     rounds: usize,
+    /// Estimates of the regulariser at initialisation, and after some steps.
+    initial_estimates: Vec<estimators::Row>,
+    estimates: Vec<estimators::Row>,
 }
 
 pub(super) fn measure(
@@ -52,7 +60,12 @@ pub(super) fn measure(
 ) -> anyhow::Result<Outcome> {
     let seed = global.seed.unwrap_or(0);
     let dtype = global.dtype.unwrap_or(Dtype::F32).candle();
-    let mut learner = Learner::new(seed, dtype, &global.device.open()?)?;
+    let mut learner = Learner::new(args, seed, dtype, &global.device.open()?)?;
+    let initial_estimates = learner.estimates()?;
+    for _ in 0..TRAINING {
+        learner.seconds(Loss::Sampled)?;
+    }
+    let estimates = learner.estimates()?;
     let mut conversation = peer.map(Peer::converse).transpose()?;
     let kinds = [("vanilla", Loss::Vanilla), ("sampled", Loss::Sampled)];
     let (mut own, mut other) = (BTreeMap::new(), BTreeMap::new());
@@ -81,6 +94,8 @@ pub(super) fn measure(
     Ok(Outcome {
         residual: rows.collect(),
         rounds: args.runs,
+        initial_estimates,
+        estimates,
     })
 }
 
@@ -92,17 +107,35 @@ fn ask(conversation: &mut Conversation, name: &str) -> anyhow::Result<Vec<f64>> 
     Ok(seconds)
 }
 
-/// The network in training, on one batch.
+/// The network in training, on batches in turn.
 struct Learner {
     network: Network,
     parameters: Parameters,
     optimizer: Box<dyn Optimizer>,
-    batch: Batch,
+    batches: Vec<Batch>,
     steps: u64,
 }
 
+/// Batches of the dataset that was asked for; where that is none of such images, one of random numbers.
+fn batches(args: &Args, seed: u64, network: &Network) -> anyhow::Result<Vec<Batch>> {
+    let (dtype, device) = (network.dtype(), network.device());
+    if args.data != DIGITS {
+        let data = opened::data(&args.data, Split::Train, &args.place.data_dir, seed)?;
+        let data = data.into_table()?;
+        let all = loclin_data::batches(data.len(), subject::BATCH, seed, 0);
+        let some = all.take(TRAINING);
+        return some
+            .map(|rows| subject::batch(&data, &rows, network))
+            .collect();
+    }
+    let shape = [&[BATCH], network.input_shape()].concat();
+    let x = random::normal(&mut random::stream(seed, &[0]), &shape[..], dtype, device)?;
+    let labels = (0..BATCH as u32).map(|index| index % CLASSES as u32);
+    Ok(vec![(x, Tensor::new(labels.collect::<Vec<_>>(), device)?)])
+}
+
 impl Learner {
-    fn new(seed: u64, dtype: DType, device: &Device) -> anyhow::Result<Self> {
+    fn new(args: &Args, seed: u64, dtype: DType, device: &Device) -> anyhow::Result<Self> {
         let config = ResNetConfig {
             width: 8,
             blocks: vec![1; 3],
@@ -116,11 +149,8 @@ impl Learner {
             nesterov: false,
             weight_decay: 5e-4,
         });
-        let shape = [&[BATCH], network.input_shape()].concat();
-        let x = random::normal(&mut random::stream(seed, &[0]), &shape[..], dtype, device)?;
-        let labels = (0..BATCH as u32).map(|index| index % CLASSES as u32);
         Ok(Self {
-            batch: (x, Tensor::new(labels.collect::<Vec<_>>(), device)?),
+            batches: batches(args, seed, &network)?,
             optimizer: optimizer.build(parameters.named())?,
             network,
             parameters,
@@ -128,11 +158,16 @@ impl Learner {
         })
     }
 
+    /// Estimates of the regulariser.
+    fn estimates(&self) -> anyhow::Result<Vec<estimators::Row>> {
+        residual_estimates::measure(&self.network, &self.parameters, &self.batches)
+    }
+
     /// What a step took: that of the program's own training, but for the data.
     fn seconds(&mut self, loss: Loss) -> anyhow::Result<f64> {
         let start = Instant::now();
         self.steps += 1;
-        let (x, y) = &self.batch;
+        let (x, y) = &self.batches[self.steps as usize % self.batches.len()];
         let (trace, statistics) = self.network.trace_train(x)?;
         let task = candle_nn::loss::cross_entropy(trace.output(), y)?;
         let rng = &mut random::stream(0, &[self.steps]);
@@ -178,6 +213,8 @@ impl fmt::Display for Outcome {
             let ratio = sampled.seconds.over(vanilla.seconds);
             line("sampled / vanilla", ratio, String::new(), String::new())?;
         }
-        Ok(())
+        estimators::write(f, "estimates at initialisation", &self.initial_estimates)?;
+        let title = format!("estimates after {TRAINING} steps of sampled ROLL");
+        estimators::write(f, &title, &self.estimates)
     }
 }

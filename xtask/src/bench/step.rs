@@ -164,7 +164,7 @@ impl fmt::Display for Outcome {
                 megabytes(exact)
             )?;
         }
-        estimators::write(f, &self.estimates)?;
+        estimators::write(f, "estimates after the epoch", &self.estimates)?;
         let Some(peer) = &self.peer_step_seconds else {
             return Ok(());
         };

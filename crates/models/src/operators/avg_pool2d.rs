@@ -8,7 +8,7 @@ use crate::{
     window::Window2d,
 };
 use candle_core::{DType, Device, Result, Tensor};
-use loclin_tensor::Convolution;
+use loclin_tensor::{Convolution, own_loops};
 use std::sync::Arc;
 
 /// The most entries of the matrix of one axis, and the most entries under its windows.
@@ -80,7 +80,7 @@ impl AvgPool2d {
             ..
         } = self.window;
         let single = kernel == [1, 1] && padding == [[0, 0]; 2];
-        let known = x.device().is_cpu() && matches!(x.dtype(), DType::F32 | DType::F64);
+        let known = own_loops::serve(x.device()) && matches!(x.dtype(), DType::F32 | DType::F64);
         (single && known).then(|| Convolution {
             stride,
             groups: x.dims().iter().rev().nth(2).copied().unwrap_or(1),

@@ -15,7 +15,7 @@ use crate::{
 };
 use candle_core::{DType, Result, Tensor};
 use candle_nn::{Init, VarBuilder};
-use loclin_tensor::{Convolution, scale_channels, shift_channels};
+use loclin_tensor::{Convolution, own_loops, scale_channels, shift_channels};
 use std::sync::Arc;
 
 /// `z = W * a + b` (a cross-correlation, zero padding) of inputs `[channels, height, width]`, as PyTorch's
@@ -80,7 +80,7 @@ impl Conv2d {
             ..
         } = self.config.window;
         let groups = self.config.groups;
-        let served = x.device().is_cpu() && matches!(x.dtype(), DType::F32 | DType::F64);
+        let served = own_loops::serve(x.device()) && matches!(x.dtype(), DType::F32 | DType::F64);
         served.then_some(Convolution {
             stride,
             padding,

@@ -9,6 +9,7 @@ mod recurrent;
 use crate::Result;
 use candle_core::{DType, Tensor};
 use loclin_models::{FcChain, Network, Recurrence, Structure, Trace};
+use loclin_tensor::own_loops;
 use std::fmt;
 
 /// The engine that works for a network.
@@ -54,7 +55,9 @@ enum Recognised<'a> {
 
 impl<'a> Recognised<'a> {
     fn of(network: &'a Network) -> Self {
-        if !network.device().is_cpu() || !matches!(network.dtype(), DType::F32 | DType::F64) {
+        if !own_loops::serve(network.device())
+            || !matches!(network.dtype(), DType::F32 | DType::F64)
+        {
             return Self::General;
         }
         match network.structure() {
@@ -104,6 +107,15 @@ pub(crate) fn mean_along(trace: &Trace, directions: &Tensor) -> Result<Option<Te
         (Recognised::Chain(chain), _) => {
             chain::mean_along::<f64>(trace, chain, directions).map(Some)
         }
+        _ => Ok(None),
+    }
+}
+
+/// The sum over the first layer's neurons of `||grad z||_2^2`, which is the same at all inputs, a scalar `[]`; of chains on any
+/// device and in any type.
+pub(crate) fn first_layer(trace: &Trace) -> Result<Option<Tensor>> {
+    match trace.network().structure() {
+        Structure::Chain(chain) => chain::first_layer(chain),
         _ => Ok(None),
     }
 }

@@ -13,6 +13,7 @@ use crate::{
 };
 use candle_core::{DType, Tensor};
 use loclin_models::{Network, Trace};
+use loclin_tensor::own_loops;
 use std::fmt;
 
 /// The engine that works for a network.
@@ -52,7 +53,7 @@ enum Ready {
 impl Prepared {
     /// Chooses the engine of `network`, whose float64 copy is `precise`.
     pub(crate) fn new(network: &Network, precise: &Network) -> Self {
-        if !network.device().is_cpu() {
+        if !own_loops::serve(network.device()) {
             return Self(Ready::General);
         }
         let chains = network.structure().chain().zip(precise.structure().chain());
@@ -83,7 +84,7 @@ impl Prepared {
         inputs: &Tensor,
     ) -> Result<Option<ForwardPass>> {
         match &self.0 {
-            _ if !inputs.device().is_cpu() => Ok(None),
+            _ if !own_loops::serve(inputs.device()) => Ok(None),
             Ready::F32(chain) => chain.forward(network, inputs).map(Some),
             Ready::F64(chain) => chain.forward(network, inputs).map(Some),
             Ready::General => Ok(None),

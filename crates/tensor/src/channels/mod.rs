@@ -8,8 +8,8 @@ pub(crate) mod normalize;
 
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, D, Layout, Shape, Tensor};
 
-use crate::Result;
 use crate::product::slice_of;
+use crate::{Result, own_loops};
 use kernels::{dims, dims_with, dots, moments, scaled, shifted, totals};
 
 /// Mean and variance (biased: the mean of the squared deviations) of each channel of `x` `[outer, channels, inner...]`,
@@ -26,7 +26,7 @@ use kernels::{dims, dims_with, dots, moments, scaled, shifted, totals};
 /// # Ok::<(), loclin_tensor::Error>(())
 /// ```
 pub fn channel_moments(x: &Tensor) -> Result<[Tensor; 2]> {
-    if x.device().is_cpu() {
+    if own_loops::serve(x.device()) {
         let moments = x.contiguous()?.apply_op1(Moments)?;
         return Ok([moments.get(0)?, moments.get(1)?]);
     }
@@ -46,7 +46,7 @@ fn moments_by_broadcasting(x: &Tensor) -> candle_core::Result<[Tensor; 2]> {
 /// # Errors
 /// Candle's, for shapes that do not fit, or numbers other than `f32` and `f64`.
 pub fn scale_channels(x: &Tensor, scale: &Tensor, axis: usize) -> Result<Tensor> {
-    Ok(match x.device().is_cpu() {
+    Ok(match own_loops::serve(x.device()) {
         true => x
             .contiguous()?
             .apply_op2(&scale.contiguous()?, Scale { axis })?,
@@ -59,7 +59,7 @@ pub fn scale_channels(x: &Tensor, scale: &Tensor, axis: usize) -> Result<Tensor>
 /// # Errors
 /// Candle's, for shapes that do not fit, or numbers other than `f32` and `f64`.
 pub fn shift_channels(x: &Tensor, shift: &Tensor) -> Result<Tensor> {
-    Ok(match x.device().is_cpu() {
+    Ok(match own_loops::serve(x.device()) {
         true => x.contiguous()?.apply_op2(&shift.contiguous()?, Shift)?,
         false => x.broadcast_add(&like(shift, x, 1)?)?,
     })

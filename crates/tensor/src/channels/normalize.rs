@@ -5,8 +5,8 @@ use rayon::prelude::*;
 
 use super::kernels::{Dims, affine_rows, dims_with, sum_of_rows};
 use super::{Moments, channel_moments, scale_channels, shift_channels};
-use crate::Result;
 use crate::product::{Real, slice, slice_of, tensor};
+use crate::{Result, own_loops};
 
 /// Each channel of `x` `[outer, channels, inner...]` times its number in `weight / sqrt(variance + eps)`, after its mean has
 /// been taken away, plus its number in `bias`: batch normalisation in training mode. With the value, of the shape of
@@ -29,7 +29,7 @@ pub fn normalize_channels(
     bias: &Tensor,
     eps: f64,
 ) -> Result<[Tensor; 3]> {
-    if !x.device().is_cpu() {
+    if !own_loops::serve(x.device()) {
         let [mean, variance] = channel_moments(x)?;
         let scale = (weight / (&variance + eps)?.sqrt()?)?;
         let shift = (bias - (&mean * &scale)?)?;

@@ -2,7 +2,7 @@
 
 use candle_core::{CpuStorage, CustomOp1, Layout, Shape, Tensor, WithDType, bail};
 
-use crate::Result;
+use crate::{Result, own_loops};
 
 /// The tensor in row-major order: itself, or a copy.
 ///
@@ -14,7 +14,7 @@ pub(super) fn row_major(tensor: &Tensor) -> Result<Tensor> {
     if tensor.is_contiguous() {
         return Ok(tensor.clone());
     }
-    if tensor.device().is_cpu() && tensor.rank() == 2 && tensor.is_fortran_contiguous() {
+    if own_loops::serve(tensor.device()) && tensor.rank() == 2 && tensor.is_fortran_contiguous() {
         return Ok(tensor.apply_op1_no_bwd(&Transposed)?);
     }
     Ok(tensor.contiguous()?)

@@ -18,7 +18,7 @@ use candle_core::{CpuStorage, DType, InplaceOp3, Layout, Tensor, Var, WithDType,
 
 use rayon::prelude::*;
 
-use crate::Result;
+use crate::{Result, own_loops};
 
 /// An element-wise update `old <- f(old, x, y)`; one that reads a single
 /// source is given it twice.
@@ -167,7 +167,7 @@ impl Update for DescendScaled {
 /// Carries out an update of `target` from sources of its shape and type, in
 /// row-major order.
 pub(crate) fn apply(update: &impl Update, target: &Var, x: &Tensor, y: &Tensor) -> Result<()> {
-    if target.device().is_cpu() && matches!(target.dtype(), DType::F32 | DType::F64) {
+    if own_loops::serve(target.device()) && matches!(target.dtype(), DType::F32 | DType::F64) {
         return Ok(target.inplace_op3(x, y, &Fused(*update))?);
     }
     apply_by_tensors(update, target, x, y)

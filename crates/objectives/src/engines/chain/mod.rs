@@ -26,7 +26,7 @@ use crate::{
 };
 use candle_core::Tensor;
 use loclin_models::{FcChain, Trace};
-use loclin_tensor::product::Real;
+use loclin_tensor::{product::Real, sum_of_squares};
 
 /// `||grad z||_2^2` of all neurons, `[B, |I|]`, with an analytic backward pass.
 pub(super) fn squared_norms<T: Real>(trace: &Trace, chain: &FcChain) -> Result<Tensor> {
@@ -74,6 +74,13 @@ pub(super) fn mean_along<T: Real>(
         let layers = shared::Layers { sizes, weights };
         pushed::value_and_gradients(&layers, &slopes, &directions, count, factor)
     })
+}
+
+/// As of [`super::first_layer`].
+pub(super) fn first_layer(chain: &FcChain) -> Result<Option<Tensor>> {
+    let squares = chain.weights.first().map(sum_of_squares).transpose()?;
+    let scaled = squares.map(|squares| squares * (chain.scale * chain.scale));
+    Ok(scaled.transpose()?)
 }
 
 /// `D, N_1, ..., N_M`.
