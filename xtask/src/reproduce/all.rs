@@ -144,6 +144,9 @@ fn same(file: &Path, expected: &[u8]) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What a percentile is of: its name, and of a row its value.
+type Number = (&'static str, fn(&Record) -> f64);
+
 /// Table 4: the percentiles are those of its rows.
 fn table4(out: &Path) -> anyhow::Result<String> {
     let numbers: Value = serde_json::from_str(&files::read_text(&out.join(stored::FILE))?)?;
@@ -154,7 +157,7 @@ fn table4(out: &Path) -> anyhow::Result<String> {
         let text = files::read_text(&file)?;
         let mut reader = csv::Reader::from_reader(text.as_bytes());
         let records = reader.deserialize().collect::<Result<Vec<Record>, _>>()?;
-        let of: [(&str, fn(&Record) -> f64); 3] = [
+        let of: [Number; 3] = [
             ("gradient", |record| record.gradient),
             ("expected", |record| record.expected),
             ("maximum", Record::maximum),
