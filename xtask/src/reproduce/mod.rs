@@ -14,6 +14,7 @@ mod markdown;
 mod places;
 mod provenance;
 mod results;
+pub mod stability;
 pub mod table;
 pub mod table2;
 pub mod table4;
@@ -65,6 +66,8 @@ pub enum Experiment {
     Figure4(table4::Args),
     /// Balls beyond the region: bounds of the gradient's change beside published numbers
     Bounds(bounds::Args),
+    /// Explanations under JPEG, noise and brightness against the proved radius, on the networks of Table 1
+    Stability(stability::Args),
 }
 
 /// Reproduces an experiment.
@@ -97,6 +100,13 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
                 places.out = "docs/results/figure4".into();
             }
             write(&places.out, || figure4::run(args, &places, global))
+        }
+        Experiment::Stability(args) => {
+            let mut places = args.training.places("stability")?;
+            if args.training.runs.is_none() {
+                places.runs = "runs/table1".into();
+            }
+            write(&places.out, || stability::run(args, &places, global))
         }
         Experiment::Figure2(args) => {
             let places = args.training.places("figure2")?;

@@ -13,3 +13,4 @@ mod fixture;
 #[allow(dead_code, reason = "the product's tests use the rest")]
 mod refusal;
 mod reproduce;
+mod stability;
