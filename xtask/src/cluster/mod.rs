@@ -100,7 +100,7 @@ pub(crate) fn run_with(program: &Path, args: &Args) -> anyhow::Result<Outcome> {
         "--out",
         &made,
     ]);
-    succeed(&program, &init)?;
+    succeed(program, &init)?;
     let mut certify = words(&["certify", "--data", "digits", "--model"]);
     certify.push(network.display().to_string());
     certify.extend([
@@ -111,13 +111,13 @@ pub(crate) fn run_with(program: &Path, args: &Args) -> anyhow::Result<Outcome> {
     ]);
     let start = Instant::now();
     let out = ["--out".to_owned(), whole.display().to_string()];
-    succeed(&program, &[&certify[..], &out].concat())?;
+    succeed(program, &[&certify[..], &out].concat())?;
     let one_process = start.elapsed().as_secs_f64();
 
     let queue = Queue {
         root: &root,
         directory: here,
-        program: &program,
+        program,
         arguments: &certify,
         parts: PARTS,
         killed: KILLED,
@@ -132,7 +132,7 @@ pub(crate) fn run_with(program: &Path, args: &Args) -> anyhow::Result<Outcome> {
     let merged = here.join("merged.csv");
     let mut merge = words(&["merge"]);
     merge.extend(tables.chain(["--out".into(), merged.display().to_string()]));
-    succeed(&program, &merge)?;
+    succeed(program, &merge)?;
     let is_equal = files::read(&whole)? == files::read(&merged)?;
     ensure!(
         is_equal,

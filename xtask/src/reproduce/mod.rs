@@ -16,6 +16,7 @@ mod markdown;
 mod places;
 mod provenance;
 mod results;
+pub mod stability;
 mod stored;
 pub mod table;
 pub mod table2;
@@ -74,6 +75,8 @@ pub enum Experiment {
     All(all::Args),
     /// Balls beyond the region: bounds of the gradient's change beside published numbers
     Bounds(bounds::Args),
+    /// Explanations under JPEG, noise and brightness against the proved radius, on the networks of Table 1
+    Stability(stability::Args),
 }
 
 /// Reproduces an experiment.
@@ -110,6 +113,13 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
                 places.out = "docs/results/figure4".into();
             }
             write(&places.out, || figure4::run(args, &places, global))
+        }
+        Experiment::Stability(args) => {
+            let mut places = args.training.places("stability")?;
+            if args.training.runs.is_none() {
+                places.runs = "runs/table1".into();
+            }
+            write(&places.out, || stability::run(args, &places, global))
         }
         Experiment::Figure2(args) => {
             let places = args.training.places("figure2")?;

@@ -14,3 +14,4 @@ mod fixture;
 mod refusal;
 mod reproduce;
 mod reproduce_all;
+mod stability;

@@ -4,14 +4,9 @@ use maud::{Markup, html};
 
 use super::axis::{Axis, Scale};
 use super::canvas::Canvas;
+use super::plot::{HEIGHT, LEFT, Plot, WIDTH, in_rows, legend, size};
 use crate::format::coordinate;
 
-const WIDTH: f64 = 300.0;
-const HEIGHT: f64 = 210.0;
-/// Room left of, above and below the plot.
-const LEFT: f64 = 62.0;
-const TOP: f64 = 30.0;
-const BOTTOM: f64 = 44.0;
 /// Dashes that tell curves apart without colour; marks do it a second time.
 const DASHES: [&str; 5] = ["none", "7 3", "2 2.5", "9 3 2 3", "1 4"];
 
@@ -47,18 +42,12 @@ pub struct Curve {
 /// The charts in rows of `columns`, with one legend of the first chart's curves.
 pub fn charts(charts: &[Chart], columns: usize) -> Canvas {
     let columns = columns.max(1);
-    let (step_x, step_y) = (LEFT + WIDTH + 18.0, TOP + HEIGHT + BOTTOM + 12.0);
-    let rows = charts.len().div_ceil(columns);
-    let legend = step_y * rows as f64 + 14.0;
+    let legend = legend(charts.len(), columns);
     // The chart with most curves names those of all.
     let named = charts.iter().max_by_key(|chart| chart.curves.len());
     let banded = charts.iter().any(|chart| !chart.band.is_empty());
     let drawing = html! {
-        @for (index, chart) in charts.iter().enumerate() {
-            @let x = step_x * (index % columns) as f64 + LEFT;
-            @let y = step_y * (index / columns) as f64 + TOP;
-            g transform={ "translate(" (coordinate(x)) " " (coordinate(y)) ")" } { (plot(chart)) }
-        }
+        (in_rows(&charts.iter().map(plot).collect::<Vec<_>>(), columns))
         @if let Some(named) = named {
             @for (index, curve) in named.curves.iter().enumerate() {
                 g transform={ "translate(" (coordinate(LEFT + 130.0 * index as f64)) " " (coordinate(legend)) ")" } {
@@ -77,11 +66,8 @@ pub fn charts(charts: &[Chart], columns: usize) -> Canvas {
             }
         }
     };
-    Canvas::new(
-        step_x * columns.min(charts.len().max(1)) as f64 + 8.0,
-        legend + 22.0,
-        drawing,
-    )
+    let [width, height] = size(charts.len(), columns);
+    Canvas::new(width, height, drawing)
 }
 
 fn plot(chart: &Chart) -> Markup {
@@ -93,22 +79,12 @@ fn plot(chart: &Chart) -> Markup {
         Scale::Linear => x.ticks(),
         Scale::Log => doublings(points().map(|p| p[0])),
     };
-    html! {
-        text.title x="0" y="-10" { (chart.title) }
-        @for (value, text) in y.ticks() {
-            @let at = coordinate(y.place(value));
-            path.grid d={ "M0 " (at) "H" (WIDTH) } {}
-            text x="-6" y=(coordinate(y.place(value) + 4.0)) text-anchor="end" { (text) }
-        }
-        @for (value, text) in ticks {
-            @let at = coordinate(x.place(value));
-            path.major d={ "M" (at) " " (HEIGHT) "v5" } {}
-            text x=(at) y=(coordinate(HEIGHT + 18.0)) text-anchor="middle" { (text) }
-        }
+    let behind = html! {
         @if !chart.band.is_empty() {
             path.band d=(outline(&chart.band, &x, &y)) {}
         }
-        rect.frame width=(WIDTH) height=(HEIGHT) {}
+    };
+    let front = html! {
         @for (index, curve) in chart.curves.iter().enumerate() {
             @let placed = curve.points.iter().filter(|p| x.holds(p[0]) && y.holds(p[1]));
             @let placed: Vec<[f64; 2]> = placed.map(|p| [x.place(p[0]), y.place(p[1])]).collect();
@@ -121,11 +97,16 @@ fn plot(chart: &Chart) -> Markup {
                 @for at in placed { (mark(at, index)) }
             }
         }
-        text.label x=(WIDTH / 2.0) y=(coordinate(HEIGHT + 36.0)) text-anchor="middle" { (chart.x_label) }
-        text.label text-anchor="middle" transform={ "translate(-46 " (HEIGHT / 2.0) ") rotate(-90)" } {
-            (chart.y_label)
-        }
-    }
+    };
+    let empty = Plot {
+        title: &chart.title,
+        x_label: &chart.x_label,
+        y_label: &chart.y_label,
+        x: &x,
+        y: &y,
+        x_ticks: &ticks,
+    };
+    empty.with(&behind, &front)
 }
 
 /// A mark of the `index`-th curve.

@@ -30,10 +30,13 @@ pub(super) struct Network {
     pub(super) config: Config,
 }
 
+/// A number of a network.
+type Value = Box<dyn Fn(&Network) -> anyhow::Result<f64>>;
+
 /// A number of the table: what it is called, and of a network its value.
 pub(super) struct Column {
     pub(super) name: String,
-    pub(super) of: Box<dyn Fn(&Network) -> anyhow::Result<f64>>,
+    pub(super) of: Value,
     pub(super) show: fn(f64) -> String,
 }
 
@@ -42,7 +45,7 @@ pub(super) const RADIUS: &str = "radius";
 
 /// The numbers of the table, in its order.
 pub(super) fn columns(plan: &Plan) -> Vec<Column> {
-    let column = |name: &str, show, of: Box<dyn Fn(&Network) -> anyhow::Result<f64>>| Column {
+    let column = |name: &str, show, of: Value| Column {
         name: name.to_owned(),
         of,
         show,
@@ -50,9 +53,8 @@ pub(super) fn columns(plan: &Plan) -> Vec<Column> {
     let small: fn(f64) -> String = |v| format!("{:.2}", 1e4 * v);
     let percent: fn(f64) -> String = |v| format!("{:.2}", 100.0 * v);
     let whole: fn(f64) -> String = |v| format!("{:.0}", 100.0 * v);
-    let margin = |norm: &'static str| -> Box<dyn Fn(&Network) -> anyhow::Result<f64>> {
-        Box::new(move |n| Ok(n.certificate.margin(norm)?.p50))
-    };
+    let margin =
+        |norm: &'static str| -> Value { Box::new(move |n| Ok(n.certificate.margin(norm)?.p50)) };
     let mut columns = vec![
         column(
             "accuracy",
