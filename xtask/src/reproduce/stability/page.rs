@@ -3,7 +3,7 @@
 use loclin_report::stats::Percentiles;
 
 use super::answers::{Measure, Pair, Radius, correlations, count, pairs};
-use super::change::Change;
+use super::change::{Change, SAME};
 use super::measured::{Measured, SHARE};
 use super::plan::Plan;
 use super::rules::rules;
@@ -64,6 +64,10 @@ pub(super) fn page(plan: &Plan, networks: &[Measured]) -> [String; 2] {
     text += &format!(
         "\n## How much explanations change\n\n{}",
         spread(&names, networks, plan)
+    );
+    text += &format!(
+        "\n## How often, and how much then\n\n{}",
+        changed(&names, networks)
     );
     text += &format!(
         "\n## What is proved, and whether it held\n\n{}",
@@ -210,6 +214,37 @@ fn spread(names: &[String], networks: &[Measured], plan: &Plan) -> String {
          gradients (first {} images); cosine and rank correlation of the gradients; the share of the largest pixels that stay; images \
          whose class changes; distances of the perturbed image.\n\n{}",
         plan.integrated,
+        markdown::table(&header, &rows)
+    )
+}
+
+/// How often the gradient changes at all, and how much where it does.
+fn changed(names: &[String], networks: &[Measured]) -> String {
+    let mut rows = Vec::new();
+    for (at, name) in names.iter().enumerate() {
+        for network in networks {
+            let all: Vec<f64> = network.changes[at].iter().map(|c| c.relative).collect();
+            let some: Vec<f64> = all.iter().copied().filter(|c| *c > SAME).collect();
+            let mean = all.iter().sum::<f64>() / all.len() as f64;
+            rows.push(vec![
+                name.clone(),
+                network.name.clone(),
+                format!("{:.1}", 100.0 * some.len() as f64 / all.len() as f64),
+                quartiles(&some),
+                short(mean),
+            ]);
+        }
+    }
+    let header = [
+        "perturbation",
+        "network",
+        "images whose gradient changes %",
+        "relative change there",
+        "mean over all",
+    ];
+    format!(
+        "Not among the rules: added after the first run had shown that most gradients of some networks stay the same. Median and \
+         quartiles over the images whose gradient changes by more than rounding, and the mean over all images.\n\n{}",
         markdown::table(&header, &rows)
     )
 }
