@@ -11,8 +11,9 @@ use loclin::program::options::Global;
 use loclin_report::stats::Percentiles;
 use serde_json::Value;
 
+use super::experiment::{self, Experiment};
 use super::results::{Outcome, PAGE, Results};
-use super::{Experiment, figure1, stored, table, table5};
+use super::{figure1, stored, table, table5};
 use crate::workspace;
 
 /// Options of `reproduce all`.
@@ -37,9 +38,10 @@ struct Command {
 }
 
 /// The commands, those that the others build on first.
-const COMMANDS: [&[&str]; 8] = [
+const COMMANDS: [&[&str]; 9] = [
     &["figure1"],
     &["table1"],
+    &["stability"],
     &["figure2"],
     &["table3"],
     &["table4"],
@@ -71,9 +73,8 @@ pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let mut all = Outcome::default();
     for words in COMMANDS {
         let command = Command::try_parse_from([&["reproduce"], words].concat())?;
-        let experiment = command.experiment;
         tracing::info!("{}", words.join(" "));
-        all.add(super::run(&super::Args { experiment }, global)?);
+        all.add(experiment::run(&command.experiment, global)?);
     }
     Ok(all)
 }
