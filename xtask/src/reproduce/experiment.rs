@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use loclin::program::options::Global;
 
+use super::places::Training;
 use super::results::{Outcome, write};
 use super::{bounds, figure1, figure2, figure3, figure4, stability, table, table2, table4, table5};
 
@@ -17,22 +18,22 @@ pub enum Experiment {
     /// Japanese Vowels: accuracy and margins of recurrent networks
     Table3(table::Args),
     /// CIFAR-10: gradient distortion and margins of residual networks
-    Table4(table4::Args),
+    Table4(Training),
     /// MNIST: what is proved beyond the region, for objectives chosen and compared by one rule
-    Table5(table5::Args),
+    Table5(Training),
     /// The plane: regions, margins and gradients of three toy classifiers
     Figure1(figure1::Args),
     /// Accuracy and median margin against C and lambda, for each gamma
-    Figure2(figure2::Args),
+    Figure2(Training),
     /// Japanese Vowels: how far each value of a sequence may move, vanilla and ROLL
     Figure3(figure3::Args),
     /// CIFAR-10: gradients, distorted gradients and integrated gradients as pictures (Figures 4 to 6)
     #[command(visible_aliases = ["figure5", "figure6"])]
-    Figure4(table4::Args),
+    Figure4(Training),
     /// Balls beyond the region: bounds of the gradient's change beside published numbers
     Bounds(bounds::Args),
     /// Explanations under JPEG, noise and brightness against the proved radius, on the networks of Table 1
-    Stability(stability::Args),
+    Stability(Training),
 }
 
 /// Reproduces an experiment.
@@ -54,32 +55,32 @@ pub(super) fn run(experiment: &Experiment, global: &Global) -> anyhow::Result<Ou
             let places = args.training.places("table3")?;
             write(&places.out, || table::run("table3", args, &places, global))
         }
-        Experiment::Table4(args) => {
-            let places = args.training.places("table4")?;
-            write(&places.out, || table4::run(args, &places, global))
+        Experiment::Table4(training) => {
+            let places = training.places("table4")?;
+            write(&places.out, || table4::run(training, &places, global))
         }
-        Experiment::Table5(args) => {
-            let places = args.training.places("table5")?;
-            write(&places.out, || table5::run(args, &places, global))
+        Experiment::Table5(training) => {
+            let places = training.places("table5")?;
+            write(&places.out, || table5::run(training, &places, global))
         }
-        Experiment::Figure4(args) => {
+        Experiment::Figure4(training) => {
             // The networks are those of the table.
-            let mut places = args.training.places("table4")?;
-            if args.training.out.is_none() {
+            let mut places = training.places("table4")?;
+            if training.out.is_none() {
                 places.out = "docs/results/figure4".into();
             }
-            write(&places.out, || figure4::run(args, &places, global))
+            write(&places.out, || figure4::run(training, &places, global))
         }
-        Experiment::Stability(args) => {
-            let mut places = args.training.places("stability")?;
-            if args.training.runs.is_none() {
+        Experiment::Stability(training) => {
+            let mut places = training.places("stability")?;
+            if training.runs.is_none() {
                 places.runs = "runs/table1".into();
             }
-            write(&places.out, || stability::run(args, &places, global))
+            write(&places.out, || stability::run(training, &places, global))
         }
-        Experiment::Figure2(args) => {
-            let places = args.training.places("figure2")?;
-            write(&places.out, || figure2::run(args, &places, global))
+        Experiment::Figure2(training) => {
+            let places = training.places("figure2")?;
+            write(&places.out, || figure2::run(training, &places, global))
         }
         Experiment::Table2(args) => {
             write(&under(&args.out, "table2"), || table2::run(args, global))

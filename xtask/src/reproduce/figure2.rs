@@ -16,14 +16,6 @@ use loclin::program::options::Global;
 use loclin::program::sweep::{self, Planned, Status, execute};
 use loclin_report::figure::{Chart, Curve, Scale, charts};
 
-/// Options of `reproduce figure2`.
-#[derive(Clone, Debug, clap::Args)]
-pub struct Args {
-    /// Where things are, and how networks are trained.
-    #[command(flatten)]
-    pub training: Training,
-}
-
 /// The file of the figure.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -82,7 +74,11 @@ impl Axis {
     }
 }
 
-pub(super) fn run(args: &Args, places: &Places, global: &Global) -> anyhow::Result<Results> {
+pub(super) fn run(
+    training: &Training,
+    places: &Places,
+    global: &Global,
+) -> anyhow::Result<Results> {
     let unusable = || format!("{}: not a usable figure", places.config.display());
     let plan: Plan = toml::from_str(&files::read_text(&places.config)?).with_context(unusable)?;
     let directory = places.config.parent().unwrap_or(Path::new(""));
@@ -91,7 +87,7 @@ pub(super) fn run(args: &Args, places: &Places, global: &Global) -> anyhow::Resu
     for panel in &plan.panels {
         let sweep = sweep::Plan::load(&panel.sweep, directory, global)?;
         let name = sweep.name.clone();
-        let (found, lost) = trained(sweep, args, places, global)?;
+        let (found, lost) = trained(sweep, training, places, global)?;
         diverged.extend(lost);
         ensure!(!found.is_empty(), "{name}: every run diverged");
         sweeps.push(format!("the sweep `{name}`"));
@@ -135,14 +131,14 @@ pub(super) fn run(args: &Args, places: &Places, global: &Global) -> anyhow::Resu
 /// The networks of a sweep, and the names of those that diverged: they have no place in the figure.
 fn trained(
     plan: sweep::Plan,
-    args: &Args,
+    training: &Training,
     places: &Places,
     global: &Global,
 ) -> anyhow::Result<(Vec<Point>, Vec<String>)> {
     let name = plan.name;
     let runs = places.runs.join(&name);
     files::create_dir(&runs)?;
-    let Training { workers, data, .. } = &args.training;
+    let Training { workers, data, .. } = training;
     let rows = execute(&plan.runs, &runs, workers, data, global, |_| Ok(()))?;
     let (mut points, mut diverged) = (Vec::new(), Vec::new());
     for (run, row) in plan.runs.into_iter().zip(rows) {

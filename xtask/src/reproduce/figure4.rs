@@ -6,10 +6,10 @@ use anyhow::{Context, bail};
 use candle_core::DType;
 use loclin_data::{Data, Split};
 
-use super::places::Places;
+use super::places::{Places, Training};
 use super::provenance::Provenance;
 use super::results::{PAGE, Results};
-use super::table4::{Args, Measured, Plan, measured};
+use super::table4::{Measured, Plan, measured};
 use loclin::program::explain::{Drawing, Integration, ReadOptions, Subject, read};
 use loclin::program::options::Global;
 use loclin::program::train;
@@ -20,11 +20,15 @@ const PERCENTILES: [usize; 4] = [25, 50, 75, 100];
 /// Gradients that integrated gradients are the mean of.
 const STEPS: usize = 300;
 
-pub(super) fn run(args: &Args, places: &Places, global: &Global) -> anyhow::Result<Results> {
+pub(super) fn run(
+    training: &Training,
+    places: &Places,
+    global: &Global,
+) -> anyhow::Result<Results> {
     let plan = Plan::load(&places.config)?;
-    let networks = measured(&plan, &args.training, places, global)?;
+    let networks = measured(&plan, training, places, global)?;
     let first = networks.first().context("the plan has no rows")?;
-    let Data::Table(data) = train::open(&first.config, Split::Test, &args.training.data.data_dir)?
+    let Data::Table(data) = train::open(&first.config, Split::Test, &training.data.data_dir)?
     else {
         bail!("{}: sequences are no images", first.config.dataset)
     };

@@ -27,19 +27,15 @@ use super::places::{Places, Training};
 use super::provenance::Provenance;
 use super::results::{PAGE, Results};
 
-/// Options of `reproduce stability`.
-#[derive(Clone, Debug, clap::Args)]
-pub struct Args {
-    /// Where things are, and how networks are trained.
-    #[command(flatten)]
-    pub training: Training,
-}
-
-pub(super) fn run(args: &Args, places: &Places, global: &Global) -> anyhow::Result<Results> {
+pub(super) fn run(
+    training: &Training,
+    places: &Places,
+    global: &Global,
+) -> anyhow::Result<Results> {
     let plan = Plan::load(&places.config)?;
     let runs = plan.runs(&places.config, global)?;
     files::create_dir(&places.runs)?;
-    let Training { workers, data, .. } = &args.training;
+    let Training { workers, data, .. } = training;
     let trained = execute(&runs, &places.runs, workers, data, global, |_| Ok(()))?;
     let mut networks = Vec::new();
     for (run, trained) in runs.iter().zip(trained) {

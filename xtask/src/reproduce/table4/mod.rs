@@ -15,17 +15,13 @@ use super::results::{PAGE, Results};
 pub(super) use self::measured::{Measured, measured};
 pub(super) use self::plan::Plan;
 
-/// Options of `reproduce table4` and of Figures 4 to 6.
-#[derive(Clone, Debug, clap::Args)]
-pub struct Args {
-    /// Where things are, and how networks are trained.
-    #[command(flatten)]
-    pub training: Training,
-}
-
-pub(super) fn run(args: &Args, places: &Places, global: &Global) -> anyhow::Result<Results> {
+pub(super) fn run(
+    training: &Training,
+    places: &Places,
+    global: &Global,
+) -> anyhow::Result<Results> {
     let plan = Plan::load(&places.config)?;
-    let networks = measured(&plan, &args.training, places, global)?;
+    let networks = measured(&plan, training, places, global)?;
     let provenance = Provenance::of(places.command("table4"));
     let numbers: Vec<&Numbers> = networks.iter().map(|network| &network.numbers).collect();
     let text = page::tables(&plan, &networks);

@@ -25,14 +25,6 @@ use super::provenance::Provenance;
 use super::results::{PAGE, Results};
 use super::stored::{self, Stored};
 
-/// Options of `reproduce table5`.
-#[derive(Clone, Debug, clap::Args)]
-pub struct Args {
-    /// Where things are, and how networks are trained.
-    #[command(flatten)]
-    pub training: Training,
-}
-
 /// The seed of the vanilla network whose validation accuracy counts as unharmed.
 const FIRST_SEED: u64 = 0;
 
@@ -44,10 +36,14 @@ struct Table<'a> {
     global: &'a Global,
 }
 
-pub(super) fn run(args: &Args, places: &Places, global: &Global) -> anyhow::Result<Results> {
+pub(super) fn run(
+    training: &Training,
+    places: &Places,
+    global: &Global,
+) -> anyhow::Result<Results> {
     let table = Table {
         plan: Plan::load(&places.config)?,
-        training: &args.training,
+        training,
         places,
         global,
     };
