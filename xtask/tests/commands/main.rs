@@ -14,4 +14,5 @@ mod fixture;
 mod refusal;
 mod reproduce;
 mod reproduce_all;
+mod small;
 mod stability;

@@ -6,19 +6,13 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::fixture::{command, demo_config, json, names, small_data, small_sequences, text, train};
+use crate::small::configuration;
 
 /// Configurations in `directory`: two kinds of training on small data.
 fn configurations(directory: &Path) {
     let data = small_data(directory);
-    let demo: toml::Table = fs::read_to_string(demo_config()).unwrap().parse().unwrap();
     for loss in ["vanilla", "roll"] {
-        let own = format!(
-            "dataset = {:?}\nhidden = [7, 5]\nepochs = 2\nloss = \"{loss}\"",
-            text(&data)
-        );
-        let mut config = demo.clone();
-        config.extend(own.parse::<toml::Table>().unwrap());
-        fs::write(directory.join(format!("{loss}.toml")), config.to_string()).unwrap();
+        configuration(directory, &data, loss, 2);
     }
 }
 

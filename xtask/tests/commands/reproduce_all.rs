@@ -5,19 +5,8 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::fixture::{command, demo_config, json, names, small_data, text};
-
-/// A configuration on small data.
-fn configuration(directory: &Path, data: &Path, loss: &str) {
-    let demo: toml::Table = fs::read_to_string(demo_config()).unwrap().parse().unwrap();
-    let own = format!(
-        "dataset = {:?}\nhidden = [7, 5]\nepochs = 2\nloss = \"{loss}\"",
-        text(data)
-    );
-    let mut config = demo;
-    config.extend(own.parse::<toml::Table>().unwrap());
-    fs::write(directory.join(format!("{loss}.toml")), config.to_string()).unwrap();
-}
+use crate::fixture::{command, json, names, small_data, text};
+use crate::small::configuration;
 
 #[test]
 fn table_5_chooses_on_validation_images_and_compares_on_others() {
@@ -25,7 +14,7 @@ fn table_5_chooses_on_validation_images_and_compares_on_others() {
     let at = |name: &str| dir.path().join(name);
     let data = small_data(dir.path());
     for loss in ["vanilla", "sampled"] {
-        configuration(dir.path(), &data, loss);
+        configuration(dir.path(), &data, loss, 2);
     }
     for (name, loss) in [("near", "sampled"), ("far", "jump-weighted-sampled")] {
         let sweep = format!(

@@ -3,14 +3,14 @@
 use std::fs;
 use std::path::Path;
 
-use crate::fixture::{command, demo_config, json, names, small_data, text};
+use crate::fixture::{command, json, names, small_data, text};
+use crate::small::configuration;
 
 const HEAD: &str = "title = \"Small\"\nseeds = [0]\ninputs = 12\nintegrated = 3\nbounded = 4\ntop = 5\nsamples = 50\n";
 
 /// A plan for two kinds of training on small data, and their configurations.
 fn plan(directory: &Path) {
     let data = small_data(directory);
-    let demo: toml::Table = fs::read_to_string(demo_config()).unwrap().parse().unwrap();
     let mut plan = HEAD.to_owned();
     for change in [
         "kind = \"jpeg\"\nquality = 75",
@@ -22,15 +22,8 @@ fn plan(directory: &Path) {
         plan += &format!("[[perturbations]]\n{change}\n");
     }
     for loss in ["vanilla", "roll"] {
-        let own = format!(
-            "dataset = {:?}\nhidden = [7, 5]\nepochs = 3\nloss = \"{loss}\"",
-            text(&data)
-        );
-        let mut config = demo.clone();
-        config.extend(own.parse::<toml::Table>().unwrap());
-        let file = format!("{loss}.toml");
-        fs::write(directory.join(&file), config.to_string()).unwrap();
-        plan += &format!("[[rows]]\nname = \"{loss}\"\nconfig = \"{file}\"\n");
+        configuration(directory, &data, loss, 3);
+        plan += &format!("[[rows]]\nname = \"{loss}\"\nconfig = \"{loss}.toml\"\n");
     }
     fs::write(directory.join("small.toml"), plan).unwrap();
 }
