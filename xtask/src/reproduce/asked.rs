@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use candle_core::{DType, Device, Tensor};
 use loclin_models::Network;
-use loclin_regions::reduced::{Bound, Limits, Question, Surroundings};
+use loclin_regions::reduced::{Bound, Limits, Question, Surroundings, one_output};
 use loclin_regions::{Budget, Domain, Estimate, Linearization, Method, Norm};
 
 /// A network at one input.
@@ -63,12 +63,13 @@ impl At {
     }
 }
 
-/// Without branching.
-pub(super) const ROOT: Limits = Limits {
-    time: None,
-    parts: 1,
-    proof: false,
-};
+/// How much the gradient of one output changes, in l1.
+pub(super) fn change_in_l1(outputs: usize, output: usize) -> Question {
+    Question::Change {
+        weights: one_output(outputs, output),
+        norm: Norm::L1,
+    }
+}
 
 /// With branching for so many seconds.
 pub(super) fn limits(seconds: f64) -> Limits {

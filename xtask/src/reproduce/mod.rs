@@ -17,6 +17,7 @@ mod markdown;
 mod places;
 mod provenance;
 mod results;
+mod seeded;
 pub mod stability;
 mod stored;
 pub mod table;

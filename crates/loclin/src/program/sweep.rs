@@ -30,4 +30,4 @@ pub use planned::Planned;
 pub use pool::{Workers, execute};
 pub use preview::{Answer, Expected, Preview};
 pub use row::{Row, Status};
-pub use select::Selected;
+pub use select::{Selected, is_within};

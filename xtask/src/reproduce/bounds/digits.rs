@@ -4,10 +4,10 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use loclin_regions::Norm;
-use loclin_regions::reduced::{Question, one_output};
+use loclin_regions::reduced::{Limits, Question, one_output};
 
 use super::options::{Args, Part, network, rows};
-use crate::reproduce::asked::{At, ROOT, ask, limits, median};
+use crate::reproduce::asked::{At, ask, limits, median};
 use crate::reproduce::markdown;
 
 const DIGITS: usize = 20;
@@ -32,7 +32,7 @@ pub(super) fn part(args: &Args, demo: &Path, digits: &Path) -> anyhow::Result<Pa
                     norm: Norm::L1,
                 };
                 let around = at.around(Norm::LINF)?;
-                let root = ask(&around, times * margin, &question, ROOT)?;
+                let root = ask(&around, times * margin, &question, Limits::ROOT)?;
                 let answer = ask(&around, times * margin, &question, limits(args.time))?;
                 let bound = &answer.bound;
                 closed += usize::from(bound.is_exact());

@@ -3,10 +3,10 @@
 use std::fmt::Write as _;
 
 use loclin_regions::Norm;
-use loclin_regions::reduced::{Question, one_output};
+use loclin_regions::reduced::{Limits, Question, one_output};
 
 use super::options::{Args, Part, network, rows};
-use crate::reproduce::asked::{Answer, At, ROOT, ask, limits, median};
+use crate::reproduce::asked::{Answer, At, ask, limits, median};
 use crate::reproduce::markdown;
 
 /// One query: the other program's bounds and its seconds, and ours.
@@ -47,10 +47,10 @@ pub(super) fn part(args: &Args) -> anyhow::Result<Part> {
             change: cells[3],
             lipschitz: cells[4],
             seconds: cells[5],
-            root: ask(&whole, eps, &change, ROOT)?,
-            root_lipschitz: ask(&whole, eps, &length, ROOT)?,
+            root: ask(&whole, eps, &change, Limits::ROOT)?,
+            root_lipschitz: ask(&whole, eps, &length, Limits::ROOT)?,
             branched: ask(&whole, eps, &change, limits(args.time))?,
-            inside: ask(&inside, eps, &change, ROOT)?,
+            inside: ask(&inside, eps, &change, Limits::ROOT)?,
             branched_inside: ask(&inside, eps, &change, limits(args.time))?,
         });
     }

@@ -4,11 +4,11 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use loclin_regions::Norm;
-use loclin_regions::reduced::{Question, Threshold, one_output};
+use loclin_regions::reduced::{Limits, Question, Threshold, one_output};
 use rayon::prelude::*;
 
 use super::options::{Args, Part, network, rows};
-use crate::reproduce::asked::{At, ROOT, median};
+use crate::reproduce::asked::{At, change_in_l1, median};
 use crate::reproduce::markdown;
 
 /// A share of the gradient's norm that it may change by.
@@ -36,14 +36,12 @@ pub(super) fn part(args: &Args, digits: &Path) -> anyhow::Result<Part> {
         let radii = |image: &Vec<f64>| {
             let at = At::new(&network, image, Some([0.0, 1.0]))?;
             let around = at.around(Norm::LINF)?;
-            let weights = one_output(network.output_size(), at.class);
-            let change = Question::Change {
-                weights: weights.clone(),
-                norm: Norm::L1,
-            };
-            let change = around.largest(&change, Threshold::Relative(SHARE), 1.0, ROOT)?;
+            let outputs = network.output_size();
+            let change = change_in_l1(outputs, at.class);
+            let change = around.largest(&change, Threshold::Relative(SHARE), 1.0, Limits::ROOT)?;
+            let weights = one_output(outputs, at.class);
             let top = Question::TopK { weights, k: TOP };
-            let top = around.largest(&top, Threshold::Absolute(0.0), 1.0, ROOT)?;
+            let top = around.largest(&top, Threshold::Absolute(0.0), 1.0, Limits::ROOT)?;
             anyhow::Ok(Radii {
                 margin: at.margin(Norm::LINF)?,
                 change: change.proved,

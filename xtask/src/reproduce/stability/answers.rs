@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::change::{Change, Image};
 use super::measured::Measured;
 use super::statistics::{Interval, Side};
+use crate::reproduce::asked::median;
 
 /// A radius of an image.
 pub(super) type Radius = fn(&Image) -> f64;
@@ -89,10 +90,8 @@ fn pair(smaller: &Measured, larger: &Measured, samples: usize) -> Pair {
     }
 }
 
-/// The middle of the radii.
 fn median_eps_2(network: &Measured) -> f64 {
-    let radii: Vec<f64> = network.images.iter().map(|image| image.eps_2).collect();
-    loclin_report::stats::Percentiles::of(&radii).map_or(f64::NAN, |p| p.p50)
+    median(network.images.iter().map(|image| image.eps_2).collect())
 }
 
 /// How many intervals are on which side of a number; those without a value show nothing.

@@ -10,13 +10,14 @@ use loclin::program::sweep::Planned;
 use loclin::program::{tensors, train};
 use loclin_data::{Data, Dataset, Split};
 use loclin_models::{ModelFile, Module, Network};
-use loclin_regions::reduced::{Limits, Question, Threshold, one_output};
+use loclin_regions::reduced::{Limits, Threshold};
 use loclin_regions::{Budget, Domain, Guarantee, Linearizer, Method, Norm};
 use rayon::prelude::*;
 
 use super::change::{Change, Explained, Image};
 use super::pictures::Pictures;
 use super::plan::Plan;
+use crate::reproduce::asked::change_in_l1;
 
 /// Inputs linearised at a time.
 const BATCH: usize = 64;
@@ -147,10 +148,7 @@ impl Asked<'_> {
                 let around = here.surroundings(own, Norm::LINF)?;
                 self.proved(around.guarantee())?;
                 let class = self.labels[first + own] as usize;
-                let question = Question::Change {
-                    weights: one_output(network.output_size(), class),
-                    norm: Norm::L1,
-                };
+                let question = change_in_l1(network.output_size(), class);
                 let share = Threshold::Relative(SHARE);
                 let largest = around.largest(&question, share, 1.0, Limits::ROOT)?;
                 anyhow::Ok(largest.proved)

@@ -3,14 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
-use loclin::program::config::Config;
 use loclin::program::files;
 use loclin::program::options::Global;
 use loclin::program::sweep::Planned;
 use serde::Deserialize;
-use toml::Table;
 
 use super::perturbation::Perturbation;
+use crate::reproduce::seeded::{check_names, seeded};
 
 /// The file of the experiment.
 #[derive(Debug, Deserialize)]
@@ -60,11 +59,7 @@ impl Plan {
             least.iter().all(|n| *n > 0),
             "{shown}: seeds, inputs, top, samples, perturbations and rows must be at least 1"
         );
-        let named = |row: &Row| plan.rows.iter().filter(|r| r.name == row.name).count() == 1;
-        ensure!(
-            plan.rows.iter().all(named),
-            "{shown}: two rows have one name"
-        );
+        check_names(plan.rows.iter().map(|row| &row.name), path)?;
         for perturbation in &plan.perturbations {
             perturbation.check().with_context(unusable)?;
         }
@@ -73,19 +68,9 @@ impl Plan {
 
     /// The runs of all rows and seeds, in order.
     pub(super) fn runs(&self, path: &Path, global: &Global) -> anyhow::Result<Vec<Planned>> {
-        let directory = path.parent().unwrap_or(Path::new(""));
         let mut runs = Vec::new();
         for row in &self.rows {
-            let mut config = Config::find(&row.config, directory, &[])?;
-            config.apply(global);
-            runs.extend(self.seeds.iter().map(|&seed| Planned {
-                name: format!("{}-seed{seed}", row.name),
-                varied: Table::new(),
-                config: Config {
-                    seed,
-                    ..config.clone()
-                },
-            }));
+            runs.extend(seeded(&row.name, &row.config, &self.seeds, path, global)?);
         }
         Ok(runs)
     }

@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, ensure};
-use loclin::program::config::Config;
+use anyhow::Context;
 use loclin::program::files;
 use loclin::program::options::Global;
 use loclin::program::sweep::Planned;
 use serde::Deserialize;
-use toml::Table;
+
+use crate::reproduce::seeded::{check_names, seeded};
 
 /// The file of a table.
 #[derive(Debug, Deserialize)]
@@ -49,12 +49,7 @@ impl Plan {
     pub(super) fn load(path: &Path) -> anyhow::Result<Self> {
         let unusable = || format!("{}: not a usable table", path.display());
         let plan: Self = toml::from_str(&files::read_text(path)?).with_context(unusable)?;
-        let named = |row: &Row| plan.rows.iter().filter(|r| r.name == row.name).count() == 1;
-        ensure!(
-            plan.rows.iter().all(named),
-            "{}: two rows have one name",
-            path.display()
-        );
+        check_names(plan.rows.iter().map(|row| &row.name), path)?;
         Ok(plan)
     }
 
@@ -64,22 +59,10 @@ impl Plan {
         path: &Path,
         global: &Global,
     ) -> anyhow::Result<Vec<(String, Planned)>> {
-        let directory = path.parent().unwrap_or(Path::new(""));
         let mut runs = Vec::new();
         for row in &self.rows {
-            let mut config = Config::find(&row.config, directory, &[])?;
-            config.apply(global);
-            for &seed in &self.seeds {
-                let run = Planned {
-                    name: format!("{}-seed{seed}", row.name),
-                    varied: Table::new(),
-                    config: Config {
-                        seed,
-                        ..config.clone()
-                    },
-                };
-                runs.push((row.name.clone(), run));
-            }
+            let own = seeded(&row.name, &row.config, &self.seeds, path, global)?;
+            runs.extend(own.into_iter().map(|run| (row.name.clone(), run)));
         }
         Ok(runs)
     }

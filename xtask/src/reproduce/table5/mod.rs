@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use self::choice::{Candidate, chosen};
 use self::network::{Network, csv};
-use self::plan::Plan;
+use self::plan::{Plan, VANILLA};
 use self::radii::Radii;
 use super::certificate::Certificate;
 use super::places::{Places, Training};
@@ -47,8 +47,8 @@ pub(super) fn run(
         places,
         global,
     };
-    let first = table.plan.vanilla(&places.config, FIRST_SEED, global)?;
-    let first = table.trained(vec![first], places.runs.clone())?;
+    let first = table.plan.vanilla(&places.config, &[FIRST_SEED], global)?;
+    let first = table.trained(first, places.runs.clone())?;
     let (_, first) = first.into_iter().next().context("nothing was trained")?;
     let Some(vanilla) = first.best().map(|best| best.accuracy) else {
         bail!("the vanilla network diverged")
@@ -151,10 +151,13 @@ impl Table<'_> {
     /// Vanilla and the chosen configurations with every seed.
     fn networks(&self, candidates: &[Candidate], vanilla: f64) -> anyhow::Result<Vec<Network>> {
         let mut planned: Vec<(String, Planned)> = Vec::new();
-        for &seed in &self.plan.seeds {
-            let run = self.plan.vanilla(&self.places.config, seed, self.global)?;
-            planned.push((network::VANILLA.to_owned(), run));
-        }
+        let vanilla_runs =
+            (self.plan).vanilla(&self.places.config, &self.plan.seeds, self.global)?;
+        planned.extend(
+            vanilla_runs
+                .into_iter()
+                .map(|run| (VANILLA.to_owned(), run)),
+        );
         for rule in &self.plan.rules {
             for objective in &self.plan.objectives {
                 let Some(choice) = chosen(rule, &objective.name, candidates, vanilla) else {

@@ -9,9 +9,6 @@ use super::radii::Radii;
 use crate::reproduce::certificate::Certificate;
 use crate::reproduce::stored;
 
-/// The objective of the first row.
-pub(super) const VANILLA: &str = "vanilla";
-
 /// One trained network.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -67,12 +64,12 @@ pub(super) fn columns(plan: &Plan) -> Vec<Column> {
         column(
             "change found",
             whole,
-            Box::new(|n| Ok(n.radii.in_ball(|ball| ball.found))),
+            Box::new(|n| Ok(n.radii.in_ball(|ball| ball.found.unwrap_or(f64::INFINITY)))),
         ),
         column(
             "change proved",
             whole,
-            Box::new(|n| Ok(n.radii.in_ball(|ball| ball.proved))),
+            Box::new(|n| Ok(n.radii.in_ball(|ball| ball.proved.unwrap_or(f64::INFINITY)))),
         ),
         column(
             "neurons",

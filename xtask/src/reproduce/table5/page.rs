@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use anyhow::Context;
 
 use super::choice::{Candidate, chosen};
-use super::network::{Column, Network, RADIUS, VANILLA, columns};
-use super::plan::{Plan, Rule};
+use super::network::{Column, Network, RADIUS, columns};
+use super::plan::{Plan, Rule, VANILLA};
 use crate::reproduce::markdown;
 
 pub(super) fn tables(

@@ -3,12 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
-use loclin::program::config::Config;
 use loclin::program::files;
 use loclin::program::options::Global;
-use loclin::program::sweep::{self, Planned};
+use loclin::program::sweep::{self, Planned, is_within};
 use serde::{Deserialize, Serialize};
-use toml::Table;
+
+use crate::reproduce::seeded::seeded;
+
+/// The objective of the first row.
+pub(super) const VANILLA: &str = "vanilla";
 
 /// The file of the table.
 #[derive(Clone, Debug, Deserialize)]
@@ -64,7 +67,7 @@ pub(super) struct Objective {
 impl Rule {
     /// Whether an accuracy is near enough that of vanilla, both shares, in whole percent as the paper's tables show them.
     pub(super) fn allows(&self, accuracy: f64, vanilla: f64) -> bool {
-        (100.0 * accuracy).round() >= (100.0 * vanilla).round() - f64::from(self.points_less)
+        is_within(accuracy, vanilla, self.points_less)
     }
 }
 
@@ -92,21 +95,14 @@ impl Plan {
         Ok(plan)
     }
 
-    /// The vanilla network of a seed.
+    /// The vanilla networks of some seeds.
     pub(super) fn vanilla(
         &self,
         path: &Path,
-        seed: u64,
+        seeds: &[u64],
         global: &Global,
-    ) -> anyhow::Result<Planned> {
-        let directory = path.parent().unwrap_or(Path::new(""));
-        let mut config = Config::find(&self.vanilla, directory, &[])?;
-        config.apply(global);
-        Ok(Planned {
-            name: format!("vanilla-seed{seed}"),
-            varied: Table::new(),
-            config: Config { seed, ..config },
-        })
+    ) -> anyhow::Result<Vec<Planned>> {
+        seeded(VANILLA, &self.vanilla, seeds, path, global)
     }
 }
 

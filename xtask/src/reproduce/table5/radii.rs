@@ -9,16 +9,19 @@ use loclin::program::sweep::Planned;
 use loclin::program::{files, tensors, train};
 use loclin_data::{Data, Split};
 use loclin_models::{ModelFile, Network};
-use loclin_regions::reduced::{Limits, Question, Surroundings, Threshold, one_output};
+use loclin_regions::reduced::{Limits, Question, Surroundings, Threshold};
 use loclin_regions::{Guarantee, Norm};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::plan::Measured;
-use crate::reproduce::asked::{At, ROOT, median};
+use crate::reproduce::asked::{At, change_in_l1, median};
 
 /// Without branching, but with a look for inputs at which much changes.
-const LOOK: Limits = Limits { parts: 2, ..ROOT };
+const LOOK: Limits = Limits {
+    parts: 2,
+    ..Limits::ROOT
+};
 
 /// The numbers of some images, in a run's directory.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -46,9 +49,10 @@ pub(super) struct Image {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Ball {
-    /// Changes of the gradient as shares of its norm: the largest that was found, and what none passes.
-    pub(super) found: f64,
-    pub(super) proved: f64,
+    /// Changes of the gradient as shares of its norm: the largest that was found, and what none passes; `None` (`null` in the file) for
+    /// a change of a gradient that is 0.
+    pub(super) found: Option<f64>,
+    pub(super) proved: Option<f64>,
     /// Neurons that can change sides, at most.
     pub(super) units: usize,
     /// For each radius of classes, whether the class is right and stays.
@@ -138,12 +142,14 @@ fn image(
     if around.guarantee() != Guarantee::Proved {
         bail!("nothing is proved of this network: {}", around.guarantee());
     }
-    let question = Question::Change {
-        weights: one_output(network.output_size(), at.class),
-        norm: Norm::L1,
-    };
+    let question = change_in_l1(network.output_size(), at.class);
     let most = asked.domain[1] - asked.domain[0];
-    let largest = around.largest(&question, Threshold::Relative(asked.change), most, ROOT)?;
+    let largest = around.largest(
+        &question,
+        Threshold::Relative(asked.change),
+        most,
+        Limits::ROOT,
+    )?;
     let ball = match whole {
         true => Some(ball(&around, &at, &question, label, asked)?),
         false => None,
@@ -153,6 +159,14 @@ fn image(
         refuted: Some(largest.refuted).filter(|radius| radius.is_finite()),
         ball,
     })
+}
+
+/// A change as a share of the gradient's length.
+fn share(change: f64, length: f64) -> Option<f64> {
+    match change == 0.0 {
+        true => Some(0.0),
+        false => Some(change / length).filter(|share| share.is_finite()),
+    }
 }
 
 fn ball(
@@ -167,11 +181,11 @@ fn ball(
     let right = at.class == label as usize;
     let stays = |radius: &f64| -> anyhow::Result<bool> {
         let question = Question::Class { class: at.class };
-        Ok(right && around.bound(*radius, &question, ROOT)?.stays() == Some(true))
+        Ok(right && around.bound(*radius, &question, Limits::ROOT)?.stays() == Some(true))
     };
     Ok(Ball {
-        found: bound.found / length,
-        proved: bound.proved / length,
+        found: share(bound.found, length),
+        proved: share(bound.proved, length),
         units: bound.units,
         class: asked
             .class
@@ -179,4 +193,24 @@ fn ball(
             .map(stays)
             .collect::<anyhow::Result<_>>()?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is kept can be read again, also of a network that has no gradient.
+    #[test]
+    fn shares_of_no_gradient_are_kept_and_read() {
+        assert_eq!(share(0.0, 0.0), Some(0.0));
+        assert_eq!(share(1.0, 4.0), Some(0.25));
+        let ball = Ball {
+            found: share(1.0, 0.0),
+            proved: None,
+            units: 2,
+            class: vec![true],
+        };
+        let text = serde_json::to_string(&ball).unwrap();
+        assert_eq!(serde_json::from_str::<Ball>(&text).unwrap(), ball);
+    }
 }

@@ -34,6 +34,11 @@ pub struct Selected {
     pub median_eps_2: Option<f64>,
 }
 
+/// Whether an accuracy is at most so many points less than that of vanilla, both shares and compared in whole percent.
+pub fn is_within(accuracy: f64, vanilla: f64, points_less: u8) -> bool {
+    accuracy >= ((100.0 * vanilla).round() - f64::from(points_less) - 0.5) / 100.0
+}
+
 impl Rule {
     pub(super) fn check(&self, vanilla: bool) -> Result<(), PlanError> {
         match vanilla {
@@ -48,11 +53,6 @@ impl Rule {
         }
     }
 
-    /// The least accuracy that is within the points beside `vanilla`, both shares.
-    fn least(&self, vanilla: f64) -> f64 {
-        ((100.0 * vanilla).round() - f64::from(self.points_less) - 0.5) / 100.0
-    }
-
     /// What the rule chooses from `rows`. Runs that differ in nothing but the seed are one configuration, and
     /// one of whose runs diverged is none.
     pub(super) fn apply(&self, rows: &[Row]) -> Selected {
@@ -62,10 +62,15 @@ impl Rule {
         let is_vanilla = |mean: &&Mean| mean.name == VANILLA;
         // Nothing is as accurate as a network that diverged.
         let vanilla = means.iter().find(is_vanilla);
-        let least = vanilla.map_or(f64::INFINITY, |vanilla| self.least(vanilla.mean.accuracy));
+        let is_accurate = |mean: &Mean| {
+            let near = |vanilla: &Mean| {
+                is_within(mean.mean.accuracy, vanilla.mean.accuracy, self.points_less)
+            };
+            vanilla.is_some_and(near)
+        };
         let candidates = means
             .iter()
-            .filter(|mean| !is_vanilla(mean) && mean.mean.accuracy >= least);
+            .filter(|mean| !is_vanilla(mean) && is_accurate(mean));
         let margin = |mean: &Mean| mean.mean.median_eps_2;
         let best = candidates.reduce(|a, b| if margin(b) > margin(a) { b } else { a });
         Selected {
