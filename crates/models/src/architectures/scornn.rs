@@ -140,7 +140,7 @@ impl ScoRnn {
     }
 
     /// `W = (I + A)^{-1} (I - A) D`, `[hidden, hidden]`, orthogonal, differentiable in `recurrent.skew`: one
-    /// inversion ([`loclin_tensor::inverse`]) and one product.
+    /// inversion ([`loclin_tensor::inverse`]).
     ///
     /// # Errors
     /// A matrix that cannot be inverted, and a tensor computation that fails.
@@ -159,7 +159,8 @@ impl ScoRnn {
             .map(|i| if i < self.config.negative { -1.0 } else { 1.0 })
             .collect();
         let signs = Tensor::new(signs, &self.device)?.to_dtype(self.dtype)?;
-        let cayley = inverse.matmul(&(identity - skew)?)?;
+        // (I + A)^{-1} (I - A) = (I + A)^{-1} (2 I - (I + A)).
+        let cayley = ((inverse * 2.0)? - identity)?;
         Ok(cayley.broadcast_mul(&signs)?)
     }
 
