@@ -4,16 +4,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
 use clap::Parser;
-use loclin::program::distortion::Record;
 use loclin::program::errors::Usage;
 use loclin::program::files;
 use loclin::program::options::Global;
-use loclin_report::stats::Percentiles;
-use serde_json::Value;
 
 use super::experiment::{self, Experiment};
 use super::results::{Outcome, PAGE, Results};
-use super::{figure1, stored, table, table5};
+use super::{figure1, stored, table, table4, table5};
 use crate::workspace;
 
 /// Options of `reproduce all`.
@@ -55,9 +52,10 @@ const OTHERS: &str = "xtask/reproduce/table5-others.toml";
 type Again = fn(&Path, &Path) -> anyhow::Result<Results>;
 
 /// The tables whose pages follow from their numbers.
-const TABLES: [(&str, Again); 4] = [
+const TABLES: [(&str, Again); 5] = [
     ("table1", table::again),
     ("table3", table::again),
+    ("table4", table4::again),
     ("table5", table5::again),
     ("table5-others", table5::again),
 ];
@@ -120,7 +118,6 @@ fn pages(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     if !args.check {
         return Ok(Outcome::new(written, said.join("\n")));
     }
-    said.push(table4(&out.join("table4"))?);
     if !args.pages {
         figure(&out.join("figure1"), global)?;
         said.push("figure1: the same when made again".to_owned());
@@ -148,44 +145,6 @@ fn same(file: &Path, expected: &[u8]) -> anyhow::Result<()> {
         expected.lines().count()
     );
     Ok(())
-}
-
-/// What a percentile is of: its name, and of a row its value.
-type Number = (&'static str, fn(&Record) -> f64);
-
-/// Table 4: the percentiles are those of its rows.
-fn table4(out: &Path) -> anyhow::Result<String> {
-    let numbers: Value = serde_json::from_str(&files::read_text(&out.join(stored::FILE))?)?;
-    let networks = numbers["networks"].as_array().context("no networks")?;
-    for network in networks {
-        let row = network["row"].as_str().context("a network without a row")?;
-        let file = out.join(format!("{row}.csv"));
-        let text = files::read_text(&file)?;
-        let mut reader = csv::Reader::from_reader(text.as_bytes());
-        let records = reader.deserialize().collect::<Result<Vec<Record>, _>>()?;
-        let of: [Number; 3] = [
-            ("gradient", |record| record.gradient),
-            ("expected", |record| record.expected),
-            ("maximum", Record::maximum),
-        ];
-        for (name, of) in of {
-            let values: Vec<f64> = records.iter().map(of).collect();
-            let own = Percentiles::of(&values).context("no rows")?;
-            let stored: Percentiles = serde_json::from_value(network[name].clone())?;
-            let near = own.all().into_iter().zip(stored.all());
-            ensure!(
-                near.into_iter()
-                    .all(|(a, b)| (a - b).abs() <= 1e-9 * a.abs()),
-                "{}: percentiles of `{name}` {own:?}, in {} {stored:?}",
-                file.display(),
-                stored::FILE
-            );
-        }
-    }
-    Ok(format!(
-        "table4: the percentiles of {} networks are those of their rows",
-        networks.len()
-    ))
 }
 
 /// Figure 1, made again, but for the line that says where.

@@ -25,12 +25,15 @@ pub(super) fn run(
     places: &Places,
     global: &Global,
 ) -> anyhow::Result<Results> {
-    let plan = Plan::load(&places.config)?;
+    let mut plan = Plan::load(&places.config)?;
+    // One network of each row.
+    plan.seeds.truncate(1);
     let networks = measured(&plan, training, places, global)?;
     let first = networks.first().context("the plan has no rows")?;
-    let Data::Table(data) = train::open(&first.config, Split::Test, &training.data.data_dir)?
+    let Data::Table(data) =
+        train::open(&first.numbers.config, Split::Test, &training.data.data_dir)?
     else {
-        bail!("{}: sequences are no images", first.config.dataset)
+        bail!("{}: sequences are no images", first.numbers.config.dataset)
     };
     let search = plan.search()?;
     let mut written = Vec::new();
@@ -49,8 +52,8 @@ pub(super) fn run(
             let options = ReadOptions {
                 eps: search.eps.value(),
                 domain: search.domain.read(None)?,
-                evaluations: network.costs().ascent,
-                seed: plan.seed,
+                evaluations: network.numbers.costs.ascent,
+                seed: network.numbers.seed,
                 integration: Integration::Steps(STEPS),
                 baseline: None,
                 noise: None,
@@ -58,7 +61,7 @@ pub(super) fn run(
             };
             let reading = read(raw, &x, subject.label, &options)?;
             explanations.push(Explanation {
-                heading: format!("{}, test image {index}", network.name),
+                heading: format!("{}, test image {index}", network.numbers.row),
                 lines: reading.lines(search.eps),
                 curve: None,
                 panels: reading.panels(&subject, Drawing::Absolute)?,

@@ -18,6 +18,7 @@ mod places;
 mod provenance;
 mod results;
 mod seeded;
+mod spread;
 pub mod stability;
 mod stored;
 pub mod table;

@@ -311,7 +311,7 @@ fn residual_networks_are_trained_measured_and_drawn() {
         )
     };
     let head = format!(
-        "title = \"Small\"\ndataset = {:?}\nseed = 3\ninputs = 6\neps = \"1/16\"\nsamples = 10\npopulation = 8\n\
+        "title = \"Small\"\ndataset = {:?}\nseeds = [3, 4]\ninputs = 6\neps = \"1/16\"\nsamples = 10\npopulation = 8\n\
          generations = 2\n",
         text(&data)
     );
@@ -331,11 +331,18 @@ fn residual_networks_are_trained_measured_and_drawn() {
         ]);
         names(&out)
     };
-    let files = ["README.md", "networks.json", "roll.csv", "vanilla.csv"];
+    let files = [
+        "README.md",
+        "networks.json",
+        "roll-seed3.csv",
+        "roll-seed4.csv",
+        "vanilla-seed3.csv",
+        "vanilla-seed4.csv",
+    ];
     assert_eq!(reproduce("table4", "table"), files);
     let page = fs::read_to_string(at("table/README.md")).unwrap();
     assert!(page.contains("## Exact l2 margins"), "{page}");
-    let table = fs::read_to_string(at("table/roll.csv")).unwrap();
+    let table = fs::read_to_string(at("table/roll-seed3.csv")).unwrap();
     assert_eq!(table.lines().count(), 7);
     let pictures = ["README.md", "p100.png", "p25.png", "p50.png", "p75.png"];
     assert_eq!(reproduce("figure5", "figure"), pictures);

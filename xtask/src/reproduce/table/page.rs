@@ -3,6 +3,7 @@
 use super::network::{Network, by_row};
 use super::plan::{Plan, Row};
 use crate::reproduce::markdown;
+use crate::reproduce::spread::Spread;
 use loclin::program::config::{Architecture, Config, Loss};
 use loclin_report::stats;
 
@@ -319,27 +320,4 @@ fn short(value: f64) -> String {
         _ => 2,
     };
     format!("{value:.decimals$}")
-}
-
-/// Mean, least and largest of a few numbers.
-struct Spread {
-    mean: f64,
-    least: f64,
-    most: f64,
-}
-
-impl Spread {
-    fn of<T>(items: &[T], value: impl Fn(&T) -> f64) -> Self {
-        let values: Vec<f64> = items.iter().map(value).collect();
-        Self {
-            mean: values.iter().sum::<f64>() / values.len() as f64,
-            least: values.iter().copied().fold(f64::INFINITY, f64::min),
-            most: values.iter().copied().fold(f64::NEG_INFINITY, f64::max),
-        }
-    }
-
-    fn text(&self, show: impl Fn(f64) -> String) -> String {
-        let [mean, least, most] = [self.mean, self.least, self.most].map(show);
-        format!("{mean} [{least}, {most}]")
-    }
 }

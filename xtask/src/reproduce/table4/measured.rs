@@ -6,7 +6,6 @@ use anyhow::{Context, bail};
 use candle_core::DType;
 use loclin::program::certify::{Question, certify};
 use loclin::program::compute::Dtype;
-use loclin::program::config::Config;
 use loclin::program::distortion::{self, Record};
 use loclin::program::jobs::{JobOptions, Settings};
 use loclin::program::options::{DataDir, Global};
@@ -17,41 +16,17 @@ use loclin_data::{Data, Dataset, Split};
 use loclin_models::{ModelFile, Module, Network};
 use loclin_regions::{Estimate, Method, Norm};
 use loclin_report::stats::Percentiles;
-use serde::Serialize;
 
+use super::network::Network as Numbers;
 use super::plan::Plan;
 use crate::reproduce::places::{Places, Training};
 
 /// A trained network and what was measured of it.
 pub(in crate::reproduce) struct Measured {
-    pub(in crate::reproduce) name: String,
     /// Takes raw inputs, in float32.
     pub(in crate::reproduce) network: Network,
-    pub(in crate::reproduce) config: Config,
     pub(in crate::reproduce) records: Vec<Record>,
-    pub(super) numbers: Numbers,
-}
-
-/// What the page and the files of the results show.
-#[derive(Clone, Debug, Serialize)]
-pub(super) struct Numbers {
-    pub(super) row: String,
-    /// Share of correct predictions on all test images.
-    pub(super) accuracy: f64,
-    pub(super) test_images: usize,
-    /// Percentiles over the measured test images.
-    pub(super) eps_2: Percentiles,
-    pub(super) gradient: Percentiles,
-    pub(super) expected: Percentiles,
-    pub(super) maximum: Percentiles,
-    pub(super) genetic: Percentiles,
-    pub(super) ascent: Percentiles,
-    pub(super) ascent_finds_more: f64,
-    pub(super) costs: distortion::Costs,
-    pub(super) neurons: usize,
-    pub(super) epoch: usize,
-    pub(super) training_seconds: f64,
-    pub(super) measuring_seconds: f64,
+    pub(in crate::reproduce) numbers: Numbers,
 }
 
 /// The networks of all rows, trained and measured; what was begun goes on.
@@ -61,17 +36,19 @@ pub(in crate::reproduce) fn measured(
     places: &Places,
     global: &Global,
 ) -> anyhow::Result<Vec<Measured>> {
-    let planned = plan.runs(&places.config)?;
+    let planned = plan.runs(&places.config, global)?;
     files::create_dir(&places.runs)?;
     let Training { workers, data, .. } = training;
-    let rows = execute(&planned, &places.runs, workers, data, global, |_| Ok(()))?;
+    let (rows, planned): (Vec<String>, Vec<Planned>) = planned.into_iter().unzip();
+    let trained = execute(&planned, &places.runs, workers, data, global, |_| Ok(()))?;
     let mut networks = Vec::new();
-    for (run, row) in planned.into_iter().zip(rows) {
-        let Status::Done { seconds, best, .. } = row.status else {
+    for ((row, run), trained) in rows.into_iter().zip(planned).zip(trained) {
+        let Status::Done { seconds, best, .. } = trained.status else {
             bail!("run `{}` diverged", run.name)
         };
         let directory = places.runs.join(&run.name);
         let trained = Trained {
+            row,
             epoch: best.epoch,
             seconds,
         };
@@ -80,8 +57,9 @@ pub(in crate::reproduce) fn measured(
     Ok(networks)
 }
 
-/// What a training took.
+/// The row of a run, and what its training took.
 struct Trained {
+    row: String,
     epoch: usize,
     seconds: f64,
 }
@@ -114,7 +92,7 @@ fn measure(
         &network,
         &first,
         &plan.search()?,
-        plan.seed,
+        run.config.seed,
         distortion::Made {
             model: &run.name,
             // Neither the version nor the machine: what was begun goes on.
@@ -126,7 +104,7 @@ fn measure(
         &format!("measuring {}", run.name),
     )?;
     let method = Method::Estimate(Estimate {
-        seed: plan.seed,
+        seed: run.config.seed,
         ..Estimate::default()
     });
     let label = format!("certifying {}", run.name);
@@ -142,9 +120,11 @@ fn measure(
     };
     let more = found.records().iter().filter(|r| r.ascent > r.genetic);
     let numbers = Numbers {
-        row: run.name.clone(),
+        row: trained.row,
+        seed: run.config.seed,
         accuracy: accuracy(&network, &all)?,
         test_images: all.len(),
+        measured_images: found.records().len(),
         eps_2: Percentiles::of(&certificates.margins[0].radius).context("no test images")?,
         gradient: percentiles(&|record| record.gradient)?,
         expected: percentiles(&|record| record.expected)?,
@@ -157,21 +137,13 @@ fn measure(
         epoch: trained.epoch,
         training_seconds: trained.seconds,
         measuring_seconds: found.seconds(),
+        config: run.config,
     };
     Ok(Measured {
-        name: run.name,
         network,
-        config: run.config,
         records: found.records().to_vec(),
         numbers,
     })
-}
-
-impl Measured {
-    /// What the numbers of one image took.
-    pub(in crate::reproduce) fn costs(&self) -> distortion::Costs {
-        self.numbers.costs
-    }
 }
 
 /// Share of correct predictions.

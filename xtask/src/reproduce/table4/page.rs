@@ -1,58 +1,77 @@
 //! The tables of the page.
 
-use super::measured::{Measured, Numbers};
-use super::plan::Plan;
-use crate::reproduce::markdown;
+use anyhow::Context;
 use loclin_report::stats::Percentiles;
 
-pub(super) fn tables(plan: &Plan, networks: &[Measured]) -> String {
-    let first = &networks[0];
-    let (config, numbers) = (&first.config, &first.numbers);
-    let costs = numbers.costs;
-    format!(
+use super::network::Network;
+use super::plan::{Plan, Row};
+use crate::reproduce::markdown;
+use crate::reproduce::spread::Spread;
+
+pub(super) fn tables(plan: &Plan, networks: &[Network]) -> anyhow::Result<String> {
+    let first = networks.first().context("no networks")?;
+    let (config, costs) = (&first.config, first.costs);
+    let rows: Vec<(&Row, Vec<&Network>)> = plan
+        .rows
+        .iter()
+        .map(|row| (row, networks.iter().filter(|n| n.row == row.name).collect()))
+        .collect();
+    Ok(format!(
         "Residual networks of width {:?}, blocks {:?}, {} neurons, trained {} epochs on `{}`. Accuracy on all {} test \
          images; margins and distortions on the first {}. Distortions within {} of each pixel: the expected one is the \
          mean over {} uniform points, the maximum the larger of two searches, {} gradients by the paper's genetic \
          search and {} by ascent of the smoothed distortion. Margins are exact but for a probability of 1e-9 for each \
          image, in float64 and pixel units.\n\n\
-         ## Distortion\n\n{}\n\
-         ## The same relative to the first row\n\nMedians.\n\n{}\n\
-         ## The two searches\n\nLargest distortion found at equal gradient evaluations. \"More\" is the share of the \
+         ## Distortion\n\nMeans over the seeds.\n\n{}\n\
+         ## Spread over the seeds\n\nThe mean, and the least and the largest in brackets; of the images' numbers, the medians. \
+         eps_2 in units of 1e-6.\n\n{}\n\
+         ## The same relative to the first row\n\nMedians over those of the network with the same seed: the mean, and the least and the \
+         largest in brackets.\n\n{}\n\
+         ## The two searches\n\nLargest distortion found at equal gradient evaluations, means over the seeds. \"More\" is the share of the \
          images for which ascent found more than the genetic search.\n\n{}\n\
-         ## Exact l2 margins\n\nIn units of 1e-6. The paper could not compute them.\n\n{}",
+         ## Exact l2 margins\n\nMeans over the seeds, in units of 1e-6. The paper could not compute them.\n\n{}\n\
+         ## Each network\n\n{}",
         config.hidden,
         config.blocks,
-        numbers.neurons,
+        first.neurons,
         config.epochs,
         config.dataset,
-        numbers.test_images,
-        first.records.len(),
+        first.test_images,
+        first.measured_images,
         plan.eps,
         costs.samples,
         costs.genetic,
         costs.ascent,
-        distortions(plan, networks),
-        ratios(networks),
-        searches(networks),
-        margins(networks),
-    )
+        distortions(&rows),
+        spread(&rows),
+        ratios(&rows),
+        searches(&rows),
+        margins(&rows),
+        each(networks),
+    ))
 }
 
-fn distortions(plan: &Plan, networks: &[Measured]) -> String {
+type Rows<'a> = [(&'a Row, Vec<&'a Network>)];
+type Of = fn(&Network) -> Percentiles;
+
+/// The mean of each percentile over the seeds, times `factor`.
+fn means(networks: &[&Network], of: Of, factor: f64) -> Vec<String> {
+    let mean = |k: usize| Spread::of(networks, |n| factor * of(n).all()[k]).mean;
+    (0..4).map(|k| short(mean(k))).collect()
+}
+
+fn distortions(rows: &Rows<'_>) -> String {
     let mut lines = Vec::new();
-    for (row, network) in plan.rows.iter().zip(networks) {
-        let numbers = &network.numbers;
-        let accuracy = format!("{:.2}", 100.0 * numbers.accuracy);
-        let here = vec![network.name.clone(), "here".to_owned(), accuracy];
-        let found = [numbers.expected.all(), numbers.maximum.all()];
-        lines.push([here, found.concat().into_iter().map(short).collect()].concat());
-        let published = vec![
-            String::new(),
-            "published".to_owned(),
-            row.published.accuracy.to_string(),
-        ];
+    for (row, networks) in rows {
+        let accuracy = Spread::of(networks, |n| 100.0 * n.accuracy).mean;
+        let here = [&row.name, "here", &format!("{accuracy:.2}")].map(str::to_owned);
+        let found: [Of; 2] = [|n| n.expected, |n| n.maximum];
+        let found = found.map(|of| means(networks, of, 1.0));
+        lines.push([here.to_vec(), found.concat()].concat());
+        let published = ["", "published", &row.published.accuracy.to_string()].map(str::to_owned);
         let paper = [row.published.expected, row.published.maximum].concat();
-        lines.push([published, paper.iter().map(ToString::to_string).collect()].concat());
+        let paper = paper.iter().map(ToString::to_string).collect();
+        lines.push([published.to_vec(), paper].concat());
     }
     let header = [
         "row",
@@ -70,26 +89,65 @@ fn distortions(plan: &Plan, networks: &[Measured]) -> String {
     markdown::table(&header, &lines)
 }
 
-fn ratios(networks: &[Measured]) -> String {
-    let base = &networks[0].numbers;
-    let line = |network: &Measured| {
-        let numbers = &network.numbers;
-        let change = |of: Percentiles, base: Percentiles| {
-            format!("{:+.1}%", 100.0 * (of.p50 / base.p50 - 1.0))
-        };
-        // What is left of the effect that a smaller gradient is distorted less.
-        let relative = |numbers: &Numbers| numbers.maximum.p50 / numbers.gradient.p50;
+fn spread(rows: &Rows<'_>) -> String {
+    let line = |(row, networks): &(&Row, Vec<&Network>)| {
+        let text = |of: fn(&Network) -> f64| Spread::of(networks, |n| of(n)).text(short);
         vec![
-            network.name.clone(),
-            format!("{:+.2}", 100.0 * (numbers.accuracy - base.accuracy)),
-            change(numbers.expected, base.expected),
-            change(numbers.maximum, base.maximum),
-            change(numbers.gradient, base.gradient),
-            format!("{:.2}", relative(numbers)),
-            format!("{:.2}", numbers.eps_2.p50 / base.eps_2.p50),
+            row.name.clone(),
+            networks.len().to_string(),
+            Spread::of(networks, |n| 100.0 * n.accuracy).text(|v| format!("{v:.2}")),
+            text(|n| n.gradient.p50),
+            text(|n| n.expected.p50),
+            text(|n| n.maximum.p50),
+            text(|n| 1e6 * n.eps_2.p50),
         ]
     };
-    let lines: Vec<Vec<String>> = networks.iter().map(line).collect();
+    let lines: Vec<Vec<String>> = rows.iter().map(line).collect();
+    let header = [
+        "row",
+        "seeds",
+        "accuracy %",
+        "gradient",
+        "expected",
+        "maximum",
+        "eps_2",
+    ];
+    markdown::table(&header, &lines)
+}
+
+fn ratios(rows: &Rows<'_>) -> String {
+    let base = rows.first().map_or(&[][..], |(_, networks)| networks);
+    let line = |(row, networks): &(&Row, Vec<&Network>)| {
+        let own = |n: &&Network| base.iter().copied().find(|base| base.seed == n.seed);
+        let pairs: Vec<(&Network, &Network)> = networks
+            .iter()
+            .filter_map(|n| Some((*n, own(n)?)))
+            .collect();
+        let text = |of: &dyn Fn(&Network, &Network) -> f64, show: fn(f64) -> String| {
+            Spread::of(&pairs, |(n, base)| of(n, base)).text(show)
+        };
+        let change = |of: Of| {
+            let percent = |n: &Network, base: &Network| 100.0 * (of(n).p50 / of(base).p50 - 1.0);
+            text(&percent, |v| format!("{v:+.1}%"))
+        };
+        vec![
+            row.name.clone(),
+            text(&|n, base| 100.0 * (n.accuracy - base.accuracy), |v| {
+                format!("{v:+.2}")
+            }),
+            change(|n| n.expected),
+            change(|n| n.maximum),
+            change(|n| n.gradient),
+            // What is left of the effect that a smaller gradient is distorted less.
+            text(&|n, _| n.maximum.p50 / n.gradient.p50, |v| {
+                format!("{v:.2}")
+            }),
+            text(&|n, base| n.eps_2.p50 / base.eps_2.p50, |v| {
+                format!("{v:.2}")
+            }),
+        ]
+    };
+    let lines: Vec<Vec<String>> = rows.iter().map(line).collect();
     let header = [
         "row",
         "accuracy, points",
@@ -102,30 +160,53 @@ fn ratios(networks: &[Measured]) -> String {
     markdown::table(&header, &lines)
 }
 
-fn searches(networks: &[Measured]) -> String {
+fn searches(rows: &Rows<'_>) -> String {
     let mut lines = Vec::new();
-    for network in networks {
-        let numbers = &network.numbers;
-        for (name, found) in [("genetic", numbers.genetic), ("ascent", numbers.ascent)] {
-            let more = match name {
-                "ascent" => format!("{:.1}%", 100.0 * numbers.ascent_finds_more),
-                _ => String::new(),
-            };
-            let own = vec![network.name.clone(), name.to_owned()];
-            lines.push([own, found.all().map(short).to_vec(), vec![more]].concat());
+    for (row, networks) in rows {
+        let more = Spread::of(networks, |n| 100.0 * n.ascent_finds_more).mean;
+        let own: [(&str, Of, String); 2] = [
+            ("genetic", |n| n.genetic, String::new()),
+            ("ascent", |n| n.ascent, format!("{more:.1}%")),
+        ];
+        for (name, of, more) in own {
+            let names = vec![row.name.clone(), name.to_owned()];
+            lines.push([names, means(networks, of, 1.0), vec![more]].concat());
         }
     }
     let header = ["row", "search", "P25", "P50", "P75", "P100", "more"];
     markdown::table(&header, &lines)
 }
 
-fn margins(networks: &[Measured]) -> String {
-    let line = |network: &Measured| {
-        let margins = network.numbers.eps_2.all().map(|eps| short(eps * 1e6));
-        [vec![network.name.clone()], margins.to_vec()].concat()
+fn margins(rows: &Rows<'_>) -> String {
+    let line = |(row, networks): &(&Row, Vec<&Network>)| {
+        let margins = means(networks, |n| n.eps_2, 1e6);
+        [vec![row.name.clone()], margins].concat()
+    };
+    let lines: Vec<Vec<String>> = rows.iter().map(line).collect();
+    markdown::table(&["row", "P25", "P50", "P75", "P100"], &lines)
+}
+
+fn each(networks: &[Network]) -> String {
+    let line = |network: &Network| {
+        vec![
+            network.row.clone(),
+            network.seed.to_string(),
+            format!("{:.2}", 100.0 * network.accuracy),
+            network.epoch.to_string(),
+            format!("{:.0}", network.training_seconds),
+            format!("{:.0}", network.measuring_seconds),
+        ]
     };
     let lines: Vec<Vec<String>> = networks.iter().map(line).collect();
-    markdown::table(&["row", "P25", "P50", "P75", "P100"], &lines)
+    let header = [
+        "row",
+        "seed",
+        "test %",
+        "epoch",
+        "training s",
+        "measuring s",
+    ];
+    markdown::table(&header, &lines)
 }
 
 /// Four significant digits or all before the point.

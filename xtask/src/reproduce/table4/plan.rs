@@ -7,9 +7,11 @@ use loclin::program::config::Config;
 use loclin::program::distortion::SearchOptions;
 use loclin::program::domain::DomainOptions;
 use loclin::program::files;
+use loclin::program::options::Global;
 use loclin::program::sweep::Planned;
 use serde::Deserialize;
-use toml::Table;
+
+use crate::reproduce::seeded::{check_names, seeded};
 
 /// The file of the table.
 #[derive(Clone, Debug, Deserialize)]
@@ -18,8 +20,8 @@ pub(in crate::reproduce) struct Plan {
     pub(super) title: String,
     /// In place of the configurations' own.
     pub(super) dataset: String,
-    /// Of the trainings and the searches.
-    pub(in crate::reproduce) seed: u64,
+    /// Of the trainings and the searches: each row is trained and measured once with each.
+    pub(in crate::reproduce) seeds: Vec<u64>,
     /// Test images whose distortions and margins are measured, the first ones.
     pub(super) inputs: usize,
     pub(super) eps: String,
@@ -34,7 +36,7 @@ pub(in crate::reproduce) struct Plan {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Row {
-    /// The directory of its run.
+    /// With `-seedN`, the directories of its runs.
     pub(super) name: String,
     /// Its configuration: the name of a preset, or a path relative to the file.
     pub(super) config: PathBuf,
@@ -59,12 +61,14 @@ impl Plan {
             plan.samples,
             plan.population / 2,
             plan.rows.len(),
+            plan.seeds.len(),
         ];
         ensure!(
             least.iter().all(|n| *n > 0),
-            "{}: inputs, samples and rows must be at least 1, population 2",
+            "{}: inputs, samples, seeds and rows must be at least 1, population 2",
             path.display()
         );
+        check_names(plan.rows.iter().map(|row| &row.name), path)?;
         Ok(plan)
     }
 
@@ -80,20 +84,22 @@ impl Plan {
         })
     }
 
-    pub(in crate::reproduce) fn runs(&self, path: &Path) -> anyhow::Result<Vec<Planned>> {
-        let directory = path.parent().unwrap_or(Path::new(""));
-        let run = |row: &Row| {
-            let config = Config {
-                dataset: self.dataset.clone(),
-                seed: self.seed,
-                ..Config::find(&row.config, directory, &[])?
-            };
-            Ok(Planned {
-                name: row.name.clone(),
-                varied: Table::new(),
-                config,
-            })
-        };
-        self.rows.iter().map(run).collect()
+    /// The runs of all rows and seeds with the rows' names, in order.
+    pub(super) fn runs(
+        &self,
+        path: &Path,
+        global: &Global,
+    ) -> anyhow::Result<Vec<(String, Planned)>> {
+        let mut runs = Vec::new();
+        for row in &self.rows {
+            for run in seeded(&row.name, &row.config, &self.seeds, path, global)? {
+                let config = Config {
+                    dataset: self.dataset.clone(),
+                    ..run.config
+                };
+                runs.push((row.name.clone(), Planned { config, ..run }));
+            }
+        }
+        Ok(runs)
     }
 }
