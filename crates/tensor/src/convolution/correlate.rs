@@ -39,7 +39,7 @@ impl<T: Lanes> WithSimd for Pairs<'_, T> {
     fn with_simd<S: Simd>(mut self, simd: S) {
         match S::REGISTER_COUNT {
             32.. => self.all::<S, 4, 6>(simd),
-            _ => self.all::<S, 4, 2>(simd),
+            _ => self.all::<S, 4, 3>(simd),
         }
     }
 }
