@@ -45,19 +45,21 @@ const COMMANDS: [&str; 8] = [
     "figure4",
     "table5",
 ];
-/// A second file of the last of them.
-const OTHERS: &str = "xtask/reproduce/table5-others.toml";
+/// Further files of the last of them.
+const OTHERS: [&str; 3] = ["table5-gradients", "table5-linearity", "table5-margins"];
 
 /// Makes the results of an experiment again from the file of the experiment and the directory of the results.
 type Again = fn(&Path, &Path) -> anyhow::Result<Results>;
 
 /// The tables whose pages follow from their numbers.
-const TABLES: [(&str, Again); 5] = [
+const TABLES: [(&str, Again); 7] = [
     ("table1", table::again),
     ("table3", table::again),
     ("table4", table4::again),
     ("table5", table5::again),
-    ("table5-others", table5::again),
+    ("table5-gradients", table5::again),
+    ("table5-linearity", table5::again),
+    ("table5-margins", table5::again),
 ];
 
 pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
@@ -71,9 +73,15 @@ pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     }
     let mut all = Outcome::default();
     // From wherever in the repository the command is run.
-    let others = workspace::root()?.join(OTHERS).display().to_string();
+    let root = workspace::root()?;
+    let file = |name: &&str| root.join(format!("xtask/reproduce/{name}.toml"));
+    let others: Vec<String> = OTHERS
+        .iter()
+        .map(file)
+        .map(|f| f.display().to_string())
+        .collect();
     let mut commands: Vec<Vec<&str>> = COMMANDS.iter().map(|name| vec![*name]).collect();
-    commands.push(vec!["table5", "--config", &others]);
+    commands.extend(others.iter().map(|file| vec!["table5", "--config", file]));
     for words in commands {
         let command = Command::try_parse_from([&["reproduce"], &words[..]].concat())?;
         tracing::info!("{}", words.join(" "));
