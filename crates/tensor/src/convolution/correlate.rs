@@ -39,7 +39,7 @@ impl<T: Lanes> WithSimd for Pairs<'_, T> {
     fn with_simd<S: Simd>(mut self, simd: S) {
         match S::REGISTER_COUNT {
             32.. => self.all::<S, 4, 6>(simd),
-            _ => self.all::<S, 4, 3>(simd),
+            _ => self.all::<S, 4, 2>(simd),
         }
     }
 }
@@ -76,22 +76,25 @@ impl<T: Lanes> Pairs<'_, T> {
             *offset = self.offsets[(first_entry + number).min(self.offsets.len() - 1)];
         }
         let mut sums = [[T::splat(simd, T::zero()); E]; O];
+        let count = self.span.div_ceil(lanes);
         for image in 0..self.images {
             let planes = &self.planes[image * self.image..];
             let cotangents = &self.cotangents[image * self.outputs * self.channel..];
-            let mut position = 0;
-            while position < self.span {
-                let mut numbers = [T::splat(simd, T::zero()); E];
-                for (number, offset) in numbers.iter_mut().zip(offsets) {
-                    *number = T::load::<S>(&planes[offset + position..][..lanes]);
-                }
-                for (sums, channel) in sums.iter_mut().zip(channels) {
-                    let cotangent = T::load::<S>(&cotangents[channel + position..][..lanes]);
-                    for (sum, number) in sums.iter_mut().zip(numbers) {
-                        *sum = T::multiply_add(simd, cotangent, number, *sum);
+            // Slices of known length: no number of the loop below is checked.
+            let mut numbers = [&[][..]; E];
+            for (numbers, offset) in numbers.iter_mut().zip(offsets) {
+                *numbers = &T::vectors::<S>(&planes[offset..])[..count];
+            }
+            let mut cotangent = [&[][..]; O];
+            for (cotangent, channel) in cotangent.iter_mut().zip(channels) {
+                *cotangent = &T::vectors::<S>(&cotangents[channel..])[..count];
+            }
+            for position in 0..count {
+                for (sums, cotangent) in sums.iter_mut().zip(cotangent) {
+                    for (sum, numbers) in sums.iter_mut().zip(numbers) {
+                        *sum = T::multiply_add(simd, cotangent[position], numbers[position], *sum);
                     }
                 }
-                position += lanes;
             }
         }
         let entries = self.offsets.len();

@@ -15,6 +15,9 @@ pub(super) trait Lanes: Real {
     /// A vector of one number.
     fn splat<S: Simd>(simd: S, number: Self) -> Self::Vector<S>;
 
+    /// The numbers of `from` as vectors, but for those that fill no vector.
+    fn vectors<S: Simd>(from: &[Self]) -> &[Self::Vector<S>];
+
     /// The first numbers of `from`, which has as many.
     fn load<S: Simd>(from: &[Self]) -> Self::Vector<S>;
 
@@ -46,6 +49,11 @@ macro_rules! lanes {
             #[inline(always)]
             fn splat<S: Simd>(simd: S, number: Self) -> S::$vector {
                 simd.$splat(number)
+            }
+
+            #[inline(always)]
+            fn vectors<S: Simd>(from: &[Self]) -> &[S::$vector] {
+                S::$read(from).0
             }
 
             #[inline(always)]

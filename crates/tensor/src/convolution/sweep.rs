@@ -177,11 +177,13 @@ impl<T: Lanes> WithSimd for Sums<'_, T> {
         };
         // As many accumulators as registers, but for those of the numbers read.
         match S::REGISTER_COUNT {
-            32.. if outputs > 4 => block.all::<S, 8>(simd, 0),
+            32.. if outputs > 4 => block.threes::<S, 8>(simd, 0),
+            32.. => block.threes::<S, 4>(simd, 0),
+            // With three vectors all 16 would be taken, and a sum would wait for memory in every term.
             _ => {
-                block.all::<S, 4>(simd, 0);
+                block.twos::<S, 4>(simd, 0);
                 if outputs > 4 {
-                    block.all::<S, 4>(simd, 4);
+                    block.twos::<S, 4>(simd, 4);
                 }
             }
         }
@@ -206,9 +208,9 @@ struct Block<'a, T> {
 }
 
 impl<T: Lanes> Block<'_, T> {
-    /// All vectors of `O` channels.
+    /// All vectors of `O` channels, three together where that leaves no single one.
     #[inline(always)]
-    fn all<S: Simd, const O: usize>(&mut self, simd: S, first: usize) {
+    fn threes<S: Simd, const O: usize>(&mut self, simd: S, first: usize) {
         let mut vector = 0;
         while vector < self.vectors {
             match self.vectors - vector {
@@ -220,6 +222,17 @@ impl<T: Lanes> Block<'_, T> {
                 }
             }
             vector += 2;
+        }
+    }
+
+    /// All vectors of `O` channels, two together.
+    #[inline(always)]
+    fn twos<S: Simd, const O: usize>(&mut self, simd: S, first: usize) {
+        for vector in (0..self.vectors).step_by(2) {
+            match self.vectors - vector {
+                1 => self.some::<S, O, 1>(simd, first, vector),
+                _ => self.some::<S, O, 2>(simd, first, vector),
+            }
         }
     }
 
