@@ -14,7 +14,7 @@ use super::results::{PAGE, Results};
 use loclin::program::files;
 use loclin::program::options::Global;
 use loclin::program::sweep::{self, Planned, Status, execute};
-use loclin_report::figure::{Chart, Curve, Scale, charts};
+use loclin_report::figure::{Axes, Chart, Curve, Scale, charts};
 
 /// The file of the figure.
 #[derive(Debug, Deserialize)]
@@ -182,22 +182,26 @@ fn charts_of(axis: Axis, points: &[Point]) -> anyhow::Result<[Chart; 2]> {
     let other = other.unwrap_or_default();
     Ok([
         Chart {
-            title: format!("accuracy, {other}"),
-            x_label: axis.label().into(),
-            x_scale: Scale::Log,
-            y_label: "test accuracy (%)".into(),
-            y_scale: Scale::Linear,
-            y_holds: Vec::new(),
+            axes: Axes {
+                title: format!("accuracy, {other}"),
+                x_label: axis.label().into(),
+                x_scale: Scale::Log,
+                y_label: "test accuracy (%)".into(),
+                y_scale: Scale::Linear,
+                y_holds: Vec::new(),
+            },
             band: Vec::new(),
             curves: curves(&|certificate| Ok(100.0 * certificate.accuracy))?,
         },
         Chart {
-            title: format!("margin, {other}"),
-            x_label: axis.label().into(),
-            x_scale: Scale::Log,
-            y_label: "median l2 margin (pixel units)".into(),
-            y_scale: Scale::Log,
-            y_holds: Vec::new(),
+            axes: Axes {
+                title: format!("margin, {other}"),
+                x_label: axis.label().into(),
+                x_scale: Scale::Log,
+                y_label: "median l2 margin (pixel units)".into(),
+                y_scale: Scale::Log,
+                y_holds: Vec::new(),
+            },
             band: Vec::new(),
             curves: curves(&|certificate| Ok(certificate.margin("eps_2")?.p50))?,
         },

@@ -16,7 +16,7 @@ use loclin::program::opened;
 use loclin::program::options::{DataDir, Global};
 use loclin::program::run_directory::Trained;
 use loclin::program::{tensors, train};
-use loclin_report::figure::{Chart, Curve, Scale, charts};
+use loclin_report::figure::{Axes, Chart, Curve, Scale, charts};
 
 /// Options of `reproduce figure3`.
 #[derive(Clone, Debug, clap::Args)]
@@ -196,12 +196,14 @@ impl Drawn {
             .flat_map(|row| ends(*row)[1..].to_vec())
             .collect();
         let chart = |model: usize| Chart {
-            title: format!("P{}, {}", self.percentile, MODELS[model]),
-            x_label: "time step".into(),
-            x_scale: Scale::Linear,
-            y_label: format!("channel {channel} (cepstrum, no unit)"),
-            y_scale: Scale::Linear,
-            y_holds: y_holds.clone(),
+            axes: Axes {
+                title: format!("P{}, {}", self.percentile, MODELS[model]),
+                x_label: "time step".into(),
+                x_scale: Scale::Linear,
+                y_label: format!("channel {channel} (cepstrum, no unit)"),
+                y_scale: Scale::Linear,
+                y_holds: y_holds.clone(),
+            },
             curves: vec![Curve {
                 name: "sequence".into(),
                 points: bands[model].iter().map(|row| [row[0], row[1]]).collect(),
@@ -219,12 +221,14 @@ impl Drawn {
             chart(0),
             chart(1),
             Chart {
-                title: format!("P{}, width of the bands", self.percentile),
-                x_label: "time step".into(),
-                x_scale: Scale::Linear,
-                y_label: format!("width, channel {channel} (no unit)"),
-                y_scale: Scale::Log,
-                y_holds: Vec::new(),
+                axes: Axes {
+                    title: format!("P{}, width of the bands", self.percentile),
+                    x_label: "time step".into(),
+                    x_scale: Scale::Linear,
+                    y_label: format!("width, channel {channel} (no unit)"),
+                    y_scale: Scale::Log,
+                    y_holds: Vec::new(),
+                },
                 // The sequence's own dashes and mark are the first.
                 curves: vec![
                     Curve {

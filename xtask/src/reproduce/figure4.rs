@@ -51,7 +51,7 @@ pub(super) fn run(
             let x = subject.tensor(raw.input_shape(), DType::F64, raw.device())?;
             let options = ReadOptions {
                 eps: search.eps.value(),
-                domain: search.domain.read(None)?,
+                domain: search.domain.read(None, &data.applied())?,
                 evaluations: network.numbers.costs.ascent,
                 seed: network.numbers.seed,
                 integration: Integration::Steps(STEPS),

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::axis::{Axis, Scale};
 use super::canvas::Canvas;
-use super::plot::{HEIGHT, LEFT, Plot, WIDTH, in_rows, legend, size};
+use super::plot::{Axes, HEIGHT, LEFT, Plot, WIDTH, in_rows, legend, size};
 use crate::format::coordinate;
 
 /// Dashes that tell curves apart without colour; marks do it a second time.
@@ -12,18 +12,8 @@ const DASHES: [&str; 5] = ["none", "7 3", "2 2.5", "9 3 2 3", "1 4"];
 
 /// One plot.
 pub struct Chart {
-    /// What it shows.
-    pub title: String,
-    /// Quantity and unit.
-    pub x_label: String,
-    /// The horizontal scale.
-    pub x_scale: Scale,
-    /// Quantity and unit.
-    pub y_label: String,
-    /// The vertical scale.
-    pub y_scale: Scale,
-    /// Values that the vertical axis holds even if no curve comes near, so that charts can share a scale.
-    pub y_holds: Vec<f64>,
+    /// Its title and its axes.
+    pub axes: Axes,
     /// The curves.
     pub curves: Vec<Curve>,
     /// An area behind the curves: horizontal place, lower and upper end. The curves of a chart with a band have no
@@ -72,10 +62,12 @@ pub fn charts(charts: &[Chart], columns: usize) -> Canvas {
 
 fn plot(chart: &Chart) -> Markup {
     let points = || chart.curves.iter().flat_map(|curve| &curve.points);
-    let x = Axis::new(points().map(|p| p[0]), chart.x_scale, [0.0, WIDTH]);
-    let heights = points().map(|p| p[1]).chain(chart.y_holds.iter().copied());
-    let y = Axis::new(heights, chart.y_scale, [HEIGHT, 0.0]);
-    let ticks = match chart.x_scale {
+    let x = Axis::new(points().map(|p| p[0]), chart.axes.x_scale, [0.0, WIDTH]);
+    let heights = points()
+        .map(|p| p[1])
+        .chain(chart.axes.y_holds.iter().copied());
+    let y = Axis::new(heights, chart.axes.y_scale, [HEIGHT, 0.0]);
+    let ticks = match chart.axes.x_scale {
         Scale::Linear => x.ticks(),
         Scale::Log => doublings(points().map(|p| p[0])),
     };
@@ -99,9 +91,7 @@ fn plot(chart: &Chart) -> Markup {
         }
     };
     let empty = Plot {
-        title: &chart.title,
-        x_label: &chart.x_label,
-        y_label: &chart.y_label,
+        axes: &chart.axes,
         x: &x,
         y: &y,
         x_ticks: &ticks,

@@ -15,6 +15,7 @@ pub use axis::Scale;
 pub use canvas::Canvas;
 pub use chart::{Chart, Curve, charts};
 pub use pictures::pictures;
+pub use plot::Axes;
 pub use scatter::{Cloud, Scatter, scatters};
 pub use toy::toy_figure;
 
@@ -26,12 +27,14 @@ mod tests {
     #[test]
     fn charts_of_any_points_are_drawn() {
         let chart = |x_scale, y_scale, points: &[[f64; 2]]| Chart {
-            title: "any < all & more".into(),
-            x_label: "x (no unit)".into(),
-            x_scale,
-            y_label: "y (no unit)".into(),
-            y_scale,
-            y_holds: vec![f64::NAN],
+            axes: Axes {
+                title: "any < all & more".into(),
+                x_label: "x (no unit)".into(),
+                x_scale,
+                y_label: "y (no unit)".into(),
+                y_scale,
+                y_holds: vec![f64::NAN],
+            },
             curves: vec![Curve {
                 name: "curve".into(),
                 points: points.to_vec(),
@@ -59,12 +62,14 @@ mod tests {
                 assert!(!canvas.svg().contains("inf"), "{points:?} {scales:?}");
                 assert!(canvas.png().unwrap().starts_with(b"\x89PNG"));
                 let scatter = Scatter {
-                    title: "any < all & more".into(),
-                    x_label: "x (no unit)".into(),
-                    x_scale: scales[0],
-                    y_label: "y (no unit)".into(),
-                    y_scale: scales[1],
-                    y_holds: vec![f64::NAN],
+                    axes: Axes {
+                        title: "any < all & more".into(),
+                        x_label: "x (no unit)".into(),
+                        x_scale: scales[0],
+                        y_label: "y (no unit)".into(),
+                        y_scale: scales[1],
+                        y_holds: vec![f64::NAN],
+                    },
                     clouds: vec![Cloud {
                         name: "cloud".into(),
                         points: points.to_vec(),
@@ -83,12 +88,14 @@ mod tests {
     fn zeros_lie_on_the_lower_edge() {
         let drawn = |points: &[[f64; 2]]| {
             let scatter = Scatter {
-                title: String::new(),
-                x_label: String::new(),
-                x_scale: Scale::Log,
-                y_label: String::new(),
-                y_scale: Scale::Log,
-                y_holds: Vec::new(),
+                axes: Axes {
+                    title: String::new(),
+                    x_label: String::new(),
+                    x_scale: Scale::Log,
+                    y_label: String::new(),
+                    y_scale: Scale::Log,
+                    y_holds: Vec::new(),
+                },
                 clouds: vec![Cloud {
                     name: "cloud".into(),
                     points: points.to_vec(),

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::axis::Axis;
+use super::axis::{Axis, Scale};
 use crate::format::coordinate;
 
 pub(super) const WIDTH: f64 = 300.0;
@@ -13,11 +13,26 @@ const TOP: f64 = 30.0;
 const BOTTOM: f64 = 44.0;
 const STEP: [f64; 2] = [LEFT + WIDTH + 18.0, TOP + HEIGHT + BOTTOM + 12.0];
 
+/// What a plot shows, and along which axes.
+#[derive(Clone, Debug)]
+pub struct Axes {
+    /// What it shows.
+    pub title: String,
+    /// Quantity and unit.
+    pub x_label: String,
+    /// The horizontal scale.
+    pub x_scale: Scale,
+    /// Quantity and unit.
+    pub y_label: String,
+    /// The vertical scale.
+    pub y_scale: Scale,
+    /// Values that the vertical axis holds even if nothing drawn comes near, so that plots can share a scale.
+    pub y_holds: Vec<f64>,
+}
+
 /// An empty plot.
 pub(super) struct Plot<'a> {
-    pub(super) title: &'a str,
-    pub(super) x_label: &'a str,
-    pub(super) y_label: &'a str,
+    pub(super) axes: &'a Axes,
     pub(super) x: &'a Axis,
     pub(super) y: &'a Axis,
     /// Places along the horizontal axis, with their text.
@@ -27,9 +42,9 @@ pub(super) struct Plot<'a> {
 impl Plot<'_> {
     /// With what is drawn behind its frame and in front of it.
     pub(super) fn with(&self, behind: &Markup, front: &Markup) -> Markup {
-        let Self { x, y, .. } = self;
+        let Self { axes, x, y, .. } = self;
         html! {
-            text.title x="0" y="-10" { (self.title) }
+            text.title x="0" y="-10" { (axes.title) }
             @for (value, text) in y.ticks() {
                 @let at = coordinate(y.place(value));
                 path.grid d={ "M0 " (at) "H" (WIDTH) } {}
@@ -43,9 +58,9 @@ impl Plot<'_> {
             (behind)
             rect.frame width=(WIDTH) height=(HEIGHT) {}
             (front)
-            text.label x=(WIDTH / 2.0) y=(coordinate(HEIGHT + 36.0)) text-anchor="middle" { (self.x_label) }
+            text.label x=(WIDTH / 2.0) y=(coordinate(HEIGHT + 36.0)) text-anchor="middle" { (axes.x_label) }
             text.label text-anchor="middle" transform={ "translate(-46 " (HEIGHT / 2.0) ") rotate(-90)" } {
-                (self.y_label)
+                (axes.y_label)
             }
         }
     }

@@ -2,9 +2,9 @@
 
 use maud::{Markup, html};
 
-use super::axis::{Axis, Scale};
+use super::axis::Axis;
 use super::canvas::Canvas;
-use super::plot::{HEIGHT, LEFT, Plot, WIDTH, in_rows, legend, size};
+use super::plot::{Axes, HEIGHT, LEFT, Plot, WIDTH, in_rows, legend, size};
 use crate::format::coordinate;
 
 /// How many kinds of marks and colours there are.
@@ -12,18 +12,8 @@ const KINDS: usize = 3;
 
 /// One plot.
 pub struct Scatter {
-    /// What it shows.
-    pub title: String,
-    /// Quantity and unit.
-    pub x_label: String,
-    /// The horizontal scale.
-    pub x_scale: Scale,
-    /// Quantity and unit.
-    pub y_label: String,
-    /// The vertical scale.
-    pub y_scale: Scale,
-    /// Values that the vertical axis holds even if no point comes near, so that plots can share a scale.
-    pub y_holds: Vec<f64>,
+    /// Its title and its axes.
+    pub axes: Axes,
     /// The clouds.
     pub clouds: Vec<Cloud>,
 }
@@ -60,9 +50,11 @@ pub fn scatters(scatters: &[Scatter], columns: usize) -> Canvas {
 
 fn plot(scatter: &Scatter) -> Markup {
     let all = || scatter.clouds.iter().flat_map(|cloud| &cloud.points);
-    let x = Axis::new(all().map(|p| p[0]), scatter.x_scale, [0.0, WIDTH]);
-    let heights = all().map(|p| p[1]).chain(scatter.y_holds.iter().copied());
-    let y = Axis::new(heights, scatter.y_scale, [HEIGHT, 0.0]);
+    let x = Axis::new(all().map(|p| p[0]), scatter.axes.x_scale, [0.0, WIDTH]);
+    let heights = all()
+        .map(|p| p[1])
+        .chain(scatter.axes.y_holds.iter().copied());
+    let y = Axis::new(heights, scatter.axes.y_scale, [HEIGHT, 0.0]);
     let placed = |[across, up]: &[f64; 2]| {
         let height = match y.holds(*up) {
             true => Some(y.place(*up)),
@@ -86,9 +78,7 @@ fn plot(scatter: &Scatter) -> Markup {
         }
     };
     let empty = Plot {
-        title: &scatter.title,
-        x_label: &scatter.x_label,
-        y_label: &scatter.y_label,
+        axes: &scatter.axes,
         x: &x,
         y: &y,
         x_ticks: &x.ticks(),

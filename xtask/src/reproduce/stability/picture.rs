@@ -1,6 +1,6 @@
 //! The figure: radius against change, a panel for each perturbation.
 
-use loclin_report::figure::{Canvas, Cloud, Scale, Scatter, scatters};
+use loclin_report::figure::{Axes, Canvas, Cloud, Scale, Scatter, scatters};
 
 use super::change::SAME;
 use super::measured::Measured;
@@ -31,12 +31,14 @@ pub(super) fn picture(networks: &[Measured], perturbations: &[String]) -> Canvas
             .fold(0.0, f64::max),
     ];
     let panel = |(at, name): (usize, &String)| Scatter {
-        title: name.clone(),
-        x_label: "eps_2, proved (pixels in [0, 1])".into(),
-        x_scale: Scale::Log,
-        y_label: "relative change of the gradient".into(),
-        y_scale: Scale::Log,
-        y_holds: vec![least, most],
+        axes: Axes {
+            title: name.clone(),
+            x_label: "eps_2, proved (pixels in [0, 1])".into(),
+            x_scale: Scale::Log,
+            y_label: "relative change of the gradient".into(),
+            y_scale: Scale::Log,
+            y_holds: vec![least, most],
+        },
         clouds: networks
             .iter()
             .map(|network| Cloud {
