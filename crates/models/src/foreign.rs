@@ -1,6 +1,6 @@
 //! Bytes that are something else than a model: what they are, and what to do.
 
-use flate2::read::GzDecoder;
+use flate2::read::MultiGzDecoder;
 use std::{borrow::Cow, io::Read};
 
 /// How many times larger than packed a file may be.
@@ -32,14 +32,14 @@ pub(crate) fn named(bytes: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// The bytes unpacked, if they are packed by gzip.
+/// The bytes unpacked, if they are packed by gzip, in one part or several.
 pub(crate) fn unpacked(bytes: &[u8]) -> Result<Cow<'_, [u8]>, String> {
     if !bytes.starts_with(&[0x1f, 0x8b]) {
         return Ok(Cow::Borrowed(bytes));
     }
     let most = bytes.len().saturating_mul(RATIO).saturating_add(FREE);
     let mut found = Vec::new();
-    let read = GzDecoder::new(bytes)
+    let read = MultiGzDecoder::new(bytes)
         .take(most as u64 + 1)
         .read_to_end(&mut found);
     read.map_err(|cause| format!("packed by gzip, and cannot be unpacked: {cause}"))?;

@@ -113,6 +113,12 @@ pub fn from_text(text: &str, dtype: DType, device: &Device) -> Result<Model> {
             graph.push(&format!("activation_{layer}"), OperatorSpec::relu(), &[])?;
         }
     }
+    if let [first, ..] = numbers.rest {
+        return Err(malformed(format!(
+            "goes on after the last layer: {} more from `{first}` on, where layers of sizes {sizes:?} were announced",
+            numbers.rest.len()
+        )));
+    }
     if scale != 1.0 {
         let spec = OperatorSpec::Scale { shape: vec![1] };
         graph.push("output.range", spec, &[("scale", vec![1], vec![scale])])?;

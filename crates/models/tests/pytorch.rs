@@ -61,6 +61,37 @@ proptest! {
     }
 }
 
+/// Layers in a safetensors file, which keeps no order: by their numbers, by their widths, or not at all.
+#[test]
+fn layers_without_an_order_are_not_guessed() {
+    let file = |layers: &[(&str, f32)]| {
+        let layer = |(name, weight): &(&str, f32)| {
+            let weight = Tensor::full(*weight, (1, 1), &Device::Cpu).unwrap();
+            let bias = Tensor::full(-1f32, 1, &Device::Cpu).unwrap();
+            [
+                (format!("{name}.weight"), weight),
+                (format!("{name}.bias"), bias),
+            ]
+        };
+        let tensors: HashMap<String, Tensor> = layers.iter().flat_map(layer).collect();
+        safetensors::serialize(&tensors, None).unwrap()
+    };
+    let read =
+        |layers: &[(&str, f32)]| pytorch::from_bytes(&file(layers), &FC, DType::F64, &Device::Cpu);
+    let network = read(&[("fc10", 5.0), ("fc2", 3.0), ("fc1", 2.0)])
+        .unwrap()
+        .network;
+    let x = Tensor::new(&[[1f64]], &Device::Cpu).unwrap();
+    let y = network.forward(&x).unwrap().to_vec2::<f64>().unwrap();
+    assert_eq!(y, [[9.0]]);
+    let message = read(&[("hidden", 2.0), ("input", 3.0)])
+        .unwrap_err()
+        .to_string();
+    for words in ["several orders", "torch.save", "sequential"] {
+        assert!(message.contains(words), "{message}");
+    }
+}
+
 /// The state dict of each named architecture gives the network back.
 #[test]
 fn state_dicts_of_named_architectures_load() {

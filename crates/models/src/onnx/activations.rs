@@ -4,6 +4,7 @@ use super::{
     arithmetic::{beside, number, scaled, shifted},
     constant::Constant,
     message::Node,
+    moves::identity,
     translator::Translator,
     value::{Dynamic, Value},
 };
@@ -20,7 +21,11 @@ pub(super) fn relu<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
 }
 
 pub(super) fn leaky_relu<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
-    activate(t, node, &Activation::leaky_relu(node.float("alpha", 0.01))?)
+    match node.float("alpha", 0.01) {
+        // Nothing changes at 0.
+        1.0 => identity(t, node),
+        alpha => activate(t, node, &Activation::leaky_relu(alpha)?),
+    }
 }
 
 pub(super) fn abs<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
@@ -44,10 +49,7 @@ pub(super) fn shrink<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> 
         )));
     }
     match at {
-        0.0 => {
-            let operand = t.value(node, 0)?;
-            t.set(node, 0, operand)
-        }
+        0.0 => identity(t, node),
         at => activate(
             t,
             node,
@@ -84,10 +86,7 @@ pub(super) fn clip<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
         (Some(low), Some(high)) => Activation::new(&[low, high], &[0.0, 1.0, 0.0], low),
         (Some(low), None) => Activation::new(&[low], &[0.0, 1.0], low),
         (None, Some(high)) => Activation::new(&[high], &[1.0, 0.0], high),
-        (None, None) => {
-            let operand = t.dynamic(node, 0)?;
-            return t.set(node, 0, Value::Dynamic(operand));
-        }
+        (None, None) => return identity(t, node),
     };
     let activation = activation.map_err(|e| node.error(e.to_string()))?;
     activate(t, node, &activation)

@@ -4,6 +4,7 @@ use super::{
     body::refused,
     constant::Constant,
     dims::broadcast,
+    element::Element,
     message::Node,
     translator::Translator,
     value::{Dynamic, Value},
@@ -34,7 +35,8 @@ pub(super) fn operands<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<Op
         (Value::Greater(_), _) | (_, Value::Greater(_)) => Err(node.error(
             "computes with the result of a comparison: not continuous, unless Where selects by it",
         )),
-        _ => Err(node.error("has two constants that cannot be computed")),
+        _ => Err(node
+            .error("has two constants that are not computed here: fold constants when exporting")),
     }
 }
 
@@ -266,17 +268,22 @@ pub(super) fn scaler<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> 
 
 /// Between floating-point types nothing happens but rounding, which is not counted; from an integer input neither.
 pub(super) fn cast<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
-    let to = match node.op_type {
-        // Like the second input, which is a floating-point number where the first is.
-        "CastLike" => 1,
-        _ => node.int("to", 0),
+    let floats = match node.op_type {
+        "CastLike" => match t.value(node, 1)? {
+            Value::Constant(like) => like.element.is_float(),
+            // It may be the input itself.
+            Value::Dynamic(_) => !t.integers,
+            _ => false,
+        },
+        _ => node.check(Element::of(node.int("to", 0)))?.is_float(),
     };
-    match (t.value(node, 0)?, to) {
-        (Value::Dynamic(operand), 1 | 10 | 11 | 16) => t.set(node, 0, Value::Dynamic(operand)),
-        (value @ Value::Greater(_), _) => t.set(node, 0, value),
-        _ => Err(node.error(format!(
-            "casts to data type {to}: steps, which are not continuous"
-        ))),
+    match t.value(node, 0)? {
+        Value::Dynamic(operand) if floats => t.set(node, 0, Value::Dynamic(operand)),
+        value @ Value::Greater(_) => t.set(node, 0, value),
+        Value::Constant(_) => Err(node.error(
+            "casts a constant like a value that depends on the input: fold constants when exporting",
+        )),
+        _ => Err(node.error("casts to integers or truths: steps, which are not continuous")),
     }
 }
 

@@ -113,7 +113,7 @@ fn sorted(wanted: &[bool], reads: &[Vec<usize>]) -> Option<Vec<usize>> {
 }
 
 /// What the subgraphs of a node read, names of their own included.
-fn captured<'a>(node: &Node<'a>, depth: usize) -> Result<Vec<&'a str>> {
+pub(super) fn captured<'a>(node: &Node<'a>, depth: usize) -> Result<Vec<&'a str>> {
     let mut names = Vec::new();
     for bytes in node.attributes.iter().filter_map(|a| a.graph) {
         if depth == MAX_DEPTH {

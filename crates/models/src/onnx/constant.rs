@@ -1,14 +1,17 @@
 //! Constant tensors: decoding the file's, and moving their numbers.
 
-use super::{dims::padded, external, message, wire::Outcome};
+use super::{dims::padded, element::Element, external, message, wire::Outcome};
 use crate::sparse_rows::SparseRows;
 use half::{bf16, f16};
 use std::{path::Path, sync::Arc};
 
-/// A constant tensor. Floats of every width become `f64`, integers `i64`, without loss.
+/// A constant tensor. Floats of every width become `f64`, integers `i64`, without loss; those of 64 bits without a sign are
+/// kept as their bits.
 #[derive(Debug, Clone)]
 pub(super) struct Constant {
     pub(super) shape: Vec<usize>,
+    /// The type that the numbers have in the graph.
+    pub(super) element: Element,
     pub(super) values: Values,
 }
 
@@ -20,17 +23,57 @@ pub(super) enum Values {
 }
 
 impl Constant {
+    /// Numbers in double precision.
     pub(super) fn floats(shape: Vec<usize>, values: Vec<f64>) -> Self {
         Self {
             shape,
+            element: Element::Double,
             values: Values::Floats(Arc::new(values)),
         }
     }
 
+    /// Integers of 64 bits.
     pub(super) fn ints(shape: Vec<usize>, values: Vec<i64>) -> Self {
         Self {
             shape,
+            element: Element::Signed(64),
             values: Values::Ints(Arc::new(values)),
+        }
+    }
+
+    /// The numbers in another type: rounded, cut off at the point, or wrapped.
+    pub(super) fn cast(self, to: Element) -> Self {
+        if self.element == to {
+            return self;
+        }
+        let (shape, element) = (self.shape, to);
+        let values = match self.values {
+            Values::Floats(own) if to.is_float() => {
+                let mut own = Arc::unwrap_or_clone(own);
+                own.iter_mut().for_each(|v| *v = to.round(*v));
+                Values::Floats(Arc::new(own))
+            }
+            Values::Floats(own) => {
+                let whole = |v: &f64| match to {
+                    Element::Truth => i64::from(*v != 0.0),
+                    _ => to.wrap(*v as i128 as i64),
+                };
+                Values::Ints(Arc::new(own.iter().map(whole).collect()))
+            }
+            Values::Ints(own) if to.is_float() => {
+                let float = |v: &i64| to.round(wide(*v, self.element) as f64);
+                Values::Floats(Arc::new(own.iter().map(float).collect()))
+            }
+            Values::Ints(own) => {
+                let mut own = Arc::unwrap_or_clone(own);
+                own.iter_mut().for_each(|v| *v = to.wrap(*v));
+                Values::Ints(Arc::new(own))
+            }
+        };
+        Self {
+            shape,
+            element,
+            values,
         }
     }
 
@@ -69,6 +112,7 @@ impl Constant {
     pub(super) fn reshape(&self, shape: Vec<usize>) -> Self {
         Self {
             shape,
+            element: self.element,
             values: self.values.clone(),
         }
     }
@@ -104,7 +148,12 @@ impl Constant {
             }
             Values::Ints(v) => Values::Ints(Arc::new(sources.into_iter().map(|s| v[s]).collect())),
         };
-        Self { shape, values }
+        let element = self.element;
+        Self {
+            shape,
+            element,
+            values,
+        }
     }
 
     /// Weighted sums of entries along dimension `axis`.
@@ -123,6 +172,7 @@ impl Constant {
         let at = |outer: usize, term: usize, i: usize| {
             (outer * rows.inputs + rows.sources[term] as usize) * inner + i
         };
+        let element = self.element;
         let places = (0..outer)
             .flat_map(|o| (0..rows.len()).flat_map(move |r| (0..inner).map(move |i| (o, r, i))));
         let values = match &self.values {
@@ -131,20 +181,24 @@ impl Constant {
                     let terms = rows
                         .span(row)
                         .map(|term| rows.weight(term) * own[at(o, term, i)]);
-                    terms.sum()
+                    element.round(terms.sum())
                 };
                 Values::Floats(Arc::new(places.map(sum).collect()))
             }
             Values::Ints(own) if rows.weights.is_empty() => {
                 let sum = |(o, row, i)| {
                     let terms = rows.span(row).map(|term| own[at(o, term, i)]);
-                    terms.fold(0i64, i64::wrapping_add)
+                    element.wrap(terms.fold(0i64, i64::wrapping_add))
                 };
                 Values::Ints(Arc::new(places.map(sum).collect()))
             }
             Values::Ints(_) => return Err("expected floating-point numbers, found integers".into()),
         };
-        Ok(Self { shape, values })
+        Ok(Self {
+            shape,
+            element,
+            values,
+        })
     }
 
     /// The numbers repeated to a shape that this one broadcasts to.
@@ -163,7 +217,18 @@ impl Constant {
     pub(super) fn as_floats(&self) -> Vec<f64> {
         match &self.values {
             Values::Floats(values) => values.to_vec(),
-            Values::Ints(values) => values.iter().map(|v| *v as f64).collect(),
+            Values::Ints(values) => {
+                let float = |v: &i64| wide(*v, self.element) as f64;
+                values.iter().map(float).collect()
+            }
+        }
+    }
+
+    /// The numbers, if they are integers, with their signs.
+    pub(super) fn wide(&self) -> Option<Vec<i128>> {
+        match &self.values {
+            Values::Ints(values) => Some(values.iter().map(|v| wide(*v, self.element)).collect()),
+            Values::Floats(_) => None,
         }
     }
 
@@ -190,13 +255,13 @@ impl Constant {
             .iter()
             .try_fold(1usize, |n, d| n.checked_mul(*d))
             .ok_or_else(|| format!("shape {shape:?}, whose size overflows"))?;
-        let width = width(tensor.data_type)?;
+        let element = Element::of(tensor.data_type)?;
         let bytes = count
-            .checked_mul(width)
+            .checked_mul(element.width())
             .ok_or_else(|| format!("shape {shape:?}, whose size overflows"))?;
         let values = if tensor.external {
             let data = external::read(&tensor.external_data, bytes, folder, ledger)?;
-            from_raw(tensor.data_type, &data)?
+            from_raw(element, &data)
         } else if let Some(raw) = tensor.raw.filter(|raw| !raw.is_empty() || count == 0) {
             if raw.len() != bytes {
                 return Err(format!(
@@ -204,11 +269,15 @@ impl Constant {
                     raw.len()
                 ));
             }
-            from_raw(tensor.data_type, raw)?
+            from_raw(element, raw)
         } else {
-            from_fields(tensor)?
+            from_fields(tensor, element)?
         };
-        let constant = Self { shape, values };
+        let constant = Self {
+            shape,
+            element,
+            values,
+        };
         if constant.len() != count {
             return Err(format!(
                 "shape {:?} needs {count} numbers, found {}",
@@ -220,8 +289,16 @@ impl Constant {
     }
 }
 
+/// An integer of a type with its sign.
+fn wide(value: i64, element: Element) -> i128 {
+    match element {
+        Element::Unsigned(64) => value.cast_unsigned().into(),
+        _ => value.into(),
+    }
+}
+
 /// The numbers in `float_data`, `double_data`, `int32_data`, `int64_data` or `uint64_data`.
-fn from_fields(tensor: &message::Tensor<'_>) -> Outcome<Values> {
+fn from_fields(tensor: &message::Tensor<'_>, element: Element) -> Outcome<Values> {
     let bits = |decode: fn(u16) -> f64| {
         let decoded = tensor.ints.iter().map(|&bits| {
             let bits = u16::try_from(bits).map_err(|_| format!("{bits} is no 16-bit float"))?;
@@ -229,46 +306,35 @@ fn from_fields(tensor: &message::Tensor<'_>) -> Outcome<Values> {
         });
         Ok(Values::Floats(Arc::new(decoded.collect::<Outcome<_>>()?)))
     };
-    match tensor.data_type {
-        1 | 11 => Ok(Values::Floats(Arc::new(tensor.floats.clone()))),
-        10 => bits(|b| f16::from_bits(b).to_f64()),
-        16 => bits(|b| bf16::from_bits(b).to_f64()),
-        _ => Ok(Values::Ints(Arc::new(tensor.ints.clone()))),
-    }
-}
-
-/// Bytes of one number of an ONNX data type.
-fn width(data_type: i64) -> Outcome<usize> {
-    match data_type {
-        2 | 3 | 9 => Ok(1),
-        4 | 5 | 10 | 16 => Ok(2),
-        1 | 6 | 12 => Ok(4),
-        7 | 11 | 13 => Ok(8),
-        other => Err(format!(
-            "data type {other}; supported are FLOAT, DOUBLE, FLOAT16, BFLOAT16, BOOL and integers of 8 to 64 bits"
-        )),
+    match element {
+        Element::Single | Element::Double => Ok(Values::Floats(Arc::new(tensor.floats.clone()))),
+        Element::Half => bits(|b| f16::from_bits(b).to_f64()),
+        Element::Brain => bits(|b| bf16::from_bits(b).to_f64()),
+        whole => {
+            let ints = tensor.ints.iter().map(|v| whole.wrap(*v));
+            Ok(Values::Ints(Arc::new(ints.collect())))
+        }
     }
 }
 
 /// Little-endian numbers; `raw` holds a whole number of them.
-fn from_raw(data_type: i64, raw: &[u8]) -> Outcome<Values> {
+fn from_raw(element: Element, raw: &[u8]) -> Values {
     fn map<const N: usize, T>(raw: &[u8], decode: impl Fn([u8; N]) -> T) -> Arc<Vec<T>> {
         let (numbers, _) = raw.as_chunks();
         Arc::new(numbers.iter().map(|bytes| decode(*bytes)).collect())
     }
-    Ok(match data_type {
-        1 => Values::Floats(map(raw, |b| f32::from_le_bytes(b).into())),
-        10 => Values::Floats(map(raw, |b| f16::from_le_bytes(b).to_f64())),
-        11 => Values::Floats(map(raw, f64::from_le_bytes)),
-        16 => Values::Floats(map(raw, |b| bf16::from_le_bytes(b).to_f64())),
-        2 | 9 => Values::Ints(map(raw, |b| u8::from_le_bytes(b).into())),
-        3 => Values::Ints(map(raw, |b| i8::from_le_bytes(b).into())),
-        4 => Values::Ints(map(raw, |b| u16::from_le_bytes(b).into())),
-        5 => Values::Ints(map(raw, |b| i16::from_le_bytes(b).into())),
-        6 => Values::Ints(map(raw, |b| i32::from_le_bytes(b).into())),
-        12 => Values::Ints(map(raw, |b| u32::from_le_bytes(b).into())),
-        7 => Values::Ints(map(raw, i64::from_le_bytes)),
-        13 => Values::Ints(map(raw, |b| u64::from_le_bytes(b).cast_signed())),
-        other => return Err(format!("data type {other}")),
-    })
+    let wrap = |value: i64| element.wrap(value);
+    match element {
+        Element::Single => Values::Floats(map(raw, |b| f32::from_le_bytes(b).into())),
+        Element::Half => Values::Floats(map(raw, |b| f16::from_le_bytes(b).to_f64())),
+        Element::Double => Values::Floats(map(raw, f64::from_le_bytes)),
+        Element::Brain => Values::Floats(map(raw, |b| bf16::from_le_bytes(b).to_f64())),
+        // What is read too wide, or without its sign, is wrapped to its type.
+        whole => Values::Ints(match whole.width() {
+            1 => map(raw, |b| wrap(u8::from_le_bytes(b).into())),
+            2 => map(raw, |b| wrap(u16::from_le_bytes(b).into())),
+            4 => map(raw, |b| wrap(u32::from_le_bytes(b).into())),
+            _ => map(raw, i64::from_le_bytes),
+        }),
+    }
 }

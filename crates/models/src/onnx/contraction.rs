@@ -50,6 +50,11 @@ pub(super) fn einsum<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> 
             (Value::Constant(constant), Value::Dynamic(operand)) => {
                 contract(t, node, (&operand, c), (&constant, x), &out)?
             }
+            (Value::Constant(_), Value::Constant(_)) => {
+                return Err(node.error(
+                    "has two constants that are not computed here: fold constants when exporting",
+                ));
+            }
             _ => {
                 return Err(node.error(
                     "multiplies two values that depend on the input: not piecewise linear",

@@ -1,9 +1,12 @@
 //! The graph, subgraph or function within which translation is.
 
 use super::{
+    body::captured,
+    calls::Call,
     message::{self, Node, Tensor},
     value::Value,
 };
+use crate::error::Result;
 use std::{
     collections::{HashMap, HashSet},
     rc::Rc,
@@ -26,6 +29,8 @@ pub(super) struct Frame<'a> {
     absorbed: HashSet<&'a str>,
     /// Whether names outside are out of sight, as in a function.
     pub(super) isolated: bool,
+    /// The call of the function that this is the body of, or lies in.
+    pub(super) call: Option<Rc<Call<'a>>>,
     /// What names of nodes begin with.
     pub(super) prefix: String,
 }
@@ -71,16 +76,18 @@ impl<'a> Frame<'a> {
         self.values.contains_key(name) || self.initializers.contains_key(name)
     }
 
-    /// Says which nodes will be translated, for which outputs.
-    pub(super) fn expect(&mut self, order: &[usize], outputs: &[&'a str]) {
+    /// Says which nodes will be translated, for which outputs. What subgraphs of a node read it reads.
+    pub(super) fn expect(&mut self, order: &[usize], outputs: &[&'a str]) -> Result<()> {
         for output in outputs {
             self.readers.entry(output).or_default().push(OUTPUT);
         }
         for &index in order {
-            for name in &self.nodes[index].inputs {
+            let node = &self.nodes[index];
+            for name in node.inputs.iter().copied().chain(captured(node, 0)?) {
                 self.readers.entry(name).or_default().push(index);
             }
         }
+        Ok(())
     }
 
     /// Whether the node was translated together with one before it.

@@ -2,6 +2,7 @@
 
 use super::{
     body::{malformed, refused, size},
+    element::Element,
     message::{Graph, Node, ValueInfo, is_standard},
     wire::Outcome,
 };
@@ -25,6 +26,8 @@ pub(super) struct Input<'a> {
     /// The shape with the batch, if there is one.
     pub(super) full: Vec<usize>,
     pub(super) batch: Option<usize>,
+    /// Whether it holds integers.
+    pub(super) integers: bool,
 }
 
 /// The graph's input that is no initialiser; the first dimension, if there are several, is the batch.
@@ -32,7 +35,8 @@ pub(super) fn input<'a>(graph: &Graph<'a>, options: &Options) -> Result<Input<'a
     let input = free_input(graph)?;
     let says = |cause: String| refused(format!("input `{}`: {cause}", input.name));
     let dims = match (&input.shape, &options.input_shape) {
-        (Some(dims), _) => dims.clone(),
+        // A size that is negative is how some exporters write one that is open.
+        (Some(dims), _) => dims.iter().map(|d| d.filter(|d| *d >= 0)).collect(),
         (None, Some(own)) => vec![None; own.len() + 1],
         (None, None) => return Err(says("no shape; give that of one input".into())),
     };
@@ -55,9 +59,12 @@ pub(super) fn input<'a>(graph: &Graph<'a>, options: &Options) -> Result<Input<'a
             .ok()
             .filter(|n| size(&[*n]).is_some())
     });
+    let element = input.data_type.and_then(|of| Element::of(of).ok());
+    let integers = element.is_some_and(|element| !element.is_float());
     Ok(match batch {
         Some(batch) => Input {
             name: input.name,
+            integers,
             full: [
                 &[batch.ok_or_else(|| says("a batch that is too large".into()))?],
                 &own[..],
@@ -67,6 +74,7 @@ pub(super) fn input<'a>(graph: &Graph<'a>, options: &Options) -> Result<Input<'a
         },
         None => Input {
             name: input.name,
+            integers,
             full: own,
             batch: None,
         },
@@ -108,20 +116,20 @@ fn own_shape(dims: &[Option<i64>], given: Option<&[usize]>) -> Outcome<Vec<usize
             dims.len()
         ));
     }
-    let one = |(axis, dim): (usize, &Option<i64>)| {
-        match (dim, given) {
+    let one = |(axis, dim): (usize, &Option<i64>)| match (dim, given) {
         (Some(dim), None) => usize::try_from(*dim)
             .ok()
             .filter(|d| *d > 0)
             .ok_or_else(|| format!("a dimension of {dim}")),
-        (Some(dim), Some(given)) if given[axis] as i64 != *dim => {
-            Err(format!("a dimension of {dim}, and {} was asked for", given[axis]))
-        }
+        (Some(dim), Some(given)) if given[axis] as i64 != *dim => Err(format!(
+            "a dimension of {dim}, and {} was asked for",
+            given[axis]
+        )),
         (_, Some(given)) => Ok(given[axis]),
         (None, None) => Err(
-            "a dimension other than the batch is symbolic; give the shape of one input (--input-shape)".into(),
+            "a dimension other than the batch is open; give the shape of one input (--input-shape)"
+                .into(),
         ),
-    }
     };
     dims.iter().enumerate().map(one).collect()
 }

@@ -44,6 +44,14 @@ fn with_constant<'a>(
     min: bool,
 ) -> Result<Dynamic> {
     let slopes = if min { [1.0, 0.0] } else { [0.0, 1.0] };
+    let never = if min {
+        f64::INFINITY
+    } else {
+        f64::NEG_INFINITY
+    };
+    if constant.as_floats().iter().all(|v| *v == never) {
+        return beside(t, node, value, constant);
+    }
     if let Some(bound) = constant.only() {
         let value = beside(t, node, value, constant)?;
         let activation = Activation::new(&[bound], &slopes, bound);

@@ -171,6 +171,15 @@ pub(super) fn gemm<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
         false => letters,
     };
     let (one, two) = (place(turned[0], *b"yz"), place(turned[1], *b"zw"));
+    let (alpha, beta) = (node.float("alpha", 1.0), node.float("beta", 1.0));
+    if let (Value::Constant(a), Value::Constant(b), Some(Value::Dynamic(bias))) = (&a, &b, &c) {
+        let product = t.computed(node, &[Some(a.clone()), Some(b.clone())])?;
+        let product = product.ok_or_else(|| node.error("multiplies what is no number"))?;
+        let bias = scaled(t, node, ".beta", bias, &number(beta))?;
+        let bias = beside(t, node, bias, &product)?;
+        let made = shifted(t, node, "", &bias, &product, 1.0)?;
+        return t.set(node, 0, Value::Dynamic(made));
+    }
     let product = match (&a, &b) {
         (Value::Dynamic(x), Value::Constant(m)) => contract(t, node, (x, &one), (m, &two), b"yw")?,
         (Value::Constant(m), Value::Dynamic(x)) => contract(t, node, (x, &two), (m, &one), b"yw")?,
@@ -180,14 +189,7 @@ pub(super) fn gemm<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
             );
         }
     };
-    let product = scaled(
-        t,
-        node,
-        ".alpha",
-        &product,
-        &number(node.float("alpha", 1.0)),
-    )?;
-    let beta = node.float("beta", 1.0);
+    let product = scaled(t, node, ".alpha", &product, &number(alpha))?;
     let made = match c {
         None => product,
         Some(Value::Constant(bias)) => {

@@ -192,7 +192,7 @@ fn node(bytes: &[u8]) -> Outcome<Node<'_>> {
 }
 
 fn attribute(bytes: &[u8]) -> Outcome<Attribute<'_>> {
-    let mut attribute = Attribute::default();
+    let (mut attribute, mut kind) = (Attribute::default(), 0);
     for field in Fields::new(bytes) {
         match field? {
             (1, wire) => attribute.name = wire.text()?,
@@ -203,9 +203,18 @@ fn attribute(bytes: &[u8]) -> Outcome<Attribute<'_>> {
             (6, wire) => attribute.graph = Some(wire.bytes()?),
             (7, wire) => wire.push_floats(&mut attribute.floats)?,
             (8, wire) => wire.push_ints(&mut attribute.ints)?,
+            (20, wire) => kind = wire.int()?,
             (21, wire) => attribute.reference = wire.text()?,
             _ => {}
         }
+    }
+    // Writers leave out a field whose value is 0 or empty.
+    match kind {
+        _ if !attribute.reference.is_empty() => {}
+        1 => drop(attribute.float.get_or_insert(0.0)),
+        2 => drop(attribute.int.get_or_insert(0)),
+        3 => drop(attribute.text.get_or_insert(b"")),
+        _ => {}
     }
     match attribute.name {
         "" => Err("an attribute without a name".into()),

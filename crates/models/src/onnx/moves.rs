@@ -4,6 +4,7 @@ use super::{
     body::size,
     constant::Constant,
     dims::own_axis,
+    element::Element,
     message::Node,
     translator::Translator,
     value::{Dynamic, Value},
@@ -37,10 +38,14 @@ pub(super) fn constant<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()
     let says = |cause| node.error(format!("attribute `{}`: {cause}", attribute.name));
     let constant = match (attribute.name, &attribute.tensor) {
         ("value", Some(tensor)) => t.decode(tensor).map_err(says)?,
-        ("value_float", _) => Constant::floats(vec![], vec![node.float("value_float", 0.0)]),
+        ("value_float", _) => {
+            let values = vec![node.float("value_float", 0.0)];
+            Constant::floats(vec![], values).cast(Element::Single)
+        }
         ("value_int", _) => Constant::ints(vec![], vec![node.int("value_int", 0)]),
         ("value_floats", _) => {
-            Constant::floats(vec![attribute.floats.len()], attribute.floats.clone())
+            let values = attribute.floats.clone();
+            Constant::floats(vec![values.len()], values).cast(Element::Single)
         }
         ("value_ints", _) => Constant::ints(vec![attribute.ints.len()], attribute.ints.clone()),
         _ => return Err(says("not supported".into())),

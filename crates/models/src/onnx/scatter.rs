@@ -94,15 +94,12 @@ fn flat<'a>(t: &mut Translator<'a>, node: &Node<'a>, value: &Value, count: usize
     t.reshape(node, &whole, vec![count])
 }
 
-/// Two lists one after the other.
+/// Two lists one after the other, of the type of the first.
 fn beside(a: &Constant, b: &Constant) -> Constant {
-    match (&a.values, &b.values) {
-        (Values::Ints(x), Values::Ints(y)) => {
-            Constant::ints(vec![a.len() + b.len()], [&x[..], y].concat())
-        }
-        _ => Constant::floats(
-            vec![a.len() + b.len()],
-            [a.as_floats(), b.as_floats()].concat(),
-        ),
-    }
+    let shape = vec![a.len() + b.len()];
+    let both = match (&a.values, &b.values) {
+        (Values::Ints(x), Values::Ints(y)) => Constant::ints(shape, [&x[..], y].concat()),
+        _ => Constant::floats(shape, [a.as_floats(), b.as_floats()].concat()),
+    };
+    both.cast(a.element)
 }

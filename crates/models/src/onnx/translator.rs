@@ -3,8 +3,11 @@
 use super::{
     body::{label, malformed, refused},
     constant::Constant,
+    dims::own,
+    evaluate::evaluate,
     external,
     frames::Frame,
+    interface::Input,
     message::{self, Node},
     nodes::Nodes,
     value::{Dynamic, Value},
@@ -41,6 +44,8 @@ pub(super) struct Translator<'a> {
     pub(super) opset: i64,
     /// How many inputs the graph takes at once: 1 where the file does not say.
     pub(super) batch: usize,
+    /// Whether the graph's input holds integers.
+    pub(super) integers: bool,
     /// The graph, and the subgraphs and functions within which translation is.
     pub(super) frames: Vec<Frame<'a>>,
     failures: Vec<Option<Error>>,
@@ -59,16 +64,17 @@ pub(super) struct Translator<'a> {
 }
 
 impl<'a> Translator<'a> {
-    /// A translation with nothing translated yet, for one input of shape `own` out of `batch`.
-    pub(super) fn new(opset: i64, batch: usize, own: &[usize], place: &Place<'a>) -> Self {
+    /// A translation of a graph with this input, of which nothing is translated yet.
+    pub(super) fn new(opset: i64, input: &Input<'a>, place: &Place<'a>) -> Self {
         let spare = place.size.saturating_mul(4);
         Self {
             opset,
-            batch,
+            batch: input.batch.map_or(1, |batch| input.full[batch]),
+            integers: input.integers,
             frames: Vec::new(),
             failures: Vec::new(),
             cause: None,
-            nodes: Nodes::new(own),
+            nodes: Nodes::new(&own(&input.full, input.batch)),
             parameters: HashMap::new(),
             budget: spare.saturating_add(FREE_NUMBERS),
             work: spare.saturating_add(FREE_WORK),
@@ -194,12 +200,17 @@ impl<'a> Translator<'a> {
 
     /// Remembers that nothing could be made of a node, until somebody needs it.
     pub(super) fn fail(&mut self, node: &Node<'a>, error: Error) {
+        self.fail_outputs(&node.outputs, error);
+    }
+
+    /// Remembers that some outputs of a node cannot be had, until somebody needs them.
+    pub(super) fn fail_outputs(&mut self, names: &[&'a str], error: Error) {
         let cause = self.cause.take().unwrap_or_else(|| {
             self.failures.push(Some(error));
             self.failures.len() - 1
         });
         if let Some(frame) = self.frames.last_mut() {
-            for name in node.outputs.iter().filter(|name| !name.is_empty()) {
+            for name in names.iter().filter(|name| !name.is_empty()) {
                 frame.values.insert(name, Value::Failed(cause));
             }
         }
@@ -227,6 +238,21 @@ impl<'a> Translator<'a> {
             node.error("its constants take too long to compute for a file of this size".to_string())
         })?;
         Ok(())
+    }
+
+    /// What a node computes of constants; `None` where that is not known here.
+    pub(super) fn computed(
+        &mut self,
+        node: &Node<'a>,
+        inputs: &[Option<Constant>],
+    ) -> Result<Option<Constant>> {
+        let opset = self.opset;
+        let found = evaluate(node, inputs, opset, &mut |numbers, work| {
+            let spent = self.spend(node, numbers);
+            let spent = spent.and_then(|()| self.spend_work(node, work));
+            spent.map_err(|error| error.to_string())
+        });
+        node.check(found)
     }
 
     /// Adds an operator with parameters to the network under the node's name and a suffix; returns its index.

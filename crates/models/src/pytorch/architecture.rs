@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Architecture {
     /// A fully connected network: the linear layers of the state dict in its order, whatever their names, with an
-    /// activation between them. Widths are those of the tensors.
+    /// activation between them. Widths are those of the tensors. Safetensors keep no order; there names and widths must say
+    /// which it is: names that differ in numbers alone are ordered by these.
     Fc {
         /// Shape of one input; by default a vector as long as the first layer is wide.
         #[serde(default)]

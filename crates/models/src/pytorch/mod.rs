@@ -13,6 +13,7 @@ mod fit;
 mod legacy;
 mod names;
 mod object;
+mod ordering;
 mod pickle;
 mod read;
 mod refusals;
@@ -81,10 +82,11 @@ pub fn from_bytes(
     dtype: DType,
     device: &Device,
 ) -> Result<Model> {
+    let ordered = read::Format::of(bytes).keeps_order();
     let mut nearest: Option<Error> = None;
     for tensors in names::readings(read::state_dict(bytes)?) {
         let found = architecture
-            .resolve(tensors)
+            .resolve(tensors, ordered)
             .and_then(|(spec, tensors)| fit::fit(&spec, tensors, dtype, device));
         match found {
             Ok(network) => {

@@ -17,19 +17,17 @@ use std::collections::HashSet;
 /// [`Error::Malformed`] for bytes that are neither, [`Error::StateDict`] with the tensor that cannot be read, and
 /// [`Error::Unreadable`] for whole modules, TorchScript, and dictionaries of several state dicts.
 pub fn state_dict(bytes: &[u8]) -> Result<StateDict> {
-    let tensors = match bytes {
-        // The length of a safetensors header may have any bytes; the header itself begins with a brace.
-        [_, _, _, _, _, _, _, _, b'{', ..] => from_safetensors(bytes)?,
-        [b'P', b'K', ..] => archive::tensors(bytes)?,
-        _ if legacy::begins(bytes) => legacy::tensors(bytes)?,
-        [0x80, ..] => {
+    let tensors = match Format::of(bytes) {
+        Format::Safetensors => from_safetensors(bytes)?,
+        Format::Archive => archive::tensors(bytes)?,
+        Format::Legacy => legacy::tensors(bytes)?,
+        Format::Pickle => {
             return Err(Error::Unreadable(
                 "a pickle that torch.save did not write; save the tensors with torch.save(model.state_dict(), \
                  \"state_dict.pth\")"
                     .into(),
             ));
         }
-        _ => from_safetensors(bytes)?,
     };
     let mut names = HashSet::new();
     match tensors
@@ -38,5 +36,32 @@ pub fn state_dict(bytes: &[u8]) -> Result<StateDict> {
     {
         Some((name, _)) => Err(says(name, "is there twice")),
         None => Ok(tensors),
+    }
+}
+
+/// What bytes are, as far as their beginning says; safetensors where it says nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Format {
+    Safetensors,
+    Archive,
+    Legacy,
+    Pickle,
+}
+
+impl Format {
+    pub(super) fn of(bytes: &[u8]) -> Self {
+        match bytes {
+            // The length of a safetensors header may have any bytes; the header itself begins with a brace.
+            [_, _, _, _, _, _, _, _, b'{', ..] => Self::Safetensors,
+            [b'P', b'K', ..] => Self::Archive,
+            _ if legacy::begins(bytes) => Self::Legacy,
+            [0x80, ..] => Self::Pickle,
+            _ => Self::Safetensors,
+        }
+    }
+
+    /// Whether the tensors come in the order of the modules.
+    pub(super) fn keeps_order(self) -> bool {
+        self != Self::Safetensors
     }
 }

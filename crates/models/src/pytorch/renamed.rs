@@ -3,6 +3,7 @@
 
 use super::{
     names,
+    ordering::{Layer, Orders, orders},
     state_dict::{StateDict, says},
 };
 use crate::{
@@ -16,12 +17,13 @@ use candle_nn::VarBuilder;
 use loclin_tensor::Parameters;
 use std::collections::{BTreeSet, HashMap};
 
-/// Linear layers in order, renamed as [`Mlp`] names them; zeros for biases if they have none.
+/// Linear layers in order, renamed as [`Mlp`] names them; zeros for biases if they have none. Where the file keeps no order,
+/// names and widths must say which it is.
 pub(super) fn fc(
     input_shape: Option<&[usize]>,
     negative_slope: f64,
     bias: bool,
-    tensors: StateDict,
+    (tensors, ordered): (StateDict, bool),
 ) -> Result<(NetworkSpec, StateDict)> {
     let module = |name: &str| name.rsplit_once('.').map(|(module, _)| module.to_string());
     let modules = tensors.iter().filter_map(|(name, _)| module(name));
@@ -46,6 +48,9 @@ pub(super) fn fc(
         }
     }
     names::check(&wanted, &there)?;
+    if !ordered {
+        weights = in_order(weights, input_shape)?;
+    }
     let mut widths = Vec::new();
     let mut renamed = Vec::new();
     for (index, (module, weight)) in weights.into_iter().enumerate() {
@@ -82,6 +87,38 @@ pub(super) fn fc(
         negative_slope,
     };
     Ok((config.spec()?, renamed))
+}
+
+/// Layers by name in the only order that their names and widths leave; in that of their names where no order fits.
+fn in_order(
+    weights: Vec<(String, Tensor)>,
+    input_shape: Option<&[usize]>,
+) -> Result<Vec<(String, Tensor)>> {
+    let mut layers = Vec::new();
+    for (module, weight) in &weights {
+        let (outputs, inputs) = weight.dims2()?;
+        layers.push(Layer {
+            name: module,
+            inputs,
+            outputs,
+        });
+    }
+    let first = input_shape.map(|shape| shape.iter().product());
+    match orders(&layers, first) {
+        Orders::None => Ok(weights),
+        Orders::One(order) => Ok(order.into_iter().map(|i| weights[i].clone()).collect()),
+        Orders::Several => {
+            let names: Vec<&str> = layers.iter().map(|layer| layer.name).collect();
+            Err(says(
+                "*.weight",
+                format!(
+                    "the layers {names:?} fit one another in several orders, and a safetensors file keeps none; number them \
+                     (layers.0, layers.1, ...), save with torch.save, which keeps their order, or list them in it with \
+                     kind = \"sequential\""
+                ),
+            ))
+        }
+    }
 }
 
 /// The unrolled graph, whose recurrent weight is a function of `recurrent.skew`.

@@ -11,14 +11,22 @@ use candle_core::{DType, Device};
 use loclin_tensor::Parameters;
 
 impl Architecture {
-    /// The graph with the sizes that the tensors have, and the tensors under the graph's names.
-    pub(super) fn resolve(&self, tensors: StateDict) -> Result<(NetworkSpec, StateDict)> {
+    /// The graph with the sizes that the tensors have, and the tensors under the graph's names. `ordered` says whether the
+    /// tensors come in the order of the modules.
+    pub(super) fn resolve(
+        &self,
+        tensors: StateDict,
+        ordered: bool,
+    ) -> Result<(NetworkSpec, StateDict)> {
         match self {
             Self::Fc {
                 input_shape,
                 negative_slope,
                 bias,
-            } => renamed::fc(input_shape.as_deref(), *negative_slope, *bias, tensors),
+            } => {
+                let shape = input_shape.as_deref();
+                renamed::fc(shape, *negative_slope, *bias, (tensors, ordered))
+            }
             Self::Sequential {
                 input_shape,
                 layers,

@@ -1,11 +1,12 @@
 //! Named tensors from a file: PyTorch's archive of a pickle and storages, or safetensors.
 
+use super::ordering::Natural;
 use crate::error::{Error, Result};
 use candle_core::{Device, Tensor, safetensors::Load};
 use safetensors::SafeTensors;
 
 /// Tensors by name: in the order of the file for a pickle (that of the modules), in natural order of the names
-/// (`layers.2` before `layers.10`) for safetensors, which keep none.
+/// (`layers.2` before `layers.10`, `fc2` before `fc10`) for safetensors, which keep none.
 pub type StateDict = Vec<(String, Tensor)>;
 
 pub(super) fn malformed(cause: String) -> Error {
@@ -50,20 +51,11 @@ pub(super) fn from_safetensors(bytes: &[u8]) -> Result<StateDict> {
             tensors.push((name, tensor));
         }
     }
-    tensors.sort_by_cached_key(|(name, _)| natural(name));
+    tensors.sort_by_cached_key(|(name, _)| Natural::of(name));
     Ok(tensors)
 }
 
 /// Whether a tensor counts batches, which nothing depends on.
 pub(super) fn is_counter(name: &str) -> bool {
     name.ends_with("num_batches_tracked") || name == "n_averaged"
-}
-
-/// Parts of a name between dots, numbers as numbers.
-fn natural(name: &str) -> Vec<(u64, String)> {
-    let part = |part: &str| match part.parse() {
-        Ok(number) => (number, String::new()),
-        Err(_) => (u64::MAX, part.to_string()),
-    };
-    name.split('.').map(part).collect()
 }

@@ -38,6 +38,12 @@ pub(crate) fn doubles(name: &str, dims: &[i64], values: &[f64]) -> Vec<u8> {
     [tensor_head(name, dims, 11), bytes(9, &raw)].concat()
 }
 
+/// A tensor of floats as raw data.
+pub(crate) fn singles(name: &str, dims: &[i64], values: &[f32]) -> Vec<u8> {
+    let raw: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+    [tensor_head(name, dims, 1), bytes(9, &raw)].concat()
+}
+
 /// A tensor of 64-bit integers as packed numbers.
 pub(crate) fn ints(name: &str, values: &[i64]) -> Vec<u8> {
     let mut packed = Vec::new();
@@ -54,6 +60,21 @@ pub(crate) fn ints(name: &str, values: &[i64]) -> Vec<u8> {
 /// Attributes.
 pub(crate) fn attribute_int(name: &str, value: i64) -> Vec<u8> {
     [bytes(1, name.as_bytes()), int(3, value)].concat()
+}
+
+/// An attribute of a type (1 for a float, 2 for an integer, 3 for a text) without its value, as writers leave out a 0.
+pub(crate) fn attribute_left_out(name: &str, kind: i64) -> Vec<u8> {
+    [bytes(1, name.as_bytes()), int(20, kind)].concat()
+}
+
+/// An attribute of a function's node that is an attribute of the call.
+pub(crate) fn attribute_reference(name: &str, of_call: &str) -> Vec<u8> {
+    [
+        bytes(1, name.as_bytes()),
+        int(20, 1),
+        bytes(21, of_call.as_bytes()),
+    ]
+    .concat()
 }
 
 pub(crate) fn attribute_ints(name: &str, values: &[i64]) -> Vec<u8> {
@@ -117,6 +138,17 @@ pub(crate) fn value_info(name: &str, dims: &[i64]) -> Vec<u8> {
 pub(crate) fn ints_of(name: &str, dims: &[i64], values: &[i64]) -> Vec<u8> {
     let raw: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
     [tensor_head(name, dims, 7), bytes(9, &raw)].concat()
+}
+
+/// A function of the domain `own`.
+pub(crate) fn function(name: &str, inputs: &[&str], output: &str, nodes: &[Vec<u8>]) -> Vec<u8> {
+    let inputs: Vec<u8> = inputs.iter().flat_map(|i| bytes(4, i.as_bytes())).collect();
+    let nodes: Vec<u8> = nodes.iter().flat_map(|n| bytes(7, n)).collect();
+    let head = [bytes(1, name.as_bytes()), bytes(10, b"own")].concat();
+    bytes(
+        25,
+        &[head, inputs, bytes(5, output.as_bytes()), nodes].concat(),
+    )
 }
 
 /// A graph without inputs of its own, with outputs of the given names.

@@ -8,7 +8,7 @@ use crate::onnx::{
     message::Node,
     wire::Outcome,
 };
-use half::{bf16, f16};
+use std::cmp::Ordering;
 
 /// The constant that an elementwise node computes.
 pub(super) fn evaluate(
@@ -23,12 +23,8 @@ pub(super) fn evaluate(
             return Ok(Some(chosen_from(&chosen, &first, &second)));
         }
         ("Clip", [value, bounds @ ..]) => return clip(node, value, bounds).map(Some),
-        ("Cast", [value]) => return cast(value, node.int("to", 0)).map(Some),
-        ("CastLike", [value, like]) => {
-            let to = if like.to_ints().is_ok() { 7 } else { 1 };
-            return cast(value, to).map(Some);
-        }
-        ("DequantizeLinear", _) => return dequantize(node, inputs, allow).map(Some),
+        // Every result is cast to its type.
+        ("Cast", [value]) | ("CastLike", [value, _]) => return Ok(Some((*value).clone())),
         ("Max" | "Min" | "Sum" | "Mean", [first, rest @ ..]) => {
             return folded(node.op_type, first, rest, allow).map(Some);
         }
@@ -58,7 +54,7 @@ fn chosen_from(chosen: &[bool], first: &Constant, second: &Constant) -> Constant
 }
 
 /// All in the shape to which they broadcast.
-fn spread<const N: usize>(
+pub(super) fn spread<const N: usize>(
     constants: [&Constant; N],
     allow: &mut Allow<'_>,
 ) -> Outcome<[Constant; N]> {
@@ -81,22 +77,24 @@ fn spread<const N: usize>(
     }
 }
 
+/// Integers, of which the lowest 64 bits are kept.
+fn integers(shape: Vec<usize>, values: impl Iterator<Item = i128>) -> Constant {
+    Constant::ints(shape, values.map(|v| v as i64).collect())
+}
+
 /// One number to one number.
 fn unary(kind: &str, x: &Constant) -> Option<Constant> {
-    if let Ok(values) = x.to_ints() {
-        let f: fn(i64) -> i64 = match kind {
-            "Neg" => i64::wrapping_neg,
-            "Abs" => i64::wrapping_abs,
-            "Not" => |v| i64::from(v == 0),
-            "Sign" => i64::signum,
+    if let Some(values) = x.wide() {
+        let f: fn(i128) -> i128 = match kind {
+            "Neg" => |v| -v,
+            "Abs" => i128::abs,
+            "Not" => |v| i128::from(v == 0),
+            "Sign" => i128::signum,
             "Relu" => |v| v.max(0),
             "BitwiseNot" => |v| !v,
             _ => return None,
         };
-        return Some(Constant::ints(
-            x.shape.clone(),
-            values.iter().map(|v| f(*v)).collect(),
-        ));
+        return Some(integers(x.shape.clone(), values.into_iter().map(f)));
     }
     let f: fn(f64) -> f64 = match kind {
         "Neg" => |v| -v,
@@ -127,36 +125,47 @@ fn binary(
     b: &Constant,
     allow: &mut Allow<'_>,
 ) -> Outcome<Option<Constant>> {
-    let truth: Option<fn(f64, f64) -> bool> = match node.op_type {
-        "Equal" => Some(|a, b| a == b),
-        "Greater" => Some(|a, b| a > b),
-        "GreaterOrEqual" => Some(|a, b| a >= b),
-        "Less" => Some(|a, b| a < b),
-        "LessOrEqual" => Some(|a, b| a <= b),
-        "And" => Some(|a, b| a != 0.0 && b != 0.0),
-        "Or" => Some(|a, b| a != 0.0 || b != 0.0),
-        "Xor" => Some(|a, b| (a != 0.0) != (b != 0.0)),
+    if let Some(truth) = comparison(node.op_type) {
+        let [a, b] = spread([a, b], allow)?;
+        let found = match (a.wide(), b.wide()) {
+            (Some(x), Some(y)) => {
+                let pairs = x.iter().zip(&y);
+                pairs.map(|(x, y)| truth(Some(x.cmp(y)))).collect()
+            }
+            _ => {
+                let pairs = a.as_floats().into_iter().zip(b.as_floats());
+                let truths = pairs.map(|(x, y)| truth(x.partial_cmp(&y)));
+                truths.collect::<Vec<bool>>()
+            }
+        };
+        let found = found.into_iter().map(i64::from).collect();
+        return Ok(Some(Constant::ints(a.shape, found)));
+    }
+    let truth: Option<fn(bool, bool) -> bool> = match node.op_type {
+        "And" => Some(|a, b| a && b),
+        "Or" => Some(|a, b| a || b),
+        "Xor" => Some(|a, b| a != b),
         _ => None,
     };
     if let Some(truth) = truth {
         let [a, b] = spread([a, b], allow)?;
         let pairs = a.as_floats().into_iter().zip(b.as_floats());
-        let found = pairs.map(|(a, b)| i64::from(truth(a, b))).collect();
-        return Ok(Some(Constant::ints(a.shape.clone(), found)));
+        let found = pairs.map(|(a, b)| i64::from(truth(a != 0.0, b != 0.0)));
+        return Ok(Some(Constant::ints(a.shape.clone(), found.collect())));
     }
     if let (Ok(_), Ok(_)) = (a.to_ints(), b.to_ints()) {
         let Some(f) = of_ints(node) else {
             return Ok(None);
         };
         let [a, b] = spread([a, b], allow)?;
-        let (x, y) = (a.to_ints()?, b.to_ints()?);
-        let found = x
-            .iter()
-            .zip(y.iter())
-            .map(|(x, y)| f(*x, *y))
-            .collect::<Option<Vec<_>>>();
-        let found = found.ok_or("overflows, or divides by 0")?;
-        return Ok(Some(Constant::ints(a.shape, found)));
+        let pairs = a
+            .wide()
+            .into_iter()
+            .flatten()
+            .zip(b.wide().into_iter().flatten());
+        let found = pairs.map(|(x, y)| f(x, y)).collect::<Option<Vec<_>>>();
+        let found = found.ok_or("divides by 0, or raises to what is no exponent of an integer")?;
+        return Ok(Some(integers(a.shape, found.into_iter())));
     }
     let f: fn(f64, f64) -> f64 = match node.op_type {
         "Add" => |a, b| a + b,
@@ -178,24 +187,33 @@ fn binary(
     }))
 }
 
-fn of_ints(node: &Node<'_>) -> Option<fn(i64, i64) -> Option<i64>> {
+/// What a comparison says of an order; there is none with what is no number.
+fn comparison(kind: &str) -> Option<fn(Option<Ordering>) -> bool> {
+    Some(match kind {
+        "Equal" => |order| order == Some(Ordering::Equal),
+        "Greater" => |order| order == Some(Ordering::Greater),
+        "GreaterOrEqual" => |order| order.is_some_and(Ordering::is_ge),
+        "Less" => |order| order == Some(Ordering::Less),
+        "LessOrEqual" => |order| order.is_some_and(Ordering::is_le),
+        _ => return None,
+    })
+}
+
+/// Functions of integers of up to 64 bits, of whose results the lowest bits are kept.
+fn of_ints(node: &Node<'_>) -> Option<fn(i128, i128) -> Option<i128>> {
     Some(match node.op_type {
-        "Add" => i64::checked_add,
-        "Sub" => i64::checked_sub,
-        "Mul" => i64::checked_mul,
-        "Div" => i64::checked_div,
-        "Mod" if node.int("fmod", 0) != 0 => i64::checked_rem,
+        "Add" => |a, b| Some(a + b),
+        "Sub" => |a, b| Some(a - b),
+        "Mul" => |a, b| Some(a.wrapping_mul(b)),
+        "Div" => i128::checked_div,
+        "Mod" if node.int("fmod", 0) != 0 => i128::checked_rem,
         // The sign is that of the divisor.
         "Mod" => |a, b| {
             let rest = a.checked_rem(b)?;
             let other = rest != 0 && (rest < 0) != (b < 0);
-            if other {
-                rest.checked_add(b)
-            } else {
-                Some(rest)
-            }
+            Some(if other { rest + b } else { rest })
         },
-        "Pow" => |a, b| a.checked_pow(u32::try_from(b).ok()?),
+        "Pow" => |a, b| Some(a.wrapping_pow(u32::try_from(b).ok()?)),
         _ => return None,
     })
 }
@@ -211,22 +229,32 @@ fn folded(
         "Min" => f64::min,
         _ => |a, b| a + b,
     };
+    let of_ints: fn(i128, i128) -> i128 = match kind {
+        "Max" => i128::max,
+        "Min" => i128::min,
+        _ => |a, b| a + b,
+    };
     let mut total = first.clone();
-    let ints = first.to_ints().is_ok();
     for other in rest {
         let [a, b] = spread([&total, other], allow)?;
-        let pairs = a.as_floats().into_iter().zip(b.as_floats());
-        total = Constant::floats(a.shape.clone(), pairs.map(|(a, b)| f(a, b)).collect());
+        total = match (a.wide(), b.wide()) {
+            (Some(x), Some(y)) => {
+                let pairs = x.into_iter().zip(y);
+                integers(a.shape, pairs.map(|(x, y)| of_ints(x, y)))
+            }
+            _ => {
+                let pairs = a.as_floats().into_iter().zip(b.as_floats());
+                Constant::floats(a.shape.clone(), pairs.map(|(a, b)| f(a, b)).collect())
+            }
+        };
+        total = total.cast(first.element);
     }
-    let mut values = total.as_floats();
-    if kind == "Mean" {
-        let count = 1.0 + rest.len() as f64;
-        values.iter_mut().for_each(|v| *v /= count);
+    if kind != "Mean" {
+        return Ok(total);
     }
-    Ok(match ints {
-        true => Constant::ints(total.shape, values.iter().map(|v| *v as i64).collect()),
-        false => Constant::floats(total.shape, values),
-    })
+    let count = 1.0 + rest.len() as f64;
+    let means = total.as_floats().iter().map(|v| v / count).collect();
+    Ok(Constant::floats(total.shape, means))
 }
 
 fn clip(node: &Node<'_>, value: &Constant, bounds: &[&Constant]) -> Outcome<Constant> {
@@ -253,66 +281,4 @@ fn clip(node: &Node<'_>, value: &Constant, bounds: &[&Constant]) -> Outcome<Cons
             own.iter().map(|v| clipped(*v)).collect(),
         ),
     })
-}
-
-fn cast(value: &Constant, to: i64) -> Outcome<Constant> {
-    let shape = value.shape.clone();
-    let floats = |round: fn(f64) -> f64| {
-        let values = value.as_floats().iter().map(|v| round(*v)).collect();
-        Constant::floats(shape.clone(), values)
-    };
-    Ok(match to {
-        1 => floats(|v| f64::from(v as f32)),
-        10 => floats(|v| f16::from_f64(v).to_f64()),
-        11 => floats(|v| v),
-        16 => floats(|v| bf16::from_f64(v).to_f64()),
-        9 => {
-            let truths = value
-                .as_floats()
-                .iter()
-                .map(|v| i64::from(*v != 0.0))
-                .collect();
-            Constant::ints(shape, truths)
-        }
-        2..=7 | 12 | 13 => match value.to_ints() {
-            Ok(_) => value.clone(),
-            Err(_) => {
-                let values = value.as_floats().iter().map(|v| *v as i64).collect();
-                Constant::ints(shape, values)
-            }
-        },
-        other => return Err(format!("casts to data type {other}")),
-    })
-}
-
-/// `(x - zero) * scale`, one of each for all numbers or for each entry of a dimension.
-fn dequantize(node: &Node<'_>, inputs: &[&Constant], allow: &mut Allow<'_>) -> Outcome<Constant> {
-    let [x, scale, rest @ ..] = inputs else {
-        return Err("needs a value and a scale".into());
-    };
-    if node.int("block_size", 0) != 0 {
-        return Err("dequantises by blocks, which is not supported".into());
-    }
-    let rank = x.shape.len() as i64;
-    let axis = node.int("axis", 1);
-    let axis = if axis < 0 { axis + rank } else { axis };
-    let shaped = |constant: &Constant| -> Outcome<Constant> {
-        if constant.len() == 1 {
-            return Ok(constant.reshape(vec![1; x.shape.len()]));
-        }
-        let fits = usize::try_from(axis)
-            .ok()
-            .filter(|axis| x.shape.get(*axis) == Some(&constant.len()));
-        let axis = fits.ok_or_else(|| format!("scales of shape {:?}", constant.shape))?;
-        let mut shape = vec![1; x.shape.len()];
-        shape[axis] = constant.len();
-        Ok(constant.reshape(shape))
-    };
-    let none = Constant::ints(vec![], vec![0]);
-    let zero = shaped(rest.first().copied().unwrap_or(&none))?;
-    let scale = shaped(scale)?;
-    let [x, scale, zero] = spread([x, &scale, &zero], allow)?;
-    let (x_values, scales, zeros) = (x.as_floats(), scale.as_floats(), zero.as_floats());
-    let values = (0..x.len()).map(|i| (x_values[i] - zeros[i]) * scales[i]);
-    Ok(Constant::floats(x.shape.clone(), values.collect()))
 }

@@ -13,9 +13,11 @@ use crate::onnx::{
 pub(super) fn evaluate(
     node: &Node<'_>,
     inputs: &[Option<Constant>],
+    opset: i64,
     allow: &mut Allow<'_>,
 ) -> Outcome<Option<Constant>> {
     match (node.op_type, inputs) {
+        ("Softmax" | "LogSoftmax", [Some(x)]) => softmax(node, x, opset, allow).map(Some),
         ("MatMul", [Some(a), Some(b)]) => mat_mul(a, b, allow).map(Some),
         ("Gemm", [Some(a), Some(b), rest @ ..]) => {
             let bias = rest.first().and_then(Option::as_ref);
@@ -100,6 +102,40 @@ fn reduce(
         Values::Ints(_) => Constant::ints(kept, totals.iter().map(|v| *v as i64).collect()),
         Values::Floats(_) => Constant::floats(kept, totals),
     })
+}
+
+/// Shares of exponentials along one dimension, or before version 13 along all from one on; or their logarithms.
+fn softmax(node: &Node<'_>, x: &Constant, opset: i64, allow: &mut Allow<'_>) -> Outcome<Constant> {
+    let axis = node.int("axis", if opset < 13 { 1 } else { -1 });
+    let says = |error: crate::error::Error| error.to_string();
+    let axis = node.axis(axis, x.shape.len()).map_err(says)?;
+    let inner: usize = match opset < 13 {
+        true => 1,
+        false => x.shape[axis + 1..].iter().product(),
+    };
+    let count = match opset < 13 {
+        true => x.shape[axis..].iter().product(),
+        false => x.shape[axis],
+    };
+    allow(x.len().saturating_mul(2), x.len())?;
+    let mut values = x.as_floats();
+    let block = count * inner;
+    for start in (0..values.len()).step_by(block.max(1)) {
+        for first in start..start + inner {
+            let places = || (first..start + block).step_by(inner.max(1));
+            let most = places()
+                .map(|i| values[i])
+                .fold(f64::NEG_INFINITY, f64::max);
+            let total: f64 = places().map(|i| (values[i] - most).exp()).sum();
+            for i in places() {
+                values[i] = match node.op_type {
+                    "LogSoftmax" => values[i] - most - total.ln(),
+                    _ => (values[i] - most).exp() / total,
+                };
+            }
+        }
+    }
+    Ok(Constant::floats(x.shape.clone(), values))
 }
 
 fn mat_mul(a: &Constant, b: &Constant, allow: &mut Allow<'_>) -> Outcome<Constant> {

@@ -94,26 +94,15 @@ fn non_zero(x: &Constant, allow: &mut Allow<'_>) -> Outcome<Constant> {
     Ok(Constant::ints(vec![rank, places.len()], rows))
 }
 
+/// Ones on a diagonal, which are cast to the type that the node asks for.
 fn eye(node: &Node<'_>, x: &Constant) -> Outcome<Constant> {
     let [_, columns] = x.shape[..] else {
         return Err(format!("takes a matrix, found shape {:?}", x.shape));
     };
     let k = node.int("k", 0);
     let one = |i: usize| ((i % columns) as i64).saturating_sub((i / columns) as i64) == k;
-    let ints = match node.attribute("dtype").and_then(|a| a.int) {
-        Some(to) => !matches!(to, 1 | 10 | 11 | 16),
-        None => x.to_ints().is_ok(),
-    };
-    Ok(match ints {
-        true => Constant::ints(
-            x.shape.clone(),
-            (0..x.len()).map(|i| i64::from(one(i))).collect(),
-        ),
-        false => {
-            let values = (0..x.len()).map(|i| f64::from(u8::from(one(i)))).collect();
-            Constant::floats(x.shape.clone(), values)
-        }
-    })
+    let ones = (0..x.len()).map(|i| i64::from(one(i))).collect();
+    Ok(Constant::ints(x.shape.clone(), ones))
 }
 
 fn trilu(node: &Node<'_>, x: &Constant, k: Option<&Constant>) -> Outcome<Constant> {
@@ -170,21 +159,20 @@ fn concat(
     allow(size(&shape).ok_or("makes a value too large")?, 0)?;
     let outer: usize = shape[..axis].iter().product();
     let inner: usize = shape[axis + 1..].iter().product();
-    let ints = parts.iter().all(|part| part.to_ints().is_ok());
+    // All have one type.
     let mut found = (Vec::new(), Vec::new());
     for block in 0..outer {
         for part in &parts {
             let length = part.shape[axis] * inner;
             let span = block * length..(block + 1) * length;
             match &part.values {
-                Values::Ints(own) if ints => found.0.extend(&own[span]),
-                Values::Ints(own) => found.1.extend(own[span].iter().map(|v| *v as f64)),
+                Values::Ints(own) => found.0.extend(&own[span]),
                 Values::Floats(own) => found.1.extend(&own[span]),
             }
         }
     }
-    Ok(match ints {
-        true => Constant::ints(shape, found.0),
-        false => Constant::floats(shape, found.1),
+    Ok(match first.values {
+        Values::Ints(_) => Constant::ints(shape, found.0),
+        Values::Floats(_) => Constant::floats(shape, found.1),
     })
 }

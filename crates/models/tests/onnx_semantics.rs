@@ -1,0 +1,388 @@
+//! What ONNX files mean: values that writers leave out, types of constants, calls, and what older versions say.
+#![allow(clippy::unwrap_used, reason = "a test states its expectations with it")]
+
+#[path = "support/onnx_writer.rs"]
+mod onnx_writer;
+#[path = "support/outputs.rs"]
+mod outputs;
+
+use candle_core::{DType, Device};
+use flate2::{Compression, write::GzEncoder};
+use loclin_models::{Network, nnet, onnx};
+use onnx_writer::{
+    attribute_float, attribute_graph, attribute_int, attribute_ints, attribute_left_out,
+    attribute_reference, bytes, doubles, function, int, ints, ints_of, model, node, singles,
+    subgraph, tensor_head, value_info,
+};
+use outputs::values;
+use std::io::Write;
+
+fn read(bytes: &[u8]) -> Network {
+    onnx::from_bytes(bytes, DType::F64, &Device::Cpu)
+        .unwrap()
+        .network
+}
+
+fn refusal(bytes: &[u8]) -> String {
+    let found = onnx::from_bytes(bytes, DType::F64, &Device::Cpu);
+    found.unwrap_err().to_string()
+}
+
+fn kinds(network: &Network) -> Vec<String> {
+    let nodes = network.nodes().iter().skip(1);
+    nodes.map(|n| n.operator.kind().to_string()).collect()
+}
+
+/// With another version of the standard operators; the last one counts.
+fn of_version(model: &[u8], version: i64) -> Vec<u8> {
+    [model, &bytes(8, &int(2, version))].concat()
+}
+
+#[test]
+fn attributes_that_are_there_without_a_value_are_zero() {
+    let (float, whole) = (1, 2);
+    let unary = |kind: &str, attributes: &[Vec<u8>]| {
+        let nodes = [node(kind, &["x"], "y", attributes)];
+        values(&read(&model(&[0, 2], &nodes, &[])), &[-1.0, 2.0])
+    };
+    let zero = |name: &str| attribute_left_out(name, float);
+    assert_eq!(unary("LeakyRelu", &[zero("alpha")]), [0.0, 2.0]);
+    assert_eq!(unary("Clip", &[zero("min")]), [0.0, 2.0]);
+    let slope = attribute_float("alpha", 1.0);
+    assert_eq!(unary("HardSigmoid", &[slope, zero("beta")]), [0.0, 1.0]);
+    let gemm = node("Gemm", &["x", "w", "c"], "y", &[zero("beta")]);
+    let w = doubles("w", &[2, 2], &[1.0, 0.0, 0.0, 1.0]);
+    let c = doubles("c", &[2], &[5.0, 5.0]);
+    let network = read(&model(&[0, 2], &[gemm], &[w, c]));
+    assert_eq!(values(&network, &[-1.0, 2.0]), [-1.0, 2.0]);
+
+    let axis = attribute_left_out("axis", whole);
+    let concat = node("Concat", &["x", "x"], "y", std::slice::from_ref(&axis));
+    let network = read(&model(&[1, 2], &[concat], &[]));
+    assert_eq!(values(&network, &[-1.0, 2.0]), [-1.0, 2.0, -1.0, 2.0]);
+    // [2, 2] as [1, 4], whose sum over the last dimension without it is [1], and not [2, 1].
+    let nodes = [
+        node("Flatten", &["x"], "flat", &[axis]),
+        node(
+            "ReduceSum",
+            &["flat", "last"],
+            "y",
+            &[attribute_left_out("keepdims", whole)],
+        ),
+    ];
+    let network = read(&model(&[2, 2], &nodes, &[ints("last", &[-1])]));
+    assert_eq!(values(&network, &[1.0, 2.0, 3.0, 4.0]), [10.0]);
+    // A text that is empty is no mode.
+    let pads = ints("pads", &[0, 1, 0, 0]);
+    let pad = node("Pad", &["x", "pads"], "y", &[attribute_left_out("mode", 3)]);
+    assert!(refusal(&model(&[0, 2], &[pad], std::slice::from_ref(&pads))).contains("by mode ``"));
+    let pad = node("Pad", &["x", "pads", "least"], "y", &[]);
+    let least = doubles("least", &[], &[f64::NEG_INFINITY]);
+    assert!(refusal(&model(&[0, 2], &[pad], &[pads, least])).contains("give the MaxPool"));
+}
+
+#[test]
+fn calls_reach_into_branches() {
+    let yes = node("Constant", &[], "q", &[attribute_int("value_int", 1)]);
+    let branches = |graph: &[u8]| {
+        [
+            attribute_graph("then_branch", graph),
+            attribute_graph("else_branch", graph),
+        ]
+    };
+    let slope = attribute_reference("alpha", "slope");
+    let leak = node("LeakyRelu", &["in"], "a", std::slice::from_ref(&slope));
+    let inner = subgraph(&[leak], &["a"]);
+    let outer = subgraph(&[node("If", &["q"], "b", &branches(&inner))], &["b"]);
+    let choose = node("If", &["q"], "out", &branches(&outer));
+    let leaks = function("Leak", &["in"], "out", &[yes.clone(), choose]);
+    let call = |kind: &str, attributes: &[Vec<u8>]| {
+        [node(kind, &["x"], "y", attributes), bytes(7, b"own")].concat()
+    };
+    let nodes = [call("Leak", &[attribute_float("slope", 0.5)])];
+    let file = [model(&[0, 2], &nodes, &[]), leaks].concat();
+    assert_eq!(values(&read(&file), &[-1.0, 2.0]), [-0.5, 2.0]);
+    let nodes = [node("LeakyRelu", &["x"], "y", &[slope])];
+    let message = refusal(&model(&[0, 2], &nodes, &[]));
+    assert!(message.contains("no call gives it"), "{message}");
+
+    // A function's input that the call leaves out is left out within.
+    let clip = |output: &str| node("Clip", &["in", "low"], output, &[]);
+    let chosen = subgraph(&[clip("a")], &["a"]);
+    let nodes = [
+        yes,
+        node("If", &["q"], "b", &branches(&chosen)),
+        clip("c"),
+        node("Add", &["b", "c"], "out", &[]),
+    ];
+    let clips = function("Low", &["in", "low"], "out", &nodes);
+    let file = [model(&[0, 2], &[call("Low", &[])], &[]), clips].concat();
+    assert_eq!(values(&read(&file), &[-1.0, 2.0]), [-2.0, 4.0]);
+}
+
+/// A bias is taken into a product only where nothing else reads the product, branches included.
+#[test]
+fn a_product_that_a_branch_reads_stays() {
+    let taken = subgraph(&[node("Neg", &["p"], "n", &[])], &["n"]);
+    let branches = [
+        attribute_graph("then_branch", &taken),
+        attribute_graph("else_branch", &taken),
+    ];
+    let nodes = [
+        node("MatMul", &["x", "w"], "p", &[]),
+        node("Add", &["p", "c"], "s", &[]),
+        node("If", &["q"], "b", &branches),
+        node("Add", &["s", "b"], "y", &[]),
+    ];
+    let constants = [
+        doubles("w", &[2, 2], &[1.0, 2.0, 3.0, 4.0]),
+        doubles("c", &[2], &[0.5, 0.25]),
+        ints_of("q", &[], &[1]),
+    ];
+    let network = read(&model(&[0, 2], &nodes, &constants));
+    assert_eq!(values(&network, &[1.0, 1.0]), [0.5, 0.25]);
+}
+
+#[test]
+fn casts_like_integers_are_refused() {
+    let nodes = [node("CastLike", &["x", "c"], "y", &[])];
+    let message = refusal(&model(&[0, 2], &nodes, &[ints("c", &[1])]));
+    assert!(message.contains("not continuous"), "{message}");
+    // The input may hold integers itself.
+    let nodes = [
+        node("Cast", &["x"], "f", &[attribute_int("to", 1)]),
+        node("CastLike", &["f", "x"], "y", &[]),
+    ];
+    let shape = [bytes(1, &int(1, 1)), bytes(1, &int(1, 2))].concat();
+    let of_integers = bytes(2, &bytes(1, &[int(1, 7), bytes(2, &shape)].concat()));
+    let graph = [
+        nodes.iter().flat_map(|n| bytes(1, n)).collect(),
+        bytes(11, &[bytes(1, b"x"), of_integers].concat()),
+        bytes(12, &value_info("y", &[])),
+    ];
+    let file = [int(1, 8), bytes(7, &graph.concat()), bytes(8, &int(2, 13))].concat();
+    assert!(refusal(&file).contains("not continuous"));
+    let nodes = [
+        node("CastLike", &["x", "c"], "z", &[]),
+        node("Neg", &["z"], "y", &[]),
+    ];
+    let network = read(&model(&[0, 2], &nodes, &[doubles("c", &[1], &[1.0])]));
+    assert_eq!(values(&network, &[1.0, 2.0]), [-1.0, -2.0]);
+}
+
+/// The sum of `x` and what the nodes make of constants, cast to doubles, for `x = 0`.
+fn computed(nodes: &[Vec<u8>], constants: &[Vec<u8>]) -> Vec<f64> {
+    let last = [
+        node("Cast", &["c"], "d", &[attribute_int("to", 11)]),
+        node("Add", &["x", "d"], "y", &[]),
+    ];
+    let network = read(&model(&[0, 1], &[nodes, &last].concat(), constants));
+    values(&network, &vec![0.0; network.input_size()])
+}
+
+#[test]
+fn constants_have_the_precision_of_their_type() {
+    let (tenths, ten) = (singles("a", &[1], &[0.7]), singles("b", &[1], &[10.0]));
+    // 0.7 in single precision is less than 0.7, and its product with 10 is rounded to 7.
+    let nodes = [
+        node("Mul", &["a", "b"], "p", &[]),
+        node("Floor", &["p"], "c", &[]),
+    ];
+    assert_eq!(computed(&nodes, &[tenths, ten]), [7.0]);
+    let sum = [
+        node("Add", &["a", "b"], "s", &[]),
+        node("Equal", &["s", "t"], "c", &[]),
+    ];
+    let one = |name: &str, value: f32| singles(name, &[1], &[value]);
+    let constants = [one("a", 0.1), one("b", 0.2), one("t", 0.3)];
+    assert_eq!(computed(&sum, &constants), [1.0]);
+    let one = |name: &str, value: f64| doubles(name, &[1], &[value]);
+    let constants = [one("a", 0.1), one("b", 0.2), one("t", 0.3)];
+    assert_eq!(computed(&sum, &constants), [0.0]);
+    // A half has eleven digits.
+    let half = [node("Cast", &["a"], "c", &[attribute_int("to", 10)])];
+    assert_eq!(computed(&half, &[one("a", 2049.0)]), [2048.0]);
+    let mixed = [
+        node("Add", &["a", "b"], "c", &[]),
+        node("Add", &["x", "c"], "y", &[]),
+    ];
+    let constants = [singles("a", &[1], &[1.0]), one("b", 1.0)];
+    let message = refusal(&model(&[0, 1], &mixed, &constants));
+    assert!(message.contains("Single and Double"), "{message}");
+}
+
+#[test]
+fn integer_constants_wrap_to_their_type() {
+    let small = |name: &str, value: u8| [tensor_head(name, &[1], 2), bytes(9, &[value])].concat();
+    let cast = [node("Cast", &["a"], "c", &[attribute_int("to", 2)])];
+    assert_eq!(computed(&cast, &[ints("a", &[300])]), [44.0]);
+    let sub = [node("Sub", &["a", "b"], "c", &[])];
+    assert_eq!(computed(&sub, &[small("a", 3), small("b", 5)]), [254.0]);
+    let add = [node("Add", &["a", "b"], "c", &[])];
+    let word = |name: &str, value: i32| {
+        [tensor_head(name, &[1], 6), bytes(9, &value.to_le_bytes())].concat()
+    };
+    let most = [word("a", i32::MAX), word("b", 1)];
+    assert_eq!(computed(&add, &most), [f64::from(i32::MIN)]);
+    // Neighbours beyond the precision of a double are told apart.
+    let equal = [node("Equal", &["a", "b"], "c", &[])];
+    let near = [ints("a", &[1 << 60]), ints("b", &[(1 << 60) + 1])];
+    assert_eq!(computed(&equal, &near), [0.0]);
+    let less = [node("Less", &["a", "b"], "c", &[])];
+    let long = |name: &str, value: u64| {
+        [tensor_head(name, &[1], 13), bytes(9, &value.to_le_bytes())].concat()
+    };
+    assert_eq!(computed(&less, &[long("a", 1), long("b", u64::MAX)]), [1.0]);
+}
+
+#[test]
+fn constants_are_computed_also_by_curved_and_stepped_operators() {
+    let a = |values: &[f64]| doubles("a", &[1, values.len() as i64], values);
+    let soft = |version: i64, kind: &str, shape: &[i64]| {
+        let nodes = [
+            node(kind, &["a"], "c", &[]),
+            node("Add", &["x", "c"], "y", &[]),
+        ];
+        let a = doubles("a", shape, &[0.0, 3f64.ln()]);
+        let file = model(&[&[0], &shape[1..]].concat(), &nodes, &[a]);
+        values(&read(&of_version(&file, version)), &[0.0, 0.0])
+    };
+    let near = |found: &[f64], expected: &[f64]| {
+        let close = found
+            .iter()
+            .zip(expected)
+            .all(|(a, b)| (a - b).abs() < 1e-12);
+        assert!(close, "{found:?}, expected {expected:?}");
+    };
+    near(&soft(13, "Softmax", &[1, 2]), &[0.25, 0.75]);
+    near(
+        &soft(13, "LogSoftmax", &[1, 2]),
+        &[0.25f64.ln(), 0.75f64.ln()],
+    );
+    // Before version 13 all dimensions from the first on are one.
+    near(&soft(13, "Softmax", &[1, 2, 1]), &[1.0, 1.0]);
+    near(&soft(12, "Softmax", &[1, 2, 1]), &[0.25, 0.75]);
+
+    // 0.5 and 1.5 go to the even neighbour; what is too large or too small stops at the end.
+    let quantize = [node("QuantizeLinear", &["a", "s", "z"], "c", &[])];
+    let zero = [tensor_head("z", &[], 3), bytes(9, &[1])].concat();
+    let constants = [
+        a(&[1.0, 3.0, -900.0, 900.0]),
+        doubles("s", &[], &[2.0]),
+        zero,
+    ];
+    assert_eq!(computed(&quantize, &constants), [1.0, 3.0, -128.0, 127.0]);
+    let gemm = node(
+        "Gemm",
+        &["a", "b", "x"],
+        "y",
+        &[attribute_float("beta", 2.0)],
+    );
+    let constants = [a(&[1.0, 2.0]), doubles("b", &[2, 1], &[3.0, 4.0])];
+    let network = read(&model(&[0, 1], &[gemm], &constants));
+    assert_eq!(values(&network, &[1.0]), [13.0]);
+
+    let nodes = [
+        node("Softsign", &["a"], "c", &[]),
+        node("Add", &["x", "c"], "y", &[]),
+    ];
+    let message = refusal(&model(&[0, 1], &nodes, &[a(&[1.0])]));
+    assert!(message.contains("is not computed here"), "{message}");
+}
+
+/// Version 10 of Resize takes the next entry where it makes fewer, and the one before where it makes more.
+#[test]
+fn resize_of_version_10_rounds_up_where_it_shrinks() {
+    let found = |kind: &str, scale: f32| {
+        let nodes = [node(kind, &["x", "s"], "y", &[])];
+        let file = model(&[0, 4], &nodes, &[singles("s", &[2], &[1.0, scale])]);
+        let version = if kind == "Resize" { 10 } else { 9 };
+        values(&read(&of_version(&file, version)), &[1.0, 2.0, 3.0, 4.0])
+    };
+    assert_eq!(found("Resize", 0.6), [1.0, 3.0]);
+    assert_eq!(found("Resize", 1.5), [1.0, 1.0, 2.0, 3.0, 3.0, 4.0]);
+    assert_eq!(found("Upsample", 1.5), [1.0, 1.0, 2.0, 3.0, 3.0, 4.0]);
+}
+
+#[test]
+fn negative_sizes_are_open() {
+    let graph = [
+        bytes(1, &node("Relu", &["x"], "y", &[])),
+        bytes(11, &value_info("x", &[-1, -1])),
+        bytes(12, &value_info("y", &[])),
+    ];
+    let file = [int(1, 8), bytes(7, &graph.concat()), bytes(8, &int(2, 13))].concat();
+    assert!(refusal(&file).contains("--input-shape"));
+    let options = onnx::Options {
+        input_shape: Some(vec![2]),
+        ..Default::default()
+    };
+    let found = onnx::from_bytes_with(&file, &options, DType::F64, &Device::Cpu);
+    assert_eq!(found.unwrap().model.network.input_shape(), [2]);
+}
+
+#[test]
+fn an_empty_part_matters_to_its_readers_alone() {
+    let split = |last: &str| {
+        let parts = node("Split", &["x", "n"], "a", &[attribute_int("axis", 1)]);
+        let nodes = [
+            [parts, bytes(2, b"b")].concat(),
+            node("Neg", &[last], "y", &[]),
+        ];
+        model(&[0, 2], &nodes, &[ints("n", &[2, 0])])
+    };
+    assert_eq!(values(&read(&split("a")), &[1.0, 2.0]), [-1.0, -2.0]);
+    let message = refusal(&split("b"));
+    assert!(message.contains("which is empty"), "{message}");
+}
+
+#[test]
+fn pieces_of_one_slope_are_one() {
+    let alone = |nodes: Vec<u8>, constants: &[Vec<u8>]| {
+        let nodes = [nodes, node("Neg", &["z"], "y", &[])];
+        let network = read(&model(&[0, 2], &nodes, constants));
+        (kinds(&network), values(&network, &[-1.0, 2.0]))
+    };
+    let same = (vec!["scale".to_string()], vec![1.0, -2.0]);
+    let leak = node("LeakyRelu", &["x"], "z", &[attribute_float("alpha", 1.0)]);
+    assert_eq!(alone(leak, &[]), same);
+    let low = node("Max", &["x", "c"], "z", &[]);
+    let least = doubles("c", &[], &[f64::NEG_INFINITY]);
+    assert_eq!(alone(low, &[least]), same);
+}
+
+#[test]
+fn files_packed_in_several_parts_are_whole() {
+    let nodes = [node(
+        "Transpose",
+        &["x"],
+        "t",
+        &[attribute_ints("perm", &[0, 1])],
+    )];
+    let file = model(
+        &[0, 2],
+        &[&nodes[..], &[node("Neg", &["t"], "y", &[])]].concat(),
+        &[],
+    );
+    let packed = |part: &[u8]| {
+        let mut to = GzEncoder::new(Vec::new(), Compression::default());
+        to.write_all(part).unwrap();
+        to.finish().unwrap()
+    };
+    let (first, second) = file.split_at(file.len() / 2);
+    let both = [packed(first), packed(second)].concat();
+    assert_eq!(values(&read(&both), &[1.0, 2.0]), [-1.0, -2.0]);
+}
+
+#[test]
+fn nnet_files_end_after_the_last_layer() {
+    let text = "1,1,1,1,\n1,1,\n0,\n-5.0,\n5.0,\n0.0,0.0,\n1.0,1.0,\n2.0,\n0.5,\n";
+    assert!(nnet::from_text(text, DType::F64, &Device::Cpu).is_ok());
+    let more = format!("{text}3.0,\n4.0,\n");
+    let error = nnet::from_text(&more, DType::F64, &Device::Cpu).unwrap_err();
+    let message = error.to_string();
+    assert!(
+        message.contains("after the last layer: 2 more"),
+        "{message}"
+    );
+}
