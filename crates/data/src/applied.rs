@@ -27,6 +27,9 @@ pub struct Applied {
     pub exif_orientation: bool,
     /// What stored numbers were multiplied by.
     pub scale: Scale,
+    /// What pixels of 16 bits were multiplied by, where an image has such.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deep_scale: Option<Scale>,
     /// The layout that channels were moved to.
     pub moved: Option<Layout>,
     /// The shape of an input; none for sequences.
@@ -43,7 +46,7 @@ pub struct Applied {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Stored {
-    /// The pixels of image files, in units of 8 bits.
+    /// The pixels of image files.
     Pixels,
     /// Bytes.
     Bytes,
@@ -81,7 +84,11 @@ impl fmt::Display for Applied {
         match (self.scale == Scale::ONE, self.what) {
             (false, _) => write!(f, " times {}", self.scale)?,
             (true, Stored::Numbers) => f.write_str(" as they are")?,
+            (true, _) if self.deep_scale.is_some() => f.write_str(" as they are, 0 to 65535")?,
             (true, _) => f.write_str(" as they are, 0 to 255")?,
+        }
+        if let Some(scale) = self.deep_scale.filter(|deep| *deep != self.scale) {
+            write!(f, ", those of 16 bits times {scale}")?;
         }
         if let (Some(layout), Some(shape)) = (self.moved, &self.input_shape) {
             write!(f, "; laid out {} ({layout})", shape_text(shape))?;

@@ -30,9 +30,9 @@ pub struct Dataset {
     /// The name of each class, where the data say it.
     pub(crate) class_names: Option<Arc<[String]>>,
     pub(crate) moments: Option<Moments>,
-    /// What stored numbers are multiplied by.
-    pub(crate) scale: Scale,
-    /// Whether stored numbers are pixels, 0 to 255.
+    /// What stored numbers are multiplied by, where that was said.
+    pub(crate) scale: Option<Scale>,
+    /// Whether stored numbers are pixels, from 0 to the largest number of 8 or 16 bits.
     pub(crate) pixels: bool,
     /// Which dimension of an input counts its channels, where that is known.
     pub(crate) layout: Option<Layout>,
@@ -92,7 +92,6 @@ impl Dataset {
         let input_shape = input_shape.to_vec();
         let stored = (input_shape.clone(), None);
         let pixels = matches!(values, Values::Bytes(_) | Values::Files(_));
-        let scale = if pixels { Scale::PIXELS } else { Scale::ONE };
         Ok(Self {
             name,
             input_shape,
@@ -102,7 +101,7 @@ impl Dataset {
             classes: None,
             class_names: None,
             moments: None,
-            scale,
+            scale: None,
             pixels,
             layout: None,
             order: Order::AsStored,
@@ -176,10 +175,11 @@ impl Dataset {
         Ok(self)
     }
 
-    /// The same rows, their stored numbers multiplied by another factor than 1/255 for bytes and images, and 1 for
-    /// floats.
+    /// The same rows, their stored numbers multiplied by this factor in place of 1/255 for bytes and images, 1/65535 for images of
+    /// 16 bits, and 1 for floats.
     #[must_use]
     pub fn with_scale(self, scale: Scale) -> Self {
+        let scale = Some(scale);
         Self { scale, ..self }
     }
 
@@ -188,12 +188,13 @@ impl Dataset {
     pub(crate) fn of_array(self) -> Self {
         Self {
             pixels: false,
-            ..self.with_scale(Scale::ONE)
+            scale: None,
+            ..self
         }
     }
 
     /// The interval that every number of an input lies in by what it is, `[low, high]` after scaling: of pixels, 0 to 255 times the
-    /// scale. `None` for other numbers.
+    /// scale, or to 65535 times it where an image has 16 bits. `None` for other numbers.
     ///
     /// ```
     /// use loclin_data::{Dataset, Split, Values, digits};
@@ -202,9 +203,27 @@ impl Dataset {
     /// # Ok::<(), loclin_data::Error>(())
     /// ```
     pub fn domain(&self) -> Option<[f64; 2]> {
-        let ends = [0.0, 255.0].map(|pixel| self.scale.apply(pixel));
-        self.pixels
-            .then(|| [ends[0].min(ends[1]), ends[0].max(ends[1])])
+        let high = match self.deep_scale() {
+            Some(scale) => scale.apply(65535.0),
+            None => self.scale().apply(255.0),
+        };
+        self.pixels.then_some([0.0, high])
+    }
+
+    /// What stored numbers are multiplied by, but for those of 16 bits.
+    pub(crate) fn scale(&self) -> Scale {
+        let own = if self.pixels {
+            Scale::PIXELS
+        } else {
+            Scale::ONE
+        };
+        self.scale.unwrap_or(own)
+    }
+
+    /// What those of images of 16 bits are multiplied by, where there are any.
+    pub(crate) fn deep_scale(&self) -> Option<Scale> {
+        let is_deep = matches!(&self.values, Values::Files(files) if files.is_deep());
+        is_deep.then(|| self.scale.unwrap_or(Scale::DEEP_PIXELS))
     }
 
     /// The same rows, said to have their channels in this dimension.

@@ -18,16 +18,19 @@ pub(crate) struct Checked {
     pub(crate) grey: bool,
     /// Whether its channels are equal, as those of a grey image in colour are.
     pub(crate) equal_channels: bool,
+    /// Whether its numbers have 16 bits.
+    pub(crate) deep: bool,
 }
 
 /// Decodes a file to see whether it can be.
 pub(crate) fn check(path: &Path, turned: bool) -> Result<Checked, String> {
     let image = decode(path, turned)?;
     let grey = !image.color().has_color();
+    let deep = is_deep(image.color());
     let size = [image.height() as usize, image.width() as usize];
     let equal = |[red, green, blue]: [u16; 3]| red == green && green == blue;
     let equal_channels = grey
-        || match is_deep(image.color()) {
+        || match deep {
             true => image.into_rgb16().pixels().all(|pixel| equal(pixel.0)),
             false => {
                 let pixels = image.into_rgb8().into_raw();
@@ -42,6 +45,7 @@ pub(crate) fn check(path: &Path, turned: bool) -> Result<Checked, String> {
         size,
         grey,
         equal_channels,
+        deep,
     })
 }
 

@@ -43,13 +43,20 @@ fn labels(images: &[PathBuf], classes: usize) -> Option<(Vec<u32>, Vec<String>)>
     ))
 }
 
-/// The folder that a file lies in, wherever a path to it begins.
+/// The folder that a file lies in, wherever a path to it begins. One that is a link stays among the folders beside the link.
 fn folder_of(file: &Path) -> Option<PathBuf> {
-    let folder = match file.parent()? {
-        here if here.as_os_str().is_empty() => Path::new("."),
-        folder => folder,
-    };
-    fs::canonicalize(folder).ok()
+    let folder = directory_of(file)?;
+    match folder.file_name() {
+        Some(name) => Some(fs::canonicalize(directory_of(folder)?).ok()?.join(name)),
+        None => fs::canonicalize(folder).ok(),
+    }
+}
+
+/// The directory of a path, `.` where it does not say one.
+fn directory_of(path: &Path) -> Option<&Path> {
+    let parent = path.parent()?;
+    let is_here = parent.as_os_str().is_empty();
+    Some(if is_here { Path::new(".") } else { parent })
 }
 
 fn holds_an_image(folder: &Path) -> bool {

@@ -71,7 +71,7 @@ pub struct LeftOut {
 /// Image files of one size, one per row: the pixels of 30,000 images need not fit into memory.
 ///
 /// Pixels come out channel by channel (red, green, blue), in [0, 1] unless a dataset has another scale: 8 bits over 255,
-/// 16 bits over 65535. Resizing is linear interpolation over the area that a pixel covers, rounded to the file's depth. The
+/// 16 bits over 65535. A scale multiplies the numbers as they are stored. Resizing is linear interpolation over the area that a pixel covers, rounded to the file's depth. The
 /// colour profile of a file is not applied, its EXIF orientation on request.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ImageFiles {
@@ -81,6 +81,8 @@ pub struct ImageFiles {
     channels: usize,
     /// Whether the channels of every image are equal.
     all_grey: bool,
+    /// Whether an image has 16 bits.
+    deep: bool,
     resized: bool,
     turned: bool,
     left_out: Vec<LeftOut>,
@@ -105,7 +107,7 @@ impl ImageFiles {
             .par_iter()
             .map(|path| check(path, options.exif_orientation))
             .collect();
-        let mut all_grey = true;
+        let (mut all_grey, mut any_deep) = (true, false);
         let mut faults: [Vec<LeftOut>; 2] = Default::default();
         let (mut rows, mut sizes) = (Vec::new(), Vec::new());
         for (row, (path, checked)) in paths.iter().zip(checked).enumerate() {
@@ -117,9 +119,11 @@ impl ImageFiles {
                 Ok(Checked {
                     size,
                     equal_channels,
+                    deep,
                     ..
                 }) => {
                     all_grey &= equal_channels;
+                    any_deep |= deep;
                     rows.push(row);
                     sizes.push(size);
                     continue;
@@ -166,6 +170,7 @@ impl ImageFiles {
             size,
             channels: 3,
             all_grey,
+            deep: any_deep,
             resized: options.size.is_some(),
             turned: options.exif_orientation,
             left_out,
@@ -191,6 +196,11 @@ impl ImageFiles {
     /// The size that images are resized to, if they are.
     pub(crate) fn resized(&self) -> Option<[usize; 2]> {
         self.resized.then_some(self.size)
+    }
+
+    /// Whether an image has 16 bits.
+    pub(crate) fn is_deep(&self) -> bool {
+        self.deep
     }
 
     /// Whether images are turned as their EXIF orientation says.
@@ -230,17 +240,19 @@ impl ImageFiles {
         self.paths.extend(other.paths);
         self.left_out.extend(other.left_out);
         self.all_grey &= other.all_grey;
+        self.deep |= other.deep;
     }
 
     pub(crate) fn truncate(&mut self, rows: usize) {
         self.paths.truncate(rows);
     }
 
-    /// The pixels of the given rows, which must exist, scaled and then converted. A deep pixel counts in units of 8 bits.
+    /// The pixels of the given rows, which must exist, scaled and then converted; without a scale, those of an image over the
+    /// largest that it can have.
     pub(crate) fn read<T: Clone + Default + Send>(
         &self,
         rows: &[usize],
-        scale: Scale,
+        scale: Option<Scale>,
         convert: impl Fn(f64) -> T + Sync,
     ) -> Result<Vec<T>, Error> {
         let features = self.features();
@@ -255,12 +267,11 @@ impl ImageFiles {
                     cause,
                 })?;
                 if is_deep(image.color()) {
-                    let level = |value: u16| match scale == Scale::PIXELS {
-                        true => f64::from(value) / 65535.0,
-                        false => scale.apply(f64::from(value) / 257.0),
-                    };
+                    let scale = scale.unwrap_or(Scale::DEEP_PIXELS);
+                    let level = |value: u16| scale.apply(value.into());
                     planes(image.into_rgb16(), self.size, values, |v| convert(level(v)));
                 } else {
+                    let scale = scale.unwrap_or(Scale::PIXELS);
                     let level = |value: u8| scale.apply(value.into());
                     planes(image.into_rgb8(), self.size, values, |v| convert(level(v)));
                 }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::pattern;
 use crate::{Error, Grey, ImageOptions, Unusable};
 
 /// A name and the options behind it that nobody has asked for yet.
@@ -13,15 +14,22 @@ pub(crate) struct Options<'a> {
 }
 
 impl<'a> Options<'a> {
-    /// Splits what a person gave; an existing path is a name as a whole.
+    /// Splits what a person gave; an existing path is a name as a whole, and so is a pattern of existing files. No option has a
+    /// `*` or `?`.
     pub(crate) fn behind(given: &'a str) -> Self {
+        Self::below(Path::new(""), given)
+    }
+
+    /// The same of what was given in a folder.
+    pub(crate) fn below(folder: &Path, given: &'a str) -> Self {
         let mut name = given;
         let mut left = Vec::new();
-        while !Path::new(name).exists()
+        while !is_there(&folder.join(name))
             && let Some((before, option)) = name.rsplit_once(',')
             && let Some((key, value)) = option.split_once('=')
             && !key.is_empty()
             && key.bytes().all(|byte| byte.is_ascii_lowercase())
+            && !pattern::is_one(value)
         {
             left.push((key, value));
             name = before;
@@ -101,4 +109,9 @@ impl<'a> Options<'a> {
             expected: expected.into(),
         }
     }
+}
+
+/// Whether a path exists, or files of a pattern do.
+pub(crate) fn is_there(path: &Path) -> bool {
+    path.exists() || matches!(pattern::expand(path), Ok(Some(_)))
 }

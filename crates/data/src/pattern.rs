@@ -9,7 +9,7 @@ use crate::error::Error;
 /// for any characters and `?` for one.
 pub(crate) fn expand(given: &Path) -> Result<Option<Vec<PathBuf>>, Error> {
     let pattern = given.file_name().and_then(|name| name.to_str());
-    let Some(pattern) = pattern.filter(|name| name.contains(['*', '?'])) else {
+    let Some(pattern) = pattern.filter(|name| is_one(name)) else {
         return Ok(None);
     };
     if given.exists() {
@@ -46,6 +46,11 @@ pub(crate) fn expand(given: &Path) -> Result<Option<Vec<PathBuf>>, Error> {
     }
     files.sort_unstable();
     Ok(Some(files))
+}
+
+/// Whether a name is a pattern.
+pub(crate) fn is_one(name: &str) -> bool {
+    name.contains(['*', '?'])
 }
 
 /// Whether a name is one of the pattern's.

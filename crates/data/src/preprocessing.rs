@@ -119,6 +119,12 @@ impl Scale {
         divisor: 255.0,
     };
 
+    /// Numbers of 16 bits to [0, 1].
+    pub(crate) const DEEP_PIXELS: Self = Self {
+        factor: 1.0,
+        divisor: 65535.0,
+    };
+
     /// The scaled number.
     pub fn apply(self, value: f64) -> f64 {
         value * self.factor / self.divisor

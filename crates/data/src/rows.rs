@@ -52,7 +52,8 @@ impl Dataset {
             what,
             resized,
             exif_orientation,
-            scale: self.scale,
+            scale: self.scale(),
+            deep_scale: self.deep_scale(),
             moved,
             input_shape: Some(self.input_shape.clone()),
             ..Applied::default()
@@ -165,7 +166,8 @@ impl Dataset {
         round: impl Fn(f64) -> U + Copy + Sync,
         dtype: &'static str,
     ) -> Result<Vec<U>, Error> {
-        let scale = |value: f64| round(self.scale.apply(value));
+        let scale = self.scale();
+        let scale = |value: f64| round(scale.apply(value));
         let values = match &self.values {
             Values::Bytes(bytes) => self.gather(rows, bytes, |byte| scale(byte.into()))?,
             Values::F32(values) => self.gather(rows, values, |value| scale(value.into()))?,
@@ -257,7 +259,7 @@ impl Dataset {
             Values::F64(values) => values[at],
             Values::Files(_) | Values::Stored(_) => f64::NAN,
         };
-        self.scale.apply(value)
+        self.scale().apply(value)
     }
 
     fn check_rows(&self, rows: &[usize]) -> Result<(), Error> {

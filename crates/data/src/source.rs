@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::fit;
-use crate::options::Options;
+use crate::options::{self, Options};
 use crate::pattern;
 use crate::preprocessing::{Preprocessing, Resize};
 use crate::selection::{Rows, Selection};
@@ -43,6 +43,7 @@ pub const NAMES: [&str; 5] = [
 /// | `broken=skip` | images in folders | leave images out that cannot be read; `refuse` is the default |
 /// | `grey=refuse`, `grey=skip` | images in folders | take no images of one channel; `repeat` is the default |
 ///
+/// A path of an existing file or folder, or a pattern of existing files, is a name as a whole, whatever commas it has.
 /// A known name means the dataset even where a file of that name exists; `./digits` means the file.
 ///
 /// # Errors
@@ -69,6 +70,31 @@ pub fn open(
         ..Request::of(split)
     };
     open_with(name_or_path, &request)
+}
+
+/// What names from anywhere the data that `name_or_path` names in `folder`; `None` for a dataset by its name, and where the folder
+/// has no such files.
+///
+/// ```
+/// use loclin_data::source;
+/// let folder = tempfile::tempdir()?;
+/// for name in ["digits", "photos"] {
+///     std::fs::create_dir(folder.path().join(name))?;
+/// }
+/// let below = |given| source::below(folder.path(), given);
+/// let photos = folder.path().join("photos").display().to_string();
+/// assert_eq!(below("photos,broken=skip"), Some(format!("{photos},broken=skip")));
+/// assert_eq!((below("digits"), below("pictures")), (None, None));
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub fn below(folder: &Path, name_or_path: &str) -> Option<String> {
+    let name = Options::below(folder, name_or_path).name();
+    let path = folder.join(name);
+    if NAMES.contains(&name) || !options::is_there(&path) {
+        return None;
+    }
+    let options = name_or_path.strip_prefix(name)?;
+    Some(format!("{}{options}", path.to_str()?))
 }
 
 /// What is wanted of data: which rows, prepared how, for which model.

@@ -27,7 +27,7 @@ pub struct InputBox {
 /// Reads the box of inputs of a file, plain or gzip, in the units that the file has.
 ///
 /// Bounds are `(<= X_i c)`, `(>= X_i c)` and `(= X_i c)`, or with the constant first; several of one side are taken together.
-/// They stand in assertions of their own, in an `and`, or in an `or` of one case. A constant becomes the nearest float64. The
+/// They stand in assertions of their own, in an `and`, or in an `or` of one case. `|X_0|` is `X_0`. A constant becomes the nearest float64. The
 /// file is read as a stream, in linear time; memory grows with the number of inputs alone.
 ///
 /// # Errors

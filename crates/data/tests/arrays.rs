@@ -265,6 +265,32 @@ fn files_of_a_pattern_are_alike() {
     assert_says(&open(&mixed).unwrap_err(), &["several or other kinds"]);
 }
 
+/// What looks like an option may be a part of a pattern.
+#[test]
+fn a_pattern_may_have_commas() {
+    let directory = tempfile::tempdir().unwrap();
+    let array = npy(&header("<f4", false, &[2, 3]), &[0; 24]);
+    for name in ["q,y=1.npy", "q,y=2.npy", "p,y=1.npy"] {
+        write(directory.path(), name, &array);
+    }
+    let open = |name: &str| {
+        let path = directory.path().join(name);
+        open(path.to_str().unwrap(), &source::Request::of(Split::Test))
+    };
+    for (pattern, rows) in [("q,y=*.npy", 4), ("?,y=1.npy", 4), ("*,y=?.npy", 6)] {
+        assert_eq!(open(pattern).unwrap().len(), rows, "{pattern}");
+    }
+    assert_says(
+        &open("r,y=*.npy").unwrap_err(),
+        &["r,y=*.npy", "at least one file"],
+    );
+    // Behind a pattern, an option is one.
+    assert_says(
+        &open("q*.npy,broken=skip").unwrap_err(),
+        &["broken=skip", "no options"],
+    );
+}
+
 #[test]
 fn an_array_of_the_shape_of_an_input_is_one() {
     let directory = tempfile::tempdir().unwrap();

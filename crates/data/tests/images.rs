@@ -203,6 +203,92 @@ fn a_single_picture_has_the_label_of_its_folder() {
     assert_eq!(open("bee/0.png", Some(4)).labels(), None);
 }
 
+/// A folder that is a link is a class by its own name, beside the links, whatever lies beside what it leads to.
+#[cfg(unix)]
+#[test]
+fn a_linked_folder_is_the_class_that_it_is_called() {
+    use std::os::unix::fs::symlink;
+    let dir = tempfile::tempdir().unwrap();
+    let set = folder(dir.path(), "set");
+    // In the store the order is the other one.
+    for (class, stored) in [("ape", "store/z"), ("bee", "store/y")] {
+        let stored = folder(dir.path(), stored);
+        write(&stored, "0.png", &plain(4, 3, [9, 9, 9]));
+        symlink(&stored, set.join(class)).unwrap();
+    }
+    symlink(&set, dir.path().join("link")).unwrap();
+    for (name, label) in [
+        ("set/ape/0.png", 0),
+        ("set/bee/0.png", 1),
+        ("link/bee/0.png", 1),
+        // Dots behind a link lead out of what it leads to.
+        ("set/ape/../../set/bee/0.png", 1),
+    ] {
+        let request = source::Request {
+            classes: Some(2),
+            ..source::Request::of(Split::Test)
+        };
+        let path = dir.path().join(name);
+        let found = source::open_with(path.to_str().unwrap(), &request).unwrap();
+        assert_eq!(found.labels(), Some(&[label][..]), "{name}");
+        assert_eq!(found.class_names().unwrap(), ["ape", "bee"], "{name}");
+    }
+}
+
+/// A scale multiplies the numbers as they are stored; without one, every depth has its own.
+#[test]
+fn a_scale_is_one_of_stored_numbers_at_every_depth() {
+    let root = tempfile::tempdir().unwrap();
+    let levels = |x: u32, y: u32| Rgb([x as u16, 256 + y as u16, 65535]);
+    let deep = encoded(
+        DynamicImage::ImageRgb16(image::ImageBuffer::from_fn(2, 2, levels)),
+        ImageFormat::Png,
+    );
+    let file = write(&folder(root.path(), "deep"), "a.png", &deep);
+    write(&folder(root.path(), "both"), "a.png", &deep);
+    let image = RgbImage::from_pixel(2, 2, Rgb([255, 0, 51]));
+    let shallow = encoded(image, ImageFormat::Png);
+    write(&folder(root.path(), "both"), "b.png", &shallow);
+    let open = |name: &Path, scale: Option<&str>| {
+        let preprocessing = Preprocessing {
+            scale: scale.map(|text| text.parse().unwrap()),
+            ..Preprocessing::default()
+        };
+        let request = source::Request {
+            preprocessing: &preprocessing,
+            ..source::Request::of(Split::Test)
+        };
+        let set = source::open_with(name.to_str().unwrap(), &request);
+        set.and_then(Data::into_table).unwrap()
+    };
+    let stored = [
+        [0.0, 1.0, 0.0, 1.0],
+        [256.0, 256.0, 257.0, 257.0],
+        [65535.0; 4],
+    ]
+    .concat();
+    let times = |divisor: f64| stored.iter().map(|v| v / divisor).collect::<Vec<f64>>();
+    for (scale, divisor, high, words) in [
+        (None, 65535.0, 1.0, "those of 16 bits times 1/65535;"),
+        (Some("1/65535"), 65535.0, 1.0, "pixels times 1/65535;"),
+        (Some("1/255"), 255.0, 257.0, "pixels times 1/255;"),
+        (Some("1"), 1.0, 65535.0, "pixels as they are, 0 to 65535;"),
+    ] {
+        let set = open(&file, scale);
+        assert_eq!(set.rows_f64(&[0]).unwrap(), times(divisor), "{scale:?}");
+        assert_eq!(set.domain(), Some([0.0, high]), "{scale:?}");
+        assert_says(&set.applied(), &[words]);
+    }
+    let both = open(&root.path().join("both"), None);
+    assert_eq!(both.rows_f64(&[0]).unwrap(), times(65535.0));
+    assert_eq!(both.rows_f64(&[1]).unwrap()[..4], [1.0; 4]);
+    assert_eq!(both.domain(), Some([0.0, 1.0]));
+    assert_says(&both.applied(), &["pixels times 1/255, those of 16 bits"]);
+    let both = open(&root.path().join("both"), Some("1/255"));
+    assert_eq!(both.rows_f64(&[1]).unwrap()[..4], [1.0; 4]);
+    assert_eq!(both.domain(), Some([0.0, 257.0]));
+}
+
 #[test]
 fn sixteen_bits_are_kept_and_files_are_read_late() {
     let root = tempfile::tempdir().unwrap();

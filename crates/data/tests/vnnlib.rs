@@ -28,6 +28,7 @@ fn asserted(text: &str) -> Result<InputBox, Error> {
 #[test]
 fn every_form_of_one_box_is_read() {
     let forms = [
+        "(assert (<= |X_0| 0.5))(assert (|>=| |X_0| (|-| 1)))(assert (<= |X_1| 2))(assert (>= X_1 0.25))",
         "(assert (<= X_0 0.5))(assert (>= X_0 -1))(assert (<= X_1 2e0))(assert (>= X_1 +.25))",
         "(assert (>= 0.5 X_0))(assert (<= (- 1.0) X_0))(assert (= X_1 2))(assert (= 2 X_1)) ; X_1 is 2 :|",
         "(assert (and (<= X_0 0.5) (>= X_0 -1) (<= X_0 7) (>= X_0 -7)))(assert (and (<= X_1 2) (>= X_1 0.25)))",
@@ -39,12 +40,14 @@ fn every_form_of_one_box_is_read() {
     for (at, form) in forms.iter().enumerate() {
         let found = asserted(form).unwrap();
         assert_eq!(found.high, [0.5, 2.0], "{form}");
-        let low = if at == 1 { 2.0 } else { 0.25 };
+        let low = if at == 2 { 2.0 } else { 0.25 };
         assert_eq!(found.low, [-1.0, low], "{form}");
     }
     let other =
         "(declare-fun X_1 () Real)(declare-fun X_0 () Real)(assert (= X_0 1))(assert (= X_1 2))";
     assert_eq!(read(other).unwrap().low, [1.0, 2.0]);
+    let quoted = "(declare-const |X_0| |Real|)(assert (= X_0 1))(assert (<= |X_0| 3))";
+    assert_eq!(read(quoted).unwrap().low, [1.0]);
 }
 
 #[test]
@@ -62,7 +65,11 @@ fn packed_files_are_read() {
 
 #[test]
 fn what_is_no_box_is_refused_with_its_line() {
-    let cases: [(&str, &[&str]); 18] = [
+    let cases: [(&str, &[&str]); 21] = [
+        // Symbols between bars are those without; none of them is a number, and texts are none.
+        ("(assert (<= |X_0| |X_1|))", &["relation"]),
+        ("(assert (<= X_0 |1|))", &["relation"]),
+        ("(assert (<= X_0 \"X_1\"))", &["relation"]),
         (
             "(assert (or (and (<= X_0 1))\n(and (<= X_0 2))))",
             &["line 5", "several boxes", "a file for each"],
@@ -140,13 +147,16 @@ fn what_is_deep_or_long_is_refused_or_passed_over() {
         &asserted(&deep(100_000)).unwrap_err(),
         &["line 4", "nested deeper than 64"],
     );
+    // Long texts between bars are passed over.
+    let boxed = "(assert (= X_0 1))(assert (= X_1 1))";
+    let source = format!("(set-info :source |{}|)", "about\n".repeat(100_000));
+    assert!(asserted(&format!("{source}{boxed}")).is_ok());
     // Terms of outputs may be as deep as they like.
     let terms = format!(
         "(assert (<= {}Y_0{} 1))",
         "(- ".repeat(100_000),
         ")".repeat(100_000)
     );
-    let boxed = "(assert (= X_0 1))(assert (= X_1 1))";
     assert!(asserted(&format!("{boxed}{terms}")).is_ok());
     assert_says(&asserted(&"(".repeat(1 << 20)).unwrap_err(), &["`(`"]);
     assert_says(

@@ -59,7 +59,7 @@ impl Words<'_> {
             return Ok(Term::Input(input));
         }
         let starts = text.trim_start_matches(['-', '+', '.']);
-        if !starts.starts_with(|c: char| c.is_ascii_digit()) {
+        if self.is_quoted() || !starts.starts_with(|c: char| c.is_ascii_digit()) {
             return Ok(Term::Other(text.starts_with(INPUT)));
         }
         match text.parse::<f64>() {

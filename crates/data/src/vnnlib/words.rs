@@ -26,6 +26,8 @@ pub(super) struct Words<'a> {
     line: usize,
     letters: Vec<u8>,
     text: String,
+    /// Whether the last word stood between bars.
+    is_quoted: bool,
     /// A token that was looked at and not taken.
     ahead: Option<Token>,
 }
@@ -39,6 +41,7 @@ impl<'a> Words<'a> {
             line: 1,
             letters: Vec::new(),
             text: String::new(),
+            is_quoted: false,
             ahead: None,
         }
     }
@@ -51,6 +54,11 @@ impl<'a> Words<'a> {
     /// The last word.
     pub(super) fn text(&self) -> &str {
         &self.text
+    }
+
+    /// Whether it is a symbol between bars, which is the same symbol without them, but no number.
+    pub(super) fn is_quoted(&self) -> bool {
+        self.is_quoted
     }
 
     pub(super) fn next(&mut self) -> Result<Token, Error> {
@@ -155,23 +163,32 @@ impl<'a> Words<'a> {
             self.letters.push(byte);
             self.at += 1;
         }
-        self.text.clear();
-        self.text.push_str(&String::from_utf8_lossy(&self.letters));
-        Ok(Token::Word)
+        Ok(self.spelt(false))
     }
 
-    /// Text in quotes, as comments have it: a word without letters.
+    /// What stands in quotes: a symbol between bars, of which no more letters are kept than a word may have, or a text, which is a
+    /// word without letters.
     fn quoted(&mut self, quote: u8) -> Result<Token, Error> {
         self.at += 1;
-        self.text.clear();
+        self.letters.clear();
         while let Some(byte) = self.peek()? {
             self.at += 1;
-            match byte {
-                b'\n' => self.line += 1,
-                byte if byte == quote => return Ok(Token::Word),
-                _ => {}
+            if byte == quote {
+                return Ok(self.spelt(quote == b'|'));
+            }
+            self.line += usize::from(byte == b'\n');
+            if quote == b'|' && self.letters.len() < MAX_WORD {
+                self.letters.push(byte);
             }
         }
         Err(self.unexpected(Token::End, "the end of a quotation"))
+    }
+
+    /// The word of the letters that were read.
+    fn spelt(&mut self, is_quoted: bool) -> Token {
+        self.is_quoted = is_quoted;
+        self.text.clear();
+        self.text.push_str(&String::from_utf8_lossy(&self.letters));
+        Token::Word
     }
 }

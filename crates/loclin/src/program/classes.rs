@@ -53,13 +53,14 @@ impl ClassOptions {
 
 impl Classes {
     /// The lines of a file, which are as many as the model has classes: one for each output, two for a single output. Empty
-    /// lines at its end do not count.
+    /// lines at its end do not count, nor does a byte order mark in front.
     ///
     /// # Errors
     /// A file that cannot be read, or with another number of names, or an empty one.
     pub fn read(path: &Path, outputs: usize) -> anyhow::Result<Self> {
         let text = files::read_text(path)?;
-        let lines: Vec<&str> = text.trim_end().lines().map(str::trim).collect();
+        let lines = text.strip_prefix('\u{feff}').unwrap_or(&text);
+        let lines: Vec<&str> = lines.trim_end().lines().map(str::trim).collect();
         let (found, classes) = (lines.len(), count(outputs));
         let path = path.display();
         ensure!(

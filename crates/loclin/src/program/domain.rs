@@ -4,8 +4,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use anyhow::{Context, ensure};
-use loclin_data::{Split, source, vnnlib};
+use anyhow::{Context, anyhow, bail, ensure};
+use loclin_data::{Applied, Dataset, Error, Layout, Split, Values, source, vnnlib};
 use loclin_regions::Domain;
 use serde::{Deserialize, Serialize};
 
@@ -33,8 +33,8 @@ pub struct DomainError;
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct DomainOptions {
     /// The box that inputs come from; what lies outside is no input, so balls are cut with it. The least and the largest value of
-    /// a number, or an .npy or .safetensors file of shape [2, in...] with both for each number, or the inputs' box of a .vnnlib
-    /// property (.vnnlib.gz); in units before --mean and --std. `none`: whole balls [default: the range of pixels for images, 0,1 unless --scale says otherwise; for other inputs
+    /// a number, or an .npy or .safetensors file of shape [2, in...] with both for each number, of the model's shape or laid out as
+    /// the data are, or the inputs' box of a .vnnlib property (.vnnlib.gz); in units before --mean and --std. `none`: whole balls [default: the range of pixels for images, 0,1 unless --scale says otherwise; for other inputs
     /// none, but 0,1 in the searches of distortion and explain]
     #[arg(
         long,
@@ -57,6 +57,12 @@ pub enum InputBox {
         file: String,
         /// Its SHA-256.
         sha256: String,
+        /// The shape of an input as the file has it.
+        #[serde(skip)]
+        shape: Vec<usize>,
+        /// The layout of that shape, where inputs are moved to another.
+        #[serde(skip)]
+        layout: Option<Layout>,
         /// The lower ends and the upper ones.
         #[serde(skip)]
         ends: [Vec<f64>; 2],
@@ -71,39 +77,69 @@ impl DomainOptions {
         }
     }
 
-    /// The domain asked for, or else `otherwise`.
+    /// The domain asked for, or else `otherwise`; of inputs to which this was done.
     ///
     /// # Errors
-    /// A file that cannot be read, or holds something else.
-    pub fn read(&self, otherwise: Option<InputBox>) -> anyhow::Result<Option<InputBox>> {
+    /// A file that cannot be read, or holds something else, or ends for inputs of another shape.
+    pub fn read(
+        &self,
+        otherwise: Option<InputBox>,
+        inputs: &Applied,
+    ) -> anyhow::Result<Option<InputBox>> {
         Ok(match &self.domain {
             Some(DomainChoice::None) => None,
             Some(DomainChoice::Interval(ends)) => Some(InputBox::Interval(*ends)),
-            Some(DomainChoice::File(file)) => Some(of_file(file)?),
+            Some(DomainChoice::File(file)) => {
+                let found = of_file(file, inputs.moved.map(Layout::other))?;
+                // Before anything is computed or written.
+                if let Some(shape) = &inputs.input_shape {
+                    found.of_shape(shape)?;
+                }
+                Some(found)
+            }
             None => otherwise,
         })
     }
 }
 
 impl InputBox {
-    /// The domain of inputs of so many numbers.
+    /// The domain of inputs of the shape that a network takes. Ends of a file fit as inputs of their shape do ([`Dataset::fit`]).
     ///
     /// # Errors
-    /// Ends for inputs of another size, or in the wrong order.
-    pub fn of_size(&self, size: usize) -> anyhow::Result<Domain> {
-        match self {
-            Self::Interval([low, high]) => Ok(Domain::uniform(size, *low, *high)?),
-            Self::Ends { file, ends, .. } => {
-                let [low, high] = ends;
-                let found = low.len();
-                ensure!(
-                    found == size,
-                    "--domain {file}: ends of {found} numbers, an input has {size}"
-                );
-                let domain = Domain::new(low.clone(), high.clone());
-                domain.with_context(|| format!("--domain {file}"))
+    /// Ends for inputs of another shape, or in the wrong order.
+    pub fn of_shape(&self, wanted: &[usize]) -> anyhow::Result<Domain> {
+        let (file, shape, layout, ends) = match self {
+            Self::Interval([low, high]) => {
+                return Ok(Domain::uniform(wanted.iter().product(), *low, *high)?);
             }
-        }
+            Self::Ends {
+                file,
+                shape,
+                layout,
+                ends,
+                ..
+            } => (file, shape, *layout, ends),
+        };
+        let named = || format!("--domain {file}");
+        let rows = Dataset::new(&**file, shape, Values::F64(ends.concat()));
+        let rows = rows.with_context(named)?;
+        let rows = match layout {
+            Some(layout) => rows.with_layout(layout),
+            None => rows,
+        };
+        let rows = rows.fit(wanted).map_err(|error| match error {
+            Error::Shape { found, wanted, .. } => {
+                let or_moved = layout.map(|layout| format!(", or {layout} as the data are"));
+                anyhow!(
+                    "{}: ends of inputs of shape {found}; the model takes {wanted}: expected an array [2, in...] of the model's shape{}",
+                    named(),
+                    or_moved.unwrap_or_default()
+                )
+            }
+            error => anyhow::Error::from(error).context(named()),
+        })?;
+        let domain = Domain::new(rows.rows_f64(&[0])?, rows.rows_f64(&[1])?);
+        domain.with_context(named)
     }
 
     /// That of images or of other data whose numbers are known to lie in an interval.
@@ -137,19 +173,22 @@ pub fn said(domain: Option<&InputBox>) -> String {
     }
 }
 
-/// Two rows of numbers, or the box of a property.
-fn of_file(file: &Path) -> anyhow::Result<InputBox> {
+/// Two rows of inputs, of this layout where inputs are moved from it to the model's, or the box of a property, which counts the
+/// model's numbers.
+fn of_file(file: &Path, layout: Option<Layout>) -> anyhow::Result<InputBox> {
     let named = || format!("--domain {}", file.display());
-    let of = |ends| {
+    let of = |shape, layout, ends| {
         Ok(InputBox::Ends {
             file: file.display().to_string(),
             sha256: files::digest(file)?,
+            shape,
+            layout,
             ends,
         })
     };
     if is_property(file) {
         let found = vnnlib::read(file).with_context(named)?;
-        return of([found.low, found.high]);
+        return of(vec![found.low.len()], None, [found.low, found.high]);
     }
     let data = source::open_with(&file.to_string_lossy(), &source::Request::of(Split::Test));
     let table = data.with_context(named)?.into_table()?;
@@ -159,7 +198,15 @@ fn of_file(file: &Path) -> anyhow::Result<InputBox> {
         "{}: {rows} rows; expected the lower ends and the upper ones",
         named()
     );
-    of([table.rows_f64(&[0])?, table.rows_f64(&[1])?])
+    let shape = table.input_shape();
+    if let (Some(layout), [count]) = (layout, shape) {
+        bail!(
+            "{}: ends of {count} numbers in a row, which do not say their layout; expected an array [2, in...], {layout} as the data are",
+            named()
+        );
+    }
+    let ends = [table.rows_f64(&[0])?, table.rows_f64(&[1])?];
+    of(shape.to_vec(), layout, ends)
 }
 
 /// Whether a file is a VNN-LIB property, plain or packed, by its name.
@@ -208,6 +255,7 @@ impl fmt::Display for InputBox {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use candle_core::{Device, Tensor};
 
     #[test]
     fn domains_are_intervals_files_or_none() {
@@ -217,6 +265,32 @@ mod tests {
         for wrong in ["", "1", "1,0", "0,0", "0,nan", "0,inf", "0,1,2", "a.txt"] {
             assert_eq!(wrong.parse::<DomainChoice>(), Err(DomainError), "{wrong}");
         }
+    }
+
+    #[test]
+    fn ends_of_a_file_have_a_shape() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("ends.npy");
+        let ends: Vec<f64> = (0..12).map(f64::from).collect();
+        let ends = Tensor::from_vec(ends, (2, 2, 3), &Device::Cpu).unwrap();
+        ends.write_npy(&file).unwrap();
+        // Of sequences, the shape is that of a length.
+        let found = of_file(&file, None).unwrap();
+        for wanted in [&[2, 3][..], &[1, 2, 3], &[6]] {
+            assert_eq!(
+                found.of_shape(wanted).unwrap().low()[..],
+                [0., 1., 2., 3., 4., 5.]
+            );
+        }
+        for wanted in [&[3, 2][..], &[5]] {
+            let error = found.of_shape(wanted).unwrap_err().to_string();
+            assert!(error.contains("2 x 3; the model takes"), "{error}");
+        }
+        // Of inputs that are moved, either layout may be the file's.
+        let found = of_file(&file, Some(Layout::ChannelsLast)).unwrap();
+        let moved = found.of_shape(&[3, 2]).unwrap();
+        assert_eq!(moved.low()[..], [0., 3., 1., 4., 2., 5.]);
+        assert_eq!(found.of_shape(&[2, 3]).unwrap().low()[1], 1.0);
     }
 
     #[test]

@@ -64,10 +64,23 @@ pub fn write_atomic_with(
     path: &Path,
     produce: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<(), FileError> {
+    write_locked(path, produce).map(drop)
+}
+
+/// Like [`write_atomic_with`]; the new file comes back, open behind its last byte. Where the file system has locks it was locked
+/// before it got its name.
+///
+/// # Errors
+/// As [`write_atomic_with`].
+pub fn write_locked(
+    path: &Path,
+    produce: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<fs::File, FileError> {
     let failed = |source| FileError::new("write the file", path, source);
     let file = written(path, produce).map_err(failed)?;
-    file.persist(path).map_err(|error| failed(error.error))?;
-    synced(path)
+    let file = file.persist(path).map_err(|error| failed(error.error))?;
+    synced(path)?;
+    Ok(file)
 }
 
 /// Like [`write_atomic`], for a file that must not exist yet.

@@ -12,6 +12,7 @@ use crate::program::compute::Dtype;
 use crate::program::errors::Usage;
 use crate::program::model::Described;
 use crate::program::options::{DataDir, Global};
+use crate::program::outputs::{self, Named};
 use crate::program::preprocessing::PreprocessingOptions;
 use crate::program::{files, opened, tensors};
 
@@ -82,6 +83,8 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     if args.limit == 0 {
         return Err(Usage::new("--limit 0: expected at least 1").into());
     }
+    let read = Named::default().with("--architecture", [&args.architecture]);
+    outputs::check(&Named::default().with("--out", [&args.out]), &read)?;
     files::check_new(&args.out, args.force)?;
     let Described {
         architecture,

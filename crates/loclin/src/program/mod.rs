@@ -31,6 +31,7 @@ pub mod objective;
 pub mod opened;
 pub mod options;
 pub mod outcome;
+pub mod outputs;
 pub mod preprocessing;
 pub mod process;
 pub mod progress;

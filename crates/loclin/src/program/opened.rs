@@ -260,7 +260,8 @@ fn remedy(name: &str, request: &source::Request<'_>) -> String {
     let Some(folder) = request.data_dir.map(|all| all.join(name)) else {
         return String::new();
     };
-    if !source::NAMES.contains(&name) || folder.is_dir() {
+    // The digits are in the program.
+    if !source::NAMES.contains(&name) || name == "digits" || folder.is_dir() {
         return String::new();
     }
     let place = request.data_dir.unwrap_or(&folder).display();

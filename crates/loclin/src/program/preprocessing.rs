@@ -24,7 +24,13 @@ pub struct PreprocessingOptions {
     pub layout: Option<Layout>,
     /// What the channels of scaled inputs are normalised with, for a model that does not do it itself: means, one or one
     /// for each channel. Radii are in units before it
-    #[arg(long, value_name = "M,...", value_delimiter = ',', requires = "std")]
+    #[arg(
+        long,
+        value_name = "M,...",
+        value_delimiter = ',',
+        allow_hyphen_values = true,
+        requires = "std"
+    )]
     pub mean: Vec<f64>,
     /// The same: standard deviations
     #[arg(long, value_name = "S,...", value_delimiter = ',', requires = "mean")]

@@ -38,7 +38,8 @@ fn chance_is_named_and_classes_are() {
     let words = [
         "nil", "one", "two", "tri", "for", "fif", "six", "sev", "oct", "nov",
     ];
-    fs::write(&names, words.join("\n")).unwrap();
+    // As some editors begin a text.
+    fs::write(&names, format!("\u{feff}{}", words.join("\n"))).unwrap();
     let table = dir.path().join("m.csv");
     let found = json(&[
         "certify",

@@ -3,10 +3,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 use serde_json::Value;
 
 use crate::fixture::{command, json, model, small_data, text};
+use crate::refusal::refused;
 
 /// The radii of a table, `[eps_1, eps_2, eps_inf]` of each row.
 fn radii(table: &Path) -> Vec<[f64; 3]> {
@@ -175,6 +176,99 @@ fn ends_may_be_those_of_a_file() {
         !output.status.success() && stderr.contains("outside the domain [0.4, 0.5]"),
         "{stderr}"
     );
+}
+
+/// A row or statement about an input outside its domain is named.
+#[test]
+fn what_is_outside_its_domain_is_named() {
+    let files = Files::new();
+    files.certify("cut.csv", &[]);
+    let text_of_table = fs::read_to_string(files.path("cut.csv")).unwrap();
+    let narrow = text_of_table.replace(",0 to 1,", ",0.4 to 0.5,");
+    fs::write(files.path("narrow.csv"), narrow).unwrap();
+    let proofs = files.path("p.json");
+    let bound = ["bound", "--limit", "1", "--eps", "1/255"];
+    let arguments = files.about(&bound, &["--proof", text(&proofs)]);
+    json(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
+    let narrow = fs::read_to_string(&proofs).unwrap();
+    assert!(narrow.contains("\"0 to 1\""), "{narrow}");
+    fs::write(&proofs, narrow.replace("\"0 to 1\"", "\"0.4 to 0.5\"")).unwrap();
+    for (result, needles) in [
+        ("narrow.csv", "narrow.csv: row |(line |data, input "),
+        ("p.json", "p.json: statement 1: |data, input 0"),
+    ] {
+        let arguments = format!("check @{result} --model @m.safetensors --data @data");
+        let needles = format!("{needles}|outside the domain");
+        refused(files.dir.path(), &arguments, 1, &needles);
+    }
+}
+
+/// A box of a file has the shape and layout of the model or of the data; any other is refused, even one of as many numbers.
+#[test]
+fn a_box_of_a_file_is_laid_out_as_inputs_are() {
+    let files = Files::new();
+    model(&files.path("c.safetensors"), &[3, 4, 5], &[9, 5]);
+    let last = |x: &Tensor| {
+        let moved = x.permute((0, 2, 3, 1)).unwrap();
+        moved.contiguous().unwrap()
+    };
+    let write = |name: &str, x: &Tensor| x.write_npy(files.path(name)).unwrap();
+    let x = (Tensor::ones((1, 3, 4, 5), DType::F64, &Device::Cpu).unwrap() * 0.5).unwrap();
+    write("first.npy", &x);
+    write("last.npy", &last(&x));
+    // Only the first channel may move further than 1e-4, which is less than the radii.
+    let end = |own: f64, other: f64| {
+        let values: Vec<f64> = [vec![own; 20], vec![other; 40]].concat();
+        Tensor::from_vec(values, (3, 4, 5), &Device::Cpu).unwrap()
+    };
+    let ends = [end(0.0, 0.4999), end(1.0, 0.5001)];
+    let own = Tensor::stack(&ends, 0).unwrap();
+    write("box-first.npy", &own);
+    write("box-last.npy", &last(&own));
+    write("box-flat.npy", &own.flatten_from(1).unwrap());
+    write("box-mixed.npy", &last(&own).flatten_from(1).unwrap());
+    write("box-odd.npy", &own.reshape((2, 6, 10)).unwrap());
+    let certify = |data: &str, ends: &str| {
+        let (file, data) = (files.path("c.safetensors"), files.path(data));
+        let ends = files.path(ends);
+        let mut asked = vec!["certify", "--model", text(&file), "--data", text(&data)];
+        asked.extend(["--domain", text(&ends)]);
+        if data.ends_with("last.npy") {
+            asked.extend(["--layout", "channels-last"]);
+        }
+        ["eps_1", "eps_2", "eps_inf"].map(|norm| json(&asked)[norm].clone())
+    };
+    let expected = certify("first.npy", "box-first.npy");
+    assert_eq!(certify("first.npy", "box-flat.npy"), expected);
+    assert_ne!(certify("first.npy", "box-mixed.npy"), expected);
+    assert_eq!(certify("last.npy", "box-last.npy"), expected);
+    assert_eq!(certify("last.npy", "box-first.npy"), expected);
+    let row = "index,label,prediction,eps_2,guarantee,layer,neuron\n0,,0,0.1,proved,,\n";
+    fs::write(files.path("t.csv"), row).unwrap();
+    for (data, needles) in [
+        ("first.npy --domain @box-last.npy", "4 x 5 x 3|3 x 4 x 5"),
+        ("first.npy --domain @box-odd.npy", "6 x 10|3 x 4 x 5"),
+        (
+            "last.npy --layout channels-last --domain @box-odd.npy",
+            "6 x 10|3 x 4 x 5|channels-last as the data are",
+        ),
+        (
+            "last.npy --layout channels-last --domain @box-flat.npy",
+            "60 numbers|layout|channels-last as the data are",
+        ),
+    ] {
+        for asked in [
+            "certify --out @o.csv",
+            "check @t.csv",
+            "bound --eps 0.1 --out @o.csv",
+            "distortion",
+            "explain --input 0",
+        ] {
+            let arguments = format!("{asked} --model @c.safetensors --data @{data}");
+            let needles = format!("--domain|box-|{needles}");
+            refused(files.dir.path(), &arguments, 1, &needles);
+        }
+    }
 }
 
 #[test]

@@ -75,6 +75,11 @@ impl Jobs {
     }
 }
 
+/// The last part of a path.
+fn name(path: &Path) -> &str {
+    path.file_name().unwrap().to_str().unwrap()
+}
+
 /// The batches that the journal of a table has, in order; a torn line is none.
 fn batches(table: &Path) -> Vec<u64> {
     let mut journal = table.as_os_str().to_owned();
@@ -141,6 +146,16 @@ fn parts_put_together_are_the_table_of_one_process() {
         1,
         "of another job|`norms`",
     );
+    // What is replaced would be lost.
+    let all: String = (1..=8).map(|i| format!("@{i}.csv ")).collect();
+    let into = format!("merge {all}--out @../{}/1.csv --force", name(dir));
+    refused(dir, &into, 2, "--out|1.csv|as a part, too");
+    refused(
+        dir,
+        "merge @m.safetensors --out @n.csv",
+        1,
+        "no journal of a job beside it|m.safetensors.job|make the table again",
+    );
     // A part of more parts than batches has a header.
     jobs.certify("empty.csv", &["--shard", "11/11"]);
     assert_eq!(
@@ -150,6 +165,30 @@ fn parts_put_together_are_the_table_of_one_process() {
             .count(),
         1
     );
+}
+
+/// Of processes that begin at once, however they were asked, one has the table and its journal, and the others say so.
+#[cfg(unix)]
+#[test]
+fn a_table_is_that_of_one_of_several_processes() {
+    let jobs = Jobs::new("300");
+    jobs.certify("whole.csv", &[]);
+    let whole = jobs.bytes("whole.csv");
+    for round in 0..9 {
+        let (out, way) = (
+            format!("{round}.csv"),
+            ["", "--force", "--resume"][round % 3],
+        );
+        let more: Vec<&str> = [way].into_iter().filter(|way| !way.is_empty()).collect();
+        let all = [(); 4].map(|()| jobs.start(&out, &more));
+        let ends = all.map(|mut child| child.wait().unwrap().code());
+        assert!(ends.contains(&Some(0)), "{way}: {ends:?}");
+        let are_known = ends.iter().all(|end| [Some(0), Some(1)].contains(end));
+        assert!(are_known, "{way}: {ends:?}");
+        assert!(jobs.bytes(&out) == whole, "{way}: {ends:?}");
+        let done = batches(&jobs.at(&out));
+        assert!(done.iter().copied().eq(0..6), "{way}: {ends:?}, {done:?}");
+    }
 }
 
 /// Kills a certification `kills` times and lets it end; each process may repeat one batch at most.
@@ -316,4 +355,11 @@ fn a_job_draws_one_seed() {
     assert_eq!(seed("1.csv"), seed("2.csv"));
     let merged = jobs.merge(&["1.csv".into(), "2.csv".into()], "all.csv");
     assert_eq!(merged["inputs"], 60);
+    let line = "certify --model @m.safetensors --data digits --limit 2 --out @3.csv --settings @none/job.json";
+    refused(
+        jobs.dir.path(),
+        line,
+        1,
+        "--settings|job.json: cannot write a new file|No such file",
+    );
 }

@@ -8,7 +8,7 @@ use loclin_models::operators::OperatorSpec;
 use loclin_models::{INPUT, Model};
 use loclin_tensor::Parameters;
 
-use crate::fixture::{command, small_data, text};
+use crate::fixture::{command, json, model, small_data, text};
 
 /// Clears a terminal, and begins a second line.
 const ODD: &str = "a\u{1b}[2J\nb";
@@ -74,4 +74,40 @@ fn control_characters_are_escaped() {
         stderr.contains(r"none\u{1b}[2J.safetensors") && !stderr.contains('\u{1b}'),
         "{stderr}"
     );
+}
+
+/// What a table calls a file, `check` finds again, whatever the name holds.
+#[cfg(target_os = "linux")]
+#[test]
+fn odd_names_of_files_are_checked() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name);
+    model(&path("m.safetensors"), &[3, 4, 4], &[5]);
+    let classes = [&b"a\x1b[2J"[..], b"b\xff"];
+    for (pixel, class) in (0u8..).zip(classes) {
+        let folder = path("photos").join(OsStr::from_bytes(class));
+        fs::create_dir_all(&folder).unwrap();
+        let image = image::RgbImage::from_pixel(4, 4, image::Rgb([90 * pixel, 3, 7]));
+        image.save(folder.join("0.png")).unwrap();
+        fs::rename(
+            folder.join("0.png"),
+            folder.join(OsStr::from_bytes(b"\xfe\n.png")),
+        )
+        .unwrap();
+    }
+    let (model, data, table) = (path("m.safetensors"), path("photos"), path("m.csv"));
+    let about = ["--model", text(&model), "--data", text(&data)];
+    json(&[&["certify", "--out", text(&table)][..], &about].concat());
+    let check = [&["check", text(&table)][..], &about].concat();
+    let found = json(&check);
+    assert_eq!(found["checked"], 2, "{found}");
+    // Another file is another.
+    let text = fs::read_to_string(&table).unwrap();
+    fs::write(&table, text.replace("a\\u{1b}", "a")).unwrap();
+    let output = command(&check).output().unwrap();
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{stdout}");
+    assert!(stdout.contains(r"the data's is `") && stdout.contains(r"a\u{1b}[2J"));
 }

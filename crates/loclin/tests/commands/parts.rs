@@ -92,4 +92,25 @@ fn bounds_and_distortions_are_put_together_too() {
         1,
         "batch `0` is doubled",
     );
+    // The whole takes no part's place, and replaces nothing that it does not do without.
+    refused(
+        dir.path(),
+        "merge @1 @2 --out @1/ --force",
+        2,
+        "--out|as a part, too",
+    );
+    fs::remove_file(dir.path().join("1/worst.safetensors")).unwrap();
+    fs::remove_file(dir.path().join("2/worst.safetensors")).unwrap();
+    refused(
+        dir.path(),
+        "merge @1 @2 --out @all",
+        1,
+        "there is a result already; --force replaces it",
+    );
+    refused(
+        dir.path(),
+        "merge @1 @2 --out @all --force",
+        1,
+        "worst.safetensors|--resume",
+    );
 }

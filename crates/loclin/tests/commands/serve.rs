@@ -5,7 +5,11 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use candle_core::{Device, Tensor};
+use image::{Rgb, RgbImage};
 
 use crate::fixture::{command, model, small_data, text, train};
 use crate::refusal::refused;
@@ -83,12 +87,31 @@ fn certified() -> tempfile::TempDir {
     let path = |name: &str| dir.path().join(name);
     small_data(dir.path());
     model(&path("net.safetensors"), &[1, 6, 6], &[9, 5]);
-    let output = command(&["certify", "--model", "net.safetensors", "--data", "data"])
-        .args(["--out", "m.csv", "--quiet"])
-        .current_dir(dir.path())
-        .output();
-    assert!(output.unwrap().status.success());
+    certify(
+        dir.path(),
+        "m.csv",
+        &["--model", "net.safetensors", "--data", "data"],
+    );
     dir
+}
+
+/// Certifies in a folder.
+fn certify(folder: &Path, out: &str, about: &[&str]) {
+    let output = command(&["certify", "--out", out, "--quiet"])
+        .args(about)
+        .current_dir(folder)
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{about:?}: {stderr}");
+}
+
+/// Inputs of 1 x 6 x 6 numbers, all of them the same.
+fn write_array(file: &Path, inputs: &[f64]) {
+    let rows: Vec<f64> = inputs.iter().flat_map(|number| [*number; 36]).collect();
+    let shape = (inputs.len(), 1, 6, 6);
+    let array = Tensor::from_vec(rows, shape, &Device::Cpu).unwrap();
+    array.write_npy(file).unwrap();
 }
 
 #[test]
@@ -247,6 +270,111 @@ fn files_that_were_moved_or_changed_are_named_with_the_remedy() {
     assert!(alone.page("/").contains("Rows 1 to 25"));
     let (status, page) = alone.get("/input/3");
     assert!(status == 409 && page.contains("no journal"), "{page}");
+}
+
+/// Whatever `certify` took as data is found from another folder.
+#[test]
+fn data_are_found_however_they_were_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name);
+    // A known name means the dataset even where a folder of that name exists.
+    for folder in ["inputs", "pictures", "digits"] {
+        fs::create_dir(path(folder)).unwrap();
+    }
+    for (at, number) in [0.2, 0.4, 0.6].into_iter().enumerate() {
+        write_array(&path(&format!("inputs/a{at}.npy")), &[number]);
+    }
+    let picture = RgbImage::from_fn(4, 4, |x, y| Rgb([x as u8 * 60, y as u8 * 60, 90]));
+    picture.save(path("pictures/a.png")).unwrap();
+    fs::write(path("pictures/b.png"), "no picture").unwrap();
+    model(&path("net.safetensors"), &[1, 6, 6], &[9, 5]);
+    model(&path("rgb.safetensors"), &[3, 4, 4], &[9]);
+    model(&path("digits.safetensors"), &[1, 28, 28], &[9]);
+    let elsewhere = tempfile::tempdir().unwrap();
+    for (network, data) in [
+        ("net", "inputs/a?.npy"),
+        ("net", "inputs/*.npy"),
+        ("net", "./inputs/a1.npy"),
+        ("rgb", "pictures,broken=skip"),
+        ("rgb", "pictures/a.png,grey=refuse"),
+        ("digits", "digits"),
+    ] {
+        let network = format!("{network}.safetensors");
+        let about = ["--model", &network, "--data", data, "--limit", "1"];
+        certify(dir.path(), "m.csv", &[&about[..], &["--force"]].concat());
+        let server = Server::start(elsewhere.path(), &[text(&path("m.csv"))]);
+        let page = server.page("/input/0");
+        assert!(
+            page.contains("its gradient has the l1 norm"),
+            "{data}: {page}"
+        );
+    }
+}
+
+#[test]
+fn another_box_of_inputs_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name);
+    model(&path("net.safetensors"), &[1, 6, 6], &[9, 5]);
+    write_array(&path("x.npy"), &[0.5]);
+    write_array(&path("box.npy"), &[0.4, 0.6]);
+    let about = ["--model", "net.safetensors", "--data", "x.npy"];
+    let boxed = [&about[..], &["--domain", "box.npy"]].concat();
+    certify(dir.path(), "m.csv", &boxed);
+    // Found from another folder, and read once: what was opened is what the result was made of.
+    let elsewhere = tempfile::tempdir().unwrap();
+    let before = Server::start(elsewhere.path(), &[text(&path("m.csv"))]);
+    before.page("/input/0");
+    write_array(&path("box.npy"), &[-7.0, 9.0]);
+    before.page("/input/0?eps=1/256&seconds=1");
+    let after = Server::start(elsewhere.path(), &[text(&path("m.csv"))]);
+    let (status, page) = after.get("/input/0");
+    let promised = ["Not what the result was made of: domain", "Put it back."];
+    let is_refused = promised.iter().all(|text| page.contains(text));
+    assert!(status == 409 && is_refused, "{page}");
+    fs::remove_file(path("box.npy")).unwrap();
+    let (status, page) = after.get("/input/0");
+    assert!(status == 409 && page.contains("box.npy"), "{page}");
+    write_array(&path("box.npy"), &[0.4, 0.6]);
+    after.page("/input/0");
+}
+
+/// As many slow connections as are answered at a time: each has a time, however it is spent.
+#[test]
+fn slow_requests_do_not_keep_others_waiting_for_long() {
+    let dir = certified();
+    let server = Server::start(dir.path(), &["m.csv"]);
+    let port = server.port;
+    let slow: Vec<TcpStream> = (0..16)
+        .map(|_| {
+            let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+            let head =
+                format!("POST / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Length: 999\r\n\r\n");
+            stream.write_all(head.as_bytes()).unwrap();
+            stream
+        })
+        .collect();
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for _ in 0..100 {
+                if is_over.load(Ordering::Relaxed) {
+                    return;
+                }
+                for mut stream in &slow {
+                    // One that was closed is one that no longer waits.
+                    let _ = stream.write_all(b"x");
+                }
+                std::thread::sleep(Duration::from_millis(200));
+            }
+        });
+        let start = Instant::now();
+        let (status, _) = server.get("/favicon.ico");
+        let waited = start.elapsed();
+        is_over.store(true, Ordering::Relaxed);
+        assert_eq!(status, 204);
+        assert!(waited < Duration::from_secs(15), "{waited:?}");
+    });
 }
 
 #[test]

@@ -59,7 +59,7 @@ impl<'a> Measure<'a> {
             let network = self.model.raw(&shape)?;
             let domain = self
                 .domain
-                .map(|domain| domain.of_size(network.input_size()));
+                .map(|domain| domain.of_shape(network.input_shape()));
             let around = Around {
                 linearizer: Linearizer::new(&network, Budget::default())?,
                 domain: domain.transpose()?.map(Arc::new),

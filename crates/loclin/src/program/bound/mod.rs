@@ -22,6 +22,7 @@ use crate::program::files;
 use crate::program::jobs::{self, Seed, Settings};
 use crate::program::opened::Opened;
 use crate::program::options::Global;
+use crate::program::outputs::{self, Named, inputs};
 use crate::program::proofs::{Proofs, Statement};
 
 pub(crate) use job::{COMMAND, outcome_of};
@@ -58,7 +59,8 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         dtype,
         applied,
     } = opened.map_err(|error| no_row(args, error))?;
-    let domain = args.balls.domain.read(InputBox::of_data(data.domain()))?;
+    let domain = InputBox::of_data(data.domain());
+    let domain = args.balls.domain.read(domain, &applied)?;
     let shown = Shown {
         model: args.source.model.display().to_string(),
         data: data.name().to_owned(),
@@ -124,6 +126,14 @@ fn check_outputs(args: &Args) -> anyhow::Result<()> {
         ("--proof", &args.proof),
         ("--report", &args.report),
     ];
+    let journal = args.out.as_deref().map(jobs::journal_of);
+    let written = Named::default()
+        .with("--out", &args.out)
+        .with("the journal of --out", &journal);
+    let written = files.iter().fold(written, |written, (option, file)| {
+        written.with(option, *file)
+    });
+    outputs::check(&written, &inputs(&args.source, &args.inputs))?;
     for (option, file) in files {
         let Some(file) = file else {
             continue;

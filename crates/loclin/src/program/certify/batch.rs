@@ -152,7 +152,7 @@ impl<'a, N: Fn(&[usize]) -> anyhow::Result<Network>> Certifier<'a, N> {
     fn of_shape(&mut self, shape: &[usize]) -> anyhow::Result<OfShape> {
         let network = (self.network)(shape)?;
         let domain = self.question.domain.as_ref();
-        let domain = domain.map(|domain| domain.of_size(network.input_size()));
+        let domain = domain.map(|domain| domain.of_shape(network.input_shape()));
         if network.nodes().len() > self.names.len() {
             let nodes = network.nodes().iter();
             self.names = nodes.map(|node| printable(&node.name, &[])).collect();

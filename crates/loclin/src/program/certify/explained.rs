@@ -36,9 +36,11 @@ pub struct Above {
     pub share: BTreeMap<String, f64>,
 }
 
-/// What one level of 8 bits of a stored picture is in raw input units; `None` for inputs that are no pictures or bytes.
+/// What one level of 8 bits of a stored picture is in raw input units; `None` for inputs that are no pictures or bytes, and for
+/// pictures of 16 bits.
 pub(super) fn level(applied: &Applied) -> Option<f64> {
-    let is_stored = matches!(applied.what, Stored::Bytes | Stored::Pixels);
+    let is_stored =
+        matches!(applied.what, Stored::Bytes | Stored::Pixels) && applied.deep_scale.is_none();
     let level = (applied.scale.apply(1.0) - applied.scale.apply(0.0)).abs();
     (is_stored && level > 0.0).then_some(level)
 }

@@ -33,6 +33,7 @@ use crate::program::jobs::{self, JobOptions, Seed, Settings};
 use crate::program::model::ModelPath;
 use crate::program::opened::Opened;
 use crate::program::options::{Global, InputOptions};
+use crate::program::outputs::{self, Named, inputs};
 
 pub use batch::BATCH;
 use job::Certified;
@@ -44,6 +45,7 @@ pub use question::{Deployed, Question};
 pub(crate) use result::{Table, read};
 pub use row::Row;
 pub use run::{Certificates, certify, certify_all};
+pub(crate) use table::path_text;
 
 const EXAMPLE: &str = "\
 Examples:
@@ -127,6 +129,12 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     }
     let norms = norms(args)?;
     let shard = args.job.shard()?;
+    let journal = args.out.as_deref().map(jobs::journal_of);
+    let written = Named::default()
+        .with("--out", &args.out)
+        .with("the journal of --out", &journal)
+        .with("--report", &args.report);
+    outputs::check(&written, &inputs(&args.source, &args.inputs))?;
     if let Some(out) = &args.out {
         files::check_writable(out)?;
         args.job.check_new(out)?;
@@ -154,7 +162,9 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         method: Method::Auto,
         deployed: args.deployed,
         upper: args.upper,
-        domain: args.domain.read(InputBox::of_data(data.domain()))?,
+        domain: args
+            .domain
+            .read(InputBox::of_data(data.domain()), &applied)?,
     };
     let size = match args.batch {
         Some(size) => size,

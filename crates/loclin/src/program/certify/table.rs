@@ -129,5 +129,10 @@ fn lines(records: impl IntoIterator<Item = Vec<String>>) -> anyhow::Result<Vec<u
 fn relative(path: &Path, root: Option<&Path>) -> String {
     let below = root.and_then(|root| path.strip_prefix(root).ok());
     let below = below.filter(|path| !path.as_os_str().is_empty());
-    printable(&below.unwrap_or(path).to_string_lossy(), &[])
+    path_text(below.unwrap_or(path))
+}
+
+/// A path as tables have it: control characters escaped, and a mark for what is not UTF-8.
+pub(crate) fn path_text(path: &Path) -> String {
+    printable(&path.to_string_lossy(), &[])
 }

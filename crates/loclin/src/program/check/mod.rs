@@ -7,9 +7,10 @@ mod row;
 mod statements;
 mod truth;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use loclin_data::{Part, Rows};
+use anyhow::Context;
+use loclin_data::{Applied, Part, Rows};
 use loclin_tensor::random;
 use rand::Rng;
 
@@ -104,7 +105,7 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         applied,
         ..
     } = opened;
-    let domain = domain(args, table.domain.as_deref())?;
+    let domain = domain(args, table.domain.as_deref(), &applied)?;
     let claiming = |row: &&Row| row.claims();
     let mut outcome = Outcome {
         result: args.result.clone(),
@@ -141,7 +142,7 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     for Part { positions, inputs } in parts {
         let judge = Judge::new(&model.raw(inputs.input_shape())?)?;
         let domain = domain.as_ref();
-        let domain = domain.map(|domain| domain.of_size(inputs.features()));
+        let domain = domain.map(|domain| domain.of_shape(inputs.input_shape()));
         let domain = domain.transpose()?;
         for (at, position) in positions.iter().enumerate() {
             let row = sample[*position];
@@ -151,7 +152,8 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
                 radii: &row.radii,
                 domain: domain.as_ref(),
             };
-            let truth = judge.truth(&x, &claims)?;
+            let truth = judge.truth(&x, &claims);
+            let truth = truth.with_context(|| named(row, &args.result, data.name()))?;
             outcome.undecided += usize::from(!truth.is_decided());
             outcome.checked += 1;
             let found = row::against(row, &table.norms, &truth, &judge, names.as_ref());
@@ -165,9 +167,13 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
 
 /// The domain that a table says its balls are cut with, or the one asked for: they must agree. A table that says none has whole
 /// balls.
-fn domain(args: &Args, of_table: Option<&str>) -> anyhow::Result<Option<InputBox>> {
+fn domain(
+    args: &Args,
+    of_table: Option<&str>,
+    inputs: &Applied,
+) -> anyhow::Result<Option<InputBox>> {
     let said = of_table.and_then(InputBox::of_word);
-    let asked = args.domain.read(said.clone())?;
+    let asked = args.domain.read(said.clone(), inputs)?;
     let word = asked.as_ref().map(InputBox::word);
     match of_table {
         Some(of_table) if said.is_none() && asked.is_none() => {
@@ -186,6 +192,15 @@ fn domain(args: &Args, of_table: Option<&str>) -> anyhow::Result<Option<InputBox
         }
         _ => Ok(asked),
     }
+}
+
+/// A row of a table and the input that it is about.
+fn named(row: &Row, table: &Path, data: &str) -> String {
+    let (index, line) = (row.index, row.line);
+    let file = row.file.as_ref();
+    let file = file.map_or(String::new(), |file| format!(", `{file}`"));
+    let table = table.display();
+    format!("{table}: row {index} (line {line}): {data}, input {index}{file}")
 }
 
 /// So many rows at random, in their order.

@@ -1,11 +1,13 @@
 //! One row: what must be so whatever the network, and what must be so for this one.
 
+use std::path::Path;
+
 use loclin_data::Data;
 use loclin_regions::Norm;
 
 use super::outcome::Failure;
 use super::truth::{Judge, Truth};
-use crate::program::certify::Row;
+use crate::program::certify::{Row, path_text};
 use crate::program::classes::{self, Classes};
 
 /// What the row says of the data and of itself that is not so.
@@ -25,10 +27,11 @@ pub(super) fn plain(
             let [found, expected] = [row.label.as_ref(), truth].map(|class| word(class, names));
             causes.push(format!("label {found}, the data's is {expected}"));
         }
-        if let (Some(file), Some(path)) = (&row.file, data.path(row.index))
-            && !path.ends_with(file)
-        {
-            causes.push(format!("file `{file}`, the data's is `{}`", path.display()));
+        if let (Some(file), Some(path)) = (&row.file, data.path(row.index)) {
+            let [found, expected] = [Path::new(file), path].map(path_text);
+            if !Path::new(&expected).ends_with(&found) {
+                causes.push(format!("file `{found}`, the data's is `{expected}`"));
+            }
         }
     }
     for (norm, radius) in norms.iter().zip(&row.radii) {

@@ -1,5 +1,8 @@
 //! Statements about balls, part by part.
 
+use std::sync::Arc;
+
+use anyhow::Context;
 use candle_core::DType;
 use loclin_data::{Data, Part};
 use loclin_models::ModelFile;
@@ -26,12 +29,20 @@ pub(super) fn check(
     for Part { positions, inputs } in data.tables(&indices)? {
         let network = model.raw(inputs.input_shape())?;
         let linearizer = Linearizer::new(&network, Budget::default())?;
+        let domain = outcome.domain.as_ref();
+        let domain = domain.map(|domain| domain.of_shape(network.input_shape()));
+        let domain = domain.transpose()?.map(Arc::new);
         for (at, position) in positions.iter().enumerate() {
             let statement = &proofs.statements[*position];
             let x = tensors::inputs(&inputs, &[at], DType::F64, network.device())?;
             let mut here = linearizer.at(&x)?;
-            if let Some(domain) = &outcome.domain {
-                here = here.within(domain.of_size(network.input_size())?)?;
+            if let Some(domain) = &domain {
+                let named = || {
+                    let (result, line) = (outcome.result.display(), position + 1);
+                    let (data, index) = (data.name(), statement.index);
+                    format!("{result}: statement {line}: {data}, input {index}")
+                };
+                here = here.within(Arc::clone(domain)).with_context(named)?;
             }
             let around = here.surroundings(0, norm)?;
             let found = around.check(statement.eps, &statement.question()?, &statement.proof());

@@ -10,7 +10,7 @@ use loclin_regions::distortion::State;
 
 use super::record::{Record, Worst};
 use crate::program::files::{self, Lock};
-use crate::program::jobs::{JobError, JobOptions};
+use crate::program::jobs::{self, JobError, JobOptions};
 
 const TABLE: &str = "distortion.csv";
 const STATE: &str = "state.safetensors";
@@ -28,6 +28,21 @@ pub struct Directory {
 /// The table of the measurements in a directory.
 pub fn table_of(directory: &Path) -> PathBuf {
     directory.join(TABLE)
+}
+
+/// Whether there are measurements in a directory.
+pub(super) fn is_there(directory: &Path) -> bool {
+    directory.join(EARLIER).exists() || jobs::is_there(&table_of(directory))
+}
+
+/// The file of the worst input of the measurements in a directory.
+///
+/// # Errors
+/// A file that cannot be read.
+pub(super) fn worst_file(directory: &Path) -> anyhow::Result<Vec<u8>> {
+    files::read(&directory.join(WORST)).context(
+        "the worst input of a part; where it was stopped before it had one, --resume goes on with it",
+    )
 }
 
 /// Refuses to begin where there are measurements, or to go on with those of a version without a journal.
@@ -125,18 +140,15 @@ impl Directory {
             ("worst_gradient", worst.gradient_there.reshape(shape)?),
         ];
         let bytes = safetensors::serialize(tensors, Some(metadata))?;
-        Ok(files::write_atomic(&self.path.join(WORST), &bytes)?)
+        self.write_worst(&bytes)
     }
 
-    /// Takes over the worst input of the measurements in the directory `other`.
+    /// The same, as a file's bytes.
     ///
     /// # Errors
-    /// A file that cannot be read or written.
-    pub(super) fn take_worst(&self, other: &Path) -> anyhow::Result<()> {
-        let bytes = files::read(&other.join(WORST)).context(
-            "the worst input of a part; where it was stopped before it had one, --resume goes on with it",
-        )?;
-        Ok(files::write_atomic(&self.path.join(WORST), &bytes)?)
+    /// When they cannot be written.
+    pub(super) fn write_worst(&self, bytes: &[u8]) -> anyhow::Result<()> {
+        Ok(files::write_atomic(&self.path.join(WORST), bytes)?)
     }
 }
 

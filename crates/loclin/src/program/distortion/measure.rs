@@ -57,9 +57,8 @@ pub fn measure(
     out: Option<(&Path, &JobOptions)>,
     label: &str,
 ) -> anyhow::Result<Found> {
-    let domain = options
-        .domain
-        .read(InputBox::of_data(data.domain().or(Some(UNIT))))?;
+    let domain = InputBox::of_data(data.domain().or(Some(UNIT)));
+    let domain = options.domain.read(domain, &data.applied())?;
     let measure = Measure::new(network, options, domain.as_ref())?;
     let labels = labels(data, network)?;
     ensure!(!labels.is_empty(), "{}: no inputs", data.name());

@@ -39,7 +39,7 @@ impl<'a> Measure<'a> {
         options: &'a SearchOptions,
         domain: Option<&InputBox>,
     ) -> anyhow::Result<Self> {
-        let domain = domain.map(|domain| domain.of_size(network.input_size()));
+        let domain = domain.map(|domain| domain.of_shape(network.input_shape()));
         let domain = domain.transpose()?;
         let genetic = Genetic {
             population: options.population,

@@ -22,6 +22,7 @@ use crate::program::domain::{InputBox, said};
 use crate::program::errors::Usage;
 use crate::program::opened::{Loaded, Opened};
 use crate::program::options::Global;
+use crate::program::outputs::{self, Named, inputs};
 use crate::program::{files, process};
 
 pub use integrated::{Integrated, Integration};
@@ -52,6 +53,13 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcomes> {
         .iter()
         .map(|path| Form::of(path))
         .collect::<Result<_, _>>()?;
+    let written = Named::default()
+        .with("--out", &args.out)
+        .with("--report", &args.report);
+    let read = inputs(&args.source, &args.data)
+        .with("--input", &args.inputs)
+        .with("--baseline", [&args.baseline]);
+    outputs::check(&written, &read)?;
     for path in args.out.iter().chain(&args.report) {
         files::check_new(path, args.force)?;
     }
@@ -101,7 +109,7 @@ fn explain(
     let x = subject.tensor(network.input_shape(), DType::F64, network.device())?;
     let options = ReadOptions {
         eps: args.eps.value(),
-        domain: args.domain.read(domain)?,
+        domain: args.domain.read(domain, &applied)?,
         evaluations: args.evaluations,
         seed,
         integration: match args.exact {

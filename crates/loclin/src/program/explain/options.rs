@@ -12,7 +12,7 @@ const EXAMPLE: &str = "\
 Examples:
   loclin explain --model runs/cifar10-roll-seed0 --input 17
   loclin explain --model runs/cifar10-roll-seed0 --input cat.jpg --resize \\
-      --out cat.png --report cat.html
+      --out explained.png --report explained.html
   loclin explain --model resnet.onnx --input cat.png --label 3 \\
       --mean 0.49,0.48,0.45 --std 0.25,0.24,0.26
   loclin explain --model net.onnx --data table.npy --input 0 --input 7 --exact \\

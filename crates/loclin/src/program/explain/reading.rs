@@ -100,7 +100,7 @@ pub fn read(
 ) -> anyhow::Result<Reading> {
     let batch = x.unsqueeze(0)?;
     let domain = options.domain.as_ref();
-    let domain = domain.map(|domain| domain.of_size(network.input_size()));
+    let domain = domain.map(|domain| domain.of_shape(network.input_shape()));
     let domain = domain.transpose()?;
     let mut here = Linearizer::new(network, Budget::default())?
         .watched(progress::proofs())

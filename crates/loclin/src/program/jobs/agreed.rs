@@ -66,11 +66,14 @@ pub fn agreed(
 fn share(own: Settings, file: &Path, is_drawn: bool) -> anyhow::Result<Settings> {
     let mut bytes = serde_json::to_vec_pretty(&own)?;
     bytes.push(b'\n');
-    if !file.exists() && files::write_new(file, &bytes).is_ok() {
-        return Ok(own);
-    }
-    let there =
-        read(file)?.with_context(|| format!("{}: cannot write the settings", file.display()))?;
+    let there = match read(file)? {
+        Some(there) => there,
+        None => match files::write_new(file, &bytes) {
+            Ok(()) => return Ok(own),
+            // Where another process was faster, it is there now.
+            Err(refused) => read(file)?.ok_or(refused).context("--settings")?,
+        },
+    };
     let own = match is_drawn {
         true => own.seeded(there.seed()),
         false => own,

@@ -17,8 +17,16 @@ pub enum JobError {
         /// Where it is.
         place: PathBuf,
     },
-    /// A table without a journal.
-    #[error("{}: no journal of a job beside it ({}); --force begins anew", out.display(), journal.display())]
+    /// A table without a journal, with which a job was to go on.
+    #[error("{}: no journal of a job beside it ({}); nothing can go on with it, --force begins anew", out.display(), journal.display())]
+    Lost {
+        /// The table.
+        out: PathBuf,
+        /// Where its journal should be.
+        journal: PathBuf,
+    },
+    /// A table without a journal, of which something else was wanted.
+    #[error("{}: no journal of a job beside it ({}), which its command writes there and which says what the table is; keep both together, or make the table again", out.display(), journal.display())]
     NoJournal {
         /// The table.
         out: PathBuf,

@@ -1,6 +1,6 @@
 //! The journal of a job: what job it is, and which of its batches are done.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
@@ -67,6 +67,13 @@ pub struct Journal {
     number: usize,
 }
 
+/// Whether there is a table at `out`, or the journal of one. A journal in which nothing is written is none: a process was stopped
+/// before it began.
+pub fn is_there(out: &Path) -> bool {
+    out.exists()
+        || fs::metadata(journal_of(out)).is_ok_and(|file| !file.is_file() || file.len() > 0)
+}
+
 /// Where the journal of a table is.
 pub fn journal_of(out: &Path) -> PathBuf {
     let mut name = out.as_os_str().to_owned();
@@ -109,7 +116,7 @@ impl Asked {
 }
 
 impl Journal {
-    /// Opens the journal of the table `out`; `None` where there is none.
+    /// Opens the journal of the table `out`; `None` where there is none, or nothing is written in it.
     ///
     /// # Errors
     /// A file that cannot be read, or is no journal.
@@ -131,6 +138,9 @@ impl Journal {
         };
         let read = lines.read_until(b'\n', &mut text);
         read.map_err(|cause| malformed(cause.to_string()))?;
+        if text.is_empty() {
+            return Ok(None);
+        }
         // A later version may have other fields.
         #[derive(Deserialize)]
         struct Formatted {

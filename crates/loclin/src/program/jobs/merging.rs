@@ -7,6 +7,12 @@ use std::path::{Path, PathBuf};
 /// Why parts do not make up one whole.
 #[derive(Debug, thiserror::Error)]
 pub enum MergeError {
+    /// There is a result already.
+    #[error("{}: there is a result already; --force replaces it", out.display())]
+    Exists {
+        /// Where the whole was to be.
+        out: PathBuf,
+    },
     /// Settings differ.
     #[error("{}: of another job than {}: {cause}", other.display(), first.display())]
     Other {

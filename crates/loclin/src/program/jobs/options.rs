@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::choice::Choice;
 use super::error::JobError;
-use super::journal::journal_of;
+use super::journal::is_there;
 use super::shard::Shard;
 use crate::program::errors::Usage;
 
@@ -43,8 +43,7 @@ impl JobOptions {
     /// # Errors
     /// A table or a journal at `out`, without `--resume` or `--force`.
     pub fn check_new(&self, out: &Path) -> Result<(), JobError> {
-        let is_there = out.exists() || journal_of(out).exists();
-        match is_there && !self.resume && !self.force {
+        match is_there(out) && !self.resume && !self.force {
             true => Err(JobError::Exists {
                 out: out.to_owned(),
             }),

@@ -10,7 +10,8 @@ use serde::Serialize;
 use serde::de::IgnoredAny;
 
 use super::error::JobError;
-use super::journal::{Done, Job, Journal, journal_of};
+use super::held::Held;
+use super::journal::{Done, Job, Journal, is_there, journal_of};
 use super::options::JobOptions;
 use crate::program::files;
 
@@ -33,7 +34,7 @@ pub struct Writer {
 #[derive(Debug)]
 struct Open {
     table: File,
-    journal: File,
+    journal: Held,
     bytes: u64,
     synced: Instant,
 }
@@ -57,10 +58,7 @@ pub fn begin(
     header: Vec<u8>,
     options: &JobOptions,
 ) -> Result<Begun, JobError> {
-    let kept = match options.force {
-        true => None,
-        false => Journal::open(out)?,
-    };
+    let has_journal = !options.force && Journal::open(out)?.is_some();
     let mut writer = Writer {
         out: out.to_owned(),
         header,
@@ -69,11 +67,11 @@ pub fn begin(
         open: None,
         grows: None,
     };
-    let Some(mut kept) = kept else {
+    if !has_journal {
         if out.exists() && !options.force {
             let (out, journal) = (out.to_owned(), journal_of(out));
             return Err(match options.resume {
-                true => JobError::NoJournal { out, journal },
+                true => JobError::Lost { out, journal },
                 false => JobError::Exists { out },
             });
         }
@@ -81,13 +79,16 @@ pub fn begin(
             writer,
             done: BTreeSet::new(),
         });
-    };
+    }
     if !options.resume {
         let out = out.to_owned();
         return Err(JobError::Exists { out });
     }
+    let held = Held::of(out)?;
+    // What it says now that no other process writes it.
+    let mut kept = Journal::of(out)?;
     check(&kept, &writer.job)?;
-    let done = writer.go_on(&mut kept)?;
+    let done = writer.go_on(&mut kept, held)?;
     Ok(Begun { writer, done })
 }
 
@@ -159,11 +160,11 @@ impl Writer {
             source,
         };
         // After the rows: a batch that the journal has is in the table.
-        open.journal.write_all(&line).map_err(journal)?;
+        open.journal.append(&line).map_err(journal)?;
         open.bytes = bytes;
         if open.synced.elapsed() >= PATIENCE {
             open.table.sync_data().map_err(journal)?;
-            open.journal.sync_data().map_err(journal)?;
+            open.journal.sync().map_err(journal)?;
             open.synced = Instant::now();
         }
         self.open = Some(open);
@@ -182,7 +183,7 @@ impl Writer {
             source,
         };
         open.table.sync_all().map_err(failed)?;
-        open.journal.sync_all().map_err(failed)?;
+        open.journal.sync().map_err(failed)?;
         Ok(())
     }
 
@@ -197,24 +198,24 @@ impl Writer {
 
     /// The files with another first line of the journal in place of the one of so many bytes.
     fn grown(&self, open: Open, head: u64) -> anyhow::Result<Open> {
-        let path = journal_of(&self.out);
         let mut bytes = serde_json::to_vec(&self.job)?;
         bytes.push(b'\n');
-        let kept = files::read(&path)?;
+        let kept = files::read(&journal_of(&self.out))?;
         bytes.extend_from_slice(kept.get(head as usize..).unwrap_or_default());
-        let table = open.bytes;
-        // They are held by the one process that has them open.
-        drop(open);
-        files::write_atomic(&path, &bytes)?;
-        Ok(self.opened(bytes.len() as u64, table)?)
+        let journal = open.journal.replaced(|to| to.write_all(&bytes))?;
+        Ok(Open { journal, ..open })
     }
 
     /// A new table with its header, and a new journal.
     fn create(&self) -> anyhow::Result<Open> {
         let mut first = serde_json::to_vec(&self.job)?;
         first.push(b'\n');
-        let path = journal_of(&self.out);
-        self.check_free(&path)?;
+        let held = Held::of(&self.out)?;
+        // What another process began since this one did.
+        if !self.force && is_there(&self.out) {
+            let out = self.out.clone();
+            return Err(JobError::Exists { out }.into());
+        }
         // The table goes before the journal comes: there is never a journal beside the table of another job.
         if self.out.exists() {
             fs::remove_file(&self.out).map_err(|source| JobError::File {
@@ -223,64 +224,32 @@ impl Writer {
                 source,
             })?;
         }
-        files::write_atomic(&path, &first)?;
-        Ok(self.opened(first.len() as u64, 0)?)
+        let journal = held.replaced(|to| to.write_all(&first))?;
+        Ok(self.opened(journal, 0)?)
     }
 
-    /// Refuses to replace what another process began since this one did, or, with `force`, what one is at work on.
-    fn check_free(&self, journal: &Path) -> Result<(), JobError> {
-        if !self.force && (self.out.exists() || journal.exists()) {
-            let out = self.out.clone();
-            return Err(JobError::Exists { out });
-        }
-        match File::open(journal) {
-            Ok(file) if is_held(&file) => Err(JobError::Busy {
-                path: journal.to_owned(),
-            }),
-            _ => Ok(()),
-        }
-    }
-
-    /// Both files, cut after so many bytes and held for this process alone.
-    fn opened(&self, journal_bytes: u64, table_bytes: u64) -> Result<Open, JobError> {
-        let open = |path: &Path, bytes: u64| {
-            let opened = || -> std::io::Result<File> {
-                let mut options = OpenOptions::new();
-                let mut file = options
-                    .read(true)
-                    .write(true)
-                    .create(true)
-                    .truncate(false)
-                    .open(path)?;
-                if is_held(&file) {
-                    return Err(std::io::ErrorKind::ResourceBusy.into());
-                }
-                file.set_len(bytes)?;
-                file.seek(SeekFrom::End(0))?;
-                Ok(file)
-            };
-            opened().map_err(|source| match source.kind() {
-                std::io::ErrorKind::ResourceBusy => JobError::Busy {
-                    path: path.to_owned(),
-                },
-                _ => JobError::File {
-                    action: "write the file",
-                    path: path.to_owned(),
-                    source,
-                },
-            })
+    /// Both files, the table cut after so many bytes.
+    fn opened(&self, journal: Held, table_bytes: u64) -> Result<Open, JobError> {
+        let failed = |action| {
+            move |source| JobError::File {
+                action,
+                path: self.out.clone(),
+                source,
+            }
         };
-        let journal = open(&journal_of(&self.out), journal_bytes)?;
-        let mut table = open(&self.out, table_bytes)?;
+        let open = || -> std::io::Result<File> {
+            let mut options = OpenOptions::new();
+            let options = options.read(true).write(true).create(true).truncate(false);
+            let mut file = options.open(&self.out)?;
+            file.set_len(table_bytes)?;
+            file.seek(SeekFrom::End(0))?;
+            Ok(file)
+        };
+        let mut table = open().map_err(failed("write the file"))?;
         let mut bytes = table_bytes;
         if bytes == 0 {
-            table
-                .write_all(&self.header)
-                .map_err(|source| JobError::File {
-                    action: "write the table's header",
-                    path: self.out.clone(),
-                    source,
-                })?;
+            let header = table.write_all(&self.header);
+            header.map_err(failed("write the table's header"))?;
             bytes = self.header.len() as u64;
         }
         Ok(Open {
@@ -292,7 +261,7 @@ impl Writer {
     }
 
     /// Cuts both files behind the last batch that both have.
-    fn go_on(&mut self, kept: &mut Journal) -> Result<BTreeSet<usize>, JobError> {
+    fn go_on(&mut self, kept: &mut Journal, mut held: Held) -> Result<BTreeSet<usize>, JobError> {
         let length = fs::metadata(&self.out).map_or(0, |metadata| metadata.len());
         let mut done = BTreeSet::new();
         self.grows = (kept.job().batches < self.job.batches).then_some(kept.bytes());
@@ -303,20 +272,102 @@ impl Writer {
             }
             (table, journal) = (bytes, kept.bytes());
         }
-        self.open = Some(self.opened(journal, table)?);
+        held.cut(journal).map_err(|source| JobError::File {
+            action: "write the file",
+            path: journal_of(&self.out),
+            source,
+        })?;
+        self.open = Some(self.opened(held, table)?);
         Ok(done)
     }
-}
-
-/// Takes the file for this process; whether another one has it.
-fn is_held(file: &File) -> bool {
-    cfg!(unix) && matches!(file.try_lock(), Err(fs::TryLockError::WouldBlock))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::program::jobs::{Settings, Shard};
+
+    /// A job of two batches at `out`, begun as the options say and done; whether it was.
+    fn is_done(out: &Path, options: &JobOptions) -> anyhow::Result<()> {
+        let job = Job::new(
+            "certify",
+            Shard::default(),
+            2,
+            Settings::default(),
+            serde_json::Value::Null,
+        );
+        let Begun { mut writer, done } = begin(out, job, b"index\n".to_vec(), options)?;
+        for batch in (0..2).filter(|batch| !done.contains(batch)) {
+            writer.append(batch, format!("{batch}\n").as_bytes(), &())?;
+        }
+        writer.finish()
+    }
+
+    /// Whoever of several has the table has it with its journal; locks are those of open files, so threads stand for processes.
+    #[cfg(unix)]
+    #[test]
+    fn one_of_several_that_begin_at_once_has_the_table_with_its_journal() {
+        let options = |force, resume| JobOptions {
+            force,
+            resume,
+            ..JobOptions::default()
+        };
+        let ways = [(false, false), (true, false), (false, true)];
+        let ways = ways.map(|(force, resume)| options(force, resume));
+        let dir = tempfile::tempdir().unwrap();
+        for round in 0..150 {
+            let (options, out) = (&ways[round % 3], dir.path().join(format!("{round}.csv")));
+            // Every other round over an earlier result, which only some ways touch.
+            if round % 2 == 1 {
+                is_done(&out, &ways[0]).unwrap();
+            }
+            let begin = std::sync::Barrier::new(4);
+            let one = || {
+                begin.wait();
+                is_done(&out, options)
+            };
+            let ends: Vec<anyhow::Result<()>> = std::thread::scope(|scope| {
+                let all = [(); 4].map(|()| scope.spawn(one));
+                all.map(|thread| thread.join().unwrap()).into()
+            });
+            let has_one = ends.iter().any(Result::is_ok);
+            assert!(has_one || (round % 2 == 1 && round % 3 == 0), "{ends:?}");
+            for error in ends.into_iter().filter_map(Result::err) {
+                let error = error.downcast::<JobError>().unwrap();
+                let is_refused = matches!(error, JobError::Exists { .. } | JobError::Busy { .. });
+                assert!(is_refused, "{error}");
+            }
+            assert_eq!(fs::read(&out).unwrap(), b"index\n0\n1\n");
+            let mut journal = Journal::of(&out).unwrap();
+            for (batch, bytes) in [(0, 8), (1, 10)] {
+                let done = journal.next_done::<()>().unwrap().unwrap();
+                assert_eq!((done.batch, done.bytes), (batch, bytes), "round {round}");
+            }
+            assert!(journal.next_done::<()>().unwrap().is_none());
+        }
+    }
+
+    /// A process that was killed before it wrote anything leaves nothing that stands in the way.
+    #[test]
+    fn an_empty_journal_is_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let out = dir.path().join("margins.csv");
+        fs::write(journal_of(&out), b"").unwrap();
+        let resume = JobOptions {
+            resume: true,
+            ..JobOptions::default()
+        };
+        for options in [JobOptions::default(), resume] {
+            assert!(options.check_new(&out).is_ok());
+            drop(Held::of(&out).unwrap());
+            assert!(!journal_of(&out).exists());
+            fs::write(journal_of(&out), b"").unwrap();
+            is_done(&out, &options).unwrap();
+            assert!(options.check_new(&out).is_ok() == options.resume);
+            fs::remove_file(&out).unwrap();
+            fs::write(journal_of(&out), b"").unwrap();
+        }
+    }
 
     /// A second process that began before the first one wrote anything takes nothing from it.
     #[test]
@@ -343,14 +394,16 @@ mod tests {
         first.append(0, b"0\n", &()).unwrap();
         let refused =
             |result: anyhow::Result<()>| result.unwrap_err().downcast::<JobError>().unwrap();
-        let error = refused(second.append(0, b"0\n", &()));
-        assert!(matches!(error, JobError::Exists { .. }), "{error}");
         if cfg!(unix) {
-            let error = refused(forced.append(0, b"0\n", &()));
-            assert!(matches!(error, JobError::Busy { .. }), "{error}");
+            for other in [&mut second, &mut forced] {
+                let error = refused(other.append(0, b"0\n", &()));
+                assert!(matches!(error, JobError::Busy { .. }), "{error}");
+            }
         }
         first.append(1, b"1\n", &()).unwrap();
         first.finish().unwrap();
+        let error = refused(second.append(0, b"0\n", &()));
+        assert!(matches!(error, JobError::Exists { .. }), "{error}");
         assert_eq!(fs::read(&out).unwrap(), b"index\n0\n1\n");
         forced.append(0, b"0\n", &()).unwrap();
         forced.finish().unwrap();

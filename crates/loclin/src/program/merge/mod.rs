@@ -5,6 +5,7 @@ mod tables;
 
 use std::path::PathBuf;
 
+use crate::program::outputs::{self, Named};
 use crate::program::{bound, certify, distortion, sweep};
 
 pub use outcome::Outcome;
@@ -16,7 +17,8 @@ Examples:
   loclin merge runs/random-1 runs/random-2 runs/random-3 --out runs/random
 
 The parts may be named in any order. Every part must be of the same job: the same model, data, options and seed, by their \
-digests, and the same version of the program. What is missing or doubled is named, and nothing is written then.";
+digests, and the same version of the program. What is missing or doubled is named, and nothing is written then. \
+Parts stay as they are: --out is none of them.";
 
 /// Options of `merge`.
 #[derive(Clone, Debug, clap::Args)]
@@ -39,6 +41,9 @@ pub struct Args {
 /// # Errors
 /// Parts of different jobs, or that are not all of one job; files that cannot be used.
 pub fn run(args: &Args) -> anyhow::Result<Outcome> {
+    // What is replaced would be gone before all of it was read.
+    let out = Named::default().with("--out", [&args.out]);
+    outputs::check(&out, &Named::default().with("a part", &args.parts))?;
     if args.parts.iter().all(|part| distortion::is_part(part)) {
         let tables: Vec<PathBuf> = args
             .parts
@@ -47,8 +52,8 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
             .collect();
         let whole = tables::whole(&tables, &distortion::table_of(&args.out), args.force)?;
         let directory = distortion::Whole::new(&args.parts, &args.out, args.force)?;
-        whole.write()?;
-        return Ok(Outcome::Distortion(directory.finish()?));
+        let written = directory.write(|| whole.write().map(drop))?;
+        return Ok(Outcome::Distortion(written));
     }
     if args.parts.iter().all(|part| part.is_dir()) {
         return Ok(Outcome::Sweep(sweep::merge(&args.parts, &args.out)?));

@@ -11,9 +11,7 @@ use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use crate::program::files;
-use crate::program::jobs::{
-    Done, Job, JobOptions, Journal, MergeError, Named, Shard, journal_of, placed,
-};
+use crate::program::jobs::{Done, Held, Job, Journal, MergeError, Named, Shard, is_there, placed};
 
 /// A part: its table, and where the rows of each of its batches are there.
 struct Part {
@@ -29,6 +27,8 @@ pub(super) struct Whole {
     /// For each batch the part that has it.
     places: Vec<usize>,
     out: PathBuf,
+    /// Whether an earlier result may be replaced.
+    force: bool,
 }
 
 /// The tables of parts, nothing missing and nothing doubled, to be put together in `out`.
@@ -36,11 +36,7 @@ pub(super) struct Whole {
 /// # Errors
 /// A table that is there, without `force`; parts without a journal, of different jobs, or that do not make up one.
 pub(super) fn whole(paths: &[PathBuf], out: &Path, force: bool) -> anyhow::Result<Whole> {
-    let options = JobOptions {
-        force,
-        ..JobOptions::default()
-    };
-    options.check_new(out)?;
+    check_new(out, force)?;
     let parts: Vec<Part> = paths
         .iter()
         .map(|path| read(path))
@@ -56,24 +52,41 @@ pub(super) fn whole(paths: &[PathBuf], out: &Path, force: bool) -> anyhow::Resul
         parts,
         places,
         out: out.to_owned(),
+        force,
     })
+}
+
+/// Refuses to replace a table, unless it may be.
+fn check_new(out: &Path, force: bool) -> Result<(), MergeError> {
+    match is_there(out) && !force {
+        true => Err(MergeError::Exists {
+            out: out.to_owned(),
+        }),
+        false => Ok(()),
+    }
 }
 
 impl Whole {
     /// Writes the table of the whole job and its journal; the command whose job it is comes back.
     ///
     /// # Errors
-    /// Files that cannot be used.
+    /// Files that cannot be used, and a table that another process writes.
     pub(super) fn write(&self) -> anyhow::Result<String> {
         let out = &self.out;
         let (parts, places) = (&self.parts, &self.places);
         let first = parts.first().context("no parts")?;
-        files::write_atomic_with(out, |to| rows(parts, places, to))?;
+        let mut held = Held::of(out)?;
+        check_new(out, self.force)?;
+        files::write_atomic_with(out, |to| {
+            rows(parts, places, to)?;
+            // The old journal goes before the table comes.
+            held.cut(0)
+        })?;
         let mut journals = parts
             .iter()
             .map(|part| Journal::of(&part.path))
             .collect::<Result<Vec<_>, _>>()?;
-        files::write_atomic_with(&journal_of(out), |to| {
+        held.replaced(|to| {
             let whole = Job {
                 shard: Shard::default(),
                 ..first.job.clone()

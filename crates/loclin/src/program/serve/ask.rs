@@ -3,9 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use loclin_data::{Data, source};
+use loclin_models::ModelFile;
 use loclin_report::explorer::Notice;
+use serde_json::Value;
 
-use crate::program::domain::{DomainChoice, DomainOptions};
+use crate::program::domain::{DomainChoice, DomainOptions, InputBox};
 use crate::program::errors;
 use crate::program::jobs::{self, Settings};
 use crate::program::model::ModelPath;
@@ -13,15 +16,16 @@ use crate::program::opened::Opened;
 use crate::program::options::{Global, InputOptions};
 use crate::program::process;
 
-/// Settings that are compared: in what, and how the option is called that finds it elsewhere.
-const COMPARED: [(&str, &str); 7] = [
-    ("model", "--model"),
-    ("architecture", "--model"),
-    ("output", "--model"),
-    ("input_shape", "--model"),
-    ("data", "--data"),
-    ("inputs", "--data"),
-    ("preprocessing", "--data"),
+/// Settings that are compared: in what, and how the option is called that finds it elsewhere, where there is one.
+const COMPARED: [(&str, Option<&str>); 8] = [
+    ("model", Some("--model")),
+    ("architecture", Some("--model")),
+    ("output", Some("--model")),
+    ("input_shape", Some("--model")),
+    ("data", Some("--data")),
+    ("inputs", Some("--data")),
+    ("preprocessing", Some("--data")),
+    ("domain", None),
 ];
 
 /// What a model is asked about, as the command line said it.
@@ -42,11 +46,19 @@ pub(super) struct Expected {
     pub(super) settings: Settings,
 }
 
+/// What was found again, and is that of the result.
+pub(super) struct Found {
+    pub(super) model: ModelFile,
+    pub(super) data: Data,
+    /// The box of inputs.
+    pub(super) domain: Option<InputBox>,
+}
+
 /// Opens the model and the data when they are needed first.
 pub(super) struct Ask {
     named: Result<Named, Notice>,
     expected: Option<Expected>,
-    opened: Mutex<Option<Arc<Opened>>>,
+    opened: Mutex<Option<Arc<Found>>>,
     turn: Mutex<()>,
 }
 
@@ -60,7 +72,12 @@ impl Named {
             }
         };
         place(&mut self.source.model);
-        self.source.architecture.iter_mut().for_each(place);
+        if let Some(architecture) = &mut self.source.architecture
+            // A folder is none: its name is that of a shipped one.
+            && folder.join(&*architecture).is_file()
+        {
+            place(architecture);
+        }
         place(&mut self.inputs.place.data_dir);
         self.inputs
             .preprocessing
@@ -70,12 +87,10 @@ impl Named {
         if let Some(DomainChoice::File(file)) = &mut self.domain.domain {
             place(file);
         }
-        if let Some(data) = &mut self.inputs.data {
-            let there = folder.join(&*data);
-            // A pattern is no file; a dataset's name is neither.
-            if there.exists() || (data.contains('*') && folder.is_dir()) {
-                *data = there.to_string_lossy().into_owned();
-            }
+        if let Some(data) = &mut self.inputs.data
+            && let Some(there) = source::below(folder, data)
+        {
+            *data = there;
         }
     }
 }
@@ -123,11 +138,12 @@ impl Ask {
         self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The model and the data of the result.
+    /// The model, the data and the box of the result; what is on the disk is looked at until it is what the result was made of, and
+    /// not again.
     ///
     /// # Errors
     /// Why they cannot be had, and the remedy.
-    pub(super) fn opened(&self) -> Result<Arc<Opened>, Notice> {
+    pub(super) fn opened(&self) -> Result<Arc<Found>, Notice> {
         // What is kept is whole whoever panicked.
         let mut kept = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(opened) = &*kept {
@@ -139,7 +155,7 @@ impl Ask {
             return Err(self.notice(
                 "The model is not where it was",
                 format!("{}: there is no such file.", file.display()),
-                "--model",
+                Some("--model"),
             ));
         }
         let failed = |option| {
@@ -148,20 +164,30 @@ impl Ask {
                 self.notice("The inputs cannot be opened", cause, option)
             }
         };
+        let [model, data] = [Some("--model"), Some("--data")];
         // Before anything reads a file that is another one.
-        let digest = named.source.digest().map_err(failed("--model"))?;
+        let digest = named.source.digest().map_err(failed(model))?;
         self.compare(&Settings::default().with("model", digest), &["model"])?;
         let opened = Opened::new(&named.source, &named.inputs, named.rows, &named.global);
-        let opened = opened.map_err(failed("--data"))?;
+        let opened = opened.map_err(failed(data))?;
+        let of_data = InputBox::of_data(opened.data.domain());
+        let domain = named.domain.read(of_data, &opened.applied);
+        let domain = domain.map_err(failed(None))?;
         if self.expected.is_some() {
             let own = jobs::common(&named.source, &opened.data, &named.global);
-            let own = own.map_err(failed("--data"))?;
+            let own = own.map_err(failed(data))?;
             let own = own.with("preprocessing", opened.applied.to_string());
+            let own = own.and_then(|own| own.with("domain", &domain));
             self.compare(&own, &COMPARED.map(|(name, _)| name))?;
         }
-        let opened = Arc::new(opened);
-        *kept = Some(Arc::clone(&opened));
-        Ok(opened)
+        let Opened { model, data, .. } = opened;
+        let found = Arc::new(Found {
+            model,
+            data,
+            domain,
+        });
+        *kept = Some(Arc::clone(&found));
+        Ok(found)
     }
 
     /// Refuses files that are not those of the result.
@@ -176,10 +202,14 @@ impl Ask {
         let compared = COMPARED.iter().filter(|(name, _)| names.contains(name));
         for (name, option) in compared {
             let (was, is) = (expected.settings.get(name), own.get(name));
-            if was != is {
-                let text = |value: Option<&serde_json::Value>| {
-                    value.map_or("nothing".to_owned(), ToString::to_string)
-                };
+            // A file is what is in it, wherever it is.
+            let content = |value: Option<&Value>| {
+                let digest = value.and_then(|value| value.get("sha256"));
+                digest.or(value).cloned()
+            };
+            if content(was) != content(is) {
+                let text =
+                    |value: Option<&Value>| value.map_or("nothing".to_owned(), ToString::to_string);
                 return Err(self.notice(
                     &format!("Not what the result was made of: {name}"),
                     format!(
@@ -187,21 +217,23 @@ impl Ask {
                         text(was),
                         text(is)
                     ),
-                    option,
+                    *option,
                 ));
             }
         }
         Ok(())
     }
 
-    fn notice(&self, title: &str, cause: String, option: &str) -> Notice {
-        let remedy = match &self.expected {
-            Some(expected) => format!(
+    /// What is wrong, and where the option of that name would help.
+    fn notice(&self, title: &str, cause: String, option: Option<&str>) -> Notice {
+        let remedy = match (&self.expected, option) {
+            (Some(expected), Some(option)) => format!(
                 "Put it back, or say where it is: `{} serve {} {option} PATH`.",
                 process::name(),
                 expected.result.display()
             ),
-            None => format!("Say where it is: {option} PATH."),
+            (None, Some(option)) => format!("Say where it is: {option} PATH."),
+            (_, None) => "Put it back.".to_owned(),
         };
         Notice {
             title: title.to_owned(),

@@ -7,10 +7,10 @@ use loclin_regions::{Budget, Linearization, Method, Norm};
 use loclin_report::explorer::Notice;
 use loclin_report::{Explanation, NumberTable, Panel, Picture, significant};
 
+use super::ask::Found;
 use super::source::Source;
 use crate::program::domain::InputBox;
 use crate::program::explain::Subject;
-use crate::program::opened::Opened;
 use crate::program::tensors;
 
 /// Numbers that are shown of an input that is no picture.
@@ -30,16 +30,16 @@ pub(super) struct Asked {
 ///
 /// # Errors
 /// One that the network does not take.
-pub(super) fn asked(source: &Source, opened: &Opened, input: usize) -> anyhow::Result<Asked> {
+pub(super) fn asked(source: &Source, found: &Found, input: usize) -> anyhow::Result<Asked> {
     let named = source.ask.named().map_err(said)?;
     let at = input.checked_sub(named.first).context("no such input")?;
-    let part = opened.data.tables(&[at])?.pop().context("no input")?;
-    let network = opened.model.raw(part.inputs.input_shape())?;
+    let part = found.data.tables(&[at])?.pop().context("no input")?;
+    let network = found.model.raw(part.inputs.input_shape())?;
     let mut subject = Subject::of_row(&part.inputs, 0, network.input_shape())?;
     subject.name = format!("input {input}");
     let x = subject.tensor(network.input_shape(), DType::F64, network.device())?;
     Ok(Asked {
-        domain: named.domain.read(InputBox::of_data(opened.data.domain()))?,
+        domain: found.domain.clone(),
         seed: named.global.seed.unwrap_or(0),
         network,
         subject,
@@ -61,7 +61,7 @@ pub(super) fn here(source: &Source, asked: &Asked) -> anyhow::Result<Explanation
     } = asked;
     let mut here = Linearization::new(network, &asked.x.unsqueeze(0)?, Budget::default())?;
     if let Some(domain) = domain {
-        here = here.within(domain.of_size(network.input_size())?)?;
+        here = here.within(domain.of_shape(network.input_shape())?)?;
     }
     let prediction = tensors::predictions(here.trace().output())?;
     let prediction = prediction.first().copied().context("no output")?;

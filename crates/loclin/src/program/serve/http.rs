@@ -1,14 +1,11 @@
 //! Requests and responses of HTTP/1.1, as much of it as a local page needs: a request has no body, and a connection one request.
 
-use std::io::{self, Read, Write};
-use std::time::{Duration, Instant};
+use std::io::{self, ErrorKind, Read, Write};
 
 /// Bytes of a request, all headers together.
 const LARGEST: usize = 16 << 10;
 /// Headers of a request.
 const HEADERS: usize = 64;
-/// How long a request may take to arrive.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What is asked for.
 #[derive(Debug, PartialEq, Eq)]
@@ -61,15 +58,18 @@ impl Status {
     }
 }
 
-/// Reads a request for this port; `None` from a connection that was closed without one.
+/// Reads a request for this port; `None` from a connection that was closed without one. One that is not whole when the connection's
+/// time is over is not understood.
 ///
 /// # Errors
 /// The connection's; inside, the status of a request that is not answered.
 pub(super) fn read(from: &mut impl Read, port: u16) -> io::Result<Option<Result<Request, Status>>> {
     let (mut bytes, mut chunk) = (Vec::new(), [0; 4096]);
-    let end = Instant::now() + PATIENCE;
     loop {
-        let count = from.read(&mut chunk)?;
+        let count = match from.read(&mut chunk) {
+            Err(cause) if is_late(&cause) && !bytes.is_empty() => 0,
+            count => count?,
+        };
         bytes.extend_from_slice(&chunk[..count]);
         if bytes.len() > LARGEST {
             return Ok(Some(Err(Status::TooLarge)));
@@ -77,12 +77,16 @@ pub(super) fn read(from: &mut impl Read, port: u16) -> io::Result<Option<Result<
         if let Some(found) = parse(&bytes, port) {
             return Ok(Some(found));
         }
-        match () {
-            () if count == 0 && bytes.is_empty() => return Ok(None),
-            () if count == 0 || Instant::now() > end => return Ok(Some(Err(Status::BadRequest))),
-            () => {}
+        match count {
+            0 if bytes.is_empty() => return Ok(None),
+            0 => return Ok(Some(Err(Status::BadRequest))),
+            _ => {}
         }
     }
+}
+
+fn is_late(cause: &io::Error) -> bool {
+    matches!(cause.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
 }
 
 /// The request; `None` if more of it is needed.

@@ -1,11 +1,11 @@
 //! The port: a thread for each connection, and an end when a signal asks for it.
 
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 
@@ -16,10 +16,14 @@ use crate::program::stop::{self, Stopped};
 const MOST: usize = 16;
 /// How often signals are looked for.
 const PAUSE: Duration = Duration::from_millis(50);
-/// Bytes of a refused request that are read and thrown away.
-const UNREAD: u64 = 1 << 20;
+/// Bytes of a refused request that are read and thrown away, and for how long at most.
+const UNREAD: (u64, Duration) = (1 << 20, Duration::from_secs(2));
 /// How long a connection may be silent.
 const SILENCE: Duration = Duration::from_secs(5);
+/// How long a request may take to arrive.
+const ARRIVING: Duration = Duration::from_secs(10);
+/// How long an answer may take to be sent.
+const SENDING: Duration = Duration::from_secs(60);
 
 /// Opens a port of this machine alone; any that is free for 0.
 ///
@@ -81,24 +85,64 @@ impl Drop for Guard {
     }
 }
 
+/// A connection whose other side may neither be silent for long nor take longer than this for all that it sends or takes.
+struct Timed<'a> {
+    stream: &'a TcpStream,
+    end: Instant,
+}
+
+impl<'a> Timed<'a> {
+    fn new(stream: &'a TcpStream, time: Duration) -> Self {
+        let end = Instant::now() + time;
+        Self { stream, end }
+    }
+
+    /// How long may be waited now.
+    fn left(&self) -> io::Result<Option<Duration>> {
+        let left = self.end.saturating_duration_since(Instant::now());
+        match left.is_zero() {
+            true => Err(io::ErrorKind::TimedOut.into()),
+            false => Ok(Some(left.min(SILENCE))),
+        }
+    }
+}
+
+impl Read for Timed<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        self.stream.set_read_timeout(self.left()?)?;
+        self.stream.read(into)
+    }
+}
+
+impl Write for Timed<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.stream.set_write_timeout(self.left()?)?;
+        self.stream.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stream.flush()
+    }
+}
+
 fn one(
-    mut stream: TcpStream,
+    stream: TcpStream,
     port: u16,
     to: &impl Fn(Result<Request, Status>) -> Response,
 ) -> io::Result<()> {
     stream.set_nonblocking(false)?;
-    stream.set_read_timeout(Some(SILENCE))?;
-    stream.set_write_timeout(Some(SILENCE))?;
-    let Some(request) = http::read(&mut stream, port)? else {
+    let Some(request) = http::read(&mut Timed::new(&stream, ARRIVING), port)? else {
         return Ok(());
     };
     let is_head = request.as_ref().is_ok_and(|request| request.is_head);
     let is_refused = request.is_err();
-    http::write(&mut stream, &to(request), is_head)?;
+    let response = to(request);
+    http::write(&mut Timed::new(&stream, SENDING), &response, is_head)?;
     if is_refused {
         // A connection that is closed with bytes unread is reset, and the answer lost with it.
         stream.shutdown(Shutdown::Write)?;
-        io::copy(&mut stream.take(UNREAD), &mut io::sink())?;
+        let (most, time) = UNREAD;
+        io::copy(&mut Timed::new(&stream, time).take(most), &mut io::sink())?;
     }
     Ok(())
 }
