@@ -15,6 +15,7 @@ mod evidence;
 mod exact;
 mod exact_evaluator;
 mod example;
+mod extremes;
 mod failed_once;
 mod jacobians;
 mod jump_weighted;
@@ -31,6 +32,7 @@ mod reduced;
 mod refusals;
 mod rivals;
 mod segments;
+mod undecided;
 
 use candle_core::{DType, Tensor};
 use loclin_models::Network;

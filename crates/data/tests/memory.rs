@@ -26,7 +26,15 @@ fn open_rows(name: &str, split: Split, seed: u64, rows: Rows) -> Result<Data, Er
     source::open_with(name, &request)
 }
 
+/// One after another: a thread of a test takes address space of its own.
 #[test]
+fn memory_is_taken_for_what_is_read() {
+    what_a_header_claims_is_not_allocated();
+    other_files_and_records_are_not_read();
+    the_rest_of_a_packed_file_is_not_unpacked();
+    rows_asked_for_are_those_of_the_whole();
+}
+
 fn what_a_header_claims_is_not_allocated() {
     const MIB: u64 = 1 << 20;
     let directory = tempfile::tempdir().unwrap();
@@ -101,7 +109,6 @@ fn described(rows: u64) -> Vec<u8> {
 }
 
 /// With some rows asked for, other images are not even opened, and other records of CIFAR-10 not read.
-#[test]
 fn other_files_and_records_are_not_read() {
     let directory = tempfile::tempdir().unwrap();
     let image = image::RgbImage::from_pixel(2, 2, image::Rgb([1, 2, 3]));
@@ -142,7 +149,6 @@ fn other_files_and_records_are_not_read() {
 }
 
 /// A packed file is unpacked up to the last row asked for: one that ends behind it, or goes on for long, is as good.
-#[test]
 fn the_rest_of_a_packed_file_is_not_unpacked() {
     let directory = tempfile::tempdir().unwrap();
     let rows = 1 << 22;
@@ -173,7 +179,6 @@ fn the_rest_of_a_packed_file_is_not_unpacked() {
     assert!(peak() - before < 64 << 20);
 }
 
-#[test]
 fn rows_asked_for_are_those_of_the_whole() {
     let directory = tempfile::tempdir().unwrap();
     let values: Vec<u8> = (0..60u8).collect();

@@ -101,7 +101,7 @@ impl Magnitudes {
                         record,
                     };
                     let value = operator.value(operands[0])?;
-                    match selected.found(&own[0], &reach, dtype)? {
+                    match selected.found(&own[0], &value, &reach, dtype)? {
                         Some((found, of_neurons)) => {
                             neurons.push(of_neurons);
                             (value, found)
@@ -128,7 +128,12 @@ impl Magnitudes {
         })?;
         match unknown || neurons.is_empty() {
             true => Ok(None),
-            false => Ok(Some(Tensor::cat(&neurons, 1)?)),
+            false => {
+                let errors = Tensor::cat(&neurons, 1)?;
+                // 0 times infinity, of what may overflow: nothing is known of it.
+                let infinite = Tensor::full(f64::INFINITY, errors.shape(), errors.device())?;
+                Ok(Some(errors.eq(&errors)?.where_cond(&errors, &infinite)?))
+            }
         }
     }
 }
@@ -215,8 +220,15 @@ struct Selected<'a> {
 }
 
 impl Selected<'_> {
-    /// What is known behind it, and the errors of its neurons; `None` if the operator does not know how errors pass it.
-    fn found(&self, own: &Known, reach: &Tensor, dtype: DType) -> Result<Option<(Known, Tensor)>> {
+    /// What is known behind it, given the value there, and the errors of its neurons; `None` if the operator does not know how errors
+    /// pass it.
+    fn found(
+        &self,
+        own: &Known,
+        value: &Tensor,
+        reach: &Tensor,
+        dtype: DType,
+    ) -> Result<Option<(Known, Tensor)>> {
         let Self {
             operator,
             operand,
@@ -241,8 +253,19 @@ impl Selected<'_> {
         let most = (operand.abs()? + &reach)?;
         let rounding = operator.push_error(&most, &zeros, &record)?;
         let rounding = (rounding * (unit(dtype) / UNIT))?;
-        let error = (operator.push_error(operand, &own.error, &record)? + rounding)?;
+        let mut error = (operator.push_error(operand, &own.error, &record)? + rounding)?;
         let reach = operator.push_error(operand, &reach, &record)?;
+        let (smallest, largest) = range(dtype);
+        if let Some(slopes) = record.slopes()? {
+            // A product may vanish, or the slope or the number in it; 0 and the number itself are no products.
+            let computed = (slopes.ne(0.0)? * slopes.ne(1.0)?)?.to_dtype(DType::F64)?;
+            error = (error + (computed * (most + 1.0)?)? * (2.0 * smallest))?;
+        }
+        // A product that may overflow.
+        let points = ((value.abs()? + &reach)? + &error)?;
+        let fits = (points * (1.0 + 8.0 * UNIT))?.le(largest)?;
+        let infinite = Tensor::full(f64::INFINITY, error.shape(), error.device())?;
+        let error = fits.where_cond(&error, &infinite)?;
         Ok(Some((Known { reach, error }, neurons.squeeze(1)?)))
     }
 }

@@ -17,6 +17,9 @@ use candle_core::{DType, Tensor};
 use loclin_models::Network;
 use loclin_tensor::rounding::{SMALLEST, product_up, relative, up, up_by};
 
+/// Gradients of a quadrature that are computed together.
+const TOGETHER: usize = 64;
+
 /// Exact integrated gradients, and what was found on the way.
 #[derive(Debug, Clone, PartialEq)]
 pub struct IntegratedGradients {
@@ -228,13 +231,12 @@ pub fn integrated_gradients_by_quadrature(
     let baseline64 = baseline.to_dtype(DType::F64)?.unsqueeze(0)?;
     let direction = (x.to_dtype(DType::F64)?.unsqueeze(0)? - &baseline64)?;
     let mut mean = vec![0.0; network.input_size()];
-    let positions: Vec<f64> = (0..steps)
-        .map(|k| (k as f64 + shift) / steps as f64)
-        .collect();
     let linearizer = Linearizer::new(network, budget)?;
-    for positions in positions.chunks(64) {
+    for first in (0..steps).step_by(TOGETHER) {
+        let some = first..steps.min(first.saturating_add(TOGETHER));
+        let positions: Vec<f64> = some.map(|k| (k as f64 + shift) / steps as f64).collect();
         let shape = [&[positions.len()], vec![1; x.rank()].as_slice()].concat();
-        let at = Tensor::new(positions, x.device())?.reshape(shape)?;
+        let at = Tensor::new(&positions[..], x.device())?.reshape(shape)?;
         let points = direction.broadcast_mul(&at)?.broadcast_add(&baseline64)?;
         let here = linearizer.at(&points)?;
         let gradients = here.output_gradients(&vec![output; positions.len()])?;

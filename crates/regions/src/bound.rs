@@ -21,7 +21,7 @@ use crate::{
     progress::Progress,
     pulls::{Group, Limits},
 };
-use loclin_models::{Operator, Trace};
+use loclin_models::Trace;
 use loclin_tensor::rounding::up_by;
 use rayon::prelude::*;
 use std::collections::BTreeMap;
@@ -224,17 +224,6 @@ impl Linearization {
             gradients: self.neurons(),
             lost: 0.0,
         })
-    }
-
-    /// The operand of a node with neurons, and at least the length of a neuron's gradient with respect to it.
-    fn neurons_of(&self, node: usize) -> Option<(usize, f64)> {
-        let node = &self.network().nodes()[node];
-        match &node.operator {
-            Operator::PiecewiseLinear(operator) => {
-                Some((node.operands[0], operator.neuron_length()))
-            }
-            _ => None,
-        }
     }
 }
 

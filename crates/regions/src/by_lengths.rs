@@ -5,13 +5,15 @@
 //! is known for those passed; what lies below them is bounded by spectral norms. If then no neuron's value can be on another
 //! side than the pattern says, the pattern is the input's (Lemma 2).
 
+use std::ops::Range;
+
 use crate::{
     Linearization, Result,
     node_lengths::{NodeLengths, SLACK},
     patterns,
 };
-use loclin_models::Network;
-use loclin_tensor::rounding::UNIT;
+use loclin_models::{Network, Operator, Trace};
+use loclin_tensor::rounding::{UNIT, length_up};
 
 /// More than what underflows when a cotangent is pulled through a node.
 const VANISHED: f64 = 1e-280;
@@ -22,7 +24,7 @@ pub(crate) struct ByLengths<'a> {
     known: &'a NodeLengths,
     /// The neurons' values as computed.
     pub(crate) neurons: Vec<f64>,
-    /// At least the length of what arises in each node's value.
+    /// At least the length of what arises in each node's value; also, of neurons whose gradients are 0, what another side would change.
     local: Vec<f64>,
     /// At least the length of the error of each node's value.
     values: Vec<f64>,
@@ -74,6 +76,19 @@ impl ByLengths<'_> {
         }
     }
 
+    /// At least how far beyond 0 those of some neurons can be, as one vector, whose gradients are 0 and whose sides are undecided, given the
+    /// length of their values' errors; 0 if there are none.
+    fn other_sides(&self, neurons: Range<usize>, error: f64) -> f64 {
+        let undecided = |z: &f64| z.abs() <= error + z.abs() * 8.0 * UNIT;
+        let constant = |at: &usize| self.constant.get(*at) == Some(&true);
+        let values = neurons.filter(constant).map(|at| self.neurons[at]);
+        let open: Vec<f64> = values.filter(undecided).collect();
+        match open.is_empty() {
+            true => 0.0,
+            false => length_up(&open) + error,
+        }
+    }
+
     /// At least the length of a gradient, and at most the neuron's absolute value, given the computed value and lengths of the cotangents that
     /// its pull has reached.
     pub(crate) fn bounds(
@@ -120,14 +135,57 @@ impl Linearization {
             Some(neurons) => neurons.flatten_all()?.to_vec1()?,
             None => Vec::new(),
         };
-        let local: Vec<f64> = found.values.iter().map(|own| own[0]).collect();
-        let values = known.lengths.through(&local)?;
-        Ok(Some(ByLengths {
+        let mut rounding = ByLengths {
             known,
             neurons,
-            values: values.into_iter().map(|v| v * SLACK).collect(),
-            local,
+            local: found.values.iter().map(|own| own[0]).collect(),
+            values: Vec::new(),
             constant: found.constant.swap_remove(0),
-        }))
+        };
+        self.add_constants(&mut rounding, &found.trace)?;
+        Ok(Some(rounding))
+    }
+
+    /// Bounds the errors of the nodes' values, among what arises there that a neuron whose gradient is 0 may be on another side than
+    /// its computed value is. No distance says of such a neuron that it is not, but its value can be off by no more than lies on that
+    /// other side.
+    fn add_constants(&self, rounding: &mut ByLengths<'_>, trace: &Trace) -> Result<()> {
+        let arisen = rounding.local.clone();
+        let boundaries: Vec<usize> = trace.records().map(|r| r.piece_count() - 1).collect();
+        // What arises at one node changes what is known of those above alone.
+        for _ in 0..=arisen.len() {
+            let values = rounding.known.lengths.through(&rounding.local)?;
+            rounding.values = values.into_iter().map(|v| v * SLACK).collect();
+            let mut local = arisen.clone();
+            for (range, boundaries) in self.ranges.iter().zip(&boundaries) {
+                if let Some((operand, length)) = self.neurons_of(range.node) {
+                    let neurons = range.start..range.start + range.count;
+                    let error = rounding.values[operand] * length * SLACK;
+                    let other = rounding.other_sides(neurons, error) * *boundaries as f64;
+                    if other > 0.0 {
+                        // Slopes of both sides are at most the gain.
+                        let gain = 2.0 * rounding.known.lengths.gain(range.node, 0);
+                        let sum = local[range.node] + gain * other * SLACK;
+                        local[range.node] = if sum.is_nan() { f64::INFINITY } else { sum };
+                    }
+                }
+            }
+            if local == rounding.local {
+                break;
+            }
+            rounding.local = local;
+        }
+        Ok(())
+    }
+
+    /// The operand of a node with neurons, and at least the length of a neuron's gradient with respect to it.
+    pub(crate) fn neurons_of(&self, node: usize) -> Option<(usize, f64)> {
+        let node = &self.network().nodes()[node];
+        match &node.operator {
+            Operator::PiecewiseLinear(operator) => {
+                Some((node.operands[0], operator.neuron_length()))
+            }
+            _ => None,
+        }
     }
 }

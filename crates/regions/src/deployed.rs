@@ -120,19 +120,21 @@ impl Linearization {
             Ok(up(radii.fold(0.0, f64::max)).min(self.farthest(input)?))
         };
         let radius = (0..batch).map(radius).collect::<Result<Vec<f64>>>()?;
-        // Within the margin the exact value moves by at most itself; it is not further from the computed one than its error.
+        // Within the margin the exact value moves by at most itself; it is not further from the computed one than its error. Away from 0 it
+        // moves as far as towards it only where the ball is whole.
         let numbers = self
             .pre_activations
             .as_slice()
             .iter()
             .zip(rounding.values().as_slice());
-        let reach = numbers
-            .map(|(z, error)| up_by(z.abs() + 2.0 * error, 3))
-            .collect();
+        let reach = numbers.map(|(z, error)| match &self.within {
+            None => up_by(z.abs() + 2.0 * error, 3),
+            Some(_) => f64::INFINITY,
+        });
         let device = self.inputs.device();
         let ball = Ball {
             radius: Tensor::from_vec(radius, batch, &Device::Cpu)?.to_device(device)?,
-            reach: Rows::new(reach, batch, width).to_tensor(DType::F64, device)?,
+            reach: Rows::new(reach.collect(), batch, width).to_tensor(DType::F64, device)?,
         };
         let errors = rounding
             .magnitudes()

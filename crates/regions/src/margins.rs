@@ -80,12 +80,14 @@ impl Linearization {
     pub fn margins(&self, norms: &[Norm], method: Method) -> Result<Vec<Margins>> {
         let mut margins = self.found(norms, method)?;
         self.settle(norms, &mut margins)?;
-        // A ball of a larger norm lies in that of a smaller one: where rounding says otherwise, the larger radius holds.
+        // A ball of a larger norm lies in that of a smaller one: where rounding says otherwise, the larger radius holds. Not of radii that
+        // fail with a probability, each for itself: one taken from another norm would fail where either does.
         let mut order: Vec<usize> = (0..margins.len()).collect();
         order.sort_by(|a, b| norms[*b].p().total_cmp(&norms[*a].p()));
         for pair in order.windows(2) {
             let inner = margins[pair[0]].clone();
-            if inner.guarantee == margins[pair[1]].guarantee {
+            let is_probable = matches!(inner.guarantee, Guarantee::Probable { .. });
+            if inner.guarantee == margins[pair[1]].guarantee && !is_probable {
                 let outer = &mut margins[pair[1]];
                 for (input, radius) in inner.radius.into_iter().enumerate() {
                     if radius > outer.radius[input] {
@@ -242,7 +244,7 @@ impl Linearization {
     }
 
     /// At least the lq norms of the gradients of one input's neurons, given those that were computed.
-    fn lengths_above(&self, input: usize, q: Norm, lengths: &[f64]) -> Result<Vec<f64>> {
+    pub(crate) fn lengths_above(&self, input: usize, q: Norm, lengths: &[f64]) -> Result<Vec<f64>> {
         let (errors, share) = (self.gradient_errors(input)?, self.error_share());
         let size = self.network().input_size();
         let above = |(length, error): (&f64, &f64)| match (&self.rounding, *error) {

@@ -1,7 +1,7 @@
 //! The `p` of an lp ball.
 
-use crate::{Error, Result};
-use loclin_tensor::rounding::{largest, length_up, sum_up, up_by};
+use crate::{Error, Result, rounding::VANISHING};
+use loclin_tensor::rounding::{largest, length_up, power_of_two, sum_up, up_by};
 use std::{fmt, str::FromStr};
 
 /// An lp norm, `1 <= p <= inf`.
@@ -50,9 +50,21 @@ impl Norm {
         }
     }
 
-    /// The norm of a vector; NaN if an entry is. Powers are taken of the entries' ratios to the largest, so that they
-    /// neither overflow nor vanish, however large `p` is.
+    /// The norm of a vector; NaN if an entry is. Powers are taken of the entries' ratios to the largest where they would overflow
+    /// or vanish, however large `p` is.
     pub fn of(self, vector: &[f64]) -> f64 {
+        let norm = self.of_entries(vector);
+        let in_range = norm > VANISHING && norm < VANISHING.recip();
+        let most = largest(vector);
+        if self != Self::L2 || in_range || most == 0.0 || !most.is_finite() {
+            return norm;
+        }
+        let scale = power_of_two(most);
+        let scaled: Vec<f64> = vector.iter().map(|v| v / scale).collect();
+        self.of_entries(&scaled) * scale
+    }
+
+    fn of_entries(self, vector: &[f64]) -> f64 {
         let mut total = [0.0; 2];
         match self.0 {
             1.0 => vector.iter().for_each(|v| add(&mut total[0], *v)),
@@ -174,5 +186,21 @@ impl FromStr for Norm {
 impl fmt::Display for Norm {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         write!(f, "{}", self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn squares_that_vanish_or_overflow_have_norms() {
+        for size in [1e-300, 1e-170, 1e-160, 1.0, 1e160, 1e300] {
+            let norm = Norm::L2.of(&[3.0 * size, -4.0 * size]);
+            assert!((norm / (5.0 * size) - 1.0).abs() < 1e-14, "{size}: {norm}");
+        }
+        assert_eq!(Norm::L2.of(&[0.0; 2]), 0.0);
+        assert!(Norm::L2.of(&[1e-200, f64::NAN]).is_nan());
+        assert_eq!(Norm::L2.of(&[1e-200, f64::INFINITY]), f64::INFINITY);
     }
 }

@@ -104,9 +104,39 @@ pub fn up_by(x: f64, n: usize) -> f64 {
 /// assert!(product_up(&[1e-200, 1e-200]) > 0.0);
 /// ```
 pub fn product_up(factors: &[f64]) -> f64 {
-    match factors.contains(&0.0) {
-        true => 0.0,
-        false => up_by(factors.iter().product(), factors.len()),
+    if factors.contains(&0.0) {
+        return 0.0;
+    }
+    // A small factor after a large one, and the other way round: nothing underflows or overflows in between that the product
+    // does not.
+    let mut small = factors.iter().filter(|factor| **factor < 1.0);
+    let mut large = factors
+        .iter()
+        .filter(|factor| **factor >= 1.0 || factor.is_nan());
+    let mut product: f64 = 1.0;
+    loop {
+        let next = match product < 1.0 {
+            true => large.next().or_else(|| small.next()),
+            false => small.next().or_else(|| large.next()),
+        };
+        match next {
+            Some(factor) => product = up(product * factor),
+            None => return product,
+        }
+    }
+}
+
+/// The larger of two upper bounds; infinity where one of them is not a number, and so bounds nothing.
+///
+/// ```
+/// use loclin_tensor::rounding::max_up;
+/// assert_eq!([-1.0, 2.0].into_iter().fold(f64::NEG_INFINITY, max_up), 2.0);
+/// assert_eq!([f64::NAN, 2.0].into_iter().fold(f64::NEG_INFINITY, max_up), f64::INFINITY);
+/// ```
+pub fn max_up(a: f64, b: f64) -> f64 {
+    match a.is_nan() || b.is_nan() {
+        true => f64::INFINITY,
+        false => a.max(b),
     }
 }
 
@@ -155,7 +185,8 @@ pub fn length_up(vector: &[f64]) -> f64 {
     // A power of two, so that scaling is exact but for numbers that are nothing beside the largest.
     let scale = power_of_two(largest);
     let sum: f64 = vector.iter().map(|v| (v / scale) * (v / scale)).sum();
-    up_by(up_by(sum, vector.len() + 4).sqrt(), 2) * scale
+    // The last product rounds where it is below the normal numbers.
+    up(up_by(up_by(sum, vector.len() + 4).sqrt(), 2) * scale)
 }
 
 /// At most the Euclidean length of a vector.
@@ -167,7 +198,8 @@ pub fn length_down(vector: &[f64]) -> f64 {
     let scale = power_of_two(largest);
     let sum: f64 = vector.iter().map(|v| (v / scale) * (v / scale)).sum();
     let rounding = relative(vector.len() + 8);
-    down((sum * (1.0 - rounding)).max(0.0).sqrt() * (1.0 - 4.0 * UNIT)) * scale
+    let length = down((sum * (1.0 - rounding)).max(0.0).sqrt() * (1.0 - 4.0 * UNIT));
+    down(length * scale).max(0.0)
 }
 
 /// At least the sum of absolute values.
@@ -271,6 +303,42 @@ mod tests {
         assert_eq!(quotient_up(1.0, 0.0), f64::INFINITY);
         assert_eq!(relative(usize::MAX), f64::INFINITY);
         assert!(clear_of_zero(1.0, 1.0) < 0.0);
+    }
+
+    #[test]
+    fn products_of_upper_bounds_are_upper_bounds() {
+        for factors in [
+            [1e-200, 1e-200, 1e300],
+            [1e-200, 1e300, 1e-200],
+            [1e300, 1e-200, 1e-200],
+        ] {
+            let product = product_up(&factors);
+            assert!((1e-100..1.1e-100).contains(&product), "{product:e}");
+        }
+        let product = product_up(&[1e200, 1e200, 1e-300]);
+        assert!((1e100..1.1e100).contains(&product), "{product:e}");
+        // Exactly 2^-1075 and 2^-1076, which no float is.
+        assert!(product_up(&[SMALLEST, 0.5]) >= SMALLEST);
+        assert!(product_up(&[SMALLEST, 0.25]) >= SMALLEST);
+        assert_eq!(product_up(&[1e300, 1e300]), f64::INFINITY);
+        assert_eq!(product_up(&[1.0, f64::NAN]), f64::INFINITY);
+    }
+
+    #[test]
+    fn lengths_below_the_normal_numbers_are_between_their_bounds() {
+        // In units of the smallest: sqrt(2), sqrt(3), sqrt(29).
+        for (vector, square) in [
+            (vec![SMALLEST; 2], 2.0),
+            (vec![SMALLEST; 3], 3.0),
+            (vec![2.0 * SMALLEST, 5.0 * SMALLEST], 29.0),
+        ] {
+            let units = |length: f64| length.to_bits() as f64;
+            let (low, high) = (units(length_down(&vector)), units(length_up(&vector)));
+            assert!(
+                low * low <= square && square <= high * high,
+                "{low} {high} for the root of {square}"
+            );
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use crate::{
     error, parameter_map::ParameterMap, patch::Patch, record::ActivationRecord, spec::OperatorSpec,
 };
 use candle_core::{Result, Tensor};
-use loclin_tensor::rounding::UNIT;
+use loclin_tensor::rounding::{SMALLEST, UNIT};
 use std::{fmt::Debug, sync::Arc};
 
 /// Entries of an operand and what they are multiplied with, [`PiecewiseLinear::terms`].
@@ -197,7 +197,9 @@ pub trait PiecewiseLinear: Debug + Send + Sync {
         record: &ActivationRecord,
     ) -> Result<Tensor> {
         let terms = (error + (operand.abs()? * (4.0 * UNIT))?)?;
-        self.push(&terms.unsqueeze(1)?, record)?.squeeze(1)? * (1.0 + 4.0 * UNIT)
+        let pushed = self.push(&terms.unsqueeze(1)?, record)?.squeeze(1)?;
+        // A product may vanish.
+        pushed.affine(1.0 + 4.0 * UNIT, 2.0 * SMALLEST)
     }
 
     /// Magnitudes `[b, K, in...]` of the operand's tangents to those of the output, `[b, K, out...]`, and of the neurons,

@@ -9,7 +9,10 @@ use crate::{
     spec::OperatorSpec,
 };
 use candle_core::{D, DType, Result, Tensor};
-use loclin_tensor::{TwoPieces, rounding::UNIT};
+use loclin_tensor::{
+    TwoPieces,
+    rounding::{SMALLEST, UNIT},
+};
 
 /// A continuous piecewise-linear function applied to every unit.
 ///
@@ -340,7 +343,8 @@ impl PiecewiseLinear for Activation {
                 return error * steepest;
             }
             let terms = (error + (operand.abs()? * (4.0 * UNIT))?)?;
-            return (terms * steepest)? * (1.0 + 4.0 * UNIT);
+            // A product may vanish.
+            return (terms * steepest)?.affine(1.0 + 4.0 * UNIT, 2.0 * SMALLEST);
         };
         // The numbers that the constants are computed from, all of them.
         let largest = self.lipschitz(&[])?;

@@ -169,15 +169,20 @@ impl Distortion {
                 cause: "0; must be at least 1".into(),
             });
         }
-        let mut found = Vec::with_capacity(samples);
+        // As they come: there may be more of them than fit into memory. The squares are those of differences from the mean so far.
+        let (mut sum, mut mean, mut squares, mut count) = (0.0, 0.0, 0.0, 0.0);
         for first in (0..samples).step_by(SAMPLES) {
             let path = [stream::EXPECTATION, (first / SAMPLES) as u64];
             let points = self.uniform(seed, &path, SAMPLES.min(samples - first))?;
-            found.extend(self.at(&points)?);
+            for distortion in self.at(&points)? {
+                let before = distortion - mean;
+                count += 1.0;
+                sum += distortion;
+                mean = sum / count;
+                squares += before * (distortion - mean);
+            }
         }
-        let count = samples as f64;
-        let mean = found.iter().sum::<f64>() / count;
-        let squares = found.iter().map(|d| (d - mean).powi(2)).sum::<f64>();
+        let squares: f64 = squares;
         Ok(Expectation {
             mean,
             standard_error: (squares / (count - 1.0).max(1.0) / count).sqrt(),

@@ -132,7 +132,8 @@ impl Choices {
         }
     }
 
-    /// [`Choices::apply`] on given pieces, each below its number in [`Choices::units`], whether the operand is on them or not.
+    /// [`Choices::apply`] on given pieces, each below its number in [`Choices::units`], whether the operand is on them or not. A value
+    /// holds what the other pieces have there, too, that the operand's interval leaves open.
     pub(super) fn apply_pieces(
         &self,
         operand: &[Number],
@@ -156,7 +157,14 @@ impl Choices {
                         let difference = operand[own].minus(&operand[other]);
                         neurons.push((Place::Difference(own, other), difference));
                     }
-                    values.push(operand[own].clone());
+                    let open = group.iter().map(|i| &operand[*i as usize]);
+                    let open = open.filter(|other| {
+                        !(other.is_exact() && operand[own].is_exact())
+                            && other.high() >= operand[own].low()
+                            && operand[own].high() >= other.low()
+                    });
+                    let hull = |hull: Number, other: &Number| hull.hull(other);
+                    values.push(open.fold(operand[own].clone(), hull));
                     entries.push(vec![selected]);
                 }
                 (values, Selected::Entries(entries))
@@ -182,7 +190,14 @@ impl Lines {
         let start = Number::exact(self.breakpoints[from].clone());
         let slope = Number::exact(slopes[piece].clone());
         let rise = z.minus(&start).times(&slope);
-        (Number::exact(heights[from].clone()).plus(&rise), slope)
+        let value = Number::exact(heights[from].clone()).plus(&rise);
+        // Of an interval that holds a breakpoint it is not known which piece its number is on.
+        let inside = |t: &Dyadic| z.low() <= t && t <= z.high();
+        let value = match !z.is_exact() && self.breakpoints.iter().any(inside) {
+            true => value.hull(&self.at(i, z).0),
+            false => value,
+        };
+        (value, slope)
     }
 
     fn of(node: &str, breakpoints: &[f64], slopes: &[Vec<f64>], anchor: f64) -> Result<Self> {

@@ -44,9 +44,10 @@ pub struct Bound {
 }
 
 impl Bound {
-    /// Whether what was found and what is proved are one number, to nine digits: the exact answer.
+    /// Whether what was found and what is proved are one number, to nine digits: the exact answer. What is infinite is none.
     pub fn is_exact(&self) -> bool {
-        self.proved - self.found <= 1e-9 * self.proved.abs().max(self.found.abs())
+        let are_finite = self.proved.is_finite() && self.found.is_finite();
+        are_finite && self.proved - self.found <= 1e-9 * self.proved.abs().max(self.found.abs())
     }
 
     /// For a question with the answer yes or no ([`Question::is_decision`]): whether it stays as at the centre; `None` if that is open.
@@ -210,7 +211,7 @@ impl Surroundings {
     fn input_at(&self, reduced: &ReducedNetwork, mut delta: Vec<f64>) -> Vec<f64> {
         reduced.ball.project(&mut delta);
         let at = |(at, (x, delta)): (usize, (&f64, &f64))| {
-            let moved = x + delta;
+            let moved = moved(*x, *delta);
             match self.here.domain() {
                 Some(domain) => moved.clamp(domain.low()[at], domain.high()[at]),
                 None => moved,
@@ -233,8 +234,12 @@ impl Surroundings {
             let of = |weights: &Vec<f64>| -> f64 {
                 weights.iter().zip(&values[0]).map(|(w, v)| w * v).sum()
             };
-            let most = functions.iter().map(of).fold(f64::NEG_INFINITY, f64::max);
-            return Ok((most, Vec::new()));
+            let each: Vec<f64> = functions.iter().map(of).collect();
+            finite(&each)?;
+            return Ok((
+                each.into_iter().fold(f64::NEG_INFINITY, f64::max),
+                Vec::new(),
+            ));
         }
         let count = functions.len();
         let cotangents = Tensor::from_vec(
@@ -245,18 +250,76 @@ impl Surroundings {
         let pulled = trace.pull(&cotangents)?;
         let rows = Rows::of_tensor(&pulled.flatten_from(2)?.squeeze(0)?)?;
         let gradients: Vec<Vec<f64>> = rows.iter().map(<[f64]>::to_vec).collect();
+        gradients.iter().try_for_each(|gradient| finite(gradient))?;
         let value = measure.at(&gradients);
-        if !value.is_finite() {
-            return Err(Error::NotFinite {
-                index: 0,
-                what: "the value of a question".into(),
-                value,
-            });
-        }
+        finite(&[value])?;
         let changed = match gradients.first() {
             Some(gradient) => measure.signs_changed(gradient),
             None => Vec::new(),
         };
         Ok((value, changed))
+    }
+}
+
+/// Refuses numbers at a witness that are not finite: they say nothing of a question's value.
+fn finite(numbers: &[f64]) -> Result<()> {
+    match numbers.iter().find(|number| !number.is_finite()) {
+        None => Ok(()),
+        Some(&value) => Err(Error::NotFinite {
+            index: 0,
+            what: "the value of a question".into(),
+            value,
+        }),
+    }
+}
+
+/// The number nearest to `x + delta` that is not further from `x`.
+fn moved(x: f64, delta: f64) -> f64 {
+    let to = x + delta;
+    // What rounding left out, exactly (Knuth).
+    let way = to - x;
+    let left_out = (x - (to - way)) + (delta - way);
+    match delta > 0.0 {
+        true if left_out < 0.0 => to.next_down(),
+        false if left_out > 0.0 => to.next_up(),
+        _ => to,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rounding_does_not_move_a_number_further() {
+        let half = f64::EPSILON / 2.0;
+        assert_eq!(moved(1.0, 1.2 * half), 1.0);
+        assert_eq!(moved(1.0, 2.0 * half), 1.0 + 2.0 * half);
+        assert_eq!(moved(1.0, -0.8 * half), 1.0);
+        assert_eq!(moved(-1.0, -1.2 * half), -1.0);
+        assert_eq!(moved(0.0, 0.1), 0.1);
+        assert_eq!(moved(1.0, 0.0), 1.0);
+        // 0.1 + 0.2 rounds up.
+        assert_eq!(moved(0.1, 0.2), 0.3);
+    }
+
+    #[test]
+    fn what_is_infinite_is_no_exact_answer() {
+        let bound = |found: f64, proved: f64| Bound {
+            radius: 1.0,
+            found,
+            proved,
+            guarantee: Guarantee::Proved,
+            witness: Vec::new(),
+            gradient: Vec::new(),
+            may_change_sign: Vec::new(),
+            units: 1,
+            parts: 1,
+            proof: None,
+        };
+        assert!(bound(1.0, 1.0).is_exact() && !bound(1.0, 1.1).is_exact());
+        for found in [1.0, f64::NEG_INFINITY, f64::INFINITY] {
+            assert!(!bound(found, f64::INFINITY).is_exact());
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! The ball of inputs that a statement is about: within a radius of a centre in an lp norm, and inside the domain.
 
 use crate::{Error, Norm, Result, room::Room};
-use loclin_tensor::rounding::{product_up, up_by};
+use loclin_tensor::rounding::{down, largest, product_up, quotient_down, up_by};
 
 /// Rounds of [`Cut`] that find which numbers have come to their ends.
 const ROUNDS: usize = 64;
@@ -72,8 +72,9 @@ impl InputBall {
         if self.radius == 0.0 {
             return 0.0;
         }
+        let whole = || product_up(&[self.radius, dual.of_up(linear)]);
         let Some(room) = &self.room else {
-            return product_up(&[self.radius, dual.sum_up(dual.of(linear), size)]);
+            return whole();
         };
         if self.norm == Norm::LINF {
             let term = |(at, w): (usize, &f64)| match *w {
@@ -83,40 +84,26 @@ impl InputBall {
             return up_by(linear.iter().enumerate().map(term).sum(), size + 2);
         }
         let cut = Cut::new(self, linear);
-        match (cut.multiplier, self.norm.p()) {
-            // The whole box.
-            (None, _) => {
-                let term = |(at, w): (usize, &f64)| cut.end(at, *w) * w.abs();
-                up_by(linear.iter().enumerate().map(term).sum(), size + 2)
-            }
-            // For every mu: mu t + sum (|w| - mu)^+ r.
-            (Some(mu), 1.0) => {
-                let term = |(at, w): (usize, &f64)| match w.abs() > mu {
-                    true => (w.abs() - mu) * cut.end(at, *w),
-                    false => 0.0,
-                };
-                let beyond: f64 = linear.iter().enumerate().map(term).sum();
-                up_by(mu * self.radius + beyond, size + 4)
-            }
-            // For every mu: mu t^p / p + sum max over 0 <= d <= r of |w| d - mu d^p / p.
-            (Some(mu), p) => {
-                let power = |d: f64| if p == 2.0 { d * d } else { d.powf(p) };
-                let term = |(at, w): (usize, &f64)| {
-                    if *w == 0.0 {
-                        return 0.0;
-                    }
-                    let (free, end) = (cut.free(w.abs(), mu), cut.end(at, *w));
-                    match free > end {
-                        true => w.abs() * end - mu * power(end) / p,
-                        // |w| d - mu d^p / p at mu d^(p - 1) = |w|.
-                        false => w.abs() * free * (1.0 - 1.0 / p),
-                    }
-                };
-                let sum: f64 = linear.iter().enumerate().map(term).sum();
-                let roundings = (size + 8) * if p == 2.0 { 4 } else { 64 };
-                up_by(mu * power(self.radius) / p + sum, roundings)
-            }
+        if !cut.scale.is_finite() {
+            return whole();
         }
+        let Some(mu) = cut.multiplier else {
+            // The whole box.
+            let term = |(at, w): (usize, &f64)| cut.end(at, *w) * w.abs();
+            return up_by(linear.iter().enumerate().map(term).sum(), size + 2);
+        };
+        // For every split |w| = a + b into parts that are not negative: sum a_i r_i + ||b||_q t.
+        let mut ends = 0.0;
+        let part = |(at, w): (usize, &f64)| {
+            let part = cut.part(at, *w, mu);
+            if w.abs() > part {
+                ends += (w.abs() - part) * cut.end(at, *w);
+            }
+            part
+        };
+        let parts: Vec<f64> = linear.iter().enumerate().map(part).collect();
+        let beyond = product_up(&[self.radius, dual.of_up(&parts)]);
+        up_by(up_by(ends, size + 3) + beyond, 1)
     }
 
     /// A deviation, written to `delta`, at which `linear . delta` is about as large as it can be.
@@ -145,7 +132,7 @@ impl InputBall {
                 (Some(mu), 1.0) if w.abs() > mu => end,
                 (Some(mu), 1.0) if w.abs() < mu => 0.0,
                 (Some(_), 1.0) => f64::NAN,
-                (Some(mu), _) => cut.free(w.abs(), mu).min(end),
+                (Some(mu), _) => (cut.free(*w, mu) * self.radius).min(end),
             };
             *own = length.copysign(*w);
             left -= if length.is_nan() { 0.0 } else { length };
@@ -158,22 +145,27 @@ impl InputBall {
         }
     }
 
-    /// The deviation in the ball that is near `delta`: cut with the box, then shrunk.
+    /// The deviation in the ball that is near `delta`: cut with the box, then shrunk. It certainly is no longer than the radius.
     pub(crate) fn project(&self, delta: &mut [f64]) {
         for (at, own) in delta.iter_mut().enumerate() {
-            *own = own.clamp(-self.room(at, -1.0), self.room(at, 1.0));
+            *own = own.clamp(-self.end(at, -1.0), self.end(at, 1.0));
         }
-        let length = self.norm.of(delta);
+        let length = self.norm.of_up(delta);
         if length > self.radius {
-            let share = self.radius / length;
-            delta.iter_mut().for_each(|own| *own *= share);
+            let share = quotient_down(self.radius, length);
+            // Each product is no larger than the exact one.
+            let shrunk = |own: &f64| down(own.abs() * share).max(0.0).copysign(*own);
+            delta.iter_mut().for_each(|own| *own = shrunk(own));
         }
     }
 }
 
-/// How a linear function's maximum over a ball cut with a box divides the ball among numbers.
+/// How a linear function's maximum over a ball cut with a box divides the ball among numbers. For another `p` than 1 all is relative
+/// to the radius and to the largest weight, so that no power vanishes or overflows that matters.
 struct Cut<'a> {
     ball: &'a InputBall,
+    /// The largest weight.
+    scale: f64,
     /// Of the norm's constraint; `None` where the box alone limits.
     multiplier: Option<f64>,
 }
@@ -182,6 +174,7 @@ impl<'a> Cut<'a> {
     fn new(ball: &'a InputBall, linear: &[f64]) -> Self {
         let mut cut = Self {
             ball,
+            scale: largest(linear),
             multiplier: None,
         };
         cut.multiplier = match ball.norm.p() {
@@ -195,12 +188,24 @@ impl<'a> Cut<'a> {
         self.ball.room(at, w).min(self.ball.radius)
     }
 
-    /// How far a number would go without an end.
+    /// How far a number would go without an end, as a share of the radius.
     fn free(&self, w: f64, mu: f64) -> f64 {
+        let weight = w.abs() / self.scale;
         match self.ball.norm.p() {
-            2.0 => w / mu,
-            p => (w / mu).powf(1.0 / (p - 1.0)),
+            2.0 => weight / mu,
+            p => (weight / mu).powf(1.0 / (p - 1.0)),
         }
+    }
+
+    /// The part of a weight's size that its end does not stop, rounded to whatever side: at most the whole.
+    fn part(&self, at: usize, w: f64, mu: f64) -> f64 {
+        let share = self.end(at, w) / self.ball.radius;
+        let part = match self.ball.norm.p() {
+            1.0 => mu,
+            2.0 => mu * self.scale * share,
+            p => mu * self.scale * share.powf(p - 1.0),
+        };
+        part.min(w.abs())
     }
 
     /// The weight up to which an l1 ball's radius is spent, the largest first.
@@ -219,7 +224,6 @@ impl<'a> Cut<'a> {
 
     /// The multiplier at which the numbers' ways, cut with their ends, fill the ball.
     fn root(&self, linear: &[f64], p: f64) -> Option<f64> {
-        let radius = self.ball.radius;
         let power = |d: f64| if p == 2.0 { d * d } else { d.powf(p) };
         let q = p / (p - 1.0);
         let dual = |w: f64| if p == 2.0 { w * w } else { w.powf(q) };
@@ -228,20 +232,20 @@ impl<'a> Cut<'a> {
         for _ in 0..ROUNDS {
             let (mut spent, mut rest, mut ended) = (0.0, 0.0, 0);
             for (at, w) in linear.iter().enumerate().filter(|(_, w)| **w != 0.0) {
-                let end = self.end(at, *w);
-                match self.free(w.abs(), mu) >= end && mu.is_finite() {
+                let end = self.end(at, *w) / self.ball.radius;
+                match self.free(*w, mu) >= end && mu.is_finite() {
                     true => {
                         spent += power(end);
                         ended += 1;
                     }
-                    false => rest += dual(w.abs()),
+                    false => rest += dual(w.abs() / self.scale),
                 }
             }
             if ended == last {
                 break;
             }
             last = ended;
-            let left = power(radius) - spent;
+            let left = 1.0 - spent;
             if rest == 0.0 || left <= 0.0 {
                 return if left <= 0.0 { Some(mu) } else { None };
             }
@@ -252,5 +256,47 @@ impl<'a> Cut<'a> {
             };
         }
         mu.is_finite().then_some(mu)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Radii, rooms and weights of all sizes: a bound is no less than what the deviation along the weights reaches, and that where no end
+    /// stops it.
+    #[test]
+    fn powers_that_vanish_or_overflow_leave_bounds() {
+        for p in [1.0, 1.0001, 1.5, 2.0, 3.0, 1e6, f64::INFINITY] {
+            let norm = Norm::new(p).unwrap();
+            for size in [1e-300, 1e-170, 1e-162, 1e-160, 1e-155, 1.0, 1e160, 1e300] {
+                for weight in [1e-170, 1e-160, 1.0, 1e160] {
+                    let (linear, radius) = ([weight, -weight], 0.37 * size);
+                    for room in [f64::INFINITY, size, 0.25 * size] {
+                        let room = (room < f64::INFINITY).then_some([room; 2]);
+                        let room = room.map(|ways| Room::of(ways.into_iter()));
+                        let ball = InputBall::new(norm, radius, room.clone()).unwrap();
+                        // Both numbers go as far.
+                        let way = 0.37 * 2f64.powf(-1.0 / p);
+                        let way = match room {
+                            Some(room) if room.most < size => way.min(0.25),
+                            _ => way,
+                        };
+                        let most = ball.most(&linear);
+                        let truth = 2.0 * way * size * weight;
+                        let (low, high) = (truth * (1.0 - 1e-13), truth * (1.0 + 1e-9));
+                        let all = format!("p {p}, size {size}, weight {weight}: {most} of {truth}");
+                        assert!(most >= low, "{all}");
+                        assert!(most <= high || truth < 1e-300, "{all}");
+                        let mut delta = [3.0 * size, -0.1 * size];
+                        ball.project(&mut delta);
+                        assert!(
+                            norm.of(&delta) <= radius * (1.0 + 1e-15),
+                            "{all}: {delta:?}"
+                        );
+                    }
+                }
+            }
+        }
     }
 }

@@ -10,6 +10,7 @@ use super::{
     state::Selection,
     witness::{Asked, Witness},
 };
+use loclin_tensor::rounding::max_up;
 use std::cmp::Ordering;
 
 /// Steps to a point of a part.
@@ -211,7 +212,7 @@ impl Asked<'_> {
                 None => plain,
             }
         });
-        each.fold(f64::NEG_INFINITY, f64::max)
+        each.fold(f64::NEG_INFINITY, max_up)
     }
 
     /// Numbers of an input.
@@ -239,7 +240,7 @@ impl Asked<'_> {
                 .outputs
                 .iter()
                 .map(|output| reduced.most(reduced.of_output(output), &part.state, scratch));
-            let bound = each.fold(f64::NEG_INFINITY, f64::max);
+            let bound = each.fold(f64::NEG_INFINITY, max_up);
             for (unit, weight) in weights.iter_mut().enumerate() {
                 let over = part.state.over(reduced.units[unit].members.clone());
                 let all = self

@@ -9,7 +9,7 @@ use super::{
 use crate::{Error, Result, Rows, units::units};
 use candle_core::Tensor;
 use loclin_models::{GrowingPush, NeuronRange};
-use loclin_tensor::rounding::{relative, up_by};
+use loclin_tensor::rounding::{SMALLEST, product_up, relative, up_by};
 use std::sync::{Arc, PoisonError};
 
 /// What a walk knows of one node's neurons.
@@ -161,22 +161,25 @@ impl Surroundings {
             let Some(row) = at.pushed.as_ref().and_then(|rows| rows.get(unit)) else {
                 continue;
             };
+            if *over == 0.0 {
+                continue;
+            }
             for ((top, n), towards) in tops.iter_mut().zip(row).zip(&at.towards) {
-                *top += (n * towards).max(0.0) * over;
+                *top += raised(n * towards, *over);
             }
             if let Some(row) = at.magnitudes.as_ref().and_then(|rows| rows.get(unit)) {
                 let each = tops.iter_mut().zip(row);
                 each.for_each(|(top, m)| *top += m * share * over);
             }
         }
-        let (radius, terms) = (reduced.ball.length(), overs.len() + 8);
+        let (radius, terms) = (reduced.ball.length(), 4 * overs.len() + 16);
         let is_candidate = |own: &usize| {
             let position = at.range.start + own;
             let (_, change) = at.units.change(*own);
             let start = at.towards[*own] * values[*own];
-            let reach = self.lengths[position] * radius;
+            let reach = product_up(&[self.lengths[position], radius]);
             // A constant changes no side.
-            let moves = reach > 0.0 || tops[*own] > start || reach.is_nan();
+            let moves = reach > 0.0 || tops[*own] > start || tops[*own].is_nan();
             let error = self.errors.values[position];
             let size = up_by(start.abs() + tops[*own].abs() + reach + error, terms);
             let top = tops[*own] + reach + error + size * relative(terms);
@@ -279,6 +282,16 @@ impl Surroundings {
         let shape = [&[1, new.len()], &shape[..]].concat();
         let tangents = Tensor::from_vec(numbers, shape, network.device())?;
         Ok(Some(tangents.to_dtype(network.dtype())?))
+    }
+}
+
+/// About how much a unit that goes beyond by up to `over` raises a value: not 0 where that is too small for a number, and NaN where
+/// the influence is.
+fn raised(influence: f64, over: f64) -> f64 {
+    match influence * over {
+        _ if influence <= 0.0 => 0.0,
+        0.0 => SMALLEST,
+        raised => raised,
     }
 }
 

@@ -6,11 +6,11 @@
 //! units behind (the relaxation of CROWN, Zhang et al. 2018, on the gradient of the reduced network).
 
 use super::{
-    network::{Functional, MOST_MEMBERS, ReducedNetwork, add_scaled, dot},
+    network::{Functional, MOST_MEMBERS, ReducedNetwork, add_scaled, dot, rounded},
     part::Part,
     state::{Selection, State},
 };
-use loclin_tensor::rounding::{relative, up_by};
+use loclin_tensor::rounding::{SMALLEST, down, max_up, relative, up, up_by};
 use rayon::prelude::*;
 
 /// Numbers of the gradient that are bounded at once.
@@ -75,7 +75,6 @@ impl Output {
 impl ReducedNetwork {
     /// The ranges of the units' cotangents, from the last unit on: intervals, cut with what lines above the units behind say.
     pub(crate) fn through(&self, output: &Output, state: &State) -> Vec<Through> {
-        let roundings = relative(MOST_MEMBERS + 16);
         let none = Through {
             range: [0.0; 2],
             slack: 0.0,
@@ -88,14 +87,14 @@ impl ReducedNetwork {
             let behind = self.units[unit].members.end..self.members.len();
             let c = output.cotangents[unit];
             let (mut low, mut high) = (c, c);
-            let mut slack = output.errors[unit] + roundings * c.abs();
+            let mut slack = output.errors[unit] + rounded(c.abs());
             for k in behind.clone() {
                 let [a, b] = factors[k];
                 let own = &self.members[k];
                 let (n, error) = (own.influence[unit], own.influence_error[unit]);
                 low += (a * n).min(b * n);
                 high += (a * n).max(b * n);
-                slack += a.abs().max(b.abs()) * (error + roundings * n.abs());
+                slack += a.abs().max(b.abs()) * (error + rounded(n.abs()));
             }
             let slack = up_by(slack, 3 * MOST_MEMBERS);
             let mut lines = |sign: f64| {
@@ -106,12 +105,13 @@ impl ReducedNetwork {
                 sign * (most + error + slack)
             };
             let (from_lines_high, from_lines_low) = (lines(1.0), lines(-1.0));
+            // What is not a number bounds nothing.
             let range = [
-                (low - slack).max(c + from_lines_low).next_down(),
-                (high + slack).min(c + from_lines_high).next_up(),
+                down((low - slack).max(c + from_lines_low)),
+                up((high + slack).min(c + from_lines_high)),
             ];
-            let rounding = roundings * (range[0].abs().max(range[1].abs()) + c.abs());
-            let range = [range[0] - rounding, range[1] + rounding];
+            let rounding = rounded(range[0].abs().max(range[1].abs()) + c.abs());
+            let range = [down(range[0] - rounding), up(range[1] + rounding)];
             found[unit] = Through { range, slack };
             let members = self.units[unit].members.clone();
             let selection = state.selection(unit, members.clone());
@@ -137,6 +137,7 @@ impl ReducedNetwork {
     ) -> (f64, f64) {
         let roundings = relative(MOST_MEMBERS + 16);
         let (mut total, mut sizes, mut off) = (0.0, 0.0, 0.0);
+        let underflow = SMALLEST * self.units.len() as f64;
         let behind = self.units.iter().zip(through).enumerate().skip(first);
         for (unit, (own, &Through { range, slack })) in behind {
             let members = own.members.clone();
@@ -148,13 +149,15 @@ impl ReducedNetwork {
                     chord.line(most, least)
                 }
             };
+            let largest = range[0].abs().max(range[1].abs());
+            // What underflowed of the number that its slope is.
+            off += underflow * largest;
             if slope == 0.0 && constant == 0.0 {
                 continue;
             }
             total += slope * output.cotangents[unit] + constant;
-            sizes += (slope * output.cotangents[unit]).abs()
-                + constant.abs()
-                + slope.abs() * range[0].abs().max(range[1].abs());
+            sizes +=
+                (slope * output.cotangents[unit]).abs() + constant.abs() + slope.abs() * largest;
             off += slope.abs() * slack;
             let rest = kappa.iter_mut().zip(&self.members).skip(members.end);
             rest.for_each(|(kappa, own)| *kappa += slope * own.influence[unit]);
@@ -212,7 +215,7 @@ impl ReducedNetwork {
             change.up.extend(up.totals);
             change.down.extend(down.totals);
         }
-        change.slack = up_by(slacks[0].max(slacks[1]), blocks.len() + 2);
+        change.slack = up_by(max_up(slacks[0], slacks[1]), blocks.len() + 2);
         change
     }
 
@@ -244,14 +247,13 @@ impl ReducedNetwork {
 
     /// A bound of the error of evaluating an output by all this, anywhere in the ball.
     fn output_slack(&self, output: &Output) -> f64 {
-        let roundings = relative(MOST_MEMBERS + 16);
         let length: f64 = output.gradient.iter().map(|g| g.abs()).sum();
         let over = |unit: usize| self.root.over(self.units[unit].members.clone());
         let both = output.cotangents.iter().zip(&output.errors).enumerate();
-        let terms = both.map(|(unit, (c, error))| (error + roundings * c.abs()) * over(unit));
+        let terms = both.map(|(unit, (c, error))| (error + rounded(c.abs())) * over(unit));
         let terms = [
-            output.value_error + roundings * output.value.abs(),
-            (output.gradient_error + roundings * length) * self.ball.reach(),
+            output.value_error + rounded(output.value.abs()),
+            (output.gradient_error + rounded(length)) * self.ball.reach(),
             terms.sum(),
         ];
         up_by(terms.iter().sum(), MOST_MEMBERS + output.gradient.len())
@@ -259,14 +261,13 @@ impl ReducedNetwork {
 
     /// What the errors of the members' gradients add to the change, in the l1 norm.
     fn gradient_slack(&self, state: &State, through: &[Through]) -> f64 {
-        let roundings = relative(MOST_MEMBERS + 16);
         let of = |(k, own): (usize, &super::network::Member)| {
             let [low, high] = through[own.unit].range;
             let factor = match state.is_possible(k) {
                 true => low.abs().max(high.abs()),
                 false => 0.0,
             };
-            factor * (own.gradient_error + roundings * own.length)
+            factor * (own.gradient_error + rounded(own.length))
         };
         let total: f64 = self.members.iter().enumerate().map(of).sum();
         up_by(total, 3 * self.members.len() + 4)
@@ -282,6 +283,7 @@ impl ReducedNetwork {
         through: &[Through],
     ) -> Lanes {
         let (roundings, width) = (relative(MOST_MEMBERS + 16), lanes.len());
+        let underflow = SMALLEST * (self.units.len() * width) as f64;
         let mut shares = vec![0.0; self.units.len()];
         let mut kappa = Vec::with_capacity(self.members.len() * width);
         for own in &self.members {
@@ -314,6 +316,7 @@ impl ReducedNetwork {
                     }
                 }
             }
+            slack += underflow * largest;
             let c = output.cotangents[unit];
             add_scaled(&mut totals, c, &slopes);
             sizes += steep * (c.abs() + largest);
@@ -326,9 +329,12 @@ impl ReducedNetwork {
                 }
             }
         }
+        // What is not finite bounds nothing.
+        let unbounded = totals.iter_mut().filter(|total| !total.is_finite());
+        unbounded.for_each(|total| *total = f64::INFINITY);
         Lanes {
             totals,
-            slack: up_by(sizes * roundings + slack, 8 * MOST_MEMBERS),
+            slack: up_by(sizes * roundings + slack, 8 * LANES * MOST_MEMBERS),
             shares,
         }
     }

@@ -5,7 +5,7 @@ use super::{
     state::{Selection, State},
 };
 use crate::Neuron;
-use loclin_tensor::rounding::{relative, sum_up, up_by};
+use loclin_tensor::rounding::{SMALLEST, relative, sum_up, up, up_by};
 use std::{ops::Range, sync::Arc};
 
 /// A reduced network has no more members: with more there is nothing to gain from it, and sums are bounded for so many terms.
@@ -110,14 +110,13 @@ impl ReducedNetwork {
     /// What [`Member::slack`] is: errors of the value, of the gradient over the ball, and of the influences over what the
     /// units before it can be beyond, with the rounding of sums of as many terms as there can be members.
     pub(crate) fn slack(&self, own: &Member) -> f64 {
-        let roundings = relative(MOST_MEMBERS + 16);
         let over = |unit: usize| self.root.over(self.units[unit].members.clone());
         let influences = own.influence.iter().zip(&own.influence_error).enumerate();
-        let terms = influences.map(|(unit, (n, error))| (error + roundings * n.abs()) * over(unit));
+        let terms = influences.map(|(unit, (n, error))| (error + rounded(n.abs())) * over(unit));
         let reach = self.ball.reach();
         let terms = [
-            own.value_error + roundings * own.value.abs(),
-            (own.gradient_error + roundings * own.length) * reach,
+            own.value_error + rounded(own.value.abs()),
+            (own.gradient_error + rounded(own.length)) * reach,
             terms.sum(),
         ];
         up_by(terms.iter().sum(), MOST_MEMBERS + 16)
@@ -143,7 +142,7 @@ impl ReducedNetwork {
         signed(of.linear, linear);
         signed(of.weights, weights);
         let mut constants = sign * of.constant;
-        let (mut sizes, mut slack) = (constants.abs(), of.slack);
+        let (mut sizes, mut slack, mut lines) = (constants.abs(), of.slack, 0);
         for unit in (0..weights.len()).rev() {
             let weight = weights[unit];
             if weight == 0.0 {
@@ -159,6 +158,7 @@ impl ReducedNetwork {
             constants += line.slope * own.value;
             sizes += (line.slope * own.value).abs();
             slack += line.slope.abs() * own.slack;
+            lines += 1;
             add_scaled(
                 &mut weights[..own.influence.len()],
                 line.slope,
@@ -166,10 +166,24 @@ impl ReducedNetwork {
             );
             add_scaled(linear, line.slope, &own.gradient);
         }
+        if lines > 0 {
+            slack += lines as f64 * self.underflow(weights.len(), linear.len(), state);
+        }
         let roundings = 4 * weights.len() + 16;
         let most = self.ball.most(linear);
         let error = sizes * relative(roundings) + up_by(slack, roundings);
         up_sum(constants, most, error)
+    }
+
+    /// At least what it does to a functional of the first `units` units that each of its numbers is off by half of the smallest one:
+    /// what underflows of a product is multiplied by deviations, and by what units are beyond, that may be large.
+    pub(crate) fn underflow(&self, units: usize, size: usize, state: &State) -> f64 {
+        let over = |unit: &Unit| state.over(unit.members.clone());
+        let overs: f64 = self.units.iter().take(units).map(over).sum();
+        up_by(
+            SMALLEST * (self.ball.reach() * size as f64 + overs),
+            units + 4,
+        )
     }
 
     /// A line above `weight r` of a unit.
@@ -322,10 +336,15 @@ impl Member {
     /// With its gradient's length.
     pub(crate) fn measured(self) -> Self {
         Self {
-            length: sum_up(&self.gradient) + self.gradient_error,
+            length: up(sum_up(&self.gradient) + self.gradient_error),
             ..self
         }
     }
+}
+
+/// A bound of what sums of as many terms as there can be members have lost of numbers of a size.
+pub(crate) fn rounded(size: f64) -> f64 {
+    up(relative(MOST_MEMBERS + 16) * size)
 }
 
 /// `into += factor * numbers`.
@@ -353,8 +372,21 @@ pub(crate) fn dot(a: &[f64], b: &[f64]) -> f64 {
     sums.iter().sum::<f64>() + rest
 }
 
-/// At least the sum of numbers of any sign.
+/// At least the sum of numbers of any sign; infinity where that is not a number, as of one that is infinity less infinity.
 pub(crate) fn up_sum(a: f64, b: f64, c: f64) -> f64 {
     let sum = a + b + c;
-    up_by(a.abs() + b.abs() + c.abs(), 2) * relative(4) + sum.next_up()
+    let most = up_by(a.abs() + b.abs() + c.abs(), 2) * relative(4) + sum.next_up();
+    if most.is_nan() { f64::INFINITY } else { most }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sum_that_is_not_a_number_bounds_nothing() {
+        assert!(up_sum(1.0, 1e-20, -1.0) >= 1e-20);
+        assert_eq!(up_sum(f64::INFINITY, f64::NEG_INFINITY, 0.0), f64::INFINITY);
+        assert_eq!(up_sum(f64::NAN, 0.0, 0.0), f64::INFINITY);
+    }
 }

@@ -3,7 +3,7 @@
 use crate::Norm;
 use loclin_tensor::{
     product::View,
-    rounding::{length_up, relative, up_by},
+    rounding::{length_up, max_up, relative, up_by},
     spectral::matrix_bound,
 };
 
@@ -14,20 +14,20 @@ const SQUARINGS: u32 = 30;
 /// to a deviation of at most so much in the l1 norm.
 pub(crate) fn norm_of_intervals(norm: Norm, rows: &[(Vec<[f64; 2]>, f64)]) -> f64 {
     let (count, width) = (rows.len(), rows.first().map_or(0, |(row, _)| row.len()));
-    let largest = |[low, high]: &[f64; 2]| low.abs().max(high.abs());
+    let largest = |[low, high]: &[f64; 2]| max_up(low.abs(), high.abs());
     match norm.p() {
         // The largest sum of a row.
         f64::INFINITY => {
             let sum = |(row, slack): &(Vec<[f64; 2]>, f64)| {
                 up_by(row.iter().map(largest).sum::<f64>() + slack, width + 2)
             };
-            rows.iter().map(sum).fold(0.0, f64::max)
+            rows.iter().map(sum).fold(0.0, max_up)
         }
         // Of a column.
         1.0 => {
             let slack: f64 = rows.iter().map(|(_, slack)| slack).sum();
             let sum = |at: usize| rows.iter().map(|(row, _)| largest(&row[at])).sum::<f64>();
-            let most = (0..width).map(sum).fold(0.0, f64::max);
+            let most = (0..width).map(sum).fold(0.0, max_up);
             up_by(most + slack, 2 * count + 2)
         }
         _ => {

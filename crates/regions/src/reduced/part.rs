@@ -4,6 +4,7 @@ use super::{
     network::{Functional, ReducedNetwork, Scratch, add_scaled},
     state::{Selection, State},
 };
+use loclin_tensor::rounding::{relative, up_by};
 
 /// A linear condition `positive - negative >= 0` on the members' values: a missing one is 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -150,8 +151,8 @@ impl ReducedNetwork {
             }
         }
         let terms = 4 * conditions.len() + 8;
-        let slack = loclin_tensor::rounding::up_by(slack, terms)
-            + size * loclin_tensor::rounding::relative(terms);
+        let underflow = terms as f64 * self.underflow(weights.len(), linear.len(), state);
+        let slack = up_by(slack + underflow, terms) + size * relative(terms);
         let functional = Functional {
             constant,
             linear: &linear,

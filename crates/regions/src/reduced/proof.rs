@@ -131,6 +131,13 @@ impl Surroundings {
                     let Some(assumed) = assumption(&reduced, *unit, *selects) else {
                         return refuse(format!("{unit:?} cannot change sides in the ball"));
                     };
+                    // A proof of this crate has none; each would make all that follow slower.
+                    let mut before = part.assumed.iter();
+                    if before
+                        .any(|own| (own.unit, own.selection) == (assumed.unit, assumed.selection))
+                    {
+                        return refuse(format!("{unit:?} is assumed in the part already"));
+                    }
                     for holds in [false, true] {
                         let assumed = Assumed { holds, ..assumed };
                         parts.push(reduced.enter(part.clone(), assumed, &mut scratch));

@@ -2,7 +2,7 @@
 
 use super::{change::Change, operator};
 use crate::{Error, Norm, Result};
-use loclin_tensor::rounding::up_by;
+use loclin_tensor::rounding::{max_up, up, up_by};
 
 /// What is asked about all inputs of a ball around `x`. Each question is a number at every input, of which the largest over the
 /// ball is found and bounded. Weights combine outputs: a class has 1 at its place, a difference of classes also -1.
@@ -144,22 +144,23 @@ impl Measure {
         let largest = |which: usize| {
             let (gradient, change) = (&self.centre[which].0, &changes[which]);
             let each = gradient.iter().zip(change.up.iter().zip(&change.down));
-            each.map(|(g, (up, down))| up_by((g + up).max(down - g), 2))
+            each.map(|(g, (up, down))| up_by(max_up(g + up, down - g), 2))
         };
-        let slack = |which: usize| changes[which].slack + self.centre[which].1;
+        let slack = |which: usize| up(changes[which].slack + self.centre[which].1);
         match &self.question {
             Question::Change { norm, .. } => {
                 let change = &changes[0];
                 let each = change.up.iter().zip(&change.down);
-                let each: Vec<f64> = each.map(|(up, down)| up.max(*down).max(0.0)).collect();
+                let each = each.map(|(up, down)| max_up(*up, *down).max(0.0));
+                let each: Vec<f64> = each.collect();
                 match change.slack == 0.0 && each.iter().all(|v| *v == 0.0) {
                     true => 0.0,
-                    false => up_by(norm.sum_up(norm.of(&each), each.len()) + change.slack, 2),
+                    false => up_by(norm.of_up(&each) + change.slack, 2),
                 }
             }
             Question::Length { norm, .. } => {
                 let each: Vec<f64> = largest(0).map(|g| g.max(0.0)).collect();
-                up_by(norm.sum_up(norm.of(&each), each.len()) + slack(0), 2)
+                up_by(norm.of_up(&each) + slack(0), 2)
             }
             Question::Operator { norm } => {
                 let of = |which: usize| {
@@ -171,9 +172,9 @@ impl Measure {
                 operator::norm_of_intervals(*norm, &(0..changes.len()).map(of).collect::<Vec<_>>())
             }
             Question::Signs { .. } => {
-                let excess = |at: usize| self.sign_excess(&changes[0], at) + slack(0);
+                let excess = |at: usize| up(self.sign_excess(&changes[0], at) + slack(0));
                 let open = (0..self.centre[0].0.len()).filter(|at| !settled[*at]);
-                open.map(excess).fold(f64::NEG_INFINITY, f64::max)
+                open.map(excess).fold(f64::NEG_INFINITY, max_up)
             }
             Question::TopK { .. } => {
                 let gradient = &self.centre[0].0;
@@ -183,8 +184,8 @@ impl Measure {
                 let least = |at: &usize| (-self.sign_excess(change, *at)).max(0.0);
                 let inside = self.top.iter().map(least).fold(f64::INFINITY, f64::min);
                 let others = largest(0).zip(&is_top).filter(|(_, top)| !**top);
-                let outside = others.map(|(g, _)| g).fold(0.0, f64::max);
-                (outside - inside + 2.0 * slack(0)).next_up()
+                let outside = others.map(|(g, _)| g).fold(0.0, max_up);
+                up(up(outside - inside) + up_by(2.0 * slack(0), 1))
             }
             Question::Class { .. } => f64::INFINITY,
         }
@@ -196,15 +197,15 @@ impl Measure {
         let excess = match g {
             g if g > 0.0 => change.down[at] - g,
             g if g < 0.0 => change.up[at] + g,
-            _ => change.up[at].max(change.down[at]),
+            _ => max_up(change.up[at], change.down[at]),
         };
-        excess.next_up()
+        up(excess)
     }
 
     /// Which numbers may change their sign where gradients change as bounded.
     pub(crate) fn may_change_sign(&self, change: &Change) -> Vec<bool> {
-        let slack = change.slack + self.centre[0].1;
-        let of = |at: usize| self.sign_excess(change, at) + slack >= 0.0;
+        let slack = up(change.slack + self.centre[0].1);
+        let of = |at: usize| up(self.sign_excess(change, at) + slack) >= 0.0;
         (0..change.up.len()).map(of).collect()
     }
 

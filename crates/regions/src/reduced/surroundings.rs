@@ -3,7 +3,7 @@
 use super::units::NodeUnits;
 use crate::{Estimate, Guarantee, Linearization, Norm, Result, Rows, method::FACTOR};
 use loclin_models::RoundingErrors;
-use loclin_tensor::rounding::{UNIT, up_by};
+use loclin_tensor::rounding::UNIT;
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex},
@@ -73,7 +73,7 @@ impl Surroundings {
     fn new(here: Linearization, norm: Norm) -> Result<Self> {
         let x = Rows::of_tensor(&here.inputs.flatten_from(1)?)?[0].to_vec();
         let errors = Errors::new(&here)?;
-        let lengths = lengths(&here, norm, &errors)?;
+        let lengths = lengths(&here, norm)?;
         let nodes = here.ranges.iter();
         let nodes = nodes.map(|range| NodeUnits::of(here.network(), range.node));
         Ok(Self {
@@ -141,10 +141,9 @@ impl Errors {
 
 /// For each neuron at least the dual norm of its gradient. Where nothing is proved anyway and measuring every gradient takes
 /// long, l2 norms are estimated: no neuron's by less than a part of 1e-9 of all inputs, as for margins.
-fn lengths(here: &Linearization, norm: Norm, errors: &Errors) -> Result<Vec<f64>> {
-    let (dual, size) = (norm.dual(), here.network().input_size());
-    let is_proved = here.rounding.is_some();
-    if !is_proved && dual == Norm::L2 && here.prepared.cost.all() > MEASURED {
+fn lengths(here: &Linearization, norm: Norm) -> Result<Vec<f64>> {
+    let dual = norm.dual();
+    if here.rounding.is_none() && dual == Norm::L2 && here.prepared.cost.all() > MEASURED {
         let per_neuron = Estimate {
             failure_probability: FAILURE / here.neurons().max(1) as f64,
             ..Estimate::default()
@@ -153,11 +152,5 @@ fn lengths(here: &Linearization, norm: Norm, errors: &Errors) -> Result<Vec<f64>
         return Ok(estimated[0].iter().map(|length| length * FACTOR).collect());
     }
     let measured = here.gradient_norms(&[dual])?.swap_remove(0);
-    let each = measured[0].iter().zip(&errors.gradients);
-    let length = |(length, error): (&f64, &f64)| match *error {
-        // Certainly constant.
-        0.0 if is_proved => 0.0,
-        error => up_by(dual.sum_up(*length, size) + error, 2),
-    };
-    Ok(each.map(length).collect())
+    here.lengths_above(0, dual, &measured[0])
 }

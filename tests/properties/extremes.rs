@@ -1,0 +1,244 @@
+//! Numbers so small or large that their squares and products vanish or overflow, and radii below the distance of two inputs.
+
+use candle_core::{DType, Tensor};
+use loclin_models::{Module, Network};
+use loclin_regions::reduced::{Bound, Limits, Question, one_output};
+use loclin_regions::{Budget, Domain, Estimate, Guarantee, Linearization, Method, Norm};
+use loclin_tests::{Fc, Layer, bridge};
+
+fn layer(weight: &[&[f64]], bias: &[f64]) -> Layer {
+    Layer {
+        weight: weight.iter().map(|row| row.to_vec()).collect(),
+        bias: bias.to_vec(),
+    }
+}
+
+fn network(layers: Vec<Layer>) -> Network {
+    let fc = Fc {
+        layers,
+        negative_slope: 0.0,
+    };
+    bridge::network(&fc, DType::F64).unwrap()
+}
+
+fn linearized(network: &Network, x: &[f64]) -> Linearization {
+    let x = bridge::batch(&[x.to_vec()], DType::F64).unwrap();
+    Linearization::new(network, &x, Budget::default()).unwrap()
+}
+
+/// Of the ball of a radius around an input at which errors are bounded.
+fn bound(
+    here: &Linearization,
+    (norm, radius): (Norm, f64),
+    question: &Question,
+) -> loclin_regions::Result<Bound> {
+    let bound = here
+        .surroundings(0, norm)?
+        .bound(radius, question, Limits::default())?;
+    assert_eq!(bound.guarantee, Guarantee::Proved);
+    Ok(bound)
+}
+
+fn change(norm: Norm) -> Question {
+    let weights = one_output(2, 0);
+    Question::Change { weights, norm }
+}
+
+/// Twice the first input and half the second, less 2, behind weights of size `s`; its gradient is of size `s` times `outer`.
+fn one_unit(s: f64, outer: f64) -> Network {
+    network(vec![
+        layer(&[&[s, s / 2.0]], &[-2.0 * s]),
+        layer(&[&[outer], &[-outer]], &[0.0; 2]),
+    ])
+}
+
+/// The square of a gradient vanishes, the unit does not: at (1.9, 1) the gradient is (1, 1/2), at (1, 1) it is 0.
+#[test]
+fn units_whose_squares_vanish_are_counted() {
+    for s in [1e-170, 1e-300] {
+        let network = one_unit(s, s.recip());
+        for norm in [Norm::L1, Norm::L2, Norm::LINF, Norm::new(3.0).unwrap()] {
+            let whole = linearized(&network, &[1.0, 1.0]);
+            let cut = whole.clone();
+            let cut = cut.within(Domain::uniform(2, 0.0, 3.0).unwrap()).unwrap();
+            for here in [whole, cut] {
+                let bound = bound(&here, (norm, 0.9), &change(Norm::L1)).unwrap();
+                assert_eq!(bound.units, 1);
+                assert!(bound.proved >= 1.5 * (1.0 - 1e-12), "{norm}: {bound:?}");
+                assert!(bound.found >= 1.5 * (1.0 - 1e-12), "{norm}: {bound:?}");
+            }
+        }
+    }
+}
+
+/// Of a gradient of (s, s/2).
+#[test]
+fn changes_whose_squares_vanish_are_measured() {
+    let length = Question::Length {
+        weights: one_output(2, 0),
+        norm: Norm::L2,
+    };
+    for question in [change(Norm::L2), length] {
+        for (s, nearly) in [(1e-170, 1e-9), (1e-300, f64::INFINITY)] {
+            let here = linearized(&one_unit(1.0, s), &[1.0, 1.0]);
+            let bound = bound(&here, (Norm::LINF, 0.9), &question).unwrap();
+            let truth = s * 1.25f64.sqrt();
+            assert!((bound.found / truth - 1.0).abs() < 1e-9, "{bound:?}");
+            assert!(bound.proved >= truth * (1.0 - 1e-12), "{bound:?}");
+            assert!(bound.proved <= truth * (1.0 + nearly), "{bound:?}");
+        }
+    }
+}
+
+/// Values of 1e200 behind weights of 1e200 overflow: whatever is said, it is not that the class stays, as it does not at 1.5.
+#[test]
+fn bounds_that_overflow_prove_nothing() {
+    let network = network(vec![
+        layer(&[&[1e-200]], &[0.0]),
+        layer(&[&[1e200]], &[0.0]),
+        layer(&[&[1e200], &[1e200]], &[-1.3e200, -1.1e200]),
+        layer(&[&[0.0, 0.0], &[-60e-200, 20e-200]], &[1.0, 0.0]),
+    ]);
+    let output = |x: f64| {
+        let x = Tensor::new(&[[x]], &candle_core::Device::Cpu).unwrap();
+        network
+            .forward(&x)
+            .unwrap()
+            .to_vec2::<f64>()
+            .unwrap()
+            .remove(0)
+    };
+    let (centre, there) = (output(1.0), output(1.3));
+    assert!(
+        centre[0] > centre[1] && there[0] < there[1],
+        "{centre:?} {there:?}"
+    );
+    let here = linearized(&network, &[1.0]);
+    if let Ok(bound) = bound(&here, (Norm::LINF, 0.9), &Question::Class { class: 0 }) {
+        assert_ne!(bound.stays(), Some(true), "{bound:?}");
+        assert!(bound.proved >= there[1] - there[0], "{bound:?}");
+    }
+    if let Ok(bound) = bound(&here, (Norm::LINF, 0.9), &change(Norm::L1)) {
+        assert!(bound.found <= bound.proved, "{bound:?}");
+    }
+}
+
+/// A product of two influences vanishes that another one makes large again: at 1.9 the second output is 2e-191, with a gradient
+/// of 1e-190.
+#[test]
+fn products_that_vanish_on_the_way_are_bounded() {
+    let network = network(vec![
+        layer(&[&[1e150]], &[-1.5e150]),
+        layer(&[&[1e-170]], &[-2e-21]),
+        layer(&[&[0.0], &[1e-170]], &[1e-192, 0.0]),
+    ]);
+    let here = linearized(&network, &[1.0]);
+    for norm in [Norm::L2, Norm::LINF] {
+        let class = bound(&here, (norm, 0.9), &Question::Class { class: 0 }).unwrap();
+        assert_ne!(class.stays(), Some(true), "{class:?}");
+        assert!(class.proved >= 1.9e-191 * (1.0 - 1e-12), "{class:?}");
+        let weights = one_output(2, 1);
+        let question = Question::Change {
+            weights,
+            norm: Norm::L1,
+        };
+        let change = bound(&here, (norm, 0.9), &question).unwrap();
+        assert!(change.proved >= 1e-190 * (1.0 - 1e-12), "{change:?}");
+    }
+}
+
+/// Two inputs in float64 are further apart than the radius, and boundaries between them: no input but the centre is in the ball.
+#[test]
+fn witnesses_are_in_their_balls() {
+    let network = network(vec![
+        layer(&[&[1.0, -1e-16], &[1.0, -1.6e-16]], &[-1.0, -1.0]),
+        layer(&[&[1.0, 0.0], &[0.0, 100.0]], &[0.0; 2]),
+        layer(&[&[1.0, 1.0], &[-1.0, -1.0]], &[0.0; 2]),
+    ]);
+    let x = [1.0, 1.0];
+    let here = linearized(&network, &x);
+    for norm in [Norm::L1, Norm::L2, Norm::LINF] {
+        for radius in [1.2e-16, 1.6e-16, 1e-3, 0.1] {
+            let bound = bound(&here, (norm, radius), &change(Norm::L1)).unwrap();
+            // Exact: the numbers are near each other.
+            let ways = bound.witness.iter().zip(&x).map(|(to, x)| (to - x).abs());
+            let ways: Vec<f64> = ways.collect();
+            assert!(
+                ways.iter().all(|way| *way <= radius),
+                "{norm}: {ways:?} of {radius}"
+            );
+            if norm == Norm::L1 {
+                assert!(ways[0] <= radius - ways[1], "{ways:?} of {radius}");
+            }
+        }
+    }
+}
+
+/// Radii that fail with a probability each do not depend on which others were asked for.
+#[test]
+fn probable_radii_are_each_for_itself() {
+    let here = linearized(
+        &network(vec![
+            layer(&[&[0.7, 0.0]], &[0.1]),
+            layer(&[&[1.0], &[-1.0]], &[0.0; 2]),
+        ]),
+        &[0.3, 0.2],
+    );
+    let norms = [Norm::L1, Norm::L2, Norm::LINF];
+    let method = Method::Estimate(Estimate::default());
+    let radius = |norms: &[Norm]| -> Vec<f64> {
+        let found = here.margins(norms, method).unwrap();
+        found.iter().map(|margins| margins.radius[0]).collect()
+    };
+    let alone: Vec<f64> = norms.iter().flat_map(|norm| radius(&[*norm])).collect();
+    assert!(
+        alone[2] > alone[1],
+        "rounding takes more from {alone:?} in l2"
+    );
+    assert_eq!(radius(&norms), alone);
+    // What is proved in a larger norm is in a smaller one.
+    let proved = here.margins(&norms, Method::All).unwrap();
+    assert!(proved[1].radius[0] >= proved[2].radius[0]);
+}
+
+/// Thirty constants whose sides are undecided leave errors to be bounded by lengths. The one other neuron of the second layer is
+/// off by about the last digit of a million, at a value of 3e-3.
+#[test]
+fn upper_bounds_are_no_smaller_where_errors_are_bounded_by_lengths() {
+    const CONSTANTS: usize = 30;
+    const FACTOR: f64 = 1e6;
+    const OFFSET: f64 = 1e6 + 3e-3;
+    let mut first = vec![vec![0.0, 0.0]; CONSTANTS + 1];
+    first[CONSTANTS][0] = 1.0;
+    let mut biases = vec![1.0; CONSTANTS];
+    biases.push(0.0);
+    let mut second = vec![vec![0.0; CONSTANTS + 1]; CONSTANTS + 1];
+    for (unit, row) in second.iter_mut().enumerate() {
+        row[unit] = if unit < CONSTANTS { 1.0 } else { FACTOR };
+    }
+    let mut offsets = vec![-1.0; CONSTANTS];
+    offsets.push(-OFFSET);
+    let mut last = vec![vec![0.0; CONSTANTS + 1]; 2];
+    (last[0][CONSTANTS], last[1][CONSTANTS]) = (1.0, -1.0);
+    let of = |weight: Vec<Vec<f64>>, bias: Vec<f64>| Layer { weight, bias };
+    let network = network(vec![
+        of(first, biases),
+        of(second, offsets),
+        of(last, vec![0.0; 2]),
+    ]);
+    for step in 0..64 {
+        let x = 1.0 + f64::from(step) * 1.37e-11;
+        let here = linearized(&network, &[x, 0.5]);
+        let margins = here.margins(&[Norm::L2], Method::Bound).unwrap().remove(0);
+        assert_eq!(margins.guarantee, Guarantee::Proved);
+        // Rounded once, and once more.
+        let truth = FACTOR.mul_add(x, -OFFSET).abs() / FACTOR;
+        let upper = here.upper_bounds(&margins).unwrap()[0];
+        assert!(
+            margins.radius[0] <= truth && truth > 0.0,
+            "{margins:?} of {truth:e}"
+        );
+        assert!(upper >= truth * (1.0 - 1e-15), "{upper:e} of {truth:e}");
+        assert!(upper <= truth * (1.0 + 1e-3), "{upper:e} of {truth:e}");
+    }
+}

@@ -1,0 +1,201 @@
+//! Neurons of which rounding leaves the side undecided, though they never move; and evaluations in other types far from the centre.
+
+use candle_core::{DType, Device, Tensor};
+use candle_nn::VarBuilder;
+use loclin_models::operators::OperatorSpec;
+use loclin_models::{Network, NetworkSpec, NodeSpec};
+use loclin_regions::{Budget, Domain, Guarantee, Linearization, Method, Norm};
+use std::collections::HashMap;
+
+/// A batch normalisation of a constant, `weight (x - mean) / sqrt(var + eps) + bias`: by decimal arithmetic of 80 digits it is 2.148e-16, in
+/// floating point -2.2e-16.
+const CONSTANT: f64 = 0.6539424593982746;
+const MEAN: f64 = 1.9485160719692478;
+const VARIANCE: f64 = 0.8254127520902802;
+const WEIGHT: f64 = 1.7463701330232326;
+const BIAS: f64 = 2.4884265593695165;
+const EPS: f64 = 9.999999747378752e-06;
+/// What 1e10 times it and the first input's own channel at 1 are together, less 1e-9.
+const OFFSET: f64 = 0.9999971471847704;
+
+/// An operator behind the one before, with its parameters.
+type Layer = (OperatorSpec, Vec<(&'static str, Tensor)>);
+
+fn chain(inputs: usize, layers: Vec<Layer>) -> Network {
+    let (mut nodes, mut parameters) = (Vec::new(), HashMap::new());
+    for (at, (operator, own)) in layers.into_iter().enumerate() {
+        let name = format!("n{at}");
+        for (key, tensor) in own {
+            parameters.insert(format!("{name}.{key}"), tensor);
+        }
+        let below = at.checked_sub(1);
+        nodes.push(NodeSpec {
+            name,
+            operator,
+            operands: vec![below.map_or("input".into(), |below| format!("n{below}"))],
+        });
+    }
+    let spec = NetworkSpec {
+        input_shape: vec![inputs],
+        nodes,
+    };
+    let vars = VarBuilder::from_tensors(parameters, DType::F64, &Device::Cpu);
+    spec.build(vars).unwrap()
+}
+
+/// Rows of weights, and biases.
+fn linear(weight: &[Vec<f64>], bias: &[f64]) -> Layer {
+    let (outputs, inputs) = (weight.len(), weight[0].len());
+    let weight = Tensor::new(weight.concat(), &Device::Cpu).unwrap();
+    let operator = OperatorSpec::Linear {
+        inputs,
+        outputs,
+        bias: true,
+    };
+    let weight = weight.reshape((outputs, inputs)).unwrap();
+    let bias = Tensor::new(bias, &Device::Cpu).unwrap();
+    (operator, vec![("weight", weight), ("bias", bias)])
+}
+
+/// A LeakyReLU.
+fn bend(slope: f64) -> Layer {
+    let operator = OperatorSpec::Activation {
+        breakpoints: vec![0.0],
+        slopes: vec![slope, 1.0],
+        anchor: 0.0,
+    };
+    (operator, vec![])
+}
+
+/// `units` normalised channels, of which the first `constant` are [`CONSTANT`] and the others the first input and zeros; behind them one
+/// neuron of the first two kinds.
+fn hidden_behind_a_constant(inputs: usize, units: usize, constant: usize) -> Network {
+    let mut first = vec![vec![0.0; inputs]; units];
+    first[constant][0] = 1.0;
+    // The other inputs' own.
+    for (unit, row) in first.iter_mut().enumerate().skip(constant + 1) {
+        row[unit % inputs] = 1e-3;
+    }
+    let each = |own: f64, other: f64| {
+        let values: Vec<f64> = (0..units)
+            .map(|unit| if unit < constant { own } else { other })
+            .collect();
+        Tensor::new(values, &Device::Cpu).unwrap()
+    };
+    let biases: Vec<f64> = (0..units)
+        .map(|unit| match unit.cmp(&constant) {
+            std::cmp::Ordering::Less => CONSTANT,
+            std::cmp::Ordering::Equal => 0.0,
+            std::cmp::Ordering::Greater => 3.0,
+        })
+        .collect();
+    let normalise = OperatorSpec::BatchNorm {
+        channels: units,
+        eps: EPS,
+    };
+    let normalised = vec![
+        ("weight", each(WEIGHT, 1.0)),
+        ("bias", each(BIAS, 0.0)),
+        ("running_mean", each(MEAN, 0.0)),
+        ("running_var", each(VARIANCE, 1.0)),
+    ];
+    let mut second = vec![0.0; units];
+    (second[0], second[constant]) = (1e10, 1.0);
+    chain(
+        inputs,
+        vec![
+            linear(&first, &biases),
+            (normalise, normalised),
+            bend(0.0),
+            linear(&[second], &[-OFFSET]),
+            bend(0.0),
+            linear(&[vec![1.0], vec![-1.0]], &[0.0, 0.0]),
+        ],
+    )
+}
+
+/// The true radius is 1e-9 and a share of 5e-6 of it; on the side on which the constant is computed it would be 2e-6.
+#[test]
+fn a_constant_on_the_wrong_side_hides_no_boundary() {
+    // By exact arithmetic, and by lengths.
+    for (inputs, units, constant) in [(1, 2, 1), (1100, 1000, 30)] {
+        let network = hidden_behind_a_constant(inputs, units, constant);
+        let mut x = vec![0.0; inputs];
+        x[0] = 1.0;
+        let x = Tensor::from_vec(x, (1, inputs), &Device::Cpu).unwrap();
+        let here = Linearization::new(&network, &x, Budget::default()).unwrap();
+        for method in [Method::Auto, Method::All, Method::Bound] {
+            let Ok(found) = here.margins(&[Norm::L2], method) else {
+                continue;
+            };
+            let (radius, guarantee) = (found[0].radius[0], found[0].guarantee);
+            assert!(
+                radius <= 1.001e-9 || guarantee != Guarantee::Proved,
+                "{units} units, {method:?}: {radius} is said to be proved"
+            );
+        }
+    }
+}
+
+fn deployed(network: &Network, domain: Option<Domain>) -> f64 {
+    let x = Tensor::zeros((1, 1), DType::F64, &Device::Cpu).unwrap();
+    let here = Linearization::new(network, &x, Budget::default()).unwrap();
+    let here = match domain {
+        Some(domain) => here.within(domain).unwrap(),
+        None => here,
+    };
+    let found = here.deployed_margins(&[Norm::LINF], Method::Auto, DType::F32);
+    found.unwrap().margins[0].radius[0]
+}
+
+/// 2047 copies of `1000 x + 1` less 2047 times it, and 10: 10 everywhere, in float32 -43 at some x below 1. Whatever lies on the other side of 0 is no
+/// input, so that no boundary is near.
+#[test]
+fn in_a_cut_ball_a_value_may_move_further_than_its_own_size() {
+    let copies = 2048;
+    let mut sum = vec![1.0; copies];
+    sum[copies - 1] = 1.0 - copies as f64;
+    let network = chain(
+        1,
+        vec![
+            linear(&vec![vec![1e3]; copies], &vec![1.0; copies]),
+            bend(0.0),
+            linear(&[sum], &[10.0]),
+            bend(0.0),
+        ],
+    );
+    let domain = Domain::uniform(1, 0.0, 2.0).unwrap();
+    let radius = deployed(&network, Some(domain));
+    assert!(radius < 0.194, "{radius}");
+    assert!(deployed(&network, None) < 1.001e-3);
+}
+
+/// Of -1e30 the LeakyReLU of slope 1e10 is infinite in float32, and a neuron above it on another side at the input itself.
+#[test]
+fn a_product_of_an_activation_may_overflow_in_a_type() {
+    let network = chain(
+        1,
+        vec![
+            linear(&[vec![1e28], vec![1.0]], &[-1e30, 1.0]),
+            bend(1e10),
+            linear(&[vec![1e-30, 0.0]], &[2e10]),
+            bend(0.0),
+        ],
+    );
+    assert_eq!(deployed(&network, None), 0.0);
+}
+
+/// Of -1e-35 the LeakyReLU of slope 0.001 may be 0 in float32, and -0.05 above it 0.05.
+#[test]
+fn a_product_of_an_activation_may_vanish_in_a_type() {
+    let network = chain(
+        1,
+        vec![
+            linear(&[vec![0.0], vec![1.0]], &[-1e-35, 1.0]),
+            bend(0.001),
+            linear(&[vec![1e37, 0.0], vec![0.0, 1.0]], &[0.05, 0.0]),
+            bend(0.001),
+        ],
+    );
+    assert_eq!(deployed(&network, None), 0.0);
+}
