@@ -137,6 +137,62 @@ fn a_constant_on_the_wrong_side_hides_no_boundary() {
     }
 }
 
+/// Thirty constants whose sides are undecided leave errors to be bounded by lengths. The one other neuron behind them is off by
+/// about the last digit of a million, at a value of 3e-3.
+#[test]
+fn upper_bounds_know_errors_by_lengths() {
+    const CONSTANTS: usize = 30;
+    const FACTOR: f64 = 1e6;
+    const THRESHOLD: f64 = 1e6 + 3e-3;
+    let mut first = vec![vec![0.0; 2]; CONSTANTS + 1];
+    first[CONSTANTS][0] = 1.0;
+    let mut second = vec![vec![0.0; CONSTANTS + 1]; CONSTANTS + 1];
+    for (unit, row) in second.iter_mut().enumerate() {
+        row[unit] = if unit < CONSTANTS { 1.0 } else { FACTOR };
+    }
+    let mut last = vec![vec![0.0; CONSTANTS + 1]; 2];
+    (last[0][CONSTANTS], last[1][CONSTANTS]) = (1.0, -1.0);
+    let biases = |constants: f64, other: f64| [vec![constants; CONSTANTS], vec![other]].concat();
+    let all = |value: f64| Tensor::new(vec![value; CONSTANTS + 1], &Device::Cpu).unwrap();
+    // Nothing but itself.
+    let normalise = OperatorSpec::BatchNorm {
+        channels: CONSTANTS + 1,
+        eps: 0.0,
+    };
+    let normalised = vec![
+        ("weight", all(1.0)),
+        ("bias", all(0.0)),
+        ("running_mean", all(0.0)),
+        ("running_var", all(1.0)),
+    ];
+    let network = chain(
+        2,
+        vec![
+            linear(&first, &biases(1.0, 0.0)),
+            (normalise, normalised),
+            bend(0.0),
+            linear(&second, &biases(-1.0, -THRESHOLD)),
+            bend(0.0),
+            linear(&last, &[0.0; 2]),
+        ],
+    );
+    for step in 0..64 {
+        let x = 1.0 + f64::from(step) * 1.37e-11;
+        let input = Tensor::new(&[[x, 0.5]], &Device::Cpu).unwrap();
+        let here = Linearization::new(&network, &input, Budget::default()).unwrap();
+        let of = |method| here.margins(&[Norm::L2], method).unwrap().remove(0);
+        assert_eq!(of(Method::All).guarantee, Guarantee::Estimate);
+        let margins = of(Method::Bound);
+        assert_eq!(margins.guarantee, Guarantee::Proved);
+        // Rounded once, and once more.
+        let truth = FACTOR.mul_add(x, -THRESHOLD).abs() / FACTOR;
+        let (radius, upper) = (margins.radius[0], here.upper_bounds(&margins).unwrap()[0]);
+        assert!(radius <= truth * (1.0 + 1e-15), "{radius:e} of {truth:e}");
+        assert!(upper >= truth * (1.0 - 1e-15), "{upper:e} of {truth:e}");
+        assert!(upper <= truth * (1.0 + 1e-3), "{upper:e} of {truth:e}");
+    }
+}
+
 fn deployed(network: &Network, domain: Option<Domain>) -> f64 {
     let x = Tensor::zeros((1, 1), DType::F64, &Device::Cpu).unwrap();
     let here = Linearization::new(network, &x, Budget::default()).unwrap();

@@ -10,7 +10,7 @@ use super::{
     part::Part,
     state::{Selection, State},
 };
-use loclin_tensor::rounding::{SMALLEST, down, max_up, relative, up, up_by};
+use loclin_tensor::rounding::{down, max_up, relative, up, up_by};
 use rayon::prelude::*;
 
 /// Numbers of the gradient that are bounded at once.
@@ -137,7 +137,6 @@ impl ReducedNetwork {
     ) -> (f64, f64) {
         let roundings = relative(MOST_MEMBERS + 16);
         let (mut total, mut sizes, mut off) = (0.0, 0.0, 0.0);
-        let underflow = SMALLEST * self.units.len() as f64;
         let behind = self.units.iter().zip(through).enumerate().skip(first);
         for (unit, (own, &Through { range, slack })) in behind {
             let members = own.members.clone();
@@ -150,8 +149,6 @@ impl ReducedNetwork {
                 }
             };
             let largest = range[0].abs().max(range[1].abs());
-            // What underflowed of the number that its slope is.
-            off += underflow * largest;
             if slope == 0.0 && constant == 0.0 {
                 continue;
             }
@@ -283,7 +280,6 @@ impl ReducedNetwork {
         through: &[Through],
     ) -> Lanes {
         let (roundings, width) = (relative(MOST_MEMBERS + 16), lanes.len());
-        let underflow = SMALLEST * (self.units.len() * width) as f64;
         let mut shares = vec![0.0; self.units.len()];
         let mut kappa = Vec::with_capacity(self.members.len() * width);
         for own in &self.members {
@@ -316,7 +312,6 @@ impl ReducedNetwork {
                     }
                 }
             }
-            slack += underflow * largest;
             let c = output.cotangents[unit];
             add_scaled(&mut totals, c, &slopes);
             sizes += steep * (c.abs() + largest);

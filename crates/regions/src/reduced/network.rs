@@ -176,7 +176,8 @@ impl ReducedNetwork {
     }
 
     /// At least what it does to a functional of the first `units` units that each of its numbers is off by half of the smallest one:
-    /// what underflows of a product is multiplied by deviations, and by what units are beyond, that may be large.
+    /// what underflows of a product is multiplied by deviations, and by what units are beyond, that may be large. (Where numbers are
+    /// not multiplied by a small factor before, the errors of influences and of gradients are more.)
     pub(crate) fn underflow(&self, units: usize, size: usize, state: &State) -> f64 {
         let over = |unit: &Unit| state.over(unit.members.clone());
         let overs: f64 = self.units.iter().take(units).map(over).sum();
