@@ -1,29 +1,21 @@
 //! ONNX graphs of several nodes: what is constant disappears, batches, heads, functions, branches.
 #![allow(clippy::unwrap_used, reason = "a test states its expectations with it")]
 
+#[path = "support/onnx_reader.rs"]
+mod onnx_reader;
 #[path = "support/onnx_writer.rs"]
 mod onnx_writer;
 #[path = "support/outputs.rs"]
 mod outputs;
 
 use candle_core::{DType, Device};
-use loclin_models::{Network, onnx};
+use loclin_models::onnx;
+use onnx_reader::{read, refusal};
 use onnx_writer::{
     attribute_float, attribute_graph, attribute_int, attribute_ints, bytes, doubles, int, ints,
     ints_of, model, node, subgraph, value_info,
 };
 use outputs::values;
-
-fn read(bytes: &[u8]) -> Network {
-    onnx::from_bytes(bytes, DType::F64, &Device::Cpu)
-        .unwrap()
-        .network
-}
-
-fn refusal(bytes: &[u8]) -> String {
-    let found = onnx::from_bytes(bytes, DType::F64, &Device::Cpu);
-    found.unwrap_err().to_string()
-}
 
 /// Functions of two comparisons that are continuous.
 #[test]

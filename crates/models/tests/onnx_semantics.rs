@@ -1,6 +1,8 @@
 //! What ONNX files mean: values that writers leave out, types of constants, calls, and what older versions say.
 #![allow(clippy::unwrap_used, reason = "a test states its expectations with it")]
 
+#[path = "support/onnx_reader.rs"]
+mod onnx_reader;
 #[path = "support/onnx_writer.rs"]
 mod onnx_writer;
 #[path = "support/outputs.rs"]
@@ -9,6 +11,7 @@ mod outputs;
 use candle_core::{DType, Device};
 use flate2::{Compression, write::GzEncoder};
 use loclin_models::{Network, nnet, onnx};
+use onnx_reader::{read, refusal};
 use onnx_writer::{
     attribute_float, attribute_graph, attribute_int, attribute_ints, attribute_left_out,
     attribute_reference, bytes, doubles, function, int, ints, ints_of, model, node, singles,
@@ -16,17 +19,6 @@ use onnx_writer::{
 };
 use outputs::values;
 use std::io::Write;
-
-fn read(bytes: &[u8]) -> Network {
-    onnx::from_bytes(bytes, DType::F64, &Device::Cpu)
-        .unwrap()
-        .network
-}
-
-fn refusal(bytes: &[u8]) -> String {
-    let found = onnx::from_bytes(bytes, DType::F64, &Device::Cpu);
-    found.unwrap_err().to_string()
-}
 
 fn kinds(network: &Network) -> Vec<String> {
     let nodes = network.nodes().iter().skip(1);

@@ -180,28 +180,22 @@ fn charts_of(axis: Axis, points: &[Point]) -> anyhow::Result<[Chart; 2]> {
     };
     let other = points.first().map(|point| axis.other(point));
     let other = other.unwrap_or_default();
+    let axes = |title: &str, y_label: &str, y_scale| Axes {
+        title: format!("{title}, {other}"),
+        x_label: axis.label().into(),
+        x_scale: Scale::Log,
+        y_label: y_label.into(),
+        y_scale,
+        y_holds: Vec::new(),
+    };
     Ok([
         Chart {
-            axes: Axes {
-                title: format!("accuracy, {other}"),
-                x_label: axis.label().into(),
-                x_scale: Scale::Log,
-                y_label: "test accuracy (%)".into(),
-                y_scale: Scale::Linear,
-                y_holds: Vec::new(),
-            },
+            axes: axes("accuracy", "test accuracy (%)", Scale::Linear),
             band: Vec::new(),
             curves: curves(&|certificate| Ok(100.0 * certificate.accuracy))?,
         },
         Chart {
-            axes: Axes {
-                title: format!("margin, {other}"),
-                x_label: axis.label().into(),
-                x_scale: Scale::Log,
-                y_label: "median l2 margin (pixel units)".into(),
-                y_scale: Scale::Log,
-                y_holds: Vec::new(),
-            },
+            axes: axes("margin", "median l2 margin (pixel units)", Scale::Log),
             band: Vec::new(),
             curves: curves(&|certificate| Ok(certificate.margin("eps_2")?.p50))?,
         },

@@ -9,6 +9,7 @@ use std::fs;
 use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
+use loclin_report::printable;
 use loclin_tensor::file;
 use sha2::{Digest, Sha256};
 
@@ -308,6 +309,18 @@ fn sync_directory(directory: &Path) -> io::Result<()> {
 #[cfg(not(unix))]
 fn sync_directory(_: &Path) -> io::Result<()> {
     Ok(())
+}
+
+/// A path as tables have it: control characters escaped, and a mark for what is not UTF-8.
+pub fn text(path: &Path) -> String {
+    printable(&path.to_string_lossy(), &[])
+}
+
+/// [`text`] of a path below `root`, where it lies there.
+pub fn text_below(path: &Path, root: Option<&Path>) -> String {
+    let below = root.and_then(|root| path.strip_prefix(root).ok());
+    let below = below.filter(|path| !path.as_os_str().is_empty());
+    text(below.unwrap_or(path))
 }
 
 #[cfg(test)]

@@ -170,7 +170,7 @@ impl Distortion {
             });
         }
         // As they come: there may be more of them than fit into memory. The squares are those of differences from the mean so far.
-        let (mut sum, mut mean, mut squares, mut count) = (0.0, 0.0, 0.0, 0.0);
+        let (mut sum, mut mean, mut squares, mut count) = (0.0, 0.0, 0.0_f64, 0.0_f64);
         for first in (0..samples).step_by(SAMPLES) {
             let path = [stream::EXPECTATION, (first / SAMPLES) as u64];
             let points = self.uniform(seed, &path, SAMPLES.min(samples - first))?;
@@ -182,7 +182,6 @@ impl Distortion {
                 squares += before * (distortion - mean);
             }
         }
-        let squares: f64 = squares;
         Ok(Expectation {
             mean,
             standard_error: (squares / (count - 1.0).max(1.0) / count).sqrt(),

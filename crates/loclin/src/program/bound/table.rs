@@ -2,10 +2,9 @@
 
 use std::path::Path;
 
-use loclin_report::printable;
-
 use super::question::Asked;
 use super::row::{Answer, Farthest, Row};
+use crate::program::files::text_below;
 
 /// `index,file,label,prediction,class,at_input,margin,eps,found,proved,exact,units,parts,guarantee,seconds`, one row for each input
 /// and radius.
@@ -81,7 +80,10 @@ fn record(
     let count =
         |of: fn(&Answer) -> Option<usize>| text(answer.and_then(of).map(|value| value.to_string()));
     let mut record = vec![row.index.to_string()];
-    record.extend(files.map(|root| relative(row.file.as_deref().unwrap_or_default(), root)));
+    record.extend(files.map(|root| {
+        let file = row.file.as_deref().unwrap_or_default();
+        text_below(Path::new(file), root)
+    }));
     record.extend([
         text(row.label.map(|label| label.to_string())),
         row.prediction.to_string(),
@@ -132,12 +134,4 @@ pub(super) fn stays(stays: Option<bool>) -> &'static str {
         Some(false) => "no",
         None => "open",
     }
-}
-
-/// A path below `root`, control characters escaped.
-fn relative(path: &str, root: Option<&Path>) -> String {
-    let below = root.and_then(|root| Path::new(path).strip_prefix(root).ok());
-    let below = below.filter(|path| !path.as_os_str().is_empty());
-    let below = below.map(|path| path.to_string_lossy().into_owned());
-    printable(&below.unwrap_or_else(|| path.to_owned()), &[])
 }

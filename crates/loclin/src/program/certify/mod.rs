@@ -45,7 +45,6 @@ pub use question::{Deployed, Question};
 pub(crate) use result::{Table, read};
 pub use row::Row;
 pub use run::{Certificates, certify, certify_all};
-pub(crate) use table::path_text;
 
 const EXAMPLE: &str = "\
 Examples:

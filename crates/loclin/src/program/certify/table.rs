@@ -4,13 +4,13 @@ use std::path::Path;
 
 use loclin_data::Data;
 use loclin_regions::Guarantee;
-use loclin_report::printable;
 
 use super::batch::{Batch, layer};
 use super::question::{Question, leading};
 use super::row::Row;
 use crate::program::classes::Classes;
 use crate::program::domain::InputBox;
+use crate::program::files::text_below;
 
 /// `index,file,label,prediction,label_name,prediction_name,eps_P...,guarantee,layer,neuron,position,domain,score,place`,
 /// one row for each input.
@@ -66,7 +66,10 @@ impl Table<'_> {
             Row {
                 line: 0,
                 index,
-                file: self.data.path(index).map(|path| relative(path, self.root)),
+                file: self
+                    .data
+                    .path(index)
+                    .map(|path| text_below(path, self.root)),
                 label: self
                     .data
                     .labels()
@@ -123,16 +126,4 @@ fn lines(records: impl IntoIterator<Item = Vec<String>>) -> anyhow::Result<Vec<u
         writer.write_record(record)?;
     }
     Ok(writer.into_inner()?)
-}
-
-/// A path below `root`, control characters escaped.
-fn relative(path: &Path, root: Option<&Path>) -> String {
-    let below = root.and_then(|root| path.strip_prefix(root).ok());
-    let below = below.filter(|path| !path.as_os_str().is_empty());
-    path_text(below.unwrap_or(path))
-}
-
-/// A path as tables have it: control characters escaped, and a mark for what is not UTF-8.
-pub(crate) fn path_text(path: &Path) -> String {
-    printable(&path.to_string_lossy(), &[])
 }

@@ -7,8 +7,9 @@ use loclin_regions::Norm;
 
 use super::outcome::Failure;
 use super::truth::{Judge, Truth};
-use crate::program::certify::{Row, path_text};
+use crate::program::certify::Row;
 use crate::program::classes::{self, Classes};
+use crate::program::files;
 
 /// What the row says of the data and of itself that is not so.
 pub(super) fn plain(
@@ -28,7 +29,7 @@ pub(super) fn plain(
             causes.push(format!("label {found}, the data's is {expected}"));
         }
         if let (Some(file), Some(path)) = (&row.file, data.path(row.index)) {
-            let [found, expected] = [Path::new(file), path].map(path_text);
+            let [found, expected] = [Path::new(file), path].map(files::text);
             if !Path::new(&expected).ends_with(&found) {
                 causes.push(format!("file `{found}`, the data's is `{expected}`"));
             }
