@@ -130,6 +130,11 @@ proptest! {
         for (found, truth) in cut.cut.margins(&NORMS, Method::Auto).unwrap().iter().zip(&truths) {
             // Where the domain has no end, the error of a gradient has none.
             let never = truth.value.is_none() && found.radius[0] > 1e9;
+            // Of quotients by a deviation only bounds are known: two that are equal are not seen to be.
+            if plan.standardized && found.position[0] == Position::Undecided {
+                prop_assert!(found.radius[0] == 0.0);
+                continue;
+            }
             prop_assert!(never || truth.excess(found.radius[0]).abs() <= ORDINARY, "{:e} instead of {:e}", found.radius[0], truth.approximate());
             if never {
                 continue;

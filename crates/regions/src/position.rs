@@ -15,8 +15,8 @@ pub enum Position {
     Boundary,
     /// Where several entries of a maximum are equally large. The radius is 0.
     Tie,
-    /// Rounding leaves open on which side of a neuron's boundary it is, and exact arithmetic was not affordable. The radius that
-    /// is claimed is 0; the true one may be larger.
+    /// Rounding leaves open on which side of a neuron's boundary it is, and exact arithmetic was not affordable or knows no more
+    /// than bounds (of quotients, which a standardization makes). The radius that is claimed is 0; the true one may be larger.
     Undecided,
 }
 

@@ -198,7 +198,7 @@ fn what_is_outside_its_domain_is_named() {
         ("p.json", "p.json: statement 1: |data, input 0"),
     ] {
         let arguments = format!("check @{result} --model @m.safetensors --data @data");
-        let needles = format!("{needles}|outside the domain");
+        let needles = format!("{needles}|outside the domain [0.4, 0.5]");
         refused(files.dir.path(), &arguments, 1, &needles);
     }
 }

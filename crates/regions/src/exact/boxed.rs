@@ -32,7 +32,12 @@ pub(super) fn ways(domain: &Domain, x: &[Dyadic]) -> Result<Ways> {
             .flatten()
             .any(|way| way.sign().is_lt());
         match empty || outside {
-            true => Err(ExactError::Outside { number }),
+            true => Err(ExactError::Outside {
+                number,
+                value: float(x, Side::Down),
+                low: *low,
+                high: *high,
+            }),
             false => Ok([down, up]),
         }
     };

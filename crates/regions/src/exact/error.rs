@@ -40,10 +40,16 @@ pub enum ExactError {
         found: usize,
     },
     /// An input outside the domain.
-    #[error("number {number} of the input is outside the domain")]
+    #[error("number {number} of the input is {value}, outside the domain [{low}, {high}]")]
     Outside {
         /// The first number that is.
         number: usize,
+        /// Its value.
+        value: f64,
+        /// Its lower end.
+        low: f64,
+        /// Its upper end.
+        high: f64,
     },
     /// A pattern of another network.
     #[error("an activation pattern with pieces that the network does not have")]
