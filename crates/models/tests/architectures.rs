@@ -11,7 +11,7 @@ mod numbers;
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
 use loclin_models::{
-    INPUT, Module, Network, Parameters,
+    INPUT, Module, Network, Parameters, Trace,
     architectures::{GraphSpec, ResNetConfig, ResNetFamily, ScoRnn, ScoRnnConfig},
     operators::{Conv2dConfig, OperatorSpec, Window2d},
 };
@@ -273,4 +273,67 @@ fn tangents_of_wide_windows_are_budgeted() {
     // Input, output, the padded input and Candle's copy of it; nine entries for each of 256 windows.
     assert!(size(OperatorSpec::Conv2d(config)) >= 4 * 256);
     assert!(size(OperatorSpec::MaxPool2d { window: window() }) >= 9 * 256);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// Sequences of several lengths, in any order, traced together have the values, neurons, sides, tangents and gradients that they
+    /// have alone.
+    #[test]
+    fn sequences_of_all_lengths_are_traced_together(
+        lengths in prop::collection::vec((1usize..7, 1usize..4), 1..5), hidden in 1usize..7, seed: u64,
+    ) {
+        let config = ScoRnnConfig { inputs: 3, hidden, negative: hidden / 2, outputs: 2, negative_slope: 0.2 };
+        let (learner, parameters) = ScoRnn::seeded(config, seed, DType::F64, &Device::Cpu).unwrap();
+        let rnn = learner.rnn().unwrap();
+        let inputs = lengths.iter().zip(1..);
+        let inputs: Vec<Tensor> = inputs.map(|((length, batch), at)| normal(seed ^ at, &[*batch, *length, 3])).collect();
+        let together = rnn.traces(&inputs).unwrap();
+        let alone: Vec<_> = inputs.iter().map(|x| rnn.network_for(&x.dims()[1..]).unwrap().trace(x).unwrap()).collect();
+        prop_assert_eq!(together.len(), inputs.len());
+        let sum = |traces: &[Trace]| {
+            let mut sum = Tensor::zeros((), DType::F64, &Device::Cpu).unwrap();
+            for (trace, x) in traces.iter().zip(&inputs) {
+                let pushed = trace.push(&x.unsqueeze(1).unwrap(), |_, _| Ok(())).unwrap();
+                let z = trace.pre_activations().unwrap().unwrap();
+                for part in [trace.output().sin().unwrap(), pushed.sqr().unwrap(), z.sin().unwrap()] {
+                    sum = (sum + part.sum_all().unwrap()).unwrap();
+                }
+            }
+            sum.backward().unwrap()
+        };
+        for (a, b) in together.iter().zip(&alone) {
+            prop_assert!(largest(&(a.output() - b.output()).unwrap()) < 1e-12);
+            let [a_z, b_z] = [a, b].map(|trace| trace.pre_activations().unwrap().unwrap());
+            prop_assert!(largest(&(&a_z - &b_z).unwrap()) < 1e-12);
+            // The side is what the value says, also where rounding makes it another.
+            let signs = entries(&a.signs().unwrap().unwrap());
+            prop_assert!(signs.iter().zip(entries(&a_z)).all(|(sign, z)| (*sign > 0.0) == (z >= 0.0)));
+            prop_assert_eq!(a.network().spec().unwrap(), b.network().spec().unwrap());
+        }
+        let [together, alone] = [&together, &alone].map(|traces| sum(traces));
+        for (name, variable) in parameters.named() {
+            let [a, b] = [&together, &alone].map(|gradients| gradients.get(&variable).map_or(vec![], entries));
+            let far = a.iter().zip(&b).any(|(a, b)| (a - b).abs() > 1e-9 * (1.0 + b.abs()));
+            prop_assert!(a.len() == b.len() && !far, "{name}: {a:?} {b:?}");
+        }
+    }
+}
+
+#[test]
+fn sequences_of_another_number_of_channels_are_refused() {
+    let config = ScoRnnConfig {
+        inputs: 3,
+        hidden: 4,
+        negative: 2,
+        outputs: 2,
+        negative_slope: 0.2,
+    };
+    let (learner, _) = ScoRnn::seeded(config, 0, DType::F64, &Device::Cpu).unwrap();
+    let rnn = learner.rnn().unwrap();
+    assert!(rnn.traces(&[]).unwrap().is_empty());
+    let inputs = [normal(0, &[1, 5, 3]), normal(0, &[1, 5, 2])];
+    let error = rnn.traces(&inputs).unwrap_err().to_string();
+    assert!(error.contains("[length, 3], found [5, 2]"), "{error}");
 }

@@ -62,12 +62,51 @@ pub enum Probes {
 /// # Errors
 /// A hyper-parameter out of range, a network without neurons.
 pub fn sampled(trace: &Trace, config: SampledConfig, rng: &mut impl Rng) -> Result<Tensor> {
+    sampled_together(&[trace], config, rng)
+}
+
+/// [`sampled`] over the inputs of several traces, such as sequences of different lengths
+/// ([`loclin_models::architectures::Rnn::traces`]): the mean over all inputs, each by the mean over its own neurons, drawn trace by
+/// trace. A scalar `[]`. Random directions through one recurrence at several lengths are pushed together.
+///
+/// # Errors
+/// Those of [`sampled`], and no trace.
+pub fn sampled_together(
+    traces: &[&Trace],
+    config: SampledConfig,
+    rng: &mut impl Rng,
+) -> Result<Tensor> {
     check_c(config.c)?;
     let norms = match config.probes {
-        Probes::Axes(count) => along_axes(trace, count, rng)?,
-        Probes::Signs(count) => along_signs(trace, count, rng)?,
+        Probes::Axes(count) => over_inputs(traces, |_, trace| along_axes(trace, count, rng))?,
+        Probes::Signs(count) => along_signs(traces, count, rng)?,
     };
-    Ok((norms + (mean_hinge(trace)? * config.c)?)?)
+    let hinges = over_inputs(traces, |_, trace| mean_hinge(trace))?;
+    Ok((norms + (hinges * config.c)?)?)
+}
+
+/// A mean over the inputs of each trace as one over all inputs.
+fn over_inputs(
+    traces: &[&Trace],
+    mut mean: impl FnMut(usize, &Trace) -> Result<Tensor>,
+) -> Result<Tensor> {
+    if let [trace] = traces {
+        return mean(0, trace);
+    }
+    let all: usize = traces.iter().map(|trace| trace.batch()).sum();
+    let mut sum: Option<Tensor> = None;
+    for (at, trace) in traces.iter().enumerate() {
+        let part = (mean(at, trace)? * (trace.batch() as f64 / all as f64))?;
+        sum = Some(match sum {
+            Some(sum) => (sum + part)?,
+            None => part,
+        });
+    }
+    sum.ok_or_else(|| Error::Config {
+        field: "traces",
+        expected: "one or more".into(),
+        found: "none".into(),
+    })
 }
 
 fn along_axes(trace: &Trace, count: usize, rng: &mut impl Rng) -> Result<Tensor> {
@@ -87,7 +126,7 @@ fn along_axes(trace: &Trace, count: usize, rng: &mut impl Rng) -> Result<Tensor>
     Ok((squared_derivatives(trace, &axes)?.mean_all()? * (size as f64 / count as f64))?)
 }
 
-fn along_signs(trace: &Trace, count: usize, rng: &mut impl Rng) -> Result<Tensor> {
+fn along_signs(traces: &[&Trace], count: usize, rng: &mut impl Rng) -> Result<Tensor> {
     if count == 0 {
         return Err(Error::Config {
             field: "signs",
@@ -95,11 +134,14 @@ fn along_signs(trace: &Trace, count: usize, rng: &mut impl Rng) -> Result<Tensor
             found: count.to_string(),
         });
     }
-    let signs = signs_like(trace, count, rng)?;
-    match engines::mean_along(trace, &signs)? {
-        Some(mean) => Ok(mean),
-        None => mean_squared_derivative(trace, &signs, engines::first_layer(trace)?),
+    let signs = traces.iter().map(|trace| signs_like(trace, count, rng));
+    let signs = signs.collect::<Result<Vec<_>>>()?;
+    if let Some(mean) = engines::mean_along(traces, &signs)? {
+        return Ok(mean);
     }
+    over_inputs(traces, |at, trace| {
+        mean_squared_derivative(trace, &signs[at], engines::first_layer(trace)?)
+    })
 }
 
 /// `count` directions for each input of a trace, all coordinates +1 or -1 at random: `[B, count, in...]`.

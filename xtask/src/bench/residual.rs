@@ -180,7 +180,7 @@ impl Learner {
             c: C,
             ..Config::default().settings()
         };
-        let regulariser = loss.regulariser(here, &settings, rng)?;
+        let regulariser = loss.regulariser(&[here], &settings, rng)?;
         Parts { task, regulariser }.descend(LAMBDA, &mut *self.optimizer)?;
         BatchStatistics::update(&statistics, &self.parameters, 0.1)?;
         Ok(start.elapsed().as_secs_f64())

@@ -92,7 +92,7 @@ impl Subject {
             inputs: x,
             labels: y,
         };
-        let regulariser = objective.regulariser(here, &settings, rng)?;
+        let regulariser = objective.regulariser(&[here], &settings, rng)?;
         Parts { task, regulariser }.descend(LAMBDA, &mut *self.optimizer)?;
         Ok(())
     }

@@ -5,8 +5,9 @@
 use candle_core::Tensor;
 use loclin_models::Trace;
 use loclin_objectives::{
-    Gamma, MmrConfig, Probes, Result, RollConfig, SampledConfig, cure, distance, elle, grad_align,
-    grad_cert, gradient_norm, jump_weighted, jump_weighted_sampled, mmr, relaxed, roll, sampled,
+    Error, Gamma, MmrConfig, Probes, RollConfig, SampledConfig, cure, distance, elle, grad_align,
+    grad_cert, gradient_norm, jump_weighted, jump_weighted_sampled, mmr, relaxed, roll,
+    sampled_together,
 };
 use loclin_regions::Norm;
 use rand::Rng;
@@ -126,21 +127,17 @@ impl Loss {
         }
     }
 
-    /// The regulariser at a mini-batch, a scalar `[]`; `None` where there is none.
+    /// The regulariser at a mini-batch, inputs of one shape together, a scalar `[]`: a mean over all its inputs. `None` where there
+    /// is none.
     ///
     /// # Errors
-    /// A network or a setting that the objective does not take, or a neuron whose loss is not a number.
+    /// A network or a setting that the objective does not take, a neuron whose loss is not a number, or no input.
     pub fn regulariser(
         self,
-        here: Here<'_>,
+        batch: &[Here<'_>],
         settings: &Settings,
         rng: &mut impl Rng,
-    ) -> Result<Option<Tensor>> {
-        let Here {
-            trace,
-            inputs,
-            labels,
-        } = here;
+    ) -> Result<Option<Tensor>, Error> {
         let Settings {
             c,
             gamma,
@@ -148,30 +145,66 @@ impl Loss {
             radius,
             margins: [boundary, decision],
         } = *settings;
-        let margins = |norm| MmrConfig {
-            norm,
-            share: gamma,
-            boundary,
-            decision,
+        let traces: Vec<&Trace> = batch.iter().map(|here| here.trace).collect();
+        let estimate = |probes, rng| sampled_together(&traces, SampledConfig { c, probes }, rng);
+        let mmr = |norm| {
+            let config = MmrConfig {
+                norm,
+                share: gamma,
+                boundary,
+                decision,
+            };
+            mean(batch, |here| mmr(here.trace, here.labels, config))
         };
-        let mut estimate = |probes| sampled(trace, SampledConfig { c, probes }, rng);
-        match self {
-            Self::Vanilla => Ok(None),
-            Self::Distance => distance(trace).map(Some),
-            Self::Relaxed => relaxed(trace, c).map(Some),
-            Self::Roll => roll(trace, RollConfig { c, gamma }).map(Some),
-            Self::Sampled => estimate(Probes::Signs(1)).map(Some),
-            Self::Axes => estimate(Probes::Axes(axes)).map(Some),
-            Self::JumpWeighted => jump_weighted(trace, labels, c).map(Some),
-            Self::JumpWeightedSampled => jump_weighted_sampled(trace, labels, c, rng).map(Some),
-            Self::GradientNorm => gradient_norm(trace, labels).map(Some),
-            Self::Mmr1 => mmr(trace, labels, margins(Norm::L1)).map(Some),
-            Self::Mmr2 => mmr(trace, labels, margins(Norm::L2)).map(Some),
-            Self::MmrInf => mmr(trace, labels, margins(Norm::LINF)).map(Some),
-            Self::Cure => cure(trace, inputs, labels, radius).map(Some),
-            Self::GradAlign => grad_align(trace, inputs, labels, radius, rng).map(Some),
-            Self::GradCert => grad_cert(trace, inputs, labels, radius).map(Some),
-            Self::Elle => elle(trace, inputs, labels, radius, rng).map(Some),
-        }
+        let mean = match self {
+            Self::Vanilla => return Ok(None),
+            Self::Distance => mean(batch, |here| distance(here.trace)),
+            Self::Relaxed => mean(batch, |here| relaxed(here.trace, c)),
+            Self::Roll => mean(batch, |here| roll(here.trace, RollConfig { c, gamma })),
+            Self::Sampled => estimate(Probes::Signs(1), rng),
+            Self::Axes => estimate(Probes::Axes(axes), rng),
+            Self::JumpWeighted => mean(batch, |here| jump_weighted(here.trace, here.labels, c)),
+            Self::JumpWeightedSampled => mean(batch, |here| {
+                jump_weighted_sampled(here.trace, here.labels, c, rng)
+            }),
+            Self::GradientNorm => mean(batch, |here| gradient_norm(here.trace, here.labels)),
+            Self::Mmr1 => mmr(Norm::L1),
+            Self::Mmr2 => mmr(Norm::L2),
+            Self::MmrInf => mmr(Norm::LINF),
+            Self::Cure => mean(batch, |here| {
+                cure(here.trace, here.inputs, here.labels, radius)
+            }),
+            Self::GradAlign => mean(batch, |here| {
+                grad_align(here.trace, here.inputs, here.labels, radius, rng)
+            }),
+            Self::GradCert => mean(batch, |here| {
+                grad_cert(here.trace, here.inputs, here.labels, radius)
+            }),
+            Self::Elle => mean(batch, |here| {
+                elle(here.trace, here.inputs, here.labels, radius, rng)
+            }),
+        };
+        mean.map(Some)
     }
+}
+
+/// A mean over the inputs of each shape as one over all inputs: an input counts the same whatever its shape.
+pub(super) fn mean<E: From<candle_core::Error>>(
+    batch: &[Here<'_>],
+    mut mean: impl FnMut(&Here<'_>) -> Result<Tensor, E>,
+) -> Result<Tensor, E> {
+    if let [here] = batch {
+        return mean(here);
+    }
+    let all: usize = batch.iter().map(|here| here.trace.batch()).sum();
+    let mut sum: Option<Tensor> = None;
+    for here in batch {
+        let part = (mean(here)? * (here.trace.batch() as f64 / all as f64))?;
+        sum = Some(match sum {
+            Some(sum) => (sum + part)?,
+            None => part,
+        });
+    }
+    let none = || candle_core::Error::Msg("a mini-batch without inputs".into()).into();
+    sum.ok_or_else(none)
 }

@@ -145,7 +145,7 @@ fn train(
             inputs: x,
             labels: &classes,
         };
-        let regulariser = objective.regulariser(here, &settings, &mut rng)?;
+        let regulariser = objective.regulariser(&[here], &settings, &mut rng)?;
         let loss = Parts { task, regulariser }.total(lambda)?;
         let value = loss.to_scalar::<f64>()?;
         if value < best.0 {

@@ -3,8 +3,11 @@
 use super::graph::GraphSpec;
 use crate::{
     error::{Error, Result},
-    network::Network,
+    network::{Network, Node},
+    operator::{Operator, PiecewiseLinear},
+    record::ActivationRecord,
     spec::{INPUT, NetworkSpec, OperatorSpec},
+    trace::Trace,
 };
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
@@ -117,6 +120,118 @@ impl Rnn {
             }),
         }
     }
+
+    /// Batches of sequences, each `[B, length, inputs]` of another length, traced together: `traces(inputs)?[i]` is
+    /// `network(length)?.trace(&inputs[i])?` but for rounding.
+    ///
+    /// A step of all sequences that are long enough is one product with `W`. Alone, a mini-batch of 32 utterances of 15 lengths
+    /// would read `W` for each length at each step, and have a gradient of its size for each.
+    ///
+    /// # Errors
+    /// Inputs of another number of dimensions or channels, and a tensor computation that fails.
+    pub fn traces(&self, inputs: &[Tensor]) -> Result<Vec<Trace>> {
+        let networks: Vec<Network> = inputs
+            .iter()
+            .map(|x| self.network_for(x.dims().get(1..).unwrap_or_default()))
+            .collect::<Result<_>>()?;
+        let lengths: Vec<usize> = networks.iter().map(|n| n.input_shape()[0]).collect();
+        // The longest first: those that a step still has are the first rows of the step before.
+        let mut order: Vec<usize> = (0..inputs.len()).collect();
+        order.sort_by_key(|&i| std::cmp::Reverse(lengths[i]));
+        let Some(&longest) = order.first() else {
+            return Ok(Vec::new());
+        };
+        let mut firsts = vec![0; inputs.len()];
+        let mut all = 0;
+        for &i in &order {
+            firsts[i] = all;
+            all += inputs[i].dim(0)?;
+        }
+        let steps = Steps::of(&networks[longest])?;
+        let mut records: Vec<Vec<ActivationRecord>> = lengths.iter().map(|_| Vec::new()).collect();
+        let mut last = vec![None; inputs.len()];
+        let mut state: Option<Tensor> = None;
+        for t in 0..lengths[longest] {
+            let there = order.iter().take_while(|&&i| lengths[i] > t);
+            let there: Vec<usize> = there.copied().collect();
+            let x: Vec<Tensor> = there
+                .iter()
+                .map(|&i| inputs[i].narrow(1, t, 1)?.squeeze(1))
+                .collect::<candle_core::Result<_>>()?;
+            let mut z = steps.encoder(&Tensor::cat(&x, 0)?)?;
+            if let Some(state) = state {
+                let fed = steps.recurrent(&state.narrow(0, 0, z.dim(0)?)?)?;
+                z = (z + fed)?;
+            }
+            let next = steps.activation.value(&z)?;
+            for &i in &there {
+                let (first, count) = (firsts[i], inputs[i].dim(0)?);
+                let own = z.narrow(0, first, count)?;
+                records[i].push(steps.activation.record(&own)?);
+                if t + 1 == lengths[i] {
+                    last[i] = Some(next.narrow(0, first, count)?);
+                }
+            }
+            state = Some(next);
+        }
+        let last: Vec<Tensor> = order.iter().filter_map(|&i| last[i].clone()).collect();
+        let output = steps.output(&Tensor::cat(&last, 0)?)?;
+        let of = |(i, (network, records)): (usize, (&Network, Vec<ActivationRecord>))| {
+            let output = output.narrow(0, firsts[i], inputs[i].dim(0)?)?;
+            Trace::from_records(network, output, records)
+        };
+        networks.iter().zip(records).enumerate().map(of).collect()
+    }
+}
+
+/// The operators of a step, and the read-out.
+struct Steps<'a> {
+    encoder: &'a Node,
+    recurrent: Option<&'a Node>,
+    activation: &'a dyn PiecewiseLinear,
+    output: &'a Node,
+}
+
+impl<'a> Steps<'a> {
+    fn of(network: &'a Network) -> Result<Self> {
+        let named = |name: &str| network.nodes().iter().find(|node| node.name == name);
+        let parts = (named("encoder"), named("state.0"), named("output"));
+        match parts {
+            (Some(encoder), Some(state), Some(output)) => match &state.operator {
+                Operator::PiecewiseLinear(activation) => Ok(Self {
+                    encoder,
+                    recurrent: named("recurrent"),
+                    activation: activation.as_ref(),
+                    output,
+                }),
+                _ => Err(not_a_recurrence()),
+            },
+            _ => Err(not_a_recurrence()),
+        }
+    }
+
+    fn encoder(&self, x: &Tensor) -> Result<Tensor> {
+        value(self.encoder, x)
+    }
+
+    fn recurrent(&self, state: &Tensor) -> Result<Tensor> {
+        value(self.recurrent.ok_or_else(not_a_recurrence)?, state)
+    }
+
+    fn output(&self, state: &Tensor) -> Result<Tensor> {
+        value(self.output, state)
+    }
+}
+
+fn value(node: &Node, x: &Tensor) -> Result<Tensor> {
+    match &node.operator {
+        Operator::Affine(operator) => Ok(operator.value(&[x], &node.shape)?),
+        _ => Err(not_a_recurrence()),
+    }
+}
+
+fn not_a_recurrence() -> Error {
+    Error::Graph("a graph without the nodes of a recurrence".into())
 }
 
 impl RnnConfig {

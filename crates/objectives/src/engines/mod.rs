@@ -19,7 +19,8 @@ pub enum Engine {
     /// For fully connected chains: shared Gram matrices, and tangents with an analytic backward pass. Where the input
     /// has so few axes that pushing all of them is cheaper, exact objectives do that.
     Chain,
-    /// For recurrences: the axes of a time step are pushed from that step on.
+    /// For recurrences: the axes of a time step are pushed from that step on, and directions of sequences of several lengths
+    /// together.
     Recurrence,
     /// For every network: its operators' own readings.
     General,
@@ -97,17 +98,32 @@ pub(crate) fn squared_norms(trace: &Trace) -> Result<Option<Tensor>> {
     }
 }
 
-/// The mean over inputs, `count` directions of each, and neurons of `(grad z . v)^2` for directions `v`
-/// `[B, count, in...]` of norm `sqrt(D)`, the first layer's neurons by `||grad z||_2^2`.
-pub(crate) fn mean_along(trace: &Trace, directions: &Tensor) -> Result<Option<Tensor>> {
-    match (Recognised::of(trace.network()), trace.network().dtype()) {
-        (Recognised::Chain(chain), DType::F32) => {
-            chain::mean_along::<f32>(trace, chain, directions).map(Some)
+/// The mean over all inputs of the traces, `count` directions of each, and the input's neurons of `(grad z . v)^2` for directions
+/// `v` of norm `sqrt(D)`, those of each trace `[B, count, in...]`; the first layer's neurons of a chain by `||grad z||_2^2`.
+pub(crate) fn mean_along(traces: &[&Trace], directions: &[Tensor]) -> Result<Option<Tensor>> {
+    let found = traces.iter().map(|trace| Recognised::of(trace.network()));
+    let found: Vec<Recognised> = found.collect();
+    let single = |trace: &Trace| trace.network().dtype() == DType::F32;
+    if let ([trace], [Recognised::Chain(chain)], [directions]) = (traces, &found[..], directions) {
+        let mean = match single(trace) {
+            true => chain::mean_along::<f32>(trace, chain, directions),
+            false => chain::mean_along::<f64>(trace, chain, directions),
+        };
+        return mean.map(Some);
+    }
+    let recurrences = found.iter().map(|found| match found {
+        Recognised::Recurrence(recurrence) => Some(*recurrence),
+        _ => None,
+    });
+    let Some(recurrences) = recurrences.collect::<Option<Vec<_>>>() else {
+        return Ok(None);
+    };
+    match recurrent::Shared::of(&recurrences) {
+        Some(shared) if single(traces[0]) => {
+            recurrent::mean_along::<f32>(traces, shared, directions).map(Some)
         }
-        (Recognised::Chain(chain), _) => {
-            chain::mean_along::<f64>(trace, chain, directions).map(Some)
-        }
-        _ => Ok(None),
+        Some(shared) => recurrent::mean_along::<f64>(traces, shared, directions).map(Some),
+        None => Ok(None),
     }
 }
 

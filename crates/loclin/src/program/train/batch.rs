@@ -2,9 +2,8 @@
 
 use candle_core::{Device, Tensor};
 use loclin_data::{Augmentation, Data, Dataset, Part};
-use loclin_models::{ModelFile, Normalization};
+use loclin_models::{BatchStatistics, Model, ModelFile, Network, Normalization, Trace};
 
-use super::learner;
 use super::parts::Traced;
 use crate::program::config::Config;
 use crate::program::tensors;
@@ -25,21 +24,13 @@ impl Batches<'_> {
         rows: &[usize],
         epoch: usize,
     ) -> anyhow::Result<Vec<Traced>> {
-        let mut batch = Vec::new();
+        let mut prepared = Vec::new();
         for Part { positions, inputs } in self.data.tables(rows)? {
             let rows: Vec<usize> = positions.iter().map(|&at| rows[at]).collect();
             let x = self.augmented(&inputs, &rows, epoch)?;
-            let network = learner::network(model, inputs.input_shape())?;
-            let x = self.normalized(x)?;
-            let (trace, statistics) = network.trace_train(&x)?;
-            batch.push(Traced {
-                trace,
-                inputs: x,
-                labels: self.labels(&inputs)?,
-                statistics,
-            });
+            prepared.push((self.normalized(x)?, self.labels(&inputs)?));
         }
-        Ok(batch)
+        traced(model, prepared, |network, x| Ok(network.trace_train(x)?))
     }
 
     /// A mini-batch of validation inputs.
@@ -48,20 +39,15 @@ impl Batches<'_> {
         model: &ModelFile,
         rows: &[usize],
     ) -> anyhow::Result<Vec<Traced>> {
-        let mut batch = Vec::new();
+        let mut prepared = Vec::new();
         for Part { inputs, .. } in self.data.tables(rows)? {
-            let network = learner::network(model, inputs.input_shape())?;
             let all: Vec<usize> = (0..inputs.len()).collect();
             let x = tensors::inputs(&inputs, &all, self.config.dtype.candle(), self.device)?;
-            let x = self.normalized(x)?;
-            batch.push(Traced {
-                trace: network.trace(&x)?,
-                inputs: x,
-                labels: self.labels(&inputs)?,
-                statistics: Vec::new(),
-            });
+            prepared.push((self.normalized(x)?, self.labels(&inputs)?));
         }
-        Ok(batch)
+        traced(model, prepared, |network, x| {
+            Ok((network.trace(x)?, Vec::new()))
+        })
     }
 
     /// Training inputs as the epoch sees them; `rows` are their numbers in the training data.
@@ -95,4 +81,35 @@ impl Batches<'_> {
         let all: Vec<usize> = (0..inputs.len()).collect();
         tensors::labels(inputs, &all, self.device)
     }
+}
+
+/// A mini-batch of inputs and their labels, those of one shape together, traced: by a recurrent network all shapes together, by others
+/// as `trace` does.
+fn traced(
+    model: &ModelFile,
+    batch: Vec<(Tensor, Tensor)>,
+    trace: impl Fn(&Network, &Tensor) -> anyhow::Result<(Trace, Vec<BatchStatistics>)>,
+) -> anyhow::Result<Vec<Traced>> {
+    let traces = match model {
+        ModelFile::Network(Model { network, .. }) => {
+            let traces = batch.iter().map(|(x, _)| trace(network, x));
+            traces.collect::<anyhow::Result<Vec<_>>>()?
+        }
+        ModelFile::Recurrent(rnn) => {
+            let inputs: Vec<Tensor> = batch.iter().map(|(x, _)| x.clone()).collect();
+            let traces = rnn.traces(&inputs)?;
+            traces
+                .into_iter()
+                .map(|trace| (trace, Vec::new()))
+                .collect()
+        }
+    };
+    let both = traces.into_iter().zip(batch);
+    let both = both.map(|((trace, statistics), (inputs, labels))| Traced {
+        trace,
+        inputs,
+        labels,
+        statistics,
+    });
+    Ok(both.collect())
 }

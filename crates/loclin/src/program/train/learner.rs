@@ -189,14 +189,6 @@ impl Learner {
     }
 }
 
-/// A model's network of normalised inputs of shape `input_shape`.
-pub(super) fn network(model: &ModelFile, input_shape: &[usize]) -> loclin_models::Result<Network> {
-    match model {
-        ModelFile::Network(model) => Ok(model.network.clone()),
-        ModelFile::Recurrent(rnn) => rnn.network_for(input_shape),
-    }
-}
-
 /// The dtype in which a model computes.
 pub(super) fn dtype(model: &ModelFile) -> DType {
     match model {

@@ -5,10 +5,10 @@ use candle_core::Tensor;
 use candle_core::backprop::GradStore;
 use loclin_models::{BatchStatistics, Trace};
 use loclin_tensor::{Optimizer, random};
-use rand::Rng;
 
 use super::outcome::Diverged;
 use crate::program::config::{Config, Here, Loss};
+use crate::program::objective;
 
 /// The two parts of the loss on a mini-batch, both scalars `[]`.
 #[derive(Debug)]
@@ -51,37 +51,12 @@ impl Parts {
         path: &[u64],
     ) -> anyhow::Result<Self> {
         let rng = &mut random::stream(config.seed, path);
-        let total: usize = batch.iter().map(|traced| traced.trace.batch()).sum();
-        let mut sum: Option<Self> = None;
-        for traced in batch {
-            let one = Self::of_one_shape(config, loss, traced.here(), rng)?;
-            if batch.len() == 1 {
-                return Ok(one);
-            }
-            // The objectives are means over inputs; an input counts the same whatever its shape.
-            let share = traced.trace.batch() as f64 / total as f64;
-            let weighted = |tensor: &Tensor, sum: Option<&Tensor>| {
-                let part = (tensor * share)?;
-                sum.map_or(Ok(part.clone()), |sum| sum + &part)
-            };
-            let task = weighted(&one.task, sum.as_ref().map(|sum| &sum.task))?;
-            let before = sum.as_ref().and_then(|sum| sum.regulariser.as_ref());
-            let regulariser = one.regulariser.map(|r| weighted(&r, before)).transpose()?;
-            sum = Some(Self { task, regulariser });
-        }
-        sum.context("a mini-batch without inputs")
-    }
-
-    /// Both parts at inputs of one shape.
-    fn of_one_shape(
-        config: &Config,
-        loss: Loss,
-        here: Here<'_>,
-        rng: &mut impl Rng,
-    ) -> anyhow::Result<Self> {
-        let task = candle_nn::loss::cross_entropy(here.trace.output(), here.labels)
-            .context("the labels do not fit the network's outputs")?;
-        let regulariser = loss.regulariser(here, &config.settings(), rng);
+        let batch: Vec<Here> = batch.iter().map(Traced::here).collect();
+        let task = objective::mean(&batch, |here| {
+            candle_nn::loss::cross_entropy(here.trace.output(), here.labels)
+        });
+        let task = task.context("the labels do not fit the network's outputs")?;
+        let regulariser = loss.regulariser(&batch, &config.settings(), rng);
         let regulariser = regulariser.map_err(|error| match error {
             loclin_objectives::Error::Tensor(error @ loclin_tensor::Error::NanScore { .. }) => {
                 Diverged(format!("the loss of a neuron is not finite ({error})")).into()

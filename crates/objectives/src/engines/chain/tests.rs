@@ -149,7 +149,7 @@ proptest! {
         let rng = &mut stream(case.seed, &[3]);
         let shape = (case.batch, count, case.inputs);
         let directions = normal(rng, shape, DType::F64, &Device::Cpu).unwrap();
-        let fast = mean_along(&trace, &directions).unwrap().unwrap();
+        let fast = mean_along(&[&trace], std::slice::from_ref(&directions)).unwrap().unwrap();
         let (first, neurons) = (case.hidden[0], case.hidden.iter().sum::<usize>());
         let exact = squared_gradient_norms_by_pushing(&trace).unwrap().narrow(1, 0, first).unwrap();
         let pushed = squared_derivatives(&trace, &directions).unwrap();

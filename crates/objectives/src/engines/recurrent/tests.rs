@@ -1,10 +1,28 @@
 //! The engine against the reference implementation.
 
-use crate::{engines::mean_squared_norms, squared_gradient_norms_by_pushing};
-use candle_core::{DType, Device, Tensor};
+use crate::{
+    engines::{mean_along, mean_squared_norms},
+    neuron_loss::mean_squared_derivative,
+    squared_gradient_norms_by_pushing,
+};
+use candle_core::{DType, Device, Tensor, backprop::GradStore};
+use loclin_models::Trace;
 use loclin_models::architectures::{ScoRnn, ScoRnnConfig};
 use loclin_tensor::random::{normal, stream};
 use proptest::prelude::*;
+
+/// Whether a variable's gradients differ by more than the order of sums.
+fn far(variable: &Tensor, both: [&GradStore; 2]) -> bool {
+    let [a, b] = both.map(|gradients| {
+        let zeros = || variable.zeros_like().unwrap();
+        let gradient = gradients.get(variable).cloned().unwrap_or_else(zeros);
+        gradient.flatten_all().unwrap().to_vec1::<f64>().unwrap()
+    });
+    let largest = b.iter().fold(1.0, |m: f64, v| m.max(v.abs()));
+    a.iter()
+        .zip(&b)
+        .any(|(a, b)| (a - b).abs() > 1e-11 * largest)
+}
 
 proptest! {
     /// Value, and gradients in all parameters, through the Cayley transform too.
@@ -30,16 +48,74 @@ proptest! {
         prop_assert!((number(&fast) - number(&plain)).abs() <= 1e-12 * number(&plain).abs());
         let [fast, plain] = [fast, plain].map(|value| value.backward().unwrap());
         for (name, variable) in parameters.named() {
-            let [fast, plain] = [&fast, &plain].map(|gradients| {
-                let zeros = || variable.zeros_like().unwrap();
-                let gradient = gradients.get(&variable).cloned().unwrap_or_else(zeros);
-                gradient.flatten_all().unwrap().to_vec1::<f64>().unwrap()
-            });
-            let largest = plain.iter().fold(1.0, |m: f64, v| m.max(v.abs()));
-            let far = fast.iter().zip(&plain).any(|(a, b)| (a - b).abs() > 1e-11 * largest);
-            prop_assert!(!far, "{name}: {fast:?} {plain:?}");
+            let far = far(&variable, [&fast, &plain]);
+            prop_assert!(!far, "{name}");
         }
     }
+}
+
+proptest! {
+    /// Directions of sequences of several lengths, in any order, together: each input's mean over its own neurons.
+    #[test]
+    fn directions_of_all_lengths_agree_with_pushing_them_alone(
+        lengths in prop::collection::vec((1usize..6, 1usize..4), 1..4),
+        hidden in 1usize..7,
+        count in 1usize..3,
+        negative_slope in prop_oneof![Just(0.0), Just(0.1), Just(-0.5)],
+        seed: u64,
+    ) {
+        let config = ScoRnnConfig { inputs: 2, hidden, negative: hidden / 2, outputs: 2, negative_slope };
+        let (learner, parameters) = ScoRnn::seeded(config, seed, DType::F64, &Device::Cpu).unwrap();
+        let rnn = learner.rnn().unwrap();
+        let draw = |shape: &[usize], path| normal(&mut stream(seed, &[path]), shape, DType::F64, &Device::Cpu).unwrap();
+        let inputs = lengths.iter().zip(1..);
+        let inputs: Vec<Tensor> = inputs.map(|((length, batch), at)| draw(&[*batch, *length, 2], at)).collect();
+        let along = lengths.iter().zip(11..);
+        let along: Vec<Tensor> = along.map(|((length, batch), at)| draw(&[*batch, count, *length, 2], at)).collect();
+        let traces = rnn.traces(&inputs).unwrap();
+        let traces: Vec<&Trace> = traces.iter().collect();
+        let fast = mean_along(&traces, &along).unwrap().unwrap();
+        let all: usize = lengths.iter().map(|(_, batch)| batch).sum();
+        let mut plain = Tensor::zeros((), DType::F64, &Device::Cpu).unwrap();
+        for (trace, along) in traces.iter().zip(&along) {
+            let mean = mean_squared_derivative(trace, along, None).unwrap();
+            plain = (plain + (mean * (trace.batch() as f64 / all as f64)).unwrap()).unwrap();
+        }
+        let number = |tensor: &Tensor| tensor.to_scalar::<f64>().unwrap();
+        prop_assert!((number(&fast) - number(&plain)).abs() <= 1e-12 * number(&plain).abs());
+        let [fast, plain] = [fast, plain].map(|value| value.backward().unwrap());
+        for (name, variable) in parameters.named() {
+            let far = far(&variable, [&fast, &plain]);
+            prop_assert!(!far, "{name}");
+        }
+    }
+}
+
+/// Recurrences with weights of their own are not one.
+#[test]
+fn recurrences_of_other_weights_are_not_pushed_together() {
+    let config = ScoRnnConfig {
+        inputs: 2,
+        hidden: 3,
+        negative: 1,
+        outputs: 2,
+        negative_slope: 0.1,
+    };
+    let traces = [0, 1].map(|seed| {
+        let (learner, _) = ScoRnn::seeded(config.clone(), seed, DType::F64, &Device::Cpu).unwrap();
+        let x = Tensor::ones((1, 4, 2), DType::F64, &Device::Cpu).unwrap();
+        learner
+            .rnn()
+            .unwrap()
+            .network(4)
+            .unwrap()
+            .trace(&x)
+            .unwrap()
+    });
+    let along = [0, 1].map(|_| Tensor::ones((1, 1, 4, 2), DType::F64, &Device::Cpu).unwrap());
+    let [a, b] = &traces;
+    assert!(mean_along(&[a, b], &along).unwrap().is_none());
+    assert!(mean_along(&[a], &along[..1]).unwrap().is_some());
 }
 
 /// Without gradients to take, and in float32, the value is the same up to rounding.

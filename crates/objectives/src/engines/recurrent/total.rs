@@ -169,7 +169,7 @@ impl<T: Real> Unrolled<'_, T> {
 }
 
 /// The sum of squares, the same for every number of threads.
-fn squares<T: Real>(values: &[T]) -> f64 {
+pub(super) fn squares<T: Real>(values: &[T]) -> f64 {
     let parts: Vec<f64> = values
         .par_chunks(PIECE)
         .map(|piece| {
