@@ -19,11 +19,15 @@ impl Certified {
         small_data(dir.path());
         let certified = Self { dir };
         model(&certified.path("m.safetensors"), &[1, 6, 6], hidden);
-        let (file, data) = (certified.path("m.safetensors"), certified.path("data"));
-        let fixed = ["certify", "--model", text(&file), "--data", text(&data)];
-        let out = certified.path("m.csv");
-        json(&[&fixed[..], &["--dtype", dtype, "--out", text(&out)]].concat());
+        certified.certify(&["--dtype", dtype]);
         certified
+    }
+
+    fn certify(&self, more: &[&str]) {
+        let (file, data) = (self.path("m.safetensors"), self.path("data"));
+        let fixed = ["certify", "--model", text(&file), "--data", text(&data)];
+        let out = self.path("m.csv");
+        json(&[&fixed[..], &["--out", text(&out), "--force"], more].concat());
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -143,6 +147,57 @@ fn the_measured_way_finds_the_same() {
         (1, 9),
         "{found}"
     );
+}
+
+/// Every other number of a row is held against the network, too, by both ways: the score, the neuron that limits, upper bounds.
+#[test]
+fn scores_limiting_neurons_and_upper_bounds_are_held_against_the_network() {
+    for hidden in [&[9, 5][..], &[600, 600]] {
+        let certified = Certified::new(hidden, "f64");
+        certified.certify(&["--upper"]);
+        let header = fs::read_to_string(certified.path("m.csv")).unwrap();
+        let columns: Vec<&str> = header.lines().next().unwrap().split(',').collect();
+        let column = |name: &str| columns.iter().position(|column| *column == name).unwrap();
+        let sample = ["--sample", "3"];
+        assert_eq!(certified.check(&sample).0, 0);
+        let changes: [(&str, fn(&str) -> String, &str); 3] = [
+            (
+                "score",
+                |cell| (number(cell) + 1e-6).to_string(),
+                "is not the network's output of that class",
+            ),
+            (
+                "neuron",
+                |cell| ((number(cell) as usize + 1) % 5).to_string(),
+                "its boundary is further away",
+            ),
+            (
+                "upper_inf",
+                |cell| (number(cell) * 0.9).to_string(),
+                "is smaller than the true radius",
+            ),
+        ];
+        for (name, change, cause) in changes {
+            let before = fs::read(certified.path("m.csv")).unwrap();
+            let wanted = column(name);
+            certified.edit(|line, at, cell| match line > 0 && at == wanted {
+                true => change(cell),
+                false => cell.to_owned(),
+            });
+            let (code, found) = certified.check(&sample);
+            let failures = found["failures"].as_array().unwrap();
+            assert_eq!((code, failures.len()), (1, 3), "{name}: {found}");
+            for failure in failures {
+                let said = failure["cause"].as_str().unwrap();
+                assert!(said.contains(cause), "{said}");
+            }
+            fs::write(certified.path("m.csv"), before).unwrap();
+        }
+    }
+}
+
+fn number(text: &str) -> f64 {
+    text.parse().unwrap()
 }
 
 #[test]

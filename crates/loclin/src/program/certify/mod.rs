@@ -41,6 +41,7 @@ pub(crate) use job::{COMMAND, outcome_of};
 
 pub use explained::{Above, Limiting, Worst};
 pub use outcome::{Outcome, Search};
+pub(super) use question::leading;
 pub use question::{Deployed, Question};
 pub(crate) use result::{Table, read};
 pub use row::Row;

@@ -67,7 +67,7 @@ impl Question {
 }
 
 /// The norm whose limiting neuron is named: l2, or the first.
-pub(super) fn leading(norms: &[Norm]) -> usize {
+pub(in crate::program) fn leading(norms: &[Norm]) -> usize {
     norms.iter().position(|norm| *norm == Norm::L2).unwrap_or(0)
 }
 

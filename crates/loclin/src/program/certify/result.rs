@@ -28,6 +28,8 @@ struct Columns {
     label: Option<usize>,
     prediction: usize,
     radii: Vec<usize>,
+    /// One for each of them, or none.
+    upper: Vec<usize>,
     guarantee: usize,
     layer: usize,
     neuron: usize,
@@ -107,12 +109,18 @@ fn columns(header: &StringRecord) -> anyhow::Result<(Columns, Vec<Norm>)> {
         !radii.is_empty(),
         "it has no column of radii, such as `eps_2`"
     );
+    // All of them or none.
+    let upper: Option<Vec<usize>> = norms
+        .iter()
+        .map(|norm| find(&format!("upper_{norm}")))
+        .collect();
     let columns = Columns {
         index: need("index")?,
         file: find("file"),
         label: find("label"),
         prediction: need("prediction")?,
         radii,
+        upper: upper.unwrap_or_default(),
         guarantee: need("guarantee")?,
         layer: need("layer")?,
         neuron: need("neuron")?,
@@ -152,7 +160,11 @@ fn row(
             .iter()
             .map(radius)
             .collect::<anyhow::Result<_>>()?,
-        upper: Vec::new(),
+        upper: columns
+            .upper
+            .iter()
+            .map(radius)
+            .collect::<anyhow::Result<_>>()?,
         guarantee: cell(columns.guarantee)
             .parse::<Guarantee>()
             .context("column `guarantee`")?,

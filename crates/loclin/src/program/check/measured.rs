@@ -21,6 +21,9 @@ pub(super) struct Claims<'a> {
     pub(super) norms: &'a [Norm],
     /// One for each norm.
     pub(super) radii: &'a [f64],
+    /// The neuron that is said to limit the radius in the norm of number `leading`, among all neurons.
+    pub(super) limiting: Option<usize>,
+    pub(super) leading: usize,
     /// The domain that balls are cut with, if they are.
     pub(super) domain: Option<&'a Domain>,
 }

@@ -150,6 +150,11 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
             let claims = Claims {
                 norms: &table.norms,
                 radii: &row.radii,
+                limiting: row
+                    .limiting
+                    .as_ref()
+                    .and_then(|(layer, neuron)| judge.neuron(layer, *neuron)),
+                leading: certify::leading(&table.norms),
                 domain: domain.as_ref(),
             };
             let truth = judge.truth(&x, &claims);

@@ -7,7 +7,7 @@ use loclin_regions::Norm;
 
 use super::outcome::Failure;
 use super::truth::{Judge, Truth};
-use crate::program::certify::Row;
+use crate::program::certify::{self, Row};
 use crate::program::classes::{self, Classes};
 use crate::program::files;
 
@@ -79,11 +79,36 @@ pub(super) fn against(
             word(truth.prediction().as_ref(), names)
         )));
     }
-    if let Some((layer, neuron)) = &row.limiting
-        && !judge.has_neuron(layer, *neuron)
+    if let Some(score) = row.score
+        && truth.may_predict(row.prediction)
+        && !truth.may_score(row.prediction, score)
     {
-        let cause = format!("the network has no neuron {neuron} of `{layer}`");
+        let cause = format!("score {score} is not the network's output of that class");
         failures.push(failure(cause));
+    }
+    if let Some((layer, neuron)) = &row.limiting {
+        let leading = certify::leading(norms);
+        let claimed = row.radii.get(leading);
+        match judge.neuron(layer, *neuron) {
+            None => failures.push(failure(format!(
+                "the network has no neuron {neuron} of `{layer}`"
+            ))),
+            Some(_) if claimed.is_some_and(|claimed| truth.is_further(leading, *claimed)) => {
+                failures.push(failure(format!(
+                    "neuron {neuron} of `{layer}` does not limit eps_{}: its boundary is further away",
+                    norms[leading]
+                )))
+            }
+            Some(_) => {}
+        }
+    }
+    for ((norm, printed), radius) in norms.iter().zip(&row.upper).zip(&truth.radii) {
+        if *printed < radius.smallest {
+            failures.push(failure(format!(
+                "upper_{norm} = {printed} is smaller than the true radius, at least {}",
+                radius.smallest
+            )));
+        }
     }
     for ((norm, printed), radius) in norms.iter().zip(&row.radii).zip(&truth.radii) {
         if !radius.refuted {

@@ -4,6 +4,7 @@ use anyhow::bail;
 use candle_core::{DType, Device, Tensor};
 use loclin_models::{Magnitudes, Network, NeuronRange};
 use loclin_regions::exact::{Exact, ExactPoint, RadiusBounds};
+use loclin_tensor::rounding::{down, up};
 
 use super::cut::Between;
 use super::measured::{Claims, Measured, measure};
@@ -13,6 +14,9 @@ const READING: u64 = 1 << 27;
 
 /// Multiply-adds in exact arithmetic that one input may take, some seconds.
 const EXACT: u64 = 20_000_000;
+
+/// The share of a radius that what is computed of it may be off by.
+const NEAR: f64 = 1e-6;
 
 /// A network that rows are held against.
 pub(super) struct Judge {
@@ -29,6 +33,10 @@ pub(super) struct Truth {
     pub(super) radii: Vec<Radius>,
     /// Bounds of the outputs.
     outputs: Vec<Between>,
+    /// Bounds of what a computation in double precision makes of them.
+    computed: Vec<Between>,
+    /// At most the distance to the boundary of the neuron that is said to limit, where one is.
+    limiting: Option<f64>,
 }
 
 /// What is known of a radius that was claimed.
@@ -38,6 +46,8 @@ pub(super) struct Radius {
     pub(super) refuted: bool,
     /// Whether it is certainly not.
     pub(super) proved: bool,
+    /// At most the true one.
+    pub(super) smallest: f64,
     /// The largest float that may be at most the true one.
     pub(super) largest: f64,
     /// The neuron with that distance.
@@ -80,12 +90,20 @@ impl Judge {
             let radius = |(found, claimed): (&RadiusBounds, &f64)| Radius {
                 refuted: found.refutes(*claimed),
                 proved: *claimed <= found.lower,
+                smallest: found.lower,
                 largest: found.largest,
                 limiting: found.limiting,
             };
+            let named = claims.limiting.map(|neuron| {
+                let found = here.distances(neuron, &claims.norms[claims.leading..][..1]);
+                found[0].lower
+            });
+            let outputs = outputs(&here);
             return Ok(Truth {
                 radii: found.iter().zip(claims.radii).map(radius).collect(),
-                outputs: outputs(&here),
+                computed: self.computed(x, &outputs)?,
+                outputs,
+                limiting: named,
             });
         }
         let measured = match &self.magnitudes {
@@ -100,9 +118,15 @@ impl Judge {
 
     /// What measuring found, and what exact arithmetic says where that leaves a claim open.
     fn decided(&self, x: &[f64], claims: &Claims<'_>, measured: Measured) -> anyhow::Result<Truth> {
+        let named = claims.limiting.map(|neuron| {
+            let of_norm = &measured.distances[claims.leading];
+            of_norm.get(neuron).map_or(0.0, |(low, _)| *low)
+        });
         let mut truth = Truth {
             radii: Vec::new(),
+            computed: self.computed(x, &measured.outputs)?,
             outputs: measured.outputs,
+            limiting: named,
         };
         let mut open: Vec<usize> = Vec::new();
         for (distances, claimed) in measured.distances.iter().zip(claims.radii) {
@@ -113,9 +137,11 @@ impl Judge {
             let nearer = |at: &usize| !refuted && distances[*at].0 < *claimed;
             let before = open.len();
             open.extend((0..distances.len()).filter(nearer));
+            let lowest = distances.iter().map(|(low, _)| *low);
             truth.radii.push(Radius {
                 refuted,
                 proved: !refuted && open.len() == before,
+                smallest: lowest.fold(f64::INFINITY, f64::min),
                 largest: upper,
                 limiting: nearest.filter(|_| upper.is_finite()).map(|(at, _)| at),
             });
@@ -148,13 +174,31 @@ impl Judge {
         Ok(truth)
     }
 
-    /// Whether the network has a neuron of that number at a node of that name.
-    pub(super) fn has_neuron(&self, layer: &str, neuron: usize) -> bool {
+    /// What a computation in double precision may make of outputs between these: as far from them as rounding errors are large,
+    /// anything where those are not bounded.
+    fn computed(&self, x: &[f64], outputs: &[Between]) -> anyhow::Result<Vec<Between>> {
+        let shape = [&[1], self.network.input_shape()].concat();
+        let x = Tensor::from_slice(x, shape, &Device::Cpu)?;
+        let found = match &self.magnitudes {
+            Some(magnitudes) => magnitudes.trace(&x)?,
+            None => None,
+        };
+        let Some((_, errors)) = found else {
+            return Ok(vec![(f64::NEG_INFINITY, f64::INFINITY); outputs.len()]);
+        };
+        let errors = errors.output.flatten_all()?.to_vec1::<f64>()?;
+        let wider = |((low, high), error): (&Between, f64)| (down(low - error), up(high + error));
+        Ok(outputs.iter().zip(errors).map(wider).collect())
+    }
+
+    /// The neuron of that number at a node of that name, among all neurons.
+    pub(super) fn neuron(&self, layer: &str, neuron: usize) -> Option<usize> {
         let nodes = self.network.nodes();
         let mut ranges = self.ranges.iter();
-        ranges.any(|range| {
+        let range = ranges.find(|range| {
             loclin_report::printable(&nodes[range.node].name, &[]) == layer && neuron < range.count
-        })
+        })?;
+        Some(range.start + neuron)
     }
 
     /// The name of a neuron's node, and its number there.
@@ -206,6 +250,25 @@ impl Truth {
             return false;
         };
         !self.outputs.iter().any(|(low, _)| low > high)
+    }
+
+    /// Whether a computation in double precision may find this as the output of a class; a single output is that of both.
+    pub(super) fn may_score(&self, class: u32, score: f64) -> bool {
+        let found = match self.computed[..] {
+            [one] => Some(one),
+            _ => self.computed.get(class as usize).copied(),
+        };
+        found.is_none_or(|(low, high)| low <= score && score <= high)
+    }
+
+    /// Whether the neuron that is said to limit a radius is certainly not the nearest: the radius is the true one but for rounding, and
+    /// its boundary is further away. A radius below that is a bound, and says of no neuron that it is the nearest.
+    pub(super) fn is_further(&self, leading: usize, claimed: f64) -> bool {
+        let Radius { largest, .. } = self.radii[leading];
+        let further = self
+            .limiting
+            .is_some_and(|low| low > largest * (1.0 + NEAR));
+        further && claimed > 0.0 && claimed >= largest * (1.0 - NEAR)
     }
 
     /// The class that is certainly predicted.
