@@ -4,6 +4,7 @@ use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
 use loclin_models::operators::OperatorSpec;
 use loclin_models::{Network, NetworkSpec, NodeSpec};
+use loclin_regions::reduced::{Limits, Question};
 use loclin_regions::{Budget, Domain, Guarantee, Linearization, Method, Norm};
 use std::collections::HashMap;
 
@@ -254,4 +255,44 @@ fn a_product_of_an_activation_may_vanish_in_a_type() {
         ],
     );
     assert_eq!(deployed(&network, None), 0.0);
+}
+
+/// At the end of the domain 3 x is below 1, and in floating point it is 1: what is found there is not the gradient of the region behind it.
+#[test]
+fn what_is_found_in_a_ball_is_found_on_the_right_side() {
+    let input = vec![vec![3.0], vec![-3.0], vec![1.0]];
+    let layers = vec![
+        linear(&input, &[-1.0, 1.0, -0.3125]),
+        bend(0.0),
+        linear(&[vec![1.0, -1.0, 0.125]], &[0.0]),
+    ];
+    let network = chain(1, layers);
+    let x = Tensor::new(&[[0.25]], &Device::Cpu).unwrap();
+    let here = Linearization::new(&network, &x, Budget::default()).unwrap();
+    let domain = Domain::new(vec![0.0], vec![1.0 / 3.0]).unwrap();
+    let around = here.within(domain).unwrap();
+    let around = around.surroundings(0, Norm::LINF).unwrap();
+    let change = Question::Change {
+        weights: vec![1.0],
+        norm: Norm::L1,
+    };
+    let bound = around.bound(0.2, &change, Limits::default()).unwrap();
+    assert!(bound.found <= 0.125 && 0.125 <= bound.proved, "{bound:?}");
+    assert!(bound.found > 0.12, "{bound:?}");
+}
+
+/// Outputs whose difference rounding hides: the class is not found to change where it cannot.
+#[test]
+fn a_class_that_rounding_hides_is_not_found_to_change() {
+    let far = vec![vec![1e16], vec![1e16]];
+    let network = chain(1, vec![linear(&far, &[1.0, 0.0])]);
+    let x = Tensor::new(&[[1.0]], &Device::Cpu).unwrap();
+    let here = Linearization::new(&network, &x, Budget::default()).unwrap();
+    let around = here.surroundings(0, Norm::LINF).unwrap();
+    let question = Question::Class { class: 0 };
+    let bound = around.bound(0.01, &question, Limits::default()).unwrap();
+    assert!(
+        bound.stays() != Some(false) && bound.proved >= -1.0,
+        "{bound:?}"
+    );
 }

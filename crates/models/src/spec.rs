@@ -126,6 +126,11 @@ pub enum OperatorSpec {
         /// Name of that node.
         node: String,
     },
+    /// See [`Divide`](crate::operators::Divide).
+    Divide {
+        /// Shape of the constant `divisor`.
+        shape: Vec<usize>,
+    },
     /// See [`Scale`](crate::operators::Scale).
     Scale {
         /// Shape of the constant `scale`.
@@ -218,6 +223,7 @@ impl OperatorSpec {
             Self::Prelu { .. } => "prelu",
             Self::Resample { .. } => "resample",
             Self::Reshape { .. } => "reshape",
+            Self::Divide { .. } => "divide",
             Self::Scale { .. } => "scale",
             Self::Select { .. } => "select",
             Self::Slice { .. } => "slice",

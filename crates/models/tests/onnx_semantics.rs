@@ -14,8 +14,8 @@ use loclin_models::{Network, nnet, onnx};
 use onnx_reader::{read, refusal};
 use onnx_writer::{
     attribute_float, attribute_graph, attribute_int, attribute_ints, attribute_left_out,
-    attribute_reference, bytes, doubles, function, int, ints, ints_of, model, node, singles,
-    subgraph, tensor_head, value_info,
+    attribute_reference, attribute_text, bytes, doubles, function, int, ints, ints_of, model, node,
+    singles, subgraph, tensor_head, value_info,
 };
 use outputs::values;
 use std::io::Write;
@@ -135,6 +135,126 @@ fn a_product_that_a_branch_reads_stays() {
     assert_eq!(values(&network, &[1.0, 1.0]), [0.5, 0.25]);
 }
 
+/// A model of two 64-bit integers.
+fn of_integers(nodes: &[Vec<u8>], constants: &[Vec<u8>]) -> Vec<u8> {
+    let shape = [bytes(1, &int(1, 1)), bytes(1, &int(1, 2))].concat();
+    let of_integers = bytes(2, &bytes(1, &[int(1, 7), bytes(2, &shape)].concat()));
+    let graph = [
+        nodes.iter().flat_map(|n| bytes(1, n)).collect(),
+        constants.iter().flat_map(|c| bytes(5, c)).collect(),
+        bytes(11, &[bytes(1, b"x"), of_integers].concat()),
+        bytes(12, &value_info("y", &[])),
+    ];
+    [int(1, 8), bytes(7, &graph.concat()), bytes(8, &int(2, 13))].concat()
+}
+
+/// Integers wrap and are cut off; what only chooses among them is the same as of numbers.
+#[test]
+fn arithmetic_on_integers_is_refused() {
+    let cast = node("Cast", &["i"], "y", &[attribute_int("to", 1)]);
+    for (kind, inputs) in [
+        ("Add", &["x", "x"][..]),
+        ("Sub", &["x", "c"]),
+        ("Mul", &["x", "c"]),
+        ("Neg", &["x"]),
+        ("Abs", &["x"]),
+        ("ReduceMean", &["x"]),
+    ] {
+        let nodes = [node(kind, inputs, "i", &[]), cast.clone()];
+        let message = refusal(&of_integers(&nodes, &[ints("c", &[3])]));
+        assert!(
+            message.contains("computes with integers"),
+            "{kind}: {message}"
+        );
+    }
+    let nodes = [
+        node("Max", &["x", "c"], "m", &[]),
+        node("Identity", &["m"], "i", &[]),
+        node("Cast", &["i"], "f", &[attribute_int("to", 1)]),
+        node("Neg", &["f"], "y", &[]),
+    ];
+    let network = read(&of_integers(&nodes, &[ints("c", &[3])]));
+    assert_eq!(values(&network, &[1.0, 7.0]), [-3.0, -7.0]);
+    // Still integers behind what chooses.
+    let nodes = [
+        node("Identity", &["x"], "m", &[]),
+        node("Neg", &["m"], "i", &[]),
+        cast,
+    ];
+    assert!(refusal(&of_integers(&nodes, &[])).contains("computes with integers"));
+}
+
+/// Divisors and factors stay those of the file: a third, and a product of two numbers, are no floating-point numbers.
+#[test]
+fn quotients_and_factors_are_not_rounded() {
+    let nodes = [node("Div", &["x", "c"], "y", &[])];
+    let network = read(&model(&[0, 2], &nodes, &[doubles("c", &[1], &[3.0])]));
+    assert_eq!(kinds(&network), ["divide"]);
+    assert_eq!(values(&network, &[1.0, 49.0]), [1.0 / 3.0, 49.0 / 3.0]);
+    let network = read(&model(&[0, 2], &nodes, &[doubles("c", &[1], &[4.0])]));
+    assert_eq!(kinds(&network), ["scale"]);
+    let zero = doubles("c", &[1], &[0.0]);
+    assert!(refusal(&model(&[0, 2], &nodes, &[zero])).contains("divides by 0"));
+    let nodes = [node("Mean", &["x", "x", "x"], "y", &[])];
+    let network = read(&model(&[0, 2], &nodes, &[]));
+    assert!(kinds(&network).contains(&"divide".to_owned()));
+
+    let gemm = [attribute_float("alpha", 0.1), attribute_float("beta", 0.1)];
+    let nodes = [node("Gemm", &["x", "w", "c"], "y", &gemm)];
+    let of = |w: Vec<u8>, c: Vec<u8>| kinds(&read(&model(&[0, 1], &nodes, &[w, c])));
+    // Products of numbers in single precision are numbers in double.
+    let single = |name: &str, v: f32| singles(name, &[1, 1], &[v]);
+    assert_eq!(of(single("w", 0.3), single("c", 0.7)), ["linear"]);
+    let double = |name: &str, v: f64| doubles(name, &[1, 1], &[v]);
+    let network = read(&model(
+        &[0, 1],
+        &nodes,
+        &[double("w", 0.3), double("c", 0.7)],
+    ));
+    assert!(kinds(&network).contains(&"scale".to_owned()));
+    let factor = f64::from(0.1_f32);
+    let found = values(&network, &[1.0])[0];
+    assert!(
+        (found - (factor * 0.3 + factor * 0.7)).abs() < 1e-16,
+        "{found}"
+    );
+    let infinite = [node(
+        "Gemm",
+        &["x", "w", "c"],
+        "y",
+        &[attribute_float("alpha", f32::INFINITY)],
+    )];
+    let message = refusal(&model(
+        &[0, 1],
+        &infinite,
+        &[single("w", 0.3), single("c", 0.7)],
+    ));
+    assert!(message.contains("not finite"), "{message}");
+}
+
+/// Runtimes take the corner of the result, the standard's reference that of a length with a fraction.
+#[test]
+fn corners_are_aligned_where_there_is_one_reading() {
+    let resize = |scale: f32| {
+        let how = [
+            attribute_text("mode", "linear"),
+            attribute_text("coordinate_transformation_mode", "align_corners"),
+        ];
+        let nodes = [node("Resize", &["x", "", "s"], "y", &how)];
+        model(&[0, 4], &nodes, &[singles("s", &[2], &[1.0, scale])])
+    };
+    let found = values(&read(&resize(1.75)), &[0.0, 3.0, 6.0, 9.0]);
+    let expected = [0.0, 1.5, 3.0, 4.5, 6.0, 7.5, 9.0];
+    assert!(
+        found
+            .iter()
+            .zip(expected)
+            .all(|(a, b)| (a - b).abs() < 1e-12),
+        "{found:?}"
+    );
+    assert!(refusal(&resize(1.7)).contains("export with sizes"));
+}
+
 #[test]
 fn casts_like_integers_are_refused() {
     let nodes = [node("CastLike", &["x", "c"], "y", &[])];
@@ -145,21 +265,23 @@ fn casts_like_integers_are_refused() {
         node("Cast", &["x"], "f", &[attribute_int("to", 1)]),
         node("CastLike", &["f", "x"], "y", &[]),
     ];
-    let shape = [bytes(1, &int(1, 1)), bytes(1, &int(1, 2))].concat();
-    let of_integers = bytes(2, &bytes(1, &[int(1, 7), bytes(2, &shape)].concat()));
-    let graph = [
-        nodes.iter().flat_map(|n| bytes(1, n)).collect(),
-        bytes(11, &[bytes(1, b"x"), of_integers].concat()),
-        bytes(12, &value_info("y", &[])),
-    ];
-    let file = [int(1, 8), bytes(7, &graph.concat()), bytes(8, &int(2, 13))].concat();
-    assert!(refusal(&file).contains("not continuous"));
+    assert!(refusal(&of_integers(&nodes, &[])).contains("not continuous"));
     let nodes = [
         node("CastLike", &["x", "c"], "z", &[]),
         node("Neg", &["z"], "y", &[]),
     ];
     let network = read(&model(&[0, 2], &nodes, &[doubles("c", &[1], &[1.0])]));
     assert_eq!(values(&network, &[1.0, 2.0]), [-1.0, -2.0]);
+    // A small whole number is the same in every type.
+    let like = |value: f64| {
+        let nodes = [
+            node("CastLike", &["c", "x"], "d", &[]),
+            node("Add", &["x", "d"], "y", &[]),
+        ];
+        model(&[0, 2], &nodes, &[doubles("c", &[1], &[value])])
+    };
+    assert_eq!(values(&read(&like(6.0)), &[1.0, 2.0]), [7.0, 8.0]);
+    assert!(refusal(&like(0.1)).contains("fold constants"));
 }
 
 /// The sum of `x` and what the nodes make of constants, cast to doubles, for `x = 0`.

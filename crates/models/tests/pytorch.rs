@@ -188,6 +188,23 @@ fn strides_are_honoured_and_checked() {
     }
 }
 
+/// PyTorch marks a tensor that is read with the other sign behind the hooks.
+#[test]
+fn a_tensor_with_marks_is_refused() {
+    let plain = tensor("0", 4, &[2, 2], &[2, 1]);
+    let (arguments, end) = plain.split_at(plain.len() - 2);
+    let marked = |marks: &[u8]| [arguments, marks, end].concat();
+    let load = |object: Vec<u8>| {
+        let file = archive(&pickle(&[("w", object)]), &[("0", vec![1.0; 4])]);
+        pytorch::state_dict(&file)
+    };
+    assert!(load(plain.clone()).is_ok() && load(marked(b"}")).is_ok());
+    let message = load(marked(b"}X\x03\0\0\0neg\x88s"))
+        .unwrap_err()
+        .to_string();
+    assert!(message.contains("save its clone()"), "{message}");
+}
+
 #[test]
 fn errors_say_what_is_wrong_where() {
     let weight = || tensor("0", 6, &[2, 3], &[3, 1]);

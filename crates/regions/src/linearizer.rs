@@ -124,6 +124,22 @@ impl Linearizer {
         })
     }
 
+    /// As [`Linearizer::at`] one input `[D]`, in float64 whatever the dtype of the linearisation.
+    pub(crate) fn elsewhere(here: &Linearization, x: &[f64]) -> Result<Linearization> {
+        let precise = &here.prepared.precise;
+        let linearizer = match here.network().dtype() {
+            DType::F64 => Self {
+                network: here.network().clone(),
+                budget: here.budget,
+                prepared: Arc::clone(&here.prepared),
+                watch: here.watch.clone(),
+            },
+            _ => Self::new(precise, here.budget)?,
+        };
+        let shape = [&[1], precise.input_shape()].concat();
+        linearizer.at(&Tensor::from_slice(x, shape, precise.device())?)
+    }
+
     /// The trace of the network found in float64, the values of the neurons, `[B, |I|]`, and bounds of their errors, where
     /// there are any: not in float32, not of operators that do not know their absolute values, not of networks so deep that
     /// the bounds say nothing.

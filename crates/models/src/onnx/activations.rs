@@ -115,6 +115,7 @@ pub(super) fn p_relu<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> 
         node: t.reshaped(node, operand.node, &[size])?,
         full: vec![size],
         batch: None,
+        integer: false,
     };
     let made = prelu(t, node, &flat, &slopes)?;
     let back = t.reshaped(node, made.node, &own)?;

@@ -92,9 +92,7 @@ pub(super) fn div<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
             node.error("divides by a value that depends on the input: not piecewise linear")
         );
     };
-    let values = node.check(b.to_floats())?;
-    let inverse = Constant::floats(b.shape, values.iter().map(|v| 1.0 / v).collect());
-    let made = scaled(t, node, "", &a, &inverse)?;
+    let made = divided(t, node, "", &a, &b)?;
     t.set(node, 0, Value::Dynamic(made))
 }
 
@@ -134,8 +132,7 @@ pub(super) fn sum_of_all<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<
         made = shifted(t, node, ".constant", &made, constant, 1.0)?;
     }
     if node.op_type == "Mean" {
-        let share = number(1.0 / node.inputs.len() as f64);
-        made = scaled(t, node, ".mean", &made, &share)?;
+        made = divided(t, node, ".mean", &made, &number(node.inputs.len() as f64))?;
     }
     t.set(node, 0, Value::Dynamic(made))
 }
@@ -237,6 +234,47 @@ pub(super) fn scaled<'a>(
     })
 }
 
+/// A value divided by a constant: times its inverse where that is a number, else by the number that the file has.
+fn divided<'a>(
+    t: &mut Translator<'a>,
+    node: &Node<'a>,
+    suffix: &str,
+    operand: &Dynamic,
+    constant: &Constant,
+) -> Result<Dynamic> {
+    let values = node.check(constant.to_floats())?;
+    let inverse: Vec<f64> = values.iter().map(|v| 1.0 / v).collect();
+    // The inverse of a power of two has no digits but one.
+    let is_power = |v: &f64| v.is_normal() && v.to_bits() << 12 == 0;
+    if values
+        .iter()
+        .zip(&inverse)
+        .all(|(v, inverse)| is_power(v) && is_power(inverse))
+    {
+        let inverse = Constant::floats(constant.shape.clone(), inverse);
+        return scaled(t, node, suffix, operand, &inverse);
+    }
+    if let Some(at) = inverse.iter().position(|v| !v.is_finite()) {
+        return Err(node.error(format!("divides by {}", values[at])));
+    }
+    let constant = t.fitted(node, operand, constant)?;
+    let parameter = t.parameter(node, &constant, false)?;
+    let spec = OperatorSpec::Divide {
+        shape: constant.shape.clone(),
+    };
+    let made = t.add(
+        node,
+        suffix,
+        &spec,
+        &[("divisor", parameter)],
+        &[operand.node],
+    )?;
+    Ok(Dynamic {
+        node: made,
+        ..operand.clone()
+    })
+}
+
 /// `(x - offset) * scale` of `ai.onnx.ml`, which is what a `StandardScaler` becomes.
 pub(super) fn scaler<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
     let operand = t.dynamic(node, 0)?;
@@ -271,15 +309,22 @@ pub(super) fn cast<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
     let floats = match node.op_type {
         "CastLike" => match t.value(node, 1)? {
             Value::Constant(like) => like.element.is_float(),
-            // It may be the input itself.
-            Value::Dynamic(_) => !t.integers,
+            Value::Dynamic(like) => !like.integer,
             _ => false,
         },
         _ => node.check(Element::of(node.int("to", 0)))?.is_float(),
     };
     match t.value(node, 0)? {
-        Value::Dynamic(operand) if floats => t.set(node, 0, Value::Dynamic(operand)),
+        Value::Dynamic(operand) if floats => {
+            let integer = false;
+            t.set(node, 0, Value::Dynamic(Dynamic { integer, ..operand }))
+        }
         value @ Value::Greater(_) => t.set(node, 0, value),
+        // Small whole numbers are the same in every floating-point type.
+        Value::Constant(constant) if floats && constant.as_floats().iter().all(|v| v.fract() == 0.0 && v.abs() <= 256.0) => {
+            let made = Constant::floats(constant.shape.clone(), constant.as_floats());
+            t.set(node, 0, Value::Constant(made))
+        }
         Value::Constant(_) => Err(node.error(
             "casts a constant like a value that depends on the input: fold constants when exporting",
         )),

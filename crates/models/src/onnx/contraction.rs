@@ -195,6 +195,7 @@ pub(super) fn contract<'a>(
         node: made.node,
         full: parts.shape(out),
         batch: out.iter().position(|l| Some(*l) == batch),
+        integer: false,
     })
 }
 
@@ -234,6 +235,7 @@ fn product<'a>(
         node: x.node,
         full: x.own(),
         batch: None,
+        integer: false,
     };
     let turned = match order.is_empty() {
         true => one,
@@ -252,6 +254,7 @@ fn product<'a>(
         node: made,
         full: vec![g * m * f],
         batch: None,
+        integer: false,
     })
 }
 

@@ -105,6 +105,7 @@ fn convolved<'a>(
         node: made,
         full: vec![size(&full).unwrap_or(0)],
         batch: None,
+        integer: false,
     };
     if windows.len() < 3 {
         return t.seen_as(node, &found, full, operand.batch);
@@ -158,6 +159,7 @@ fn plain(node: usize) -> Dynamic {
         node,
         full: Vec::new(),
         batch: None,
+        integer: false,
     }
 }
 

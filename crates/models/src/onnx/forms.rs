@@ -112,6 +112,10 @@ impl<'a> Translator<'a> {
                 let below = self.form_of(node, operands[0], count, depth - 1)?;
                 Ok(below.times(&whole(&scale, &shape)?))
             }
+            (Some(OperatorSpec::Divide { .. }), Some(divisor)) => {
+                let below = self.form_of(node, operands[0], count, depth - 1)?;
+                Ok(below.times(&whole(&divisor.recip()?, &shape)?))
+            }
             (Some(OperatorSpec::Translate { .. }), Some(shift)) => {
                 let below = self.form_of(node, operands[0], count, depth - 1)?;
                 Ok(below.plus(&Form::constant(whole(&shift, &shape)?), 1.0))

@@ -84,6 +84,7 @@ pub(super) fn between<'a>(
             node: t.reshaped(node, value.node, &shape)?,
             full: shape,
             batch: None,
+            integer: false,
         };
         rows.push(Value::Dynamic(row));
     }
@@ -119,6 +120,7 @@ pub(super) fn of_first<'a>(
         node: made,
         full,
         batch: None,
+        integer: false,
     };
     match min {
         true => scaled(t, node, ".back", &made, &number(-1.0)),
@@ -159,6 +161,7 @@ pub(super) fn over<'a>(
         node: value.node,
         full: own.clone(),
         batch: None,
+        integer: false,
     };
     let order = [own_reduced, kept].concat();
     let turned = t.transpose_dynamic(node, ".transpose", &one, &order)?;

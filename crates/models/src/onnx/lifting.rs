@@ -83,6 +83,7 @@ impl<'a> Translator<'a> {
             node: made,
             full: vec![count],
             batch: None,
+            integer: false,
         };
         self.seen_as(node, &flat, full, batch)
     }

@@ -101,6 +101,7 @@ fn layer<'a>(
         node: made,
         full: result.clone(),
         batch: operand.batch,
+        integer: false,
     };
     let made = t.seen_as(node, &flat, result, operand.batch)?;
     match fused {
@@ -162,7 +163,12 @@ pub(super) fn gemm<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
             _ => None,
         };
         let rows = bias.is_none_or(|bias| matches!(bias.shape[..], [] | [_] | [1, _]));
-        if rows && matrix.shape.len() == 2 {
+        let factors = [("alpha", Some(matrix)), ("beta", bias)];
+        let exact = factors.iter().all(|(name, constant)| {
+            let factor = node.float(name, 1.0);
+            constant.is_none_or(|c| c.as_floats().iter().all(|v| rest(*v, factor) == 0.0))
+        });
+        if rows && exact && matrix.shape.len() == 2 {
             return gemm_layer(t, node, operand, matrix, bias);
         }
     }
@@ -195,13 +201,16 @@ pub(super) fn gemm<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
         Some(Value::Constant(bias)) => {
             let product = beside(t, node, product, &bias)?;
             t.spend(node, bias.len())?;
-            let times = node
-                .check(bias.to_floats())?
-                .iter()
-                .map(|v| beta * v)
-                .collect();
-            let bias = Constant::floats(bias.shape.clone(), times);
-            shifted(t, node, ".bias", &product, &bias, 1.0)?
+            let values = node.check(bias.to_floats())?;
+            let part = |of: &dyn Fn(&f64) -> f64| {
+                Constant::floats(bias.shape.clone(), values.iter().map(of).collect())
+            };
+            let (product_of, rest_of) = (part(&|v| v * beta), part(&|v| rest(*v, beta)));
+            let made = shifted(t, node, ".bias", &product, &product_of, 1.0)?;
+            match rest_of.as_floats().iter().all(|v| *v == 0.0) {
+                true => made,
+                false => shifted(t, node, ".rest", &made, &rest_of, 1.0)?,
+            }
         }
         Some(Value::Dynamic(bias)) => {
             let bias = scaled(t, node, ".beta", &bias, &number(beta))?;
@@ -211,6 +220,11 @@ pub(super) fn gemm<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
         Some(_) => return Err(node.error("adds the result of a comparison: not continuous")),
     };
     t.set(node, 0, Value::Dynamic(made))
+}
+
+/// What rounding leaves out of a product.
+fn rest(v: f64, factor: f64) -> f64 {
+    v.mul_add(factor, -(v * factor))
 }
 
 /// A fully connected layer.
@@ -252,7 +266,10 @@ fn gemm_layer<'a>(
             t.spend(node, outputs)?;
             let bias = bias.broadcast_as(outputs)?.contiguous()?;
             let beta = node.float("beta", 1.0);
-            Some(if beta == 1.0 { bias } else { (bias * beta)? })
+            Some(match beta {
+                1.0 => bias,
+                beta => (bias * beta)?,
+            })
         }
         None => None,
     };
@@ -261,6 +278,7 @@ fn gemm_layer<'a>(
         node: made,
         full: vec![operand.full[0], outputs],
         batch: Some(0),
+        integer: false,
     };
     t.set(node, 0, Value::Dynamic(made))
 }

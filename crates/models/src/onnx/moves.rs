@@ -254,6 +254,7 @@ pub(super) fn joined<'a>(
         node: made,
         full,
         batch: shared,
+        integer: false,
     })
 }
 

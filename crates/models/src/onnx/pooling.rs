@@ -59,6 +59,7 @@ pub(super) fn average_pool<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Resul
             node: made,
             full,
             batch: operand.batch,
+            integer: false,
         };
         return t.set(node, 0, Value::Dynamic(made));
     }
@@ -172,6 +173,7 @@ fn planar<'a>(
         node: made,
         full: full.clone(),
         batch: operand.batch,
+        integer: false,
     };
     t.seen_as(node, &made, full, operand.batch)
 }

@@ -27,6 +27,55 @@ const MAX_FRAMES: usize = 24;
 type Rule = for<'a> fn(&mut Translator<'a>, &Node<'a>) -> Result<()>;
 
 /// The operators and how each is translated; in alphabetical order.
+/// Operators that read integers as numbers.
+const CONVERT: &[&str] = &["Cast", "CastLike", "ai.onnx.ml.Scaler"];
+
+/// Operators that choose among numbers if they choose the nearest.
+const SAMPLE: &[&str] = &["Resize", "Upsample"];
+
+/// Operators that choose among numbers, and so are the same for integers.
+const CHOOSE: &[&str] = &[
+    "Clip",
+    "Compress",
+    "Concat",
+    "DepthToSpace",
+    "Dropout",
+    "Expand",
+    "Flatten",
+    "Gather",
+    "GatherElements",
+    "GatherND",
+    "GlobalMaxPool",
+    "Greater",
+    "GreaterOrEqual",
+    "Identity",
+    "Less",
+    "LessOrEqual",
+    "Max",
+    "MaxPool",
+    "Min",
+    "Not",
+    "Pad",
+    "ReduceMax",
+    "ReduceMin",
+    "Relu",
+    "Reshape",
+    "Scatter",
+    "ScatterElements",
+    "ScatterND",
+    "Shape",
+    "Size",
+    "Slice",
+    "SpaceToDepth",
+    "Split",
+    "Squeeze",
+    "Tile",
+    "Transpose",
+    "Trilu",
+    "Unsqueeze",
+    "Where",
+];
+
 const RULES: &[(&str, Rule)] = &[
     ("Abs", activations::abs),
     ("Add", arithmetic::add),
@@ -197,6 +246,7 @@ impl<'a> Walk<'_, 'a> {
             node: 0,
             full: input.full.clone(),
             batch: input.batch,
+            integer: input.integers,
         };
         let mut t = Translator::new(self.opset, input, self.place);
         let batch = t.batch;
@@ -288,7 +338,7 @@ impl<'a> Walk<'_, 'a> {
         }
         let rule = RULES.binary_search_by(|(op_type, _)| (*op_type).cmp(&name[..]));
         match rule {
-            Ok(index) => RULES[index].1(t, node),
+            Ok(index) => self.apply(t, node, RULES[index]),
             Err(_) => Err(match refusals::why(&name) {
                 Some(_) if inputs.is_some() => node.error(
                     "has constant inputs and is not computed here: fold constants when exporting",
@@ -300,6 +350,30 @@ impl<'a> Walk<'_, 'a> {
                 },
             }),
         }
+    }
+
+    /// A node by its rule. Of integers only what chooses among numbers is read, and gives integers; the rest would wrap or cut off.
+    fn apply(
+        &self,
+        t: &mut Translator<'a>,
+        node: &Node<'a>,
+        (name, rule): (&str, Rule),
+    ) -> Result<()> {
+        let is_integer = |value: Result<Value>| matches!(value, Ok(Value::Dynamic(d)) if d.integer);
+        let named = (0..node.inputs.len()).filter(|index| !node.inputs[*index].is_empty());
+        let integers = named.map(|index| t.value(node, index)).any(is_integer);
+        if !integers || CONVERT.contains(&name) {
+            return rule(t, node);
+        }
+        let nearest = SAMPLE.contains(&name) && node.text("mode", "nearest") == "nearest";
+        if !CHOOSE.contains(&name) && !nearest {
+            return Err(node.error(
+                "computes with integers, which wrap and are cut off: cast the input to floating point before",
+            ));
+        }
+        rule(t, node)?;
+        t.mark_integers(node);
+        Ok(())
     }
 
     /// The branch of an `If` whose condition does not depend on the input.

@@ -101,6 +101,7 @@ fn pooled<'a>(t: &mut Translator<'a>, node: &Node<'a>, value: &Dynamic) -> Resul
         node: made,
         full,
         batch: value.batch,
+        integer: false,
     })
 }
 

@@ -14,12 +14,11 @@ struct Sampling {
     extrapolated: f64,
 }
 
-/// One dimension: entries, entries of the result, by what factor, its length by that factor, and the region of interest.
+/// One dimension: entries, entries of the result, by what factor, and the region of interest.
 struct Along {
     entries: usize,
     results: usize,
     scale: f64,
-    length: f64,
     roi: [f64; 2],
 }
 
@@ -156,13 +155,20 @@ fn dimensions<'a>(
         entries: entries[at],
         results: *results as usize,
         scale: *scale,
-        length: if scaled {
-            entries[at] as f64 * scale
-        } else {
-            *results
-        },
         roi: roi(at),
     };
+    let fraction = |(n, (results, scale)): (&usize, &(f64, f64))| {
+        *results > 1.0
+            && *n as f64 * scale != *results
+            && f64::from(*n as f32 * *scale as f32) != *results
+    };
+    let place = node.text("coordinate_transformation_mode", "half_pixel");
+    if scaled && place == "align_corners" && entries.iter().zip(&found).any(fraction) {
+        return Err(node.error(
+            "aligns corners by a scale whose result is no whole number of entries, which the standard's reference and runtimes read in \
+             two ways: export with sizes in place of scales",
+        ));
+    }
     Ok(found.iter().enumerate().map(along).collect())
 }
 
@@ -234,7 +240,7 @@ impl Sampling {
             }
             "pytorch_half_pixel" if m > 1.0 => divided(i + 0.5) - 0.5,
             "pytorch_half_pixel" => 0.0,
-            "align_corners" if m > 1.0 => i * (n - 1.0) / (along.length - 1.0),
+            "align_corners" if m > 1.0 => i * (n - 1.0) / (m - 1.0),
             "align_corners" => 0.0,
             "asymmetric" => divided(i),
             "tf_half_pixel_for_nn" => divided(i + 0.5),

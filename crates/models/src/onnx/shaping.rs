@@ -67,6 +67,7 @@ impl<'a> Translator<'a> {
             node: self.reshaped(node, value.node, &own(&full, batch))?,
             full,
             batch,
+            integer: false,
         })
     }
 
@@ -157,6 +158,7 @@ impl<'a> Translator<'a> {
             node: made,
             full,
             batch,
+            integer: false,
         })
     }
 

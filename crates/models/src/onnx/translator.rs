@@ -44,8 +44,6 @@ pub(super) struct Translator<'a> {
     pub(super) opset: i64,
     /// How many inputs the graph takes at once: 1 where the file does not say.
     pub(super) batch: usize,
-    /// Whether the graph's input holds integers.
-    pub(super) integers: bool,
     /// The graph, and the subgraphs and functions within which translation is.
     pub(super) frames: Vec<Frame<'a>>,
     failures: Vec<Option<Error>>,
@@ -70,7 +68,6 @@ impl<'a> Translator<'a> {
         Self {
             opset,
             batch: input.batch.map_or(1, |batch| input.full[batch]),
-            integers: input.integers,
             frames: Vec::new(),
             failures: Vec::new(),
             cause: None,
@@ -196,6 +193,18 @@ impl<'a> Translator<'a> {
             frame.values.insert(name, value);
         }
         Ok(())
+    }
+
+    /// What a node gives holds integers.
+    pub(super) fn mark_integers(&mut self, node: &Node<'a>) {
+        let Some(frame) = self.frames.last_mut() else {
+            return;
+        };
+        for name in &node.outputs {
+            if let Some(Value::Dynamic(value)) = frame.values.get_mut(name) {
+                value.integer = true;
+            }
+        }
     }
 
     /// Remembers that nothing could be made of a node, until somebody needs it.

@@ -25,6 +25,8 @@ pub(super) struct Dynamic {
     pub(super) full: Vec<usize>,
     /// Which dimension is the batch; `None` if the value is all of one input.
     pub(super) batch: Option<usize>,
+    /// Whether it holds integers, which wrap and are cut off where numbers are computed with.
+    pub(super) integer: bool,
 }
 
 impl Dynamic {

@@ -2,10 +2,10 @@
 
 use super::{
     activation::Activation, add::Add, avg_pool2d::AvgPool2d, batch_norm::BatchNorm, concat::Concat,
-    conv2d::Conv2d, flatten::Flatten, global_avg_pool::GlobalAvgPool, linear::Linear,
-    max_pool2d::MaxPool2d, maxout::Maxout, pad::Pad, prelu::Prelu, resample::Resample,
-    reshape::Reshape, scale::Scale, select::Select, slice::Slice, standardize::Standardize,
-    translate::Translate, transpose::Transpose,
+    conv2d::Conv2d, divide::Divide, flatten::Flatten, global_avg_pool::GlobalAvgPool,
+    linear::Linear, max_pool2d::MaxPool2d, maxout::Maxout, pad::Pad, prelu::Prelu,
+    resample::Resample, reshape::Reshape, scale::Scale, select::Select, slice::Slice,
+    standardize::Standardize, translate::Translate, transpose::Transpose,
 };
 use crate::{
     error::{Error, Result},
@@ -54,6 +54,7 @@ impl OperatorSpec {
             Self::Prelu { channels } => piecewise_linear(Prelu::new(*channels, vars)?),
             Self::Resample { axis, rows } => affine(Resample::new(*axis, rows.clone())?),
             Self::Reshape { shape } => affine(Reshape::new(shape)),
+            Self::Divide { shape } => affine(Divide::new(shape, vars)?),
             Self::Scale { shape } => affine(Scale::new(shape, vars)?),
             Self::Select { axis, index } => affine(Select::new(*axis, *index)),
             Self::Slice {

@@ -259,7 +259,16 @@ impl<'a> Machine<'a> {
                 let items = *items;
                 Object::Dict(self.pairs(items))
             }
-            (Object::Global(Global::RebuildTensor), [storage, offset, shape, strides, ..]) => {
+            (
+                Object::Global(Global::RebuildTensor),
+                [storage, offset, shape, strides, others @ ..],
+            ) => {
+                // Behind requires_grad and hooks: marks such as that of a tensor that is read with the other sign.
+                if let Some(marks) = others.get(2)
+                    && matches!(&self.objects[*marks], Object::Dict(marks) if !marks.is_empty())
+                {
+                    return Err("a tensor that is read in another way than it is stored (marked as negative or conjugate): save its clone()".into());
+                }
                 let Object::Storage(storage) = self.objects[*storage] else {
                     return Err("a tensor without a storage".into());
                 };

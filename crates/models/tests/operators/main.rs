@@ -174,7 +174,8 @@ fn spectral_norm(
 
 /// Parameters that are trained: all but running statistics and constants.
 fn trained(parameters: &Parameters) -> Vec<Var> {
-    let constant = |name: &str| ["running_mean", "running_var", "scale", "shift"].contains(&name);
+    let constant =
+        |name: &str| ["running_mean", "running_var", "divisor", "scale", "shift"].contains(&name);
     parameters
         .named()
         .into_iter()

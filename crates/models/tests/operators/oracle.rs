@@ -108,6 +108,9 @@ pub(crate) fn value(
             let slope = parameter("weight").values[if *channels == 1 { 0 } else { i[0] }];
             if z >= 0.0 { z } else { slope * z }
         }),
+        OperatorSpec::Divide { .. } => {
+            elementwise(x, |i, v| v / broadcast(parameter("divisor"), i))
+        }
         OperatorSpec::Scale { .. } => elementwise(x, |i, v| v * broadcast(parameter("scale"), i)),
         OperatorSpec::Standardize { mean, std } => elementwise(x, |i, v| {
             let channel = if mean.len() == 1 { 0 } else { i[0] };

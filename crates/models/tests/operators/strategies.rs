@@ -169,9 +169,13 @@ pub(crate) fn affine() -> impl Strategy<Value = Case> {
         2 => resample(),
         1 => shape().prop_flat_map(|shape| (Just(shape.clone()), Just(shape).prop_shuffle()))
             .prop_map(|(from, shape)| case(OperatorSpec::Reshape { shape }, from)),
-        1 => (shape(), vec(any::<bool>(), 3), 0usize..3, any::<bool>()).prop_map(|(shape, ones, skip, scale)| {
+        1 => (shape(), vec(any::<bool>(), 3), 0usize..3, 0..3).prop_map(|(shape, ones, skip, which)| {
             let constant = constant(&shape, &ones, skip);
-            let spec = if scale { OperatorSpec::Scale { shape: constant } } else { OperatorSpec::Translate { shape: constant } };
+            let spec = match which {
+                0 => OperatorSpec::Divide { shape: constant },
+                1 => OperatorSpec::Scale { shape: constant },
+                _ => OperatorSpec::Translate { shape: constant },
+            };
             case(spec, shape)
         }),
         1 => (vec(1usize..5, 2..4), any::<prop::sample::Index>(), any::<prop::sample::Index>()).prop_map(|(shape, axis, index)| {

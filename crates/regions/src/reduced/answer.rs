@@ -9,9 +9,12 @@ use super::{
     surroundings::Surroundings,
     witness::{Asked, Witness},
 };
-use crate::{Error, Guarantee, Result, Rows};
+use crate::{Error, Guarantee, Linearization, Linearizer, Result, Rows};
 use candle_core::{DType, Tensor};
-use loclin_tensor::rounding::{relative, sum_up, up_by};
+use loclin_tensor::rounding::{down, relative, sum_up, up_by};
+
+/// What is left of the way from the centre where the end of it is undecided.
+const BACK: [f64; 5] = [1.0, 1.0 - 1e-12, 1.0 - 1e-9, 1.0 - 1e-6, 0.999];
 
 /// Rounds of the ascent that looks for a first witness.
 const ROUNDS: usize = 2;
@@ -95,8 +98,8 @@ impl Surroundings {
         let delta = outcome
             .witness
             .map_or_else(|| vec![0.0; self.x.len()], |Witness { delta, .. }| delta);
-        let witness = self.input_at(&reduced, delta);
-        let (found, changed) = self.value_at(&witness, &measure)?;
+        let (witness, here) = self.decided_at(&reduced, &delta)?;
+        let (found, changed) = self.value_at(&here, &measure)?;
         let mut may_change_sign = outcome.signs;
         let mut proved = outcome.proved.max(found);
         if let Question::Signs { .. } = question {
@@ -220,19 +223,59 @@ impl Surroundings {
         self.x.iter().zip(&delta).enumerate().map(at).collect()
     }
 
-    /// The question's value at an input by the network itself, and which numbers have another sign than at the centre.
-    fn value_at(&self, input: &[f64], measure: &Measure) -> Result<(f64, Vec<bool>)> {
-        let network = &self.here.prepared.precise;
-        let shape = [&[1], network.input_shape()].concat();
-        let x = Tensor::from_slice(input, shape, network.device())?;
-        let trace = network.trace(&x)?;
+    /// The input at a deviation, or the nearest one on the way to the centre at which the side of every neuron is known: at another one
+    /// the gradient that is computed may be that of a region without it. The network there.
+    fn decided_at(
+        &self,
+        reduced: &ReducedNetwork,
+        delta: &[f64],
+    ) -> Result<(Vec<f64>, Linearization)> {
+        let mut back = BACK.iter();
+        loop {
+            let share = back.next().copied();
+            let scale = |d: &f64| d * share.unwrap_or(0.0);
+            let input = self.input_at(reduced, delta.iter().map(scale).collect());
+            let here = Linearizer::elsewhere(&self.here, &input)?;
+            if share.is_none() || here.undecided()[0] == 0 {
+                return Ok((input, here));
+            }
+        }
+    }
+
+    /// The question's value at an input by the network itself, and which numbers have another sign than at the centre. Of outputs what rounding
+    /// may have added is taken away.
+    fn value_at(&self, here: &Linearization, measure: &Measure) -> Result<(f64, Vec<bool>)> {
+        let (network, trace) = (here.network(), here.trace());
         let functions = measure
             .question
-            .functions(network.output_size(), input.len())?;
+            .functions(network.output_size(), self.x.len())?;
         if let Question::Class { .. } = measure.question {
             let values = Rows::of_tensor(trace.output())?;
+            let errors = match here.rounding.as_ref() {
+                Some(rounding) => rounding.magnitudes().trace(&here.inputs)?,
+                None => None,
+            };
+            let errors = match errors {
+                Some((_, errors)) => Rows::of_tensor(&errors.output)?[0].to_vec(),
+                None => vec![0.0; network.output_size()],
+            };
+            // A difference of two outputs is rounded once, which changes no sign.
             let of = |weights: &Vec<f64>| -> f64 {
-                weights.iter().zip(&values[0]).map(|(w, v)| w * v).sum()
+                let taken = weights.iter().filter(|w| **w != 0.0).count();
+                let rounding =
+                    match taken <= 2 && weights.iter().all(|w| [0.0, 1.0].contains(&w.abs())) {
+                        true => 0.0,
+                        false => relative(weights.len() + 4),
+                    };
+                let value: f64 = weights.iter().zip(&values[0]).map(|(w, v)| w * v).sum();
+                let each = weights.iter().zip(&values[0]).zip(&errors);
+                let error: f64 = each
+                    .map(|((w, v), e)| w.abs() * (e + rounding * v.abs()))
+                    .sum();
+                match error {
+                    0.0 => value,
+                    error => down(value - up_by(error, weights.len() + 4)),
+                }
             };
             let each: Vec<f64> = functions.iter().map(of).collect();
             finite(&each)?;
