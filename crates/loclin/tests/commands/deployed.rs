@@ -55,6 +55,15 @@ fn radii_of_evaluations_are_a_little_smaller_and_hold() {
             .iter()
             .all(|claim| claim == "deployed(f32)")
     );
+    let arguments = [
+        "check",
+        text(&single),
+        "--model",
+        text(&file),
+        "--data",
+        "digits",
+    ];
+    assert_eq!(json(&arguments)["deployed"], 40);
     for name in ["eps_1", "eps_2", "eps_inf"] {
         let [proved, single] = [&proved, &single].map(|path| column(path, name));
         let mut close = 0;

@@ -41,6 +41,11 @@ impl Row {
         })
     }
 
+    /// Whether it claims something of an evaluation in another type.
+    pub fn is_deployed(&self) -> bool {
+        matches!(self.guarantee, Guarantee::Deployed { .. })
+    }
+
     /// Whether no radius is larger than the true one, if only with a probability.
     pub fn claims(&self) -> bool {
         self.guarantee != Guarantee::Estimate

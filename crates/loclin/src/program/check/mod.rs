@@ -39,7 +39,8 @@ Examples:
 
 A row holds if no radius is larger than the true one, and the rest of it is true. Radii are found again \
 by exact arithmetic, where that takes too long by measuring every gradient with a bound of its rounding \
-error, and within the domain that the table says. Rows whose guarantee is an estimate claim nothing.
+error, and within the domain that the table says. Rows whose guarantee is an estimate claim nothing; \
+of those that say deployed(TYPE) the radii of the network as stored are found again, not what rounding in TYPE does.
 
 A statement about a ball holds if every part of its proof, looked at again, is empty or bounded as it \
 says, and the parts make up the ball: all of them are checked. The exit code is 1 if something does not hold.";
@@ -117,6 +118,7 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         checked: 0,
         undecided: 0,
         not_claimed: table.rows.len() - table.rows.iter().filter(claiming).count(),
+        deployed: table.rows.iter().filter(|row| row.is_deployed()).count(),
         seed: global.seed.unwrap_or(0),
         failures: Vec::new(),
     };

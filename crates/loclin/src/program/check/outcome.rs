@@ -35,6 +35,8 @@ pub struct Outcome {
     pub undecided: usize,
     /// Rows whose guarantee is an estimate: they claim nothing.
     pub not_claimed: usize,
+    /// Rows that claim something of an evaluation in another type, too: that is not looked at.
+    pub deployed: usize,
     /// What the sample was drawn by.
     pub seed: u64,
     /// What does not hold.
@@ -94,6 +96,13 @@ impl fmt::Display for Outcome {
         if self.not_claimed > 0 {
             let count = self.not_claimed;
             writeln!(f, "{count} rows are estimates: they claim nothing")?;
+        }
+        if self.deployed > 0 {
+            writeln!(
+                f,
+                "{} rows claim that nothing changes in an evaluation in another type either: not looked at, only the network as stored",
+                self.deployed
+            )?;
         }
         if self.undecided > 0 {
             let count = self.undecided;
