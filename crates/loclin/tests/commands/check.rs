@@ -160,7 +160,8 @@ fn scores_limiting_neurons_and_upper_bounds_are_held_against_the_network() {
         let column = |name: &str| columns.iter().position(|column| *column == name).unwrap();
         let sample = ["--sample", "3"];
         assert_eq!(certified.check(&sample).0, 0);
-        let changes: [(&str, fn(&str) -> String, &str); 3] = [
+        type Change = fn(&str) -> String;
+        let changes: [(&str, Change, &str); 3] = [
             (
                 "score",
                 |cell| (number(cell) + 1e-6).to_string(),
