@@ -11,6 +11,7 @@ use loclin_models::{Mlp, Network, Parameters, onnx};
 use onnx_writer::{attribute_int, attribute_ints, bytes, doubles, int, model, node, tensor_head};
 use outputs::values;
 use proptest::prelude::*;
+use std::path::Path;
 
 fn read(bytes: &[u8]) -> Network {
     onnx::from_bytes(bytes, DType::F64, &Device::Cpu)
@@ -184,6 +185,22 @@ fn external_data_stays_in_the_folder() {
                 .to_string()
                 .contains("not in the model's folder")
         );
+    }
+    // A cache: links to files of other names that lie together.
+    #[cfg(unix)]
+    {
+        let cache = folder.path().join("cache");
+        std::fs::create_dir(&cache).unwrap();
+        assert!(load("numbers.bin", "8").is_ok());
+        let link =
+            |to: &Path, name: &str| std::os::unix::fs::symlink(to, cache.join(name)).unwrap();
+        link(&inside.join("model.onnx"), "other.onnx");
+        link(&inside.join("numbers.bin"), "numbers.bin");
+        let found = onnx::load(&cache.join("other.onnx"), DType::F64, &Device::Cpu);
+        assert_eq!(values(&found.unwrap().network, &[0.0, 0.0]), [1.5, -2.0]);
+        std::fs::remove_file(cache.join("numbers.bin")).unwrap();
+        link(&absolute, "numbers.bin");
+        assert!(onnx::load(&cache.join("other.onnx"), DType::F64, &Device::Cpu).is_err());
     }
     for (location, offset) in [
         ("numbers.bin", "16"),

@@ -240,10 +240,10 @@ impl Constant {
         }
     }
 
-    /// A tensor of the file, its external data (if any) from files in `folder`.
+    /// A tensor of the file, its external data (if any) from files beside `model`.
     pub(super) fn decode(
         tensor: &message::Tensor<'_>,
-        folder: Option<&Path>,
+        model: Option<&Path>,
         ledger: &mut external::Ledger,
     ) -> Outcome<Self> {
         let shape = tensor
@@ -260,7 +260,7 @@ impl Constant {
             .checked_mul(element.width())
             .ok_or_else(|| format!("shape {shape:?}, whose size overflows"))?;
         let values = if tensor.external {
-            let data = external::read(&tensor.external_data, bytes, folder, ledger)?;
+            let data = external::read(&tensor.external_data, bytes, model, ledger)?;
             from_raw(element, &data)
         } else if let Some(raw) = tensor.raw.filter(|raw| !raw.is_empty() || count == 0) {
             if raw.len() != bytes {

@@ -15,7 +15,7 @@ pub(super) type Ledger = BTreeMap<PathBuf, u64>;
 pub(super) fn read(
     entries: &[(&str, &str)],
     count: usize,
-    folder: Option<&Path>,
+    model: Option<&Path>,
     ledger: &mut Ledger,
 ) -> Outcome<Vec<u8>> {
     let entry = |key| {
@@ -29,10 +29,10 @@ pub(super) fn read(
             .transpose()
     };
     let location = entry("location").ok_or("external data without a location")?;
-    let folder = folder.ok_or_else(|| {
+    let model = model.ok_or_else(|| {
         format!("external data in `{location}`, and the model was not read from a file")
     })?;
-    let path = resolve(folder, location)?;
+    let path = resolve(model, location)?;
     let says = |cause: String| format!("external data in `{location}`: {cause}");
     let mut file = loclin_tensor::file::open(&path).map_err(|e| says(e.to_string()))?;
     let available = file.metadata().map_err(|e| says(e.to_string()))?.len();
@@ -65,8 +65,15 @@ pub(super) fn read(
     }
 }
 
-/// The file at `location` in `folder`; an error if it leads out of the folder, also through a link.
-fn resolve(folder: &Path, location: &str) -> Outcome<PathBuf> {
+/// The file at `location` beside the model's file; an error if it leads out of the folder, also through a link. Where the model is a link
+/// itself, as in caches that keep files elsewhere, the other may lead to where the model lies.
+fn resolve(model: &Path, location: &str) -> Outcome<PathBuf> {
+    // The parent of a bare file name is the empty path.
+    let parent = |path: &Path| match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        _ => PathBuf::from("."),
+    };
+    let folder = parent(model);
     let relative = Path::new(location);
     let inside = relative
         .components()
@@ -80,7 +87,8 @@ fn resolve(folder: &Path, location: &str) -> Outcome<PathBuf> {
             .map_err(|e| format!("external data in `{location}`: {e}"))
     };
     let path = absolute(&folder.join(relative))?;
-    match path.starts_with(absolute(folder)?) {
+    let lies = parent(&absolute(model)?);
+    match path.starts_with(absolute(&folder)?) || path.parent() == Some(&lies) {
         true => Ok(path),
         false => Err(leaves()),
     }

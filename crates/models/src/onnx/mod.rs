@@ -79,12 +79,7 @@ pub fn load_with(path: &Path, options: &Options, dtype: DType, device: &Device) 
         cause,
     };
     let bytes = loclin_tensor::file::read(path).map_err(|e| error(e.to_string()))?;
-    // The parent of a bare file name is the empty path.
-    let folder = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    read(&bytes, Some(folder), options, dtype, device).map_err(|e| error(e.to_string()))
+    read(&bytes, Some(path), options, dtype, device).map_err(|e| error(e.to_string()))
 }
 
 /// Reads the bytes of a model file that keeps no data outside itself.
@@ -122,7 +117,7 @@ pub fn supported() -> impl Iterator<Item = &'static str> {
 
 fn read(
     bytes: &[u8],
-    folder: Option<&Path>,
+    model: Option<&Path>,
     options: &Options,
     dtype: DType,
     device: &Device,
@@ -133,7 +128,7 @@ fn read(
     }
     let place = translator::Place {
         size: unpacked.len(),
-        folder,
+        model,
         dtype,
         device: device.clone(),
     };

@@ -33,7 +33,6 @@ const CURVED: &[&str] = &[
     "MeanVarianceNormalization",
     "Mish",
     "RMSNormalization",
-    "RNN",
     "Reciprocal",
     "ReduceL2",
     "ReduceLogSum",

@@ -32,8 +32,8 @@ const FREE_WORK: usize = 1 << 25;
 pub(super) struct Place<'a> {
     /// The number of bytes of the file; constants made from it may outgrow it a few times.
     pub(super) size: usize,
-    /// The folder that data outside the file is read from, if any may be.
-    pub(super) folder: Option<&'a Path>,
+    /// The file, in whose folder data outside of it may be.
+    pub(super) model: Option<&'a Path>,
     pub(super) dtype: DType,
     pub(super) device: Device,
 }
@@ -55,7 +55,7 @@ pub(super) struct Translator<'a> {
     budget: usize,
     /// How many multiplications of constants may still be done.
     work: usize,
-    folder: Option<&'a Path>,
+    model: Option<&'a Path>,
     ledger: external::Ledger,
     dtype: DType,
     device: Device,
@@ -75,7 +75,7 @@ impl<'a> Translator<'a> {
             parameters: HashMap::new(),
             budget: spare.saturating_add(FREE_NUMBERS),
             work: spare.saturating_add(FREE_WORK),
-            folder: place.folder,
+            model: place.model,
             ledger: external::Ledger::new(),
             dtype: place.dtype,
             device: place.device.clone(),
@@ -137,7 +137,7 @@ impl<'a> Translator<'a> {
 
     /// A tensor of the file.
     pub(super) fn decode(&mut self, tensor: &message::Tensor<'a>) -> Outcome<Constant> {
-        let constant = Constant::decode(tensor, self.folder, &mut self.ledger)?;
+        let constant = Constant::decode(tensor, self.model, &mut self.ledger)?;
         if tensor.external {
             // What was read from another file counts as the file's size.
             self.budget = self.budget.saturating_add(constant.len().saturating_mul(4));
