@@ -24,7 +24,7 @@ use candle_nn::VarBuilder;
 use std::{collections::HashMap, path::Path, sync::Arc};
 
 /// Numbers that a file of any size may make of its constants.
-const FREE_NUMBERS: usize = 1 << 20;
+const FREE_NUMBERS: usize = 1 << 23;
 /// Multiplications of constants that a file of any size may ask for.
 const FREE_WORK: usize = 1 << 25;
 
