@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use loclin_data::Data;
-use loclin_regions::Norm;
+use loclin_regions::{Norm, Position};
 
 use super::outcome::Failure;
 use super::truth::{Judge, Truth};
@@ -34,6 +34,15 @@ pub(super) fn plain(
                 causes.push(format!("file `{found}`, the data's is `{expected}`"));
             }
         }
+    }
+    if let (Some(position), Some(radius)) = (&row.position, row.radii.get(certify::leading(norms)))
+        && position != Position::Inside.name()
+        && *radius > 0.0
+    {
+        let norm = norms[certify::leading(norms)];
+        causes.push(format!(
+            "position `{position}`, where radii are 0, and eps_{norm} = {radius}"
+        ));
     }
     for (norm, radius) in norms.iter().zip(&row.radii) {
         if radius.is_nan() || *radius < 0.0 {
