@@ -55,7 +55,7 @@ pub use neuron_loss::{
 };
 pub use relaxed::relaxed;
 pub use roll::{Gamma, RollConfig, roll};
-pub use sampled::{Probes, SampledConfig, sampled, sampled_together};
+pub use sampled::{Probes, SampledConfig, mean_over_inputs, sampled, sampled_together};
 
 /// The example of the README, as a test.
 #[cfg(doctest)]

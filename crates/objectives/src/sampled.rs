@@ -78,35 +78,43 @@ pub fn sampled_together(
 ) -> Result<Tensor> {
     check_c(config.c)?;
     let norms = match config.probes {
-        Probes::Axes(count) => over_inputs(traces, |_, trace| along_axes(trace, count, rng))?,
+        Probes::Axes(count) => {
+            mean_over_inputs(traces, size, |_, trace| along_axes(trace, count, rng))?
+        }
         Probes::Signs(count) => along_signs(traces, count, rng)?,
     };
-    let hinges = over_inputs(traces, |_, trace| mean_hinge(trace))?;
+    let hinges = mean_over_inputs(traces, size, |_, trace| mean_hinge(trace))?;
     Ok((norms + (hinges * config.c)?)?)
 }
 
-/// A mean over the inputs of each trace as one over all inputs.
-fn over_inputs(
-    traces: &[&Trace],
-    mut mean: impl FnMut(usize, &Trace) -> Result<Tensor>,
-) -> Result<Tensor> {
-    if let [trace] = traces {
-        return mean(0, trace);
+fn size(trace: &&Trace) -> usize {
+    trace.batch()
+}
+
+/// Means over the inputs of each part as one over all inputs: an input counts the same whatever part it is in. `size` is how many inputs a part
+/// has, and `mean` is given a part's number and the part.
+///
+/// # Errors
+/// Those of `mean`, and no part.
+pub fn mean_over_inputs<T, E: From<candle_core::Error>>(
+    parts: &[T],
+    size: impl Fn(&T) -> usize,
+    mut mean: impl FnMut(usize, &T) -> std::result::Result<Tensor, E>,
+) -> std::result::Result<Tensor, E> {
+    if let [part] = parts {
+        return mean(0, part);
     }
-    let all: usize = traces.iter().map(|trace| trace.batch()).sum();
+    let all: usize = parts.iter().map(&size).sum();
     let mut sum: Option<Tensor> = None;
-    for (at, trace) in traces.iter().enumerate() {
-        let part = (mean(at, trace)? * (trace.batch() as f64 / all as f64))?;
+    for (at, part) in parts.iter().enumerate() {
+        let own = (mean(at, part)? * (size(part) as f64 / all as f64))?;
         sum = Some(match sum {
-            Some(sum) => (sum + part)?,
-            None => part,
+            Some(sum) => (sum + own)?,
+            None => own,
         });
     }
-    sum.ok_or_else(|| Error::Config {
-        field: "traces",
-        expected: "one or more".into(),
-        found: "none".into(),
-    })
+    let none = || candle_core::Error::Msg("a mini-batch without inputs".into()).into();
+    sum.ok_or_else(none)
 }
 
 fn along_axes(trace: &Trace, count: usize, rng: &mut impl Rng) -> Result<Tensor> {
@@ -139,7 +147,7 @@ fn along_signs(traces: &[&Trace], count: usize, rng: &mut impl Rng) -> Result<Te
     if let Some(mean) = engines::mean_along(traces, &signs)? {
         return Ok(mean);
     }
-    over_inputs(traces, |at, trace| {
+    mean_over_inputs(traces, size, |at, trace| {
         mean_squared_derivative(trace, &signs[at], engines::first_layer(trace)?)
     })
 }

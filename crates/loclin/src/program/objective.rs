@@ -6,8 +6,8 @@ use candle_core::Tensor;
 use loclin_models::Trace;
 use loclin_objectives::{
     Error, Gamma, MmrConfig, Probes, RollConfig, SampledConfig, cure, distance, elle, grad_align,
-    grad_cert, gradient_norm, jump_weighted, jump_weighted_sampled, mmr, relaxed, roll,
-    sampled_together,
+    grad_cert, gradient_norm, jump_weighted, jump_weighted_sampled, mean_over_inputs, mmr, relaxed,
+    roll, sampled_together,
 };
 use loclin_regions::Norm;
 use rand::Rng;
@@ -188,23 +188,10 @@ impl Loss {
     }
 }
 
-/// A mean over the inputs of each shape as one over all inputs: an input counts the same whatever its shape.
+/// A mean over the inputs of each shape as one over all inputs.
 pub(super) fn mean<E: From<candle_core::Error>>(
     batch: &[Here<'_>],
     mut mean: impl FnMut(&Here<'_>) -> Result<Tensor, E>,
 ) -> Result<Tensor, E> {
-    if let [here] = batch {
-        return mean(here);
-    }
-    let all: usize = batch.iter().map(|here| here.trace.batch()).sum();
-    let mut sum: Option<Tensor> = None;
-    for here in batch {
-        let part = (mean(here)? * (here.trace.batch() as f64 / all as f64))?;
-        sum = Some(match sum {
-            Some(sum) => (sum + part)?,
-            None => part,
-        });
-    }
-    let none = || candle_core::Error::Msg("a mini-batch without inputs".into()).into();
-    sum.ok_or_else(none)
+    mean_over_inputs(batch, |here| here.trace.batch(), |_, here| mean(here))
 }

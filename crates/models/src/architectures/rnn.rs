@@ -158,9 +158,10 @@ impl Rnn {
                 .iter()
                 .map(|&i| inputs[i].narrow(1, t, 1)?.squeeze(1))
                 .collect::<candle_core::Result<_>>()?;
-            let mut z = steps.encoder(&Tensor::cat(&x, 0)?)?;
+            let mut z = value(steps.encoder, &Tensor::cat(&x, 0)?)?;
             if let Some(state) = state {
-                let fed = steps.recurrent(&state.narrow(0, 0, z.dim(0)?)?)?;
+                let recurrent = steps.recurrent.ok_or_else(not_a_recurrence)?;
+                let fed = value(recurrent, &state.narrow(0, 0, z.dim(0)?)?)?;
                 z = (z + fed)?;
             }
             let next = steps.activation.value(&z)?;
@@ -175,7 +176,7 @@ impl Rnn {
             state = Some(next);
         }
         let last: Vec<Tensor> = order.iter().filter_map(|&i| last[i].clone()).collect();
-        let output = steps.output(&Tensor::cat(&last, 0)?)?;
+        let output = value(steps.output, &Tensor::cat(&last, 0)?)?;
         let of = |(i, (network, records)): (usize, (&Network, Vec<ActivationRecord>))| {
             let output = output.narrow(0, firsts[i], inputs[i].dim(0)?)?;
             Trace::from_records(network, output, records)
@@ -195,31 +196,16 @@ struct Steps<'a> {
 impl<'a> Steps<'a> {
     fn of(network: &'a Network) -> Result<Self> {
         let named = |name: &str| network.nodes().iter().find(|node| node.name == name);
-        let parts = (named("encoder"), named("state.0"), named("output"));
-        match parts {
-            (Some(encoder), Some(state), Some(output)) => match &state.operator {
-                Operator::PiecewiseLinear(activation) => Ok(Self {
-                    encoder,
-                    recurrent: named("recurrent"),
-                    activation: activation.as_ref(),
-                    output,
-                }),
-                _ => Err(not_a_recurrence()),
-            },
-            _ => Err(not_a_recurrence()),
-        }
-    }
-
-    fn encoder(&self, x: &Tensor) -> Result<Tensor> {
-        value(self.encoder, x)
-    }
-
-    fn recurrent(&self, state: &Tensor) -> Result<Tensor> {
-        value(self.recurrent.ok_or_else(not_a_recurrence)?, state)
-    }
-
-    fn output(&self, state: &Tensor) -> Result<Tensor> {
-        value(self.output, state)
+        let need = |name| named(name).ok_or_else(not_a_recurrence);
+        let Operator::PiecewiseLinear(activation) = &need("state.0")?.operator else {
+            return Err(not_a_recurrence());
+        };
+        Ok(Self {
+            encoder: need("encoder")?,
+            recurrent: named("recurrent"),
+            activation: activation.as_ref(),
+            output: need("output")?,
+        })
     }
 }
 

@@ -189,16 +189,21 @@ pub(super) fn shifted<'a>(
         1.0 => constant,
         _ => Constant::floats(constant.shape, values.iter().map(|v| sign * v).collect()),
     };
-    let shape = signed.shape.clone();
-    let parameter = t.parameter(node, &signed, false)?;
-    let spec = OperatorSpec::Translate { shape };
-    let made = t.add(
-        node,
-        suffix,
-        &spec,
-        &[("shift", parameter)],
-        &[operand.node],
-    )?;
+    let spec = |shape| OperatorSpec::Translate { shape };
+    by_constant(t, node, suffix, operand, (&signed, "shift", &spec))
+}
+
+/// An operator with a constant that fits the value, its parameter of that name.
+fn by_constant<'a>(
+    t: &mut Translator<'a>,
+    node: &Node<'a>,
+    suffix: &str,
+    operand: &Dynamic,
+    (constant, name, spec): (&Constant, &'static str, &dyn Fn(Vec<usize>) -> OperatorSpec),
+) -> Result<Dynamic> {
+    let parameter = t.parameter(node, constant, false)?;
+    let spec = spec(constant.shape.clone());
+    let made = t.add(node, suffix, &spec, &[(name, parameter)], &[operand.node])?;
     Ok(Dynamic {
         node: made,
         ..operand.clone()
@@ -218,23 +223,11 @@ pub(super) fn scaled<'a>(
     if values.iter().all(|v| *v == 1.0) {
         return Ok(operand.clone());
     }
-    let shape = constant.shape.clone();
-    let parameter = t.parameter(node, &constant, false)?;
-    let spec = OperatorSpec::Scale { shape };
-    let made = t.add(
-        node,
-        suffix,
-        &spec,
-        &[("scale", parameter)],
-        &[operand.node],
-    )?;
-    Ok(Dynamic {
-        node: made,
-        ..operand.clone()
-    })
+    let spec = |shape| OperatorSpec::Scale { shape };
+    by_constant(t, node, suffix, operand, (&constant, "scale", &spec))
 }
 
-/// A value divided by a constant: times its inverse where that is a number, else by the number that the file has.
+/// A value divided by a constant: times its inverse where that is a floating-point number, otherwise by the constant itself.
 fn divided<'a>(
     t: &mut Translator<'a>,
     node: &Node<'a>,
@@ -258,21 +251,8 @@ fn divided<'a>(
         return Err(node.error(format!("divides by {}", values[at])));
     }
     let constant = t.fitted(node, operand, constant)?;
-    let parameter = t.parameter(node, &constant, false)?;
-    let spec = OperatorSpec::Divide {
-        shape: constant.shape.clone(),
-    };
-    let made = t.add(
-        node,
-        suffix,
-        &spec,
-        &[("divisor", parameter)],
-        &[operand.node],
-    )?;
-    Ok(Dynamic {
-        node: made,
-        ..operand.clone()
-    })
+    let spec = |shape| OperatorSpec::Divide { shape };
+    by_constant(t, node, suffix, operand, (&constant, "divisor", &spec))
 }
 
 /// `(x - offset) * scale` of `ai.onnx.ml`, which is what a `StandardScaler` becomes.
@@ -304,6 +284,11 @@ pub(super) fn scaler<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> 
     t.set(node, 0, Value::Dynamic(made))
 }
 
+fn is_small_and_whole(constant: &Constant) -> bool {
+    let of = |v: &f64| v.fract() == 0.0 && v.abs() <= 256.0;
+    constant.as_floats().iter().all(of)
+}
+
 /// Between floating-point types nothing happens but rounding, which is not counted; from an integer input neither.
 pub(super) fn cast<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
     let floats = match node.op_type {
@@ -321,7 +306,7 @@ pub(super) fn cast<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
         }
         value @ Value::Greater(_) => t.set(node, 0, value),
         // Small whole numbers are the same in every floating-point type.
-        Value::Constant(constant) if floats && constant.as_floats().iter().all(|v| v.fract() == 0.0 && v.abs() <= 256.0) => {
+        Value::Constant(constant) if floats && is_small_and_whole(&constant) => {
             let made = Constant::floats(constant.shape.clone(), constant.as_floats());
             t.set(node, 0, Value::Constant(made))
         }

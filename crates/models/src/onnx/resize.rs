@@ -157,10 +157,9 @@ fn dimensions<'a>(
         scale: *scale,
         roi: roi(at),
     };
+    // Sizes are found so, too.
     let fraction = |(n, (results, scale)): (&usize, &(f64, f64))| {
-        *results > 1.0
-            && *n as f64 * scale != *results
-            && f64::from(*n as f32 * *scale as f32) != *results
+        *results > 1.0 && f64::from(*n as f32 * *scale as f32) != *results
     };
     let place = node.text("coordinate_transformation_mode", "half_pixel");
     if scaled && place == "align_corners" && entries.iter().zip(&found).any(fraction) {

@@ -267,7 +267,9 @@ impl<'a> Machine<'a> {
                 if let Some(marks) = others.get(2)
                     && matches!(&self.objects[*marks], Object::Dict(marks) if !marks.is_empty())
                 {
-                    return Err("a tensor that is read in another way than it is stored (marked as negative or conjugate): save its clone()".into());
+                    let cause = "a tensor that is read in another way than it is stored \
+                                 (marked as negative or conjugate): save its clone()";
+                    return Err(cause.into());
                 }
                 let Object::Storage(storage) = self.objects[*storage] else {
                     return Err("a tensor without a storage".into());

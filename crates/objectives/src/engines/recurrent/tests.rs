@@ -5,23 +5,32 @@ use crate::{
     neuron_loss::mean_squared_derivative,
     squared_gradient_norms_by_pushing,
 };
-use candle_core::{DType, Device, Tensor, backprop::GradStore};
+use candle_core::{DType, Device, Tensor};
 use loclin_models::Trace;
 use loclin_models::architectures::{ScoRnn, ScoRnnConfig};
+use loclin_tensor::Parameters;
 use loclin_tensor::random::{normal, stream};
-use proptest::prelude::*;
+use proptest::{prelude::*, test_runner::TestCaseResult};
 
-/// Whether a variable's gradients differ by more than the order of sums.
-fn far(variable: &Tensor, both: [&GradStore; 2]) -> bool {
-    let [a, b] = both.map(|gradients| {
-        let zeros = || variable.zeros_like().unwrap();
-        let gradient = gradients.get(variable).cloned().unwrap_or_else(zeros);
-        gradient.flatten_all().unwrap().to_vec1::<f64>().unwrap()
-    });
-    let largest = b.iter().fold(1.0, |m: f64, v| m.max(v.abs()));
-    a.iter()
-        .zip(&b)
-        .any(|(a, b)| (a - b).abs() > 1e-11 * largest)
+/// Values, and gradients in all parameters, differ by no more than the order of sums.
+fn agree(fast: Tensor, plain: Tensor, parameters: &Parameters) -> TestCaseResult {
+    let number = |tensor: &Tensor| tensor.to_scalar::<f64>().unwrap();
+    prop_assert!((number(&fast) - number(&plain)).abs() <= 1e-12 * number(&plain).abs());
+    let [fast, plain] = [fast, plain].map(|value| value.backward().unwrap());
+    for (name, variable) in parameters.named() {
+        let [fast, plain] = [&fast, &plain].map(|gradients| {
+            let zeros = || variable.zeros_like().unwrap();
+            let gradient = gradients.get(&variable).cloned().unwrap_or_else(zeros);
+            gradient.flatten_all().unwrap().to_vec1::<f64>().unwrap()
+        });
+        let largest = plain.iter().fold(1.0, |m: f64, v| m.max(v.abs()));
+        let far = fast
+            .iter()
+            .zip(&plain)
+            .any(|(a, b)| (a - b).abs() > 1e-11 * largest);
+        prop_assert!(!far, "{name}: {fast:?} {plain:?}");
+    }
+    Ok(())
 }
 
 proptest! {
@@ -43,14 +52,7 @@ proptest! {
         let fast = mean_squared_norms(&trace).unwrap().unwrap();
         let norms = squared_gradient_norms_by_pushing(&trace).unwrap();
         let plain = (norms.sum_all().unwrap() / batch as f64).unwrap();
-        let number = |tensor: &Tensor| tensor.to_scalar::<f64>().unwrap();
-        // The same sums in another order.
-        prop_assert!((number(&fast) - number(&plain)).abs() <= 1e-12 * number(&plain).abs());
-        let [fast, plain] = [fast, plain].map(|value| value.backward().unwrap());
-        for (name, variable) in parameters.named() {
-            let far = far(&variable, [&fast, &plain]);
-            prop_assert!(!far, "{name}");
-        }
+        agree(fast, plain, &parameters)?;
     }
 }
 
@@ -81,13 +83,7 @@ proptest! {
             let mean = mean_squared_derivative(trace, along, None).unwrap();
             plain = (plain + (mean * (trace.batch() as f64 / all as f64)).unwrap()).unwrap();
         }
-        let number = |tensor: &Tensor| tensor.to_scalar::<f64>().unwrap();
-        prop_assert!((number(&fast) - number(&plain)).abs() <= 1e-12 * number(&plain).abs());
-        let [fast, plain] = [fast, plain].map(|value| value.backward().unwrap());
-        for (name, variable) in parameters.named() {
-            let far = far(&variable, [&fast, &plain]);
-            prop_assert!(!far, "{name}");
-        }
+        agree(fast, plain, &parameters)?;
     }
 }
 
