@@ -232,6 +232,38 @@ fn quotients_and_factors_are_not_rounded() {
     assert!(message.contains("not finite"), "{message}");
 }
 
+/// What is selected keeps its own factors: their difference, `1 - 1/3`, is no floating-point number.
+#[test]
+fn selections_do_not_round_factors() {
+    for (comparison, constant) in [("Greater", 3.0), ("Less", 3.0), ("Greater", 0.1)] {
+        let nodes = [
+            node(comparison, &["x", "zero"], "q", &[]),
+            node("Div", &["x", "c"], "less", &[]),
+            node("Where", &["q", "x", "less"], "y", &[]),
+        ];
+        let constants = [doubles("c", &[], &[constant]), doubles("zero", &[], &[0.0])];
+        let network = read(&model(&[0, 1], &nodes, &constants));
+        for (name, factor) in network.parameters() {
+            if name.ends_with(".scale") {
+                let numbers = factor.flatten_all().unwrap().to_vec1::<f64>().unwrap();
+                assert!(
+                    numbers.iter().all(|v| v.abs() == 1.0),
+                    "{name}: {numbers:?}"
+                );
+            }
+        }
+        let chooses = |x: f64| (x > 0.0) == (comparison == "Greater");
+        let right = |x: f64| if chooses(x) { x } else { x / constant };
+        for x in [-49.0, -1.0, 0.0, 1.0, 49.0] {
+            let (found, right) = (values(&network, &[x])[0], right(x));
+            assert!(
+                (found - right).abs() <= 1e-15 * right.abs(),
+                "{found} {right}"
+            );
+        }
+    }
+}
+
 /// Runtimes take the corner of the result, the standard's reference that of a length with a fraction.
 #[test]
 fn corners_are_aligned_where_there_is_one_reading() {

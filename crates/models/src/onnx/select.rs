@@ -151,8 +151,8 @@ fn spread<'a>(
     Ok(found)
 }
 
-/// `u` where `a > b`, otherwise `v`: continuous if `u - v` is a multiple of `a - b`, number by number, and then
-/// `v + k relu(a - b)`.
+/// `u` where `a > b`, otherwise `v`: continuous if `u - v` is a multiple `k` of `a - b`, number by number. Then it is
+/// `v + s relu(s (u - v))` with the sign `s` of `k`, and no factor is rounded, as `k` would be in `v + k relu(a - b)`.
 fn by_comparison<'a>(
     t: &mut Translator<'a>,
     node: &Node<'a>,
@@ -178,22 +178,39 @@ fn by_comparison<'a>(
     let factors = gain.multiple_of(&difference).ok_or_else(|| {
         node.error("selects values that differ where the comparison changes: not continuous")
     })?;
-    let below = subtracted(t, node, &found[0], &found[1])?;
-    let above = t.activated(node, "", &below, &Activation::relu())?;
+    let signs: Vec<f64> = factors.iter().map(|k| sign(*k)).collect();
+    let (first, second) = (&found[2], &found[3]);
+    if signs.iter().all(|s| *s == 0.0) {
+        return match (first, second) {
+            (_, Value::Dynamic(same)) | (Value::Dynamic(same), _) => Ok(same.clone()),
+            _ => Err(node.error("selects between constants")),
+        };
+    }
     // Constants of operators have the shape of one input; the batch is its dimension of 1.
     let mut shape = place.full.clone();
     if let Some(batch) = place.batch {
         shape[batch] = 1;
     }
-    let factors = match factors.iter().all(|f| *f == factors[0]) {
-        true => number(factors[0]),
-        false => Constant::floats(shape, factors),
+    let signs = match signs.iter().all(|s| *s == signs[0]) {
+        true => number(signs[0]),
+        false => Constant::floats(shape, signs),
     };
-    let gained = scaled(t, node, ".gain", &above, &factors)?;
-    match &found[3] {
+    let apart = subtracted(t, node, first, second)?;
+    let turned = scaled(t, node, ".turned", &apart, &signs)?;
+    let above = t.activated(node, "", &turned, &Activation::relu())?;
+    let gained = scaled(t, node, ".gain", &above, &signs)?;
+    match second {
         Value::Dynamic(v) => sum(t, node, ".sum", &[v.clone(), gained]),
         Value::Constant(v) => shifted(t, node, ".sum", &gained, v, 1.0),
         _ => Err(node.error("selects a comparison")),
+    }
+}
+
+/// -1, 0 or 1.
+fn sign(of: f64) -> f64 {
+    match of == 0.0 {
+        true => 0.0,
+        false => of.signum(),
     }
 }
 
@@ -213,6 +230,6 @@ fn subtracted<'a>(
             let b = negated(t, node, b)?;
             shifted(t, node, ".difference", &b, a, 1.0)
         }
-        _ => Err(node.error("compares constants")),
+        _ => Err(node.error("selects between constants")),
     }
 }
