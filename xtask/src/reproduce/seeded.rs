@@ -8,16 +8,18 @@ use loclin::program::options::Global;
 use loclin::program::sweep::Planned;
 use toml::Table;
 
-/// One run with each seed, `NAME-seedN`, of a configuration: the name of a preset, or a path relative to the experiment's `file`.
+/// One run with each seed, `NAME-seedN`, of a configuration: the name of a preset, or a path relative to the experiment's `file`; `set` are
+/// settings instead of its own, `KEY=VALUE`.
 pub(super) fn seeded(
     name: &str,
     config: &Path,
+    set: &[String],
     seeds: &[u64],
     file: &Path,
     global: &Global,
 ) -> anyhow::Result<Vec<Planned>> {
     let directory = file.parent().unwrap_or(Path::new(""));
-    let mut config = Config::find(config, directory, &[])?;
+    let mut config = Config::find(config, directory, set)?;
     config.apply(global);
     let run = |&seed: &u64| Planned {
         name: format!("{name}-seed{seed}"),

@@ -51,7 +51,8 @@ fn a_table_takes_the_runs_that_are_there_and_trains_the_others() {
              published = {{ accuracy = 98, eps_1 = [1, 2, 3, 4], eps_2 = [5, 6, 7, 8] }}\n"
         )
     };
-    let head = "title = \"Small\"\nunit = 1e-4\nscale = \"pixels\"\nseeds = [0, 1]\n";
+    let head = "title = \"Small\"\nunit = 1e-4\nscale = \"pixels\"\nchosen = \"Drawn by lot.\"\n\
+                set = [\"folds=1\"]\nseeds = [0, 1]\n";
     let rows = [row("plain", "vanilla"), row("wide", "roll")].concat();
     fs::write(at("small.toml"), format!("{head}{rows}")).unwrap();
     let (file, runs, out) = (at("small.toml"), at("runs"), at("out"));
@@ -72,7 +73,13 @@ fn a_table_takes_the_runs_that_are_there_and_trains_the_others() {
     // One by one, as `train` does it.
     let run = runs.join("plain-seed1");
     let data = format!("dataset={}", text(&at("data")));
-    let set = [data.as_str(), "hidden=[7, 5]", "epochs=2", "loss=vanilla"];
+    let set = [
+        data.as_str(),
+        "hidden=[7, 5]",
+        "epochs=2",
+        "loss=vanilla",
+        "folds=1",
+    ];
     train(&run, &set, &["--seed", "1"]);
     let before = fs::metadata(run.join("last.safetensors")).unwrap();
     json(&[&arguments[..], &["--finished"]].concat());
@@ -100,9 +107,11 @@ fn a_table_takes_the_runs_that_are_there_and_trains_the_others() {
     let page = lines("README.md");
     for needle in [
         "# Small",
+        "of pixels. Drawn by lot.",
         "| wide",
         "published",
         "x plain",
+        "training %",
         "`crates/loclin/presets/roll.toml`",
     ] {
         assert!(page.contains(needle), "{needle}: {page}");

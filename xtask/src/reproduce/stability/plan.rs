@@ -70,7 +70,14 @@ impl Plan {
     pub(super) fn runs(&self, path: &Path, global: &Global) -> anyhow::Result<Vec<Planned>> {
         let mut runs = Vec::new();
         for row in &self.rows {
-            runs.extend(seeded(&row.name, &row.config, &self.seeds, path, global)?);
+            runs.extend(seeded(
+                &row.name,
+                &row.config,
+                &[],
+                &self.seeds,
+                path,
+                global,
+            )?);
         }
         Ok(runs)
     }

@@ -18,6 +18,11 @@ pub(super) struct Plan {
     /// The unit in which radii are shown, and what it is a unit of.
     pub(super) unit: f64,
     pub(super) scale: String,
+    /// How settings and epochs were chosen: sentences of the page.
+    pub(super) chosen: String,
+    /// What every row is trained with instead of its configuration's own, `KEY=VALUE`.
+    #[serde(default)]
+    pub(super) set: Vec<String>,
     /// Each row is trained once with each.
     pub(super) seeds: Vec<u64>,
     /// The first is what ratios compare with.
@@ -61,7 +66,7 @@ impl Plan {
     ) -> anyhow::Result<Vec<(String, Planned)>> {
         let mut runs = Vec::new();
         for row in &self.rows {
-            let own = seeded(&row.name, &row.config, &self.seeds, path, global)?;
+            let own = seeded(&row.name, &row.config, &self.set, &self.seeds, path, global)?;
             runs.extend(own.into_iter().map(|run| (row.name.clone(), run)));
         }
         Ok(runs)

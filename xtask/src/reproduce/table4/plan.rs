@@ -92,7 +92,7 @@ impl Plan {
     ) -> anyhow::Result<Vec<(String, Planned)>> {
         let mut runs = Vec::new();
         for row in &self.rows {
-            for run in seeded(&row.name, &row.config, &self.seeds, path, global)? {
+            for run in seeded(&row.name, &row.config, &[], &self.seeds, path, global)? {
                 let config = Config {
                     dataset: self.dataset.clone(),
                     ..run.config

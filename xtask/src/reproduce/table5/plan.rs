@@ -102,7 +102,7 @@ impl Plan {
         seeds: &[u64],
         global: &Global,
     ) -> anyhow::Result<Vec<Planned>> {
-        seeded(VANILLA, &self.vanilla, seeds, path, global)
+        seeded(VANILLA, &self.vanilla, &[], seeds, path, global)
     }
 }
 
