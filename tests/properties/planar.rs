@@ -94,7 +94,8 @@ proptest! {
         let planar = bridge::network(&Recipe { inputs: 2, ..recipe.clone() }.network(), DType::F64).unwrap();
         let solid = bridge::network(&Recipe { inputs, ..recipe }.network(), DType::F64).unwrap();
         let flat = Viewport { x: [1.0, 1.0], y: [0.0, 1.0] };
-        for refused in [regions(&solid, VIEWPORT, 4, 100), regions(&planar, flat, 4, 100), regions(&planar, VIEWPORT, 0, 100), regions(&planar, VIEWPORT, 4, 0)] {
+        let endless = Viewport { x: [0.0, f64::INFINITY], y: [0.0, 1.0] };
+        for refused in [regions(&solid, VIEWPORT, 4, 100), regions(&planar, flat, 4, 100), regions(&planar, endless, 4, 100), regions(&planar, VIEWPORT, 100_000, 100), regions(&planar, VIEWPORT, 0, 100), regions(&planar, VIEWPORT, 4, 0)] {
             assert!(matches!(&refused, Err(Error::Argument { .. })), "{refused:?}");
         }
     }

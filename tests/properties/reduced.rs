@@ -3,7 +3,7 @@
 
 use crate::{cases, numbers};
 use candle_core::{DType, Device, Tensor};
-use loclin_models::Network;
+use loclin_models::{Mlp, Network, Parameters};
 use loclin_regions::reduced::{Limits, Question, Reason, Step, Surroundings, Threshold};
 use loclin_regions::{Budget, Domain, Guarantee, Linearization, Method, Norm};
 use loclin_tests::exact::{Graph, Plan, nearest, ordinary};
@@ -330,6 +330,28 @@ proptest! {
             prop_assert!(own <= largest.threshold * (1.0 + ROUNDING) + ROUNDING * norm_of(&centre));
         }
     }
+}
+
+/// Whether a class stays is no question about one output.
+#[test]
+fn a_class_needs_another_to_be_compared_with() {
+    let refused = |outputs: usize, class: usize| {
+        let config = Mlp {
+            inputs: vec![2],
+            hidden: vec![3],
+            outputs,
+            negative_slope: 0.0,
+        };
+        let parameters = Parameters::seeded(0).builder(DType::F64, &Device::Cpu);
+        let network = config.build(parameters).unwrap();
+        let x = Tensor::zeros((1, 2), DType::F64, &Device::Cpu).unwrap();
+        let here = Linearization::new(&network, &x, Budget::default()).unwrap();
+        let around = here.surroundings(0, Norm::LINF).unwrap();
+        around
+            .bound(1.0, &Question::Class { class }, LIMITS)
+            .is_err()
+    };
+    assert!(refused(1, 0) && refused(2, 2) && !refused(2, 1));
 }
 
 /// The largest number of some rows.

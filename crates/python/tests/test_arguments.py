@@ -88,29 +88,84 @@ def test_wrong_numbers_in_late_batches_are_named(net):
 def test_wrong_options_are_said(net, x):
     for options, text in [
         ({"norms": 0.5}, "norm"),
-        ({"norms": "one"}, "could not convert"),
+        ({"norms": "one"}, "norms: expected 1, 2"),
+        ({"norms": b"2"}, "norms: expected 1, 2"),
         ({"norms": ()}, "at least one"),
         ({"method": "guess"}, "method: expected auto"),
-        ({"deployed": "f8"}, "deployed: expected f32"),
-        ({"threads": 0}, "threads"),
+        ({"deployed": "f8"}, 'deployed: expected "f32"'),
+        ({"threads": 0}, "threads: expected a whole number of at least 1"),
+        ({"seed": -1}, "seed: expected a whole number"),
         ({"box": 1}, "box"),
         ({"box": (1, 0)}, "empty"),
         ({"box": (np.zeros(3), 1)}, "box, lower ends"),
-        ({"labels": [1, 2]}, "one for each input"),
+        ({"labels": [1, 2]}, "labels: expected 20, one for each input"),
+        ({"labels": [1]}, "labels: expected 20, one for each input"),
+        ({"labels": [-1] * 20}, "labels: expected indices"),
         ({"failure_probability": 2.0}, "failure probability"),
     ]:
         with pytest.raises(ValueError, match=text):
             net.certify(x, **options)
     with pytest.raises(ValueError):
         net.gradient(x, target=3)
-    with pytest.raises(ValueError, match="index of an output"):
-        net.gradient(x, target=-1)
+    for target in (-1, np.inf, 0.5):
+        with pytest.raises(ValueError, match="target: expected indices of outputs"):
+            net.gradient(x, target=target)
     with pytest.raises(loclin.ShapeError, match="directions"):
         net.margins_along(x, np.zeros((2, 3)))
+    with pytest.raises(loclin.ShapeError, match="K at least 1"):
+        net.margins_along(x, np.zeros((0, 4)))
     with pytest.raises(loclin.ShapeError, match="one input"):
         net.polyhedron(x)
     with pytest.raises(ValueError):
         net.bound(x[:1], -0.1)
+    for options, text in [({"time": np.inf}, "time: expected seconds"), ({"top": -1}, "top: expected a whole"), ({"parts": 0.5}, "parts")]:
+        with pytest.raises((TypeError, ValueError), match=text):
+            net.bound(x[:1], 0.1, **options)
+    for change in (np.nan, -1, "much", "-5%"):
+        with pytest.raises(ValueError, match="change: expected a number of at least 0"):
+            net.largest(x[:1], change)
+    u, v = np.eye(4)[:2]
+    for arguments, text in [
+        ({"x": x, "u": u, "v": v}, "x: expected one input"), ({"x": x[0], "u": u[:2], "v": v}, "u: expected shape"),
+        ({"x": x[0], "u": u, "v": v, "extent": (1, -1, -1, 1)}, "the lower one first"),
+        ({"x": x[0], "u": u, "v": v, "grid": 100_000}, "a grid of 100000; needs 1 to"),
+    ]:  # fmt: skip
+        with pytest.raises(ValueError, match=text):
+            net.plane(**arguments)
+
+
+def test_one_output_has_no_class_that_stays(x):
+    net = loclin.from_weights([(np.eye(4), np.zeros(4)), (np.ones((1, 4)), -np.ones(1))])
+    for ask in (lambda: net.bound(x[:1], 1.0, "class"), lambda: net.largest(x[:1], what="class")):
+        with pytest.raises(ValueError, match="class of one output"):
+            ask()
+
+
+def test_masked_numbers_are_none_and_bytes_are_told(net, x):
+    with pytest.raises(TypeError, match="masked"):
+        net.certify(np.ma.masked_greater(x, 0.5))
+    with pytest.warns(loclin.LoclinWarning, match="bytes"):
+        found = net.certify(np.ones((2, 4), dtype=np.uint8))
+    np.testing.assert_array_equal(found.eps["2"], net.certify(np.ones((2, 4))).eps["2"])
+
+
+def test_what_is_no_file_and_no_chain_is_said():
+    for data in ("a.onnx", 5):
+        with pytest.raises(TypeError, match="bytes of a file"):
+            loclin.from_onnx(data)
+    with pytest.raises(loclin.ShapeError, match="transposed"):
+        loclin.from_weights([(np.ones((2, 3)), np.zeros(3)), (np.ones((3, 1)), np.zeros(1))])
+    with pytest.raises(loclin.ShapeError, match="behind 3 outputs"):
+        loclin.from_weights([(np.ones((3, 2)), np.zeros(3)), (np.ones((1, 2)), np.zeros(1))])
+
+
+def test_infinite_radii_have_percentiles_and_a_box_its_digits():
+    net = loclin.from_weights([(np.array([[1.0, 1.0]]), np.array([0.1])), (np.ones((1, 1)), np.zeros(1))])
+    low, high = (0 - 0.485) / 0.229, 0.6666666
+    found = net.certify(np.full((4, 2), [[0.5, 0.25]]) * np.arange(1, 3).repeat(2)[:, None], 2, box=(0.0, 1.0))
+    assert np.isinf(found.percentiles()["2"]).all() and " inf" in repr(found)
+    found = net.certify([[0.5, 0.5], [-2.0, 0.5]], 2, box=(np.full(2, low), high))
+    assert np.isfinite(found.percentiles()["2"]).any() and found.domain.split(" to ") == [repr(low), repr(high)]
 
 
 def test_files_that_are_no_models(tmp_path):

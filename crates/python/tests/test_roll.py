@@ -7,7 +7,7 @@ import loclin
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 pytest.importorskip("onnx", reason="onnx is not installed, which PyTorch exports modules with")
-nn = torch.nn
+nn, F = torch.nn, torch.nn.functional
 
 
 def modules():
@@ -70,7 +70,7 @@ def test_training_leaves_running_statistics_alone_and_learns():
 
     module, shape = modules()["pooled"]
     x = torch.randn((16, *shape[1:]))
-    before = module[1].running_mean.clone()
+    before = {name: buffer.clone() for name, buffer in module.named_buffers()}
     optimizer = torch.optim.Adam(module.parameters(), 1e-2)
     losses = []
     for _ in range(20):
@@ -79,7 +79,70 @@ def test_training_leaves_running_statistics_alone_and_learns():
         loss.backward()
         optimizer.step()
         losses.append(loss.item())
-    assert torch.equal(module[1].running_mean, before) and losses[-1] < losses[0]
+    assert all(torch.equal(buffer, before[name]) for name, buffer in module.named_buffers())
+    assert losses[-1] < losses[0]
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_the_pass_of_the_task_moves_running_statistics(exact):
+    import loclin.torch
+
+    module, shape = modules()["pooled"]
+    x = torch.randn((16, *shape[1:])) * 3 + 5
+    plain = __import__("copy").deepcopy(module).train()
+    for _ in range(3):
+        plain(x)
+        _, output = loclin.torch.roll_with_output(module.train(), x, c=1.0, exact=exact)
+    for name, buffer in module.named_buffers():
+        torch.testing.assert_close(buffer, plain.get_buffer(name))
+    torch.testing.assert_close(output, plain(x))
+
+
+class Written(nn.Module):
+    """A chain whose ReLU is written as `function`."""
+
+    def __init__(self, function):
+        super().__init__()
+        torch.manual_seed(3)
+        self.first, self.second, self.function = nn.Linear(4, 8), nn.Linear(8, 3), function
+
+    def forward(self, x):
+        return self.second(torch.relu(self.function(self.first(x) * 2 - 0.1)))
+
+
+def overwritten(h):
+    h.clamp_(min=0)
+    return h
+
+
+WAYS = [
+    nn.ReLU(), nn.ReLU(inplace=True), lambda h: h.clip(min=0), overwritten, lambda h: torch.clamp_min(h, 0),
+    lambda h: -torch.clamp(-h, max=0), lambda h: torch.threshold(h, 0, 0), lambda h: F.leaky_relu_(h, 0.0),
+]  # fmt: skip
+
+
+def test_a_relu_is_the_same_however_it_is_written():
+    import loclin.torch
+
+    x = torch.randn(16, 4)
+    own = {index: loclin.torch.roll(Written(way), x, 1.0).item() for index, way in enumerate(WAYS)}
+    np.testing.assert_allclose(list(own.values()), own[0], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "function"),
+    [
+        ("gt", lambda h: torch.where(h > 0, h, torch.zeros_like(h))), ("gt", lambda h: h * (h > 0)),
+        ("mul", lambda h: h * h), ("atan", torch.atan), ("selu", torch.selu), ("tanh_", lambda h: h.tanh_()),
+        ("norm", lambda h: h / h.norm(dim=1, keepdim=True)), ("threshold", lambda h: torch.threshold(h, 0.5, 0)),
+        ("truediv|rdiv|reciprocal", lambda h: 1 / (h.abs() + 1)), ("maximum", lambda h: torch.maximum(h, -h)),
+    ],
+)  # fmt: skip
+def test_what_may_hide_a_neuron_is_refused(name, function):
+    import loclin.torch
+
+    with pytest.raises(loclin.UnsupportedOperator, match=name):
+        loclin.torch.roll(Written(function), torch.randn(16, 4), 1.0)
 
 
 def test_what_is_no_such_model_is_said():

@@ -158,7 +158,7 @@ def test_what_cannot_be_read_is_said():
         loclin.from_torch(lambda x: x, torch.zeros(1, 3))
     with pytest.raises(ValueError, match="exporter"):
         loclin.from_torch(smooth, torch.zeros(1, 3), exporter="other")
-    with pytest.raises(loclin.ModelError, match="cannot export"):
+    with pytest.raises(loclin.ModelError, match="cannot be exported"):
         loclin.from_torch(smooth, torch.zeros(1, 5), exporter="legacy")
 
 
@@ -185,3 +185,84 @@ def test_normalisation_in_front_of_a_module():
     mean, std = (torch.tensor(numbers, dtype=torch.float64).reshape(2, 1, 1) for numbers in ([0.5, 0.4], [0.2, 0.3]))
     expected = module.double()((x.double() - mean) / std).detach().numpy()
     np.testing.assert_allclose(net(x), expected, rtol=1e-9)
+
+
+class Branch(nn.Module):
+    def forward(self, x):
+        return torch.relu(x - 1) * (2 if x.mean() > 0 else 1)
+
+
+class Read(nn.Module):
+    def forward(self, x):
+        return torch.relu(x) * float(x.detach().numpy().max())
+
+
+class Mixed(nn.Module):
+    def forward(self, x):
+        return torch.relu(x - x.mean(0, keepdim=True)) + x
+
+
+class Noisy(nn.Module):
+    def forward(self, x):
+        return F.dropout(torch.relu(x), 0.5)
+
+
+@pytest.mark.parametrize("make", [Branch, Read, Mixed, Noisy])
+def test_a_module_that_is_not_its_export_is_refused(make):
+    with pytest.raises((loclin.ModelError, loclin.UnsupportedOperator)):
+        loclin.from_torch(make().double(), torch.full((1, 3), -1.0))
+
+
+class Biased(nn.LeakyReLU):
+    def forward(self, x):
+        return super().forward(x - 1)
+
+
+def test_parts_of_ones_own_are_exported_as_they_compute():
+    hooked = nn.LeakyReLU(0.25)
+    hooked.register_forward_pre_hook(lambda _, inputs: (inputs[0] - 1,))
+    for part in (Biased(0.25), hooked):
+        net = loclin.from_torch(part.double(), torch.zeros(1, 2))
+        x = torch.tensor([[3.0, 5.0]], dtype=torch.float64)
+        np.testing.assert_array_equal(net(x), part(x).numpy())
+        assert 2 - 1e-12 < net.certify(x, 2).eps["2"][0] <= 2
+
+
+class Shifted(nn.Module):
+    def forward(self, x):
+        return torch.relu(x - 0.3)
+
+
+def test_numbers_of_a_module_are_not_rounded_to_float32():
+    net = loclin.from_torch(Shifted().double(), torch.zeros(1, 1))
+    assert 0.3 - 1e-12 < net.certify([[0.0]], 2).eps["2"][0] <= 0.3
+    norm = nn.BatchNorm1d(1).double().eval()
+    norm.running_var.zero_()
+    norm.bias.data.fill_(-1)
+    radius = loclin.from_torch(nn.Sequential(norm, nn.ReLU()), torch.zeros(1, 1)).certify([[1.0]], 2).eps["2"][0]
+    assert 1 - 1e-5**0.5 - 1e-12 < radius <= 1 - 1e-5**0.5 + 1e-15
+    assert norm.eps == 1e-5 and norm.running_var.item() == 0
+    with pytest.warns(loclin.LoclinWarning, match="float32"):
+        loclin.from_torch(nn.Threshold(0.3, 0.3).double(), torch.zeros(1, 1))
+
+
+def test_what_a_module_raises_is_said():
+    class Broken(nn.Module):
+        def forward(self, x):
+            raise KeyError("no such table: prices")
+
+    class Two(nn.Module):
+        def forward(self, x):
+            return torch.relu(x), x
+
+    net = nn.Sequential(nn.Linear(4, 4), nn.ReLU())
+    for module, example, needle in [
+        (Broken(), torch.zeros(2, 4), "no such table: prices"),
+        (Two(), torch.zeros(2, 4), "a result that is a tuple"),
+        (net, torch.zeros(2, 5), r"shape \[1, 5\]"),
+    ]:
+        with pytest.raises(loclin.ModelError, match=needle) as caught:
+            loclin.from_torch(module, example)
+        assert "\x1b" not in str(caught.value)
+    with pytest.raises(TypeError, match="one tensor"):
+        loclin.from_torch(net, (torch.zeros(2, 4), torch.zeros(2, 4)))

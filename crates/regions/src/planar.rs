@@ -7,6 +7,12 @@ use candle_core::{Device, Tensor};
 use loclin_models::Network;
 use std::collections::BTreeSet;
 
+/// So many points are looked at together: memory.
+const BATCH: usize = 1024;
+
+/// The most cells that a lattice may have along a side.
+const MOST_CELLS: usize = 4096;
+
 /// A rectangle in the plane.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Viewport {
@@ -40,7 +46,7 @@ pub type Polygon = Vec<[f64; 2]>;
 /// ```
 ///
 /// # Errors
-/// A network with another number of inputs, an empty viewport or lattice, more than `limit` regions.
+/// A network with another number of inputs, an empty viewport, a `grid` of 0 or above 4096, more than `limit` regions.
 pub fn regions(
     network: &Network,
     viewport: Viewport,
@@ -51,15 +57,26 @@ pub fn regions(
         x: [x0, x1],
         y: [y0, y1],
     } = viewport;
-    if network.input_size() != 2 || !(x0 < x1 && y0 < y1) || grid == 0 {
-        let cause = format!(
-            "{} inputs, {viewport:?}, a grid of {grid}; needs 2 inputs",
-            network.input_size()
-        );
-        return Err(Error::Argument {
+    let refuse = |cause| {
+        Err(Error::Argument {
             what: "planar regions",
             cause,
-        });
+        })
+    };
+    if network.input_size() != 2 {
+        let inputs = network.input_size();
+        return refuse(format!("a network of {inputs} inputs; needs 2"));
+    }
+    if ![x1 - x0, y1 - y0]
+        .iter()
+        .all(|side| *side > 0.0 && side.is_finite())
+    {
+        return refuse(format!(
+            "{viewport:?}; needs finite ends, the lower one first"
+        ));
+    }
+    if !(1..=MOST_CELLS).contains(&grid) {
+        return refuse(format!("a grid of {grid}; needs 1 to {MOST_CELLS}"));
     }
     let scale = (x1 - x0).max(y1 - y0);
     // Off the centres of the cells by numbers that no boundary is likely to hit: a point exactly on one may have
@@ -92,10 +109,7 @@ pub fn regions(
             );
             polygons.push(polygon);
             if polygons.len() > limit {
-                return Err(Error::Argument {
-                    what: "planar regions",
-                    cause: format!("more than {limit}"),
-                });
+                return refuse(format!("more than {limit}"));
             }
         }
     }
@@ -119,13 +133,15 @@ fn new_points(
     points: &[[f64; 2]],
     drawn: &BTreeSet<ActivationPattern>,
 ) -> Result<Vec<[f64; 2]>> {
-    let trace = network.trace(&tensor(network, points)?)?;
-    let mut found = BTreeSet::new();
-    let fresh = patterns(&trace)?
-        .into_iter()
-        .zip(points)
-        .filter_map(|(p, x)| (!drawn.contains(&p) && found.insert(p)).then_some(*x));
-    Ok(fresh.collect())
+    let (mut found, mut fresh) = (BTreeSet::new(), Vec::new());
+    for points in points.chunks(BATCH) {
+        let trace = network.trace(&tensor(network, points)?)?;
+        let patterns = patterns(&trace)?.into_iter().zip(points);
+        fresh.extend(
+            patterns.filter_map(|(p, x)| (!drawn.contains(&p) && found.insert(p)).then_some(*x)),
+        );
+    }
+    Ok(fresh)
 }
 
 /// The polyhedra around points, but for those whose region is `drawn` already; the others count as drawn from here
@@ -137,7 +153,7 @@ fn polyhedra(
     drawn: &mut BTreeSet<ActivationPattern>,
 ) -> Result<Vec<Polyhedron>> {
     let mut polyhedra = Vec::new();
-    for points in points.chunks(1024) {
+    for points in points.chunks(BATCH) {
         let here = linearizer.at(&tensor(linearizer.network(), points)?)?;
         let patterns = here.patterns()?.into_iter();
         let fresh = patterns

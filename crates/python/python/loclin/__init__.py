@@ -30,7 +30,8 @@ from ._native import (  # noqa: E402
 )
 from .attribution import Attribution, IntegratedGradients  # noqa: E402
 from .loading import from_onnx, from_torch, from_weights, load  # noqa: E402
-from .network import LoclinWarning, Network  # noqa: E402
+from ._arrays import LoclinWarning  # noqa: E402
+from .network import Network  # noqa: E402
 from .results import Bounds, Certificates, Distortions, Largest, Polyhedron, RegionCount, Steps  # noqa: E402
 
 __all__ = [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import operator
+import warnings
 from typing import Any, Optional, Sequence, Tuple, Union
 
 import numpy as np
@@ -11,6 +13,10 @@ from ._native import ShapeError
 
 Floats = NDArray[np.float64]
 """An array of float64."""
+
+class LoclinWarning(UserWarning):
+    """A note on what was read, such as a softmax that is left out behind the logits."""
+
 
 Domain = Union[None, Tuple[Any, Any]]
 """The box that inputs come from: lower and upper ends, numbers or arrays; ``None`` for none."""
@@ -37,6 +43,8 @@ def array(x: Any, what: str = "x") -> NDArray[Any]:
         except (BufferError, RuntimeError, TypeError) as cause:
             message = f"{what}: cannot be read on the host ({cause}); copy it there first"
             raise TypeError(message) from cause
+    if isinstance(x, np.ma.MaskedArray):
+        raise TypeError(f"{what}: a masked array, whose masked numbers are none; give .filled(value) or .data")
     found = np.asarray(x)
     if found.dtype.kind not in "biuf":
         raise TypeError(f"{what}: expected real numbers, found an array of {found.dtype}")
@@ -53,6 +61,12 @@ def array(x: Any, what: str = "x") -> NDArray[Any]:
 def batch(x: Any, input_shape: Sequence[int], what: str = "x") -> NDArray[Any]:
     """``x`` as inputs ``[B, in...]``; a single input becomes a batch of one."""
     found = array(x, what)
+    if str(getattr(x, "dtype", "")).rpartition(".")[2] == "uint8":
+        warnings.warn(
+            f"{what}: bytes, taken as they are, 0 to 255; for pixels in [0, 1] divide by 255, otherwise give them as floats",
+            LoclinWarning,
+            stacklevel=3,
+        )
     shape = tuple(input_shape)
     if found.shape == shape:
         found = found[np.newaxis]
@@ -88,12 +102,39 @@ def ends(box: Domain, input_shape: Sequence[int]) -> Optional[Tuple[list[float],
 
 def orders(norms: Any) -> Tuple[list[float], list[str]]:
     """The ``p`` of norms as numbers, and their names: ``1``, ``2``, ``inf``, or another ``p``."""
-    if isinstance(norms, (int, float, str)):
-        norms = (norms,)
-    numbers = [float(p) for p in norms]
+    numbers = [order(p, "norms") for p in (norms if isinstance(norms, (list, tuple, set, np.ndarray)) else (norms,))]
     if not numbers:
         raise ValueError('norms: expected at least one of 1, 2, "inf" or another p >= 1')
     return numbers, [name(p) for p in numbers]
+
+
+def order(norm: Any, what: str) -> float:
+    """The ``p`` of a norm as a number."""
+    try:
+        if isinstance(norm, bytes):
+            raise TypeError
+        p = float(norm)
+    except (TypeError, ValueError):
+        p = np.nan
+    if not p >= 1:
+        raise ValueError(f'{what}: expected 1, 2, "inf" or another p >= 1, found {norm!r}')
+    return p
+
+
+def whole(number: Any, what: str, least: int = 0) -> int:
+    """A whole number of at least ``least``."""
+    try:
+        found = operator.index(number)
+    except TypeError as cause:
+        raise TypeError(f"{what}: expected a whole number of at least {least}, found {number!r}") from cause
+    if not least <= found < 2**63:
+        raise ValueError(f"{what}: expected a whole number of at least {least} and below 2**63, found {found}")
+    return found
+
+
+def maybe(number: Any, what: str, least: int = 0) -> Optional[int]:
+    """The same, or ``None``."""
+    return None if number is None else whole(number, what, least)
 
 
 def name(p: float) -> str:
@@ -105,15 +146,18 @@ def targets(target: Any, batch_size: int) -> Optional[list[int]]:
     """One output for each input; ``None`` for those predicted."""
     if target is None:
         return None
-    numbers = np.asarray(array(target, "target"))
-    if not np.array_equal(numbers, np.round(numbers)) or (numbers < 0).any():
-        raise ValueError("target: expected the index of an output, or one for each input")
-    if numbers.size == 1:
-        return [int(numbers.ravel()[0])] * batch_size
+    if np.ndim(target) == 0:
+        return indices([target], 1, "target") * batch_size
+    return indices(target, batch_size, "target")
+
+
+def indices(of: Any, batch_size: int, what: str) -> list[int]:
+    """The index of an output for each input."""
+    numbers = np.asarray(array(of, what))
+    if not np.array_equal(numbers, np.round(numbers)) or not ((numbers >= 0) & (numbers < 2**32)).all():
+        raise ValueError(f"{what}: expected indices of outputs, counted from 0, found {of!r}")
     if numbers.shape != (batch_size,):
-        raise ShapeError(
-            f"target: expected {batch_size} outputs, one for each input, found shape {list(numbers.shape)}"
-        )
+        raise ShapeError(f"{what}: expected {batch_size}, one for each input, found shape {list(numbers.shape)}")
     return [int(number) for number in numbers]
 
 

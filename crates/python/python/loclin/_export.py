@@ -7,12 +7,17 @@ import copy
 import importlib
 import io
 import logging
+import re
 import warnings
-from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple, TypeVar
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Optional, Tuple
 
+import numpy as np
+
+from ._arrays import LoclinWarning
 from ._native import ModelError, UnsupportedOperator
 
-Read = TypeVar("Read")
+if TYPE_CHECKING:
+    from .network import Network
 
 #: How each exporter is asked; neither may change weights.
 EXPORTERS: Dict[str, Dict[str, Any]] = {
@@ -20,9 +25,17 @@ EXPORTERS: Dict[str, Dict[str, Any]] = {
     "legacy": {"dynamo": False, "do_constant_folding": False},
 }
 
+#: Of the largest output: what differs by more is another function, what differs by less is rounding alone.
+ANOTHER, ROUNDING = 1e-4, 1e-11
 
-def exported(module: Any, example: Any, exporter: Optional[str], read: Callable[[bytes], Read]) -> Read:
-    """What ``read`` makes of the exported module: by the first exporter whose file it takes."""
+#: Beside the example, times its largest number: how large the random inputs are at which module and network are compared. Of inputs of more
+#: than so many numbers the first two.
+FACTORS, MANY = (1.0, 10.0, 0.1, 1.0, 1.0, 3.0, 3.0, 10.0), 10_000
+
+
+def exported(module: Any, example: Any, exporter: Optional[str], read: Callable[[bytes], "Network"]) -> "Network":
+    """What ``read`` makes of the exported module: of the exporters whose files it takes, the first whose network is the module, else
+    the one that comes nearest, with a warning."""
     import torch
 
     if not isinstance(module, torch.nn.Module):
@@ -30,28 +43,167 @@ def exported(module: Any, example: Any, exporter: Optional[str], read: Callable[
     if exporter is not None and exporter not in EXPORTERS:
         raise ValueError(f"exporter: expected one of {', '.join(EXPORTERS)}, found {exporter!r}")
     if not isinstance(example, torch.Tensor):
-        example = torch.as_tensor(example)
+        try:
+            example = torch.as_tensor(example)
+        except (TypeError, ValueError, RuntimeError) as cause:
+            found = type(example).__name__
+            raise TypeError(f"example: expected one tensor of inputs [B, in...], found {found} ({cause})") from cause
     if example.ndim == 0 or example.shape[0] == 0:
         raise ValueError(f"example: expected inputs [B, in...], found shape {list(example.shape)}")
-    causes: List[str] = []
+    name = type(module).__name__
+    # Each with the ways in which it came up.
+    causes: Dict[str, List[str]] = {}
+
+    def failed(way: str, cause: str) -> None:
+        causes.setdefault(cause, []).append(way)
+
     refused: Optional[UnsupportedOperator] = None
-    for name in EXPORTERS if exporter is None else (exporter,):
-        for kind, wanted, one in _versions(module, example[:1].detach()):
+    is_another = False
+    nearest: Optional[Tuple[float, "Network", List[str]]] = None
+    for kind, wanted, one in _versions(module, example[:1].detach()):
+        try:
+            own = _Answers(wanted, one)
+        except Exception as cause:  # noqa: BLE001 - modules raise what they like
+            failed(kind, f"on an example of shape {list(one.shape)} it raises {_in_words(cause)}")
+            continue
+        for each in EXPORTERS if exporter is None else (exporter,):
             try:
-                data = _bytes(wanted, one, EXPORTERS[name])
+                data, doubts = _bytes(wanted, one, EXPORTERS[each])
             except Exception as cause:  # noqa: BLE001 - exporters raise what they like
-                first = (str(cause).strip() or type(cause).__name__).splitlines()[0]
-                causes.append(f"{name} exporter, {kind}: {first}")
+                failed(f"{each} exporter, {kind}", _in_words(cause))
                 continue
             try:
-                return read(data)
+                network = read(data)
             except UnsupportedOperator as cause:
                 # The other exporter may write it in other operators.
                 refused = refused or cause
+                continue
+            apart, where = own.apart(network)
+            if apart > ANOTHER:
+                is_another = True
+                failed(f"{each} exporter, {kind}", f"{where}{_doubted(doubts)}")
+                continue
+            if nearest is None or apart < nearest[0]:
+                nearest = apart, network, doubts
+            if apart <= ROUNDING:
                 break
+        if nearest is not None or refused is not None or is_another:
+            break
+    if nearest is not None:
+        apart, network, doubts = nearest
+        _warn(name, apart, doubts)
+        return network
     if refused is not None:
         raise refused
-    raise ModelError(f"{type(module).__name__}: torch.onnx.export cannot export it: " + "; ".join(causes))
+    said = "; ".join(f"{', '.join(ways)}: {cause}" for cause, ways in causes.items())
+    raise ModelError(f"{name}: cannot be exported as it computes; {said}")
+
+
+def _warn(name: str, apart: float, doubts: List[str]) -> None:
+    """Says where the network may not be the module."""
+    notes = []
+    if apart > ROUNDING:
+        notes.append(
+            f"its network's outputs differ from the module's by up to {apart:.1e} of the largest, as where numbers in its code "
+            "become float32; what is proved is proved of the network as exported"
+        )
+    if doubts:
+        notes.append(f"module and network are equal at the inputs that were tried{_doubted(doubts)}")
+    for note in notes:
+        warnings.warn(f"{name}: {note}", LoclinWarning, stacklevel=4)
+
+
+def _doubted(doubts: List[str]) -> str:
+    return f"; the exporter says: {doubts[0]}" if doubts else ""
+
+
+class _Answers:
+    """What a module answers at some inputs, which a network of it must answer, too."""
+
+    def __init__(self, module: Any, example: Any) -> None:
+        """Raises what the module raises at the example, and ``TypeError`` where it does not return one tensor."""
+        import torch
+
+        random = torch.Generator().manual_seed(0)
+        size = float(example.abs().max()) or 1.0
+        factors = torch.tensor(FACTORS[: 2 if example.numel() > MANY else None], dtype=torch.float64)
+        drawn = torch.randn((len(factors), *example.shape[1:]), generator=random, dtype=torch.float64)
+        drawn = size * factors.reshape(-1, *[1] * (example.ndim - 1)) * drawn
+        drawn = drawn.to(device=example.device, dtype=example.dtype)
+        self.inputs = torch.cat([example, -example, torch.zeros_like(example), drawn, -drawn])
+        self.rounding = torch.finfo(example.dtype).eps if example.is_floating_point() else 0.0
+        self.outputs: Dict[int, Any] = {0: self._of(module, example)}
+        self.together: Optional[Any] = None
+        for index in range(1, len(self.inputs)):
+            try:
+                self.outputs[index] = self._of(module, self.inputs[index : index + 1])
+            except Exception:  # noqa: BLE001, PERF203 - the module may know which inputs it takes
+                continue
+        if len(self.outputs) == len(self.inputs):
+            try:
+                self.together = self._of(module, self.inputs)
+            except Exception:  # noqa: BLE001 - of one batch size alone
+                self.together = None
+
+    @staticmethod
+    def _of(module: Any, x: Any) -> Any:
+        import torch
+
+        with torch.no_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            found = module(x)
+        if not isinstance(found, torch.Tensor):
+            raise TypeError(
+                f"a result that is a {type(found).__name__}: expected one tensor; a module around it can return the one that is meant"
+            )
+        return found.detach().cpu().double().numpy().reshape(len(x), -1)
+
+    def apart(self, network: "Network") -> Tuple[float, str]:
+        """By what share of its largest output a network differs, beyond the module's own rounding, and in words where."""
+        points = self.inputs.detach().cpu().double().numpy()
+        raw = points
+        if network.normalization is not None:
+            shape = (-1, *[1] * (points.ndim - 2)) if points.ndim > 2 else (-1,)
+            mean, std = (np.reshape(numbers, shape) for numbers in network.normalization)
+            raw = points * std + mean
+        has_head = bool(network._native.notes)
+        largest = max((float(np.abs(own).max(initial=0.0)) for own in self.outputs.values()), default=0.0) or 1.0
+        worst, where = 0.0, ""
+        for index, own in self.outputs.items():
+            found = network.forward(raw[index : index + 1])
+            every = [("", own)]
+            if self.together is not None:
+                every.append((f" in a batch of {len(points)}", self.together[index : index + 1]))
+            for which, output in every:
+                if has_head:
+                    # Behind the logits stands a Softmax or the like, which keeps their order, or an ArgMax.
+                    order = np.argsort(-output.ravel(), kind="stable")
+                    clear = -np.diff(output.ravel()[order]) > 1e-9 * largest
+                    if output.size == found.size and (np.diff(found.ravel()[order])[clear] > 0).any():
+                        return np.inf, f"the order of the outputs{which} is another than by the exported network"
+                    continue
+                if output.size != found.size:
+                    return np.inf, f"{output.size} outputs{which}, of which the network has {found.size}"
+                apart = np.abs(output - found)
+                at = int(np.argmax(apart))
+                share = max(float(apart.ravel()[at]) / largest - 1e3 * self._slack(), 0.0)
+                if not share <= worst:
+                    values = f"output {at}{which} is {output.ravel()[at]:.6g}, by the exported network {found.ravel()[at]:.6g}"
+                    place = ", ".join(f"{number:.3g}" for number in points[index].ravel()[:4])
+                    worst, where = share, f"at the input [{place}{', ...' if points[index].size > 4 else ''}] {values}"
+        return worst, where
+
+    def _slack(self) -> float:
+        """What the module's own type rounds; in float64 nothing that counts."""
+        return self.rounding if self.rounding > 1e-12 else 0.0
+
+
+def _in_words(cause: BaseException) -> str:
+    """The type and text of the innermost cause, without what colours a terminal."""
+    while cause.__cause__ is not None:
+        cause = cause.__cause__
+    text = re.sub("\x1b\\[[0-9;]*m", "", str(cause)).strip()
+    return f"{type(cause).__name__}: {' '.join(text.splitlines()[:1])[:300]}" if text else type(cause).__name__
 
 
 def _versions(module: Any, example: Any) -> Iterator[Tuple[str, Any, Any]]:
@@ -61,8 +213,7 @@ def _versions(module: Any, example: Any) -> Iterator[Tuple[str, Any, Any]]:
     except Exception:  # noqa: BLE001 - whatever cannot be copied is exported as it is
         wide = None
     if wide is not None:
-        wide = _with_wide_slopes(wide)
-        yield "float64", wide, example.cpu().double()
+        yield "float64", _with_wide_numbers(wide), example.cpu().double()
     modes = [(part, part.training) for part in module.modules()]
     try:
         module.eval()
@@ -74,18 +225,29 @@ def _versions(module: Any, example: Any) -> Iterator[Tuple[str, Any, Any]]:
             part.training = training
 
 
-def _with_wide_slopes(module: Any) -> Any:
-    """The module with its LeakyReLUs as PReLUs: numbers that are attributes of ONNX are float32, those that are weights are not."""
+def _with_wide_numbers(module: Any) -> Any:
+    """The module with numbers in place of those that ONNX has as attributes, in float32: LeakyReLUs as PReLUs, whose slopes are weights,
+    and normalisations with a share of their epsilon in their variances. Subclasses and modules with hooks compute what they like."""
     import torch
 
-    if isinstance(module, torch.nn.LeakyReLU):
-        return torch.nn.PReLU(1, init=module.negative_slope, dtype=torch.float64)
+    nn = torch.nn
+    is_plain = not (module._forward_hooks or module._forward_pre_hooks)
+    if type(module) is nn.LeakyReLU and is_plain:
+        return nn.PReLU(1, init=module.negative_slope, dtype=torch.float64)
+    kinds = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+    if type(module) in kinds and is_plain and module.running_var is not None:
+        single = np.float32(module.eps)
+        single = single if single <= module.eps else np.nextafter(single, np.float32(0))
+        # A copy, which other modules may share.
+        module.running_var = module.running_var + (module.eps - float(single))
+        module.eps = float(single)
     for name, part in list(module.named_children()):
-        setattr(module, name, _with_wide_slopes(part))
+        setattr(module, name, _with_wide_numbers(part))
     return module
 
 
-def _bytes(module: Any, example: Any, options: Dict[str, Any]) -> bytes:
+def _bytes(module: Any, example: Any, options: Dict[str, Any]) -> Tuple[bytes, List[str]]:
+    """The file, and where its exporter says that what the module computes may depend on the input in ways that it does not see."""
     torch: Any = importlib.import_module("torch")
     target = io.BytesIO()
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
@@ -93,8 +255,8 @@ def _bytes(module: Any, example: Any, options: Dict[str, Any]) -> bytes:
     try:
         for logger in loggers:
             logger.setLevel(logging.ERROR)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
             if options["dynamo"]:
                 program = torch.onnx.export(module, (example,), **options)
                 _name_after_modules(program.model.graph)
@@ -105,7 +267,8 @@ def _bytes(module: Any, example: Any, options: Dict[str, Any]) -> bytes:
     finally:
         for logger, level in zip(loggers, levels):
             logger.setLevel(level)
-    return target.getvalue()
+    doubts = [str(note.message).strip() for note in said if note.category.__name__ == "TracerWarning"]
+    return target.getvalue(), [" ".join(doubt.splitlines()[:1]) for doubt in doubts]
 
 
 def _name_after_modules(graph: Any) -> None:

@@ -6,14 +6,15 @@ import contextlib
 import sys
 from typing import Any, Callable, Dict, Iterator, Optional
 
+from ._arrays import maybe
+
 How = Dict[str, Any]
 
 
 @contextlib.contextmanager
 def asking(total: int, threads: Optional[int], progress: Optional[bool] = False) -> Iterator[How]:
     """The engine's options. ``progress`` is True, False, or None for a bar on terminals where ``tqdm`` is installed."""
-    if threads is not None and threads < 1:
-        raise ValueError(f"threads: expected at least 1, found {threads}")
+    threads = maybe(threads, "threads", 1)
     bar = _bar(total, progress)
     tell: Optional[Callable[[int, str], None]] = None
     if bar is not None:

@@ -7,7 +7,7 @@ from typing import Any, Dict, Iterable, List, Optional, Tuple, Union
 import numpy as np
 
 from . import _native
-from ._arrays import Domain, array, batch, ends, targets
+from ._arrays import Domain, array, batch, ends, maybe, order, targets, whole
 from ._progress import asking
 from .results import Bounds, Distortions, Largest, rows
 
@@ -166,10 +166,12 @@ class Balls:
     ) -> Tuple[Any, List[Dict[str, Any]]]:
         """The engine's answers about balls."""
         x = batch(x, self.input_shape)
-        p = float(norm)
+        p = order(norm, "norm")
         if gradient_norm is None:
             dual = 1.0 if np.isinf(p) else np.inf if p == 1 else p / (p - 1)
             gradient_norm = {"lipschitz": dual, "operator": p}.get(what, 1.0)
+        if seconds is not None and not 0 <= seconds <= 1e9:
+            raise ValueError(f"time: expected seconds from 0 to 1e9, or None, found {seconds!r}")
         domain = ends(box, self.input_shape)
         if up_to is None:
             sides = np.subtract(domain[1], domain[0]) if domain else np.ones(1)
@@ -181,10 +183,10 @@ class Balls:
             "domain": domain,
             "what": what,
             "target": targets(target, len(x)),
-            "gradient_norm": float(gradient_norm),
-            "top": top,
+            "gradient_norm": order(gradient_norm, "gradient_norm"),
+            "top": whole(top, "top", 1),
             "time": seconds,
-            "parts": parts,
+            "parts": maybe(parts, "parts", 1),
             "allowed": allowed,
             "up_to": float(up_to),
         }
@@ -212,10 +214,10 @@ class Balls:
             "eps": float(eps),
             "domain": ends(box, self.input_shape),
             "target": targets(target, len(x)),
-            "samples": samples,
-            "population": population,
-            "generations": generations,
-            "seed": seed,
+            "samples": whole(samples, "samples", 1),
+            "population": whole(population, "population", 1),
+            "generations": whole(generations, "generations", 1),
+            "seed": whole(seed, "seed"),
         }
         with asking(len(x), threads, progress) as how:
             table = _native.distortion(self._native, x, searches, how)
@@ -237,6 +239,12 @@ def weakest(guarantees: Iterable[str]) -> str:
 
 
 def _allowed(change: Union[float, str]) -> Tuple[float, bool]:
-    if isinstance(change, str) and change.strip().endswith("%"):
-        return float(change.strip()[:-1]) / 100, True
-    return float(change), False
+    """What is allowed, and whether it is a share."""
+    is_share = isinstance(change, str) and change.strip().endswith("%")
+    try:
+        allowed = float(change.strip()[:-1]) / 100 if isinstance(change, str) and is_share else float(change)
+    except (TypeError, ValueError):
+        allowed = np.nan
+    if not allowed >= 0:
+        raise ValueError(f'change: expected a number of at least 0, or a share such as "10%", found {change!r}')
+    return allowed, is_share

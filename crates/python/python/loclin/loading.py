@@ -42,6 +42,8 @@ def from_onnx(
     std: Any = None,
 ) -> Network:
     """Reads the bytes of an ONNX file; the rest as :func:`load`."""
+    if not isinstance(data, (bytes, bytearray, memoryview)):
+        raise TypeError(f"data: expected the bytes of a file, found {type(data).__name__}; loclin.load reads files by their paths")
     said = _said(None, output, input_shape, mean, std)
     with asking(1, None) as how:
         return Network(_native.Network.from_onnx(bytes(data), said, how))
@@ -53,7 +55,9 @@ def from_torch(
     """A ``torch.nn.Module`` in evaluation mode, by ``torch.onnx.export`` into memory.
 
     ``example`` is a tensor of inputs ``[B, in...]``, of which the shape counts. A copy in float64 is exported, so that weights are
-    those of the module, exactly. ``exporter`` is ``"default"`` or ``"legacy"``; None tries both. ``mean`` and ``std`` as of :func:`load`.
+    those of the module, exactly; numbers in its code may become float32, which a :class:`LoclinWarning` says. Module and network are
+    compared at some inputs, alone and in a batch: a module whose export is another function is refused. ``exporter`` is ``"default"`` or
+    ``"legacy"``; None tries both. ``mean`` and ``std`` as of :func:`load`.
 
     Raises :class:`loclin.UnsupportedOperator` with the node of an operator that is not piecewise linear, :class:`loclin.ModelError`
     where no exporter can do it.
@@ -70,9 +74,17 @@ def from_weights(layers: Sequence[Tuple[Any, Any]]) -> Network:
     >>> loclin.from_weights([(np.eye(2), np.zeros(2)), (np.ones((1, 2)), np.zeros(1))])
     <loclin.Network: 2 -> 1, fully connected chain, hidden layers: 1>
     """
-    return Network(
-        _native.Network.from_weights([(array(weight, "weight"), array(bias, "bias")) for weight, bias in layers])
-    )
+    pairs = [(array(weight, f"layers[{at}], weight"), array(bias, f"layers[{at}], bias")) for at, (weight, bias) in enumerate(layers)]
+    inputs = None
+    for at, (weight, bias) in enumerate(pairs):
+        if weight.ndim != 2 or bias.shape != weight.shape[:1] or inputs not in (None, weight.shape[1]):
+            below = "" if inputs is None else f" behind {inputs} outputs"
+            raise _native.ShapeError(
+                f"layers[{at}]: expected a weight [out, in] and a bias [out]{below}, found {list(weight.shape)} and {list(bias.shape)}; "
+                "weights [in, out], such as those of Keras, must be transposed"
+            )
+        inputs = weight.shape[0]
+    return Network(_native.Network.from_weights(pairs))
 
 
 def _said(
@@ -82,7 +94,10 @@ def _said(
         raise ValueError("mean, std: one without the other")
 
     def numbers(of: Any, what: str) -> List[float]:
-        return [] if of is None else [float(number) for number in array(of, what).ravel()]
+        found = [] if of is None else [float(number) for number in array(of, what).ravel()]
+        if of is not None and not found:
+            raise ValueError(f"{what}: no numbers; expected one, or one for each channel")
+        return found
 
     return {
         "architecture": None if architecture is None else os.fspath(architecture),

@@ -10,16 +10,12 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
 import numpy as np
 
 from . import _native
-from ._arrays import Domain, Floats, array, batch, ends, give, orders, targets
+from ._arrays import Domain, Floats, LoclinWarning, array, batch, ends, give, indices, orders, targets, whole
 from ._progress import asking
 from .balls import Balls, Norm, weakest
-from .results import Certificates, Polyhedron, RegionCount, Steps
+from .results import Certificates, Polyhedron, RegionCount, Steps, digits
 
 Path = Union[str, "os.PathLike[str]"]
-
-
-class LoclinWarning(UserWarning):
-    """A note on what was read, such as a softmax that is left out behind the logits."""
 
 
 class Network(Balls):
@@ -50,7 +46,7 @@ class Network(Balls):
 
     @property
     def normalization(self) -> Optional[Tuple[List[float], List[float]]]:
-        """Means and standard deviations of the normalisation in front of it; None for none."""
+        """Means and standard deviations that it was read with; None for none. A model that :meth:`save` wrote has its own as a node."""
         return self._native.normalization
 
     def __repr__(self) -> str:
@@ -146,16 +142,16 @@ class Network(Balls):
         """
         numbers, names = orders(norms)
         x = batch(x, self.input_shape)
-        own = None
-        if labels is not None:
-            own = np.array(targets(labels, len(x)), dtype=np.int64)
+        own = None if labels is None else np.array(indices(labels, len(x), "labels"), dtype=np.int64)
+        if deployed not in (None, "f32", "f16", "bf16"):
+            raise ValueError(f'deployed: expected "f32", "f16" or "bf16", found {deployed!r}')
         domain = ends(box, self.input_shape)
         question = {
             "norms": numbers,
             "domain": domain,
             "method": method,
             "failure_probability": failure_probability,
-            "seed": seed,
+            "seed": whole(seed, "seed"),
             "deployed": deployed,
             "upper": upper,
         }
@@ -180,7 +176,7 @@ class Network(Balls):
             undecided=found["undecided"].astype(np.int64),
             neurons=found["neurons"],
             method="; ".join(dict.fromkeys(column["method"] for column in columns.values())),
-            domain=_domain_in_words(box),
+            domain=_domain_in_words(domain),
             normalization=self._normalization_in_words(),
             seconds=time.perf_counter() - start,
         )
@@ -232,10 +228,11 @@ class Network(Balls):
         rank = len(self.input_shape) + 1
         if own.ndim == rank:
             own = own[np.newaxis]
-        if own.ndim != rank + 1 or own.shape[2:] != self.input_shape or own.shape[0] not in (1, len(x)):
+        fits = own.ndim == rank + 1 and own.shape[2:] == self.input_shape and own.shape[0] in (1, len(x))
+        if not fits or own.shape[1] == 0:
             expected = list(("K", *self.input_shape))
             raise _native.ShapeError(
-                f"directions: expected {expected}, or as many for each input, found {list(np.shape(directions))}"
+                f"directions: expected {expected} with K at least 1, or as many for each input, found {list(np.shape(directions))}"
             )
         with asking(len(x), threads) as how:
             found = _native.directional(self._native, x, np.ascontiguousarray(own), ends(box, self.input_shape), how)
@@ -285,10 +282,15 @@ class Network(Balls):
         4
         """
         origin = batch(x, self.input_shape)
-        both = np.stack([array(w, what).astype(np.float64) for w, what in ((u, "u"), (v, "v"))])
-        if both.shape[1:] != self.input_shape:
-            raise _native.ShapeError(f"u, v: expected shape {list(self.input_shape)}, found {list(both.shape[1:])}")
+        if len(origin) != 1:
+            raise _native.ShapeError(f"x: expected one input, found {len(origin)}")
+        pair = [array(w, what).astype(np.float64) for w, what in ((u, "u"), (v, "v"))]
+        for own, what in zip(pair, ("u", "v")):
+            if own.shape != self.input_shape:
+                raise _native.ShapeError(f"{what}: expected shape {list(self.input_shape)}, found {list(own.shape)}")
+        both = np.stack(pair)
         left, right, bottom, top = map(float, extent)
+        grid, limit = whole(grid, "grid", 1), whole(limit, "limit")
         with asking(1, threads) as how:
             polygons = _native.plane(self._native, origin, both, [[left, right], [bottom, top]], grid, limit, how)
         return [np.array(polygon, dtype=np.float64) for polygon in polygons]
@@ -318,10 +320,10 @@ class Network(Balls):
         return f"mean {own[0]}, std {own[1]}" if own else ""
 
 
-def _domain_in_words(box: Domain) -> str:
-    if box is None:
+def _domain_in_words(domain: Optional[Tuple[List[float], List[float]]]) -> str:
+    """As :meth:`Certificates.to_csv` writes it, in digits that read back to the same numbers."""
+    if domain is None:
         return ""
-    low, high = box
-    if np.size(low) == np.size(high) == 1:
-        return f"{float(np.reshape(low, ())):g} to {float(np.reshape(high, ())):g}"
+    if all(len(set(side)) == 1 for side in domain):
+        return f"{digits(domain[0][0])} to {digits(domain[1][0])}"
     return "a box of its own for each number"

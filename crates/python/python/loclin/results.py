@@ -109,8 +109,7 @@ class Certificates:
 
     def percentiles(self) -> Dict[str, Floats]:
         """By norm, the 25th, 50th, 75th and 100th percentile of the radii."""
-        with np.errstate(invalid="ignore"):
-            return {p: np.percentile(radii, [25, 50, 75, 100]) for p, radii in self.eps.items()}
+        return {p: np.array([_percentile(np.sort(radii), q) for q in (25, 50, 75, 100)]) for p, radii in self.eps.items()}
 
     def columns(self) -> Dict[str, Sequence[Any]]:
         """The columns of the table that the program ``loclin certify`` writes, in its order."""
@@ -193,12 +192,22 @@ class Certificates:
 
 
 def _word(value: Any) -> str:
-    """A cell: numbers in the shortest decimal digits that read back to the same number, without an exponent."""
+    """A cell."""
     if value is None:
         return ""
-    if isinstance(value, float):
-        return np.format_float_positional(value, unique=True, trim="-") if np.isfinite(value) else repr(value)
-    return str(value)
+    return digits(value) if isinstance(value, float) else str(value)
+
+
+def digits(value: float) -> str:
+    """The shortest decimal digits that read back to the same number, without an exponent."""
+    return np.format_float_positional(value, unique=True, trim="-") if np.isfinite(value) else repr(value)
+
+
+def _percentile(ascending: Floats, q: float) -> float:
+    """By straight lines between two numbers, of which one or both may be infinite."""
+    place = q / 100 * (len(ascending) - 1)
+    low, high = (float(ascending[int(end)]) for end in (np.floor(place), np.ceil(place)))
+    return low if low == high else low + (place % 1) * (high - low)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -95,6 +95,9 @@ impl Question {
             Self::Class { class } if *class >= outputs => {
                 refuse(format!("class {class} of {outputs}"))
             }
+            Self::Class { .. } if outputs < 2 => refuse(
+                "the class of one output, which has no other to be compared with; needs 2".into(),
+            ),
             Self::Operator { norm } if ![1.0, 2.0, f64::INFINITY].contains(&norm.p()) => refuse(
                 format!("the operator norm for p = {norm}; needs 1, 2 or inf"),
             ),

@@ -1,0 +1,288 @@
+"""The neurons of a module of PyTorch, seen while it is called on dual numbers."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any, Callable, Dict, FrozenSet, Iterator, List, Optional, Tuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.autograd import forward_ad as _forward_ad
+from torch.overrides import TorchFunctionMode
+
+from ._native import UnsupportedOperator
+
+#: PyTorch's stubs say nothing of it.
+forward_ad: Any = _forward_ad
+
+
+class Neurons(TorchFunctionMode):
+    """Keeps what stands in front of every activation, and makes of some operations what they are with a fixed pattern.
+
+    What a dual number may meet is listed below: operators that are not are refused, since neurons in them would be missed.
+    """
+
+    def __init__(self, copies: int, moves: bool) -> None:
+        """``copies`` says how often each input is in the batch, ``moves`` whether running statistics move."""
+        super().__init__()
+        self.copies, self.moves = copies, moves
+        self.values: List[Tensor] = []
+        self.derivatives: List[Tensor] = []
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        duals = [_is_dual(value) for value in _tensors((*args, *kwargs.values()))]
+        if not any(duals):
+            return func(*args, **kwargs)
+        handler = HANDLERS.get(func)
+        if handler is not None:
+            return handler(self, *args, **kwargs)
+        name = getattr(func, "__name__", str(func))
+        if name in AFFINE or (name in PRODUCTS and sum(duals) == 1):
+            return func(*args, **kwargs)
+        if name in QUOTIENTS and sum(duals) == 1 and _is_dual(args[0]):
+            return func(*args, **kwargs)
+        raise UnsupportedOperator(f"{name}: loclin.torch.roll takes models of affine layers, {KNOWN}")
+
+    def keep(self, z: Tensor) -> None:
+        """Neurons with these values, ``[N, ...]``."""
+        primal, tangent = forward_ad.unpack_dual(z)
+        self.values.append(primal.flatten(1))
+        self.derivatives.append(tangent.flatten(1))
+
+
+def _tensors(values: Any) -> Iterator[Any]:
+    """The tensors of arguments, those in lists included."""
+    for value in values:
+        if isinstance(value, Tensor):
+            yield value
+        elif isinstance(value, (list, tuple)):
+            yield from _tensors(value)
+
+
+def _is_dual(value: Any) -> bool:
+    return isinstance(value, Tensor) and forward_ad.unpack_dual(value).tangent is not None
+
+
+KNOWN = "ReLU, LeakyReLU, PReLU, ReLU6, Hardtanh, clamping, absolute values and max pooling"
+
+
+def _in_place(handler: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """The same, written into its operand, which the module may go on with."""
+
+    def written(seen: Neurons, input: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        # What is kept and what derivatives need must not be written over.
+        return input.copy_(handler(seen, input.clone(), *args, **kwargs))
+
+    return written
+
+
+def _relu(seen: Neurons, input: Tensor, inplace: bool = False) -> Tensor:
+    if inplace:
+        return _in_place(_relu)(seen, input)
+    seen.keep(input)
+    return torch.where(_sides(input), input, torch.zeros_like(input))
+
+
+def _leaky_relu(seen: Neurons, input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
+    if inplace:
+        return _in_place(_leaky_relu)(seen, input, negative_slope)
+    seen.keep(input)
+    return torch.where(_sides(input), input, input * negative_slope)
+
+
+def _prelu(seen: Neurons, input: Tensor, weight: Tensor) -> Tensor:
+    seen.keep(input)
+    slopes = weight.reshape(-1, *[1] * (input.ndim - 2)) if weight.numel() > 1 else weight
+    return torch.where(_sides(input), input, input * slopes)
+
+
+def _abs(seen: Neurons, input: Tensor) -> Tensor:
+    seen.keep(input)
+    return torch.where(_sides(input), input, -input)
+
+
+def _hardtanh(
+    seen: Neurons, input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False
+) -> Tensor:
+    return (_in_place(_clamp) if inplace else _clamp)(seen, input, min_val, max_val)
+
+
+def _relu6(seen: Neurons, input: Tensor, inplace: bool = False) -> Tensor:
+    return _hardtanh(seen, input, 0.0, 6.0, inplace)
+
+
+def _clamp_min(seen: Neurons, input: Tensor, min: Any) -> Tensor:
+    return _clamp(seen, input, min)
+
+
+def _clamp_max(seen: Neurons, input: Tensor, max: Any) -> Tensor:
+    return _clamp(seen, input, max=max)
+
+
+def _clamp(seen: Neurons, input: Tensor, min: Any = None, max: Any = None) -> Tensor:
+    if any(_is_dual(end) for end in (min, max)):
+        raise UnsupportedOperator("clamp: loclin.torch.roll takes no ends that depend on the input")
+    ends = [end for end in (min, max) if end is not None]
+    seen.keep(torch.stack([input - end for end in ends], -1))
+    # The upper end has the last word, as in PyTorch.
+    if min is not None:
+        input = torch.where(_sides(input - min), input, torch.zeros_like(input) + min)
+    if max is not None:
+        input = torch.where(_sides(input - max), torch.zeros_like(input) + max, input)
+    return input
+
+
+def _threshold(seen: Neurons, input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
+    if threshold != value:
+        raise UnsupportedOperator(f"threshold: jumps from {value} to {threshold}; loclin.torch.roll takes continuous models")
+    return (_in_place(_clamp) if inplace else _clamp)(seen, input, threshold)
+
+
+def _sides(z: Tensor) -> Tensor:
+    """Which neurons are on their positive side; at exactly 0 they are."""
+    values: Tensor = forward_ad.unpack_dual(z).primal.detach()
+    return values >= 0
+
+
+def _max_pool2d(
+    seen: Neurons,
+    input: Tensor,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Tensor:
+    """The selected entry of each window; of the others, selected minus other is a neuron each."""
+    if ceil_mode or return_indices:
+        raise UnsupportedOperator("max_pool2d: loclin.torch.roll takes neither ceil_mode nor return_indices")
+    kernel, (above, beside) = _pair(kernel_size), _pair(padding)
+    step = kernel if stride is None or stride == [] else _pair(stride)
+    padded = F.pad(input, (beside, beside, above, above))
+    there = F.pad(torch.ones_like(input[:1, :1]), (beside, beside, above, above))
+    windows, real = (_windows(t, kernel, step, _pair(dilation)) for t in (padded, there))
+    primal = forward_ad.unpack_dual(windows).primal.detach().masked_fill(real.expand_as(windows) == 0, -torch.inf)
+    index = primal.argmax(-1, keepdim=True)
+    largest = windows.gather(-1, index)
+    others = torch.ones_like(primal, dtype=torch.bool).scatter(-1, index, False) & (real.expand_as(windows) != 0)
+    # Equally many in every input.
+    seen.keep((largest - windows)[others].reshape(len(input), -1))
+    return largest.squeeze(-1)
+
+
+def _windows(t: Tensor, kernel: Tuple[int, int], step: Tuple[int, int], dilation: Tuple[int, int]) -> Tensor:
+    """The entries under each window, ``[N, C, H, W, K]``."""
+    spans = [(size - 1) * wide + 1 for size, wide in zip(kernel, dilation)]
+    rows, columns = ((t.shape[axis + 2] - spans[axis]) // step[axis] + 1 for axis in range(2))
+    parts = []
+    for i, j in itertools.product(range(kernel[0]), range(kernel[1])):
+        top, left = i * dilation[0], j * dilation[1]
+        part = t[
+            :, :, top : top + (rows - 1) * step[0] + 1 : step[0], left : left + (columns - 1) * step[1] + 1 : step[1]
+        ]
+        parts.append(part)
+    return torch.stack(parts, -1)
+
+
+def _pair(value: Any) -> Tuple[int, int]:
+    if isinstance(value, int):
+        return value, value
+    first, *rest = value
+    return int(first), int(rest[0] if rest else first)
+
+
+def _batch_norm(
+    seen: Neurons,
+    input: Tensor,
+    running_mean: Optional[Tensor],
+    running_var: Optional[Tensor],
+    weight: Optional[Tensor] = None,
+    bias: Optional[Tensor] = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    """In training, statistics of the batch are constants in the input and functions of the weights."""
+    shape = (1, -1, *[1] * (input.ndim - 2))
+    if training or running_mean is None or running_var is None:
+        primal = forward_ad.unpack_dual(input).primal
+        axes = [axis for axis in range(input.ndim) if axis != 1]
+        mean, var = primal.mean(axes), primal.var(axes, unbiased=False)
+        count = primal.numel() // primal.shape[1] // seen.copies
+        if count < 2:
+            raise ValueError(f"batch_norm: expected more than one number for each channel in training, found {list(input.shape)}")
+        if seen.moves and running_mean is not None and running_var is not None:
+            with torch.no_grad():
+                running_mean.lerp_(mean.to(running_mean.dtype), momentum)
+                running_var.lerp_((var * count / (count - 1)).to(running_var.dtype), momentum)
+    else:
+        mean, var = running_mean, running_var
+    scale = torch.rsqrt(var + eps)
+    scale = scale if weight is None else scale * weight
+    normalized: Tensor = (input - mean.reshape(shape)) * scale.reshape(shape)
+    return normalized if bias is None else normalized + bias.reshape(shape)
+
+
+HANDLERS: Dict[Any, Callable[..., Any]] = {
+    F.relu: _relu,
+    torch.relu: _relu,
+    Tensor.relu: _relu,
+    F.relu_: _in_place(_relu),
+    torch.relu_: _in_place(_relu),
+    Tensor.relu_: _in_place(_relu),
+    F.leaky_relu: _leaky_relu,
+    F.leaky_relu_: _in_place(_leaky_relu),
+    F.prelu: _prelu,
+    torch.prelu: _prelu,
+    Tensor.prelu: _prelu,
+    torch.abs: _abs,
+    Tensor.abs: _abs,
+    Tensor.__abs__: _abs,
+    torch.absolute: _abs,
+    Tensor.absolute: _abs,
+    torch.abs_: _in_place(_abs),
+    Tensor.abs_: _in_place(_abs),
+    F.hardtanh: _hardtanh,
+    F.hardtanh_: _in_place(_hardtanh),
+    F.relu6: _relu6,
+    F.threshold: _threshold,
+    torch.threshold: _threshold,
+    F.max_pool2d: _max_pool2d,
+    torch.max_pool2d: _max_pool2d,
+    F.batch_norm: _batch_norm,
+}
+for _name, _handler in {"clamp": _clamp, "clip": _clamp, "clamp_min": _clamp_min, "clamp_max": _clamp_max}.items():
+    for _place in (torch, Tensor):
+        HANDLERS[getattr(_place, _name)] = _handler
+        HANDLERS[getattr(_place, f"{_name}_")] = _in_place(_handler)
+
+
+def _names(words: str) -> FrozenSet[str]:
+    """The names, and those of the same written into their operands or as operators of Python."""
+    return frozenset(form for word in words.split() for form in (word, f"{word}_", f"__{word}__"))
+
+
+#: Affine in all of their operands, or asking for no numbers: by names, which functions and methods share.
+AFFINE = _names(
+    "add radd iadd sub rsub isub subtract neg negative pos positive sum mean cumsum diff trace diag diagonal tril triu masked_fill "
+    "reshape reshape_as view view_as flatten unflatten ravel squeeze unsqueeze permute transpose swapaxes swapdims movedim moveaxis t "
+    "adjoint expand expand_as broadcast_to repeat repeat_interleave tile narrow select index_select gather getitem take chunk split "
+    "split_with_sizes tensor_split hsplit vsplit dsplit unbind iter cat concat concatenate stack hstack vstack dstack flip fliplr "
+    "flipud roll rot90 pad pixel_shuffle pixel_unshuffle channel_shuffle fold unfold contiguous clone to type type_as float double cpu "
+    "cuda avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d interpolate upsample "
+    "upsample_nearest upsample_bilinear dropout dropout1d dropout2d dropout3d feature_dropout alpha_dropout zeros_like ones_like "
+    "full_like empty_like rand_like randn_like new_zeros new_ones new_full new_empty new_tensor size dim ndimension numel nelement "
+    "stride is_contiguous is_floating_point is_complex element_size is_same_size len hash get repr format retain_grad"
+)
+
+#: Affine in one operand where the others are constant.
+PRODUCTS = _names(
+    "mul rmul imul multiply matmul rmatmul imatmul mm bmm mv dot vdot inner outer einsum tensordot kron vecdot chain_matmul addmm addmv "
+    "baddbmm linear bilinear conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d"
+)
+
+#: Affine in the first operand where the second is constant.
+QUOTIENTS = _names("div divide true_divide truediv itruediv")
