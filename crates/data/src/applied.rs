@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::fit::{self, is_flat};
 use crate::preprocessing::{Layout, Scale};
 use crate::values::shape_text;
 
@@ -34,6 +35,9 @@ pub struct Applied {
     pub moved: Option<Layout>,
     /// The shape of an input; none for sequences.
     pub input_shape: Option<Vec<usize>>,
+    /// The shape of an input as it is stored; none for sequences.
+    #[serde(skip)]
+    pub stored_shape: Option<Vec<usize>>,
     /// The means of the normalisation, which is part of the network.
     pub mean: Vec<f64>,
     /// Its standard deviations.
@@ -56,6 +60,36 @@ pub enum Stored {
 }
 
 impl Applied {
+    /// Whether the numbers of an array of this shape stand in the order of those of an input: where inputs and array both have several
+    /// dimensions, these must be the same. For inputs whose channels are moved another question ([`Dataset::fit`](crate::Dataset::fit)).
+    pub fn is_ordered_like(&self, shape: &[usize]) -> bool {
+        match &self.stored_shape {
+            Some(stored) if self.moved.is_none() => {
+                let flat = [stored, shape].iter().any(|own| is_flat(own));
+                flat || fit::same(stored, shape)
+            }
+            _ => true,
+        }
+    }
+
+    /// What the stored numbers are, and what they are multiplied by, in words.
+    pub fn numbers(&self) -> String {
+        let what = match self.what {
+            Stored::Pixels => "pixels",
+            Stored::Bytes => "bytes",
+            Stored::Numbers => "numbers",
+        };
+        let factor = match (self.scale == Scale::ONE, self.what) {
+            (false, _) => format!(" times {}", self.scale),
+            (true, Stored::Numbers) => " as they are".into(),
+            (true, _) if self.deep_scale.is_some() => " as they are, 0 to 65535".into(),
+            (true, _) => " as they are, 0 to 255".into(),
+        };
+        let deep = self.deep_scale.filter(|deep| *deep != self.scale);
+        let deep = deep.map(|scale| format!(", those of 16 bits times {scale}"));
+        format!("{what}{factor}{}", deep.unwrap_or_default())
+    }
+
     /// The same in front of a network that begins with this normalisation.
     #[must_use]
     pub fn normalized(self, mean: &[f64], std: &[f64], by_model: bool) -> Self {
@@ -76,20 +110,7 @@ impl fmt::Display for Applied {
         if let Some([height, width]) = self.resized {
             write!(f, "resized to {height} x {width}; ")?;
         }
-        f.write_str(match self.what {
-            Stored::Pixels => "pixels",
-            Stored::Bytes => "bytes",
-            Stored::Numbers => "numbers",
-        })?;
-        match (self.scale == Scale::ONE, self.what) {
-            (false, _) => write!(f, " times {}", self.scale)?,
-            (true, Stored::Numbers) => f.write_str(" as they are")?,
-            (true, _) if self.deep_scale.is_some() => f.write_str(" as they are, 0 to 65535")?,
-            (true, _) => f.write_str(" as they are, 0 to 255")?,
-        }
-        if let Some(scale) = self.deep_scale.filter(|deep| *deep != self.scale) {
-            write!(f, ", those of 16 bits times {scale}")?;
-        }
+        f.write_str(&self.numbers())?;
         if let (Some(layout), Some(shape)) = (self.moved, &self.input_shape) {
             write!(f, "; laid out {} ({layout})", shape_text(shape))?;
         }

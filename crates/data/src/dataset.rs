@@ -338,7 +338,8 @@ impl Dataset {
             let places: Vec<usize> = (0..self.features()).collect();
             fit::picture(&self.input_shape, self.layout, &places)
         });
-        found.map(|(shape, places)| Pictured::new(shape, places))
+        let [_, white] = self.domain().unwrap_or([0.0, 1.0]);
+        found.map(|(shape, places)| Pictured::new(shape, places, white))
     }
 
     /// The name: a dataset's, or the path of a file.

@@ -160,6 +160,11 @@ pub(crate) fn same(a: &[usize], b: &[usize]) -> bool {
     without_ones(a) == without_ones(b)
 }
 
+/// Whether a shape says no more than how many numbers there are.
+pub(crate) fn is_flat(shape: &[usize]) -> bool {
+    without_ones(shape).len() < 2
+}
+
 fn without_ones(shape: &[usize]) -> Vec<usize> {
     shape.iter().copied().filter(|&size| size != 1).collect()
 }

@@ -56,6 +56,7 @@ impl Dataset {
             deep_scale: self.deep_scale(),
             moved,
             input_shape: Some(self.input_shape.clone()),
+            stored_shape: Some(self.stored.0.clone()),
             ..Applied::default()
         }
     }

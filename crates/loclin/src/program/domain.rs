@@ -95,6 +95,9 @@ impl DomainOptions {
                 if let Some(shape) = &inputs.input_shape {
                     found.of_shape(shape)?;
                 }
+                if let InputBox::Ends { shape, .. } = &found {
+                    ordered(&format!("--domain {}", file.display()), shape, inputs)?;
+                }
                 Some(found)
             }
             None => otherwise,
@@ -163,6 +166,19 @@ impl InputBox {
             Self::Ends { file, .. } => file.clone(),
         }
     }
+}
+
+/// Checks that the numbers of an array that `named` names stand in the order of those of an input, which a model of flat inputs does not say.
+///
+/// # Errors
+/// An array of another shape than the inputs.
+pub fn ordered(named: &str, shape: &[usize], inputs: &Applied) -> anyhow::Result<()> {
+    let stored = inputs.stored_shape.as_deref().unwrap_or_default();
+    ensure!(
+        inputs.is_ordered_like(shape),
+        "{named}: numbers of shape {shape:?}, where inputs have {stored:?}; expected an array of their shape, or a flat one in the model's order"
+    );
+    Ok(())
 }
 
 /// A domain, or that there is none, in words.

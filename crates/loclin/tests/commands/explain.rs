@@ -284,3 +284,166 @@ fn bad_inputs_are_named_and_leave_nothing_behind() {
     let grey = "explain --model @grey.safetensors --out @out.png --input @whole.jpg";
     refused(dir.path(), grey, 1, "colour|one channel");
 }
+
+/// A flat network takes an image channel by channel: an array of other order is another baseline, another box.
+#[test]
+fn arrays_beside_an_image_have_its_shape() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    model(&at("flat.safetensors"), &[60], &[6]);
+    let image = RgbImage::from_fn(5, 4, |x, y| Rgb([(9 * x) as u8, (9 * y) as u8, 200]));
+    write(&at("p.png"), image, ImageFormat::Png);
+    let values: Vec<f64> = (0..60).map(|i| f64::from(i) / 60.0).collect();
+    let first = Tensor::from_vec(values, (1, 3, 4, 5), &Device::Cpu).unwrap();
+    let last = first.permute((0, 2, 3, 1)).unwrap().contiguous().unwrap();
+    let flat = first.reshape((1, 60)).unwrap();
+    for (name, own) in [("first", &first), ("last", &last), ("flat", &flat)] {
+        own.write_npy(at(&format!("{name}.npy"))).unwrap();
+        let ends = Tensor::cat(
+            &[own.affine(0.0, 0.0).unwrap(), own.affine(0.0, 1.0).unwrap()],
+            0,
+        );
+        ends.unwrap()
+            .write_npy(at(&format!("{name}_box.npy")))
+            .unwrap();
+    }
+    let asked = |more: &str| {
+        let arguments = format!(
+            "explain --model @flat.safetensors --input @p.png --time 0 --evaluations 20 --out @i.npz --force {more}"
+        );
+        let words = arguments
+            .split(' ')
+            .map(|word| word.replace('@', &format!("{}/", text(dir.path()))));
+        words.collect::<Vec<_>>()
+    };
+    let integrated = |name: &str| {
+        let arguments = asked(&format!(
+            "--exact --baseline @{name}.npy --domain @{name}_box.npy"
+        ));
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        json(&arguments)["integrated"][0]["values"].clone()
+    };
+    assert_eq!(integrated("first"), integrated("flat"));
+    let out = at("o.csv");
+    for (command, option) in [
+        (
+            "explain --input @p.png --time 0 --out @o.csv",
+            "--baseline @last.npy",
+        ),
+        (
+            "explain --input @p.png --time 0 --out @o.csv",
+            "--domain @last_box.npy",
+        ),
+        (
+            "certify --data @p.png --out @o.csv",
+            "--domain @last_box.npy",
+        ),
+        (
+            "bound --data @p.png --eps 0.1 --out @o.csv",
+            "--domain @last_box.npy",
+        ),
+    ] {
+        let arguments = format!("{command} --model @flat.safetensors {option}");
+        refused(dir.path(), &arguments, 1, "[4, 5, 3]|[3, 4, 5]");
+        assert!(!out.exists());
+    }
+}
+
+/// A number is in units of the input; a file is read as inputs are, and the answer says how.
+#[test]
+fn the_baseline_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    let out = at("o.npz");
+    let (net, rows, half) = (at("net.safetensors"), at("rows.npy"), at("half.npy"));
+    model(&net, &[4], &[8, 6]);
+    let table = Tensor::new(&[[10u8, 200, 30, 250]], &Device::Cpu).unwrap();
+    table.write_npy(&rows).unwrap();
+    let bytes = Tensor::full(51.0, (1, 4), &Device::Cpu).unwrap();
+    bytes.write_npy(&half).unwrap();
+    let ask = |baseline: &str| {
+        let question = [
+            "explain",
+            "--model",
+            text(&net),
+            "--data",
+            text(&rows),
+            "--input",
+            "0",
+        ];
+        let more = [
+            "--scale",
+            "1/255",
+            "--exact",
+            "--time",
+            "0",
+            "--evaluations",
+            "20",
+            "--out",
+            text(&out),
+            "--force",
+        ];
+        json(&[&question[..], &more, &["--baseline", baseline]].concat())
+    };
+    let (number, file) = (ask("0.2"), ask(text(&half)));
+    assert_eq!(number["baseline"], "0.2 everywhere");
+    let said = file["baseline"].as_str().unwrap();
+    assert!(said.ends_with("half.npy, numbers times 1/255"), "{said}");
+    let sum = |answer: &serde_json::Value| -> f64 {
+        let values = answer["integrated"][0]["values"].as_array().unwrap();
+        values.iter().map(|v| v.as_f64().unwrap()).sum()
+    };
+    assert!((sum(&number) - sum(&file)).abs() < 1e-12);
+}
+
+/// Pixels that stay 0 to 255 are an image, too.
+#[test]
+fn an_image_is_drawn_whatever_its_scale() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    resnet(dir.path());
+    write(&at("p.png"), colours(8), ImageFormat::Png);
+    let drawn = |scale: &str, out: &str| {
+        let (net, input, out) = (at("net.safetensors"), at("p.png"), at(out));
+        let arguments = [
+            "explain",
+            "--model",
+            text(&net),
+            "--input",
+            text(&input),
+            "--scale",
+            scale,
+        ];
+        let more = [
+            "--time",
+            "0",
+            "--out",
+            text(&out),
+            "--report",
+            text(&at("r.html")),
+        ]
+        .map(str::to_owned);
+        let more: Vec<&str> = more.iter().map(String::as_str).collect();
+        json(&[&arguments[..], &QUICK, &more].concat());
+        assert!(
+            !fs::read_to_string(at("r.html"))
+                .unwrap()
+                .contains("Numbers of the input")
+        );
+        image::open(&out).unwrap().to_rgb8()
+    };
+    let (own, plain) = (drawn("1", "own.png"), drawn("1/255", "plain.png"));
+    assert_eq!(own.dimensions(), plain.dimensions());
+}
+
+/// Of numbers that nobody gave ends of, the default ones are told where they do not fit.
+#[test]
+fn the_default_domain_of_numbers_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    model(&at("net.safetensors"), &[4], &[5]);
+    let table = Tensor::new(&[[0.5f64, 200.0, 30.0, 250.0]], &Device::Cpu).unwrap();
+    table.write_npy(at("rows.npy")).unwrap();
+    let arguments = "explain --model @net.safetensors --data @rows.npy --input 0 --out @o.csv";
+    refused(dir.path(), arguments, 1, "[0, 1]|without --domain");
+}

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::canvas::Canvas;
 use crate::colour_bar::{BAR_HEIGHT, colour_bar};
-use crate::data::{Explanation, Panel};
+use crate::data::{Explanation, NumberTable, Panel};
 use crate::error::Result;
 use crate::format::coordinate;
 
@@ -25,9 +25,11 @@ const CHARACTERS: f64 = 1.0 / 5.6;
 pub fn pictures(explanations: &[Explanation]) -> Result<Canvas> {
     let columns = explanations.iter().flat_map(|e| &e.panels).map(Vec::len);
     let columns = columns.max().unwrap_or(1);
-    let has_numbers = explanations.iter().any(|own| own.numbers.is_some());
-    let columns = columns.max(if has_numbers { TABLE } else { 1 });
-    let width = GAP + columns as f64 * (SIDE + GAP);
+    let tables = explanations.iter().filter_map(|own| own.numbers.as_ref());
+    let wide = |numbers| GAP + widths(numbers).iter().sum::<f64>();
+    let table = tables.map(wide).fold(0.0, f64::max);
+    let columns = columns.max(if table > 0.0 { TABLE } else { 1 });
+    let width = (GAP + columns as f64 * (SIDE + GAP)).max(table);
     let mut y = GAP;
     let mut parts = Vec::new();
     for explanation in explanations {
@@ -56,12 +58,15 @@ pub fn pictures(explanations: &[Explanation]) -> Result<Canvas> {
             y += height;
         }
         if let Some(numbers) = &explanation.numbers {
-            let step = (width - 2.0 * GAP) / numbers.header.len().max(1) as f64;
+            let widths = widths(numbers);
+            let room = width - GAP - widths.iter().sum::<f64>();
+            let more = room / widths.len().max(1) as f64;
             for row in [&numbers.header].into_iter().chain(&numbers.rows) {
                 y += LINE;
-                for (column, cell) in row.iter().enumerate() {
-                    let x = coordinate(GAP + column as f64 * step);
-                    parts.push(html! { text x=(x) y=(coordinate(y)) { (cell) } });
+                let mut x = GAP;
+                for (cell, own) in row.iter().zip(&widths) {
+                    parts.push(html! { text x=(coordinate(x)) y=(coordinate(y)) { (cell) } });
+                    x += own + more;
                 }
             }
         }
@@ -69,6 +74,16 @@ pub fn pictures(explanations: &[Explanation]) -> Result<Canvas> {
     }
     let drawing = html! { @for part in &parts { (part) } };
     Ok(Canvas::new(width, y + GAP, drawing))
+}
+
+/// The room that each column of a table needs at least.
+fn widths(numbers: &NumberTable) -> Vec<f64> {
+    let longest = |column: usize| {
+        let cells = [&numbers.header].into_iter().chain(&numbers.rows);
+        let letters = cells.filter_map(|row| Some(row.get(column)?.chars().count()));
+        letters.max().unwrap_or(0) as f64 / CHARACTERS + GAP
+    };
+    (0..numbers.header.len()).map(longest).collect()
 }
 
 /// A picture under its title, whose baseline is at the given place; and its height.

@@ -140,7 +140,7 @@ fn panels(row: &Row, table: &Dataset, at: usize) -> anyhow::Result<Vec<Vec<Panel
     let Some(pictured) = table.picture() else {
         return Ok(Vec::new());
     };
-    let (shape, shown) = (pictured.shape, |values: &[f64]| pictured.shown(values));
+    let shape = pictured.shape;
     let panel = |title: String, picture: Picture| Panel {
         title,
         picture,
@@ -148,11 +148,14 @@ fn panels(row: &Row, table: &Dataset, at: usize) -> anyhow::Result<Vec<Vec<Panel
     };
     let mut panels = vec![panel(
         "input".into(),
-        Picture::image(shape, &shown(&table.rows_f64(&[at])?))?,
+        Picture::image(shape, &pictured.pixels(&table.rows_f64(&[at])?))?,
     )];
     if let Some(witness) = row.witness() {
         let title = "the input found".into();
-        panels.push(panel(title, Picture::image(shape, &shown(witness))?));
+        panels.push(panel(
+            title,
+            Picture::image(shape, &pictured.pixels(witness))?,
+        ));
     }
     let signs = |answer: &Answer| {
         let bound = answer.bound.as_ref()?;
@@ -164,7 +167,10 @@ fn panels(row: &Row, table: &Dataset, at: usize) -> anyhow::Result<Vec<Vec<Panel
     };
     for (eps, known) in row.bounds.iter().filter_map(signs) {
         let title = format!("signs within {}", significant(eps));
-        panels.push(panel(title, Picture::signs(shape, &shown(&known))?));
+        panels.push(panel(
+            title,
+            Picture::signs(shape, &pictured.shown(&known))?,
+        ));
     }
     Ok(panels.chunks(6).map(<[Panel]>::to_vec).collect())
 }

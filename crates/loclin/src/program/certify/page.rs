@@ -148,7 +148,7 @@ fn picture(data: &Data, index: usize) -> anyhow::Result<Option<Picture>> {
     let Some(pictured) = inputs.picture().filter(|own| !own.is_line()) else {
         return Ok(None);
     };
-    let values = pictured.shown(&inputs.rows_f64(&[0])?);
+    let values = pictured.pixels(&inputs.rows_f64(&[0])?);
     Ok(Some(Picture::image(pictured.shape, &values)?))
 }
 

@@ -9,16 +9,18 @@ mod pictures;
 mod reading;
 mod subject;
 
+use std::fmt;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use candle_core::{DType, Tensor};
+use loclin_data::Applied;
 use loclin_models::Network;
 use loclin_regions::attribution::Noise;
 use loclin_report::{Explanation, Report};
 
 use crate::program::distortion::UNIT;
-use crate::program::domain::{InputBox, said};
+use crate::program::domain::{InputBox, ordered, said};
 use crate::program::errors::Usage;
 use crate::program::opened::{Loaded, Opened};
 use crate::program::options::Global;
@@ -116,7 +118,7 @@ fn explain(
             true => Integration::Exact,
             false => Integration::Steps(args.steps),
         },
-        baseline: Some(baseline.like(&x)?),
+        baseline: Some(baseline.like(&x, &applied)?),
         noise: args.smooth.map(|samples| Noise {
             samples,
             deviation: args.noise,
@@ -126,7 +128,13 @@ fn explain(
     };
     let label = args.label.or(subject.label);
     check_label(label, &network, &subject)?;
-    let mut reading = read(&network, &x, label, &options).with_context(|| subject.name.clone())?;
+    let mut reading = read(&network, &x, label, &options).with_context(|| {
+        let own = match (&args.domain.domain, data.domain()) {
+            (None, None) => "; without --domain numbers are taken to lie in [0, 1]",
+            _ => "",
+        };
+        format!("{}{own}", subject.name)
+    })?;
     if let Some(names) = names {
         reading.label_name = names.name(reading.label);
         reading.prediction_name = names.name(reading.prediction);
@@ -138,6 +146,7 @@ fn explain(
         model: args.source.model.clone(),
         input: subject.name.clone(),
         reading,
+        baseline: baseline.to_string(),
         out: args.out.clone(),
         report: args.report.clone(),
         dtype,
@@ -150,8 +159,8 @@ fn explain(
 enum Baseline {
     /// At this number everywhere.
     Number(f64),
-    /// At this input, as `--baseline` names it.
-    Input(String, Subject),
+    /// At this input, as `--baseline` names it, to which this was done.
+    Input(String, Subject, Applied),
 }
 
 impl Baseline {
@@ -162,19 +171,34 @@ impl Baseline {
             Ok(_) => Err(Usage::new(format!("{named}: expected a finite number")).into()),
             Err(_) => {
                 let opened = subject::open(loaded, &args.data, &args.baseline);
-                let (_, subject) = opened.with_context(|| named.clone())?;
-                Ok(Self::Input(named, subject))
+                let (opened, subject) = opened.with_context(|| named.clone())?;
+                Ok(Self::Input(named, subject, opened.applied))
             }
         }
     }
 
-    /// As an input like `x`.
-    fn like(&self, x: &Tensor) -> anyhow::Result<Tensor> {
+    /// As an input like `x`, to which that was done.
+    fn like(&self, x: &Tensor, inputs: &Applied) -> anyhow::Result<Tensor> {
         match self {
             Self::Number(number) => Ok(Tensor::full(*number, x.shape(), x.device())?),
-            Self::Input(named, subject) => {
+            Self::Input(named, subject, own) => {
+                let stored = own.stored_shape.as_deref();
+                if own.moved.is_none() {
+                    ordered(named, stored.unwrap_or_default(), inputs)?;
+                }
                 let tensor = subject.tensor(x.dims(), DType::F64, x.device());
                 tensor.with_context(|| named.clone())
+            }
+        }
+    }
+}
+
+impl fmt::Display for Baseline {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(number) => write!(f, "{number} everywhere"),
+            Self::Input(_, subject, applied) => {
+                write!(f, "{}, {}", subject.name, applied.numbers())
             }
         }
     }

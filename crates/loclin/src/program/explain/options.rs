@@ -44,7 +44,8 @@ pub struct Args {
     /// Gradients that the search may evaluate
     #[arg(long, value_name = "N", default_value_t = 2000)]
     pub evaluations: usize,
-    /// Where integrated gradients begin: a number that every number of the input has there, or an image or .npy file
+    /// Where integrated gradients begin: a number that every number of the input has there, in its units, or an image or .npy file, to
+    /// which is done what is done to inputs, such as --scale
     #[arg(
         long,
         value_name = "NUMBER_OR_FILE",

@@ -22,6 +22,8 @@ pub struct Outcome {
     /// What was found out about it.
     #[serde(flatten)]
     pub reading: Reading,
+    /// Where integrated gradients begin, in words.
+    pub baseline: String,
     /// The pictures and numbers of all inputs.
     #[serde(serialize_with = "crate::program::outcome::paths")]
     pub out: Vec<PathBuf>,
@@ -50,6 +52,7 @@ impl fmt::Display for Outcome {
         writeln!(f, "{}: {}", self.input, self.reading.classes())?;
         writeln!(f, "{}", self.reading.scores())?;
         writeln!(f, "inputs: {}", self.preprocessing)?;
+        writeln!(f, "baseline: {}", self.baseline)?;
         writeln!(f, "{}", self.reading.certificate())?;
         writeln!(
             f,

@@ -28,7 +28,7 @@ impl Reading {
         };
         let row = |titles: [&str; 4], image: &[f64], gradients: [Option<&[f64]>; 3]| {
             let picture = match is_image {
-                true => Picture::image(shape, &subject.shown(image))?,
+                true => Picture::image(shape, &subject.pixels(image))?,
                 false => Picture::signed(shape, &subject.shown(image), None)?.0,
             };
             let over = picture.clone();

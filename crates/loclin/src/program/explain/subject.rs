@@ -89,12 +89,19 @@ impl Subject {
         })
     }
 
-    /// The shape that it is drawn in, and whether as an image: numbers beyond [0, 1], such as those of a sequence, are drawn in
+    /// The shape that it is drawn in, and whether as an image: what is neither an image nor in [0, 1], such as a sequence, is drawn in
     /// colours, and a line of numbers is not drawn.
     pub fn drawn(&self) -> Option<([usize; 3], bool)> {
         let picture = self.picture.as_ref().filter(|own| !own.is_line())?;
-        let is_image = self.values.iter().all(|value| (0.0..=1.0).contains(value));
-        Some((picture.shape, is_image))
+        Some((picture.shape, picture.is_image(&self.values)))
+    }
+
+    /// Values in the order of the network as pixels in that of pictures.
+    pub fn pixels(&self, values: &[f64]) -> Vec<f64> {
+        match &self.picture {
+            Some(picture) => picture.pixels(values),
+            None => values.to_vec(),
+        }
     }
 
     /// Values in the order of the network in that of pictures.

@@ -123,10 +123,13 @@ fn drawn(
     gradient: &[f64],
 ) -> anyhow::Result<(Vec<Vec<Panel>>, Option<NumberTable>)> {
     if let Some((shape, is_image)) = subject.drawn() {
-        let values = subject.shown(&subject.values);
         let (input, scale) = match is_image {
-            true => (Picture::image(shape, &values)?, None),
+            true => (
+                Picture::image(shape, &subject.pixels(&subject.values))?,
+                None,
+            ),
             false => {
+                let values = subject.shown(&subject.values);
                 let (picture, scale) = Picture::signed(shape, &values, None)?;
                 (picture, Some(scale))
             }

@@ -109,10 +109,9 @@ fn find(source: &Source, query: &Query) -> Find {
 fn picture(data: &Data, at: usize) -> Option<Picture> {
     let part = data.tables(&[at]).ok()?.pop()?;
     let pictured = part.inputs.picture().filter(|own| !own.is_line())?;
-    let values = pictured.shown(&part.inputs.rows_f64(&[0]).ok()?);
-    let is_image = values.iter().all(|value| (0.0..=1.0).contains(value));
-    match is_image {
-        true => Picture::image(pictured.shape, &values).ok(),
+    let values = part.inputs.rows_f64(&[0]).ok()?;
+    match pictured.is_image(&values) {
+        true => Picture::image(pictured.shape, &pictured.pixels(&values)).ok(),
         false => None,
     }
 }
