@@ -221,6 +221,49 @@ pub fn open_with(name_or_path: &str, request: &Request<'_>) -> Result<Data, Erro
     }
 }
 
+/// Gives `sink` the stored content ([`Data::content`]) of all rows that train or validate, by whatever seed and in whatever part of
+/// a cross-validation: runs that divide the same data in different ways have the same.
+///
+/// Seed, split, part and rows of the request do not matter. Of Caltech-256 every row is one of them, since the seed says which test.
+///
+/// # Errors
+/// As [`open_with`], but for those of scale and layout, which are no part of the content.
+///
+/// ```
+/// use loclin_data::{Split, source};
+/// let length = |seed| {
+///     let (mut length, request) = (0, source::Request { seed, ..source::Request::of(Split::Train) });
+///     source::training_content("digits", &request, &mut |bytes| length += bytes.len()).map(|()| length)
+/// };
+/// assert!(length(0)? > 8000 * 784);
+/// assert_eq!(length(0)?, length(1)?);
+/// # Ok::<(), loclin_data::Error>(())
+/// ```
+pub fn training_content(
+    name_or_path: &str,
+    request: &Request<'_>,
+    sink: &mut dyn FnMut(&[u8]),
+) -> Result<(), Error> {
+    let (layout, _) = locate(Options::behind(name_or_path).name(), request.data_dir)?;
+    let splits: &[Split] = match layout {
+        // They have no splits of their own, so these are all rows in order.
+        Layout::Folder | Layout::Images(_) | Layout::Npy(_) | Layout::Safetensors => &[Split::Test],
+        Layout::Caltech256 => &[Split::Train, Split::Valid, Split::Test],
+        _ => &[Split::Train, Split::Valid],
+    };
+    for &split in splits {
+        let request = Request {
+            split,
+            seed: 0,
+            fold: None,
+            rows: Rows::All,
+            ..*request
+        };
+        stored(name_or_path, &request)?.content(sink)?;
+    }
+    Ok(())
+}
+
 /// The rows of a request as they are stored.
 fn stored(name_or_path: &str, request: &Request<'_>) -> Result<Data, Error> {
     let Request {

@@ -14,6 +14,7 @@ use super::results::{PAGE, Results};
 use loclin::program::files;
 use loclin::program::options::Global;
 use loclin::program::sweep::{self, Planned, Status, execute};
+use loclin::program::train::Datasets;
 use loclin_report::figure::{Axes, Chart, Curve, Scale, charts};
 
 /// The file of the figure.
@@ -139,7 +140,14 @@ fn trained(
     let runs = places.runs.join(&name);
     files::create_dir(&runs)?;
     let Training { workers, data, .. } = training;
-    let rows = execute(&plan.runs, &runs, workers, data, global, |_| Ok(()))?;
+    let rows = execute(
+        &plan.runs,
+        &runs,
+        workers,
+        &Datasets::new(&data.data_dir),
+        global,
+        |_| Ok(()),
+    )?;
     let (mut points, mut diverged) = (Vec::new(), Vec::new());
     for (run, row) in plan.runs.into_iter().zip(rows) {
         if !matches!(row.status, Status::Done { .. }) {

@@ -1,6 +1,6 @@
 //! What the tests of commands share: the program, small data, small networks, and readings of run directories.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -215,6 +215,28 @@ pub(crate) fn checkpoint(run: &Path) -> (BTreeMap<String, Vec<u8>>, Value) {
         .into_iter()
         .map(|(name, view)| (name, view.data().to_vec()));
     (tensors.collect(), progress)
+}
+
+/// Changes the progress that a run's checkpoint records.
+pub(crate) fn change_progress(run: &Path, change: impl Fn(&mut serde_json::Map<String, Value>)) {
+    let file = run.join("last.safetensors");
+    let bytes = fs::read(&file).unwrap();
+    let (_, metadata) = SafeTensors::read_metadata(&bytes).unwrap();
+    let json = &metadata.metadata().as_ref().unwrap()["roll-run"];
+    let mut progress: Value = serde_json::from_str(json).unwrap();
+    change(progress.as_object_mut().unwrap());
+    let tensors = SafeTensors::deserialize(&bytes).unwrap();
+    let metadata = HashMap::from([("roll-run".to_owned(), progress.to_string())]);
+    let changed = safetensors::serialize(tensors.tensors(), Some(metadata)).unwrap();
+    fs::write(file, changed).unwrap();
+}
+
+/// Turns the label of the last training input of [`small_data`] into another.
+pub(crate) fn other_label(data: &Path) {
+    let file = data.join("train-labels-idx1-ubyte");
+    let mut labels = fs::read(&file).unwrap();
+    *labels.last_mut().unwrap() ^= 1;
+    fs::write(file, labels).unwrap();
 }
 
 /// Takes out what the clock says, which two equal runs do not share.

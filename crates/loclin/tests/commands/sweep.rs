@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::fixture::{
-    assert_same, command, demo_config, json, names, small_data, text, without_seconds,
+    assert_same, command, demo_config, json, names, other_label, small_data, text, without_seconds,
 };
 
 /// A sweep file in `directory` over small data, with what it varies.
@@ -149,6 +149,26 @@ fn shards_put_together_are_the_whole_and_nothing_is_done_twice() {
         1,
         &["of another job", "configurations or rules differ"],
     );
+}
+
+#[test]
+fn runs_that_are_finished_are_those_of_the_data_that_are_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = small_data(dir.path());
+    let out = dir.path().join("out");
+    let file = sweep(
+        dir.path(),
+        &data,
+        "search = \"grid\"\n[vary]\nseed = [3, 4]",
+    );
+    let arguments = ["sweep", "--config", text(&file), "--out", text(&out)];
+    json(&arguments);
+    other_label(&data);
+    let needles = ["last.safetensors", "other data", "--out"];
+    refused(&arguments, 1, &needles);
+    refused(&[&arguments[..], &["--dry-run"]].concat(), 1, &needles);
+    other_label(&data);
+    assert_eq!(json(&arguments)["rows"].as_array().unwrap().len(), 2);
 }
 
 #[test]

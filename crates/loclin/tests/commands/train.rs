@@ -5,9 +5,10 @@ use std::fs;
 use serde_json::Value;
 
 use crate::fixture::{
-    assert_same, checkpoint, command, demo_config, json, metrics, names, small_data, text, train,
-    training, tree,
+    assert_same, change_progress, checkpoint, command, demo_config, json, metrics, names,
+    other_label, small_data, text, train, training, tree,
 };
+use crate::refusal::refused;
 
 const FILES: [&str; 4] = [
     "config.toml",
@@ -169,6 +170,37 @@ fn a_run_goes_on_only_when_told_and_ends_as_if_it_had_never_stopped() {
     assert_same(&run, &whole);
     let config = |name| fs::read(dir.path().join(name).join("config.toml")).unwrap();
     assert_eq!(config("run"), config("whole"));
+}
+
+#[test]
+fn a_run_goes_on_with_its_own_data_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = small_data(dir.path());
+    let data = format!("dataset={}", text(&folder));
+    let run = dir.path().join("run");
+    let set = |epochs| [data.as_str(), "hidden=[7]", epochs];
+    train(&run, &set("epochs=1"), &[]);
+    other_label(&folder);
+    let config = text(&demo_config()).to_owned();
+    for epochs in [1, 2] {
+        let set = format!("--set {data} --set hidden=[7] --set epochs={epochs}");
+        let line = format!("train --config {config} --out @run {set} --resume");
+        let needles = "last.safetensors|other data|SHA-256|bring those data back|--out";
+        refused(dir.path(), &line, 1, needles);
+    }
+    // What tests takes no part.
+    other_label(&folder);
+    fs::remove_file(folder.join("t10k-labels-idx1-ubyte")).unwrap();
+    train(&run, &set("epochs=2"), &["--resume"]);
+    // Of a run that an earlier version began nobody knows; from then on it is known.
+    change_progress(&run, |progress| {
+        assert_eq!(progress["data"].as_str().unwrap().len(), 64);
+        progress.remove("data");
+    });
+    other_label(&folder);
+    assert_eq!(train(&run, &set("epochs=2"), &["--resume"])["epochs"], 2);
+    train(&run, &set("epochs=3"), &["--resume"]);
+    assert!(checkpoint(&run).1["data"].is_string());
 }
 
 #[test]

@@ -36,7 +36,14 @@ pub(super) fn run(
     let runs = plan.runs(&places.config, global)?;
     files::create_dir(&places.runs)?;
     let Training { workers, data, .. } = training;
-    let trained = execute(&runs, &places.runs, workers, data, global, |_| Ok(()))?;
+    let trained = execute(
+        &runs,
+        &places.runs,
+        workers,
+        &train::Datasets::new(&data.data_dir),
+        global,
+        |_| Ok(()),
+    )?;
     let mut networks = Vec::new();
     for (run, trained) in runs.iter().zip(trained) {
         if !matches!(trained.status, Status::Done { .. }) {

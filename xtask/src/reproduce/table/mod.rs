@@ -37,20 +37,23 @@ pub(super) fn run(
     global: &Global,
 ) -> anyhow::Result<Results> {
     let plan = Plan::load(&places.config)?;
+    let Training { workers, data, .. } = &args.training;
+    let datasets = train::Datasets::new(&data.data_dir);
     let mut planned = plan.runs(&places.config, global)?;
     if args.finished {
         let mut done = Vec::new();
         for (row, run) in planned {
-            if train::finished(&run.config, &places.runs.join(&run.name))?.is_some() {
+            if train::finished(&run.config, &places.runs.join(&run.name), &datasets)?.is_some() {
                 done.push((row, run));
             }
         }
         planned = done;
     }
     files::create_dir(&places.runs)?;
-    let Training { workers, data, .. } = &args.training;
     let (rows, planned): (Vec<String>, Vec<Planned>) = planned.into_iter().unzip();
-    let trained = execute(&planned, &places.runs, workers, data, global, |_| Ok(()))?;
+    let trained = execute(&planned, &places.runs, workers, &datasets, global, |_| {
+        Ok(())
+    })?;
     let mut networks = Vec::new();
     for ((row, run), trained) in rows.into_iter().zip(planned).zip(trained) {
         let Status::Done { seconds, best, .. } = trained.status else {

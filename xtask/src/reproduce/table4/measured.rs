@@ -40,7 +40,14 @@ pub(in crate::reproduce) fn measured(
     files::create_dir(&places.runs)?;
     let Training { workers, data, .. } = training;
     let (rows, planned): (Vec<String>, Vec<Planned>) = planned.into_iter().unzip();
-    let trained = execute(&planned, &places.runs, workers, data, global, |_| Ok(()))?;
+    let trained = execute(
+        &planned,
+        &places.runs,
+        workers,
+        &train::Datasets::new(&data.data_dir),
+        global,
+        |_| Ok(()),
+    )?;
     let mut networks = Vec::new();
     for ((row, run), trained) in rows.into_iter().zip(planned).zip(trained) {
         let Status::Done { seconds, best, .. } = trained.status else {

@@ -12,6 +12,7 @@ use anyhow::{Context, bail};
 use loclin::program::files;
 use loclin::program::options::Global;
 use loclin::program::sweep::{Planned, Status, execute};
+use loclin::program::train::Datasets;
 use loclin_data::Split;
 use serde::{Deserialize, Serialize};
 
@@ -110,7 +111,14 @@ impl Table<'_> {
     fn trained(&self, runs: Vec<Planned>, out: PathBuf) -> anyhow::Result<Vec<(Planned, Status)>> {
         files::create_dir(&out)?;
         let Training { workers, data, .. } = self.training;
-        let rows = execute(&runs, &out, workers, data, self.global, |_| Ok(()))?;
+        let rows = execute(
+            &runs,
+            &out,
+            workers,
+            &Datasets::new(&data.data_dir),
+            self.global,
+            |_| Ok(()),
+        )?;
         let rows = rows.into_iter().map(|row| row.status);
         Ok(runs.into_iter().zip(rows).collect())
     }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use candle_core::DType;
-use loclin_data::{Applied, Data, Split};
+use loclin_data::{Applied, Split};
 use loclin_models::{Model, Network};
 use loclin_regions::{Method, Norm};
 
@@ -13,7 +13,7 @@ use crate::program::certify::{Certificates, Question, certify};
 use crate::program::config::Config;
 use crate::program::opened::by_model;
 use crate::program::options::Global;
-use crate::program::train;
+use crate::program::train::{self, Datasets};
 
 /// The norms, in the order of the certificates.
 pub(super) const NORMS: [Norm; 3] = [Norm::L1, Norm::L2, Norm::LINF];
@@ -37,17 +37,12 @@ pub(super) fn train_and_certify(
     global: &Global,
 ) -> anyhow::Result<Certified> {
     // The demo's data is in the program: no directory of datasets is read.
-    let open = |split| {
-        train::open(&config, split, Path::new(""))?
-            .into_table()
-            .context("the digits")
-    };
-    let data: [Data; 2] = [open(Split::Train)?.into(), open(Split::Valid)?.into()];
-    tracing::info!("training the {name} network on {} digits", data[0].len());
-    let trained = train::train(&config, &data, out, true, global, name)?;
+    let datasets = Datasets::new(Path::new(""));
+    tracing::info!("training the {name} network");
+    let trained = train::train(&config, &datasets, out, true, global, name)?;
     let model = Model::load(&out.join(train::MODEL), DType::F64, &global.device.open()?)?;
     let network = model.raw()?;
-    let test = open(Split::Test)?;
+    let test = train::open(&config, Split::Test, Path::new(""))?.into_table()?;
     tracing::info!("certifying it on {} held-out digits", test.len());
     let certificates = certify(&network, &test, &Question::new(&NORMS, Method::Auto), name)?;
     let row = Row {

@@ -17,7 +17,7 @@ use crate::program::options::Global;
 /// A file that cannot be read.
 pub fn common(source: &ModelPath, data: &Data, global: &Global) -> anyhow::Result<Settings> {
     Ok(of_model(source, global)?
-        .with("data", digest(data)?)?
+        .with("data", digest(|sink| data.content(sink))?)?
         .with("inputs", data.len())?)
 }
 
@@ -46,10 +46,15 @@ pub fn of_model(source: &ModelPath, global: &Global) -> anyhow::Result<Settings>
         .with("device", device)?)
 }
 
-/// SHA-256 of the data's rows and labels as they are stored, in hexadecimal digits.
-fn digest(data: &Data) -> anyhow::Result<String> {
+/// SHA-256, in hexadecimal digits, of rows and labels as they are stored, which are given piece by piece.
+///
+/// # Errors
+/// That of the content.
+pub fn digest(
+    content: impl FnOnce(&mut dyn FnMut(&[u8])) -> Result<(), loclin_data::Error>,
+) -> Result<String, loclin_data::Error> {
     let mut hasher = Sha256::new();
-    data.content(&mut |bytes| hasher.update(bytes))?;
+    content(&mut |bytes| hasher.update(bytes))?;
     let digest: [u8; 32] = hasher.finalize().into();
     Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
 }

@@ -19,7 +19,7 @@ mod writer;
 
 pub use agreed::{Seed, agreed};
 pub use choice::Choice;
-pub use common::{common, of_model};
+pub use common::{common, digest, of_model};
 pub use error::JobError;
 pub use held::Held;
 pub use journal::{Asked, Done, Job, Journal, is_there, journal_of};

@@ -12,6 +12,7 @@ use super::table;
 use crate::program::files;
 use crate::program::jobs::{Choice, Shard};
 use crate::program::options::{DataDir, Global};
+use crate::program::train::Datasets;
 
 const EXAMPLE: &str = "\
 Examples:
@@ -56,14 +57,15 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Answer> {
     let out = args.out.clone().unwrap_or_else(default);
     let shard = args.shard.map_or(Ok(Shard::default()), Choice::shard)?;
     let runs: Vec<Planned> = shard.part(&plan.runs).cloned().collect();
+    let datasets = Datasets::new(&args.data.data_dir);
     if args.dry_run {
-        return Preview::new(&runs, &out).map(Answer::Preview);
+        return Preview::new(&runs, &out, &datasets).map(Answer::Preview);
     }
     files::create_dir(&out)?;
     let _lock = files::lock(&out)?;
     files::remove_leftovers(&out)?;
     let results = |rows: Vec<Row>| table::Results::new(&plan, shard, rows);
-    let rows = execute(&runs, &out, &args.workers, &args.data, global, |rows| {
+    let rows = execute(&runs, &out, &args.workers, &datasets, global, |rows| {
         results(rows.to_vec()).write(&out)
     })?;
     let results = results(rows);

@@ -5,14 +5,13 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use anyhow::Context;
-use loclin_data::Split;
 
 use super::planned::Planned;
 use super::row::{Row, Status};
 use crate::program::errors::Usage;
-use crate::program::options::{DataDir, Global};
+use crate::program::options::Global;
 use crate::program::process::MOST_THREADS;
-use crate::program::train::{self, Diverged};
+use crate::program::train::{self, Datasets, Diverged};
 
 /// How the cores are shared out.
 #[derive(Clone, Copy, Debug, clap::Args)]
@@ -61,7 +60,7 @@ pub fn execute(
     runs: &[Planned],
     out: &Path,
     workers: &Workers,
-    data: &DataDir,
+    data: &Datasets,
     global: &Global,
     finished: impl Fn(&[Row]) -> anyhow::Result<()> + Sync,
 ) -> anyhow::Result<Vec<Row>> {
@@ -115,15 +114,13 @@ pub fn execute(
     }
 }
 
-fn one(run: &Planned, out: &Path, data: &DataDir, global: &Global) -> anyhow::Result<Row> {
+fn one(run: &Planned, out: &Path, data: &Datasets, global: &Global) -> anyhow::Result<Row> {
     let directory = out.join(&run.name);
-    let trained = match train::finished(&run.config, &directory)? {
+    let trained = match train::finished(&run.config, &directory, data)? {
         Some(outcome) => Ok(outcome),
         None => {
             tracing::info!("training {}", run.name);
-            let open = |split| train::open(&run.config, split, &data.data_dir);
-            let data = [open(Split::Train)?, open(Split::Valid)?];
-            train::train(&run.config, &data, &directory, true, global, &run.name)
+            train::train(&run.config, data, &directory, true, global, &run.name)
         }
     };
     let status = match trained {

@@ -8,7 +8,7 @@ use toml::Table;
 
 use super::outcome::Outcome;
 use super::planned::Planned;
-use crate::program::train;
+use crate::program::train::{self, Datasets};
 
 /// What `sweep` found, or what it would do.
 #[derive(Clone, Debug, Serialize)]
@@ -45,13 +45,13 @@ pub struct Expected {
 
 impl Preview {
     /// Of `runs` in the directory `out`, which need not be there.
-    pub(super) fn new(runs: &[Planned], out: &Path) -> anyhow::Result<Self> {
+    pub(super) fn new(runs: &[Planned], out: &Path, datasets: &Datasets) -> anyhow::Result<Self> {
         let expected = |run: &Planned| {
             Ok(Expected {
                 run: run.name.clone(),
                 varied: run.varied.clone(),
                 epochs: run.config.epochs,
-                done: train::finished(&run.config, &out.join(&run.name))?.is_some(),
+                done: train::finished(&run.config, &out.join(&run.name), datasets)?.is_some(),
             })
         };
         Ok(Self {

@@ -40,6 +40,9 @@ pub(super) struct Progress {
     /// What was done to the inputs; earlier versions did not say.
     #[serde(default)]
     pub(super) preprocessing: Option<Applied>,
+    /// The digest of the data that it is trained on ([`Datasets::digest`](super::Datasets)); earlier versions did not keep it.
+    #[serde(default)]
+    pub(super) data: Option<String>,
 }
 
 /// What training changes: the weights, their mean (where there is one), and the optimiser.

@@ -2,15 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::bail;
-use loclin_data::{Data, Moments, Preprocessing, Split, source};
-
+use super::datasets::Datasets;
 use super::directory::prepare;
 use super::outcome::Outcome;
 use super::trainer::Trainer;
 use crate::program::config::{Config, SEEDED};
 use crate::program::errors::Usage;
-use crate::program::opened;
 use crate::program::options::{DataDir, Global};
 use crate::program::run_directory::LAST;
 use crate::program::shipped::{self, Kind};
@@ -74,45 +71,18 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     config.apply(global);
     let default = || PathBuf::from(format!("runs/{name}-seed{}", config.seed));
     let out = args.out.clone().unwrap_or_else(default);
-    let open = |split| open(&config, split, &args.data.data_dir);
-    let data = [open(Split::Train)?, open(Split::Valid)?];
-    train(&config, &data, &out, args.resume, global, "training")
+    let datasets = Datasets::new(&args.data.data_dir);
+    train(&config, &datasets, &out, args.resume, global, "training")
 }
 
-/// The dataset of a configuration.
+/// Trains `config` in the directory `out`, going on from its checkpoint if it has one and `resume` allows it.
 ///
 /// # Errors
-/// A dataset that cannot be read.
-pub fn open(config: &Config, split: Split, data_dir: &Path) -> anyhow::Result<Data> {
-    let preprocessing = config.preprocessing()?;
-    let request = source::Request {
-        data_dir: Some(data_dir),
-        seed: config.seed,
-        fold: config.fold()?,
-        preprocessing: &preprocessing,
-        ..source::Request::of(split)
-    };
-    let data = opened::read(&config.dataset, &request)?;
-    let Preprocessing { mean, std, .. } = preprocessing;
-    match data {
-        _ if mean.is_empty() => Ok(data),
-        Data::Table(table) => Ok(table.with_moments(Moments { mean, std })?.into()),
-        Data::Sequences(sequences) => bail!(
-            "{}: sequences are taken as they are; leave mean and std empty",
-            sequences.name()
-        ),
-    }
-}
-
-/// Trains `config` on `[training, validation]` data in the directory `out`, going on from its checkpoint if it
-/// has one and `resume` allows it.
-///
-/// # Errors
-/// Data that the configuration's network does not take, a directory that cannot be used or holds another run, or a
-/// loss that is no longer finite.
+/// Data that cannot be read or that the configuration's network does not take, a directory that cannot be used or holds another
+/// run or one on other data, or a loss that is no longer finite.
 pub fn train(
     config: &Config,
-    data: &[Data; 2],
+    datasets: &Datasets,
     out: &Path,
     resume: bool,
     global: &Global,
@@ -120,23 +90,25 @@ pub fn train(
 ) -> anyhow::Result<Outcome> {
     // On a thread of the pool: another would sleep during each of the hundreds of parallel loops of a step, and be woken
     // after it.
-    rayon::scope(|_| train_here(config, data, out, resume, global, label))
+    rayon::scope(|_| train_here(config, datasets, out, resume, global, label))
 }
 
 fn train_here(
     config: &Config,
-    data: &[Data; 2],
+    datasets: &Datasets,
     out: &Path,
     resume: bool,
     global: &Global,
     label: &str,
 ) -> anyhow::Result<Outcome> {
     // The directory last: what cannot be trained leaves nothing behind.
-    let mut trainer = Trainer::new(config, data, global.device.open()?)?;
+    let data = datasets.both(config)?;
+    let mut trainer = Trainer::new(config, &data, global.device.open()?)?;
     if config.init != SEEDED && !out.join(LAST).exists() {
         trainer.initialise(Path::new(&config.init))?;
     }
-    let _lock = prepare(out, config, resume)?;
-    let progress = trainer.run(out, label)?;
+    let digest = datasets.digest(config)?;
+    let _lock = prepare(out, config, resume, &digest)?;
+    let progress = trainer.run(out, digest, label)?;
     Outcome::new(out, &progress.history, progress.preprocessing)
 }

@@ -2,33 +2,66 @@
 
 use std::path::Path;
 
-use super::checkpoint;
+use anyhow::ensure;
+
+use super::checkpoint::{self, Progress};
+use super::datasets::Datasets;
 use super::outcome::Outcome;
 use crate::program::config::Config;
 use crate::program::errors::Usage;
 use crate::program::files::{self, Lock};
 use crate::program::run_directory::{CONFIG, LAST};
 
-/// What a run of `config` in the directory `out` says of itself if all its epochs are trained. Its data are not read.
+/// What a run of `config` in the directory `out` says of itself if all its epochs are trained.
 ///
 /// # Errors
-/// A configuration or a checkpoint that cannot be read.
-pub fn finished(config: &Config, out: &Path) -> anyhow::Result<Option<Outcome>> {
+/// A configuration, a checkpoint or data that cannot be read, and a run that was trained on other data.
+pub fn finished(
+    config: &Config,
+    out: &Path,
+    datasets: &Datasets,
+) -> anyhow::Result<Option<Outcome>> {
     let [begun, last] = [CONFIG, LAST].map(|name| out.join(name));
     if !last.exists() || !config.continues(&Config::load(&begun, &[])?) {
         return Ok(None);
     }
     // The checkpoint is written last of all, so what it counts as done is there.
     let progress = checkpoint::progress(&last)?;
-    match progress.epoch == config.epochs {
-        true => Outcome::new(out, &progress.history, progress.preprocessing).map(Some),
-        false => Ok(None),
+    if progress.epoch != config.epochs {
+        return Ok(None);
     }
+    // Without a digest to compare with, the data need not be there any more.
+    if progress.data.is_some() {
+        check_data(&last, &progress, config, &datasets.digest(config)?)?;
+    }
+    Outcome::new(out, &progress.history, progress.preprocessing).map(Some)
+}
+
+/// Refuses a run that was trained on other data than those of the `digest`; of one that an earlier version began nobody knows.
+fn check_data(
+    last: &Path,
+    progress: &Progress,
+    config: &Config,
+    digest: &str,
+) -> anyhow::Result<()> {
+    let there = progress.data.as_deref().unwrap_or(digest);
+    ensure!(
+        there == digest,
+        "{}: the run was trained on other data: the SHA-256 of `{}` was {there}, it is {digest} now; bring those data back, or --out names another directory",
+        last.display(),
+        config.dataset
+    );
+    Ok(())
 }
 
 /// Makes the directory, takes it for as long as the lock lives, and writes the configuration, or checks that it is the one
-/// of the run begun there.
-pub(super) fn prepare(out: &Path, config: &Config, resume: bool) -> anyhow::Result<Lock> {
+/// of the run begun there, on data of this digest.
+pub(super) fn prepare(
+    out: &Path,
+    config: &Config,
+    resume: bool,
+    digest: &str,
+) -> anyhow::Result<Lock> {
     files::create_dir(out)?;
     let lock = files::lock(out)?;
     if out.join(LAST).exists() {
@@ -48,6 +81,8 @@ pub(super) fn prepare(out: &Path, config: &Config, resume: bool) -> anyhow::Resu
             );
             return Err(Usage::new(message).into());
         }
+        let last = out.join(LAST);
+        check_data(&last, &checkpoint::progress(&last)?, config, digest)?;
     }
     if resume {
         files::remove_leftovers(out)?;

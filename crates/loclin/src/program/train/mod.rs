@@ -8,6 +8,7 @@
 mod batch;
 mod checkpoint;
 mod command;
+mod datasets;
 mod directory;
 mod learner;
 mod optimizer;
@@ -16,7 +17,8 @@ mod parts;
 mod trainer;
 
 pub use crate::program::run_directory::{CONFIG, MODEL};
-pub use command::{Args, open, run, train};
+pub use command::{Args, run, train};
+pub use datasets::{Datasets, open};
 pub use directory::finished;
 pub use outcome::{Diverged, Epoch, Outcome};
 pub use parts::Parts;

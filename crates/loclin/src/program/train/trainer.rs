@@ -84,8 +84,13 @@ impl<'a> Trainer<'a> {
         self.learner.load(file)
     }
 
-    /// Trains the epochs that are missing in the run directory `out`, and returns where the run stands then.
-    pub(super) fn run(&mut self, out: &Path, label: &str) -> anyhow::Result<Progress> {
+    /// Trains the epochs that are missing in the run directory `out`, on data of this digest, and returns where the run stands then.
+    pub(super) fn run(
+        &mut self,
+        out: &Path,
+        digest: String,
+        label: &str,
+    ) -> anyhow::Result<Progress> {
         let last = out.join(LAST);
         let mut progress = match last.exists() {
             true => {
@@ -96,6 +101,7 @@ impl<'a> Trainer<'a> {
         };
         let applied = self.data[0].applied();
         progress.preprocessing = Some(by_model(applied, self.learner.normalization()));
+        progress.data = Some(digest);
         let steps = self.steps();
         let bar = Bar::count(label, (self.config.epochs * steps) as u64);
         bar.go_on((progress.epoch * steps + progress.step) as u64);
@@ -188,6 +194,7 @@ impl<'a> Trainer<'a> {
             epoch: validated.epoch,
             history: validated.history,
             preprocessing: validated.preprocessing,
+            data: validated.data,
             ..Progress::default()
         };
         Ok(())

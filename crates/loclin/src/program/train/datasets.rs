@@ -1,0 +1,85 @@
+//! The data of runs, and the digests by which a run knows its own again.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use anyhow::{Context, bail};
+use loclin_data::{Data, Moments, Preprocessing, Split, source};
+
+use crate::program::config::Config;
+use crate::program::{jobs, opened};
+
+/// Where the data of runs are. The digest of a dataset is found once, whatever number of runs ask for it.
+#[derive(Debug)]
+pub struct Datasets {
+    data_dir: PathBuf,
+    digests: Mutex<BTreeMap<String, String>>,
+}
+
+impl Datasets {
+    /// Those in the directory of datasets.
+    pub fn new(data_dir: &Path) -> Self {
+        Self {
+            data_dir: data_dir.to_owned(),
+            digests: Mutex::default(),
+        }
+    }
+
+    /// Training and validation data of a configuration.
+    pub(super) fn both(&self, config: &Config) -> anyhow::Result<[Data; 2]> {
+        let open = |split| open(config, split, &self.data_dir);
+        Ok([open(Split::Train)?, open(Split::Valid)?])
+    }
+
+    /// The digests that were found, by the names that configurations have for the datasets.
+    pub fn digests(&self) -> BTreeMap<String, String> {
+        let digests = self.digests.lock().unwrap_or_else(PoisonError::into_inner);
+        digests.clone()
+    }
+
+    /// SHA-256 of all rows that train or validate by whatever seed, as they are stored.
+    pub(super) fn digest(&self, config: &Config) -> anyhow::Result<String> {
+        // Held while rows are read, so that runs side by side read them once.
+        let mut digests = self.digests.lock().unwrap_or_else(PoisonError::into_inner);
+        let name = &config.dataset;
+        if let Some(digest) = digests.get(name) {
+            return Ok(digest.clone());
+        }
+        let preprocessing = config.preprocessing()?;
+        let request = source::Request {
+            data_dir: Some(&self.data_dir),
+            preprocessing: &preprocessing,
+            ..source::Request::of(Split::Train)
+        };
+        let digest = jobs::digest(|sink| source::training_content(name, &request, sink));
+        let digest = digest.with_context(|| format!("dataset `{name}`: cannot read it again"))?;
+        digests.insert(name.clone(), digest.clone());
+        Ok(digest)
+    }
+}
+
+/// The dataset of a configuration.
+///
+/// # Errors
+/// A dataset that cannot be read.
+pub fn open(config: &Config, split: Split, data_dir: &Path) -> anyhow::Result<Data> {
+    let preprocessing = config.preprocessing()?;
+    let request = source::Request {
+        data_dir: Some(data_dir),
+        seed: config.seed,
+        fold: config.fold()?,
+        preprocessing: &preprocessing,
+        ..source::Request::of(split)
+    };
+    let data = opened::read(&config.dataset, &request)?;
+    let Preprocessing { mean, std, .. } = preprocessing;
+    match data {
+        _ if mean.is_empty() => Ok(data),
+        Data::Table(table) => Ok(table.with_moments(Moments { mean, std })?.into()),
+        Data::Sequences(sequences) => bail!(
+            "{}: sequences are taken as they are; leave mean and std empty",
+            sequences.name()
+        ),
+    }
+}
