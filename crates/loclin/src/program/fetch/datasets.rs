@@ -27,6 +27,8 @@ pub(super) struct Source<'a> {
 #[derive(Clone, Copy)]
 pub(super) struct Archive {
     pub(super) name: &'static str,
+    /// The folder in it, which the files lie in where it was unpacked by hand.
+    pub(super) folder: &'static str,
     /// Its length in bytes.
     pub(super) length: u64,
 }
@@ -35,6 +37,7 @@ pub(super) const CIFAR10_MIRRORS: [&str; 1] = ["https://www.cs.toronto.edu/~kriz
 
 pub(super) const CIFAR10_ARCHIVE: Archive = Archive {
     name: "cifar-10-binary.tar.gz",
+    folder: "cifar-10-batches-bin",
     length: 170_052_171,
 };
 

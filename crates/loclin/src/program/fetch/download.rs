@@ -1,5 +1,6 @@
 //! Downloads: a file from the first mirror that has the right content.
 
+use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -19,12 +20,12 @@ pub(super) fn fetch(
     data_dir: &Path,
     force: bool,
 ) -> anyhow::Result<Fetched> {
-    let directory = data_dir.join(source.folder);
+    let directory = directory(source, data_dir);
     let mut files: Vec<Option<FetchedFile>> = Vec::with_capacity(source.files.len());
     for expected in source.files {
         let present = match force {
             true => None,
-            false => intact(&directory, expected)?,
+            false => intact(source, &directory, expected)?,
         };
         files.push(present.map(|path| placed(path, Status::Kept, expected)));
     }
@@ -44,12 +45,29 @@ pub(super) fn fetch(
     })
 }
 
-/// The expected file, compressed or plain, if it is there and right; an error if it is there and wrong.
-fn intact(directory: &Path, expected: &Expected) -> anyhow::Result<Option<PathBuf>> {
-    for path in [
-        directory.join(format!("{}.gz", expected.name)),
-        directory.join(expected.name),
-    ] {
+/// The folder that is read: that of an archive unpacked by hand comes before the dataset's own.
+fn directory(source: &Source<'_>, data_dir: &Path) -> PathBuf {
+    let own = data_dir.join(source.folder);
+    let unpacked = source.archive.map(|archive| own.join(archive.folder));
+    unpacked.filter(|folder| folder.is_dir()).unwrap_or(own)
+}
+
+/// Where a file may be. The first that is there is the one that is read.
+fn forms(source: &Source<'_>, directory: &Path, expected: &Expected) -> Vec<PathBuf> {
+    let plain = directory.join(expected.name);
+    match source.archive {
+        Some(_) => vec![plain],
+        None => vec![plain, directory.join(format!("{}.gz", expected.name))],
+    }
+}
+
+/// The expected file, if it is there and right; an error if it is there and wrong.
+fn intact(
+    source: &Source<'_>,
+    directory: &Path,
+    expected: &Expected,
+) -> anyhow::Result<Option<PathBuf>> {
+    for path in forms(source, directory, expected) {
         if path.symlink_metadata().is_err() {
             continue;
         }
@@ -86,6 +104,7 @@ fn download(
                 let path = directory.join(format!("{}{suffix}", expected.name));
                 files::create_dir(directory)?;
                 files::write_atomic(&path, &bytes)?;
+                remove_others(&forms(source, directory, expected), &path)?;
                 tracing::info!("{}", path.display());
                 return Ok(path);
             }
@@ -97,6 +116,19 @@ fn download(
     }
     Err(anyhow!("{}", failures.join("\n           ")))
         .with_context(|| format!("no mirror gave {}", expected.name))
+}
+
+/// Removes the other forms of a file that was placed: one of them would be read in its place.
+fn remove_others(forms: &[PathBuf], placed: &Path) -> anyhow::Result<()> {
+    for other in forms.iter().filter(|form| *form != placed) {
+        if other.symlink_metadata().is_ok() {
+            fs::remove_file(other).with_context(|| {
+                let (other, placed) = (other.display(), placed.display());
+                format!("{other}: cannot remove the file, which {placed} replaces; remove it")
+            })?;
+        }
+    }
+    Ok(())
 }
 
 /// The body behind `url`, no longer than the expected file can be.

@@ -189,6 +189,29 @@ fn a_file_of_other_content_is_the_users_until_he_says_force() {
     assert_eq!(fs::read(&path).unwrap(), gzip(LABELS));
 }
 
+/// Readers take the plain file of two.
+#[test]
+fn the_file_that_is_read_is_the_one_that_is_verified_and_replaced() {
+    let dir = tempfile::tempdir().unwrap();
+    let [plain, packed] = ["small/labels", "small/labels.gz"].map(|name| dir.path().join(name));
+    let mirrors = [serve(good).unwrap()];
+    fetch_from(&mirrors, dir.path(), false).unwrap();
+    fs::write(&plain, "lapels").unwrap();
+    let error = format!("{:#}", fetch_from(&mirrors, dir.path(), false).unwrap_err());
+    assert!(
+        error.contains("small/labels: ") && error.contains("--force"),
+        "{error}"
+    );
+    assert_eq!(fs::read(&plain).unwrap(), b"lapels");
+    let forced = fetch_from(&mirrors, dir.path(), true).unwrap();
+    assert_eq!(forced.files[0].path, packed);
+    assert!(packed.exists() && !plain.exists());
+    // And where the server unpacks, the packed file goes.
+    let unpacking = serve(|path| Reply::ok(if path == "/labels.gz" { LABELS } else { PIXELS }));
+    fetch_from(&[unpacking.unwrap()], dir.path(), true).unwrap();
+    assert!(plain.exists() && !packed.exists());
+}
+
 /// A gzipped tar archive of files in a folder, as datasets are published.
 fn tarred(files: &[(&str, &[u8])]) -> Vec<u8> {
     let mut archive = tar::Builder::new(Vec::new());
@@ -212,6 +235,7 @@ fn unpack_from(mirrors: &[String], data_dir: &Path) -> anyhow::Result<Fetched> {
         mirrors: mirrors.to_vec(),
         archive: Some(Archive {
             name: "small.tar.gz",
+            folder: "folder",
             length: 1000,
         }),
         files: &FILES,
@@ -243,6 +267,24 @@ fn the_files_of_an_archive_are_placed_one_by_one() {
     assert_eq!(statuses(&fetched), [Status::Fetched, Status::Kept]);
     let again = unpack_from(&[nobody().unwrap()], dir.path()).unwrap();
     assert_eq!(statuses(&again), [Status::Kept; 2]);
+}
+
+#[test]
+fn an_archive_unpacked_by_hand_is_verified_where_it_is_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let inner = dir.path().join("small/folder");
+    fs::create_dir_all(&inner).unwrap();
+    // Of an archive no file is read packed.
+    fs::write(inner.join("labels.gz"), gzip(LABELS)).unwrap();
+    fs::write(inner.join("pixels"), PIXELS).unwrap();
+    let whole = tarred(&[("pixels", PIXELS), ("labels", LABELS)]);
+    let mirrors = [serve(move |_| Reply::ok(whole.clone())).unwrap()];
+    let fetched = unpack_from(&mirrors, dir.path()).unwrap();
+    assert_eq!(statuses(&fetched), [Status::Fetched, Status::Kept]);
+    assert_eq!(fs::read(inner.join("labels")).unwrap(), LABELS);
+    fs::write(inner.join("labels"), "lapels").unwrap();
+    let error = format!("{:#}", unpack_from(&mirrors, dir.path()).unwrap_err());
+    assert!(error.contains("folder/labels: "), "{error}");
 }
 
 #[test]
