@@ -145,9 +145,46 @@ fn shards_put_together_are_the_whole_and_nothing_is_done_twice() {
     let after = fs::metadata(one.join(RUNS[2]).join("metrics.jsonl")).unwrap();
     assert_eq!(before.modified().unwrap(), after.modified().unwrap());
     refused(
-        &merge(&[&one, &two], &merged),
+        &merge(&[&one, &two], &at("mixed")),
         1,
         &["of another job", "configurations or rules differ"],
+    );
+}
+
+#[test]
+fn parts_on_other_data_are_not_put_together_and_no_result_is_replaced() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| text(&dir.path().join(name)).to_owned();
+    let data = small_data(dir.path());
+    let file = sweep(
+        dir.path(),
+        &data,
+        "search = \"grid\"\n[vary]\nseed = [3, 4]",
+    );
+    let run = |part: &str, out: &str| {
+        let (part, out) = (format!("{part}/2"), at(out));
+        let own = ["--shard", &part, "--out", &out];
+        json(&[&["sweep", "--config", text(&file)][..], &own].concat())
+    };
+    run("1", "one");
+    other_label(&data);
+    run("2", "other");
+    let (one, two, other, all) = (at("one"), at("two"), at("other"), at("all"));
+    let needles = ["of another job", "SHA-256 of the data", text(&data)];
+    refused(&["merge", &one, &other, "--out", &all], 1, &needles);
+    other_label(&data);
+    run("2", "two");
+    fs::create_dir(&all).unwrap();
+    let csv = dir.path().join("all/results.csv");
+    fs::write(&csv, "my own").unwrap();
+    let merge = ["merge", &one, &two, "--out", &all];
+    refused(&merge, 1, &["results.csv", "--force replaces it"]);
+    assert_eq!(fs::read(&csv).unwrap(), b"my own");
+    json(&[&merge[..], &["--force"]].concat());
+    assert_eq!(fs::read_to_string(&csv).unwrap().lines().count(), 3);
+    assert_eq!(
+        results(Path::new(&all))["data"],
+        results(Path::new(&one))["data"]
     );
 }
 

@@ -31,7 +31,7 @@ pub struct Args {
     /// The table or directory of the whole; runs of a sweep stay where they are
     #[arg(long, value_name = "FILE.csv|DIR")]
     pub out: PathBuf,
-    /// Replace a table or measurements that are there
+    /// Replace a result that is there
     #[arg(long)]
     pub force: bool,
 }
@@ -56,7 +56,11 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
         return Ok(Outcome::Distortion(written));
     }
     if args.parts.iter().all(|part| part.is_dir()) {
-        return Ok(Outcome::Sweep(sweep::merge(&args.parts, &args.out)?));
+        return Ok(Outcome::Sweep(sweep::merge(
+            &args.parts,
+            &args.out,
+            args.force,
+        )?));
     }
     let command = tables::whole(&args.parts, &args.out, args.force)?.write()?;
     match &command[..] {

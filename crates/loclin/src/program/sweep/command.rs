@@ -64,7 +64,7 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Answer> {
     files::create_dir(&out)?;
     let _lock = files::lock(&out)?;
     files::remove_leftovers(&out)?;
-    let results = |rows: Vec<Row>| table::Results::new(&plan, shard, rows);
+    let results = |rows: Vec<Row>| table::Results::new(&plan, shard, rows, datasets.digests());
     let rows = execute(&runs, &out, &args.workers, &datasets, global, |rows| {
         results(rows.to_vec()).write(&out)
     })?;

@@ -1,5 +1,6 @@
 //! The results of all parts of a sweep, put together.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::outcome::Outcome;
@@ -10,8 +11,10 @@ use crate::program::jobs::{MergeError, Named, Shard, placed};
 /// Puts the results in the directories `parts` together in the directory `out`; runs stay where they are.
 ///
 /// # Errors
-/// Results of different sweeps, runs that are missing or doubled, directories that cannot be used.
-pub fn merge(parts: &[PathBuf], out: &Path) -> anyhow::Result<Outcome> {
+/// Results that are there, without `force`; those of different sweeps or of runs on different data, runs that are missing or doubled,
+/// directories that cannot be used.
+pub fn merge(parts: &[PathBuf], out: &Path, force: bool) -> anyhow::Result<Outcome> {
+    check_new(out, force)?;
     let parts = parts
         .iter()
         .map(|directory| Ok((directory.as_path(), Results::read(directory)?)))
@@ -19,8 +22,40 @@ pub fn merge(parts: &[PathBuf], out: &Path) -> anyhow::Result<Outcome> {
     let results = merged(parts)?;
     files::create_dir(out)?;
     let _lock = files::lock(out)?;
+    check_new(out, force)?;
     results.write(out)?;
     Ok(Outcome::new(results, out.to_owned()))
+}
+
+/// Refuses to replace results, unless they may be.
+fn check_new(out: &Path, force: bool) -> Result<(), MergeError> {
+    match Results::there(out).filter(|_| !force) {
+        Some(out) => Err(MergeError::Exists { out }),
+        None => Ok(()),
+    }
+}
+
+/// The digests of the data of all parts, which are the same wherever two parts have one.
+fn data(parts: &[(&Path, Results)]) -> Result<BTreeMap<String, String>, MergeError> {
+    let mut found: BTreeMap<&String, (&String, &Path)> = BTreeMap::new();
+    for (place, part) in parts {
+        for (name, digest) in &part.data {
+            let (known, first) = *found.entry(name).or_insert((digest, *place));
+            if known != digest {
+                let [first, other] = [first, *place].map(Path::to_owned);
+                let cause = format!("the SHA-256 of the data `{name}` is {known} and {digest}");
+                return Err(MergeError::Other {
+                    first,
+                    other,
+                    cause,
+                });
+            }
+        }
+    }
+    let found = found.into_iter();
+    Ok(found
+        .map(|(name, (digest, _))| (name.clone(), digest.clone()))
+        .collect())
 }
 
 /// Every run of the sweep exactly once, in the order of the plan.
@@ -40,6 +75,7 @@ fn merged(parts: Vec<(&Path, Results)>) -> anyhow::Result<Results> {
             .into());
         }
     }
+    let data = data(&parts)?;
     let named: Vec<Named<'_, &String>> = parts
         .iter()
         .map(|(place, part)| Named {
@@ -56,6 +92,7 @@ fn merged(parts: Vec<(&Path, Results)>) -> anyhow::Result<Results> {
     let rows = whole.planned.iter().zip(places).filter_map(row).collect();
     let whole = Results {
         rows,
+        data,
         shard: Shard::default(),
         ..whole.clone()
     };

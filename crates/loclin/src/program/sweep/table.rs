@@ -1,6 +1,7 @@
 //! The results of a sweep, as CSV for people and as JSON for programs.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
@@ -25,6 +26,10 @@ pub(super) struct Results {
     pub(super) sweep: String,
     /// Which part of the sweep this is.
     pub(super) shard: Shard,
+    /// The digests of the data that runs were trained on, by the names that configurations have for them; earlier versions did not
+    /// keep them.
+    #[serde(default)]
+    pub(super) data: BTreeMap<String, String>,
     /// The names of all runs of the whole sweep, in order.
     pub(super) planned: Vec<String>,
     /// The runs that are done, in that order.
@@ -39,11 +44,17 @@ pub(super) struct Results {
 }
 
 impl Results {
-    pub(super) fn new(plan: &Plan, shard: Shard, rows: Vec<Row>) -> Self {
+    pub(super) fn new(
+        plan: &Plan,
+        shard: Shard,
+        rows: Vec<Row>,
+        data: BTreeMap<String, String>,
+    ) -> Self {
         let planned = plan.runs.iter().map(|run| run.name.clone()).collect();
         Self {
             sweep: plan.digest(),
             shard,
+            data,
             planned,
             rows,
             rules: plan.rules.clone(),
@@ -65,6 +76,12 @@ impl Results {
         };
         self.selected = rules.iter().map(|rule| rule.apply(&self.rows)).collect();
         self
+    }
+
+    /// A file of results in the directory, if one is there.
+    pub(super) fn there(directory: &Path) -> Option<PathBuf> {
+        let files = [JSON, CSV].map(|name| directory.join(name));
+        files.into_iter().find(|file| file.exists())
     }
 
     /// Reads the results in a sweep's directory.
