@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use loclin_report::printable;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The outcome as one JSON object or as text, on stdout.
 ///
@@ -36,6 +36,12 @@ pub fn print(outcome: &(impl Serialize + Display), json: bool) -> anyhow::Result
 /// A path as text, with a mark for what is not UTF-8: JSON has no other strings.
 pub(crate) fn path<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&path.display())
+}
+
+/// A number that may be infinite. JSON does not know that number: it is written as `null`, and read again here.
+pub(crate) fn infinite<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    let number: Option<f64> = Option::deserialize(deserializer)?;
+    Ok(number.unwrap_or(f64::INFINITY))
 }
 
 /// [`path`] where there is one.

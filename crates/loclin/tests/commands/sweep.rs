@@ -208,6 +208,56 @@ fn runs_that_are_finished_are_those_of_the_data_that_are_there() {
     assert_eq!(json(&arguments)["rows"].as_array().unwrap().len(), 2);
 }
 
+/// Weights that decay to 0 leave neurons that nothing moves.
+#[test]
+fn runs_whose_margins_are_infinite_are_shown_and_go_on_and_are_put_together() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| text(&dir.path().join(name)).to_owned();
+    let data = small_data(dir.path());
+    let rest = "search = \"grid\"\n[vary]\nepochs = [12]\nbatch_size = [8]\nloss = [\"vanilla\"]\n\
+                optimizer = [\"sgd\"]\nlearning_rate = [0.1]\nweight_decay = [0.0, 5.0]";
+    let file = sweep(dir.path(), &data, rest);
+    let own = fs::read_to_string(&file).unwrap();
+    fs::write(&file, own.replace("epochs = 2", "momentum = 0.0")).unwrap();
+    let arguments = ["sweep", "--config", text(&file), "--out", &at("out")];
+    let outcome = json(&arguments);
+    assert!(
+        outcome["rows"][1]["best"]["median_eps_2"].is_null(),
+        "{outcome}"
+    );
+    let run = dir
+        .path()
+        .join("out")
+        .join(outcome["rows"][1]["run"].as_str().unwrap());
+    let output = command(&["metrics", text(&run), "--csv", &at("m.csv")])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let table = fs::read_to_string(at("m.csv")).unwrap();
+    assert!(
+        table.lines().last().unwrap().contains(",inf,inf,inf,"),
+        "{table}"
+    );
+    assert_eq!(json(&arguments), outcome);
+    let merged = json(&["merge", &at("out"), "--out", &at("all")]);
+    assert_eq!(merged["rows"], outcome["rows"]);
+    let config = at(&format!(
+        "out/{}/config.toml",
+        outcome["rows"][1]["run"].as_str().unwrap()
+    ));
+    let more = [
+        "train",
+        "--config",
+        &config,
+        "--out",
+        text(&run),
+        "--set",
+        "epochs=13",
+        "--resume",
+    ];
+    assert_eq!(json(&more)["epochs"], 13);
+}
+
 #[test]
 fn a_sweep_that_is_killed_goes_on_and_ends_with_the_same_bits() {
     let dir = tempfile::tempdir().unwrap();

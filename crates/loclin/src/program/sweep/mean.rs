@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use toml::Table;
 
 use super::row::{Row, VANILLA, is_vanilla};
+use crate::program::outcome::infinite;
 use crate::program::train::Epoch;
 
 /// Keys in which the runs of one configuration differ.
@@ -39,7 +40,8 @@ pub struct Numbers {
     pub regulariser: f64,
     /// The validation accuracy, a share.
     pub accuracy: f64,
-    /// The median l2 margin of validation inputs, in raw units.
+    /// The median l2 margin of validation inputs, in raw units; infinite, `null` in JSON, where that of a run is.
+    #[serde(deserialize_with = "infinite")]
     pub median_eps_2: f64,
 }
 
@@ -140,7 +142,9 @@ fn mean(name: String, varied: Table, rows: &[&Row]) -> Option<Mean> {
     for (at, (mean, deviation)) in means.iter_mut().zip(&mut deviations).enumerate() {
         let values = || numbers.iter().map(|numbers| numbers[at]);
         *mean = values().sum::<f64>() / numbers.len() as f64;
-        let squares: f64 = values().map(|value| (value - *mean).powi(2)).sum();
+        // Equal infinities have no difference.
+        let differing = values().filter(|value| value != mean);
+        let squares: f64 = differing.map(|value| (value - *mean).powi(2)).sum();
         *deviation = (squares / (numbers.len() - 1).max(1) as f64).sqrt();
     }
     Some(Mean {
@@ -150,4 +154,43 @@ fn mean(name: String, varied: Table, rows: &[&Row]) -> Option<Mean> {
         mean: Numbers::new(means),
         deviation: Numbers::new(deviations),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::row::Status;
+    use super::*;
+
+    #[test]
+    fn infinite_margins_have_a_mean_and_a_deviation_that_are_read_again() {
+        let row = |lambda: i64, fold: i64, median_eps_2| Row {
+            run: format!("{lambda},fold={fold}"),
+            varied: Table::from_iter([
+                ("lambda".to_owned(), lambda.into()),
+                ("fold".to_owned(), fold.into()),
+            ]),
+            status: Status::Done {
+                seconds: 1.0,
+                best: Box::new(Epoch {
+                    median_eps_2,
+                    ..Epoch::default()
+                }),
+                preprocessing: None,
+            },
+        };
+        let infinite = f64::INFINITY;
+        let rows = [
+            row(1, 0, infinite),
+            row(1, 1, infinite),
+            row(2, 0, infinite),
+            row(2, 1, 0.5),
+        ];
+        let found = means(&rows);
+        let both = |mean: &Mean| (mean.mean.median_eps_2, mean.deviation.median_eps_2);
+        let both: Vec<(f64, f64)> = found.iter().map(both).collect();
+        assert_eq!(both, [(infinite, 0.0), (infinite, infinite)]);
+        let json = serde_json::to_string(&(&rows, &found)).unwrap();
+        let read: (Vec<Row>, Vec<Mean>) = serde_json::from_str(&json).unwrap();
+        assert_eq!((&read.0[..], read.1), (&rows[..], found));
+    }
 }

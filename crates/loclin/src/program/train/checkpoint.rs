@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::outcome::Epoch;
 use crate::program::files;
+use crate::program::outcome::infinite;
 
 const KEY: &str = "roll-run";
 const MODEL: &str = "model.";
@@ -33,7 +34,7 @@ pub(super) struct Progress {
     /// Seconds since the last validation.
     pub(super) seconds: f64,
     /// The gradient's norm in the last step of the last epoch; earlier versions did not keep it.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "infinite")]
     pub(super) gradient_norm: f64,
     /// The validated epochs.
     pub(super) history: Vec<Epoch>,

@@ -7,6 +7,7 @@ use anyhow::Context;
 use loclin_data::Applied;
 use serde::{Deserialize, Serialize};
 
+use crate::program::outcome::infinite;
 use crate::program::run_directory::MODEL;
 
 /// One validated epoch: a line of `metrics.jsonl`.
@@ -32,13 +33,14 @@ pub struct Epoch {
     /// Share of correct predictions on the validation inputs.
     pub accuracy: f64,
     /// Median l2 margin, of whole balls (Eq. 3), of the first 1000 validation inputs (of the first 50 for a residual network), in raw input
-    /// units.
+    /// units; infinite, `null` in JSON, where no neuron limits it, as the quartiles below.
+    #[serde(deserialize_with = "infinite")]
     pub median_eps_2: f64,
     /// Their 25th percentile; 0, as all that follow, where an earlier version did not record it.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "infinite")]
     pub p25_eps_2: f64,
     /// Their 75th percentile.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "infinite")]
     pub p75_eps_2: f64,
     /// Steps of the optimiser since the run began.
     #[serde(default)]
@@ -46,8 +48,8 @@ pub struct Epoch {
     /// The learning rate of the last of them.
     #[serde(default)]
     pub learning_rate: f64,
-    /// The l2 norm of the gradient in all parameters, of what that step went down.
-    #[serde(default)]
+    /// The l2 norm of the gradient in all parameters, of what that step went down; infinite, `null` in JSON, where its square is.
+    #[serde(default, deserialize_with = "infinite")]
     pub gradient_norm: f64,
     /// When the validation ended, by the clock of the machine, in UTC (RFC 3339); with `seconds` what two equal runs do not share.
     #[serde(default)]
