@@ -1,6 +1,6 @@
 //! What lies in the directory of a training run, for the commands that read one.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use loclin_data::{Fold, Preprocessing};
@@ -18,6 +18,11 @@ pub const MODEL: &str = "model.safetensors";
 pub const LAST: &str = "last.safetensors";
 /// An object for each validated epoch.
 pub const METRICS: &str = "metrics.jsonl";
+
+/// The files of the run in a directory.
+pub fn files_of(run: &Path) -> [PathBuf; 4] {
+    [CONFIG, LAST, METRICS, MODEL].map(|name| run.join(name))
+}
 
 /// What the commands that read a run ask its configuration. They do not look at its other keys, which may be those of
 /// another version of the program. What it does not say is the configuration's default.

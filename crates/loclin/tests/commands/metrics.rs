@@ -3,6 +3,7 @@
 use std::fs;
 
 use crate::fixture::{TRAIN, command, json, metrics, small_data, text, train};
+use crate::refusal::refused;
 
 #[test]
 fn steps_rates_gradients_and_margins_are_recorded_and_exported() {
@@ -48,7 +49,7 @@ fn steps_rates_gradients_and_margins_are_recorded_and_exported() {
     assert!(table.starts_with("epoch,step,date,train_loss,"), "{table}");
     assert_eq!(table.lines().count(), 4);
     // Again: the same file, and no second one.
-    json(&arguments);
+    json(&[&arguments[..], &["--force"]].concat());
     let files = fs::read_dir(&logs)
         .unwrap()
         .map(|file| file.unwrap().path());
@@ -74,6 +75,19 @@ fn steps_rates_gradients_and_margins_are_recorded_and_exported() {
     assert_eq!(shown.lines().count(), 4, "{shown}");
     let widths: Vec<usize> = shown.lines().map(str::len).collect();
     assert!(widths.iter().all(|width| *width == widths[0]), "{shown}");
+    // No table is replaced without leave, and no file of the run at all.
+    for (csv, code, needles) in [
+        ("@run.csv", 1, "run.csv|--force replaces it"),
+        ("@run/metrics.jsonl", 2, "--csv|is read as RUN, too"),
+        (
+            "@run/last.safetensors --force",
+            2,
+            "--csv|is read as RUN, too",
+        ),
+    ] {
+        let line = format!("metrics @run --csv {csv}");
+        refused(dir.path(), &line, code, needles);
+    }
     let output = command(&["metrics", text(dir.path())]).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(

@@ -9,7 +9,8 @@ use anyhow::{Context, ensure};
 
 use crate::program::clock;
 use crate::program::files;
-use crate::program::run_directory::METRICS;
+use crate::program::outputs::{self, Named};
+use crate::program::run_directory::{METRICS, files_of};
 use crate::program::train::Epoch;
 use event_file::Event;
 
@@ -34,29 +35,42 @@ pub struct Args {
     /// Write an event file of TensorBoard into the directory, in the place of one that was written from this run before
     #[arg(long, value_name = "DIR")]
     pub tensorboard: Option<PathBuf>,
+    /// Replace a table that is there
+    #[arg(long)]
+    pub force: bool,
 }
 
 /// Reads a run's metrics, and writes them as asked.
 ///
 /// # Errors
-/// A directory without metrics, and files that cannot be written.
+/// A directory without metrics, files that cannot be written, and a table that is there, without `--force`.
 pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let epochs = read(&args.run)?;
-    let mut written = Vec::new();
+    let directory = args.tensorboard.as_deref();
+    let of_events = directory.map(|directory| directory.join(event_name(&epochs)));
+    let files = Named::default().with("--csv", &args.csv);
+    let files = files.with("--tensorboard", &of_events);
+    outputs::check(&files, &Named::default().with("RUN", &files_of(&args.run)))?;
     if let Some(file) = &args.csv {
+        files::check_new(file, args.force)?;
         files::write_atomic(file, &csv(&epochs)?)?;
-        written.push(file.clone());
     }
-    if let Some(directory) = &args.tensorboard {
+    if let (Some(directory), Some(file)) = (directory, &of_events) {
         files::create_dir(directory)?;
-        let begun = epochs
-            .first()
-            .map_or(0.0, |epoch| clock::seconds(&epoch.date));
-        let file = directory.join(format!("events.out.tfevents.{begun:010}.loclin"));
-        files::write_atomic(&file, &events(&epochs))?;
-        written.push(file);
+        files::write_atomic(file, &events(&epochs))?;
     }
-    Ok(Outcome { epochs, written })
+    Ok(Outcome {
+        epochs,
+        written: args.csv.iter().cloned().chain(of_events).collect(),
+    })
+}
+
+/// The name of the event file of a run.
+fn event_name(epochs: &[Epoch]) -> String {
+    let begun = epochs
+        .first()
+        .map_or(0.0, |epoch| clock::seconds(&epoch.date));
+    format!("events.out.tfevents.{begun:010}.loclin")
 }
 
 fn read(run: &Path) -> anyhow::Result<Vec<Epoch>> {
