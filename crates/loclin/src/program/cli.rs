@@ -115,7 +115,7 @@ pub fn dispatch(command: &Command, global: &Global) -> anyhow::Result<()> {
             next::metrics(args)
         }
         Command::Config(args) => {
-            let outcome = config_command::run(args)?;
+            let outcome = config_command::run(args, global)?;
             print(&outcome, global.json)?;
             next::config(&outcome)
         }

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::program::config::Config;
 use crate::program::errors::Usage;
 use crate::program::files;
+use crate::program::options::Global;
 use crate::program::shipped::{self, Kind, Shipped};
 
 const EXAMPLE: &str = "\
@@ -102,7 +103,7 @@ pub struct Listed {
 ///
 /// # Errors
 /// A name that there is not, a key or value that no configuration has, or a file that exists or cannot be written.
-pub fn run(args: &Args) -> anyhow::Result<Outcome> {
+pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     match &args.command {
         Command::List => {
             let listed = |shipped: &Shipped| Listed {
@@ -115,12 +116,12 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
             })
         }
         Command::Show(named) => {
-            let (shipped, text) = content(named)?;
+            let (shipped, text) = content(named, global)?;
             let Shipped { kind, name, .. } = *shipped;
             Ok(Outcome::Show { kind, name, text })
         }
         Command::Init(init) => {
-            let (shipped, text) = content(&init.named)?;
+            let (shipped, text) = content(&init.named, global)?;
             let default = || PathBuf::from(format!("{}.toml", shipped.name));
             let out = init.out.clone().unwrap_or_else(default);
             files::write_new(&out, text.as_bytes())?;
@@ -140,20 +141,27 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     }
 }
 
-/// The file as a user edits it.
-fn content(named: &Named) -> anyhow::Result<(&'static Shipped, String)> {
+/// The file as a user edits it. Only of a preset there are keys to change, by `--set` or by the options of every command.
+fn content(named: &Named, global: &Global) -> anyhow::Result<(&'static Shipped, String)> {
     let Named { name, set } = named;
     let unknown = |error| Usage::caused_by(format!("config: {name}"), error);
     let shipped = shipped::any(name).map_err(unknown)?;
-    let text = match (shipped.kind, &set[..]) {
-        (Kind::Preset, _) => Config::preset(name, set)?.to_toml_under(&shipped.about())?,
-        (_, []) => shipped.text.to_owned(),
-        (kind, [pair, ..]) => {
-            let message = format!("--set {pair}: `{name}` is not a preset: {kind}");
-            return Err(Usage::new(message).into());
+    if shipped.kind == Kind::Preset {
+        let mut config = Config::preset(name, set)?;
+        config.apply(global);
+        return Ok((shipped, config.to_toml_under(&shipped.about())?));
+    }
+    let set = set.first().map(|pair| format!("--set {pair}"));
+    let seed = global.seed.map(|seed| format!("--seed {seed}"));
+    let dtype = global.dtype.map(|_| "--dtype".to_owned());
+    match set.or(seed).or(dtype) {
+        Some(option) => {
+            let kind = shipped.kind;
+            let message = format!("{option}: `{name}` is not a preset: {kind}");
+            Err(Usage::new(message).into())
         }
-    };
-    Ok((shipped, text))
+        None => Ok((shipped, shipped.text.to_owned())),
+    }
 }
 
 impl fmt::Display for Outcome {

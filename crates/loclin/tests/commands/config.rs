@@ -41,6 +41,12 @@ fn what_is_listed_is_shown_and_written_and_read_again() {
             .unwrap()
             .contains("\nepochs = 3\n")
     );
+    let options = ["config", "show", "demo", "--seed", "9", "--dtype", "f64"];
+    let shown = json(&options)["text"].as_str().unwrap().to_owned();
+    assert!(
+        shown.contains("\nseed = 9\n") && shown.contains("\ndtype = \"f64\"\n"),
+        "{shown}"
+    );
 }
 
 #[test]
@@ -77,6 +83,16 @@ fn names_that_there_are_not() {
             "config show convnet --set epochs=3",
             2,
             "not a preset: architecture",
+        ),
+        (
+            "config show digits --seed 3",
+            2,
+            "--seed 3|not a preset: sweep",
+        ),
+        (
+            "config init convnet --dtype f64 --out @c.toml",
+            2,
+            "--dtype|not a preset: architecture",
         ),
         ("sweep --config digts --out @run", 1, "`digits`|no file"),
         (

@@ -329,6 +329,25 @@ fn a_random_search_keeps_its_trials_and_a_run_that_diverges_is_a_result() {
 }
 
 #[test]
+fn the_command_line_has_the_last_word_in_every_run() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = small_data(dir.path());
+    let out = dir.path().join("out");
+    let rest = "vanilla = \"vanilla.toml\"\nsearch = \"grid\"\n[vary]\nlambda = [1.0]";
+    let file = sweep(dir.path(), &data, rest);
+    let written = fs::read_to_string(&file).unwrap();
+    fs::write(&file, written + "seed = 5\ndtype = \"f64\"\n").unwrap();
+    let arguments = ["sweep", "--config", text(&file), "--out", text(&out)];
+    json(&[&arguments[..], &["--seed", "4", "--dtype", "f32"]].concat());
+    for run in ["vanilla", "lambda=1.0"] {
+        let config = fs::read_to_string(out.join(run).join("config.toml")).unwrap();
+        let config: toml::Table = config.parse().unwrap();
+        assert_eq!(config["seed"].as_integer(), Some(4), "{run}");
+        assert_eq!(config["dtype"].as_str(), Some("f32"), "{run}");
+    }
+}
+
+#[test]
 fn a_sweep_that_makes_no_sense_is_refused_before_anything_is_trained() {
     let dir = tempfile::tempdir().unwrap();
     let data = small_data(dir.path());

@@ -83,14 +83,11 @@ impl Plan {
                 return Err(Usage::new(message).into());
             }
         }
-        let config = |given: &Path| -> anyhow::Result<Config> {
-            let mut config = Config::find(given, &found.directory, &[]).with_context(unusable)?;
-            config.apply(global);
-            Ok(config)
-        };
+        let config =
+            |given: &Path| Config::find(given, &found.directory, &[]).with_context(unusable);
         let vanilla = written.vanilla.as_deref().map(config).transpose()?;
         let base = config(&written.base)?;
-        Self::new(found.name.clone(), &written, &base, vanilla).with_context(unusable)
+        Self::new(found.name.clone(), &written, &base, vanilla, global).with_context(unusable)
     }
 
     fn new(
@@ -98,6 +95,7 @@ impl Plan {
         written: &Written,
         base: &Config,
         vanilla: Option<Config>,
+        global: &Global,
     ) -> Result<Self, PlanError> {
         for rule in &written.select {
             rule.check(vanilla.is_some())?;
@@ -133,6 +131,10 @@ impl Plan {
                 varied,
                 config,
             });
+        }
+        // Behind what the sweep sets: the command line has the last word.
+        for run in &mut runs {
+            run.config.apply(global);
         }
         if let Some(folds) = written.folds {
             if runs.len() * folds > MOST_RUNS {
