@@ -1,7 +1,11 @@
 //! Cross-validation: parts inside the training data, their means, and rules over them.
 
+use std::collections::BTreeSet;
 use std::fs;
+use std::path::Path;
 
+use loclin::program::options::Global;
+use loclin::program::sweep::Plan;
 use serde_json::Value;
 
 use crate::fixture::{TRAIN, command, demo_config, json, small_data, text, train};
@@ -170,6 +174,45 @@ fn every_part_validates_once_and_rules_see_the_means() {
     let output = command(&own).arg("--json").output().unwrap();
     let found = String::from_utf8(output.stdout).unwrap();
     assert!(found.contains(&format!("\"inputs\":{TRAIN}")), "{found}");
+}
+
+#[test]
+fn vanilla_has_the_seeds_of_the_runs_that_it_is_compared_with() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("sweep.toml");
+    let runs = |rest: &str| {
+        let fixed = "base = \"demo\"\nvanilla = \"demo-vanilla\"\nfolds = 2";
+        fs::write(&file, format!("{fixed}\n{rest}")).unwrap();
+        let plan = Plan::load(&file, Path::new(""), &Global::default()).unwrap();
+        let runs = plan.runs.into_iter();
+        runs.map(|run| (run.name, run.config.seed))
+            .collect::<Vec<_>>()
+    };
+    let found = runs("search = \"grid\"\n[set]\nseed = 5\n[vary]\nlambda = [0.5]");
+    let expected = [
+        "vanilla,fold=0",
+        "vanilla,fold=1",
+        "lambda=0.5,fold=0",
+        "lambda=0.5,fold=1",
+    ];
+    assert_eq!(found, expected.map(|name| (name.to_owned(), 5)));
+
+    let found = runs(
+        "search = \"random\"\ntrials = 3\nseed = 3\n[vary]\nlambda = [0.5, 1.0]\n\
+         seed = { from = 0, to = 99, scale = \"linear\" }",
+    );
+    let (vanilla, trials): (Vec<_>, Vec<_>) = found
+        .into_iter()
+        .partition(|(name, _)| name.starts_with("vanilla"));
+    let seeds = |runs: &[(String, u64)]| runs.iter().map(|run| run.1).collect::<BTreeSet<_>>();
+    assert_eq!(seeds(&vanilla), seeds(&trials));
+    for (name, seed) in &vanilla {
+        assert!(
+            name.starts_with(&format!("vanilla,seed={seed},fold=")),
+            "{name}"
+        );
+    }
+    assert_eq!(vanilla.len(), 2 * seeds(&trials).len());
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Every run of a sweep as the runs of a cross-validation.
 
+use std::collections::BTreeSet;
+
 use toml::{Table, Value};
 
 use super::error::PlanError;
@@ -23,16 +25,24 @@ pub(super) fn check(folds: usize, tables: [(&str, &Table); 2]) -> Result<(), Pla
     Ok(())
 }
 
-/// The run that the others are compared with, once for each of the seeds that they have: their means are over the same parts.
-pub(super) fn with_seeds(vanilla: &Planned, vary: &Table) -> Result<Vec<Planned>, PlanError> {
-    let seeds = vary.get("seed").and_then(Value::as_array);
-    let Some(seeds) = seeds else {
-        return Ok(vec![vanilla.clone()]);
+/// The run that the `others` are compared with, once for each of the seeds that they have: their means are over the same parts.
+pub(super) fn with_seeds(vanilla: &Planned, others: &[Planned]) -> Result<Vec<Planned>, PlanError> {
+    let (mut seeds, mut known) = (Vec::new(), BTreeSet::new());
+    for run in others {
+        if known.insert(run.config.seed) {
+            seeds.push(run.config.seed as i64);
+        }
+    }
+    // Names say what varies.
+    let varies = others.iter().any(|run| run.varied.contains_key("seed"));
+    let seeded = |seed: i64| {
+        let seed = [("seed", Value::from(seed))];
+        match varies {
+            true => with(vanilla, &seed, &[]),
+            false => with(vanilla, &[], &seed),
+        }
     };
-    seeds
-        .iter()
-        .map(|seed| with(vanilla, &[("seed", seed.clone())], &[]))
-        .collect()
+    seeds.into_iter().map(seeded).collect()
 }
 
 /// Each run once for each of the parts, those of a run in a row.

@@ -103,39 +103,25 @@ impl Plan {
         if let Some(folds) = written.folds {
             folds::check(folds, [("set", &written.set), ("vary", &written.vary)])?;
         }
-        let vanilla = vanilla.map(|config| Planned {
-            name: VANILLA.to_owned(),
-            varied: Table::new(),
-            config,
+        // Behind what the sweep sets: the command line has the last word.
+        let with_options = |mut run: Planned| {
+            run.config.apply(global);
+            run
+        };
+        let vanilla = vanilla.map(|config| {
+            with_options(Planned {
+                name: VANILLA.to_owned(),
+                varied: Table::new(),
+                config,
+            })
         });
-        let mut runs: Vec<Planned> = match (vanilla, written.folds) {
-            (Some(vanilla), Some(_)) => folds::with_seeds(&vanilla, &written.vary)?,
+        let varying = varying(written, base)?.into_iter().map(with_options);
+        let varying: Vec<Planned> = varying.collect();
+        let vanilla: Vec<Planned> = match (vanilla, written.folds) {
+            (Some(vanilla), Some(_)) => folds::with_seeds(&vanilla, &varying)?,
             (vanilla, _) => vanilla.into_iter().collect(),
         };
-        let choices = match written.search {
-            Search::Grid => grid(written)?,
-            Search::Random => random(written)?,
-        };
-        let mut names = BTreeSet::new();
-        for (name, varied) in choices {
-            let pairs = written.set.iter().chain(&varied);
-            let config = base.with(pairs).map_err(|source| PlanError::Config {
-                run: name.clone(),
-                source,
-            })?;
-            if !names.insert(name.clone()) {
-                return Err(PlanError::SameName(name));
-            }
-            runs.push(Planned {
-                name,
-                varied,
-                config,
-            });
-        }
-        // Behind what the sweep sets: the command line has the last word.
-        for run in &mut runs {
-            run.config.apply(global);
-        }
+        let mut runs = [vanilla, varying].concat();
         if let Some(folds) = written.folds {
             if runs.len() * folds > MOST_RUNS {
                 let expected = format!("at most {MOST_RUNS} runs with all parts");
@@ -160,6 +146,31 @@ impl Plan {
         let bytes: [u8; 32] = digest.finalize().into();
         bytes.iter().map(|byte| format!("{byte:02x}")).collect()
     }
+}
+
+/// The base configuration with what is set, and with each choice of what varies.
+fn varying(written: &Written, base: &Config) -> Result<Vec<Planned>, PlanError> {
+    let choices = match written.search {
+        Search::Grid => grid(written)?,
+        Search::Random => random(written)?,
+    };
+    let (mut runs, mut names) = (Vec::new(), BTreeSet::new());
+    for (name, varied) in choices {
+        let pairs = written.set.iter().chain(&varied);
+        let config = base.with(pairs).map_err(|source| PlanError::Config {
+            run: name.clone(),
+            source,
+        })?;
+        if !names.insert(name.clone()) {
+            return Err(PlanError::SameName(name));
+        }
+        runs.push(Planned {
+            name,
+            varied,
+            config,
+        });
+    }
+    Ok(runs)
 }
 
 /// Every combination of the listed values, the last key changing fastest.
