@@ -21,7 +21,7 @@ mod select;
 mod table;
 
 pub use command::{Args, run};
-pub use error::PlanError;
+pub use error::{PlanError, ResultsError};
 pub use mean::{Mean, Numbers};
 pub use outcome::Outcome;
 pub use parts::merge;

@@ -329,6 +329,52 @@ fn a_random_search_keeps_its_trials_and_a_run_that_diverges_is_a_result() {
 }
 
 #[test]
+fn a_directory_stays_that_of_its_part_and_its_sweep() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = small_data(dir.path());
+    let out = dir.path().join("out");
+    let grid = |values: &str| format!("search = \"grid\"\n[vary]\nlambda = {values}");
+    let file = sweep(dir.path(), &data, &grid("[0.5, 1.0]"));
+    let run = ["sweep", "--config", text(&file), "--out", text(&out)];
+    let part = |part: &'static str| [&run[..], &["--shard", part]].concat();
+    let runs = |outcome: Value| {
+        let rows = outcome["rows"].as_array().unwrap().clone();
+        let names = rows
+            .iter()
+            .map(|row| row["run"].as_str().unwrap().to_owned());
+        names.collect::<Vec<_>>()
+    };
+    assert_eq!(runs(json(&part("1/2"))), ["lambda=0.5"]);
+    let before = results(&out);
+    let needles = ["results.json", "part 1/2", "part 2/2", "--out", "--force"];
+    refused(&part("2/2"), 1, &needles);
+    refused(&run, 1, &["part 1/2", "part 1/1"]);
+    sweep(dir.path(), &data, &grid("[9.0]"));
+    refused(
+        &part("1/2"),
+        1,
+        &["another sweep", "`lambda=0.5`", "--force"],
+    );
+    assert_eq!(results(&out), before);
+    // More values keep what was done, in whatever place they come.
+    sweep(dir.path(), &data, &grid("[0.5, 0.7, 1.0]"));
+    assert_eq!(runs(json(&part("1/2"))), ["lambda=0.5", "lambda=1.0"]);
+    assert_eq!(
+        runs(json(&[&part("2/2")[..], &["--force"]].concat())),
+        ["lambda=0.7"]
+    );
+    // A table that is nobody's.
+    fs::remove_file(out.join("results.json")).unwrap();
+    refused(
+        &part("2/2"),
+        1,
+        &["results.csv", "no results of a sweep", "--force"],
+    );
+    fs::write(out.join("results.json"), "{}").unwrap();
+    refused(&part("2/2"), 1, &["results.json", "no results of a sweep"]);
+}
+
+#[test]
 fn the_command_line_has_the_last_word_in_every_run() {
     let dir = tempfile::tempdir().unwrap();
     let data = small_data(dir.path());

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::error::ResultsError;
 use super::outcome::Outcome;
 use super::plan::Plan;
 use super::planned::Planned;
@@ -36,6 +37,9 @@ pub struct Args {
     /// HyperQueue says (LOCLIN_SHARDS is N where they do not); `loclin merge` puts the directories together
     #[arg(long, value_name = "I/N")]
     pub shard: Option<Choice>,
+    /// Replace results of another part or of another sweep; runs that are there go on
+    #[arg(long)]
+    pub force: bool,
     /// Say which runs there are and which are done already, and run none
     #[arg(long)]
     pub dry_run: bool,
@@ -50,7 +54,7 @@ pub struct Args {
 /// Runs a sweep.
 ///
 /// # Errors
-/// A sweep file or directory that cannot be used, and whatever stops a training run except a loss that is no longer finite: that is a result.
+/// A sweep file or directory that cannot be used, results of another sweep without `--force`, and whatever stops a training run except a loss that is no longer finite: that is a result.
 pub fn run(args: &Args, global: &Global) -> anyhow::Result<Answer> {
     let plan = Plan::load(&args.config, Path::new(""), global)?;
     let default = || PathBuf::from(format!("runs/sweep-{}", plan.name));
@@ -63,6 +67,9 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Answer> {
     }
     files::create_dir(&out)?;
     let _lock = files::lock(&out)?;
+    if !args.force {
+        check_own(&out, shard, &runs)?;
+    }
     files::remove_leftovers(&out)?;
     let results = |rows: Vec<Row>| table::Results::new(&plan, shard, rows, datasets.digests());
     let rows = execute(&runs, &out, &args.workers, &datasets, global, |rows| {
@@ -72,4 +79,29 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Answer> {
     // Also where there was nothing to run.
     results.write(&out)?;
     Ok(Answer::Results(Outcome::new(results, out)))
+}
+
+/// Refuses a directory with results that these would not contain. Those of a sweep that was extended contain all that there were.
+fn check_own(out: &Path, shard: Shard, runs: &[Planned]) -> Result<(), ResultsError> {
+    let Some(file) = table::Results::there(out) else {
+        return Ok(());
+    };
+    let there = match file.ends_with(table::JSON) {
+        true => table::Results::read(out).map_err(Some),
+        // The program writes this table behind the other file.
+        false => Err(None),
+    };
+    let there = match there {
+        Ok(there) => there,
+        Err(source) => return Err(ResultsError::Unknown { file, source }),
+    };
+    if there.shard != shard {
+        let (there, here) = (there.shard, shard);
+        return Err(ResultsError::OtherPart { file, there, here });
+    }
+    let is_lost = |row: &Row| !runs.iter().any(|run| run.name == row.run);
+    match there.rows.into_iter().find(is_lost) {
+        Some(Row { run, .. }) => Err(ResultsError::OtherSweep { file, run }),
+        None => Ok(()),
+    }
 }

@@ -1,6 +1,9 @@
 //! Why a sweep was refused.
 
+use std::path::PathBuf;
+
 use crate::program::config::ConfigError;
+use crate::program::jobs::Shard;
 
 /// Why a sweep was refused. The file is named by the error around it.
 #[derive(Debug, thiserror::Error)]
@@ -38,4 +41,35 @@ impl PlanError {
             expected: expected.into(),
         }
     }
+}
+
+/// Results in a directory that the runs of a sweep would replace.
+#[derive(Debug, thiserror::Error)]
+pub enum ResultsError {
+    /// Those of another part.
+    #[error("{}: the results of part {there} of a sweep, this is part {here}; --out names another directory, --force replaces them", file.display())]
+    OtherPart {
+        /// The file.
+        file: PathBuf,
+        /// Its part.
+        there: Shard,
+        /// The part that was to be run.
+        here: Shard,
+    },
+    /// Those of another sweep.
+    #[error("{}: the results of another sweep: it has a run `{run}`, and this one has none of that name; --out names another directory, --force replaces them", file.display())]
+    OtherSweep {
+        /// The file.
+        file: PathBuf,
+        /// A run that would be lost.
+        run: String,
+    },
+    /// Nobody knows whose.
+    #[error("{}: no results of a sweep; --out names another directory, --force replaces the file", file.display())]
+    Unknown {
+        /// The file.
+        file: PathBuf,
+        /// Why it is none, where it was read.
+        source: Option<anyhow::Error>,
+    },
 }

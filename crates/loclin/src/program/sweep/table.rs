@@ -96,8 +96,9 @@ impl Results {
     pub(super) fn write(&self, directory: &Path) -> anyhow::Result<()> {
         let mut json = serde_json::to_vec_pretty(self)?;
         json.push(b'\n');
-        files::write_atomic(&directory.join(CSV), &self.csv()?)?;
+        // First what says whose results these are.
         files::write_atomic(&directory.join(JSON), &json)?;
+        files::write_atomic(&directory.join(CSV), &self.csv()?)?;
         Ok(())
     }
 
