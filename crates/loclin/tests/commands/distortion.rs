@@ -50,6 +50,34 @@ fn shows_its_distortion(file: &Path, most: f64) {
 }
 
 #[test]
+fn a_worst_input_of_nobody_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    small_data(dir.path());
+    model(&dir.path().join("m.safetensors"), &[1, 6, 6], &[7]);
+    let worst = dir.path().join("d/worst.safetensors");
+    fs::create_dir(dir.path().join("d")).unwrap();
+    fs::write(&worst, "precious").unwrap();
+    let small = SMALL.join(" ");
+    let line = |data: &str, more: &str| {
+        format!("distortion --model @m.safetensors --data @{data} --limit 1 {small} --out @d{more}")
+    };
+    for more in ["", " --resume"] {
+        refused(
+            dir.path(),
+            &line("data", more),
+            1,
+            "worst.safetensors|no journal|--force",
+        );
+    }
+    let read = line("d/worst.safetensors", " --force");
+    refused(dir.path(), &read, 2, "--out|is read as --data, too");
+    let root = format!("{}/", text(dir.path()));
+    let forced = line("data", " --force").replace('@', &root);
+    json(&forced.split(' ').collect::<Vec<_>>());
+    assert_ne!(fs::read(&worst).unwrap(), b"precious");
+}
+
+#[test]
 fn measurements_are_kept_and_go_on_with_the_same_bits() {
     let dir = tempfile::tempdir().unwrap();
     let data = small_data(dir.path());

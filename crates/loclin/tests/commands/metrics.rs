@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use serde_json::Value;
+
 use crate::fixture::{TRAIN, command, json, metrics, small_data, text, train};
 use crate::refusal::refused;
 
@@ -69,6 +71,20 @@ fn steps_rates_gradients_and_margins_are_recorded_and_exported() {
             .windows(19)
             .any(|bytes| bytes == b"margin/median_eps_2")
     );
+
+    // Another run that was validated in the same second has a file of its own.
+    let mut twin: Vec<Value> = lines
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    twin[0]["train_loss"] = 7.into();
+    let twin: String = twin.iter().map(|line| format!("{line}\n")).collect();
+    fs::create_dir(dir.path().join("twin")).unwrap();
+    let own = dir.path().join("twin");
+    fs::write(own.join("metrics.jsonl"), twin).unwrap();
+    json(&["metrics", text(&own), "--tensorboard", text(&logs)]);
+    assert_eq!(fs::read_dir(&logs).unwrap().count(), 2);
+    assert!(fs::read(&files[0]).unwrap() == events);
 
     let output = command(&["metrics", text(&run)]).output().unwrap();
     let shown = String::from_utf8(output.stdout).unwrap();

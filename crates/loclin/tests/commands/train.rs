@@ -204,6 +204,55 @@ fn a_run_goes_on_with_its_own_data_alone() {
 }
 
 #[test]
+fn files_that_are_there_stay() {
+    let dir = tempfile::tempdir().unwrap();
+    small_data(dir.path());
+    let demo = text(&demo_config()).to_owned();
+    let at = |name: &str| dir.path().join(name);
+    fs::create_dir(at("mine")).unwrap();
+    let own = format!("# My notes.\n{}", fs::read_to_string(&demo).unwrap());
+    fs::write(at("mine/config.toml"), own).unwrap();
+    for (arguments, needles) in [
+        (
+            "--config @mine/config.toml --out @mine",
+            "--out|is read as --config, too",
+        ),
+        (
+            "--config @mine/config.toml --out @mine --resume",
+            "is read as --config, too",
+        ),
+        (
+            "--preset demo --out @mine",
+            "mine/config.toml|--resume|--out names another",
+        ),
+    ] {
+        refused(dir.path(), &format!("train {arguments}"), 2, needles);
+    }
+
+    // A finished run that lost its checkpoint, and one that lost its network.
+    let train = |hidden: &str| {
+        let set = format!("--set dataset=@data --set epochs=1 --set hidden={hidden}");
+        format!("train --config {demo} --out @run {set}")
+    };
+    let data = format!("dataset={}", text(&at("data")));
+    crate::fixture::train(&at("run"), &[&data, "epochs=1", "hidden=[7]"], &[]);
+    let last = at("run/last.safetensors");
+    fs::rename(&last, at("last")).unwrap();
+    refused(dir.path(), &train("[3]"), 2, "a run was begun here|--out");
+    let resumed = format!("{} --resume", train("[3]"));
+    refused(dir.path(), &resumed, 2, "another configuration|--out");
+    fs::rename(at("last"), &last).unwrap();
+    fs::remove_file(at("run/model.safetensors")).unwrap();
+    let resumed = format!("{} --resume", train("[7]"));
+    refused(
+        dir.path(),
+        &resumed,
+        1,
+        "model.safetensors|best network is gone|--out",
+    );
+}
+
+#[test]
 fn rarer_validations_find_the_same_weights_and_choose_among_fewer() {
     let dir = tempfile::tempdir().unwrap();
     let data = format!("dataset={}", text(&small_data(dir.path())));

@@ -10,7 +10,7 @@ use loclin_regions::distortion::State;
 
 use super::record::{Record, Worst};
 use crate::program::files::{self, Lock};
-use crate::program::jobs::{self, JobError, JobOptions};
+use crate::program::jobs::{self, JobError, JobOptions, Journal};
 
 const TABLE: &str = "distortion.csv";
 const STATE: &str = "state.safetensors";
@@ -30,9 +30,23 @@ pub fn table_of(directory: &Path) -> PathBuf {
     directory.join(TABLE)
 }
 
-/// Whether there are measurements in a directory.
+/// The files of measurements in a directory.
+pub(super) fn files_of(directory: &Path) -> [PathBuf; 4] {
+    let table = table_of(directory);
+    let [state, worst] = beside(directory);
+    [jobs::journal_of(&table), table, state, worst]
+}
+
+/// What a directory has beside its table.
+fn beside(directory: &Path) -> [PathBuf; 2] {
+    [STATE, WORST].map(|name| directory.join(name))
+}
+
+/// Whether there are measurements in a directory, or files in their places.
 pub(super) fn is_there(directory: &Path) -> bool {
-    directory.join(EARLIER).exists() || jobs::is_there(&table_of(directory))
+    directory.join(EARLIER).exists()
+        || jobs::is_there(&table_of(directory))
+        || beside(directory).iter().any(|file| file.exists())
 }
 
 /// The file of the worst input of the measurements in a directory.
@@ -45,13 +59,22 @@ pub(super) fn worst_file(directory: &Path) -> anyhow::Result<Vec<u8>> {
     )
 }
 
-/// Refuses to begin where there are measurements, or to go on with those of a version without a journal.
+/// Refuses to begin where there are measurements, or to go on with those of a version without a journal or with files of nobody.
 pub(super) fn check_new(directory: &Path, options: &JobOptions) -> Result<(), JobError> {
     if !options.force && directory.join(EARLIER).exists() {
         let place = directory.to_owned();
         return Err(JobError::Earlier { place });
     }
-    options.check_new(&table_of(directory))
+    let table = table_of(directory);
+    options.check_new(&table)?;
+    let mut beside = beside(directory).into_iter();
+    match beside.find(|file| file.exists()) {
+        Some(out) if !options.force && Journal::open(&table)?.is_none() => Err(JobError::Lost {
+            out,
+            journal: jobs::journal_of(&table),
+        }),
+        _ => Ok(()),
+    }
 }
 
 impl Directory {

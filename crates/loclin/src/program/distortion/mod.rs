@@ -21,6 +21,7 @@ use crate::program::jobs::{self, JobOptions, Settings};
 use crate::program::model::ModelPath;
 use crate::program::opened::Opened;
 use crate::program::options::{Global, InputOptions};
+use crate::program::outputs::{self, Named, inputs};
 
 pub use directory::{Directory, table_of};
 pub use eps::{EpsError, Radius};
@@ -75,6 +76,9 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     // Before anything is opened.
     args.job.shard()?;
     if let Some(out) = &args.out {
+        let files = directory::files_of(out);
+        let written = Named::default().with("--out", &files);
+        outputs::check(&written, &inputs(&args.source, &args.inputs))?;
         directory::check_new(out, &args.job)?;
     }
     let rows = args.limit.map_or(Rows::All, Rows::First);

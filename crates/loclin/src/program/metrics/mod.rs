@@ -9,6 +9,7 @@ use anyhow::{Context, ensure};
 
 use crate::program::clock;
 use crate::program::files;
+use crate::program::jobs;
 use crate::program::outputs::{self, Named};
 use crate::program::run_directory::{METRICS, files_of};
 use crate::program::train::Epoch;
@@ -47,7 +48,8 @@ pub struct Args {
 pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let epochs = read(&args.run)?;
     let directory = args.tensorboard.as_deref();
-    let of_events = directory.map(|directory| directory.join(event_name(&epochs)));
+    let name = event_name(&epochs)?;
+    let of_events = directory.map(|directory| directory.join(name));
     let files = Named::default().with("--csv", &args.csv);
     let files = files.with("--tensorboard", &of_events);
     outputs::check(&files, &Named::default().with("RUN", &files_of(&args.run)))?;
@@ -65,12 +67,18 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     })
 }
 
-/// The name of the event file of a run.
-fn event_name(epochs: &[Epoch]) -> String {
-    let begun = epochs
-        .first()
-        .map_or(0.0, |epoch| clock::seconds(&epoch.date));
-    format!("events.out.tfevents.{begun:010}.loclin")
+/// The name of the event file of a run: when its first epoch was validated, and a digest of what was found then, since another run's
+/// may have been validated in the same second.
+fn event_name(epochs: &[Epoch]) -> anyhow::Result<String> {
+    let first = epochs.first().context("no epoch")?;
+    let (begun, json) = (clock::seconds(&first.date), serde_json::to_vec(first)?);
+    let digest = jobs::digest(|sink| {
+        sink(&json);
+        Ok(())
+    })?;
+    Ok(format!(
+        "events.out.tfevents.{begun:010}.{digest:.8}.loclin"
+    ))
 }
 
 fn read(run: &Path) -> anyhow::Result<Vec<Epoch>> {

@@ -9,7 +9,8 @@ use super::trainer::Trainer;
 use crate::program::config::{Config, SEEDED};
 use crate::program::errors::Usage;
 use crate::program::options::{DataDir, Global};
-use crate::program::run_directory::LAST;
+use crate::program::outputs::{self, Named};
+use crate::program::run_directory::{LAST, files_of};
 use crate::program::shipped::{self, Kind};
 
 const EXAMPLE: &str = "\
@@ -71,8 +72,21 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     config.apply(global);
     let default = || PathBuf::from(format!("runs/{name}-seed{}", config.seed));
     let out = args.out.clone().unwrap_or_else(default);
+    check_outputs(args, &config, &out)?;
     let datasets = Datasets::new(&args.data.data_dir);
     train(&config, &datasets, &out, args.resume, global, "training")
+}
+
+/// Refuses a directory whose files are read. Its own configuration, from which a run goes on, is written as it was.
+fn check_outputs(args: &Args, config: &Config, out: &Path) -> Result<(), Usage> {
+    let goes_on = args.resume && out.join(LAST).exists();
+    let given = args.config.iter().filter(|_| !goes_on);
+    let initial = Some(&config.init).filter(|init| *init != SEEDED);
+    let read = Named::default()
+        .with("--config", given)
+        .with("init", initial)
+        .with("dataset", [&config.dataset]);
+    outputs::check(&Named::default().with("--out", &files_of(out)), &read)
 }
 
 /// Trains `config` in the directory `out`, going on from its checkpoint if it has one and `resume` allows it.

@@ -10,7 +10,7 @@ use super::outcome::Outcome;
 use crate::program::config::Config;
 use crate::program::errors::Usage;
 use crate::program::files::{self, Lock};
-use crate::program::run_directory::{CONFIG, LAST};
+use crate::program::run_directory::{CONFIG, LAST, METRICS, MODEL, files_of};
 
 /// What a run of `config` in the directory `out` says of itself if all its epochs are trained.
 ///
@@ -34,7 +34,19 @@ pub fn finished(
     if progress.data.is_some() {
         check_data(&last, &progress, config, &datasets.digest(config)?)?;
     }
+    check_model(out, &progress)?;
     Outcome::new(out, &progress.history, progress.preprocessing).map(Some)
+}
+
+/// Refuses a run whose best network is gone: what is left of the run does not have it.
+fn check_model(out: &Path, progress: &Progress) -> anyhow::Result<()> {
+    let model = out.join(MODEL);
+    ensure!(
+        progress.history.is_empty() || model.exists(),
+        "{}: the run's best network is gone, and its checkpoint has the last one only; bring the file back, or --out names another directory",
+        model.display()
+    );
+    Ok(())
 }
 
 /// Refuses a run that was trained on other data than those of the `digest`; of one that an earlier version began nobody knows.
@@ -64,14 +76,18 @@ pub(super) fn prepare(
 ) -> anyhow::Result<Lock> {
     files::create_dir(out)?;
     let lock = files::lock(out)?;
-    if out.join(LAST).exists() {
-        if !resume {
-            let dir = out.display();
-            let message = format!(
-                "{dir}: a run was begun here; --resume goes on with it, --out names another directory"
-            );
-            return Err(Usage::new(message).into());
-        }
+    if !resume && let Some(file) = files_of(out).iter().find(|file| file.exists()) {
+        let message = format!(
+            "{}: a run was begun here; --resume goes on with it, --out names another directory",
+            file.display()
+        );
+        return Err(Usage::new(message).into());
+    }
+    // A run that was stopped before its first checkpoint begins again, and may already have a network.
+    if [LAST, METRICS, MODEL]
+        .iter()
+        .any(|name| out.join(name).exists())
+    {
         let begun = Config::load(&out.join(CONFIG), &[])?;
         if !config.continues(&begun) {
             let path = out.join(CONFIG);
@@ -81,8 +97,12 @@ pub(super) fn prepare(
             );
             return Err(Usage::new(message).into());
         }
-        let last = out.join(LAST);
-        check_data(&last, &checkpoint::progress(&last)?, config, digest)?;
+    }
+    let last = out.join(LAST);
+    if last.exists() {
+        let progress = checkpoint::progress(&last)?;
+        check_data(&last, &progress, config, digest)?;
+        check_model(out, &progress)?;
     }
     if resume {
         files::remove_leftovers(out)?;
