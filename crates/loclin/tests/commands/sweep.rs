@@ -13,15 +13,21 @@ use crate::fixture::{
 
 /// A sweep file in `directory` over small data, with what it varies.
 fn sweep(directory: &Path, data: &Path, rest: &str) -> PathBuf {
-    let set = format!("dataset = {:?}\nhidden = [7, 5]\nepochs = 2", text(data));
+    let set = format!("dataset = {:?}\nhidden = [7, 5]", text(data));
+    let epochs = match rest.contains("\nepochs = [") {
+        true => "",
+        false => "epochs = 2",
+    };
     let demo = fs::read_to_string(demo_config()).unwrap();
     fs::write(directory.join("base.toml"), &demo).unwrap();
     let mut vanilla: toml::Table = demo.parse().unwrap();
-    let own: toml::Table = format!("{set}\nloss = \"vanilla\"").parse().unwrap();
+    let own: toml::Table = format!("{set}\nepochs = 2\nloss = \"vanilla\"")
+        .parse()
+        .unwrap();
     vanilla.extend(own);
     fs::write(directory.join("vanilla.toml"), vanilla.to_string()).unwrap();
     let file = directory.join("sweep.toml");
-    let written = format!("base = \"base.toml\"\n{rest}\n[set]\n{set}\n");
+    let written = format!("base = \"base.toml\"\n{rest}\n[set]\n{set}\n{epochs}\n");
     fs::write(&file, written).unwrap();
     file
 }
@@ -215,10 +221,8 @@ fn runs_whose_margins_are_infinite_are_shown_and_go_on_and_are_put_together() {
     let at = |name: &str| text(&dir.path().join(name)).to_owned();
     let data = small_data(dir.path());
     let rest = "search = \"grid\"\n[vary]\nepochs = [12]\nbatch_size = [8]\nloss = [\"vanilla\"]\n\
-                optimizer = [\"sgd\"]\nlearning_rate = [0.1]\nweight_decay = [0.0, 5.0]";
+                optimizer = [\"sgd\"]\nlearning_rate = [0.1]\nmomentum = [0.0]\nnesterov = [false]\nweight_decay = [0.0, 5.0]";
     let file = sweep(dir.path(), &data, rest);
-    let own = fs::read_to_string(&file).unwrap();
-    fs::write(&file, own.replace("epochs = 2", "momentum = 0.0")).unwrap();
     let arguments = ["sweep", "--config", text(&file), "--out", &at("out")];
     let outcome = json(&arguments);
     assert!(
@@ -414,6 +418,10 @@ fn a_sweep_that_makes_no_sense_is_refused_before_anything_is_trained() {
         (
             grid("[vary]\nlambda = [1.0, 1.0]"),
             "two runs are called `lambda=1.0`",
+        ),
+        (
+            grid("[vary]\nlambda = [1.0]\nhidden = [[3], [4]]"),
+            "`set.hidden`: expected nothing, because `vary.hidden`",
         ),
         (
             grid(&format!("trials = 3\n{lambda}")),

@@ -100,6 +100,14 @@ impl Plan {
         for rule in &written.select {
             rule.check(vanilla.is_some())?;
         }
+        if let Some(key) = written
+            .set
+            .keys()
+            .find(|key| written.vary.contains_key(*key))
+        {
+            let expected = format!("nothing, because `vary.{key}` says what it is in each run");
+            return Err(PlanError::invalid(format!("set.{key}"), expected));
+        }
         if let Some(folds) = written.folds {
             folds::check(folds, [("set", &written.set), ("vary", &written.vary)])?;
         }

@@ -32,6 +32,9 @@ pub struct Selected {
     pub accuracy: Option<f64>,
     /// Their mean median `eps_2`.
     pub median_eps_2: Option<f64>,
+    /// Why there are none.
+    #[serde(default)]
+    pub reason: Option<String>,
 }
 
 /// Whether an accuracy is at most so many points less than that of vanilla, both shares and compared in whole percent.
@@ -60,7 +63,6 @@ impl Rule {
         // Of equal ones, the first by its keys is chosen.
         means.sort_by_cached_key(|mean| mean.varied.to_string());
         let is_vanilla = |mean: &&Mean| mean.name == VANILLA;
-        // Nothing is as accurate as a network that diverged.
         let vanilla = means.iter().find(is_vanilla);
         let is_accurate = |mean: &Mean| {
             let near = |vanilla: &Mean| {
@@ -73,8 +75,14 @@ impl Rule {
             .filter(|mean| !is_vanilla(mean) && is_accurate(mean));
         let margin = |mean: &Mean| mean.mean.median_eps_2;
         let best = candidates.reduce(|a, b| if margin(b) > margin(a) { b } else { a });
+        let reason = match (vanilla, best) {
+            (None, _) => Some("vanilla diverged: there is no accuracy to compare with"),
+            (Some(_), None) => Some("no configuration is accurate enough"),
+            (Some(_), Some(_)) => None,
+        };
         Selected {
             rule: self.name.clone(),
+            reason: reason.map(str::to_owned),
             runs: best.map_or_else(Vec::new, |best| best.runs.clone()),
             accuracy: best.map(|best| best.mean.accuracy),
             median_eps_2: best.map(margin),
@@ -151,11 +159,16 @@ mod tests {
         };
         let selected = rule(0).apply(&rows);
         assert_eq!(selected.runs, ["3-0", "3-1"]);
-        assert_eq!(selected.median_eps_2, Some(2.5));
+        assert_eq!((selected.median_eps_2, selected.reason), (Some(2.5), None));
         assert_eq!(rule(1).apply(&rows).runs, ["2-0", "2-1"]);
         rows[0] = vanilla(Some((1.0, 0.1)));
-        assert_eq!(rule(0).apply(&rows).runs, Vec::<String>::new());
+        let none = |points_less, reason: &str, rows: &[Row]| {
+            let selected = rule(points_less).apply(rows);
+            assert_eq!(selected.runs, Vec::<String>::new());
+            assert!(selected.reason.unwrap().contains(reason));
+        };
+        none(0, "accurate enough", &rows);
         rows[0] = vanilla(None);
-        assert_eq!(rule(9).apply(&rows).runs, Vec::<String>::new());
+        none(100, "vanilla diverged", &rows);
     }
 }

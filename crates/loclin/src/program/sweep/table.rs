@@ -232,11 +232,9 @@ impl Results {
             text.push_str(&format!("inputs{of}: {preprocessing}\n"));
         }
         for selected in &self.selected {
-            let runs = match selected.runs.is_empty() {
-                true => "no configuration is accurate enough".to_owned(),
-                false => selected.runs.join(" "),
-            };
-            text.push_str(&format!("{}: {runs}\n", selected.rule));
+            let runs = || selected.runs.join(" ");
+            let chosen = selected.reason.clone().unwrap_or_else(runs);
+            text.push_str(&format!("{}: {chosen}\n", selected.rule));
         }
         text
     }
