@@ -161,7 +161,7 @@ fn scores_limiting_neurons_and_upper_bounds_are_held_against_the_network() {
         let sample = ["--sample", "3"];
         assert_eq!(certified.check(&sample).0, 0);
         type Change = fn(&str) -> String;
-        let changes: [(&str, Change, &str); 4] = [
+        let changes: [(&str, Change, &str); 6] = [
             ("position", |_| "boundary".into(), "where radii are 0"),
             (
                 "score",
@@ -178,6 +178,8 @@ fn scores_limiting_neurons_and_upper_bounds_are_held_against_the_network() {
                 |cell| (number(cell) * 0.9).to_string(),
                 "is smaller than the true radius",
             ),
+            ("upper_2", |_| "NaN".into(), "upper_2: NaN is no radius"),
+            ("place", |_| "unit 999".into(), "place `unit 999`, neuron "),
         ];
         for (name, change, cause) in changes {
             let before = fs::read(certified.path("m.csv")).unwrap();
@@ -188,15 +190,81 @@ fn scores_limiting_neurons_and_upper_bounds_are_held_against_the_network() {
             });
             let (code, found) = certified.check(&sample);
             let failures = found["failures"].as_array().unwrap();
+            let is_cause = |failure: &&Value| failure["cause"].as_str().unwrap().contains(cause);
+            let found_wrong = failures.iter().filter(is_cause).count();
             // What a row says of itself is seen in all of them.
-            let wrong = if name == "position" { 40 } else { 3 };
-            assert_eq!((code, failures.len()), (1, wrong), "{name}: {found}");
-            for failure in failures {
-                let said = failure["cause"].as_str().unwrap();
-                assert!(said.contains(cause), "{said}");
-            }
+            let of_itself = ["position", "upper_2"].contains(&name);
+            let wrong = if of_itself { 40 } else { 3 };
+            assert_eq!((code, found_wrong), (1, wrong), "{name}: {found}");
+            // Another neuron is elsewhere, too.
+            let all = if name == "neuron" { 2 * wrong } else { wrong };
+            assert_eq!(failures.len(), all, "{name}: {found}");
             fs::write(certified.path("m.csv"), before).unwrap();
         }
+    }
+}
+
+#[test]
+fn a_radius_has_a_neuron_that_limits_it() {
+    let certified = Certified::new(&[9, 5], "f64");
+    let table = fs::read_to_string(certified.path("m.csv")).unwrap();
+    let header: Vec<&str> = table.lines().next().unwrap().split(',').collect();
+    let column = |name: &str| header.iter().position(|own| *own == name).unwrap();
+    let [layer, neuron, place] = ["layer", "neuron", "place"].map(column);
+    certified.edit(|line, at, cell| match (line, at) {
+        (1, at) if [layer, neuron, place].contains(&at) => String::new(),
+        (2, at) if [layer, neuron].contains(&at) => String::new(),
+        (3, 3..=5) => "inf".into(),
+        _ => cell.to_owned(),
+    });
+    let (code, stdout) = certified.run(&["--sample", "40"]);
+    assert_eq!(code, 1);
+    for needle in [
+        "row 0 (line 2): eps_2 = ",
+        "layer and neuron are empty",
+        "row 1 (line 3): place `unit ",
+        "of no neuron",
+        "row 2 (line 4): eps_2 = inf, which neuron ",
+        "3 do not hold",
+    ] {
+        assert!(stdout.contains(needle), "no {needle:?} in {stdout}");
+    }
+    certified.edit(|line, at, cell| match (line, at) {
+        (5, at) if at == layer => String::new(),
+        _ => cell.to_owned(),
+    });
+    let line = "check @m.csv --model @m.safetensors --data @data";
+    refused(certified.dir.path(), line, 1, "line 6|column `layer`");
+}
+
+#[test]
+fn names_of_classes_are_those_that_are_given_or_those_of_all_rows() {
+    let certified = Certified::new(&[9, 5], "f64");
+    let names: String = ('a'..='j').map(|name| format!("{name}\n")).collect();
+    fs::write(certified.path("names.txt"), names).unwrap();
+    let file = text(&certified.path("names.txt")).to_owned();
+    let given = ["--classes", &file, "--sample", "40"];
+    certified.certify(&["--classes", &file]);
+    assert_eq!(certified.check(&given).0, 0);
+    let own = fs::read(certified.path("m.csv")).unwrap();
+    let wrong = ["row 39 (line 41)", "row 0 (line 2)"]
+        .map(|row| format!("{row}: label_name `cat`, class 0 is called `a`"));
+    // One row calls its label otherwise, or all rows of the class.
+    for (only_one, more, said) in [
+        (true, &given[..], Some(&wrong[0])),
+        (true, &given[2..], Some(&wrong[0])),
+        (false, &given[..], Some(&wrong[1])),
+        (false, &given[2..], None),
+    ] {
+        certified.edit(|line, at, cell| match (line, at) {
+            (40, 3) if only_one => "cat".into(),
+            (1.., 3 | 4) if !only_one && cell == "a" => "cat".into(),
+            _ => cell.to_owned(),
+        });
+        let (code, stdout) = certified.run(more);
+        assert_eq!(code, i32::from(said.is_some()), "{stdout}");
+        assert!(said.is_none_or(|said| stdout.contains(said)), "{stdout}");
+        fs::write(certified.path("m.csv"), &own).unwrap();
     }
 }
 

@@ -320,7 +320,11 @@ fn a_normalisation_is_given_once() {
     let names = at("names.txt");
     let found: String = (0..3)
         .map(|class| {
-            fs::write(at("t.csv"), format!("{wrong}{class},0,proved,,\n")).unwrap();
+            fs::write(
+                at("t.csv"),
+                format!("{wrong}{class},0,proved,layers.0.activation,0\n"),
+            )
+            .unwrap();
             let own = [
                 "check",
                 text(&at("t.csv")),

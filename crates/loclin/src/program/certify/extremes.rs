@@ -68,6 +68,8 @@ mod tests {
             file: None,
             label: None,
             prediction: 0,
+            label_name: None,
+            prediction_name: None,
             radii: vec![((index * 37) % 101) as f64],
             upper: Vec::new(),
             guarantee: Guarantee::Proved,

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use std::io::Read;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use csv::StringRecord;
 use loclin_regions::{Guarantee, Norm};
 
@@ -27,6 +27,8 @@ struct Columns {
     file: Option<usize>,
     label: Option<usize>,
     prediction: usize,
+    label_name: Option<usize>,
+    prediction_name: Option<usize>,
     radii: Vec<usize>,
     /// One for each of them, or none.
     upper: Vec<usize>,
@@ -119,6 +121,8 @@ fn columns(header: &StringRecord) -> anyhow::Result<(Columns, Vec<Norm>)> {
         file: find("file"),
         label: find("label"),
         prediction: need("prediction")?,
+        label_name: find("label_name"),
+        prediction_name: find("prediction_name"),
         radii,
         upper: upper.unwrap_or_default(),
         guarantee: need("guarantee")?,
@@ -143,9 +147,10 @@ fn row(
     let radius = |at: &usize| number::<f64>(cell(*at), named(*at), "a number");
     let whole = |at: usize| number::<usize>(cell(at), named(at), "a whole number");
     let class = |text: &str, name: &str| number::<u32>(text, name, "a class");
-    let limiting = match cell(columns.layer) {
-        "" => None,
-        layer => Some((layer.to_owned(), whole(columns.neuron)?)),
+    let limiting = match (cell(columns.layer), cell(columns.neuron)) {
+        ("", "") => None,
+        ("", neuron) => bail!("column `layer`: expected that of neuron {neuron}, found nothing"),
+        (layer, _) => Some((layer.to_owned(), whole(columns.neuron)?)),
     };
     Ok(Row {
         line,
@@ -155,6 +160,8 @@ fn row(
             .map(|text| class(text, "label"))
             .transpose()?,
         prediction: class(cell(columns.prediction), "prediction")?,
+        label_name: filled(columns.label_name).map(str::to_owned),
+        prediction_name: filled(columns.prediction_name).map(str::to_owned),
         radii: columns
             .radii
             .iter()

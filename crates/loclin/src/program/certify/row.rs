@@ -15,6 +15,10 @@ pub struct Row {
     pub label: Option<u32>,
     /// Its class by the network.
     pub prediction: u32,
+    /// What the label is called, where classes have names.
+    pub label_name: Option<String>,
+    /// What the prediction is called.
+    pub prediction_name: Option<String>,
     /// Its radius for each norm.
     pub radii: Vec<f64>,
     /// Upper bounds of the true radii, where they were asked for.

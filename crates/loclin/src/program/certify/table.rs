@@ -60,8 +60,11 @@ impl Table<'_> {
         let guarantee = guarantee
             .reduce(Guarantee::weaker)
             .unwrap_or(Guarantee::Estimate);
+        let name = |class: u32| self.names.and_then(|names| names.name(class));
         let row = |(at, prediction): (usize, &u32)| {
             let index = first + at;
+            let labels = self.data.labels();
+            let label = labels.and_then(|labels| labels.get(index).copied());
             let limiting = leading.and_then(|margins| margins.limiting[at]);
             Row {
                 line: 0,
@@ -70,11 +73,10 @@ impl Table<'_> {
                     .data
                     .path(index)
                     .map(|path| text_below(path, self.root)),
-                label: self
-                    .data
-                    .labels()
-                    .and_then(|labels| labels.get(index).copied()),
+                label,
                 prediction: *prediction,
+                label_name: label.and_then(name),
+                prediction_name: name(*prediction),
                 radii: batch
                     .margins
                     .iter()
@@ -101,10 +103,9 @@ impl Table<'_> {
         record.extend(row.file.clone());
         record.push(row.label.map_or(String::new(), |label| label.to_string()));
         record.push(row.prediction.to_string());
-        if let Some(names) = self.names {
-            let name = |class: Option<u32>| class.and_then(|class| names.name(class));
-            let both = [row.label, Some(row.prediction)];
-            record.extend(both.map(|class| name(class).unwrap_or_default()));
+        if self.names.is_some() {
+            let both = [&row.label_name, &row.prediction_name];
+            record.extend(both.map(|name| name.clone().unwrap_or_default()));
         }
         record.extend(row.radii.iter().chain(&row.upper).map(f64::to_string));
         record.push(row.guarantee.name());

@@ -1,5 +1,6 @@
 //! `loclin check`: a table of margins, held against radii that are found in another way.
 
+mod called;
 mod cut;
 mod measured;
 mod outcome;
@@ -24,6 +25,7 @@ use crate::program::opened::Opened;
 use crate::program::options::{Global, InputOptions};
 use crate::program::progress::Bar;
 use crate::program::proofs::Proofs;
+use called::Called;
 use measured::Claims;
 use truth::Judge;
 
@@ -37,7 +39,8 @@ Examples:
   loclin bound --model runs/demo-seed0 --limit 5 --eps 1/255 --proof proofs.json
   loclin check proofs.json --model runs/demo-seed0
 
-A row holds if no radius is larger than the true one, and the rest of it is true. Radii are found again \
+A row holds if no radius is larger than the true one, and the rest of it is true; names of classes \
+are held against --classes, or else must be the same in all rows. Radii are found again \
 by exact arithmetic, where that takes too long by measuring every gradient with a bound of its rounding \
 error, and within the domain that the table says. Rows whose guarantee is an estimate claim nothing; \
 of those that say deployed(TYPE) the radii of the network as stored are found again, not what rounding in TYPE does.
@@ -126,9 +129,10 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         outcome.rows = proofs.statements.len();
         statements::check(proofs, &model, &data, &mut outcome)?;
     }
+    let called = Called::new(&table.rows, names.as_ref(), args.classes.classes.is_some());
     let mut sound: Vec<&Row> = Vec::new();
     for row in table.rows.iter().filter(claiming) {
-        let found = row::plain(row, &table.norms, &data, names.as_ref());
+        let found = row::plain(row, &table.norms, &data, names.as_ref(), &called);
         match found.is_empty() {
             true => sound.push(row),
             false => outcome.failures.extend(found),
@@ -163,7 +167,7 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
             let truth = truth.with_context(|| named(row, &args.result, data.name()))?;
             outcome.undecided += usize::from(!truth.is_decided());
             outcome.checked += 1;
-            let found = row::against(row, &table.norms, &truth, &judge, names.as_ref());
+            let found = row::against(row, &table.norms, &truth, &judge, names.as_ref())?;
             outcome.failures.extend(found);
             bar.advance(1);
         }

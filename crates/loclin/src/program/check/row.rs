@@ -5,6 +5,7 @@ use std::path::Path;
 use loclin_data::Data;
 use loclin_regions::{Norm, Position};
 
+use super::called::Called;
 use super::outcome::Failure;
 use super::truth::{Judge, Truth};
 use crate::program::certify::{self, Row};
@@ -17,8 +18,9 @@ pub(super) fn plain(
     norms: &[Norm],
     data: &Data,
     names: Option<&Classes>,
+    called: &Called<'_>,
 ) -> Vec<Failure> {
-    let mut causes = Vec::new();
+    let mut causes = called.wrong(row);
     if row.index >= data.len() {
         let (name, count) = (data.name(), data.len());
         causes.push(format!("{name} has {count} inputs"));
@@ -44,6 +46,12 @@ pub(super) fn plain(
             "position `{position}`, where radii are 0, and eps_{norm} = {radius}"
         ));
     }
+    causes.extend(limit(row, norms));
+    for (norm, upper) in norms.iter().zip(&row.upper) {
+        if upper.is_nan() || *upper < 0.0 {
+            causes.push(format!("upper_{norm}: {upper} is no radius"));
+        }
+    }
     for (norm, radius) in norms.iter().zip(&row.radii) {
         if radius.is_nan() || *radius < 0.0 {
             causes.push(format!("eps_{norm}: {radius} is no radius"));
@@ -66,14 +74,34 @@ pub(super) fn plain(
     causes.into_iter().map(failure).collect()
 }
 
+/// What is wrong about the neuron that a row names, or does not name, beside its radius. In another type a radius may end where nothing
+/// is known to limit it.
+fn limit(row: &Row, norms: &[Norm]) -> Option<String> {
+    let leading = certify::leading(norms);
+    let (norm, radius) = norms.get(leading).zip(row.radii.get(leading))?;
+    match &row.limiting {
+        None if !row.place.is_empty() => Some(format!("place `{}` of no neuron", row.place)),
+        None if radius.is_finite() && !row.is_deployed() => Some(format!(
+            "eps_{norm} = {radius}, and no neuron that limits it: layer and neuron are empty"
+        )),
+        Some((layer, neuron)) if radius.is_infinite() => Some(format!(
+            "eps_{norm} = {radius}, which neuron {neuron} of `{layer}` cannot limit"
+        )),
+        _ => None,
+    }
+}
+
 /// What the row says of the network that is not so.
+///
+/// # Errors
+/// A parameter that cannot be read.
 pub(super) fn against(
     row: &Row,
     norms: &[Norm],
     truth: &Truth,
     judge: &Judge,
     names: Option<&Classes>,
-) -> Vec<Failure> {
+) -> anyhow::Result<Vec<Failure>> {
     let failure = |cause| Failure {
         line: row.line,
         index: row.index,
@@ -114,6 +142,13 @@ pub(super) fn against(
             }
             Some(_) => {}
         }
+        let place = judge.place_in_layer(layer, *neuron)?;
+        if let Some(place) = place.filter(|place| !row.place.is_empty() && *place != row.place) {
+            let found = &row.place;
+            failures.push(failure(format!(
+                "place `{found}`, neuron {neuron} of `{layer}` is at `{place}`"
+            )));
+        }
     }
     for ((norm, printed), radius) in norms.iter().zip(&row.upper).zip(&truth.radii) {
         if *printed < radius.smallest {
@@ -144,7 +179,7 @@ pub(super) fn against(
             ))
         });
     }
-    failures
+    Ok(failures)
 }
 
 /// A class by its number, and its name where it has one.

@@ -2,7 +2,7 @@
 
 use anyhow::bail;
 use candle_core::{DType, Device, Tensor};
-use loclin_models::{Magnitudes, Network, NeuronRange};
+use loclin_models::{Magnitudes, Network, NeuronRange, Places};
 use loclin_regions::exact::{Exact, ExactPoint, RadiusBounds};
 use loclin_tensor::rounding::{down, up};
 
@@ -193,12 +193,27 @@ impl Judge {
 
     /// The neuron of that number at a node of that name, among all neurons.
     pub(super) fn neuron(&self, layer: &str, neuron: usize) -> Option<usize> {
+        Some(self.range(layer, neuron)?.start + neuron)
+    }
+
+    /// Where that neuron is in its layer, in words, empty where that is not known; `None` where there is no such neuron.
+    pub(super) fn place_in_layer(
+        &self,
+        layer: &str,
+        neuron: usize,
+    ) -> loclin_models::Result<Option<String>> {
+        let range = self.range(layer, neuron);
+        let place = range.map(|range| Places::default().of(&self.network, range.node, neuron));
+        place.transpose()
+    }
+
+    /// The neurons of a node of that name that has so many.
+    fn range(&self, layer: &str, neuron: usize) -> Option<&NeuronRange> {
         let nodes = self.network.nodes();
         let mut ranges = self.ranges.iter();
-        let range = ranges.find(|range| {
+        ranges.find(|range| {
             loclin_report::printable(&nodes[range.node].name, &[]) == layer && neuron < range.count
-        })?;
-        Some(range.start + neuron)
+        })
     }
 
     /// The name of a neuron's node, and its number there.
