@@ -81,6 +81,14 @@ impl Data {
         }
     }
 
+    /// Sub-folders that are not known to be classes ([`Dataset::unnumbered_folders`]).
+    pub fn unnumbered_folders(&self) -> Option<usize> {
+        match self {
+            Self::Table(table) => table.unnumbered_folders(),
+            Self::Sequences(_) => None,
+        }
+    }
+
     /// The moments to normalise with, where they are known; sequences are taken as they are.
     pub fn moments(&self) -> Option<&Moments> {
         match self {

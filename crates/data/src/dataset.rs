@@ -29,6 +29,8 @@ pub struct Dataset {
     pub(crate) classes: Option<usize>,
     /// The name of each class, where the data say it.
     pub(crate) class_names: Option<Arc<[String]>>,
+    /// Sub-folders that are not known to be classes.
+    pub(crate) unnumbered_folders: Option<usize>,
     pub(crate) moments: Option<Moments>,
     /// What stored numbers are multiplied by, where that was said.
     pub(crate) scale: Option<Scale>,
@@ -100,6 +102,7 @@ impl Dataset {
             labels: None,
             classes: None,
             class_names: None,
+            unnumbered_folders: None,
             moments: None,
             scale: None,
             pixels,
@@ -127,6 +130,16 @@ impl Dataset {
         let class_names = Some(names);
         Self {
             class_names,
+            ..self
+        }
+    }
+
+    /// Says that the images lie in so many folders that are not known to be classes.
+    #[must_use]
+    pub(crate) fn with_unnumbered_folders(self, folders: usize) -> Self {
+        let unnumbered_folders = Some(folders);
+        Self {
+            unnumbered_folders,
             ..self
         }
     }
@@ -383,9 +396,16 @@ impl Dataset {
         self.classes
     }
 
-    /// The name of each class, where the data say it: of a folder of images, the names of its sub-folders.
+    /// The name of each class, where it is known: of a folder of images those of its sub-folders, or of the model's classes where
+    /// these were said.
     pub fn class_names(&self) -> Option<&[String]> {
         self.class_names.as_deref()
+    }
+
+    /// How many sub-folders a folder of images has, where they are not as many as the classes of the model that the images are for:
+    /// then nobody knows whose images they hold, and there are no labels.
+    pub fn unnumbered_folders(&self) -> Option<usize> {
+        self.unnumbered_folders
     }
 
     /// The moments to normalise with, where they are known.

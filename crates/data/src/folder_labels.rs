@@ -3,25 +3,38 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::{Dataset, Error, Values, folders};
+use crate::{Classes, Dataset, Error, Values, folders};
 
-/// The same images with the labels of their folders, if all of them lie in folders of classes that are side by side and are
-/// `classes` many; else as they are.
+/// The same images with the labels of their folders, if all of them lie in folders of classes; else as they are.
 ///
-/// Folders of classes hold an image each, as [`folders::load`] asks of them, and are numbered in the order of their names.
-pub(crate) fn labelled(images: Dataset, classes: usize) -> Result<Dataset, Error> {
+/// Where the classes have names, these are folders of the same names. Else they are side by side, as many as the classes, hold an
+/// image each, as [`folders::load`] asks of them, and are numbered in the order of their names.
+pub(crate) fn labelled(images: Dataset, classes: Classes<'_>) -> Result<Dataset, Error> {
     let Values::Files(files) = images.values() else {
         return Ok(images);
     };
-    let Some((labels, names)) = labels(files.paths(), classes) else {
+    let found = match classes {
+        Classes::Count(count) => by_place(files.paths(), count),
+        Classes::Names(names) => by_name(files.paths(), names).map(|found| (found, names.to_vec())),
+    };
+    let Some((labels, names)) = found else {
         return Ok(images);
     };
-    let images = images.with_labels(labels, Some(classes))?;
+    let images = images.with_labels(labels, Some(names.len()))?;
     Ok(images.with_class_names(names.into()))
 }
 
+/// The number of the class that each image's folder is called.
+fn by_name(images: &[PathBuf], names: &[String]) -> Option<Vec<u32>> {
+    let number = |image: &PathBuf| {
+        let folder = folder_of(image)?;
+        Classes::number_of(names, folder.file_name()?.to_str()?)
+    };
+    images.iter().map(number).collect()
+}
+
 /// The number of each image's folder, and what the folders are called.
-fn labels(images: &[PathBuf], classes: usize) -> Option<(Vec<u32>, Vec<String>)> {
+fn by_place(images: &[PathBuf], classes: usize) -> Option<(Vec<u32>, Vec<String>)> {
     let own: Vec<PathBuf> = images
         .iter()
         .map(|image| folder_of(image))

@@ -2,11 +2,13 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use crate::classes::FolderClasses;
 use crate::file::expect_directory;
 use crate::selection::{Rows, Selection};
 use crate::{
-    Dataset, Error, ImageFiles, ImageOptions, Layout, Moments, Split, Values, permutation,
+    Classes, Dataset, Error, ImageFiles, ImageOptions, Layout, Moments, Split, Values, permutation,
     stratified,
 };
 
@@ -49,14 +51,16 @@ pub fn load(
     options: &ImageOptions,
 ) -> Result<Dataset, Error> {
     let rows = Rows::All;
-    load_selected(directory, Selection { split, seed, rows }, options)
+    load_selected(directory, Selection { split, seed, rows }, options, None)
 }
 
-/// The same for some of the split's rows; other files are not opened unless images may be left out.
+/// The same for some of the split's rows, with labels that are those of the model's classes; other files are not opened unless
+/// images may be left out.
 pub(crate) fn load_selected(
     directory: &Path,
     selection: Selection,
     options: &ImageOptions,
+    of_model: Option<Classes<'_>>,
 ) -> Result<Dataset, Error> {
     let classes = classes(directory)?;
     let name = directory.display().to_string();
@@ -65,13 +69,16 @@ pub(crate) fn load_selected(
         return unlabelled(name, &paths, selection, options);
     }
     let Selection { split, seed, rows } = selection;
-    let (paths, labels) = flatten(&classes);
+    let (paths, folders) = flatten(&classes);
+    // By the folders, so that the parts are the same whatever the classes are called.
     let all = match split {
         Split::Test => (0..paths.len()).collect(),
-        Split::Train => stratified(&labels, PARTS, seed).0,
-        Split::Valid => stratified(&labels, PARTS, seed).1,
+        Split::Train => stratified(&folders, PARTS, seed).0,
+        Split::Valid => stratified(&folders, PARTS, seed).1,
     };
-    labelled(name, &paths, &labels, &classes, (&all, rows), options)
+    let names: Vec<String> = classes.into_iter().map(|(class, _)| class).collect();
+    let classes = FolderClasses::new(&name, names, of_model)?;
+    labelled(name, (&paths, &folders), &classes, (&all, rows), options)
 }
 
 /// Images without labels, in the order of `paths`.
@@ -133,7 +140,7 @@ pub(crate) fn load_caltech256_selected(
         return Err(Error::malformed(&name, "classes", "none", expected));
     }
     let least = CALTECH256_VALID + CALTECH256_TEST + 1;
-    let (paths, labels) = flatten(&classes);
+    let (paths, folders) = flatten(&classes);
     let (mut rows, mut start) = (Vec::new(), 0);
     for (label, (class, images)) in classes.iter().enumerate() {
         // Sorted by name, so by number where all have three digits.
@@ -171,7 +178,15 @@ pub(crate) fn load_caltech256_selected(
         size: options.size.or(Some(CALTECH256_SIZE)),
         ..*options
     };
-    labelled(name, &paths, &labels, &classes, (&rows, wanted), &options)
+    let names = classes.into_iter().map(|(class, _)| class).collect();
+    let classes = FolderClasses::new(&name, names, None)?;
+    labelled(
+        name,
+        (&paths, &folders),
+        &classes,
+        (&rows, wanted),
+        &options,
+    )
 }
 
 /// Whether a directory is laid out as Caltech-256 is.
@@ -267,7 +282,7 @@ fn entries(directory: &Path) -> Result<(Vec<PathBuf>, Vec<PathBuf>), Error> {
     Ok((images, folders))
 }
 
-/// All images and the index of each one's class.
+/// All images and the index of each one's folder.
 fn flatten(classes: &[(String, Vec<PathBuf>)]) -> (Vec<PathBuf>, Vec<u32>) {
     let one = |(label, (_, images)): (usize, &(String, Vec<PathBuf>))| {
         let labelled = |path: &PathBuf| (path.clone(), label as u32);
@@ -278,9 +293,8 @@ fn flatten(classes: &[(String, Vec<PathBuf>)]) -> (Vec<PathBuf>, Vec<u32>) {
 
 fn labelled(
     name: String,
-    paths: &[PathBuf],
-    labels: &[u32],
-    classes: &[(String, Vec<PathBuf>)],
+    (paths, folders): (&[PathBuf], &[u32]),
+    classes: &FolderClasses,
     (rows, wanted): (&[usize], Rows),
     options: &ImageOptions,
 ) -> Result<Dataset, Error> {
@@ -289,10 +303,17 @@ fn labelled(
     let chosen = if leaves_out { Rows::All } else { wanted };
     let rows = chosen.among(&name, rows)?;
     let paths: Vec<PathBuf> = rows.iter().map(|&row| paths[row].clone()).collect();
-    let labels: Vec<u32> = rows.iter().map(|&row| labels[row]).collect();
-    let set = dataset(name, &paths, Some((&labels, classes.len())), options)?;
-    let names = classes.iter().map(|(class, _)| class.clone());
-    let set = set.with_class_names(names.collect());
+    let set = match classes {
+        FolderClasses::Known { numbers, names } => {
+            let label = |&row: &usize| numbers[folders[row] as usize];
+            let labels: Vec<u32> = rows.iter().map(label).collect();
+            let set = dataset(name, &paths, Some((&labels, names.len())), options)?;
+            set.with_class_names(Arc::clone(names))
+        }
+        FolderClasses::Unknown { folders } => {
+            dataset(name, &paths, None, options)?.with_unnumbered_folders(*folders)
+        }
+    };
     match leaves_out {
         true => wanted.of_table(set),
         false => Ok(set),

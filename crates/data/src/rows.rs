@@ -95,6 +95,7 @@ impl Dataset {
                 .map(|labels| rows.iter().map(|&row| labels[row]).collect()),
             classes: self.classes,
             class_names: self.class_names.clone(),
+            unnumbered_folders: self.unnumbered_folders,
             moments: self.moments.clone(),
             scale: self.scale,
             pixels: self.pixels,

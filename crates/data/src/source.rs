@@ -9,7 +9,7 @@ use crate::preprocessing::{Preprocessing, Resize};
 use crate::selection::{Rows, Selection};
 use crate::values::shape_text;
 use crate::{
-    Data, Error, Fold, ImageOptions, Split, cifar10, digits, folder_labels, folders,
+    Classes, Data, Error, Fold, ImageOptions, Split, cifar10, digits, folder_labels, folders,
     japanese_vowels, mnist, npy, tensors,
 };
 
@@ -114,9 +114,9 @@ pub struct Request<'a> {
     pub preprocessing: &'a Preprocessing,
     /// The shape of a model's inputs, which data get where they fit.
     pub input_shape: Option<&'a [usize]>,
-    /// How many classes a model has: images that are named one by one, by their paths or by a pattern, have the labels of the
-    /// folders that they lie in, if these and those beside them are as many.
-    pub classes: Option<usize>,
+    /// The classes of a model, by which images in folders have labels. Without them the sub-folders of a folder of images are the
+    /// classes, and images that are named one by one, by their paths or by a pattern, have no labels.
+    pub classes: Option<Classes<'a>>,
 }
 
 impl Request<'_> {
@@ -311,7 +311,7 @@ fn stored(name_or_path: &str, request: &Request<'_>) -> Result<Data, Error> {
         }
         Layout::Folder => {
             let images = images(&mut options)?;
-            folders::load_selected(&path, selection, &images)?.into()
+            folders::load_selected(&path, selection, &images, request.classes)?.into()
         }
         Layout::Images(paths) => {
             let images = images(&mut options)?;

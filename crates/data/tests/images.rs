@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use common::{assert_says, write};
 use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
 use loclin_data::{
-    Augmentation, Data, Dataset, Error, Preprocessing, Split, Values, folders, source,
+    Augmentation, Classes, Data, Dataset, Error, Preprocessing, Split, Values, folders, source,
 };
 use proptest::prelude::*;
 
@@ -29,6 +29,21 @@ fn resized(name: impl AsRef<str>, size: &str, split: Split) -> Result<Dataset, E
         ..source::Request::of(split)
     };
     source::open_with(name.as_ref(), &request).and_then(Data::into_table)
+}
+
+/// The images of a name in `root`, for a model of these classes.
+fn of_classes(
+    root: &Path,
+    name: &str,
+    split: Split,
+    classes: Option<Classes<'_>>,
+) -> Result<Dataset, Error> {
+    let request = source::Request {
+        classes,
+        ..source::Request::of(split)
+    };
+    let name = root.join(name);
+    source::open_with(name.to_str().unwrap(), &request).and_then(Data::into_table)
 }
 
 fn encoded(image: impl Into<DynamicImage>, format: ImageFormat) -> Vec<u8> {
@@ -184,10 +199,10 @@ fn a_single_picture_has_the_label_of_its_folder() {
         write(&folder(dir.path(), class), "0.png", &plain(4, 3, [9, 9, 9]));
     }
     fs::create_dir(dir.path().join(".hidden")).unwrap();
-    let open = |name: &str, classes| {
+    let open = |name: &str, classes: Option<usize>| {
         let name = dir.path().join(name);
         let request = source::Request {
-            classes,
+            classes: classes.map(Classes::Count),
             ..source::Request::of(Split::Test)
         };
         source::open_with(name.to_str().unwrap(), &request).unwrap()
@@ -201,6 +216,66 @@ fn a_single_picture_has_the_label_of_its_folder() {
     // A folder that holds no images is no class.
     fs::create_dir(dir.path().join("empty")).unwrap();
     assert_eq!(open("bee/0.png", Some(4)).labels(), None);
+}
+
+/// With names of classes, a folder's label is the number of its name, whatever other folders there are: for a folder of all its
+/// images, for images named one by one, and for parts, which are the same rows whatever the classes are called.
+#[test]
+fn folders_are_the_classes_that_they_are_called() {
+    let dir = tempfile::tempdir().unwrap();
+    let images = |class: &str| if class == "cat" { 25 } else { 13 };
+    for class in ["cat", "dog", "ship"] {
+        for image in 0..images(class) {
+            let name = format!("{image:02}.png");
+            write(&folder(dir.path(), class), &name, &plain(4, 3, [9, 9, 9]));
+        }
+    }
+    let all = ["plane", "car", "cat", "dog", "ship"].map(str::to_owned);
+    let few = ["ship", "cat", "dog"].map(str::to_owned);
+    for names in [&all[..], &few] {
+        let names = Some(Classes::Names(names));
+        for split in [Split::Test, Split::Train, Split::Valid] {
+            let (set, plain) = (
+                of_classes(dir.path(), "", split, names),
+                of_classes(dir.path(), "", split, None),
+            );
+            let (set, plain) = (set.unwrap(), plain.unwrap());
+            assert_eq!(set.values(), plain.values(), "{split}");
+            let called = set.class_names().unwrap();
+            let (labels, folders) = (set.labels().unwrap(), plain.labels().unwrap());
+            for (label, folder) in labels.iter().zip(folders) {
+                let own = ["cat", "dog", "ship"][*folder as usize];
+                assert_eq!(called[*label as usize], own, "{split}");
+            }
+            let one = of_classes(dir.path(), "dog/03.png", Split::Test, names).unwrap();
+            let dog = called.iter().position(|name| name == "dog").unwrap();
+            assert_eq!(one.labels(), Some(&[dog as u32][..]));
+        }
+    }
+    // Another number of classes says nothing about folders; names say which folder is none of them, or one of several.
+    let some = of_classes(dir.path(), "", Split::Test, Some(Classes::Count(5))).unwrap();
+    assert_eq!((some.labels(), some.class_names()), (None, None));
+    assert_eq!(some.unnumbered_folders(), Some(3));
+    for (names, words) in [
+        (
+            ["cat", "Dog", "ship"],
+            ["`dog`", "none of the names of --classes"],
+        ),
+        (["cat", "dog", "dog"], ["`dog`", "2 classes"]),
+    ] {
+        let names = names.map(str::to_owned);
+        let names = Some(Classes::Names(&names));
+        assert_says(
+            &of_classes(dir.path(), "", Split::Test, names).unwrap_err(),
+            &words,
+        );
+        assert_eq!(
+            of_classes(dir.path(), "dog/03.png", Split::Test, names)
+                .unwrap()
+                .labels(),
+            None
+        );
+    }
 }
 
 /// A folder that is a link is a class by its own name, beside the links, whatever lies beside what it leads to.
@@ -225,7 +300,7 @@ fn a_linked_folder_is_the_class_that_it_is_called() {
         ("set/ape/../../set/bee/0.png", 1),
     ] {
         let request = source::Request {
-            classes: Some(2),
+            classes: Some(Classes::Count(2)),
             ..source::Request::of(Split::Test)
         };
         let path = dir.path().join(name);

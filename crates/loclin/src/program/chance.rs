@@ -34,8 +34,7 @@ pub fn warning(correct: usize, labelled: usize, outputs: usize) -> Option<String
     ))
 }
 
-/// The most frequent mistake by its classes' names, and the first class that the data call otherwise than the file of names;
-/// `None` if there is neither.
+/// The most frequent mistake by its classes' names; `None` if there is none.
 pub fn mistake(labels: &[u32], predictions: &[u32], names: &Classes) -> Option<String> {
     let mut counts: BTreeMap<(u32, u32), usize> = BTreeMap::new();
     for (&label, &prediction) in labels.iter().zip(predictions) {
@@ -46,15 +45,10 @@ pub fn mistake(labels: &[u32], predictions: &[u32], names: &Classes) -> Option<S
     let word = |class: u32| word(class, names.name(class).as_deref());
     // Of equal ones the first.
     let most = counts.into_iter().rev().max_by_key(|(_, count)| *count);
-    let most = most.map(|((label, prediction), count)| {
+    most.map(|((label, prediction), count)| {
         let (label, prediction) = (word(label), word(prediction));
         format!("the most frequent mistake: {label} taken for {prediction}, {count} times")
-    });
-    let otherwise = names.called_otherwise().map(|(class, own, other)| {
-        format!("class {class} is `{own}` in --classes and the folder `{other}` of the data")
-    });
-    let said: Vec<String> = most.into_iter().chain(otherwise).collect();
-    (!said.is_empty()).then(|| said.join("; "))
+    })
 }
 
 #[cfg(test)]

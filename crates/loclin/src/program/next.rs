@@ -12,7 +12,7 @@ use crate::program::{
 };
 
 /// The options that say which model and which inputs, and how many words follow each at most.
-const ABOUT: [(&str, usize); 16] = [
+const ABOUT: [(&str, usize); 17] = [
     ("--model", 1),
     ("--architecture", 1),
     ("--output", 1),
@@ -20,6 +20,7 @@ const ABOUT: [(&str, usize); 16] = [
     ("--data", 1),
     ("--split", 1),
     ("--data-dir", 1),
+    ("--classes", 1),
     ("--scale", 1),
     ("--layout", 1),
     ("--mean", 1),

@@ -2,11 +2,12 @@
 
 use anyhow::{Context, bail, ensure};
 use loclin_data::{
-    Applied, Data, Layout, LeftOut, Preprocessing, Rows, Scale, Split, Stored, source,
+    Applied, Classes as OfModel, Data, Layout, LeftOut, Preprocessing, Rows, Scale, Split, Stored,
+    source,
 };
 use loclin_models::{Model, ModelFile, Normalization};
 
-use crate::program::classes::{self, ClassOptions, Classes};
+use crate::program::classes::{self, Classes};
 use crate::program::compute::Dtype;
 use crate::program::errors::Usage;
 use crate::program::model::ModelPath;
@@ -24,6 +25,8 @@ pub struct Opened {
     pub dtype: Dtype,
     /// What was done to the inputs.
     pub applied: Applied,
+    /// How the model's classes are called, where anybody says it.
+    pub classes: Option<Classes>,
 }
 
 /// A model that several data are opened for.
@@ -32,16 +35,18 @@ pub struct Loaded<'a> {
     model: ModelFile,
     run: Option<Trained>,
     given: Preprocessing,
+    /// The names of the model's classes, where a file says them.
+    names: Option<Vec<String>>,
     dtype: Dtype,
     /// What was asked for.
     seed: Option<u64>,
 }
 
 impl<'a> Loaded<'a> {
-    /// Loads the model, and reads what is to be done to inputs.
+    /// Loads the model, and reads what is to be done to inputs and how the classes are called.
     ///
     /// # Errors
-    /// A model, its run directory or a preprocessing that cannot be read.
+    /// A model, its run directory, a preprocessing or names that cannot be read, and names of another number of classes.
     pub fn new(
         source: &'a ModelPath,
         inputs: &InputOptions,
@@ -50,9 +55,11 @@ impl<'a> Loaded<'a> {
         let given = inputs.preprocessing.read()?;
         let run = Trained::of(&source.model)?;
         let dtype = dtype(global);
+        let model = source.load(dtype.candle(), &global.device.open()?)?;
         Ok(Self {
             source,
-            model: source.load(dtype.candle(), &global.device.open()?)?,
+            names: inputs.classes.read(outputs(&model))?,
+            model,
             run,
             given,
             dtype,
@@ -85,6 +92,7 @@ impl<'a> Loaded<'a> {
             (Some(run), None) => run.fold()?,
             _ => None,
         };
+        let classes = classes::count(outputs(&self.model));
         let request = source::Request {
             split: inputs.split,
             fold,
@@ -93,7 +101,10 @@ impl<'a> Loaded<'a> {
             rows,
             preprocessing: &preprocessing,
             input_shape: input_shape(&self.model),
-            classes: classes(&self.model),
+            classes: Some(match &self.names {
+                Some(names) => OfModel::Names(names),
+                None => OfModel::Count(classes),
+            }),
         };
         let data = read(name, &request)?;
         let (model, applied) = normalized(self.model.clone(), self.source, &preprocessing, &data)?;
@@ -104,11 +115,14 @@ impl<'a> Loaded<'a> {
                 model.network.input_shape()
             );
         }
+        let of_data = data.class_names().filter(|names| names.len() == classes);
+        let names = self.names.as_deref().or(of_data).map(Classes::new);
         Ok(Opened {
             model,
             data,
             dtype: self.dtype,
             applied,
+            classes: names,
         })
     }
 }
@@ -129,21 +143,6 @@ impl Opened {
     ) -> anyhow::Result<Self> {
         Loaded::new(source, inputs, global)?.open(inputs, rows)
     }
-
-    /// How the model's classes are called, where anybody says it.
-    ///
-    /// # Errors
-    /// Names that do not fit the model, or a model that does not take the data.
-    pub fn classes(&self, options: &ClassOptions) -> anyhow::Result<Option<Classes>> {
-        let of_data = self.data.class_names();
-        if options.classes.is_none() && of_data.is_none() {
-            return Ok(None);
-        }
-        let first = self.data.tables(&[0])?;
-        let shape = first.first().map(|part| part.inputs.input_shape());
-        let outputs = self.model.raw(shape.unwrap_or_default())?.output_size();
-        options.names(outputs, of_data)
-    }
 }
 
 /// What was done to inputs in front of a model with this normalisation of its own.
@@ -162,11 +161,11 @@ fn input_shape(model: &ModelFile) -> Option<&[usize]> {
     }
 }
 
-/// How many classes a model tells apart, where its inputs have one shape.
-fn classes(model: &ModelFile) -> Option<usize> {
+/// How many outputs a model has.
+fn outputs(model: &ModelFile) -> usize {
     match model {
-        ModelFile::Network(model) => Some(classes::count(model.network.output_size())),
-        ModelFile::Recurrent(_) => None,
+        ModelFile::Network(model) => model.network.output_size(),
+        ModelFile::Recurrent(rnn) => rnn.config().outputs,
     }
 }
 
@@ -296,7 +295,8 @@ pub fn data(
 }
 
 /// The dataset `name`, with a word on the images that its options leave out (`-v` names all of them), and on bytes that
-/// nobody said the scale of.
+/// nobody said the scale of, and on sub-folders that are not
+/// known to be classes.
 ///
 /// # Errors
 /// A dataset that cannot be read, or that the model of the request does not take.
@@ -314,6 +314,13 @@ pub fn read(name: &str, request: &source::Request<'_>) -> anyhow::Result<Data> {
     }
     for LeftOut { path, cause } in data.left_out() {
         tracing::debug!("left out: {}: {cause}", path.display());
+    }
+    if let (Some(folders), Some(classes)) = (data.unnumbered_folders(), request.classes) {
+        tracing::warn!(
+            "dataset `{name}`: {folders} sub-folders, and the model has {} classes: which folder is which class is not known, so the \
+             inputs have no labels; --classes FILE.txt names the model's classes, or let there be a sub-folder for every class",
+            classes.count()
+        );
     }
     let applied = data.applied();
     let unsaid = request.preprocessing.scale.is_none();

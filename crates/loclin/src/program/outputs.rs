@@ -33,6 +33,7 @@ pub fn inputs<'a>(source: &'a ModelPath, inputs: &'a InputOptions) -> Named<'a> 
         .with("--model", [&source.model])
         .with("--architecture", &source.architecture)
         .with("--data", &inputs.data)
+        .with("--classes", &inputs.classes.classes)
 }
 
 /// Refuses two of the files `written` that are one, and those that are among the files `read`, whether files may be replaced or not:

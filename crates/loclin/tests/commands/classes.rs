@@ -118,6 +118,135 @@ fn folders_name_classes_if_they_are_as_many() {
     }
 }
 
+/// Sub-folders are the classes that they are called in --classes, for every command that reads labels; where neither names nor
+/// their number says which they are, there are no labels, and a line says so.
+#[test]
+fn sub_folders_are_the_classes_of_their_names() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    for (class, pixel) in [("cat", 10), ("dog", 100), ("ship", 200)] {
+        fs::create_dir_all(at("photos").join(class)).unwrap();
+        let image = image::RgbImage::from_pixel(4, 4, image::Rgb([pixel, 3, 7]));
+        image.save(at("photos").join(class).join("0.png")).unwrap();
+    }
+    write_model(&at("m.safetensors"), 5);
+    fs::write(at("names.txt"), "plane\nship\ncar\ncat\ndog\n").unwrap();
+    fs::write(at("others.txt"), "plane\nship\ncar\ncat\nhound\n").unwrap();
+    let run = |command: &[&str], classes: Option<&str>| {
+        let (model, data) = (at("m.safetensors"), at("photos"));
+        let mut arguments = command.to_vec();
+        arguments.extend(["--model", text(&model), "--data", text(&data)]);
+        let names = classes.map(at);
+        arguments.extend(names.iter().flat_map(|names| ["--classes", text(names)]));
+        let output = crate::fixture::command(&arguments).output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        (
+            output.status.code(),
+            String::from_utf8(output.stdout).unwrap(),
+            stderr,
+        )
+    };
+    let table = at("m.csv");
+    let certify = ["certify", "--norm", "2", "--out", text(&table), "--force"];
+    let bounds = at("b.csv");
+    let bound = [
+        "bound",
+        "--class",
+        "label",
+        "--eps",
+        "0.1",
+        "--time",
+        "0",
+        "--out",
+        text(&bounds),
+        "--force",
+    ];
+    let picture = at("m.png");
+    let explain = [
+        "explain",
+        "--input",
+        "1",
+        "--time",
+        "0",
+        "--evaluations",
+        "20",
+        "--json",
+        "--out",
+        text(&picture),
+        "--force",
+    ];
+    let distortion = [
+        "distortion",
+        "--samples",
+        "2",
+        "--population",
+        "2",
+        "--generations",
+        "1",
+        "--parts",
+        "1",
+    ];
+    let column = |path: &Path, name: &str| {
+        let text = fs::read_to_string(path).unwrap();
+        let mut rows = text
+            .lines()
+            .map(|row| row.split(',').map(str::to_owned).collect::<Vec<_>>());
+        let header = rows.next().unwrap();
+        let place = header.iter().position(|own| own == name).unwrap();
+        rows.map(|row| row[place].clone()).collect::<Vec<_>>()
+    };
+    // By their names.
+    let named = Some("names.txt");
+    let (code, _, stderr) = run(&certify, named);
+    assert_eq!(code, Some(0), "{stderr}");
+    assert_eq!(column(&table, "label"), ["3", "4", "1"]);
+    assert_eq!(column(&table, "label_name"), ["cat", "dog", "ship"]);
+    let (code, _, stderr) = run(&["check", text(&table)], named);
+    assert_eq!(code, Some(0), "{stderr}");
+    let (code, _, stderr) = run(&bound, named);
+    assert_eq!(code, Some(0), "{stderr}");
+    assert_eq!(column(&bounds, "class"), ["3", "4", "1"]);
+    let (code, stdout, stderr) = run(&explain, named);
+    assert_eq!(code, Some(0), "{stderr}");
+    let found: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!(
+        (&found["label"], &found["label_name"]),
+        (&value!(4), &value!("dog"))
+    );
+    let (code, _, stderr) = run(&distortion, named);
+    assert_eq!(code, Some(0), "{stderr}");
+    // Nothing says which class they are.
+    let said = "3 sub-folders, and the model has 5 classes";
+    let (code, stdout, stderr) = run(&certify, None);
+    assert_eq!(
+        (code, stdout.contains("accuracy")),
+        (Some(0), false),
+        "{stdout}"
+    );
+    assert_eq!(column(&table, "label"), ["", "", ""]);
+    assert!(
+        stderr.contains(said) && stderr.contains("--classes"),
+        "{stderr}"
+    );
+    for command in [&bound[..], &distortion] {
+        let (code, _, stderr) = run(command, None);
+        assert_eq!(code, Some(1), "{stderr}");
+        assert!(
+            stderr.contains(said) && stderr.contains("no label"),
+            "{stderr}"
+        );
+    }
+    // A folder that is none of the classes.
+    for command in [&certify[..], &bound, &explain, &distortion] {
+        let (code, _, stderr) = run(command, Some("others.txt"));
+        assert_eq!(code, Some(1), "{stderr}");
+        assert!(
+            stderr.contains("`dog`, which is none of the names"),
+            "{stderr}"
+        );
+    }
+}
+
 /// Writes a network of small pictures with so many outputs.
 fn write_model(path: &Path, outputs: usize) {
     let fc = Mlp {

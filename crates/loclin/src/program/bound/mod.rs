@@ -58,6 +58,7 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         data,
         dtype,
         applied,
+        ..
     } = opened.map_err(|error| no_row(args, error))?;
     let domain = InputBox::of_data(data.domain());
     let domain = args.balls.domain.read(domain, &applied)?;

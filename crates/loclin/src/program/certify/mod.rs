@@ -23,7 +23,6 @@ use loclin_regions::{Estimate, Method, Norm};
 use rand::TryRngCore;
 use rand::rngs::OsRng;
 
-use crate::program::classes::ClassOptions;
 use crate::program::compute::Dtype;
 use crate::program::distortion::Radius;
 use crate::program::domain::{DomainOptions, InputBox};
@@ -106,9 +105,6 @@ pub struct Args {
     /// [default: 512, fewer for large networks]
     #[arg(long, value_name = "N")]
     pub batch: Option<usize>,
-    /// How the classes are called
-    #[command(flatten)]
-    pub classes: ClassOptions,
     /// The job
     #[command(flatten)]
     pub job: JobOptions,
@@ -145,12 +141,12 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     }
     let rows = args.limit.map_or(Rows::All, Rows::First);
     let opened = Opened::new(&args.source, &args.inputs, rows, global)?;
-    let names = opened.classes(&args.classes)?;
     let Opened {
         model,
         data,
         dtype,
         applied,
+        classes: names,
     } = opened;
     if let (Some(deployed), Dtype::F32) = (args.deployed, dtype) {
         let message =

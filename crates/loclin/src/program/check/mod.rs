@@ -16,7 +16,6 @@ use loclin_tensor::random;
 use rand::Rng;
 
 use crate::program::certify::{self, Row};
-use crate::program::classes::ClassOptions;
 use crate::program::compute::Dtype;
 use crate::program::domain::{DomainOptions, InputBox};
 use crate::program::errors::Usage;
@@ -67,9 +66,6 @@ pub struct Args {
     /// The domain of the inputs, where the table does not say it
     #[command(flatten)]
     pub domain: DomainOptions,
-    /// How the classes are called
-    #[command(flatten)]
-    pub classes: ClassOptions,
     /// The inputs that were certified, prepared as they were then
     #[command(flatten)]
     pub inputs: InputOptions,
@@ -102,11 +98,11 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         ..global.clone()
     };
     let opened = Opened::new(&args.source, &args.inputs, Rows::All, &global)?;
-    let names = opened.classes(&args.classes)?;
     let Opened {
         model,
         data,
         applied,
+        classes: names,
         ..
     } = opened;
     let domain = domain(args, table.domain.as_deref(), &applied)?;

@@ -101,12 +101,10 @@ fn explain(
         data,
         dtype,
         applied,
+        classes: names,
     } = opened;
     let network = model.raw(&subject.shape)?;
     let domain = InputBox::of_data(data.domain().or(Some(UNIT)));
-    let names = args
-        .classes
-        .names(network.output_size(), data.class_names())?;
     let seed = global.seed.unwrap_or(0);
     let x = subject.tensor(network.input_shape(), DType::F64, network.device())?;
     let options = ReadOptions {

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use crate::program::classes::ClassOptions;
 use crate::program::distortion::Radius;
 use crate::program::domain::DomainOptions;
 use crate::program::model::ModelPath;
@@ -32,9 +31,6 @@ pub struct Args {
     /// The class whose score is explained [default: the input's label, or the predicted class where it has none]
     #[arg(long, value_name = "CLASS")]
     pub label: Option<u32>,
-    /// How the classes are called
-    #[command(flatten)]
-    pub classes: ClassOptions,
     /// How far every pixel may move in the search for the gradient that differs most: a number or a quotient
     #[arg(long, value_name = "EPS", default_value = "8/256")]
     pub eps: Radius,

@@ -79,6 +79,7 @@ impl Named {
             place(architecture);
         }
         place(&mut self.inputs.place.data_dir);
+        self.inputs.classes.classes.iter_mut().for_each(place);
         self.inputs
             .preprocessing
             .preprocessing
