@@ -69,7 +69,12 @@ pub(crate) fn decode(path: &Path, turned: bool) -> Result<DynamicImage, String> 
             return Err("a JPEG image that ends too early".into());
         }
         Some(ImageFormat::Jpeg) => {}
-        _ => return Err("not a JPEG or PNG image".into()),
+        Some(other) => {
+            return Err(format!(
+                "not a JPEG or PNG image but {other:?}; convert it to PNG"
+            ));
+        }
+        None => return Err("not a JPEG or PNG image".into()),
     }
     let own = match reader.format() {
         Some(ImageFormat::Jpeg) => jpeg::decode(&bytes)?,

@@ -31,10 +31,10 @@ pub const CALTECH256_SIZE: [usize; 2] = [299, 299];
 /// The folder of Caltech-256's archive that holds the classes.
 const CALTECH256_FOLDER: &str = "256_ObjectCategories";
 
-/// Loads a split of a folder with one sub-folder of `.jpg`, `.jpeg` and `.png` files for each class.
+/// Loads a split of a folder with one sub-folder of JPEG and PNG files for each class.
 ///
-/// Classes are the sub-folders sorted by name. A folder without sub-folders holds inputs without labels. Other
-/// files, hidden folders and folders within a class are passed over. Such a folder has no splits of its own:
+/// Classes are the sub-folders sorted by name. A folder without sub-folders holds inputs without labels. Pictures of other types are
+/// images that cannot be read. Files that are no pictures, hidden ones and folders within a class are passed over. Such a folder has no splits of its own:
 /// [`Split::Test`] is all images in the order of their names; [`Split::Train`] and [`Split::Valid`] divide them
 /// by seed and class, 11/12 and 1/12 ([`stratified`]).
 ///
@@ -42,8 +42,8 @@ const CALTECH256_FOLDER: &str = "256_ObjectCategories";
 /// and [`STD`].
 ///
 /// # Errors
-/// A path that is no directory, no images, a class without images (all such classes are named), and those of
-/// [`ImageFiles::open`].
+/// A path that is no directory, no images, a class without images (all such classes are named), images beside sub-folders, and those
+/// of [`ImageFiles::open`].
 pub fn load(
     directory: &Path,
     split: Split,
@@ -219,10 +219,26 @@ fn number(class: &str) -> Option<usize> {
     digits.parse().ok().filter(|_| valid)
 }
 
-/// The sub-folders of a directory and their images, both sorted by name; all hold at least one.
+/// The sub-folders of a directory and their images, both sorted by name; all hold at least one, and none lies beside them.
 fn classes(directory: &Path) -> Result<Vec<(String, Vec<PathBuf>)>, Error> {
     expect_directory(directory)?;
-    let (_, folders) = entries(directory)?;
+    let (beside, folders) = entries(directory)?;
+    if let ([first, ..], [folder, ..]) = (&beside[..], &folders[..]) {
+        let name = |path: &Path| path.file_name().unwrap_or_default().display().to_string();
+        let found = format!(
+            "{}, such as `{}`, beside sub-folders, such as `{}`",
+            beside.len(),
+            name(first),
+            name(folder)
+        );
+        let expected = format!(
+            "images in sub-folders alone, one for each class, or no sub-folders: move one or the other, or name the images by a \
+             pattern such as '{}/*.png'",
+            directory.display()
+        );
+        let directory = directory.display().to_string();
+        return Err(Error::malformed(&directory, "images", found, expected));
+    }
     let mut classes = Vec::with_capacity(folders.len());
     let mut empty = Vec::new();
     for folder in folders {
@@ -239,7 +255,7 @@ fn classes(directory: &Path) -> Result<Vec<(String, Vec<PathBuf>)>, Error> {
         false => Err(Error::malformed(
             &directory.display().to_string(),
             "folders of classes",
-            format!("no .jpg, .jpeg or .png file in {}", empty.join(", ")),
+            format!("no image in {}", empty.join(", ")),
             "at least one image in each",
         )),
     }
@@ -250,11 +266,17 @@ pub(crate) fn folders(directory: &Path) -> Result<Vec<PathBuf>, Error> {
     entries(directory).map(|(_, folders)| folders)
 }
 
+/// Extensions of pictures: those that are read, and others whose files are refused when they are opened, so that a folder's pictures
+/// are never a part of them without a word.
+const PICTURES: [&str; 20] = [
+    "avif", "bmp", "dib", "gif", "heic", "heif", "jfif", "jp2", "jpe", "jpeg", "jpg", "jxl", "pbm",
+    "pgm", "png", "ppm", "tga", "tif", "tiff", "webp",
+];
+
 /// Whether a file's name is that of an image.
 pub(crate) fn is_image(path: &Path) -> bool {
     let extension = path.extension().and_then(|extension| extension.to_str());
-    let extension = extension.map(str::to_ascii_lowercase);
-    matches!(extension.as_deref(), Some("jpg" | "jpeg" | "png"))
+    extension.is_some_and(|own| PICTURES.iter().any(|known| own.eq_ignore_ascii_case(known)))
 }
 
 /// Images and folders in a directory, both sorted by name.

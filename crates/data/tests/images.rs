@@ -186,9 +186,68 @@ fn options_that_mean_nothing_are_refused() {
 fn classes_without_images_are_named() {
     let (root, name) = flawed();
     folder(root.path(), "birds");
-    write(&folder(root.path(), "fish"), "one.gif", b"GIF89a");
+    write(&folder(root.path(), "fish"), "one.txt", b"a fish");
     let error = resized(format!("{name},broken=skip"), "8", Split::Test).unwrap_err();
     assert_says(&error, &["birds, fish", "at least one image"]);
+}
+
+/// A folder's pictures are all of its inputs: those of types that are not read are refused by name, and so are those beside sub-folders.
+#[test]
+fn no_picture_is_passed_over_without_a_word() {
+    let root = tempfile::tempdir().unwrap();
+    let png = encoded(RgbImage::from_pixel(4, 4, Rgb([1, 2, 3])), ImageFormat::Png);
+    for other in [
+        "b.webp", "b.BMP", "b.gif", "b.Tiff", "b.tif", "b.avif", "b.heic", "b.jp2",
+    ] {
+        // In a folder without labels, and in a class.
+        let (flat, classes) = (
+            folder(root.path(), &format!("flat {other}")),
+            folder(root.path(), other),
+        );
+        for (set, own) in [(&flat, flat.clone()), (&classes, folder(&classes, "cat"))] {
+            write(&own, "a.png", &png);
+            write(&own, other, b"RIFF....WEBPVP8 ");
+            for passed_over in ["README", ".DS_Store", "Thumbs.db", "c.csv", "._d.webp"] {
+                write(&own, passed_over, b"text");
+            }
+            let name = set.to_str().unwrap();
+            let words = ["1 of 2 images", other, "convert it", ",broken=skip"];
+            assert_says(&open(name, Split::Test).unwrap_err(), &words);
+            let left = open(format!("{name},broken=skip"), Split::Test).unwrap();
+            assert_eq!((left.len(), left.left_out().len()), (1, 1), "{other}");
+            fs::remove_file(own.join("a.png")).unwrap();
+            assert_says(
+                &open(name, Split::Test).unwrap_err(),
+                &[other, "convert it"],
+            );
+        }
+    }
+    let photos = folder(root.path(), "photos");
+    for (own, image) in [
+        ("", "0.png"),
+        ("", "1.png"),
+        ("edited", "0.png"),
+        ("other", "0.png"),
+    ] {
+        write(&folder(&photos, own), image, &png);
+    }
+    for option in ["", ",broken=skip"] {
+        let error = open(format!("{}{option}", photos.display()), Split::Test).unwrap_err();
+        assert_says(
+            &error,
+            &[
+                "photos: images: found 2",
+                "`0.png`",
+                "`edited`",
+                "photos/*.png",
+            ],
+        );
+    }
+    let pattern = photos.join("*.png");
+    assert_eq!(
+        open(pattern.to_str().unwrap(), Split::Test).unwrap().len(),
+        2
+    );
 }
 
 /// A picture that is named alone has the label of its folder if there are as many folders as the model has classes.
