@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::ensure;
+use anyhow::{bail, ensure};
 use loclin_report::printable;
 use serde::{Deserialize, Serialize};
 
@@ -37,7 +37,7 @@ impl ClassOptions {
             "--classes {path}: {found} names, one a line; the model has {classes} classes"
         );
         if let Some(empty) = lines.iter().position(|line| line.is_empty()) {
-            anyhow::bail!("--classes {path}: line {}: no name", empty + 1);
+            bail!("--classes {path}: line {}: no name", empty + 1);
         }
         Ok(Some(lines.into_iter().map(str::to_owned).collect()))
     }
@@ -81,4 +81,27 @@ pub fn word(class: u32, name: Option<&str>) -> String {
 /// How many classes a network of so many outputs tells apart; with one output it is two.
 pub fn count(outputs: usize) -> usize {
     outputs.max(2)
+}
+
+/// Refuses labels that a model of so many outputs has no class for; `first` is the number of the first labelled input.
+///
+/// # Errors
+/// The first such label and its input.
+pub fn check_labels(
+    name: &str,
+    labels: &[u32],
+    first: usize,
+    outputs: usize,
+) -> anyhow::Result<()> {
+    let classes = count(outputs);
+    let mut all = labels.iter().enumerate();
+    let Some((at, label)) = all.find(|(_, label)| **label as usize >= classes) else {
+        return Ok(());
+    };
+    bail!(
+        "{name}: the label of input {} is {label}; the model has {outputs} outputs, and labels of its {classes} classes are 0 to {}, in \
+         the order of the outputs",
+        first + at,
+        classes - 1
+    )
 }

@@ -107,6 +107,13 @@ impl<'a> Loaded<'a> {
             }),
         };
         let data = read(name, &request)?;
+        if let Some(labels) = data.labels() {
+            let first = match rows {
+                Rows::One(row) => row,
+                Rows::All | Rows::First(_) => 0,
+            };
+            classes::check_labels(data.name(), labels, first, outputs(&self.model))?;
+        }
         let (model, applied) = normalized(self.model.clone(), self.source, &preprocessing, &data)?;
         if let (Data::Sequences(sequences), ModelFile::Network(model)) = (&data, &model) {
             bail!(

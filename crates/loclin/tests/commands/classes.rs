@@ -3,12 +3,13 @@
 use std::fs;
 use std::path::Path;
 
-use candle_core::{DType, Device};
+use candle_core::{DType, Device, Tensor};
 use loclin_models::{Mlp, Model};
 use loclin_tensor::Parameters;
 use serde_json::json as value;
 
 use crate::fixture::{json, text};
+use crate::refusal::refused;
 
 #[test]
 fn chance_is_named_and_classes_are() {
@@ -282,5 +283,54 @@ fn a_single_picture_is_labelled_by_its_folder() {
         let table = fs::read_to_string(&out).unwrap();
         assert_eq!(table.contains(",1,"), table.contains(",bee,"), "{table}");
         assert_eq!(table.contains(",bee,"), !label.is_null(), "{table}");
+    }
+}
+
+/// Labels that the model has no class for are refused by every command that reads them; a model of one output has two classes.
+#[test]
+fn labels_are_classes_of_the_model() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    let x: Vec<f64> = (0..3 * 48).map(|i| f64::from(i % 7) / 7.0).collect();
+    let x = Tensor::from_vec(x, (3, 3, 4, 4), &Device::Cpu).unwrap();
+    let save = |name: &str, labels: [u32; 3]| {
+        let labels = Tensor::new(&labels, &Device::Cpu).unwrap();
+        let tensors = [("inputs", x.clone()), ("labels", labels)];
+        candle_core::safetensors::save(&tensors.into(), at(name)).unwrap();
+    };
+    for outputs in [1, 2, 3] {
+        let classes = outputs.max(2) as u32;
+        write_model(&at("m.safetensors"), outputs);
+        save("good.safetensors", [0, classes - 1, 1]);
+        save("bad.safetensors", [0, 1, classes]);
+        let certify = |data: &str| {
+            let (model, data, out) = (at("m.safetensors"), at(data), at("m.csv"));
+            let own = [
+                "certify",
+                "--model",
+                text(&model),
+                "--data",
+                text(&data),
+                "--norm",
+                "2",
+            ];
+            let more = ["--out", text(&out), "--force"];
+            crate::fixture::command(&[&own[..], &more].concat())
+                .output()
+                .unwrap()
+        };
+        assert!(certify("good.safetensors").status.success());
+        let names = "the label of input 2 is|0 to";
+        for command in [
+            "certify",
+            "check @m.csv",
+            "bound --eps 0.1 --time 0",
+            "explain --input 2 --time 0",
+            "distortion --samples 2 --population 2 --generations 1",
+        ] {
+            let arguments = format!("{command} --model @m.safetensors --data @bad.safetensors");
+            let needles = format!("{names} {}|is {classes};|{outputs} outputs", classes - 1);
+            refused(dir.path(), &arguments, 1, &needles);
+        }
     }
 }

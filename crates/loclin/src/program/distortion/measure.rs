@@ -15,6 +15,7 @@ use super::options::SearchOptions;
 use super::record::{Costs, Record};
 use super::search::Measure;
 use super::table;
+use crate::program::classes;
 use crate::program::compute::Dtype;
 use crate::program::domain::InputBox;
 use crate::program::jobs::{self, Job, JobOptions, Seed, Settings, Shard};
@@ -192,7 +193,7 @@ fn input(data: &Dataset, index: usize, network: &Network) -> anyhow::Result<Tens
     Ok(x.squeeze(0)?)
 }
 
-/// The labels, all of them outputs of the network.
+/// The labels, all of them classes of the network.
 fn labels(data: &Dataset, network: &Network) -> anyhow::Result<Vec<u32>> {
     let labels = data.labels().with_context(|| {
         format!(
@@ -200,16 +201,6 @@ fn labels(data: &Dataset, network: &Network) -> anyhow::Result<Vec<u32>> {
             data.name()
         )
     })?;
-    let outputs = network.output_size();
-    let wrong = labels
-        .iter()
-        .position(|label| *label as usize >= outputs.max(2));
-    ensure!(
-        wrong.is_none(),
-        "{}: the label of input {} is {}; the model has {outputs} outputs",
-        data.name(),
-        wrong.unwrap_or(0),
-        labels[wrong.unwrap_or(0)]
-    );
+    classes::check_labels(data.name(), labels, 0, network.output_size())?;
     Ok(labels.to_vec())
 }

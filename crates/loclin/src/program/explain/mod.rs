@@ -12,13 +12,14 @@ mod subject;
 use std::fmt;
 use std::time::Duration;
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use candle_core::{DType, Tensor};
 use loclin_data::Applied;
 use loclin_models::Network;
 use loclin_regions::attribution::Noise;
 use loclin_report::{Explanation, Report};
 
+use crate::program::classes;
 use crate::program::distortion::UNIT;
 use crate::program::domain::{InputBox, ordered, said};
 use crate::program::errors::Usage;
@@ -124,8 +125,8 @@ fn explain(
         }),
         nearby: Some(nearby),
     };
+    check_label(args.label, &network)?;
     let label = args.label.or(subject.label);
-    check_label(label, &network, &subject)?;
     let mut reading = read(&network, &x, label, &options).with_context(|| {
         let own = match (&args.domain.domain, data.domain()) {
             (None, None) => "; without --domain numbers are taken to lie in [0, 1]",
@@ -136,8 +137,8 @@ fn explain(
     if let Some(names) = names {
         reading.label_name = names.name(reading.label);
         reading.prediction_name = names.name(reading.prediction);
-        let classes = 0..network.output_size().max(2) as u32;
-        let all = classes.map(|class| names.name(class).unwrap_or_default());
+        let numbers = 0..classes::count(network.output_size()) as u32;
+        let all = numbers.map(|class| names.name(class).unwrap_or_default());
         reading.class_names = Some(all.collect());
     }
     let outcome = Outcome {
@@ -236,20 +237,16 @@ fn nearby_options(args: &Args) -> anyhow::Result<NearbyOptions> {
     })
 }
 
-fn check_label(label: Option<u32>, network: &Network, subject: &Subject) -> anyhow::Result<()> {
-    // A network with one output tells two classes apart.
-    let classes = network.output_size().max(2);
-    let Some(label) = label.filter(|label| *label as usize >= classes) else {
-        return Ok(());
-    };
-    ensure!(
-        subject.label != Some(label),
-        "{}: its label is {label}; the model has {} outputs",
-        subject.name,
-        network.output_size()
-    );
-    let message = format!("--label {label}: expected a class below {classes}");
-    Err(Usage::new(message).into())
+/// Refuses a label that was asked for and that the network has no class for; those of data were looked at when they were opened.
+fn check_label(label: Option<u32>, network: &Network) -> anyhow::Result<()> {
+    let classes = classes::count(network.output_size());
+    match label {
+        Some(label) if label as usize >= classes => {
+            let message = format!("--label {label}: expected a class below {classes}");
+            Err(Usage::new(message).into())
+        }
+        _ => Ok(()),
+    }
 }
 
 fn page(
