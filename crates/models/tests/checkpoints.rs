@@ -121,6 +121,56 @@ proptest! {
         prop_assert_eq!(values(&read(&bytes, &named(true)).unwrap(), &X), right(seed));
     }
 
+    /// A second network under any key is refused whatever the first one's key, with both names and the lines that save one; what is no
+    /// network is not taken for one.
+    #[test]
+    fn a_checkpoint_of_several_networks_is_refused(
+        key in prop_oneof![Just("state_dict"), Just("model"), Just("net"), Just("ema")],
+        other in prop_oneof![
+            Just("best_state_dict"), Just("teacher"), Just("last"), Just("averaged"), Just("model_ema"), Just("discriminator"),
+        ],
+        is_first in any::<bool>(),
+        is_deep in any::<bool>(),
+        has_other in any::<bool>(),
+    ) {
+        let (entries, storages) = state("", 3);
+        let network = dictionary(&borrowed(&entries));
+        let (weight, bias) = (entries[0].1.clone(), entries[1].1.clone());
+        // A second one in a dictionary of the same tensors: it need not be equal to be read in the place of the first.
+        let second = match is_deep {
+            true => dictionary(&[("deeper", network.clone())]),
+            false => network.clone(),
+        };
+        let statistics = dictionary(&[("mean", bias.clone()), ("count", vec![b'K', 3])]);
+        let moments = dictionary(&[("exp_avg", weight.clone()), ("exp_avg_sq", weight.clone())]);
+        let mut all = vec![
+            ("epoch", vec![b'K', 3]),
+            ("rng_state", bias.clone()),
+            ("confusion", weight.clone()),
+            ("running", statistics),
+            ("history", dictionary(&[("loss", bias)])),
+            ("optimizer_state_dict", dictionary(&[("moments", moments.clone())])),
+            ("lr_scheduler", moments),
+        ];
+        let networks = if is_first { [(other, second), (key, network)] } else { [(key, network), (other, second)] };
+        all.extend(networks.into_iter().filter(|(own, _)| has_other || *own == key));
+        let bytes = archive(&whole_pickle(&dictionary(&all)), &borrowed(&storages));
+        match read(&bytes, &named(true)) {
+            Ok(network) => {
+                prop_assert!(!has_other);
+                prop_assert_eq!(values(&network, &X), right(3));
+            }
+            Err(error) => {
+                let error = error.to_string();
+                prop_assert!(has_other, "{}", error);
+                for own in [key, other] {
+                    prop_assert!(error.contains(&format!("[\"{own}\"]")), "{}", error);
+                }
+                prop_assert!(error.contains("save the one that is meant"), "{}", error);
+            }
+        }
+    }
+
     /// The older format cut short is an error.
     #[test]
     fn a_cut_file_is_refused(part in 0.0..1.0f64) {

@@ -37,8 +37,8 @@ struct Place<'o> {
 
 /// The names and tensors of the state dict in an object.
 ///
-/// That is the dictionary of tensors under a usual key, wherever it is; else the object itself; else the only one that there
-/// is. Lists of one are opened.
+/// That is the dictionary of tensors under a usual key, wherever it is, if no other could be a network; else the object itself; else
+/// the only one that there is. Lists of one are opened.
 pub(super) fn entries<'o, 'a>(
     objects: &'o Objects<'a>,
     root: Id,
@@ -56,8 +56,10 @@ pub(super) fn entries<'o, 'a>(
     let (usual, others): (Vec<_>, Vec<_>) = found
         .into_iter()
         .partition(|place| place.path.iter().any(|key| is_usual(key)));
+    let networks = || others.iter().filter(|place| is_network(objects, place));
     let chosen = match (&usual[..], &others[..]) {
-        ([one], _) => one,
+        ([one], _) if networks().next().is_none() => one,
+        ([_], _) => return Err(refuse(usual.iter().chain(networks()))),
         ([], [root, ..]) if root.path.is_empty() => root,
         ([], [one]) => one,
         ([], []) => {
@@ -66,7 +68,7 @@ pub(super) fn entries<'o, 'a>(
                 |(path, module, name)| refusals::object(&path, module, name),
             ));
         }
-        ([], several) | (several, _) => return Err(refuse(several)),
+        ([], several) | (several, _) => return Err(refuse(several.iter())),
     };
     chosen
         .entries
@@ -151,11 +153,18 @@ fn is_training(key: &str) -> bool {
     key.contains("optim") || key.contains("sched")
 }
 
-fn refuse(several: &[Place<'_>]) -> Error {
-    let mut paths: Vec<String> = several
-        .iter()
-        .map(|place| refusals::keys(&place.path))
-        .collect();
+/// Whether a dictionary could be that of a network: tensors alone, and weights of two or more dimensions among them. Statistics,
+/// states of random numbers and a checkpoint that holds a tensor beside other things are none.
+fn is_network(objects: &Objects<'_>, place: &Place<'_>) -> bool {
+    let mut values = place.entries.iter().map(|(_, value)| &objects[*value]);
+    let is_tensor = |value: &Object<'_>| matches!(value, Object::Tensor(_));
+    let is_weight =
+        |value: &Object<'_>| matches!(value, Object::Tensor(view) if view.shape.len() > 1);
+    values.clone().all(is_tensor) && values.any(is_weight)
+}
+
+fn refuse<'o>(several: impl Iterator<Item = &'o Place<'o>>) -> Error {
+    let mut paths: Vec<String> = several.map(|place| refusals::keys(&place.path)).collect();
     let first = paths[0].clone();
     let more = paths.len().saturating_sub(8);
     paths.truncate(8);
