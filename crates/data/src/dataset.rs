@@ -292,7 +292,8 @@ impl Dataset {
             self.input_shape = files.shape().to_vec();
             self.stored.0.clone_from(&self.input_shape);
         }
-        let order = fit::order(&self.input_shape, wanted, self.layout);
+        let is_image = matches!(self.values, Values::Files(_));
+        let order = fit::order(&self.input_shape, wanted, self.layout, is_image);
         let order = order.map_err(|remedy| Error::Shape {
             name: self.name.clone(),
             found: shape_text(&self.input_shape),

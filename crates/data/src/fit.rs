@@ -39,11 +39,13 @@ impl Move {
 ///
 /// Taken as they are: equal shapes, shapes that differ by dimensions of 1, and a flat vector on either side. `layout`
 /// is that of the stored inputs, where it is known; then channels may be moved, if the model's shape says in one way
-/// how.
+/// how. An array whose shape is the model's either way (4 x 4, 3 x 3 x 3) is in the model's own layout, as others of its shape are;
+/// an image, which is stored in a layout of its own, is not known to be.
 pub(crate) fn order(
     found: &[usize],
     wanted: &[usize],
     layout: Option<Layout>,
+    is_image: bool,
 ) -> Result<Order, String> {
     let count = |shape: &[usize]| shape.iter().product::<usize>();
     if count(found) != count(wanted) {
@@ -82,11 +84,11 @@ pub(crate) fn order(
                 false => Err("reshape or transpose the data to the model's shape".into()),
             }
         }
-        (true, true) => Err(format!(
+        (true, true) if is_image => Err(format!(
             "both layouts of {channels} channels have this shape, so it does not say which of them the model takes; \
-             give an array in the model's own layout without --layout"
+             give an array in the model's own layout"
         )),
-        (true, false) => Ok(Order::AsStored),
+        (true, _) => Ok(Order::AsStored),
         (false, true) => Ok(Order::Moved(Move {
             channels,
             to: layout.other(),

@@ -526,3 +526,52 @@ fn a_run_keeps_what_was_done_to_its_data() {
         "resize|image files",
     );
 }
+
+/// Means of the first or the last dimension of square inputs, as --layout says, are those of inputs that they were added to.
+#[test]
+fn square_inputs_are_normalised_as_their_layout_says() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    for shape in [&[4, 4][..], &[3, 3, 3]] {
+        network(&at("m.safetensors"), shape, None);
+        let (count, channels) = (shape.iter().product::<usize>(), shape[0]);
+        // Sums of eighths are exact.
+        let x: Vec<f64> = (0..2 * count)
+            .map(|i| (i * i * 7 % 19) as f64 / 8.0)
+            .collect();
+        let save = |name: &str, x: Vec<f64>| {
+            let shape = [&[2], shape].concat();
+            let x = Tensor::from_vec(x, shape, &Device::Cpu).unwrap();
+            x.write_npy(at(name)).unwrap();
+        };
+        save("x.npy", x.clone());
+        let radii = |(_, table): (serde_json::Value, String)| -> Vec<f64> {
+            let cell = |row: &str| row.split(',').nth(3).unwrap().parse().unwrap();
+            table.lines().skip(1).map(cell).collect()
+        };
+        let plain = radii(certify(dir.path(), "m.safetensors", "x.npy", &[]));
+        let means: Vec<String> = (1..=channels).map(|mean| mean.to_string()).collect();
+        let (means, stds) = (means.join(","), vec!["1"; channels].join(","));
+        let normalised = ["--mean", &means, "--std", &stds];
+        for (layout, area) in [("channels-first", count / channels), ("channels-last", 1)] {
+            let mean = |i: usize| (i % count / area % channels + 1) as f64;
+            let added = x.iter().enumerate().map(|(i, x)| x + mean(i));
+            save("added.npy", added.collect());
+            let more = [&normalised[..], &["--layout", layout]].concat();
+            let found = radii(certify(dir.path(), "m.safetensors", "added.npy", &more));
+            // Radii are rounded down by what the subtraction may be off.
+            for (found, plain) in found.iter().zip(&plain) {
+                let ratio = found / plain;
+                assert!((ratio - 1.0).abs() < 1e-9, "{shape:?} {layout}: {ratio}");
+            }
+        }
+        let arguments =
+            format!("certify --model @m.safetensors --data @x.npy --mean {means} --std {stds}");
+        refused(
+            dir.path(),
+            &arguments,
+            1,
+            "first or last|--layout says which",
+        );
+    }
+}
