@@ -114,6 +114,23 @@ pub(crate) fn moved(shape: &[usize], layout: Layout) -> Vec<usize> {
     shape
 }
 
+/// The inputs that a model takes, and how those are laid out that it is given.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wanted<'a> {
+    /// The shape that the model takes.
+    pub(crate) shape: &'a [usize],
+    /// The layout of stored inputs, where it is said.
+    pub(crate) layout: Option<Layout>,
+}
+
+impl Wanted<'_> {
+    /// Whether a stored array of this shape is one input.
+    pub(crate) fn is_one(self, shape: &[usize]) -> bool {
+        let is_moved = |layout| same(&moved(shape, layout), self.shape);
+        same(shape, self.shape) || self.layout.is_some_and(is_moved)
+    }
+}
+
 /// The height and width of an image in a model's inputs, where their shape says it in one way.
 pub(crate) fn image_size(wanted: &[usize]) -> Option<[usize; 2]> {
     let channels = |count: usize| matches!(count, 1 | 3);

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::dataset::Dataset;
 use crate::error::Error;
+use crate::fit::Wanted;
 use crate::npy_array::Array;
 use crate::npy_rows;
 use crate::selection::{Selection, cut, in_file};
@@ -60,11 +61,11 @@ pub fn encode(shape: &[usize], values: &[f64]) -> Result<Vec<u8>, Error> {
     Ok(out)
 }
 
-/// The same for some of the rows; the values of others are not read. An array of the shape `input` is one input.
+/// The same for some of the rows; the values of others are not read. An array that is one of the inputs wanted is one row.
 pub(crate) fn read_selected(
     path: &Path,
     selection: Selection,
-    input: Option<&[usize]>,
+    input: Option<Wanted<'_>>,
 ) -> Result<Dataset, Error> {
     read_all(
         path.display().to_string(),
@@ -80,7 +81,7 @@ pub(crate) fn read_all(
     name: String,
     paths: &[PathBuf],
     selection: Selection,
-    input: Option<&[usize]>,
+    input: Option<Wanted<'_>>,
 ) -> Result<Dataset, Error> {
     read_piecewise(name, paths, selection, input, npy_rows::AT_ONCE)
 }
@@ -90,7 +91,7 @@ fn read_piecewise(
     name: String,
     paths: &[PathBuf],
     selection: Selection,
-    input: Option<&[usize]>,
+    input: Option<Wanted<'_>>,
     at_once: usize,
 ) -> Result<Dataset, Error> {
     let arrays: Vec<Array> = paths

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::element::Element;
 use crate::error::Error;
 use crate::file::{Block, Source};
-use crate::fit;
+use crate::fit::Wanted;
 use crate::npy_header::header;
 use crate::values::{Values, element_count, shape_text};
 
@@ -24,7 +24,7 @@ pub(crate) struct Array {
 }
 
 impl Array {
-    pub(crate) fn of(path: &Path, input: Option<&[usize]>) -> Result<Self, Error> {
+    pub(crate) fn of(path: &Path, input: Option<Wanted<'_>>) -> Result<Self, Error> {
         let mut source = Source::open(path)?;
         let name = source.name().to_owned();
         let header = header(&mut source, &name)?;
@@ -47,7 +47,7 @@ impl Array {
         let Ok(mut shape) = dimensions.collect::<Result<Vec<usize>, _>>() else {
             return refuse("a product that an array can have");
         };
-        if input.is_some_and(|input| fit::same(&shape, input)) {
+        if input.is_some_and(|input| input.is_one(&shape)) {
             shape.insert(0, 1);
         }
         if shape.len() < 2 || shape.contains(&0) {

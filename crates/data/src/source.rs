@@ -1,5 +1,6 @@
 //! Data by the name or path that a person gives.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::fit;
@@ -152,7 +153,7 @@ static AS_IT_IS: Preprocessing = Preprocessing {
 /// is wrong with values that are not read is not found.
 ///
 /// Arrays said to have their channels last get them first. But where the request has the shape of a model's inputs, data
-/// get that ([`Dataset::fit`](crate::Dataset::fit)), and a `.npy` file of that very shape is one input.
+/// get that ([`Dataset::fit`](crate::Dataset::fit)), and a `.npy` file of that very shape, laid out as said, is one input.
 ///
 /// # Errors
 /// As [`open`]; a selection of no rows or of one that does not exist; preprocessing that the data do not have or whose
@@ -325,7 +326,12 @@ fn stored(name_or_path: &str, request: &Request<'_>) -> Result<Data, Error> {
         // The others have no options.
         layout => {
             options.finish()?;
-            without_options(layout, path, selection, request.input_shape)?
+            let stored = request.preprocessing.layout;
+            let input = request.input_shape.map(|shape| fit::Wanted {
+                shape,
+                layout: stored,
+            });
+            without_options(layout, path, selection, input)?
         }
     })
 }
@@ -334,7 +340,7 @@ fn without_options(
     layout: Layout,
     path: PathBuf,
     selection: Selection,
-    input: Option<&[usize]>,
+    input: Option<fit::Wanted<'_>>,
 ) -> Result<Data, Error> {
     let Selection { split, seed, rows } = selection;
     match layout {
@@ -401,7 +407,7 @@ fn locate(name: &str, data_dir: Option<&Path>) -> Result<(Layout, PathBuf), Erro
     let path = Path::new(name);
     let extension = path.extension().and_then(|extension| extension.to_str());
     let layout = match extension.map(str::to_ascii_lowercase).as_deref() {
-        _ if path.is_dir() => directory(path),
+        _ if path.is_dir() => directory(path)?,
         _ if let Some(files) = pattern::expand(path)? => {
             let is_npy = |file: &PathBuf| {
                 file.extension()
@@ -441,19 +447,42 @@ fn locate(name: &str, data_dir: Option<&Path>) -> Result<(Layout, PathBuf), Erro
 }
 
 /// The layout of a directory, by the first file or folder of one that is there.
-fn directory(path: &Path) -> Layout {
-    if path.join("ae.train").exists() || path.join("ae.test").exists() {
-        Layout::JapaneseVowels
-    } else if cifar10::is_there(path) {
-        Layout::Cifar10
-    } else if folders::is_caltech256(path) {
-        Layout::Caltech256
-    } else if folders::has_images(path) {
-        Layout::Folder
-    } else {
-        // Its errors say which files were looked for.
-        Layout::Mnist
-    }
+fn directory(path: &Path) -> Result<Layout, Error> {
+    Ok(
+        if path.join("ae.train").exists() || path.join("ae.test").exists() {
+            Layout::JapaneseVowels
+        } else if cifar10::is_there(path) {
+            Layout::Cifar10
+        } else if folders::is_caltech256(path) {
+            Layout::Caltech256
+        } else if folders::has_images(path) {
+            Layout::Folder
+        } else if let Some(arrays) = arrays(path) {
+            let directory = path.display().to_string();
+            return Err(Error::malformed(
+                &directory,
+                "the folder",
+                format!("arrays ({arrays} .npy) and neither a dataset nor images"),
+                format!("a pattern in quotes that names them: '{directory}/*.npy'"),
+            ));
+        } else {
+            // Its errors say which files were looked for.
+            Layout::Mnist
+        },
+    )
+}
+
+/// How many arrays are in a directory that has no file of MNIST; `None` without any.
+fn arrays(directory: &Path) -> Option<usize> {
+    let files = fs::read_dir(directory).into_iter().flatten().flatten();
+    let names: Vec<PathBuf> = files.map(|file| file.file_name().into()).collect();
+    let is_mnist = |name: &PathBuf| name.to_string_lossy().contains("ubyte");
+    let is_array = |name: &&PathBuf| {
+        name.extension()
+            .is_some_and(|e| e.eq_ignore_ascii_case("npy"))
+    };
+    let count = names.iter().filter(is_array).count();
+    (count > 0 && !names.iter().any(is_mnist)).then_some(count)
 }
 
 /// The known name within three edits of the word, nearest first.

@@ -73,23 +73,30 @@ impl ModelPath {
     /// Reads the model, its parameters converted to `dtype`.
     ///
     /// # Errors
-    /// A file that cannot be read, is not a model, or does not fit its architecture.
+    /// A file that cannot be read, is not a model, or does not fit its architecture; options that are not for its kind.
     pub fn load(&self, dtype: DType, device: &Device) -> anyhow::Result<ModelFile> {
         let file = self.file();
         if file.exists() {
             // Before a library reads it; what is missing has an error of its own.
             files::check_readable(&file)?;
         }
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        let name = name.to_ascii_lowercase();
+        let ends = |endings: &[&str]| endings.iter().any(|ending| name.ends_with(ending));
+        let is_graph = ends(&[".onnx", ".onnx.gz"]);
+        self.check_options(match () {
+            () if is_graph => Some("an ONNX graph"),
+            () if ends(&[".nnet"]) => Some("an NNet file"),
+            () if self.model.is_dir() => Some("a run directory"),
+            () => None,
+        })?;
         if let Some(architecture) = &self.architecture {
             let described = self.described(architecture)?;
             return Ok(ModelFile::Network(state_dict(
                 &file, described, dtype, device,
             )?));
         }
-        let name = file.file_name().unwrap_or_default().to_string_lossy();
-        let name = name.to_ascii_lowercase();
-        let ends = |endings: &[&str]| endings.iter().any(|ending| name.ends_with(ending));
-        if ends(&[".onnx", ".onnx.gz"]) {
+        if is_graph {
             return Ok(ModelFile::Network(self.graph(&file, dtype, device)?));
         }
         if ends(&[".nnet"]) {
@@ -106,6 +113,18 @@ impl ModelPath {
         bail!(
             "{path}: not a model; expected a run directory, .safetensors, .onnx, .onnx.gz, .nnet, .pth or .pt"
         )
+    }
+
+    /// Refuses options that say nothing about the model; `whole` is what it is where it says itself which network it is.
+    fn check_options(&self, whole: Option<&str>) -> Result<(), Usage> {
+        let path = self.model.display();
+        if let (Some(_), Some(what)) = (&self.architecture, whole) {
+            let message = format!(
+                "--architecture: for a PyTorch state dict; {path} is {what}, which says itself what network it is; leave it out"
+            );
+            return Err(Usage::new(message));
+        }
+        Ok(())
     }
 
     /// What the architecture's name or file says.

@@ -161,3 +161,52 @@ fn trainings_that_cannot_be_begun() {
         refused(dir.path(), &format!("train {arguments}"), code, needles);
     }
 }
+
+/// Options about a model that say nothing about one of its kind are wrong usage, whatever is in the file.
+#[test]
+fn options_of_another_kind_of_model() {
+    let dir = tempfile::tempdir().unwrap();
+    small_data(dir.path());
+    model(&dir.path().join("own.safetensors"), &[1, 6, 6], &[9]);
+    fs::create_dir(dir.path().join("run")).unwrap();
+    for name in ["m.onnx", "m.ONNX.gz", "m.nnet", "m.pth", "run/config.toml"] {
+        fs::write(dir.path().join(name), "").unwrap();
+    }
+    fs::write(
+        dir.path().join("fc.toml"),
+        "[architecture]\nkind = \"fc\"\n",
+    )
+    .unwrap();
+    let refuse = |model: &str, more: &str, needles: &str| {
+        let arguments = format!("certify --model @{model} --data @data {more}");
+        refused(dir.path(), &arguments, 2, needles);
+    };
+    for (model, what) in [
+        ("m.onnx", "an ONNX graph"),
+        ("m.ONNX.gz", "an ONNX graph"),
+        ("m.nnet", "an NNet file"),
+        ("run", "a run directory"),
+    ] {
+        let needles = format!("--architecture: for a PyTorch state dict|{model} is {what}");
+        refuse(model, "--architecture @fc.toml", &needles);
+    }
+}
+
+/// Arrays in a folder are named by a pattern, which the message says.
+#[test]
+fn a_folder_of_arrays_is_named_by_a_pattern() {
+    let dir = tempfile::tempdir().unwrap();
+    model(&dir.path().join("m.safetensors"), &[2], &[3]);
+    fs::create_dir(dir.path().join("arrays")).unwrap();
+    for name in ["a.npy", "b.NPY"] {
+        let x = Tensor::zeros((1, 2), DType::F64, &Device::Cpu).unwrap();
+        x.write_npy(dir.path().join("arrays").join(name)).unwrap();
+    }
+    let needles = "arrays (2 .npy)|arrays/*.npy'";
+    refused(
+        dir.path(),
+        "certify --model @m.safetensors --data @arrays",
+        1,
+        needles,
+    );
+}

@@ -575,3 +575,49 @@ fn square_inputs_are_normalised_as_their_layout_says() {
         );
     }
 }
+
+/// One array of the model's shape is one input, also where it is laid out otherwise.
+#[test]
+fn an_array_of_one_input_may_have_its_channels_last() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    network(&at("m.safetensors"), &[3, 4, 5], None);
+    let first = unit().get(0).unwrap();
+    first.write_npy(at("first.npy")).unwrap();
+    let last = first.permute((1, 2, 0)).unwrap().contiguous().unwrap();
+    last.write_npy(at("last.npy")).unwrap();
+    let explain = |input: &str, more: &[&str]| {
+        let (model, input, out) = (at("m.safetensors"), at(input), at("out.csv"));
+        let own = [
+            "explain",
+            "--model",
+            text(&model),
+            "--input",
+            text(&input),
+            "--out",
+            text(&out),
+            "--force",
+            "--time",
+            "0",
+            "--evaluations",
+            "10",
+            "--steps",
+            "4",
+        ];
+        json(&[&own[..], more].concat());
+        fs::read_to_string(&out).unwrap()
+    };
+    let layout = ["--layout", "channels-last"];
+    let (of_first, of_last) = (explain("first.npy", &[]), explain("last.npy", &layout));
+    let numbers = |table: &str| -> Vec<String> {
+        table
+            .lines()
+            .skip(1)
+            .map(|row| row.split_once(',').unwrap().1.to_owned())
+            .collect()
+    };
+    assert_eq!(numbers(&of_first), numbers(&of_last));
+    let (_, of_first) = certify(dir.path(), "m.safetensors", "first.npy", &[]);
+    let (_, of_last) = certify(dir.path(), "m.safetensors", "last.npy", &layout);
+    assert_eq!(of_first, of_last);
+}
