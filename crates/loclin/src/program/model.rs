@@ -32,6 +32,9 @@ pub struct ModelPath {
     pub input_shape: Vec<usize>,
 }
 
+/// What an ONNX file is.
+const ONNX: &str = "an ONNX graph";
+
 /// An architecture file.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -85,7 +88,7 @@ impl ModelPath {
         let ends = |endings: &[&str]| endings.iter().any(|ending| name.ends_with(ending));
         let is_graph = ends(&[".onnx", ".onnx.gz"]);
         self.check_options(match () {
-            () if is_graph => Some("an ONNX graph"),
+            () if is_graph => Some(ONNX),
             () if ends(&[".nnet"]) => Some("an NNet file"),
             () if self.model.is_dir() => Some("a run directory"),
             () => None,
@@ -118,9 +121,23 @@ impl ModelPath {
     /// Refuses options that say nothing about the model; `whole` is what it is where it says itself which network it is.
     fn check_options(&self, whole: Option<&str>) -> Result<(), Usage> {
         let path = self.model.display();
+        let is_graph = whole == Some(ONNX);
         if let (Some(_), Some(what)) = (&self.architecture, whole) {
             let message = format!(
                 "--architecture: for a PyTorch state dict; {path} is {what}, which says itself what network it is; leave it out"
+            );
+            return Err(Usage::new(message));
+        }
+        if let (Some(output), false) = (&self.output, is_graph) {
+            let message = format!(
+                "--output {output}: names a value of an ONNX graph; {path} is none; leave it out"
+            );
+            return Err(Usage::new(message));
+        }
+        if !(self.input_shape.is_empty() || is_graph || self.architecture.is_some()) {
+            let message = format!(
+                "--input-shape: for an ONNX graph or a network of torchvision (--architecture torchvision/NAME); {path} is neither; \
+                 leave it out"
             );
             return Err(Usage::new(message));
         }

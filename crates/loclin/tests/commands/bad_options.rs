@@ -190,6 +190,35 @@ fn options_of_another_kind_of_model() {
         let needles = format!("--architecture: for a PyTorch state dict|{model} is {what}");
         refuse(model, "--architecture @fc.toml", &needles);
     }
+    let described = "--architecture @fc.toml";
+    for model in ["own.safetensors", "m.nnet", "m.pth", "run"] {
+        refuse(
+            model,
+            "--output y",
+            &format!("--output y: names a value of an ONNX graph|{model} is none"),
+        );
+        refuse(
+            model,
+            "--input-shape 3,5,5",
+            "--input-shape: for an ONNX graph",
+        );
+    }
+    refuse(
+        "own.safetensors",
+        &format!("{described} --output y"),
+        "--output y",
+    );
+    refuse("m.pth", &format!("{described} --output y"), "--output y");
+    refuse(
+        "m.pth",
+        &format!("{described} --input-shape 3"),
+        "--input-shape: for a state dict",
+    );
+    refuse(
+        "m.pth",
+        "--architecture torchvision/resnet18 --output y",
+        "--output y",
+    );
 }
 
 /// Arrays in a folder are named by a pattern, which the message says.
