@@ -125,7 +125,11 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         outcome.rows = proofs.statements.len();
         statements::check(proofs, &model, &data, &mut outcome)?;
     }
-    let called = Called::new(&table.rows, names.as_ref(), args.classes.classes.is_some());
+    let called = Called::new(
+        &table.rows,
+        names.as_ref(),
+        args.inputs.classes.classes.is_some(),
+    );
     let mut sound: Vec<&Row> = Vec::new();
     for row in table.rows.iter().filter(claiming) {
         let found = row::plain(row, &table.norms, &data, names.as_ref(), &called);
