@@ -12,6 +12,10 @@ use std::path::{Path, PathBuf};
 /// # Ok::<(), loclin_data::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a program has one or two of them"
+)]
 pub enum Data {
     /// Inputs of one shape.
     Table(Dataset),

@@ -159,7 +159,7 @@ enum Baseline {
     /// At this number everywhere.
     Number(f64),
     /// At this input, as `--baseline` names it, to which this was done.
-    Input(String, Subject, Applied),
+    Input(String, Subject, Box<Applied>),
 }
 
 impl Baseline {
@@ -171,7 +171,7 @@ impl Baseline {
             Err(_) => {
                 let opened = subject::open(loaded, &args.data, &args.baseline);
                 let (opened, subject) = opened.with_context(|| named.clone())?;
-                Ok(Self::Input(named, subject, opened.applied))
+                Ok(Self::Input(named, subject, opened.applied.into()))
             }
         }
     }
