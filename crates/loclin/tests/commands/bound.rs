@@ -316,7 +316,8 @@ fn what_makes_no_sense_is_refused() {
     usage("--eps 0.1 --time nan", "--time NaN|at least 0");
     usage("--eps 0.1 --parts 0", "--parts 0|at least 1");
     usage("--eps 0.1 --index 1 --limit 2", "--index|--limit");
-    let one = "bound --data @data --model @one.safetensors --eps 0.1 --what class";
+    // The first two are labelled 0 and 1, which are the classes of one output.
+    let one = "bound --data @data --model @one.safetensors --eps 0.1 --limit 2 --what class";
     refused(dir.path(), one, 2, "one output");
     let outside = "bound --data @data --model @net.safetensors --eps 0.1 --domain 0.5,1";
     refused(dir.path(), outside, 1, "input 0|outside");
