@@ -14,8 +14,9 @@
 //! ([`Linearization::choose`]); and between pulls, where those that are left would, if they go as far as those before did.
 
 use crate::{
-    Guarantee, Linearization, Margins, Method, Norm, Result,
+    Guarantee, Linearization, Margins, Method, Norm, Position, Result,
     by_lengths::PullErrors,
+    margins::NOTICEABLE,
     measure::{Aim, FIRST_ROUND},
     nearest::{Found, Nearest, distance},
     progress::Progress,
@@ -39,6 +40,9 @@ const GROUPS: usize = 8;
 /// The share of all gradients' work that pulls are expected to take.
 const SHARE: f64 = 0.25;
 
+/// How many times all gradients' work a search may take that proves what they do not.
+const DEAR: f64 = 2.0;
+
 /// The share of all gradients' work after which what is left is foreseen.
 const FORESEEN: f64 = 0.1;
 
@@ -51,9 +55,18 @@ impl Linearization {
         let of_norm = |norm: &Norm| {
             let (mut found, mut proved) = (Vec::new(), true);
             for (input, lengths) in lengths.iter().enumerate() {
-                let (own, sure) = self.by_bound((input, *norm), lengths, lipschitz)?;
+                let rounding = match self.rounding {
+                    Some(_) => None,
+                    None => self.by_lengths(input)?,
+                };
+                let limits = Limits::new(lipschitz, rounding.as_ref());
+                let aim = self.aim(input, *norm)?;
+                let (own, sure) = match self.by_bound(&aim, lengths, limits, 1.0)? {
+                    Some(found) => (found, limits.rounding.is_some()),
+                    None => (self.measure_all(&aim)?, false),
+                };
                 found.push(own);
-                proved &= sure;
+                proved &= sure || self.rounding.is_some();
             }
             let mut margins = self.proved(*norm, found, Method::Bound)?;
             margins.work.directions = DIRECTIONS;
@@ -72,22 +85,87 @@ impl Linearization {
         self.prepared.lipschitz_cost() + self.batch() as f64 * each
     }
 
-    /// The nearest neuron of one input, and whether rounding is bounded.
+    /// Margins that absolute values of rounding errors leave open, by lengths: where they say nothing of the inputs, where they leave
+    /// undecided whether a radius is 0, and where they make it noticeably smaller. Of recurrences over many steps, where gradients neither grow nor vanish but products of absolute
+    /// values grow, lengths are known well.
+    ///
+    /// # Errors
+    /// A tensor computation that fails.
+    pub(crate) fn settle_by_lengths(&self, norms: &[Norm], margins: &mut [Margins]) -> Result<()> {
+        let is_open = |of: &Margins, input: usize| match self.rounding {
+            Some(_) => self.is_smaller_by_rounding(of, input),
+            None => of.guarantee == Guarantee::Estimate,
+        };
+        let inputs = 0..self.batch();
+        let any = |input: &usize| margins.iter().any(|of| is_open(of, *input));
+        let open: Vec<usize> = inputs.filter(any).collect();
+        if open.is_empty() || self.prepared.node_lengths(self.network())?.is_none() {
+            return Ok(());
+        }
+        let lipschitz = self.prepared.lipschitz(self.network())?;
+        let lengths = self.estimated_lengths(DIRECTIONS, 0)?;
+        // For each norm the inputs that are settled.
+        let mut settled = vec![0; margins.len()];
+        let before = margins.to_vec();
+        for input in open {
+            let Some(rounding) = self.by_lengths(input)? else {
+                continue;
+            };
+            let limits = Limits::new(lipschitz, Some(&rounding));
+            for (number, norm) in norms.iter().enumerate() {
+                let of = &mut margins[number];
+                if !is_open(&before[number], input) {
+                    continue;
+                }
+                let aim = self.aim(input, *norm)?;
+                let Some(found) = self.by_bound(&aim, &lengths[input], limits, DEAR)? else {
+                    continue;
+                };
+                settled[number] += 1;
+                let distance = found.nearest.distance;
+                if self.rounding.is_none() || distance > of.radius[input] {
+                    of.radius[input] = distance;
+                    of.limiting[input] = found.nearest.at.and_then(|at| self.neuron(at));
+                    of.position[input] = match distance > 0.0 {
+                        true => Position::Inside,
+                        false => Position::Undecided,
+                    };
+                }
+                of.work.gradients[input] += found.gradients;
+            }
+        }
+        if self.rounding.is_none() {
+            for ((of, before), settled) in margins.iter_mut().zip(before).zip(settled) {
+                // One claim for all inputs.
+                match settled == self.batch() {
+                    true => of.guarantee = Guarantee::Proved,
+                    false => *of = before,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether bounds of rounding errors make an input's radius 0, or noticeably smaller.
+    fn is_smaller_by_rounding(&self, of: &Margins, input: usize) -> bool {
+        let limiting = of.limiting[input].and_then(|neuron| self.position(neuron));
+        let lost = limiting.is_some_and(|at| {
+            let (z, clear) = (self.pre_activations[input][at], self.clear[input][at]);
+            clear.abs() < z.abs() * (1.0 - NOTICEABLE)
+        });
+        lost || of.position[input] == Position::Undecided
+    }
+
+    /// The nearest neuron of one input; `None` as soon as that would take more than `most` times the multiply-adds of all gradients.
     fn by_bound(
         &self,
-        (input, norm): (usize, Norm),
+        aim: &Aim,
         lengths: &[f64],
-        lipschitz: &[f64],
-    ) -> Result<(Found, bool)> {
+        mut limits: Limits<'_>,
+        most: f64,
+    ) -> Result<Option<Found>> {
+        let input = aim.input;
         let trace = self.trace.narrow(input, 1)?;
-        let aim = self.aim(input, norm)?;
-        let rounding = self.by_lengths(input)?;
-        let proved = rounding.is_some() || self.rounding.is_some();
-        let mut limits = Limits {
-            lipschitz,
-            rounding: rounding.as_ref(),
-            nearest: f64::INFINITY,
-        };
         let mut found = Found {
             nearest: Nearest::NONE,
             gradients: 0,
@@ -100,7 +178,7 @@ impl Linearization {
             };
             let mut alone = Group::new(neuron.node);
             alone.add(*at, 0.0);
-            let pulled = self.pull_group(&trace, &aim, &alone, limits)?;
+            let pulled = self.pull_group(&trace, aim, &alone, limits)?;
             found.gradients += 1;
             for (at, distance) in pulled.measured {
                 found.nearest.lower(distance, at);
@@ -108,18 +186,16 @@ impl Linearization {
         }
         if found.nearest.distance == 0.0 {
             // On a boundary: nothing is nearer, and there can be many ties.
-            return Ok((found, proved));
+            return Ok(Some(found));
         }
         limits.nearest = found.nearest.distance.min(aim.farthest);
-        let groups = self.groups(&trace, &aim, &first, limits)?;
-        match self.pull_groups(&trace, &aim, groups, (limits, found.nearest))? {
-            Some((nearest, pulled)) => {
-                found.nearest = nearest;
-                found.gradients += pulled;
-                Ok((found, proved))
-            }
-            None => Ok((self.measure_all(&aim)?, self.rounding.is_some())),
-        }
+        let groups = self.groups(&trace, aim, &first, limits)?;
+        let pulled = self.pull_groups((&trace, aim), groups, (limits, found.nearest), most)?;
+        Ok(pulled.map(|(nearest, pulled)| {
+            found.nearest = nearest;
+            found.gradients += pulled;
+            found
+        }))
     }
 
     /// The neurons that the Lipschitz bounds do not exclude, those of one node and position together, the nearest group by its
@@ -169,21 +245,22 @@ impl Linearization {
     }
 
     /// Pulls the gradients of all groups: the nearest of their neurons and those known before, and how many gradients there were. `None` as
-    /// soon as measuring every gradient is cheaper.
+    /// soon as measuring every gradient `most` times is cheaper.
     fn pull_groups(
         &self,
-        trace: &Trace,
-        aim: &Aim,
+        (trace, aim): (&Trace, &Aim),
         groups: Vec<Group>,
         (mut limits, mut nearest): (Limits<'_>, Nearest),
+        most: f64,
     ) -> Result<Option<(Nearest, usize)>> {
         let cost = &self.prepared.cost;
+        let most = most * cost.all();
         let whole = |group: &Group| group.len() as f64 * cost.pull(group.node(), 0);
         let mut rest: f64 = groups.iter().map(whole).sum();
         let candidates = groups.iter().map(Group::len).sum();
         let (mut done, mut spent, mut count) = (0.0, 0.0, 0);
         for some in waves(groups) {
-            if spent > FORESEEN * cost.all() && rest * spent / done > cost.all() {
+            if spent > FORESEEN * cost.all() && rest * spent / done > most {
                 return Ok(None);
             }
             limits.nearest = nearest.distance.min(aim.farthest);

@@ -112,12 +112,11 @@ impl ByLengths<'_> {
 }
 
 impl Linearization {
-    /// What rounding has done at an input, where absolute values do not say; `None` where they do, or nothing does.
+    /// What rounding has done at an input; `None` where lengths do not say either.
     pub(crate) fn by_lengths(&self, input: usize) -> Result<Option<ByLengths<'_>>> {
         let prepared = &self.prepared;
         let network = self.network();
-        let (None, Some(known), Some(magnitudes)) = (
-            &self.rounding,
+        let (Some(known), Some(magnitudes)) = (
             prepared.node_lengths(network)?,
             prepared.magnitudes(network)?,
         ) else {

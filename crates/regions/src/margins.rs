@@ -44,7 +44,7 @@ pub struct Work {
 const SMALL: f64 = 1e9;
 
 /// A part of a neuron's value that its error may be without being bounded again.
-const NOTICEABLE: f64 = 1e-6;
+pub(crate) const NOTICEABLE: f64 = 1e-6;
 
 /// Gradients of an input that an estimate leaves to be measured, about.
 const MEASURED: usize = 32;
@@ -80,6 +80,9 @@ impl Linearization {
     pub fn margins(&self, norms: &[Norm], method: Method) -> Result<Vec<Margins>> {
         let mut margins = self.found(norms, method)?;
         self.settle(norms, &mut margins)?;
+        if matches!(method, Method::Auto | Method::Probable(_)) {
+            self.settle_by_lengths(norms, &mut margins)?;
+        }
         // A ball of a larger norm lies in that of a smaller one: where rounding says otherwise, the larger radius holds. Not of radii that
         // fail with a probability, each for itself: one taken from another norm would fail where either does.
         let mut order: Vec<usize> = (0..margins.len()).collect();

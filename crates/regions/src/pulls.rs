@@ -57,6 +57,17 @@ pub(crate) struct Limits<'a> {
     pub(crate) nearest: f64,
 }
 
+impl<'a> Limits<'a> {
+    /// Before any distance is known.
+    pub(crate) fn new(lipschitz: &'a [f64], rounding: Option<&'a ByLengths<'a>>) -> Self {
+        Self {
+            lipschitz,
+            rounding,
+            nearest: f64::INFINITY,
+        }
+    }
+}
+
 /// What pulling a group came to.
 #[derive(Debug, Default)]
 pub(crate) struct Pulled {
@@ -197,9 +208,9 @@ impl Linearization {
         for part in way.pull.reached() {
             reached.push((part.node, lengths(part.cotangents)?));
         }
-        let errors = match &self.rounding {
-            Some(rounding) => Some(&rounding.gradients()?[aim.input]),
-            None => None,
+        let errors = match (&self.rounding, limits.rounding) {
+            (Some(rounding), None) => Some(&rounding.gradients()?[aim.input]),
+            _ => None,
         };
         let longer = aim.norm.dual().longer_than_l2(self.network().input_size());
         let mut kept = Vec::new();
