@@ -126,9 +126,10 @@ impl Linearization {
                 if self.rounding.is_none() || distance > of.radius[input] {
                     of.radius[input] = distance;
                     of.limiting[input] = found.nearest.at.and_then(|at| self.neuron(at));
-                    of.position[input] = match distance > 0.0 {
-                        true => Position::Inside,
-                        false => Position::Undecided,
+                    of.position[input] = match (distance > 0.0, of.position[input]) {
+                        (true, _) => Position::Inside,
+                        (false, Position::Inside) => Position::Undecided,
+                        (false, known) => known,
                     };
                 }
                 of.work.gradients[input] += found.gradients;

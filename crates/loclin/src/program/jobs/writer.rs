@@ -58,6 +58,8 @@ pub fn begin(
     header: Vec<u8>,
     options: &JobOptions,
 ) -> Result<Begun, JobError> {
+    // A table comes after its journal: whoever begins in between is not to find one without the other.
+    let has_table = out.exists();
     let has_journal = !options.force && Journal::open(out)?.is_some();
     let mut writer = Writer {
         out: out.to_owned(),
@@ -68,7 +70,7 @@ pub fn begin(
         grows: None,
     };
     if !has_journal {
-        if out.exists() && !options.force {
+        if has_table && !options.force {
             let (out, journal) = (out.to_owned(), journal_of(out));
             return Err(match options.resume {
                 true => JobError::Lost { out, journal },
