@@ -80,7 +80,9 @@ impl Linearization {
     pub fn margins(&self, norms: &[Norm], method: Method) -> Result<Vec<Margins>> {
         let mut margins = self.found(norms, method)?;
         self.settle(norms, &mut margins)?;
-        if matches!(method, Method::Auto | Method::Probable(_)) {
+        // Not where the way was said, nor where proofs would take too long.
+        let is_proof = |of: &Margins| !matches!(of.method, Method::Estimate(_));
+        if matches!(method, Method::Auto | Method::Probable(_)) && margins.iter().all(is_proof) {
             self.settle_by_lengths(norms, &mut margins)?;
         }
         // A ball of a larger norm lies in that of a smaller one: where rounding says otherwise, the larger radius holds. Not of radii that
