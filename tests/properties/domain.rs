@@ -103,7 +103,9 @@ proptest! {
         let found = cut.cut.margins(&NORMS, method).unwrap();
         for ((found, truth), whole) in found.iter().zip(&truths).zip(&whole) {
             let radius = found.radius[0];
-            prop_assert!(truth.covers(radius), "{:e} instead of {:e}", radius, truth.approximate());
+            // Of an estimate nothing is claimed.
+            let claims = found.guarantee != Guarantee::Estimate;
+            prop_assert!(!claims || truth.covers(radius), "{:e} instead of {:e}", radius, truth.approximate());
             // The whole ball's gradients are pushed, these are pulled: each has its rounding.
             prop_assert!(radius >= whole.radius[0] * (1.0 - ORDINARY) || !truth.covers(whole.radius[0]), "{:e} {:e}", radius, whole.radius[0]);
             prop_assert_eq!(found.domain.as_deref(), Some(&cut.domain));
@@ -117,7 +119,8 @@ proptest! {
                     continue;
                 }
                 let found = cut.cut.margins(&[*norm], method).unwrap().remove(0);
-                prop_assert!(truth.covers(found.radius[0]), "{method} in l{norm}: {:e} instead of {:e}", found.radius[0], truth.approximate());
+                let claims = found.guarantee != Guarantee::Estimate;
+                prop_assert!(!claims || truth.covers(found.radius[0]), "{method} in l{norm}: {:e} instead of {:e}", found.radius[0], truth.approximate());
             }
         }
     }
