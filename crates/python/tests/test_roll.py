@@ -136,6 +136,7 @@ def test_a_relu_is_the_same_however_it_is_written():
         ("mul", lambda h: h * h), ("atan", torch.atan), ("selu", torch.selu), ("tanh_", lambda h: h.tanh_()),
         ("norm", lambda h: h / h.norm(dim=1, keepdim=True)), ("threshold", lambda h: torch.threshold(h, 0.5, 0)),
         ("truediv|rdiv|reciprocal", lambda h: 1 / (h.abs() + 1)), ("maximum", lambda h: torch.maximum(h, -h)),
+        ("__float__", lambda h: h * float(h.sum())), ("item", lambda h: h * h.sum().item()),
     ],
 )  # fmt: skip
 def test_what_may_hide_a_neuron_is_refused(name, function):

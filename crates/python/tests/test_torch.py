@@ -213,6 +213,26 @@ def test_a_module_that_is_not_its_export_is_refused(make):
         loclin.from_torch(make().double(), torch.full((1, 3), -1.0))
 
 
+class Holed(nn.Module):
+    """No number at 0, where its export has one."""
+
+    def forward(self, x):
+        return torch.relu(x) if x.detach().abs().sum() > 0 else x * float("nan")
+
+
+def test_what_is_no_number_is_no_output_of_a_network():
+    with pytest.raises(loclin.ModelError, match="output 0 is nan"):
+        loclin.from_torch(Holed().double(), torch.ones(1, 3), exporter="legacy")
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), 1e38])
+def test_of_an_example_the_shape_counts(number):
+    module = mlp().double()
+    net = loclin.from_torch(module, torch.full((2, 12), number), exporter="legacy")
+    x = torch.rand(3, 12, dtype=torch.float64)
+    np.testing.assert_allclose(net(x), module(x).detach().numpy(), rtol=1e-9)
+
+
 class Biased(nn.LeakyReLU):
     def forward(self, x):
         return super().forward(x - 1)

@@ -32,6 +32,9 @@ ANOTHER, ROUNDING = 1e-4, 1e-11
 #: than so many numbers the first two.
 FACTORS, MANY = (1.0, 10.0, 0.1, 1.0, 1.0, 3.0, 3.0, 10.0), 10_000
 
+#: An example with larger numbers is taken for memory that nobody wrote.
+LARGE = 1e6
+
 
 def exported(module: Any, example: Any, exporter: Optional[str], read: Callable[[bytes], "Network"]) -> "Network":
     """What ``read`` makes of the exported module: of the exporters whose files it takes, the first whose network is the module, else
@@ -125,13 +128,17 @@ class _Answers:
         import torch
 
         random = torch.Generator().manual_seed(0)
-        size = float(example.abs().max()) or 1.0
+        size = float(example.abs().max())
+        if not 0 < size < LARGE:
+            # Of an example the shape counts: it may be empty memory.
+            example, size = torch.zeros_like(example), 1.0
         factors = torch.tensor(FACTORS[: 2 if example.numel() > MANY else None], dtype=torch.float64)
         drawn = torch.randn((len(factors), *example.shape[1:]), generator=random, dtype=torch.float64)
         drawn = size * factors.reshape(-1, *[1] * (example.ndim - 1)) * drawn
         drawn = drawn.to(device=example.device, dtype=example.dtype)
         self.inputs = torch.cat([example, -example, torch.zeros_like(example), drawn, -drawn])
-        self.rounding = torch.finfo(example.dtype).eps if example.is_floating_point() else 0.0
+        # What the module's own type rounds; in float64 nothing that counts.
+        self.slack = 1e3 * torch.finfo(example.dtype).eps if example.dtype.itemsize < 8 and example.is_floating_point() else 0.0
         self.outputs: Dict[int, Any] = {0: self._of(module, example)}
         self.together: Optional[Any] = None
         for index in range(1, len(self.inputs)):
@@ -166,8 +173,7 @@ class _Answers:
             shape = (-1, *[1] * (points.ndim - 2)) if points.ndim > 2 else (-1,)
             mean, std = (np.reshape(numbers, shape) for numbers in network.normalization)
             raw = points * std + mean
-        has_head = bool(network._native.notes)
-        largest = max((float(np.abs(own).max(initial=0.0)) for own in self.outputs.values()), default=0.0) or 1.0
+        compared = self._in_order if network._native.notes else self._by_values
         worst, where = 0.0, ""
         for index, own in self.outputs.items():
             found = network.forward(raw[index : index + 1])
@@ -175,27 +181,35 @@ class _Answers:
             if self.together is not None:
                 every.append((f" in a batch of {len(points)}", self.together[index : index + 1]))
             for which, output in every:
-                if has_head:
-                    # Behind the logits stands a Softmax or the like, which keeps their order, or an ArgMax.
-                    order = np.argsort(-output.ravel(), kind="stable")
-                    clear = -np.diff(output.ravel()[order]) > 1e-9 * largest
-                    if output.size == found.size and (np.diff(found.ravel()[order])[clear] > 0).any():
-                        return np.inf, f"the order of the outputs{which} is another than by the exported network"
-                    continue
-                if output.size != found.size:
-                    return np.inf, f"{output.size} outputs{which}, of which the network has {found.size}"
-                apart = np.abs(output - found)
-                at = int(np.argmax(apart))
-                share = max(float(apart.ravel()[at]) / largest - 1e3 * self._slack(), 0.0)
-                if not share <= worst:
-                    values = f"output {at}{which} is {output.ravel()[at]:.6g}, by the exported network {found.ravel()[at]:.6g}"
+                share, said = compared(output.ravel(), found.ravel())
+                if share > worst:
                     place = ", ".join(f"{number:.3g}" for number in points[index].ravel()[:4])
-                    worst, where = share, f"at the input [{place}{', ...' if points[index].size > 4 else ''}] {values}"
+                    place += ", ..." if points[index].size > 4 else ""
+                    worst, where = share, f"at the input [{place}]{which} {said}"
         return worst, where
 
-    def _slack(self) -> float:
-        """What the module's own type rounds; in float64 nothing that counts."""
-        return self.rounding if self.rounding > 1e-12 else 0.0
+    def _largest(self) -> float:
+        """The largest finite output."""
+        finite = (np.abs(own[np.isfinite(own)]).max(initial=0.0) for own in self.outputs.values())
+        return float(max(finite, default=0.0)) or 1.0
+
+    def _by_values(self, output: Any, found: Any) -> Tuple[float, str]:
+        if output.size != found.size:
+            return np.inf, f"there are {output.size} outputs, of which the network has {found.size}"
+        # What is no number, or infinite, is no output of the network.
+        apart = np.where(np.isfinite(output), np.abs(output - found) / self._largest(), np.inf)
+        at = int(np.argmax(apart))
+        said = f"output {at} is {output[at]:.6g}, by the exported network {found[at]:.6g}"
+        return max(float(apart[at]) - self.slack, 0.0), said
+
+    def _in_order(self, output: Any, found: Any) -> Tuple[float, str]:
+        """Behind the logits stands a Softmax or the like, which keeps their order, or an ArgMax."""
+        if output.size != found.size:
+            return 0.0, ""
+        order = np.argsort(-output, kind="stable")
+        clear = -np.diff(output[order]) > 1e-9 * self._largest()
+        is_other = (np.diff(found[order])[clear] > 0).any()
+        return (np.inf if is_other else 0.0), "the order of the outputs is another than by the exported network"
 
 
 def _in_words(cause: BaseException) -> str:

@@ -260,29 +260,33 @@ for _name, _handler in {"clamp": _clamp, "clip": _clamp, "clamp_min": _clamp_min
         HANDLERS[getattr(_place, f"{_name}_")] = _in_place(_handler)
 
 
-def _names(words: str) -> FrozenSet[str]:
-    """The names, and those of the same written into their operands or as operators of Python."""
-    return frozenset(form for word in words.split() for form in (word, f"{word}_", f"__{word}__"))
+def _names(words: str, operators: str) -> FrozenSet[str]:
+    """The names of functions, and of the same written into their operands; and those of Python's operators. ``__float__`` and the like are
+    none: they read a number, on which all that follows may depend."""
+    forms = [form for word in words.split() for form in (word, f"{word}_")]
+    return frozenset([*forms, *(f"__{operator}__" for operator in operators.split())])
 
 
 #: Affine in all of their operands, or asking for no numbers: by names, which functions and methods share.
 AFFINE = _names(
-    "add radd iadd sub rsub isub subtract neg negative pos positive sum mean cumsum diff trace diag diagonal tril triu masked_fill "
+    "add sub subtract rsub neg negative positive sum mean cumsum diff trace diag diagonal tril triu masked_fill "
     "reshape reshape_as view view_as flatten unflatten ravel squeeze unsqueeze permute transpose swapaxes swapdims movedim moveaxis t "
-    "adjoint expand expand_as broadcast_to repeat repeat_interleave tile narrow select index_select gather getitem take chunk split "
-    "split_with_sizes tensor_split hsplit vsplit dsplit unbind iter cat concat concatenate stack hstack vstack dstack flip fliplr "
+    "adjoint expand expand_as broadcast_to repeat repeat_interleave tile narrow select index_select gather take chunk split "
+    "split_with_sizes tensor_split hsplit vsplit dsplit unbind cat concat concatenate stack hstack vstack dstack flip fliplr "
     "flipud roll rot90 pad pixel_shuffle pixel_unshuffle channel_shuffle fold unfold contiguous clone to type type_as float double cpu "
     "cuda avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d interpolate upsample "
     "upsample_nearest upsample_bilinear dropout dropout1d dropout2d dropout3d feature_dropout alpha_dropout zeros_like ones_like "
     "full_like empty_like rand_like randn_like new_zeros new_ones new_full new_empty new_tensor size dim ndimension numel nelement "
-    "stride is_contiguous is_floating_point is_complex element_size is_same_size len hash get repr format retain_grad"
+    "stride is_contiguous is_floating_point is_complex element_size is_same_size retain_grad",
+    "add radd iadd sub rsub isub neg pos getitem iter len hash get repr format",
 )
 
 #: Affine in one operand where the others are constant.
 PRODUCTS = _names(
-    "mul rmul imul multiply matmul rmatmul imatmul mm bmm mv dot vdot inner outer einsum tensordot kron vecdot chain_matmul addmm addmv "
-    "baddbmm linear bilinear conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d"
+    "mul multiply matmul mm bmm mv dot vdot inner outer einsum tensordot kron vecdot chain_matmul addmm addmv "
+    "baddbmm linear bilinear conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d",
+    "mul rmul imul matmul rmatmul imatmul",
 )
 
 #: Affine in the first operand where the second is constant.
-QUOTIENTS = _names("div divide true_divide truediv itruediv")
+QUOTIENTS = _names("div divide true_divide", "truediv itruediv")
