@@ -13,8 +13,7 @@ use super::provenance::Provenance;
 use super::results::{PAGE, Results};
 use loclin::program::files;
 use loclin::program::options::Global;
-use loclin::program::sweep::{self, Planned, Status, execute};
-use loclin::program::train::Datasets;
+use loclin::program::sweep::{self, Planned, Status};
 use loclin_report::figure::{Axes, Chart, Curve, Scale, charts};
 
 /// The file of the figure.
@@ -138,23 +137,14 @@ fn trained(
 ) -> anyhow::Result<(Vec<Point>, Vec<String>)> {
     let name = plan.name;
     let runs = places.runs.join(&name);
-    files::create_dir(&runs)?;
-    let Training { workers, data, .. } = training;
-    let rows = execute(
-        &plan.runs,
-        &runs,
-        workers,
-        &Datasets::new(&data.data_dir),
-        global,
-        |_| Ok(()),
-    )?;
+    let rows = training.execute(&plan.runs, &runs, global)?;
     let (mut points, mut diverged) = (Vec::new(), Vec::new());
     for (run, row) in plan.runs.into_iter().zip(rows) {
         if !matches!(row.status, Status::Done { .. }) {
             diverged.push(format!("`{}` of {name}", run.name));
             continue;
         }
-        let certificate = Certificate::of(&run, &runs.join(&run.name), data, global)?;
+        let certificate = Certificate::of(&run, &runs.join(&run.name), &training.data, global)?;
         points.push(Point {
             sweep: name.clone(),
             run,

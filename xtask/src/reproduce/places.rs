@@ -3,8 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use loclin::program::options::DataDir;
-use loclin::program::sweep::Workers;
+use loclin::program::files;
+use loclin::program::options::{DataDir, Global};
+use loclin::program::sweep::{Planned, Row, Workers, execute};
+use loclin::program::train::Datasets;
 
 use crate::workspace;
 
@@ -37,6 +39,18 @@ pub(super) struct Places {
 }
 
 impl Training {
+    /// Trains what is not trained yet of some runs, each in a directory of its name in `out`.
+    pub(super) fn execute(
+        &self,
+        runs: &[Planned],
+        out: &Path,
+        global: &Global,
+    ) -> anyhow::Result<Vec<Row>> {
+        files::create_dir(out)?;
+        let datasets = Datasets::new(&self.data.data_dir);
+        execute(runs, out, &self.workers, &datasets, global, |_| Ok(()))
+    }
+
     /// Those of an experiment, whose own file is in the repository that the current directory is in.
     pub(super) fn places(&self, experiment: &str) -> anyhow::Result<Places> {
         let config = match &self.config {

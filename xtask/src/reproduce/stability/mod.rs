@@ -16,8 +16,8 @@ mod statistics;
 
 use anyhow::bail;
 use loclin::program::options::Global;
-use loclin::program::sweep::{Status, execute};
-use loclin::program::{files, train};
+use loclin::program::sweep::Status;
+use loclin::program::train;
 
 use self::change::all_agree;
 use self::listing::listing;
@@ -34,23 +34,14 @@ pub(super) fn run(
 ) -> anyhow::Result<Results> {
     let plan = Plan::load(&places.config)?;
     let runs = plan.runs(&places.config, global)?;
-    files::create_dir(&places.runs)?;
-    let Training { workers, data, .. } = training;
-    let trained = execute(
-        &runs,
-        &places.runs,
-        workers,
-        &train::Datasets::new(&data.data_dir),
-        global,
-        |_| Ok(()),
-    )?;
+    let trained = training.execute(&runs, &places.runs, global)?;
     let mut networks = Vec::new();
     for (run, trained) in runs.iter().zip(trained) {
         if !matches!(trained.status, Status::Done { .. }) {
             bail!("run `{}` diverged", run.name)
         }
         let model = places.runs.join(&run.name).join(train::MODEL);
-        let network = Measured::of(&plan, run, &model, data, global)?;
+        let network = Measured::of(&plan, run, &model, &training.data, global)?;
         all_agree(&network.name, &network.images, &network.changes, SHARE)?;
         networks.push(network);
     }

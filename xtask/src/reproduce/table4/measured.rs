@@ -10,7 +10,7 @@ use loclin::program::distortion::{self, Record};
 use loclin::program::jobs::{JobOptions, Settings};
 use loclin::program::options::{DataDir, Global};
 use loclin::program::progress::Bar;
-use loclin::program::sweep::{Planned, Status, execute};
+use loclin::program::sweep::{Planned, Status};
 use loclin::program::{files, tensors, train};
 use loclin_data::{Data, Dataset, Split};
 use loclin_models::{ModelFile, Module, Network};
@@ -37,17 +37,8 @@ pub(in crate::reproduce) fn measured(
     global: &Global,
 ) -> anyhow::Result<Vec<Measured>> {
     let planned = plan.runs(&places.config, global)?;
-    files::create_dir(&places.runs)?;
-    let Training { workers, data, .. } = training;
     let (rows, planned): (Vec<String>, Vec<Planned>) = planned.into_iter().unzip();
-    let trained = execute(
-        &planned,
-        &places.runs,
-        workers,
-        &train::Datasets::new(&data.data_dir),
-        global,
-        |_| Ok(()),
-    )?;
+    let trained = training.execute(&planned, &places.runs, global)?;
     let mut networks = Vec::new();
     for ((row, run), trained) in rows.into_iter().zip(planned).zip(trained) {
         let Status::Done { seconds, best, .. } = trained.status else {
@@ -59,7 +50,14 @@ pub(in crate::reproduce) fn measured(
             epoch: best.epoch,
             seconds,
         };
-        networks.push(measure(plan, run, trained, &directory, data, global)?);
+        networks.push(measure(
+            plan,
+            run,
+            trained,
+            &directory,
+            &training.data,
+            global,
+        )?);
     }
     Ok(networks)
 }

@@ -9,10 +9,8 @@ mod radii;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use loclin::program::files;
 use loclin::program::options::Global;
-use loclin::program::sweep::{Planned, Status, execute};
-use loclin::program::train::Datasets;
+use loclin::program::sweep::{Planned, Status};
 use loclin_data::Split;
 use serde::{Deserialize, Serialize};
 
@@ -109,16 +107,7 @@ fn results(plan: &Plan, numbers: &Numbers) -> anyhow::Result<Results> {
 impl Table<'_> {
     /// Trains what is missing, each in the directory of its name in `out`.
     fn trained(&self, runs: Vec<Planned>, out: PathBuf) -> anyhow::Result<Vec<(Planned, Status)>> {
-        files::create_dir(&out)?;
-        let Training { workers, data, .. } = self.training;
-        let rows = execute(
-            &runs,
-            &out,
-            workers,
-            &Datasets::new(&data.data_dir),
-            self.global,
-            |_| Ok(()),
-        )?;
+        let rows = self.training.execute(&runs, &out, self.global)?;
         let rows = rows.into_iter().map(|row| row.status);
         Ok(runs.into_iter().zip(rows).collect())
     }
