@@ -86,8 +86,8 @@ impl Linearization {
     }
 
     /// Margins that absolute values of rounding errors leave open, by lengths: where they say nothing of the inputs, where they leave
-    /// undecided whether a radius is 0, and where they make it noticeably smaller. Of recurrences over many steps, where gradients neither grow nor vanish but products of absolute
-    /// values grow, lengths are known well.
+    /// undecided whether a radius is 0, and where they make it noticeably smaller. Of recurrences over many steps, where gradients neither
+    /// grow nor vanish but products of absolute values grow, lengths are known well.
     ///
     /// # Errors
     /// A tensor computation that fails.
@@ -104,7 +104,7 @@ impl Linearization {
         }
         let lipschitz = self.prepared.lipschitz(self.network())?;
         let lengths = self.estimated_lengths(DIRECTIONS, 0)?;
-        // For each norm the inputs that are settled.
+        // How many inputs are settled in each norm.
         let mut settled = vec![0; margins.len()];
         let before = margins.to_vec();
         for input in open {
