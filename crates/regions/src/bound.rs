@@ -126,10 +126,10 @@ impl Linearization {
                 if self.rounding.is_none() || distance > of.radius[input] {
                     of.radius[input] = distance;
                     of.limiting[input] = found.nearest.at.and_then(|at| self.neuron(at));
-                    of.position[input] = match (distance > 0.0, of.position[input]) {
-                        (true, _) => Position::Inside,
-                        (false, Position::Inside) => Position::Undecided,
-                        (false, known) => known,
+                    of.position[input] = match distance > 0.0 {
+                        true => Position::Inside,
+                        // Where rounding is not bounded, a value that is computed as 0 need not be 0.
+                        false => Position::Undecided,
                     };
                 }
                 of.work.gradients[input] += found.gradients;
@@ -143,6 +143,7 @@ impl Linearization {
                     false => *of = before,
                 }
             }
+            return self.settle(norms, margins);
         }
         Ok(())
     }
