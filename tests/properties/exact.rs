@@ -7,7 +7,8 @@ use loclin_models::operators::{OperatorSpec, Window2d};
 use loclin_models::{INPUT, Magnitudes, Network, NetworkSpec, NodeSpec, RoundingErrors, Trace};
 use loclin_regions::{Budget, Guarantee, Linearization, Method, Norm, Position};
 use loclin_tests::exact::{
-    Drawn, Graph, Plan, Point, Rational, assert_radius_at_most, exact, hostile, nearest, ordinary,
+    Block, Drawn, Graph, Numbers, Plan, Point, Rational, assert_radius_at_most, exact, hostile,
+    nearest, ordinary,
 };
 use loclin_tests::{Analysis, F64, bridge, strategies};
 use proptest::prelude::*;
@@ -132,6 +133,54 @@ proptest! {
             let (Some(found), Some(bound)) = (exact(found), exact(bound)) else { continue };
             let error = if &found > truth { &found - truth } else { truth - &found };
             prop_assert!(error <= bound, "{} instead of at most {}", nearest(&error), nearest(&bound));
+        }
+    }
+
+    /// What arises in a layer by itself is found, not bounded: no less than the truth, and of ordinary numbers hardly more.
+    #[test]
+    fn what_arises_in_a_layer_is_found(
+        plan in prop_oneof![ordinary(), hostile()],
+        layer in prop_oneof![Just(Block::Linear), Just(Block::Conv2d)],
+    ) {
+        let is_ordinary = plan.numbers == Numbers::Gaussian && plan.quirks.is_empty() && plan.rescale == 0;
+        let plan = Plan { blocks: vec![layer], standardized: false, ..plan };
+        let Ok(mut drawn) = plan.draw() else { return Ok(()) };
+        let sums = |node: &NodeSpec| matches!(node.operator, OperatorSpec::Linear { .. } | OperatorSpec::Conv2d(_));
+        let first = drawn.spec.nodes.iter().position(sums).unwrap();
+        drawn.spec.nodes.truncate(first + 1);
+        let Ok(network) = drawn.network() else { return Ok(()) };
+        let network = network.to(DType::F64, &Device::Cpu).unwrap();
+        let x = drawn.batch().unwrap().to_dtype(DType::F64).unwrap();
+        let magnitudes = network.magnitudes().unwrap().unwrap();
+        let Ok(point) = Graph::of(&network).and_then(|graph| graph.at(&drawn.x)) else { return Ok(()) };
+        let local = magnitudes.local_errors(&x).unwrap().unwrap();
+        let found = local.trace.output().flatten_all().unwrap().to_vec1::<f64>().unwrap();
+        // Other nodes only move numbers.
+        let arisen = local.values.iter().map(|of_inputs| of_inputs[0]).fold(0.0, f64::max);
+        let (Some(bound), Some(found)) = (exact(arisen), found.into_iter().map(exact).collect::<Option<Vec<_>>>()) else { return Ok(()) };
+        let square = |(found, truth): (Rational, &Rational)| {
+            let error = found - truth;
+            &error * &error
+        };
+        let error = found.into_iter().zip(&point.output).map(square).fold(Rational::ZERO, |sum, own| sum + own);
+        prop_assert!(error <= &bound * &bound, "{} instead of at most {}", nearest(&error).sqrt(), arisen);
+        prop_assert!(!is_ordinary || arisen <= 1.01 * nearest(&error).sqrt() + 1e-18, "{} for {}", arisen, nearest(&error).sqrt());
+    }
+
+    /// Where nothing that arises arrives, neurons have their exact values, but for the rounding of a difference.
+    #[test]
+    fn what_rounding_does_not_reach_is_exact(plan in prop_oneof![ordinary(), hostile()]) {
+        let Some(Bounded { drawn, network, x, magnitudes, .. }) = bounded(&plan) else { return Ok(()) };
+        let Ok(point) = Graph::of(&network).and_then(|graph| graph.at(&drawn.x)) else { return Ok(()) };
+        let local = magnitudes.local_errors(&x).unwrap().unwrap();
+        let Some(found) = local.trace.pre_activations().unwrap() else { return Ok(()) };
+        let found: Vec<f64> = found.flatten_all().unwrap().to_vec1().unwrap();
+        // Where rounding has not changed the pattern, the truth is that of the recorded one.
+        let mut sides = found.iter().zip(&point.neurons);
+        prop_assume!(sides.all(|(z, neuron)| (*z >= 0.0) == neuron.positive));
+        for ((z, neuron), is_exact) in found.iter().zip(&point.neurons).zip(&local.exact[0]) {
+            let truth = nearest(&neuron.value);
+            prop_assert!(!is_exact || (z - truth).abs() <= 2.0 * f64::EPSILON * truth.abs(), "{z} for {truth}");
         }
     }
 

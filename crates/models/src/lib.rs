@@ -33,6 +33,7 @@ pub mod pytorch;
 mod recognition;
 mod record;
 mod recurrence;
+mod residual;
 mod sparse_rows;
 mod spec;
 mod statistics;

@@ -9,6 +9,7 @@ use crate::{
     lengths::Lengths,
     magnitude::{Magnitudes, RoundingErrors, affine_error, missing},
     operator::Operator,
+    residual::residual,
     trace::Trace,
 };
 use candle_core::Tensor;
@@ -23,6 +24,9 @@ pub struct LocalErrors {
     pub values: Vec<Vec<f64>>,
     /// For each input and neuron, whether its gradient on the recorded pattern is certainly 0, `[B][|I|]`.
     pub constant: Vec<Vec<bool>>,
+    /// For each input and neuron, whether its side is certainly that of the exact network with the recorded pattern, `[B][|I|]`: nothing
+    /// that arises anywhere reaches what it is computed from, as behind units that pass nothing on.
+    pub exact: Vec<Vec<bool>>,
 }
 
 impl Magnitudes {
@@ -52,17 +56,31 @@ impl Magnitudes {
         let count = network.nodes().len();
         let (mut values, mut records) = (vec![vec![0.0; x.dim(0)?]; count], vec![None; count]);
         let mut selected = Vec::new();
+        // 1 where anything that arises arrives, else 0.
+        let mut reached: Vec<Option<Tensor>> = vec![None; count];
+        reached[0] = Some(x.zeros_like()?);
+        let mut neurons = Vec::new();
         let mut unknown = false;
         let output = network.forward_walk(x.clone(), |index, node, operands| {
             let exact = operands.iter().map(|operand| operand.zeros_like());
             let exact = exact.collect::<candle_core::Result<Vec<_>>>()?;
-            let (value, error) = match &node.operator {
-                Operator::Input => (operands[0].clone(), exact[0].clone()),
+            let below = node.operands.iter().filter_map(|&i| reached[i].as_ref());
+            let below = below.map(|own| own.unsqueeze(1));
+            let below = below.collect::<candle_core::Result<Vec<_>>>()?;
+            let below: Vec<&Tensor> = below.iter().collect();
+            let (value, error, arriving) = match &node.operator {
+                Operator::Input => (operands[0].clone(), exact[0].clone(), exact[0].clone()),
                 Operator::Affine(operator) => {
                     let magnitude = self.nodes[index].as_ref().ok_or_else(missing)?;
-                    let exact: Vec<&Tensor> = exact.iter().collect();
-                    let error = affine_error(magnitude, operands, &exact, &node.shape)?;
-                    (operator.value(operands, &node.shape)?, error)
+                    let value = operator.value(operands, &node.shape)?;
+                    let error = match residual(&**operator, operands, &value, &node.shape)? {
+                        Some(found) => found,
+                        None => {
+                            let exact: Vec<&Tensor> = exact.iter().collect();
+                            affine_error(magnitude, operands, &exact, &node.shape)?
+                        }
+                    };
+                    (value, error, magnitude.operator.push(&below)?.squeeze(1)?)
                 }
                 Operator::PiecewiseLinear(operator) => {
                     let value = operator.value(operands[0])?;
@@ -72,16 +90,26 @@ impl Magnitudes {
                     match magnitude {
                         Some(record) => {
                             let error = operator.push_error(operands[0], &exact[0], &record)?;
+                            let own = operator.push_neuron_magnitudes(below[0], &record)?;
+                            neurons.push(own.squeeze(1)?);
+                            let arriving = operator.push(below[0], &record)?.squeeze(1)?;
                             records[index] = Some(record);
-                            (value, error)
+                            (value, error, arriving)
                         }
                         None => {
                             unknown = true;
-                            (value.clone(), value)
+                            (value.clone(), value.clone(), value)
                         }
                     }
                 }
             };
+            let any = ((&error + arriving)?.ne(0.0)?).to_dtype(error.dtype())?;
+            for &operand in &node.operands {
+                if network.last_use(operand) == index {
+                    reached[operand] = None;
+                }
+            }
+            reached[index] = Some(any);
             for (own, row) in values[index].iter_mut().zip(rows(&error)?) {
                 *own = length_up(&row);
             }
@@ -97,14 +125,22 @@ impl Magnitudes {
             records,
         };
         let zero = |row: Vec<f64>| row.iter().map(|v| *v == 0.0).collect();
-        let constant = match self.gradient_errors(&errors)? {
-            Some(errors) => rows(&errors)?.into_iter().map(zero).collect(),
-            None => vec![Vec::new(); x.dim(0)?],
+        let zeros = |neurons: Option<Tensor>| -> Result<Vec<Vec<bool>>> {
+            Ok(match neurons {
+                Some(neurons) => rows(&neurons)?.into_iter().map(zero).collect(),
+                None => vec![Vec::new(); x.dim(0)?],
+            })
         };
+        let constant = zeros(self.gradient_errors(&errors)?)?;
+        let exact = zeros(match neurons.is_empty() {
+            true => None,
+            false => Some(Tensor::cat(&neurons, 1)?),
+        })?;
         Ok(Some(LocalErrors {
             trace: Trace::from_records(network, output, selected)?,
             values,
             constant,
+            exact,
         }))
     }
 

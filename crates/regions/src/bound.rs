@@ -52,22 +52,25 @@ impl Linearization {
         let lipschitz = self.prepared.lipschitz(self.network())?;
         // Which neurons to begin with is no part of the result.
         let lengths = self.estimated_lengths(DIRECTIONS, 0)?;
-        let of_norm = |norm: &Norm| {
-            let (mut found, mut proved) = (Vec::new(), true);
-            for (input, lengths) in lengths.iter().enumerate() {
-                let rounding = match self.rounding {
-                    Some(_) => None,
-                    None => self.by_lengths(input)?,
-                };
-                let limits = Limits::new(lipschitz, rounding.as_ref());
+        let mut found = vec![Vec::with_capacity(self.batch()); norms.len()];
+        let mut proved = vec![true; norms.len()];
+        for (input, lengths) in lengths.iter().enumerate() {
+            let rounding = match self.rounding {
+                Some(_) => None,
+                None => self.by_lengths(input)?,
+            };
+            let limits = Limits::new(lipschitz, rounding.as_ref());
+            for (number, norm) in norms.iter().enumerate() {
                 let aim = self.aim(input, *norm)?;
                 let (own, sure) = match self.by_bound(&aim, lengths, limits, 1.0)? {
                     Some(found) => (found, limits.rounding.is_some()),
                     None => (self.measure_all(&aim)?, false),
                 };
-                found.push(own);
-                proved &= sure || self.rounding.is_some();
+                found[number].push(own);
+                proved[number] &= sure || self.rounding.is_some();
             }
+        }
+        let of_norm = |((norm, found), proved): ((&Norm, Vec<Found>), bool)| {
             let mut margins = self.proved(*norm, found, Method::Bound)?;
             margins.work.directions = DIRECTIONS;
             if proved {
@@ -75,7 +78,7 @@ impl Linearization {
             }
             Ok(margins)
         };
-        norms.iter().map(of_norm).collect()
+        norms.iter().zip(found).zip(proved).map(of_norm).collect()
     }
 
     /// What that is expected to take, in multiply-adds.

@@ -30,6 +30,8 @@ pub(crate) struct ByLengths<'a> {
     values: Vec<f64>,
     /// Whether each neuron's gradient is certainly 0.
     pub(crate) constant: Vec<bool>,
+    /// Whether rounding certainly has not changed each neuron's side.
+    exact: Vec<bool>,
 }
 
 /// What rounding has done to a gradient that is being pulled.
@@ -80,7 +82,8 @@ impl ByLengths<'_> {
     /// length of their values' errors; 0 if there are none.
     fn other_sides(&self, neurons: Range<usize>, error: f64) -> f64 {
         let undecided = |z: &f64| z.abs() <= error + z.abs() * 8.0 * UNIT;
-        let constant = |at: &usize| self.constant.get(*at) == Some(&true);
+        let is = |which: &[bool], at: usize| which.get(at) == Some(&true);
+        let constant = |at: &usize| is(&self.constant, *at) && !is(&self.exact, *at);
         let values = neurons.filter(constant).map(|at| self.neurons[at]);
         let open: Vec<f64> = values.filter(undecided).collect();
         match open.is_empty() {
@@ -140,6 +143,7 @@ impl Linearization {
             local: found.values.iter().map(|own| own[0]).collect(),
             values: Vec::new(),
             constant: found.constant.swap_remove(0),
+            exact: found.exact.swap_remove(0),
         };
         self.add_constants(&mut rounding, &found.trace)?;
         Ok(Some(rounding))

@@ -160,6 +160,13 @@ pub trait Affine: Debug + Send + Sync {
         Ok(None)
     }
 
+    /// How many products each number of a push sums at most, if a push does nothing but sum products of the parameter `weight` with
+    /// numbers of its operand, each with its exact value and in whatever order; `None`, the default, otherwise. Rounding errors are found
+    /// then, and need not be bounded ([`crate::Magnitudes::local_errors`]).
+    fn products(&self) -> Option<usize> {
+        None
+    }
+
     /// The operator as a normalisation by statistics, which in training mode are those of the batch
     /// ([`crate::Network::trace_train`]); `None`, the default, for an operator that is the same in both modes.
     fn normalization(&self) -> Option<&dyn Normalizing> {

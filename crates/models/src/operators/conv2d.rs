@@ -281,6 +281,11 @@ impl Affine for Conv2d {
         }))
     }
 
+    fn products(&self) -> Option<usize> {
+        let [height, width] = self.config.window.kernel;
+        Some(self.config.inputs / self.config.groups * height * width)
+    }
+
     fn lipschitz(&self, operands: &[&[usize]], bounds: &[f64]) -> Result<f64> {
         Ok(bounds[0] * self.spectral_bound(&self.weight, operands[0])?)
     }

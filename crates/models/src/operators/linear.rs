@@ -134,6 +134,10 @@ impl Affine for Linear {
         }))
     }
 
+    fn products(&self) -> Option<usize> {
+        Some(self.inputs)
+    }
+
     fn lipschitz(&self, _operands: &[&[usize]], bounds: &[f64]) -> Result<f64> {
         let kernel = self.weight.reshape((self.outputs, self.inputs, 1, 1))?;
         Ok(bounds[0] * spectral_bound(&kernel, [1, 1])?)
