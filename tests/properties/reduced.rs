@@ -5,8 +5,8 @@ use crate::{cases, numbers};
 use candle_core::{DType, Device, Tensor};
 use loclin_models::{Mlp, Network, Parameters};
 use loclin_regions::reduced::{Limits, Question, Reason, Step, Surroundings, Threshold};
-use loclin_regions::{Budget, Domain, Guarantee, Linearization, Method, Norm};
-use loclin_tests::exact::{Graph, Plan, nearest, ordinary};
+use loclin_regions::{Budget, Domain, Guarantee, Linearization, Method, Norm, Position};
+use loclin_tests::exact::{Graph, Plan, Rational, Stretch, nearest, ordinary};
 use proptest::prelude::*;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -294,6 +294,18 @@ proptest! {
             rows.iter().map(|row| row.iter().map(nearest).collect()).collect()
         };
         let centre = floats(&exactly(&drawn.x));
+        // Where two entries of a maximum are one function, but not in their last digits, no input has a pattern that is certain.
+        let is_certain = |own: &Stretch| {
+            let at = nearest(&((&own.start + &own.end) / Rational::from(2)));
+            let (from, to) = (end(-1.0)[axis], end(1.0)[axis]);
+            let mut middle = drawn.x.clone();
+            middle[axis] = from + at * (to - from);
+            let shape = [&[1], drawn.network.input_shape()].concat();
+            let middle = Tensor::from_vec(middle, shape, &Device::Cpu).unwrap();
+            let here = Linearization::new(&drawn.network, &middle, Budget::default()).unwrap();
+            here.margins(&[Norm::LINF], Method::All).unwrap()[0].position[0] == Position::Inside
+        };
+        let all_are_certain = stretches.iter().all(is_certain);
         for question in questions() {
             let each = stretches.iter().map(|own| value(&question, &floats(&own.output_gradients), &centre));
             let truth = each.fold(0.0, f64::max);
@@ -301,7 +313,7 @@ proptest! {
             let off = ROUNDING * truth.max(norm_of(&centre)) + TINY;
             prop_assert!(bound.found <= truth + off, "{question:?}: found {} of {truth}", bound.found);
             prop_assert!(bound.proved >= truth - off, "{question:?}: proved {} of {truth}", bound.proved);
-            if bound.parts < LIMITS.parts {
+            if bound.parts < LIMITS.parts && all_are_certain {
                 prop_assert!(
                     bound.found >= truth - off,
                     "{question:?}: found {} of {truth}, proved {}", bound.found, bound.proved

@@ -40,7 +40,7 @@ fn xtask(arguments: &[&str]) -> Assert {
 
 fn command(arguments: &[&str]) -> assert_cmd::Command {
     let mut command = assert_cmd::Command::new(env!("CARGO_BIN_EXE_xtask"));
-    command.args(arguments).env_remove("ROLL_DATA");
+    command.args(arguments).env_remove("LOCLIN_DATA");
     command
 }
 

@@ -428,6 +428,13 @@ fn locate(name: &str, data_dir: Option<&Path>) -> Result<(Layout, PathBuf), Erro
         Some("npy") => Layout::Npy(vec![path.to_owned()]),
         Some("safetensors") => Layout::Safetensors,
         _ if folders::is_image(path) && path.exists() => Layout::Images(vec![path.to_owned()]),
+        Some("csv" | "tsv" | "txt") if path.exists() => {
+            return Err(Error::PathKind {
+                path: path.into(),
+                found: "a text file",
+                expected: "an array: numpy.save(\"inputs.npy\", numpy.loadtxt(..., delimiter=\",\")) makes one",
+            });
+        }
         _ if path.exists() => {
             return Err(Error::PathKind {
                 path: path.into(),
@@ -465,11 +472,22 @@ fn directory(path: &Path) -> Result<Layout, Error> {
                 format!("arrays ({arrays} .npy) and neither a dataset nor images"),
                 format!("a pattern in quotes that names them: '{directory}/*.npy'"),
             ));
+        } else if is_empty(path) {
+            return Err(Error::PathKind {
+                path: path.into(),
+                found: "an empty folder",
+                expected: "images (JPEG, PNG), or the files of a dataset",
+            });
         } else {
             // Its errors say which files were looked for.
             Layout::Mnist
         },
     )
+}
+
+/// Whether a directory that can be read has nothing in it.
+fn is_empty(directory: &Path) -> bool {
+    fs::read_dir(directory).is_ok_and(|mut files| files.next().is_none())
 }
 
 /// How many arrays are in a directory that has no file of MNIST; `None` without any.

@@ -166,12 +166,12 @@ fn names_and_paths_open_what_they_say() {
         (
             text.to_str().unwrap(),
             None,
-            &["notes.txt", "a file of another kind", ".safetensors"],
+            &["notes.txt", "a text file", "numpy.save"],
         ),
         (
             folder.to_str().unwrap(),
             None,
-            &["folder.npy: no t10k images"],
+            &["folder.npy", "an empty folder"],
         ),
         (missing.to_str().unwrap(), None, &["missing.npy"]),
     ];

@@ -18,7 +18,7 @@ fn commands() -> Vec<String> {
 /// Runs the binary and hands over what it did.
 fn loclin(arguments: &[&str]) -> Assert {
     let mut command = assert_cmd::Command::new(env!("CARGO_BIN_EXE_loclin"));
-    command.args(arguments).env_remove("ROLL_DATA").assert()
+    command.args(arguments).env_remove("LOCLIN_DATA").assert()
 }
 
 #[test]
@@ -49,7 +49,7 @@ fn every_command_explains_itself_with_an_example() {
 #[test]
 fn the_data_directory_comes_from_the_option_or_the_environment() {
     for name in ["train", "certify", "fetch"] {
-        loclin(&[name, "--help"]).stdout(contains("ROLL_DATA").and(contains("default: data")));
+        loclin(&[name, "--help"]).stdout(contains("LOCLIN_DATA").and(contains("default: data")));
     }
 }
 

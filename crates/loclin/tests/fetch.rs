@@ -25,7 +25,7 @@ fn fetch(mirror: &str, data_dir: &Path) -> assert_cmd::Command {
     }
     command
         .args(["fetch", "mnist", "--mirror", mirror])
-        .env("ROLL_DATA", data_dir);
+        .env("LOCLIN_DATA", data_dir);
     command
 }
 

@@ -22,13 +22,13 @@ use loclin_report::figure::{Axes, Chart, Curve, Scale, charts};
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// The run directory of the vanilla network
-    #[arg(long, value_name = "DIR", default_value = "runs/table3/vanilla-seed0")]
+    #[arg(long, value_name = "DIR", default_value = "runs/table3/vanilla-seed10")]
     pub vanilla: PathBuf,
     /// The run directory of the ROLL network
     #[arg(
         long,
         value_name = "DIR",
-        default_value = "runs/table3/roll-less-seed0"
+        default_value = "runs/table3/roll-less-seed10"
     )]
     pub roll: PathBuf,
     /// The channel to draw, counted from 1; may be given several times, for a figure each

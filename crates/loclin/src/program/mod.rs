@@ -44,6 +44,7 @@ pub mod sweep;
 pub mod tensors;
 pub mod toy;
 pub mod train;
+mod words;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

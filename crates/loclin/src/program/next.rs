@@ -62,8 +62,11 @@ pub(super) fn certify(args: &certify::Args) -> anyhow::Result<String> {
     Ok(match &args.out {
         Some(out) if !args.job.shard()?.is_whole() => merged(out),
         Some(out) => about("check", &[&word(out)]),
-        None if args.report.is_some() => more("--out margins.csv", true),
-        None => more("--out margins.csv --report margins.html", false),
+        None if args.report.is_some() => more(&format!("--out {}", free("margins.csv")), true),
+        None => {
+            let (out, report) = (free("margins.csv"), free("margins.html"));
+            more(&format!("--out {out} --report {report}"), false)
+        }
     })
 }
 
@@ -79,11 +82,12 @@ pub(super) fn bound(args: &bound::Args) -> anyhow::Result<String> {
         (_, Some(proof)) => about("check", &[&word(proof)]),
         (Some(_), None) => {
             let input = format!("--input {}", args.index.unwrap_or(0));
-            about("explain", &[&input, "--report explanation.html"])
+            let report = format!("--report {}", free("explanation.html"));
+            about("explain", &[&input, &report])
         }
         (None, None) => {
             let has_files = args.report.is_some() || args.witness.is_some();
-            more("--out bounds.csv", has_files)
+            more(&format!("--out {}", free("bounds.csv")), has_files)
         }
     })
 }
@@ -101,9 +105,10 @@ pub(super) fn distortion(
         (Some(_), Some(input)) => {
             let eps = args.search.eps;
             let own = [&*format!("--input {input}"), &format!("--eps {eps}")];
-            about("explain", &[&own[..], &["--report worst.html"]].concat())
+            let report = format!("--report {}", free("worst.html"));
+            about("explain", &[&own[..], &[&report]].concat())
         }
-        _ => more("--out runs/distortion", false),
+        _ => more(&format!("--out {}", free("runs/distortion")), false),
     })
 }
 
@@ -130,7 +135,7 @@ pub(super) fn merge(args: &merge::Args, outcome: &merge::Outcome) -> String {
 /// After `explain`: how much can change around the same input.
 pub(super) fn explain(args: &explain::Args) -> String {
     if args.report.is_none() {
-        return more("--report explanation.html", true);
+        return more(&format!("--report {}", free("explanation.html")), true);
     }
     let first = args.inputs.first().map_or("0", String::as_str);
     match first.parse::<usize>() {
@@ -171,14 +176,15 @@ pub(super) fn previewed() -> String {
 pub(super) fn metrics(args: &metrics::Args) -> String {
     match args.csv.is_some() || args.tensorboard.is_some() {
         true => about("certify", &[&format!("--model {}", word(&args.run))]),
-        false => more("--csv metrics.csv", false),
+        false => more(&format!("--csv {}", free("metrics.csv")), false),
     }
 }
 
 /// After `demo`: one digit.
 pub(super) fn demo(args: &demo::Args) -> String {
     let (name, run) = (process::name(), word(&args.out.join("roll")));
-    format!("{name} explain --model {run} --input 0 --report explanation.html")
+    let report = free("explanation.html");
+    format!("{name} explain --model {run} --input 0 --report {report}")
 }
 
 /// After `config`: what there is is shown, written, and used.
@@ -215,6 +221,19 @@ pub(super) fn completions() -> String {
 /// After `man`.
 pub(super) fn man(args: &man::Args) -> String {
     format!("man {}", word(&args.out.join("loclin.1")))
+}
+
+/// The name of a file, or the first numbered one that is not there yet: a suggestion should not be refused.
+fn free(name: &str) -> String {
+    let path = Path::new(name);
+    let extension = path.extension().and_then(|end| end.to_str());
+    let numbered = |number: usize| match extension {
+        Some(end) => path.with_extension(format!("{number}.{end}")),
+        None => format!("{name}-{number}").into(),
+    };
+    let mut names = std::iter::once(path.to_owned()).chain((2..).map(numbered));
+    let first = names.find(|name| !name.exists());
+    word(&first.unwrap_or_else(|| path.to_owned()))
 }
 
 /// The same command with more options, where it wrote files with leave to replace them.

@@ -48,7 +48,7 @@ pub struct Global {
 #[derive(Clone, Debug, Args)]
 pub struct DataDir {
     /// Directory that holds one folder per dataset, such as `mnist`
-    #[arg(long, value_name = "DIR", env = "ROLL_DATA", default_value = "data")]
+    #[arg(long, value_name = "DIR", env = "LOCLIN_DATA", default_value = "data")]
     pub data_dir: PathBuf,
 }
 

@@ -42,7 +42,7 @@ fn program() -> &'static str {
 /// The program with these arguments, its environment cleared of what would change them.
 pub(crate) fn command(arguments: &[&str]) -> std::process::Command {
     let mut command = std::process::Command::new(program());
-    command.args(arguments).env_remove("ROLL_DATA");
+    command.args(arguments).env_remove("LOCLIN_DATA");
     command
 }
 

@@ -35,7 +35,7 @@ def survival(certificates: Certificates, ax: Any = None, label: str = "") -> Any
 
 
 def attribution(values: Any, ax: Any = None, eps: Optional[float] = None) -> Any:
-    """One attribution ``[H, W]`` or ``[C, H, W]`` (channels are summed), red for positive and blue for negative, with the radius
+    """One attribution ``[H, W]`` or ``[C, H, W]`` (channels are summed), blue for positive and red for negative, with the radius
     within which the gradient is constant."""
     ax = _axes(ax)
     picture = array(values, "values").astype(np.float64)
@@ -44,7 +44,7 @@ def attribution(values: Any, ax: Any = None, eps: Optional[float] = None) -> Any
     if picture.ndim != 2:
         raise ValueError(f"values: expected [H, W] or [C, H, W], found {list(np.shape(values))}")
     largest = float(np.abs(picture).max()) or 1.0
-    ax.imshow(picture, cmap="RdBu_r", vmin=-largest, vmax=largest)
+    ax.imshow(picture, cmap="RdBu", vmin=-largest, vmax=largest)
     ax.set_axis_off()
     if eps is not None:
         ax.set_title(f"gradient constant within {eps:.3g}")

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Instant;
 
+use anyhow::Context;
 use loclin_regions::Norm;
 use loclin_regions::reduced::Question;
 
@@ -12,7 +13,8 @@ use crate::reproduce::markdown;
 
 pub(super) fn part(args: &Args) -> anyhow::Result<Part> {
     let reference = args.shared.join("reference/lipbab.csv");
-    let reference = std::fs::read_to_string(reference)?;
+    let place = || reference.display().to_string();
+    let reference = std::fs::read_to_string(&reference).with_context(place)?;
     let mut csv = "network,p,published,found,proved,exact,units,parts,seconds\n".to_owned();
     let mut table = Vec::new();
     for line in reference.lines().skip(1) {

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use anyhow::Context;
 use loclin_regions::Norm;
 use loclin_regions::reduced::{Limits, Question, one_output};
 
@@ -27,7 +28,9 @@ pub(super) fn part(args: &Args) -> anyhow::Result<Part> {
     let images = rows(&args.shared.join("reference/mnist20.npy"))?;
     let reference = args.shared.join("reference/auto_lirpa_mnist256x2.csv");
     let mut queries = Vec::new();
-    for line in std::fs::read_to_string(reference)?.lines().skip(1) {
+    let place = || reference.display().to_string();
+    let reference = std::fs::read_to_string(&reference).with_context(place)?;
+    for line in reference.lines().skip(1) {
         let cells: Vec<f64> = line
             .split(',')
             .map(|cell| cell.parse().unwrap_or(f64::NAN))

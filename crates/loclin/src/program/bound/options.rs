@@ -104,12 +104,13 @@ pub struct About {
 
 /// The balls that are asked about.
 #[derive(Clone, Debug, clap::Args)]
+#[command(group(clap::ArgGroup::new("radii").args(["eps", "change", "largest"]).required(true).multiple(true)))]
 pub struct Balls {
     /// The ball's norm: a number from 1, or inf
     #[arg(long, value_name = "P", default_value = "inf")]
     pub norm: Norm,
     /// The ball's radius in units of the raw input: a number or a quotient; may be given several times
-    #[arg(long, value_name = "EPS", required_unless_present_any = ["change", "largest"])]
+    #[arg(long, value_name = "EPS")]
     pub eps: Vec<Radius>,
     /// As many radii more, from the margin, where the gradient begins to change, to the largest --eps
     #[arg(long, value_name = "N", requires = "eps")]

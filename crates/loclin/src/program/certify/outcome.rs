@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::explained::{self, Above, Limiting, Worst};
 use crate::program::compute::Dtype;
 use crate::program::domain::{InputBox, said};
+use crate::program::words::counted;
 
 /// What is known after certifying a dataset.
 #[derive(Clone, Debug, Serialize)]
@@ -192,8 +193,12 @@ impl fmt::Display for Outcome {
         let rate = self.inputs_per_second;
         writeln!(
             f,
-            "{} inputs of {}, {} neurons, {}: {:.1} s, {rate:.0} inputs/s",
-            self.inputs, self.data, self.neurons, self.dtype, self.seconds
+            "{} of {}, {} neurons, {}: {:.1} s, {rate:.0} inputs/s",
+            counted(self.inputs, "input"),
+            self.data,
+            self.neurons,
+            self.dtype,
+            self.seconds
         )?;
         writeln!(f, "inputs     {}", self.preprocessing)?;
         writeln!(f, "domain     {}", said(self.domain.as_ref()))?;

@@ -15,6 +15,7 @@ use super::row::Row;
 use super::tally::Tally;
 use crate::program::classes::{self, Classes};
 use crate::program::domain::said;
+use crate::program::words::counted;
 use crate::program::{files, process};
 use loclin_regions::Norm;
 
@@ -44,7 +45,7 @@ pub(super) fn page(of: &Certified<'_>) -> anyhow::Result<String> {
         inputs: limiting.inputs,
     });
     Ok(loclin_report::render(&Report {
-        title: format!("{} inputs of {}", outcome.inputs, outcome.data),
+        title: format!("{} of {}", counted(outcome.inputs, "input"), outcome.data),
         inputs: "inputs".into(),
         unit: "raw units of the input".into(),
         networks: vec![summary(of)?],

@@ -8,6 +8,7 @@ use loclin_data::Applied;
 use serde::Serialize;
 
 use crate::program::domain::{InputBox, said};
+use crate::program::words::counted;
 
 /// Rows that do not hold which are shown; all of them are in the JSON.
 const SHOWN: usize = 20;
@@ -71,7 +72,12 @@ impl Outcome {
     /// At least one [`Failure`].
     pub fn verdict(&self) -> anyhow::Result<()> {
         let (count, result) = (self.failing(), self.result.display());
-        ensure!(count == 0, "{result}: {count} rows do not hold");
+        let verb = if count == 1 { "does" } else { "do" };
+        ensure!(
+            count == 0,
+            "{result}: {} {verb} not hold",
+            counted(count, "row")
+        );
         Ok(())
     }
 

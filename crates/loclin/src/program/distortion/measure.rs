@@ -197,7 +197,8 @@ fn input(data: &Dataset, index: usize, network: &Network) -> anyhow::Result<Tens
 fn labels(data: &Dataset, network: &Network) -> anyhow::Result<Vec<u32>> {
     let labels = data.labels().with_context(|| {
         format!(
-            "{}: no labels; the distortion is that of the true class's gradient",
+            "{}: no labels; the distortion is that of the true class's gradient, so that inputs come from a dataset, from \
+             sub-folders of images, or from a .safetensors file with labels",
             data.name()
         )
     })?;

@@ -12,6 +12,7 @@ use super::record::{Costs, Record};
 use crate::program::chance;
 use crate::program::compute::Dtype;
 use crate::program::domain::{InputBox, said};
+use crate::program::words::counted;
 
 /// What is known after measuring a dataset.
 #[derive(Clone, Debug, Serialize)]
@@ -106,8 +107,12 @@ impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "{} inputs of {}, eps {}, {}: {:.1} s",
-            self.inputs, self.data, self.eps, self.dtype, self.seconds
+            "{} of {}, eps {}, {}: {:.1} s",
+            counted(self.inputs, "input"),
+            self.data,
+            self.eps,
+            self.dtype,
+            self.seconds
         )?;
         writeln!(f, "inputs     {}", self.preprocessing)?;
         writeln!(f, "domain     {}", said(self.domain.as_ref()))?;

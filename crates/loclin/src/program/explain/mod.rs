@@ -129,7 +129,7 @@ fn explain(
     let label = args.label.or(subject.label);
     let mut reading = read(&network, &x, label, &options).with_context(|| {
         let own = match (&args.domain.domain, data.domain()) {
-            (None, None) => "; without --domain numbers are taken to lie in [0, 1]",
+            (None, None) => "; without --domain numbers are taken to lie in [0, 1]; --domain LOW,HIGH gives another box, --domain none none",
             _ => "",
         };
         format!("{}{own}", subject.name)

@@ -307,10 +307,11 @@ impl<T: Real> NormSearch<'_, T> {
 
     /// The next step for a row whose norm is not known.
     fn next(&self, row: &Row<T>) -> Step {
+        let has_gram = self.block.weights.gram.is_some();
         match (row.level, self.duals[self.number]) {
             (level @ 1.., _) => Step::Pull(level),
             // The largest coordinate is far below the Euclidean length: that is of no use.
-            (0, Norm::L1 | Norm::L2) if row.euclidean.is_none() => Step::Gram,
+            (0, Norm::L1 | Norm::L2) if row.euclidean.is_none() && has_gram => Step::Gram,
             _ => Step::Gradient,
         }
     }

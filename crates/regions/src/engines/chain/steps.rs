@@ -45,9 +45,9 @@ impl<T: Real> NormSearch<'_, T> {
         for (input, row) in rows {
             cotangents.extend_from_slice(&searches[*input].rows[*row].cotangent);
         }
-        if step == Step::Gram {
+        if let (Step::Gram, Some(gram)) = (step, &weights.gram) {
             let cotangents: Vec<f64> = cotangents.iter().map(|v| v.to_f64()).collect();
-            let gram = View::new(&weights.gram, width, width)?;
+            let gram = View::new(gram, width, width)?;
             let products = times(&cotangents, rows.len(), gram, width)?;
             let both = cotangents
                 .chunks_exact(width)

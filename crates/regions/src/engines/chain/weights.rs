@@ -23,8 +23,8 @@ pub(super) struct Weights<T> {
     pub(super) layers: Vec<Layer<T>>,
     /// The input's entries whose weights are not all 0.
     pub(super) read: Vec<usize>,
-    /// `W^1 W^1^T` in float64.
-    pub(super) gram: Vec<f64>,
+    /// `W^1 W^1^T` in float64, where that is smaller than `W^1`: else a gradient costs no more than a length by it.
+    pub(super) gram: Option<Vec<f64>>,
     /// At least the spectral norm of `W^1`.
     pub(super) leading: f64,
     /// At least those of the layers behind it but the last.
@@ -93,7 +93,9 @@ impl<T: Real> Weights<T> {
         let layers = layers.collect::<Result<Vec<Layer<T>>>>()?;
         let (outputs, inputs) = (layers[0].outputs, layers[0].inputs);
         let first: Vec<f64> = layers[0].values.iter().map(|w| w.to_f64()).collect();
-        let gram = gram(View::new(&first, outputs, inputs)?)?;
+        let has_gram = outputs < inputs;
+        let gram = has_gram.then(|| gram(View::new(&first, outputs, inputs)?));
+        let gram = gram.transpose()?;
         let scale = chain.scale.abs();
         let squarings = if batch < LARGE { 2 } else { 6 };
         // The last layer is only ever the source of rows.
