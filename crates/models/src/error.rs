@@ -112,7 +112,7 @@ pub enum Error {
 
     /// A network from elsewhere uses an operator that has no translation.
     #[error(
-        "node `{node}`: the operator {op_type} is not supported; docs/onnx.md lists those that are, and a rule for it would stand in crates/models/src/onnx/reader.rs", node = one_line(.node)
+        "node `{node}`: the operator {op_type} is not supported; docs/onnx.md lists those that are, and --output NAME asks for a value before it", node = one_line(.node)
     )]
     UnsupportedOperator {
         /// Name of the node in the file.

@@ -372,8 +372,48 @@ fn what_is_no_model_is_named() {
     says(&model(&[0, 1, 2], &[pool], &[]), "on padding alone");
     says(
         &model(&[0, 1], &[node("Loop", &["x"], "y", &[])], &[]),
-        "crates/models/src/onnx/reader.rs",
+        "docs/onnx.md",
     );
+    // Where another file can be had, the message says how.
+    for (operator, remedy) in [
+        ("RNN", "dynamo=True"),
+        ("QuantizeLinear", "the file is quantised"),
+        ("TopK", "is not read in this form"),
+        ("Sign", "is not read in this form"),
+    ] {
+        let only = node(operator, &["x"], "y", &[]);
+        says(&model(&[0, 1], &[only], &[]), remedy);
+    }
+    let fused = [
+        node("FusedGemm", &["x"], "y", &[]),
+        bytes(7, b"com.microsoft"),
+    ]
+    .concat();
+    says(
+        &model(&[0, 1], &[fused], &[]),
+        "ONNX Runtime has optimised the file",
+    );
+    // Second outputs that nobody reads do no harm; of those that are read the message names the maker.
+    let window = [attribute_ints("kernel_shape", &[2])];
+    let pool = [node("MaxPool", &["x"], "p", &window), bytes(2, b"places")].concat();
+    let places = node("Identity", &["places"], "y", &[]);
+    says(
+        &model(&[0, 1, 4], &[pool, places], &[]),
+        "(MaxPool): gives the places",
+    );
+    let drop = [node("Dropout", &["x"], "p", &[]), bytes(2, b"mask")].concat();
+    let mask = node("Identity", &["mask"], "y", &[]);
+    says(
+        &model(&[0, 1], &[drop, mask], &[]),
+        "(Dropout): gives a mask",
+    );
+    // A file of some hundred bytes whose windows have billions of entries.
+    let window = [
+        attribute_ints("kernel_shape", &[31, 31, 31]),
+        attribute_ints("pads", &[15; 6]),
+    ];
+    let pool = node("MaxPool", &["x"], "y", &window);
+    says(&model(&[0, 1, 32, 32, 32], &[pool], &[]), "entries in all");
     says(
         &model(&[0, 1], &[node("Floor", &["x"], "y", &[])], &[]),
         "not continuous",

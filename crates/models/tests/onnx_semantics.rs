@@ -112,6 +112,64 @@ fn calls_reach_into_branches() {
     assert_eq!(values(&read(&file), &[-1.0, 2.0]), [-2.0, 4.0]);
 }
 
+/// A model that names no version of the standard operators has that of its functions.
+#[test]
+fn functions_say_the_version_of_operators() {
+    let call = [node("Half", &["x"], "y", &[]), bytes(7, b"own")].concat();
+    let own = bytes(8, &[bytes(1, b"own"), int(2, 1)].concat());
+    let file = |version: &[u8]| {
+        let leak = node(
+            "LeakyRelu",
+            &["in"],
+            "out",
+            &[attribute_float("alpha", 0.5)],
+        );
+        let half = [
+            bytes(1, b"Half"),
+            bytes(10, b"own"),
+            bytes(4, b"in"),
+            bytes(5, b"out"),
+            bytes(7, &leak),
+            version.to_vec(),
+        ];
+        let graph = [
+            bytes(1, &call),
+            bytes(11, &value_info("x", &[0, 2])),
+            bytes(12, &value_info("y", &[])),
+        ];
+        [
+            int(1, 8),
+            bytes(7, &graph.concat()),
+            own.clone(),
+            bytes(25, &half.concat()),
+        ]
+        .concat()
+    };
+    let network = read(&file(&bytes(9, &int(2, 17))));
+    assert_eq!(values(&network, &[-1.0, 2.0]), [-0.5, 2.0]);
+    assert!(refusal(&file(&[])).contains("no version of the standard operators"));
+}
+
+/// An input that a branch alone reads is one.
+#[test]
+fn inputs_are_read_in_branches() {
+    let other = subgraph(&[node("Neg", &["z"], "n", &[])], &["n"]);
+    let branches = [
+        attribute_graph("then_branch", &other),
+        attribute_graph("else_branch", &other),
+    ];
+    let graph = [
+        bytes(1, &node("If", &["q"], "b", &branches)),
+        bytes(1, &node("Add", &["x", "b"], "y", &[])),
+        bytes(5, &ints_of("q", &[], &[1])),
+        bytes(11, &value_info("x", &[0, 2])),
+        bytes(11, &value_info("z", &[0, 2])),
+        bytes(12, &value_info("y", &[])),
+    ];
+    let file = [int(1, 8), bytes(7, &graph.concat()), bytes(8, &int(2, 13))].concat();
+    assert!(refusal(&file).contains("must have one input"));
+}
+
 /// A bias is taken into a product only where nothing else reads the product, branches included.
 #[test]
 fn a_product_that_a_branch_reads_stays() {

@@ -1,7 +1,7 @@
 //! What goes into the graph and what comes out: its input, its output, and heads that are left out.
 
 use super::{
-    body::{malformed, refused, size},
+    body::{captured, malformed, refused, size},
     element::Element,
     message::{Graph, Node, ValueInfo, is_standard},
     wire::Outcome,
@@ -90,11 +90,10 @@ fn free_input<'g, 'a>(graph: &'g Graph<'a>) -> Result<&'g ValueInfo<'a>> {
         .filter(|input| !initializers.contains(input.name));
     let mut free: Vec<_> = free.collect();
     if free.len() > 1 {
-        let read: HashSet<&str> = graph
-            .nodes
-            .iter()
-            .flat_map(|n| n.inputs.iter().copied())
-            .collect();
+        let mut read = HashSet::new();
+        for node in &graph.nodes {
+            read.extend(node.inputs.iter().copied().chain(captured(node, 0)?));
+        }
         free.retain(|input| read.contains(input.name));
     }
     match free[..] {

@@ -22,6 +22,8 @@ pub(super) struct Function<'a> {
     pub(super) inputs: Vec<&'a str>,
     pub(super) outputs: Vec<&'a str>,
     pub(super) nodes: Vec<Node<'a>>,
+    /// The version of the standard operators that it is written in, if it says one.
+    pub(super) opset: Option<i64>,
     /// Attributes that a call may leave out.
     pub(super) defaults: Vec<Attribute<'a>>,
 }
@@ -107,8 +109,11 @@ pub(super) fn model(bytes: &[u8]) -> Outcome<Model<'_>> {
     }
     Ok(Model {
         graph: found.ok_or("no graph")?,
+        // A model of nothing but functions may leave the version to them.
+        opset: opset
+            .or_else(|| functions.iter().find_map(|of: &Function<'_>| of.opset))
+            .ok_or("no version of the standard operators (opset_import)")?,
         functions,
-        opset: opset.ok_or("no version of the standard operators (opset_import)")?,
     })
 }
 
@@ -137,6 +142,12 @@ fn function(bytes: &[u8]) -> Outcome<Function<'_>> {
             (4, wire) => function.inputs.push(wire.text()?),
             (5, wire) => function.outputs.push(wire.text()?),
             (7, wire) => function.nodes.push(node(wire.bytes()?)?),
+            (9, wire) => {
+                let (domain, version) = operator_set(wire.bytes()?)?;
+                if is_standard(domain) {
+                    function.opset = Some(version);
+                }
+            }
             (10, wire) => function.domain = wire.text()?,
             (11, wire) => function.defaults.push(attribute(wire.bytes()?)?),
             (13, wire) => function.overload = wire.text()?,

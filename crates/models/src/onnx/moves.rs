@@ -24,6 +24,10 @@ pub(super) fn dropout<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()>
     {
         return Err(node.error("is in training mode; export the model in inference mode"));
     }
+    if let Some(mask) = node.outputs.get(1) {
+        let error = node.error("gives a mask, which is not read");
+        t.fail_outputs(&[*mask], error);
+    }
     identity(t, node)
 }
 

@@ -15,6 +15,9 @@ use crate::{error::Result, operators::Activation, sparse_rows::SparseRows, spec:
 /// window, and a few more for odd strides.
 const MAX_BLOCKS: usize = 512;
 
+/// Entries under all windows of an input together: each is compared, and a small file can ask for any number.
+const MAX_COMPARED: usize = 1 << 26;
+
 /// The windows of a pooling node.
 fn pooling_windows<'a>(
     t: &mut Translator<'a>,
@@ -106,6 +109,19 @@ pub(super) fn max_pool<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()
         .any(|w| (0..w.positions()).any(|p| w.under(p).next().is_none()))
     {
         return Err(node.error("has a window on padding alone, which has no largest entry"));
+    }
+    let entries = |w: &Along| w.positions().saturating_mul(longest(w));
+    let compared = windows.iter().map(entries);
+    let compared = compared.fold(operand.full[1], usize::saturating_mul);
+    if compared > MAX_COMPARED {
+        return Err(node.error(format!(
+            "has windows of {compared} entries in all, more than the {MAX_COMPARED} that are compared"
+        )));
+    }
+    if let Some(indices) = node.outputs.get(1) {
+        let error =
+            node.error("gives the places of largest entries, which jump: its indices are not read");
+        t.fail_outputs(&[*indices], error);
     }
     let made = match &windows[..] {
         _ if windows.iter().all(|w| longest(w) == 1) => strided(t, node, operand, &windows)?,

@@ -20,7 +20,6 @@ const CURVED: &[&str] = &[
     "Exp",
     "GRU",
     "Gelu",
-    "GlobalLpPool",
     "GroupNormalization",
     "HardSwish",
     "InstanceNormalization",
@@ -58,7 +57,6 @@ const CURVED: &[&str] = &[
 
 /// Functions that jump.
 const STEPS: &[&str] = &[
-    "And",
     "ArgMax",
     "ArgMin",
     "Bernoulli",
@@ -73,17 +71,53 @@ const STEPS: &[&str] = &[
     "Mod",
     "NonMaxSuppression",
     "NonZero",
-    "OneHot",
-    "Or",
     "QuantizeLinear",
     "RandomNormalLike",
     "RandomUniformLike",
     "Round",
-    "Sign",
-    "TopK",
     "Unique",
-    "Xor",
 ];
+
+/// What may be part of a continuous piecewise-linear function, but in no form that is read.
+const UNREAD: &[&str] = &["And", "GlobalLpPool", "OneHot", "Or", "Sign", "TopK", "Xor"];
+
+/// Operators and domains that appear where a file was made for one runtime, and how to get another file.
+const REMEDIES: &[(&str, &str)] = &[
+    (
+        "RNN",
+        "export with torch.onnx.export(..., dynamo=True), which writes the steps of the recurrence one by one",
+    ),
+    (
+        "QuantizeLinear",
+        "the file is quantised: use the one before it was, in floating point",
+    ),
+    (
+        "DequantizeLinear",
+        "the file is quantised: use the one before it was, in floating point",
+    ),
+    (
+        "DynamicQuantizeLinear",
+        "the file is quantised: use the one before it was, in floating point",
+    ),
+    (
+        "com.microsoft.Q",
+        "the file is quantised: use the one before it was, in floating point",
+    ),
+    (
+        "com.microsoft.",
+        "ONNX Runtime has optimised the file: use the one before, or its level \"basic\"",
+    ),
+];
+
+/// What a person can do about an operator that is not read, where that is known.
+pub(super) fn remedy(op_type: &str) -> Option<&'static str> {
+    let known = |(name, _): &&(&str, &str)| match name.ends_with('.') || *name == "com.microsoft.Q"
+    {
+        true => op_type.starts_with(name),
+        false => op_type == *name,
+    };
+    REMEDIES.iter().find(known).map(|(_, remedy)| *remedy)
+}
 
 /// What is wrong with a node that computes with several of the `n` inputs of a batch.
 pub(super) fn mixes(n: usize) -> String {
@@ -132,6 +166,15 @@ pub(super) fn why(op_type: &str) -> Option<String> {
              ask for a value before this node (--output NAME)"
                 .into(),
         );
+    }
+    if UNREAD.contains(&op_type) {
+        return Some(
+            "is not read in this form; write it with Max, Min or Relu, or ask for a value before this node (--output NAME)"
+                .into(),
+        );
+    }
+    if let Some(remedy) = remedy(op_type) {
+        return Some(format!("is not supported; {remedy}"));
     }
     if STEPS.contains(&op_type) {
         return Some(
