@@ -9,7 +9,7 @@ use crate::{
     lengths::Lengths,
     magnitude::{Magnitudes, RoundingErrors, affine_error, missing},
     operator::Operator,
-    residual::residual,
+    residual::{Shared, residual},
     trace::Trace,
 };
 use candle_core::Tensor;
@@ -60,6 +60,7 @@ impl Magnitudes {
         let mut reached: Vec<Option<Tensor>> = vec![None; count];
         reached[0] = Some(x.zeros_like()?);
         let mut neurons = Vec::new();
+        let mut shared = Shared::new(network);
         let mut unknown = false;
         let output = network.forward_walk(x.clone(), |index, node, operands| {
             let exact = operands.iter().map(|operand| operand.zeros_like());
@@ -73,7 +74,8 @@ impl Magnitudes {
                 Operator::Affine(operator) => {
                     let magnitude = self.nodes[index].as_ref().ok_or_else(missing)?;
                     let value = operator.value(operands, &node.shape)?;
-                    let error = match residual(&**operator, operands, &value, &node.shape)? {
+                    let of_value = (&value, &node.shape[..]);
+                    let error = match residual(&**operator, operands, of_value, &mut shared)? {
                         Some(found) => found,
                         None => {
                             let exact: Vec<&Tensor> = exact.iter().collect();

@@ -7,10 +7,15 @@
 //! takes about ten passes of the operator. The errors that are found are some thousand times smaller than bounds by absolute values,
 //! which suppose that all roundings err to the same side.
 
-use crate::{error::Result, operator::Affine, parameter_map::ParameterMap};
-use candle_core::{DType, Tensor};
+use crate::{
+    error::Result,
+    network::Network,
+    operator::{Affine, Operator},
+    parameter_map::ParameterMap,
+};
+use candle_core::{DType, Tensor, TensorId};
 use loclin_tensor::rounding::{power_of_two, product_up, relative, up_by};
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 /// Pieces reach as many bits below the largest number as that, at least.
 const BITS: usize = 76;
@@ -19,6 +24,7 @@ const BITS: usize = 76;
 const SIZES: std::ops::Range<f64> = 1e-120..1e120;
 
 /// Numbers as sums of pieces.
+#[derive(Debug)]
 struct Pieces {
     /// At least the largest number.
     largest: f64,
@@ -26,17 +32,67 @@ struct Pieces {
     pieces: Vec<Tensor>,
 }
 
+/// The pieces of weights that several nodes have in common, as the steps of a recurrence do.
+#[derive(Debug, Default)]
+pub(crate) struct Shared {
+    /// How many nodes will still ask for a weight.
+    left: HashMap<TensorId, usize>,
+    kept: HashMap<TensorId, Option<Arc<Pieces>>>,
+}
+
+impl Shared {
+    /// For one walk along a network's nodes.
+    pub(crate) fn new(network: &Network) -> Self {
+        let mut left = HashMap::new();
+        for node in network.nodes() {
+            if let Operator::Affine(operator) = &node.operator
+                && let Some(weight) = weight(&**operator)
+            {
+                *left.entry(weight.id()).or_default() += 1;
+            }
+        }
+        let kept = HashMap::new();
+        Self { left, kept }
+    }
+
+    /// The pieces of a weight, which are kept for as long as others will ask for them.
+    fn pieces(
+        &mut self,
+        weight: &Tensor,
+        bits: usize,
+        depth: usize,
+    ) -> Result<Option<Arc<Pieces>>> {
+        let left = self.left.entry(weight.id()).or_default();
+        *left = left.saturating_sub(1);
+        let pieces = match self.kept.remove(&weight.id()) {
+            Some(kept) => kept,
+            None => Pieces::of(weight, bits, depth)?.map(Arc::new),
+        };
+        if *left > 0 {
+            self.kept.insert(weight.id(), pieces.clone());
+        }
+        Ok(pieces)
+    }
+}
+
+/// The weight of an operator that only sums products.
+fn weight(operator: &dyn Affine) -> Option<Tensor> {
+    let mut parameters = operator.parameters().into_iter();
+    let weight = parameters.find(|(name, _)| *name == "weight");
+    operator.products()?;
+    weight.map(|(_, weight)| weight.clone())
+}
+
 /// Of each number of an operator's value `[B, out...]` at least its error, given the operand in float64, which is taken to be exact; `None`
 /// of an operator that does not only sum products, and of numbers that are too large or too small for pieces.
 pub(crate) fn residual(
     operator: &dyn Affine,
     operands: &[&Tensor],
-    value: &Tensor,
-    output: &[usize],
+    (value, output): (&Tensor, &[usize]),
+    shared: &mut Shared,
 ) -> Result<Option<Tensor>> {
-    let parameters = operator.parameters();
-    let weight = parameters.iter().find(|(name, _)| *name == "weight");
-    let (Some(products), [operand], Some((_, weight))) = (operator.products(), operands, weight)
+    let (Some(products), [operand], Some(weight)) =
+        (operator.products(), operands, weight(operator))
     else {
         return Ok(None);
     };
@@ -49,7 +105,7 @@ pub(crate) fn residual(
     let depth = BITS.div_ceil(bits);
     let (Some(operand), Some(weight)) = (
         Pieces::of(operand, bits, depth)?,
-        Pieces::of(weight, bits, depth)?,
+        shared.pieces(&weight, bits, depth)?,
     ) else {
         return Ok(None);
     };
