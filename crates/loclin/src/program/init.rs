@@ -86,6 +86,11 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let read = Named::default().with("--architecture", [&args.architecture]);
     outputs::check(&Named::default().with("--out", [&args.out]), &read)?;
     files::check_new(&args.out, args.force)?;
+    if args.architecture.starts_with("torchvision") && !args.architecture.exists() {
+        let message = "--architecture torchvision/NAME is for state dicts, whose tensors say the sizes; `init` takes a file, or a \
+                       name of `config list`";
+        return Err(Usage::new(message).into());
+    }
     let Described {
         architecture,
         normalization,

@@ -51,7 +51,8 @@ impl Described {
     /// # Errors
     /// A file that cannot be read, or describes no architecture, or a name that is neither.
     pub fn read(given: &Path) -> anyhow::Result<Self> {
-        let found = shipped::find(Kind::Architecture, given, Path::new(""))?;
+        let found = shipped::find(Kind::Architecture, given, Path::new(""));
+        let found = found.map_err(|error| error.of_option("--architecture"))?;
         toml::from_str(&found.text).with_context(|| format!("{}: not an architecture", found.place))
     }
 }

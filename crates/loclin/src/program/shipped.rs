@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use crate::program::errors::Usage;
 use crate::program::files::{self, FileError};
 
 /// The files of a folder of this package, by name.
@@ -89,6 +90,16 @@ pub enum FindError {
     /// There is none.
     #[error(transparent)]
     Name(#[from] UnknownName),
+}
+
+impl FindError {
+    /// The error where an option gave the name: one that there is not is wrong usage.
+    pub fn of_option(self, option: &str) -> anyhow::Error {
+        match self {
+            Self::Name(unknown) => Usage::caused_by(option, unknown).into(),
+            file => file.into(),
+        }
+    }
 }
 
 impl Kind {

@@ -69,7 +69,8 @@ impl Plan {
     /// # Errors
     /// A file that cannot be read, a name that is none, and a sweep or a configuration that cannot be used.
     pub fn load(given: &Path, directory: &Path, global: &Global) -> anyhow::Result<Self> {
-        let found = shipped::find(Kind::Sweep, given, directory)?;
+        let found = shipped::find(Kind::Sweep, given, directory);
+        let found = found.map_err(|error| error.of_option("--config"))?;
         let unusable = || format!("{}: not a usable sweep", found.place);
         let written: Written = toml::from_str(&found.text)
             .map_err(PlanError::from)
