@@ -115,8 +115,19 @@ pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<Results> {
     let words = drawn.iter().map(|d| {
         let (percentile, index, label) = (d.percentile, d.index, d.label);
         let (steps, eps_2) = (d.values.len() / d.channels, d.eps_2);
+        let has_no_width = |margins: &[[f64; 2]]| margins.iter().flatten().all(|step| *step == 0.0);
+        let open = ["vanilla", "ROLL"].into_iter().zip(&d.margins);
+        let open = open.filter(|(_, margins)| has_no_width(margins));
+        let open: String = open
+            .map(|(name, _)| {
+                format!(
+                    " Of the {name} network bounds of rounding leave a neuron's side open along the axes, so that its band has no \
+                     width: nothing is proved there."
+                )
+            })
+            .collect();
         format!(
-            "* P{percentile}: test sequence {index}, speaker {label}, {steps} time steps, eps_2 {eps_2:.3e}.\n"
+            "* P{percentile}: test sequence {index}, speaker {label}, {steps} time steps, eps_2 {eps_2:.3e}.{open}\n"
         )
     });
     let words: String = words.collect();
