@@ -5,7 +5,7 @@ use candle_core::{DType, Device, Tensor};
 use loclin_models::Network;
 use loclin_regions::{Budget, Guarantee, Linearization, RegionCount, RegionCounter};
 use loclin_tests::{
-    Fc, bridge,
+    Analysis, Fc, bridge,
     exact::{Graph, Plan, Rational, hostile, ordinary},
     strategies::{LARGE, Numbers, Quirk, Recipe, recipes, recipes_of},
 };
@@ -84,8 +84,18 @@ proptest! {
         let jacobians: BTreeSet<Vec<u64>> = case.analyses.iter().map(|a| bits(&a.output_gradients)).collect();
         // If every Jacobian cancels to 0 nothing tells rounding from a difference.
         prop_assume!(jacobians.iter().flatten().any(|bits| *bits != 0));
+        // Where regions meet, a pattern is that of a region by convention only; what cancels to 0 may seem to move.
+        let of = |is_inside: &dyn Fn(&Analysis) -> bool| {
+            let inside = case.analyses.iter().filter(|a| is_inside(a));
+            inside.map(|a| bits(&a.output_gradients)).collect::<BTreeSet<_>>().len()
+        };
+        let certainly = of(&|a| a.neurons.iter().all(|z| *z != 0.0));
+        let perhaps = of(&|a| a.neurons.iter().zip(&a.gradients).all(|(z, g)| *z != 0.0 || g.iter().all(|g| *g == 0.0)));
         match count.undecided {
-            0 => prop_assert_eq!((count.lower, count.upper), (jacobians.len(), patterns.len())),
+            0 => {
+                prop_assert!((certainly..=perhaps.max(1)).contains(&count.lower), "{certainly} to {perhaps}: {count:?}");
+                prop_assert_eq!(count.upper, patterns.len());
+            }
             // Points on a boundary, for floating point.
             _ => prop_assert!(count.lower <= jacobians.len() && patterns.len() <= count.upper),
         }

@@ -5,7 +5,7 @@ use candle_nn::VarBuilder;
 use loclin_models::operators::OperatorSpec;
 use loclin_models::{Network, NetworkSpec, NodeSpec};
 use loclin_regions::reduced::{Limits, Question};
-use loclin_regions::{Budget, Domain, Guarantee, Linearization, Method, Norm};
+use loclin_regions::{Budget, Domain, Guarantee, Linearization, Method, Norm, RegionCounter};
 use std::collections::HashMap;
 
 /// A batch normalisation of a constant, `weight (x - mean) / sqrt(var + eps) + bias`: by decimal arithmetic of 80 digits it is 2.148e-16, in
@@ -295,4 +295,40 @@ fn a_class_that_rounding_hides_is_not_found_to_change() {
         bound.stays() != Some(false) && bound.proved >= -1.0,
         "{bound:?}"
     );
+}
+
+/// `relu(x) - relu(-x)` is `x`: no region has both units on, though at 0 both count as positive.
+#[test]
+fn where_regions_meet_there_is_no_region_of_its_own() {
+    let fold = linear(&[vec![1.0], vec![-1.0]], &[0.0, 0.0]);
+    let unfold = linear(&[vec![1.0, -1.0]], &[0.0]);
+    let network = chain(1, vec![fold, bend(0.0), unfold]);
+    let at = |x: &[f64]| {
+        let x = Tensor::from_slice(x, (x.len(), 1), &Device::Cpu).unwrap();
+        Linearization::new(&network, &x, Budget::default()).unwrap()
+    };
+    let mut counter = RegionCounter::new(RegionCounter::default_tolerance(DType::F64));
+    counter.add(&at(&[0.0, 0.5, -0.5])).unwrap();
+    let count = counter.finish();
+    assert_eq!((count.lower, count.guarantee), (1, Guarantee::Proved));
+
+    // The gradient is 1 wherever there is one.
+    for x in [0.0, 0.5, -0.25] {
+        let around = at(&[x]).surroundings(0, Norm::LINF).unwrap();
+        let length = Question::Length {
+            weights: vec![1.0],
+            norm: Norm::L2,
+        };
+        let bound = around.bound(0.5, &length, Limits::default()).unwrap();
+        assert!(
+            bound.found <= 1.0 + 1e-12 && bound.proved >= 1.0,
+            "{bound:?}"
+        );
+        let change = Question::Change {
+            weights: vec![1.0],
+            norm: Norm::L1,
+        };
+        let bound = around.bound(0.5, &change, Limits::default()).unwrap();
+        assert!(x == 0.0 || bound.found <= 1e-12, "{bound:?}");
+    }
 }

@@ -12,8 +12,8 @@ use std::collections::BTreeMap;
 pub struct RegionCount {
     /// The number of points.
     pub points: usize,
-    /// At least this many: points without an undecided neuron whose Jacobians differ pairwise by more than the tolerance, and
-    /// by more than rounding can have made.
+    /// At least this many: points without an undecided neuron, and without one at 0 that moves, whose Jacobians differ pairwise by more than
+    /// the tolerance, and by more than rounding can have made.
     pub lower: usize,
     /// At most this many: different activation patterns of points without an undecided neuron, and each of the other points.
     pub upper: usize,
@@ -80,6 +80,8 @@ struct Seen {
     number: usize,
     /// The sketch of its Jacobian, from a point without an undecided neuron; `None` if there was none.
     sketch: Option<Sketch>,
+    /// Whether such a point was not where regions meet: the pattern is that of a region.
+    is_region: bool,
 }
 
 impl RegionCounter {
@@ -123,7 +125,9 @@ impl RegionCounter {
             let seen = self.patterns.entry(point.pattern).or_insert(Seen {
                 number,
                 sketch: None,
+                is_region: false,
             });
+            seen.is_region |= !point.undecided && !point.on_edge;
             if seen.sketch.is_none() && !point.undecided {
                 seen.sketch = Some(point.sketch);
             }
@@ -134,16 +138,14 @@ impl RegionCounter {
 
     /// The count so far.
     pub fn finish(&self) -> RegionCount {
-        let sketches: Vec<&Sketch> = self
-            .patterns
-            .values()
-            .filter_map(|seen| seen.sketch.as_ref())
-            .collect();
+        let known = self.patterns.values().filter(|seen| seen.sketch.is_some());
+        let regions = self.patterns.values().filter(|seen| seen.is_region);
+        let sketches: Vec<&Sketch> = regions.filter_map(|seen| seen.sketch.as_ref()).collect();
         RegionCount {
             points: self.points,
             // A point is in a region, whichever that is.
             lower: separated(&sketches, self.tolerance).max(self.points.min(1)),
-            upper: sketches.len() + self.undecided,
+            upper: known.count() + self.undecided,
             on_boundary: self.on_boundary,
             undecided: self.undecided,
             guarantee: self.guarantee,

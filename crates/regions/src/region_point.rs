@@ -38,6 +38,8 @@ pub struct RegionPoint {
     pub(crate) pattern: [u8; 32],
     pub(crate) on_boundary: bool,
     pub(crate) undecided: bool,
+    /// Whether a neuron is exactly at 0 whose gradient may not be 0: the pattern is one by convention, and no region need have it.
+    pub(crate) on_edge: bool,
     /// Whether its rounding errors are not bounded.
     pub(crate) is_estimate: bool,
     pub(crate) sketch: Sketch,
@@ -57,6 +59,7 @@ const UNDECIDED: u8 = 2;
 const IS_ESTIMATE: u8 = 4;
 /// The errors are those of the point before.
 const SAME_ERRORS: u8 = 8;
+const ON_EDGE: u8 = 16;
 
 impl RegionPoint {
     /// Every point of a batch, in order.
@@ -65,21 +68,23 @@ impl RegionPoint {
     /// A tensor computation that fails.
     pub fn of(linearization: &Linearization) -> Result<Vec<Self>> {
         let patterns = linearization.patterns()?;
-        let undecided = undecided(linearization)?;
+        let undecided = zeros_that_move(linearization, |error| error > 0.0)?;
+        let on_edge = linearization.on_edge()?;
         let sketches = sketches(linearization)?;
         let is_estimate = linearization.rounding.is_none();
         let flags = linearization.on_boundary().into_iter().zip(undecided);
-        let points = patterns.into_iter().zip(flags).zip(sketches);
-        let point =
-            |((pattern, (on_boundary, undecided)), sketch): ((crate::ActivationPattern, _), _)| {
-                Self {
-                    pattern: pattern.digest(),
-                    on_boundary,
-                    undecided,
-                    is_estimate,
-                    sketch,
-                }
-            };
+        let points = patterns.into_iter().zip(flags.zip(on_edge)).zip(sketches);
+        let point = |((pattern, flags), sketch): ((crate::ActivationPattern, _), _)| {
+            let ((on_boundary, undecided), on_edge) = flags;
+            Self {
+                pattern: pattern.digest(),
+                on_boundary,
+                undecided,
+                on_edge,
+                is_estimate,
+                sketch,
+            }
+        };
         Ok(points.map(point).collect())
     }
 
@@ -96,6 +101,7 @@ impl RegionPoint {
                 (point.undecided, UNDECIDED),
                 (point.is_estimate, IS_ESTIMATE),
                 (same, SAME_ERRORS),
+                (point.on_edge, ON_EDGE),
             ];
             bytes.extend(point.pattern);
             bytes.push(
@@ -140,6 +146,7 @@ impl RegionPoint {
                 pattern: pattern.try_into().map_err(|_| torn())?,
                 on_boundary: flags & ON_BOUNDARY > 0,
                 undecided: flags & UNDECIDED > 0,
+                on_edge: flags & ON_EDGE > 0,
                 is_estimate: flags & IS_ESTIMATE > 0,
                 sketch: Sketch { values, errors },
             });
@@ -167,14 +174,22 @@ fn torn() -> Error {
     }
 }
 
-/// Whether each input has an undecided neuron whose gradient may not be 0.
-fn undecided(linearization: &Linearization) -> Result<Vec<bool>> {
+/// Whether each input has a neuron that may be at 0, with such a bound of its value's error, and whose gradient may not be 0.
+fn zeros_that_move(linearization: &Linearization, with: impl Fn(f64) -> bool) -> Result<Vec<bool>> {
     let Some(rounding) = &linearization.rounding else {
         return Ok(vec![false; linearization.batch()]);
     };
-    let counts = linearization.undecided().into_iter().enumerate();
-    let moves = |(input, count): (usize, usize)| {
-        if count == 0 {
+    let zeros = |input: usize| {
+        let both = linearization.clear[input]
+            .iter()
+            .zip(&rounding.values()[input]);
+        let zero =
+            |(at, (z, error)): (usize, (&f64, &f64))| (*z == 0.0 && with(*error)).then_some(at);
+        both.enumerate().filter_map(zero).collect::<Vec<_>>()
+    };
+    let moves = |input: usize| {
+        let zeros = zeros(input);
+        if zeros.is_empty() {
             return Ok(false);
         }
         // Of all inputs at once where most of it is known already.
@@ -186,13 +201,17 @@ fn undecided(linearization: &Linearization) -> Result<Vec<bool>> {
                 &one.gradients()?[0]
             }
         };
-        let values = &rounding.values()[input];
-        let mut all = linearization.clear[input]
-            .iter()
-            .zip(values.iter().zip(gradients));
-        Ok(all.any(|(z, (value, gradient))| *z == 0.0 && *value > 0.0 && *gradient > 0.0))
+        Ok(zeros.into_iter().any(|at| gradients[at] > 0.0))
     };
-    counts.map(moves).collect()
+    (0..linearization.batch()).map(moves).collect()
+}
+
+impl Linearization {
+    /// Whether each input lies where regions meet: on the boundary of a neuron whose gradient may not be 0. Its pattern counts that neuron
+    /// as positive, as no region near it need do.
+    pub(crate) fn on_edge(&self) -> Result<Vec<bool>> {
+        zeros_that_move(self, |error| error == 0.0)
+    }
 }
 
 /// `J V / sqrt(K)` of each input, for a fixed Gaussian `V` `[D, K]`, with bounds of their rounding errors: infinite where those

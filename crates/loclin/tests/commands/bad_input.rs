@@ -134,7 +134,7 @@ fn data_that_cannot_be_used() {
         ("@empty", "empty/t10k-images|end of file"),
         ("@huge", "huge/t10k-images|dimensions|4294967295"),
         ("@nested", "nested/t10k-images|a directory, expected a file"),
-        ("@bare", "bare|no t10k images|looked for"),
+        ("@bare", "bare|an empty folder|images (JPEG, PNG)"),
         ("@notes.txt", "notes.txt|expected a directory"),
         ("@empty.npy", "empty.npy|magic number|end of file"),
         ("@nan.npy", "nan.npy|row 1, column 35|NaN"),

@@ -94,10 +94,10 @@ fn names_that_there_are_not() {
             2,
             "--dtype|not a preset: architecture",
         ),
-        ("sweep --config digts --out @run", 1, "`digits`|no file"),
+        ("sweep --config digts --out @run", 2, "`digits`|no file"),
         (
             "init --architecture resnet --out @m.safetensors",
-            1,
+            2,
             "`resnet18`|no file",
         ),
     ] {

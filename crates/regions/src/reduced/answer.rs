@@ -99,7 +99,15 @@ impl Surroundings {
             .witness
             .map_or_else(|| vec![0.0; self.x.len()], |Witness { delta, .. }| delta);
         let (witness, here) = self.decided_at(&reduced, &delta)?;
-        let (found, changed) = self.value_at(&here, &measure)?;
+        let (mut found, changed) = self.value_at(&here, &measure)?;
+        let is_length = matches!(
+            question,
+            Question::Length { .. } | Question::Operator { .. }
+        );
+        if is_length && here.on_edge()?[0] {
+            // At the centre, of which no gradient is that of a region for certain.
+            found = 0.0;
+        }
         let mut may_change_sign = outcome.signs;
         let mut proved = outcome.proved.max(found);
         if let Question::Signs { .. } = question {
@@ -236,7 +244,8 @@ impl Surroundings {
             let scale = |d: &f64| d * share.unwrap_or(0.0);
             let input = self.input_at(reduced, delta.iter().map(scale).collect());
             let here = Linearizer::elsewhere(&self.here, &input)?;
-            if share.is_none() || here.undecided()[0] == 0 {
+            // Where regions meet, the pattern that is recorded need be that of none of them.
+            if share.is_none() || here.undecided()[0] == 0 && !here.on_edge()?[0] {
                 return Ok((input, here));
             }
         }
