@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
-use std::io::{Seek, SeekFrom, Write};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -264,13 +264,27 @@ impl Writer {
 
     /// Cuts both files behind the last batch that both have.
     fn go_on(&mut self, kept: &mut Journal, mut held: Held) -> Result<BTreeSet<usize>, JobError> {
+        let mut rows = File::open(&self.out).ok();
         let length = fs::metadata(&self.out).map_or(0, |metadata| metadata.len());
+        let failed = |source| JobError::File {
+            action: "read the file",
+            path: self.out.clone(),
+            source,
+        };
         let mut done = BTreeSet::new();
         self.grows = (kept.job().batches < self.job.batches).then_some(kept.bytes());
         let (mut table, mut journal) = (0, kept.bytes());
         while let Some(Done { batch, bytes, .. }) = kept.next_done::<IgnoredAny>()? {
             if bytes > length || !done.insert(batch) {
                 break;
+            }
+            let ends = rows
+                .as_mut()
+                .map(|rows| ends_a_row(rows, bytes))
+                .transpose();
+            if !ends.map_err(failed)?.unwrap_or(false) {
+                let path = self.out.clone();
+                return Err(JobError::Edited { path, batch });
             }
             (table, journal) = (bytes, kept.bytes());
         }
@@ -282,6 +296,14 @@ impl Writer {
         self.open = Some(self.opened(held, table)?);
         Ok(done)
     }
+}
+
+/// Whether so many bytes of a table are whole rows.
+fn ends_a_row(table: &mut File, bytes: u64) -> std::io::Result<bool> {
+    let mut last = [0];
+    table.seek(SeekFrom::Start(bytes.saturating_sub(1)))?;
+    table.read_exact(&mut last)?;
+    Ok(last == *b"\n")
 }
 
 #[cfg(test)]
@@ -347,6 +369,25 @@ mod tests {
             }
             assert!(journal.next_done::<()>().unwrap().is_none());
         }
+    }
+
+    /// A table that somebody edited is refused, and left as it is.
+    #[test]
+    fn nothing_goes_on_behind_rows_that_were_changed() {
+        let dir = tempfile::tempdir().unwrap();
+        let out = dir.path().join("margins.csv");
+        is_done(&out, &JobOptions::default()).unwrap();
+        let resume = JobOptions {
+            resume: true,
+            ..JobOptions::default()
+        };
+        let journal = fs::read(journal_of(&out)).unwrap();
+        let edited = b"index\n0 0\n1\n";
+        fs::write(&out, edited).unwrap();
+        let error = is_done(&out, &resume).unwrap_err();
+        assert!(error.to_string().contains("rows of batch 0"), "{error}");
+        assert_eq!(fs::read(&out).unwrap(), edited);
+        assert_eq!(fs::read(journal_of(&out)).unwrap(), journal);
     }
 
     /// A process that was killed before it wrote anything leaves nothing that stands in the way.
