@@ -135,7 +135,7 @@ fn data_that_cannot_be_used() {
         ("@huge", "huge/t10k-images|dimensions|4294967295"),
         ("@nested", "nested/t10k-images|a directory, expected a file"),
         ("@bare", "bare|an empty folder|images (JPEG, PNG)"),
-        ("@notes.txt", "notes.txt|expected a directory"),
+        ("@notes.txt", "notes.txt|a text file|numpy.save"),
         ("@empty.npy", "empty.npy|magic number|end of file"),
         ("@nan.npy", "nan.npy|row 1, column 35|NaN"),
         ("@short.npy", "short.npy|284 bytes|288 bytes"),
