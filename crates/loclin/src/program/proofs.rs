@@ -102,7 +102,7 @@ impl Proofs {
 }
 
 impl Statement {
-    /// With its proof; `None` of a question whose parts are not kept.
+    /// With its proof; `None` of a question whose parts are not kept, and where nothing is proved.
     pub fn new(
         index: usize,
         eps: f64,
@@ -110,6 +110,9 @@ impl Statement {
         proved: f64,
         proof: &Proof,
     ) -> Option<Self> {
+        if !proved.is_finite() {
+            return None;
+        }
         let pair = |neuron: &Neuron| [neuron.node, neuron.index];
         let stored = |step: &Step| match step {
             Step::Split { unit, selects } => Stored::Split {
@@ -190,5 +193,30 @@ impl Asked {
             Question::Class { class } => Self::Class { class },
             Question::Signs { .. } => return None,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// JSON has no infinite numbers, and a bound that is one says nothing.
+    #[test]
+    fn what_is_not_bounded_is_no_statement() {
+        let proof = Proof {
+            steps: vec![Step::Part(Reason::Ranges)],
+        };
+        let question = Question::Class { class: 0 };
+        let of = |proved: f64| Statement::new(0, 0.1, &question, proved, &proof);
+        assert!(of(1.0).is_some() && of(f64::INFINITY).is_none());
+        let all = Proofs::new(Norm::LINF, None, of(1.0).into_iter().collect());
+        let text = serde_json::to_string(&all).unwrap();
+        assert_eq!(
+            serde_json::from_str::<Proofs>(&text)
+                .unwrap()
+                .statements
+                .len(),
+            1
+        );
     }
 }
