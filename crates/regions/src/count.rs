@@ -78,10 +78,10 @@ pub struct RegionCounter {
 struct Seen {
     /// Its number, in the order of their coming.
     number: usize,
-    /// The sketch of its Jacobian, from a point without an undecided neuron; `None` if there was none.
+    /// Whether a point without an undecided neuron has it.
+    is_known: bool,
+    /// The sketch of its Jacobian, from such a point where no regions meet; `None` if there was none.
     sketch: Option<Sketch>,
-    /// Whether such a point was not where regions meet: the pattern is that of a region.
-    is_region: bool,
 }
 
 impl RegionCounter {
@@ -124,11 +124,11 @@ impl RegionCounter {
             let number = self.patterns.len();
             let seen = self.patterns.entry(point.pattern).or_insert(Seen {
                 number,
+                is_known: false,
                 sketch: None,
-                is_region: false,
             });
-            seen.is_region |= !point.undecided && !point.on_edge;
-            if seen.sketch.is_none() && !point.undecided {
+            seen.is_known |= !point.undecided;
+            if seen.sketch.is_none() && !point.undecided && !point.on_edge {
                 seen.sketch = Some(point.sketch);
             }
             numbers.push(seen.number);
@@ -138,9 +138,12 @@ impl RegionCounter {
 
     /// The count so far.
     pub fn finish(&self) -> RegionCount {
-        let known = self.patterns.values().filter(|seen| seen.sketch.is_some());
-        let regions = self.patterns.values().filter(|seen| seen.is_region);
-        let sketches: Vec<&Sketch> = regions.filter_map(|seen| seen.sketch.as_ref()).collect();
+        let known = self.patterns.values().filter(|seen| seen.is_known);
+        let sketches = self
+            .patterns
+            .values()
+            .filter_map(|seen| seen.sketch.as_ref());
+        let sketches: Vec<&Sketch> = sketches.collect();
         RegionCount {
             points: self.points,
             // A point is in a region, whichever that is.

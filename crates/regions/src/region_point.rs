@@ -68,14 +68,13 @@ impl RegionPoint {
     /// A tensor computation that fails.
     pub fn of(linearization: &Linearization) -> Result<Vec<Self>> {
         let patterns = linearization.patterns()?;
-        let undecided = zeros_that_move(linearization, |error| error > 0.0)?;
-        let on_edge = linearization.on_edge()?;
+        let zeros = zeros_that_move(linearization)?;
         let sketches = sketches(linearization)?;
         let is_estimate = linearization.rounding.is_none();
-        let flags = linearization.on_boundary().into_iter().zip(undecided);
-        let points = patterns.into_iter().zip(flags.zip(on_edge)).zip(sketches);
+        let flags = linearization.on_boundary().into_iter().zip(zeros);
+        let points = patterns.into_iter().zip(flags).zip(sketches);
         let point = |((pattern, flags), sketch): ((crate::ActivationPattern, _), _)| {
-            let ((on_boundary, undecided), on_edge) = flags;
+            let (on_boundary, (undecided, on_edge)) = flags;
             Self {
                 pattern: pattern.digest(),
                 on_boundary,
@@ -174,23 +173,19 @@ fn torn() -> Error {
     }
 }
 
-/// Whether each input has a neuron that may be at 0, with such a bound of its value's error, and whose gradient may not be 0.
-fn zeros_that_move(linearization: &Linearization, with: impl Fn(f64) -> bool) -> Result<Vec<bool>> {
+/// Of each input, whether a neuron whose gradient may not be 0 is undecided, and whether one is exactly at 0.
+fn zeros_that_move(linearization: &Linearization) -> Result<Vec<(bool, bool)>> {
     let Some(rounding) = &linearization.rounding else {
-        return Ok(vec![false; linearization.batch()]);
-    };
-    let zeros = |input: usize| {
-        let both = linearization.clear[input]
-            .iter()
-            .zip(&rounding.values()[input]);
-        let zero =
-            |(at, (z, error)): (usize, (&f64, &f64))| (*z == 0.0 && with(*error)).then_some(at);
-        both.enumerate().filter_map(zero).collect::<Vec<_>>()
+        return Ok(vec![(false, false); linearization.batch()]);
     };
     let moves = |input: usize| {
-        let zeros = zeros(input);
+        let clear = linearization.clear[input].iter().enumerate();
+        let zeros: Vec<usize> = clear
+            .filter(|(_, z)| **z == 0.0)
+            .map(|(at, _)| at)
+            .collect();
         if zeros.is_empty() {
-            return Ok(false);
+            return Ok((false, false));
         }
         // Of all inputs at once where most of it is known already.
         let one;
@@ -201,7 +196,10 @@ fn zeros_that_move(linearization: &Linearization, with: impl Fn(f64) -> bool) ->
                 &one.gradients()?[0]
             }
         };
-        Ok(zeros.into_iter().any(|at| gradients[at] > 0.0))
+        let errors = &rounding.values()[input];
+        let moving = zeros.into_iter().filter(|at| gradients[*at] > 0.0);
+        let (open, exact): (Vec<usize>, Vec<usize>) = moving.partition(|at| errors[*at] > 0.0);
+        Ok((!open.is_empty(), !exact.is_empty()))
     };
     (0..linearization.batch()).map(moves).collect()
 }
@@ -210,7 +208,8 @@ impl Linearization {
     /// Whether each input lies where regions meet: on the boundary of a neuron whose gradient may not be 0. Its pattern counts that neuron
     /// as positive, as no region near it need do.
     pub(crate) fn on_edge(&self) -> Result<Vec<bool>> {
-        zeros_that_move(self, |error| error == 0.0)
+        let both = zeros_that_move(self)?;
+        Ok(both.into_iter().map(|(_, on_edge)| on_edge).collect())
     }
 }
 
