@@ -68,7 +68,7 @@ proptest! {
 
     #[test]
     fn the_sums_are_those_of_the_definition(
-        channels in (1usize..3, 1usize..6, prop_oneof![4 => 1usize..11, 1 => 127usize..130]),
+        channels in (1usize..3, 1usize..6, prop_oneof![4 => 1usize..11, 2 => 11usize..70, 1 => 127usize..130]),
         kernel in [1usize..4, 1usize..4],
         stride in [1usize..4, 1usize..4],
         dilation in [1usize..3, 1usize..3],
@@ -107,9 +107,48 @@ proptest! {
         prop_assert!(near(gradients.get(&weight).unwrap(), &sums[2], 1e-10));
 
         let single = |tensor: &Tensor| tensor.to_dtype(DType::F32).unwrap();
+        let gradient = convolution.weight_gradient(&single(&x), &single(&cotangent), &w_shape).unwrap();
+        // Sums of at most 11 x 60 x 14 products, which the tolerance is for, and of at most 45.
+        prop_assert!(near(&gradient, &sums[2], 2e-2));
         let single = convolution.apply(&single(&x), &single(&weight)).unwrap();
-        // Sums of at most 45 products.
         prop_assert!(near(&single, &sums[0], 1e-4));
+    }
+}
+
+#[test]
+fn many_weights_give_the_sums_of_the_definition() {
+    // More than the images are read with one after another, in blocks that do not divide the batch.
+    let (x_shape, w_shape) = ([5, 131, 4, 5], [129, 131, 3, 3]);
+    let (x, weight) = (draw(1, &x_shape), draw(2, &w_shape));
+    let convolution = Convolution {
+        stride: [1, 2],
+        padding: [[1, 1], [0, 1]],
+        ..Convolution::default()
+    };
+    let z = convolution.apply(&x, &weight).unwrap();
+    let z_shape: [usize; 4] = z.dims().try_into().unwrap();
+    let (xs, ws, zs) = (numbers(&x), numbers(&weight), numbers(&z));
+    let mut sums = [vec![0.0; zs.len()], vec![0.0; xs.len()]];
+    each_term(&convolution, x_shape, z_shape, w_shape, |x, z, w| {
+        sums[0][z] += xs[x] * ws[w];
+        sums[1][x] += zs[z] * ws[w];
+    });
+    let near = |found: &[f64], sums: &[f64]| {
+        let mut both = found.iter().zip(sums);
+        both.all(|(a, b)| (a - b).abs() <= 1e-12 * b.abs().max(1e3))
+    };
+    assert!(near(&zs, &sums[0]));
+    let transposed = convolution.transposed(&z, &weight, [4, 5]).unwrap();
+    assert!(near(&numbers(&transposed), &sums[1]));
+}
+
+#[test]
+fn a_weight_that_does_not_fit_has_no_gradient() {
+    let (x, z) = (draw(1, &[2, 3, 5, 5]), draw(2, &[2, 4, 3, 3]));
+    let convolution = Convolution::default();
+    assert!(convolution.weight_gradient(&x, &z, &[4, 3, 3, 3]).is_ok());
+    for weight in [&[4, 3, 2, 3][..], &[4, 2, 3, 3], &[3, 3, 3], &[]] {
+        assert!(convolution.weight_gradient(&x, &z, weight).is_err());
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Instant;
 
-use candle_core::{Device, Tensor, Var};
+use candle_core::{Device, Tensor};
 use loclin_tensor::{Convolution, random};
 use serde::Serialize;
 
@@ -107,8 +107,6 @@ struct Subject {
     x: Tensor,
     weight: Tensor,
     z: Tensor,
-    /// The sum of a result that depends on a variable weight.
-    sum: Tensor,
     terms: f64,
 }
 
@@ -127,10 +125,8 @@ impl Subject {
             padding: [[kernel / 2; 2]; 2],
             ..Convolution::default()
         };
-        let variable = Var::from_tensor(&weight)?;
         let z = convolution.apply(&x, &weight)?;
         Ok(Self {
-            sum: convolution.apply(&x, variable.as_tensor())?.sum_all()?,
             terms: (z.elem_count() * inputs * kernel * kernel) as f64,
             convolution,
             size: [side; 2],
@@ -140,7 +136,7 @@ impl Subject {
         })
     }
 
-    /// What one call took; for the weight the whole backward pass from a sum, which also makes its cotangent.
+    /// What one call took.
     fn seconds(&self, reading: &str) -> anyhow::Result<f64> {
         let start = Instant::now();
         match reading {
@@ -149,7 +145,10 @@ impl Subject {
                 self.convolution
                     .transposed(&self.z, &self.weight, self.size)?,
             ),
-            _ => drop(self.sum.backward()?),
+            _ => drop(
+                self.convolution
+                    .weight_gradient(&self.x, &self.z, self.weight.dims())?,
+            ),
         }
         Ok(start.elapsed().as_secs_f64())
     }

@@ -9,6 +9,12 @@ use super::sweep::Sweep;
 use crate::Result;
 use crate::elementwise::zeros;
 
+/// Weights from which on an image is not read with all of them: they would come from memory again for each.
+const LARGE: usize = 1 << 17;
+
+/// Numbers of the images that are read together with a few of many weights, unless one alone has more.
+const CACHED: usize = 1 << 18;
+
 pub(super) fn forward<T: Lanes>(geometry: &Geometry, x: &[T], weight: &[T]) -> Result<Vec<T>> {
     let planes = geometry.input_planes();
     let offsets = geometry.input_offsets(&planes);
@@ -69,16 +75,39 @@ fn sweep<T: Lanes>(
     images: usize,
 ) -> Vec<T> {
     let mut to = zeros(images * result);
-    // With fewer images than threads, the channels of each are divided.
-    let divided = images < rayon::current_num_threads();
-    to.par_chunks_mut(result.max(1)).enumerate().for_each_init(
-        || (planes.room(channels), Vec::new()),
-        |(buffer, results), (index, to)| {
-            planes.fill(&from[index * size..(index + 1) * size], buffer);
-            for sweep in &groups[index % groups.len()] {
-                sweep.run(buffer, to, divided, results);
-            }
-        },
-    );
+    let weights = groups.iter().flatten().map(Sweep::weights).max();
+    if images >= rayon::current_num_threads() && weights <= Some(LARGE) {
+        to.par_chunks_mut(result.max(1)).enumerate().for_each_init(
+            || (planes.room(channels), Vec::new()),
+            |(buffer, results), (index, to)| {
+                planes.fill(&from[index * size..(index + 1) * size], buffer);
+                for sweep in &groups[index % groups.len()] {
+                    sweep.run(buffer, to, results);
+                }
+            },
+        );
+        return to;
+    }
+    let image = (channels * planes.channel()).max(1);
+    // Those of one group have the same weights.
+    let together = match groups.len() {
+        1 => (CACHED / image).clamp(1, images.max(1)),
+        _ => 1,
+    };
+    let mut buffer = planes.room(together * channels);
+    for (block, to) in to.chunks_mut((together * result).max(1)).enumerate() {
+        let first = block * together;
+        let from = from[first * size..]
+            .par_chunks(size.max(1))
+            .take(to.len() / result);
+        let buffers = buffer.par_chunks_mut(image);
+        buffers
+            .zip(from)
+            .for_each(|(buffer, from)| planes.fill(from, buffer));
+        for sweep in &groups[first % groups.len()] {
+            let mut outputs: Vec<&mut [T]> = to.chunks_mut(result).collect();
+            sweep.run_divided(&buffer, image, &mut outputs);
+        }
+    }
     to
 }

@@ -82,14 +82,25 @@ impl Geometry {
     ) -> Result<Self> {
         let batch = z.first().copied().unwrap_or(0);
         let inputs = weight.get(1).map_or(0, |n| n * convolution.groups);
-        let geometry = Self::new(convolution, &[batch, inputs, size[0], size[1]], weight)?;
+        Self::of_both(convolution, &[batch, inputs, size[0], size[1]], z, weight)
+    }
+
+    /// Of an input and an output.
+    pub(super) fn of_both(
+        convolution: &Convolution,
+        x: &[usize],
+        z: &[usize],
+        weight: &[usize],
+    ) -> Result<Self> {
+        let geometry = Self::new(convolution, x, weight)?;
         match geometry.output_shape() == z {
             true => Ok(geometry),
             false => Err(Error::Convolution {
                 found: format!("{z:?} by {weight:?} with {convolution:?}, transposed"),
                 cause: format!(
-                    "expected {:?} for inputs of size {size:?}",
-                    geometry.output_shape()
+                    "expected {:?} for inputs of size {:?}",
+                    geometry.output_shape(),
+                    geometry.size
                 ),
             }),
         }

@@ -1,4 +1,4 @@
-//! The gradient of a convolution in its weight, on the CPU: parts of the batch are parallel.
+//! The gradient of a convolution in its weight, on the CPU: parts of the batch, and ranges of output channels, are parallel.
 
 use std::ops::Range;
 
@@ -8,36 +8,64 @@ use super::correlate::Pairs;
 use super::geometry::Geometry;
 use super::lanes::Lanes;
 use super::planes::{Planes, WIDEST};
+use super::stripes::{STEP, Stripes, lanes};
 use crate::Result;
-use crate::product::{View, ViewMut, Write, multiply};
+use crate::elementwise::zeros;
 
-/// Parts of a batch whose weight gradients are summed apart. Fixed, so that the sum does not depend on the number of
-/// threads.
+/// Parts of the work: of a batch, whose weight gradients are summed apart, and of output channels. Fixed, so that the sum does
+/// not depend on the number of threads.
 const PARTS: usize = 8;
 
-/// Numbers of the images that are read together for a weight gradient, unless one alone has more; and of copied patches.
+/// Output channels from which on they are divided, before the batch is: their gradients need not be summed.
+const MANY: usize = 64;
+
+/// Numbers of the images that are read together, unless one alone has more.
 const CACHED: usize = 1 << 17;
 
-/// From how many output channels on patches are copied for a matrix product: each copy is then used that often.
-const MANY: usize = 128;
-
 pub(super) fn correlation<T: Lanes>(geometry: &Geometry, x: &[T], z: &[T]) -> Result<Vec<T>> {
-    let gradient = Gradient::new(geometry);
-    let images = geometry.batch.div_ceil(PARTS).max(1);
-    let starts = (0..geometry.batch).into_par_iter().step_by(images);
-    let parts = starts.map(|start| {
-        let end = geometry.batch.min(start + images);
-        gradient.part(start..end, x, z)
-    });
-    let parts: Vec<Vec<T>> = parts.collect::<Result<_>>()?;
-    let mut parts = parts.into_iter();
-    let size = geometry.groups * geometry.weight();
-    let mut sum = parts.next().unwrap_or_else(|| vec![T::zero(); size]);
-    for part in parts {
-        let pairs = sum.iter_mut().zip(part);
-        pairs.for_each(|(sum, part)| *sum += part);
+    let weight = geometry.weight();
+    let ranges = geometry.outputs.div_ceil(MANY).min(PARTS);
+    let channels = geometry.outputs.div_ceil(ranges);
+    let channels = channels.next_multiple_of(2 * WIDEST).min(geometry.outputs);
+    let images = geometry.batch.div_ceil((PARTS / ranges).max(1)).max(1);
+    let gradient = Gradient::new(geometry, channels, images, lanes::<T>());
+    let parts = geometry.batch.div_ceil(images).max(1);
+    let mut sums = zeros(parts * geometry.groups * weight);
+    let mut tasks = Vec::new();
+    let all = sums.chunks_mut(weight).enumerate();
+    for (index, sums) in all {
+        let (part, group) = (index / geometry.groups, index % geometry.groups);
+        let start = part * images;
+        let images = start..geometry.batch.min(start + images);
+        let ranges = sums.chunks_mut(channels * geometry.patch()).enumerate();
+        tasks.extend(ranges.map(|(range, sums)| Task {
+            images: images.clone(),
+            group,
+            first: range * channels,
+            sums,
+        }));
     }
-    Ok(sum)
+    tasks.into_par_iter().for_each_init(
+        || gradient.room(),
+        |(planes, cotangents), task| gradient.add(task, x, z, planes, cotangents),
+    );
+    let (first, rest) = sums.split_at_mut(geometry.groups * weight);
+    for part in rest.chunks(first.len()) {
+        let pairs = first.iter_mut().zip(part);
+        pairs.for_each(|(sum, part)| *sum += *part);
+    }
+    sums.truncate(geometry.groups * weight);
+    Ok(sums)
+}
+
+/// A part of the sums of one group.
+struct Task<'a, T> {
+    images: Range<usize>,
+    group: usize,
+    /// The first output channel.
+    first: usize,
+    /// `[outputs, entries]`.
+    sums: &'a mut [T],
 }
 
 /// How the gradient in the weight reads its operands.
@@ -45,113 +73,133 @@ struct Gradient<'a> {
     geometry: &'a Geometry,
     planes: Planes,
     offsets: Vec<usize>,
-    /// Numbers from the first position to the last, and from channel to channel of the cotangents.
+    /// Numbers from the first position to the last.
     span: usize,
-    channel: usize,
+    /// Output channels of a task at most.
+    channels: usize,
+    /// Output channels whose cotangents lie together at each position; 1 if each has its own plane.
+    lanes: usize,
     /// Images that are read together.
     images: usize,
 }
 
 impl<'a> Gradient<'a> {
-    fn new(geometry: &'a Geometry) -> Self {
+    /// For tasks of at most so many channels and images.
+    fn new(geometry: &'a Geometry, channels: usize, images: usize, lanes: usize) -> Self {
         let planes = geometry.input_planes();
         let offsets = geometry.input_offsets(&planes);
-        let span = geometry.grid(&planes).span();
-        let channel = span.next_multiple_of(WIDEST);
-        let image = geometry.inputs * planes.channel() + geometry.outputs * channel;
+        // Vectors that would be half empty are better filled with positions.
+        let lanes = match 2 * geometry.outputs <= lanes {
+            true => 1,
+            false => lanes,
+        };
+        let positions = match lanes {
+            1 => WIDEST,
+            _ => STEP,
+        };
+        let span = geometry.grid(&planes).span().next_multiple_of(positions);
+        let image = geometry.inputs * planes.channel() + channels.next_multiple_of(lanes) * span;
         Self {
             geometry,
             offsets,
             span,
-            channel,
-            images: (CACHED / image).max(1),
+            channels,
+            lanes,
+            // As many each time.
+            images: images.div_ceil(images.div_ceil((CACHED / image).max(1))),
             planes,
         }
     }
 
-    /// The sum over some images of the batch.
-    fn part<T: Lanes>(&self, images: Range<usize>, x: &[T], z: &[T]) -> Result<Vec<T>> {
-        let geometry = self.geometry;
-        let (weight, groups) = (geometry.weight(), geometry.groups);
-        let (input, output) = (geometry.input(), geometry.output());
-        let together = self.images.min(images.len());
-        let image = geometry.inputs * self.planes.channel();
-        let cotangent = geometry.outputs * self.channel;
-        let mut sums = vec![T::zero(); groups * weight];
-        let mut planes = self.planes.room(together * geometry.inputs);
-        let mut cotangents = vec![T::zero(); together * cotangent];
-        let mut patches = Vec::new();
-        for (group, sums) in sums.chunks_mut(weight).enumerate() {
-            for first in images.clone().step_by(together) {
-                let count = together.min(images.end - first);
-                for number in 0..count {
-                    let from = (first + number) * groups + group;
-                    let planes = &mut planes[number * image..(number + 1) * image];
-                    self.planes
-                        .fill(&x[from * input..(from + 1) * input], planes);
-                    let cotangents = &mut cotangents[number * cotangent..][..cotangent];
-                    self.spread(&z[from * output..(from + 1) * output], cotangents);
-                }
-                if geometry.outputs < MANY {
-                    Pairs {
-                        planes: &planes,
-                        image,
-                        offsets: &self.offsets,
-                        cotangents: &cotangents,
-                        channel: self.channel,
-                        outputs: geometry.outputs,
-                        images: count,
-                        span: self.span,
-                        sums,
-                    }
-                    .add();
-                    continue;
-                }
-                let images = cotangents.chunks(cotangent).take(count);
-                for (number, cotangents) in images.enumerate() {
-                    self.multiply(&planes[number * image..], cotangents, &mut patches, sums)?;
-                }
-            }
-        }
-        Ok(sums)
+    /// Numbers of an image's cotangents.
+    fn cotangents(&self) -> usize {
+        self.channels.next_multiple_of(self.lanes) * self.span
     }
 
-    /// Adds the sums over the positions of one image, by products with copied patches.
-    fn multiply<T: Lanes>(
+    /// Room for the planes and the cotangents of the images that are read together.
+    fn room<T: Lanes>(&self) -> (Vec<T>, Vec<T>) {
+        let planes = self.planes.room(self.images * self.geometry.inputs);
+        (planes, vec![T::zero(); self.images * self.cotangents()])
+    }
+
+    /// Adds the sums of a task.
+    fn add<T: Lanes>(
         &self,
-        planes: &[T],
-        cotangents: &[T],
-        patches: &mut Vec<T>,
-        sums: &mut [T],
-    ) -> Result<()> {
-        let (outputs, entries) = (self.geometry.outputs, self.offsets.len());
-        let cotangents = View::new(cotangents, outputs, self.channel)?;
-        let most = (CACHED / entries).next_multiple_of(WIDEST);
-        for start in (0..self.span).step_by(most) {
-            let positions = most.min(self.span - start);
-            patches.clear();
-            for offset in &self.offsets {
-                patches.extend_from_slice(&planes[offset + start..][..positions]);
+        task: Task<'_, T>,
+        x: &[T],
+        z: &[T],
+        planes: &mut [T],
+        cotangents: &mut [T],
+    ) {
+        let Task {
+            images,
+            group,
+            first,
+            sums,
+        } = task;
+        let geometry = self.geometry;
+        let (input, output) = (geometry.input(), geometry.output());
+        let image = geometry.inputs * self.planes.channel();
+        let outputs = sums.len() / geometry.patch();
+        let cotangent = outputs.next_multiple_of(self.lanes) * self.span;
+        for start in images.clone().step_by(self.images) {
+            let count = self.images.min(images.end - start);
+            for number in 0..count {
+                let from = (start + number) * geometry.groups + group;
+                let planes = &mut planes[number * image..(number + 1) * image];
+                self.planes
+                    .fill(&x[from * input..(from + 1) * input], planes);
+                let z = &z[from * output..(from + 1) * output];
+                let z = &z[first * geometry.area()..][..outputs * geometry.area()];
+                self.spread(z, &mut cotangents[number * cotangent..][..cotangent]);
             }
-            multiply(
-                ViewMut::new(&mut *sums, outputs, entries)?,
-                Write::Add,
-                1.0,
-                cotangents.columns(start, positions)?,
-                View::new(patches, entries, positions)?.t(),
-            )?;
+            match self.lanes {
+                1 => Pairs {
+                    planes,
+                    image,
+                    offsets: &self.offsets,
+                    cotangents,
+                    channel: self.span,
+                    outputs,
+                    images: count,
+                    span: self.span,
+                    sums: &mut *sums,
+                }
+                .add(),
+                _ => Stripes {
+                    planes,
+                    image,
+                    offsets: &self.offsets,
+                    cotangents,
+                    outputs,
+                    images: count,
+                    span: self.span,
+                    sums: &mut *sums,
+                }
+                .add(),
+            }
         }
-        Ok(())
     }
 
-    /// Writes the rows of an output as far from each other as those of the planes.
+    /// Writes the rows of some channels of an output as far from each other as those of the planes, at each position those of as many
+    /// channels as lie together.
     fn spread<T: Lanes>(&self, z: &[T], to: &mut [T]) {
         let [_, columns] = self.geometry.positions;
-        let channels = to.chunks_mut(self.channel);
-        for (to, z) in channels.zip(z.chunks(self.geometry.area())) {
-            let rows = to.chunks_mut(self.planes.pitch);
-            for (to, z) in rows.zip(z.chunks(columns)) {
-                to[..columns].copy_from_slice(z);
+        let area = self.geometry.area();
+        let stripes = to.chunks_mut(self.span * self.lanes);
+        for (to, z) in stripes.zip(z.chunks(area * self.lanes)) {
+            let rows = to.chunks_mut(self.planes.pitch * self.lanes);
+            for (to, start) in rows.zip((0..area).step_by(columns)) {
+                match self.lanes {
+                    1 => to[..columns].copy_from_slice(&z[start..start + columns]),
+                    lanes => {
+                        let positions = to.chunks_exact_mut(lanes).take(columns);
+                        for (to, at) in positions.zip(start..) {
+                            let channels = z[at..].iter().step_by(area);
+                            to.iter_mut().zip(channels).for_each(|(to, z)| *to = *z);
+                        }
+                    }
+                }
             }
         }
     }

@@ -13,6 +13,7 @@ mod gradient;
 mod lanes;
 mod patch;
 mod planes;
+mod stripes;
 mod sweep;
 
 use candle_core::{CpuStorage, CustomOp2, Layout, Shape, Tensor};
@@ -47,6 +48,19 @@ impl Convolution {
         let geometry = Geometry::of_transpose(self, &folded, weight.dims(), size)?;
         let op = Transposed { geometry, leading };
         Ok(z.contiguous()?.apply_op2(&weight.contiguous()?, op)?)
+    }
+
+    /// The third reading: how the sum of `z * self.apply(x, weight)` changes with a weight of shape `weight`, for `x`
+    /// `[N..., inputs, H, W]` and `z` `[N..., outputs, H', W']`. Not differentiable.
+    ///
+    /// # Errors
+    /// Those of [`Convolution::apply`].
+    pub fn weight_gradient(&self, x: &Tensor, z: &Tensor, weight: &[usize]) -> Result<Tensor> {
+        let (_, inputs) = folded(x.dims());
+        let (_, outputs) = folded(z.dims());
+        let geometry = Geometry::of_both(self, &inputs, &outputs, weight)?;
+        let op = Correlation { geometry };
+        Ok(x.contiguous()?.apply_op2_no_bwd(&z.contiguous()?, &op)?)
     }
 }
 

@@ -73,6 +73,7 @@ impl Planes {
                 let to = &mut plane[row * self.pitch..][left..right];
                 match self.stride[1] {
                     1 => to.copy_from_slice(&from[..right - left]),
+                    2 => every::<T, 2>(from, to),
                     stride => {
                         let from = from.iter().step_by(stride);
                         to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
@@ -92,4 +93,14 @@ impl Planes {
         let start = before.saturating_sub(remainder).div_ceil(stride);
         (start, end.min([self.rows, self.pitch][axis]))
     }
+}
+
+/// The first of every `N` numbers, the last of which may be fewer; in blocks whose length the compiler knows.
+fn every<T: Real, const N: usize>(from: &[T], to: &mut [T]) {
+    let (blocks, rest) = from.as_chunks::<N>();
+    let (to, last) = to.split_at_mut(blocks.len().min(to.len()));
+    to.iter_mut()
+        .zip(blocks)
+        .for_each(|(to, block)| *to = block[0]);
+    last.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
 }

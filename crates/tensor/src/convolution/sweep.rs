@@ -8,9 +8,17 @@ use rayon::prelude::*;
 
 use super::lanes::Lanes;
 use super::planes::SLACK;
+use crate::elementwise::zeros;
 
 /// Output channels whose weights lie together, and that are computed together where there are registers for them.
 const TOGETHER: usize = 8;
+
+/// Weights that one thread brings into their order.
+const SMALL: usize = 1 << 14;
+
+/// Groups of channels and entries whose weights are brought into their order together.
+const GROUPS: usize = 16;
+const ENTRIES: usize = 128;
 
 /// A sum over entries at positions of a grid, for each output channel.
 #[derive(Debug)]
@@ -69,20 +77,29 @@ impl<T: Lanes> Sweep<T> {
     pub(super) fn new(
         offsets: Vec<usize>,
         outputs: usize,
-        weight: impl Fn(usize, usize) -> T,
+        weight: impl Fn(usize, usize) -> T + Sync,
         grid: Grid,
     ) -> Self {
-        let mut weights = Vec::with_capacity(outputs.next_multiple_of(TOGETHER) * offsets.len());
-        for first in (0..outputs).step_by(TOGETHER) {
-            for entry in 0..offsets.len() {
-                weights.extend(
-                    (first..first + TOGETHER).map(|output| match output < outputs {
-                        true => weight(output, entry),
-                        false => T::zero(),
-                    }),
-                );
+        let group = (offsets.len() * TOGETHER).max(1);
+        let mut weights = zeros(outputs.div_ceil(TOGETHER) * group);
+        let groups = weights.par_chunks_mut(GROUPS * group).enumerate();
+        // Small ones take less time than a thread to wake.
+        let groups = groups.with_min_len(SMALL.div_ceil(GROUPS * group));
+        groups.for_each(|(block, weights)| {
+            let first = block * GROUPS * TOGETHER;
+            // Of many weights, numbers that lie near each other are read soon after each other, whatever the order of their entries.
+            for entries in (0..offsets.len()).step_by(ENTRIES) {
+                for (number, weights) in weights.chunks_mut(group).enumerate() {
+                    let first = first + number * TOGETHER;
+                    let weights = weights.chunks_exact_mut(TOGETHER).enumerate();
+                    for (entry, weights) in weights.skip(entries).take(ENTRIES) {
+                        for (output, to) in (first..outputs).zip(weights) {
+                            *to = weight(output, entry);
+                        }
+                    }
+                }
             }
-        }
+        });
         Self {
             offsets,
             weights,
@@ -95,24 +112,45 @@ impl<T: Lanes> Sweep<T> {
         TOGETHER * (self.grid.span() + SLACK)
     }
 
-    /// Writes the sums over `planes` to the output channels of one image; `divided` shares them among the threads.
-    pub(super) fn run(&self, planes: &[T], output: &mut [T], divided: bool, results: &mut Vec<T>) {
+    /// How many weights it reads.
+    pub(super) fn weights(&self) -> usize {
+        self.weights.len()
+    }
+
+    /// Writes the sums over `planes` to the output channels of one image.
+    pub(super) fn run(&self, planes: &[T], output: &mut [T], results: &mut Vec<T>) {
         let area = self.grid.size[0] * self.grid.size[1];
         let group = self.offsets.len() * TOGETHER;
-        if divided {
-            let channels = output.par_chunks_mut((TOGETHER * area).max(1));
-            let weights = self.weights.par_chunks(group.max(1));
-            channels.zip(weights).for_each_init(
-                || vec![T::zero(); self.room()],
-                |results, (channels, weights)| self.channels(planes, weights, channels, results),
-            );
-            return;
-        }
         results.resize(self.room(), T::zero());
         let channels = output.chunks_mut((TOGETHER * area).max(1));
         for (channels, weights) in channels.zip(self.weights.chunks(group.max(1))) {
             self.channels(planes, weights, channels, results);
         }
+    }
+
+    /// The same for some images, of `image` numbers of `planes` each: their output channels are divided among the threads, which read
+    /// each weight once for all of them.
+    pub(super) fn run_divided(&self, planes: &[T], image: usize, outputs: &mut [&mut [T]]) {
+        let area = self.grid.size[0] * self.grid.size[1];
+        let group = (self.offsets.len() * TOGETHER).max(1);
+        let mut channels: Vec<Vec<&mut [T]>> = Vec::new();
+        channels.resize_with(self.weights.len() / group, Vec::new);
+        for output in outputs {
+            let of_image = output.chunks_mut((TOGETHER * area).max(1));
+            channels
+                .iter_mut()
+                .zip(of_image)
+                .for_each(|(all, own)| all.push(own));
+        }
+        let weights = self.weights.par_chunks(group);
+        channels.into_par_iter().zip(weights).for_each_init(
+            || vec![T::zero(); self.room()],
+            |results, (channels, weights)| {
+                for (number, channels) in channels.into_iter().enumerate() {
+                    self.channels(&planes[number * image..], weights, channels, results);
+                }
+            },
+        );
     }
 
     /// One group of output channels.
