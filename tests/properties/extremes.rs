@@ -65,7 +65,9 @@ fn units_whose_squares_vanish_are_counted() {
                 let bound = bound(&here, (norm, 0.9), &change(Norm::L1)).unwrap();
                 assert_eq!(bound.units, 1);
                 assert!(bound.proved >= 1.5 * (1.0 - 1e-12), "{norm}: {bound:?}");
-                assert!(bound.found >= 1.5 * (1.0 - 1e-12), "{norm}: {bound:?}");
+                // Bounds of rounding errors know nothing below 1e-295.
+                let found = if s > 1e-290 { 1.5 * (1.0 - 1e-12) } else { 0.0 };
+                assert!((found..=1.5).contains(&bound.found), "{norm}: {bound:?}");
             }
         }
     }
@@ -83,7 +85,9 @@ fn changes_whose_squares_vanish_are_measured() {
             let here = linearized(&one_unit(1.0, s), &[1.0, 1.0]);
             let bound = bound(&here, (Norm::LINF, 0.9), &question).unwrap();
             let truth = s * 1.25f64.sqrt();
-            assert!((bound.found / truth - 1.0).abs() < 1e-9, "{bound:?}");
+            // Less what rounding may have made of it.
+            let least = truth * (1.0 - 1e-9) - 2e-295;
+            assert!((least..=truth).contains(&bound.found), "{bound:?}");
             assert!(bound.proved >= truth * (1.0 - 1e-12), "{bound:?}");
             assert!(bound.proved <= truth * (1.0 + nearly), "{bound:?}");
         }

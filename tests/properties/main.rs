@@ -19,6 +19,7 @@ mod extremes;
 mod failed_once;
 mod jacobians;
 mod jump_weighted;
+mod lengths;
 mod margins;
 mod million;
 mod objectives;

@@ -1,7 +1,7 @@
 //! Data by the name or path that a person gives.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::{Path, PathBuf, is_separator};
+use std::{fs, io};
 
 use crate::fit;
 use crate::options::{self, Options};
@@ -440,6 +440,13 @@ fn locate(name: &str, data_dir: Option<&Path>) -> Result<(Layout, PathBuf), Erro
                 path: path.into(),
                 found: "a file of another kind",
                 expected: "a directory in the layout of a known dataset or of images, a .npy or .safetensors file, or an image",
+            });
+        }
+        // A name of a dataset has neither.
+        _ if path.extension().is_some() || name.contains(is_separator) => {
+            return Err(Error::Io {
+                path: path.into(),
+                source: io::Error::new(io::ErrorKind::NotFound, "no such file or directory"),
             });
         }
         _ => {

@@ -8,7 +8,8 @@ use crate::{
     error::{Error, Result},
     lengths::Lengths,
     magnitude::{Magnitudes, RoundingErrors, affine_error, missing},
-    operator::Operator,
+    network::Node,
+    operator::{Magnitude, Operator},
     residual::{Shared, residual},
     trace::Trace,
 };
@@ -146,19 +147,16 @@ impl Magnitudes {
         }))
     }
 
-    /// For each node and each of its operands, at least the length of what arises when a cotangent of length 1 is pulled through the
-    /// node and added to what comes from other nodes; underflow aside.
+    /// For each node at least how many times longer its absolute values make operands of length 1 each, all of them together.
     ///
     /// # Errors
     /// A tensor computation that fails.
-    pub fn pull_errors(&self, lengths: &Lengths) -> Result<Vec<Vec<f64>>> {
+    pub fn lengths(&self) -> Result<Vec<f64>> {
         let nodes = self.network.nodes();
-        let mut errors = Vec::with_capacity(nodes.len());
-        for (index, node) in nodes.iter().enumerate() {
+        let of_node = |(node, magnitude): (&Node, &Option<Magnitude>)| {
             let shapes = node.operands.iter().map(|&i| &nodes[i].shape[..]);
             let shapes: Vec<&[usize]> = shapes.collect();
-            // Of the absolute values, from all operands together.
-            let largest = match (&node.operator, &self.nodes[index]) {
+            Ok(match (&node.operator, magnitude) {
                 (Operator::Input, _) => 0.0,
                 (Operator::PiecewiseLinear(operator), _) => operator.lipschitz(shapes[0])?,
                 (_, Some(magnitude)) => {
@@ -166,14 +164,34 @@ impl Magnitudes {
                     magnitude.operator.lipschitz(&shapes, &ones)?
                 }
                 _ => f64::INFINITY,
-            };
+            })
+        };
+        nodes.iter().zip(self.nodes.iter()).map(of_node).collect()
+    }
+
+    /// For each node and each of its operands, at least the length of what arises when a cotangent of length 1 is pulled through the
+    /// node and added to what comes from other nodes; underflow aside. `absolute` is [`Magnitudes::lengths`].
+    pub fn pull_errors(&self, absolute: &[f64], lengths: &Lengths) -> Vec<Vec<f64>> {
+        let nodes = self.network.nodes().iter().zip(absolute).enumerate();
+        let of_node = |(index, (node, absolute)): (usize, (&Node, &f64))| {
             let of_operand = |(at, operand): (usize, &usize)| {
                 let added = relative(self.each[*operand].1 + 1) * lengths.gain(index, at);
-                relative(self.each[index].0 + 2) * largest + 2.0 * added
+                relative(self.each[index].0 + 2) * absolute + 2.0 * added
             };
-            errors.push(node.operands.iter().enumerate().map(of_operand).collect());
-        }
-        Ok(errors)
+            node.operands.iter().enumerate().map(of_operand).collect()
+        };
+        nodes.map(of_node).collect()
+    }
+
+    /// For each node at least the length of what arises there when tangents are pushed whose length at each node is at most that of
+    /// `tangents`; underflow aside. `absolute` is [`Magnitudes::lengths`].
+    pub fn push_errors(&self, absolute: &[f64], tangents: &[f64]) -> Vec<f64> {
+        let nodes = self.network.nodes().iter().zip(absolute).enumerate();
+        let of_node = |(index, (node, absolute)): (usize, (&Node, &f64))| {
+            let own = node.operands.iter().map(|&operand| tangents[operand]);
+            relative(self.each[index].0 + 2) * absolute * own.fold(0.0, f64::max)
+        };
+        nodes.map(of_node).collect()
     }
 }
 

@@ -55,11 +55,12 @@ impl Linearization {
         let mut found = vec![Vec::with_capacity(self.batch()); norms.len()];
         let mut proved = vec![true; norms.len()];
         for (input, lengths) in lengths.iter().enumerate() {
-            let rounding = match self.rounding {
-                Some(_) => None,
-                None => self.by_lengths(input)?,
+            // A pull says more than lengths say of all neurons at once.
+            let rounding = match &self.rounding {
+                Some(rounding) if !rounding.is_by_lengths(input) => None,
+                _ => self.by_lengths(input)?,
             };
-            let limits = Limits::new(lipschitz, rounding.as_ref());
+            let limits = Limits::new(lipschitz, rounding.as_deref());
             for (number, norm) in norms.iter().enumerate() {
                 let aim = self.aim(input, *norm)?;
                 let (own, sure) = match self.by_bound(&aim, lengths, limits, 1.0)? {

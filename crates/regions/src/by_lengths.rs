@@ -6,22 +6,29 @@
 //! side than the pattern says, the pattern is the input's (Lemma 2).
 
 use std::ops::Range;
+use std::sync::{Arc, OnceLock};
 
 use crate::{
     Linearization, Result,
-    node_lengths::{NodeLengths, SLACK},
+    node_lengths::{NodeLengths, SLACK, VANISHED},
     patterns,
+    prepared::Prepared,
+    rounding::leaves_undecided,
 };
-use loclin_models::{Network, Operator, Trace};
-use loclin_tensor::rounding::{UNIT, length_up};
+use candle_core::Tensor;
+use loclin_models::{Network, NeuronRange, Operator, Trace};
+use loclin_tensor::rounding::{UNIT, length_up, up};
 
-/// More than what underflows when a cotangent is pulled through a node.
-const VANISHED: f64 = 1e-280;
+/// The part of a usual radius that bounds of all neurons at once may take.
+const LOST: f64 = 1e-4;
+
+/// What is found at each input of a batch, once it is asked for; `None` where lengths do not say either.
+pub(crate) type AllByLengths = Arc<Vec<OnceLock<Option<Arc<ByLengths>>>>>;
 
 /// What rounding has done at one input.
 #[derive(Debug)]
-pub(crate) struct ByLengths<'a> {
-    known: &'a NodeLengths,
+pub(crate) struct ByLengths {
+    known: Arc<NodeLengths>,
     /// The neurons' values as computed.
     pub(crate) neurons: Vec<f64>,
     /// At least the length of what arises in each node's value; also, of neurons whose gradients are 0, what another side would change.
@@ -56,7 +63,7 @@ impl PullErrors {
     }
 }
 
-impl ByLengths<'_> {
+impl ByLengths {
     /// Passes a node with a cotangent that was computed with this length.
     pub(crate) fn pass(
         &self,
@@ -114,81 +121,145 @@ impl ByLengths<'_> {
     }
 }
 
-impl Linearization {
-    /// What rounding has done at an input; `None` where lengths do not say either.
-    pub(crate) fn by_lengths(&self, input: usize) -> Result<Option<ByLengths<'_>>> {
-        let prepared = &self.prepared;
-        let network = self.network();
+impl ByLengths {
+    /// What rounding has done at the input `x` of a trace of that input alone; `None` where lengths do not say either.
+    pub(crate) fn find(
+        (prepared, network): (&Prepared, &Network),
+        ranges: &[NeuronRange],
+        (x, trace): (&Tensor, &Trace),
+    ) -> Result<Option<Self>> {
         let (Some(known), Some(magnitudes)) = (
             prepared.node_lengths(network)?,
             prepared.magnitudes(network)?,
         ) else {
             return Ok(None);
         };
-        let x = self.inputs.narrow(0, input, 1)?;
-        let Some(mut found) = magnitudes.local_errors(&x)? else {
+        let Some(mut found) = magnitudes.local_errors(x)? else {
             return Ok(None);
         };
         // The errors are of this evaluation: it has to select what the recorded one did.
-        if patterns(&found.trace)? != patterns(&self.trace.narrow(input, 1)?)? {
+        if patterns(&found.trace)? != patterns(trace)? {
             return Ok(None);
         }
         let neurons = match found.trace.pre_activations()? {
             Some(neurons) => neurons.flatten_all()?.to_vec1()?,
             None => Vec::new(),
         };
-        let mut rounding = ByLengths {
-            known,
+        let mut rounding = Self {
+            known: Arc::clone(known),
             neurons,
             local: found.values.iter().map(|own| own[0]).collect(),
             values: Vec::new(),
             constant: found.constant.swap_remove(0),
             exact: found.exact.swap_remove(0),
         };
-        self.add_constants(&mut rounding, &found.trace)?;
+        rounding.add_constants(network, ranges, &found.trace)?;
         Ok(Some(rounding))
     }
 
     /// Bounds the errors of the nodes' values, among what arises there that a neuron whose gradient is 0 may be on another side than
     /// its computed value is. No distance says of such a neuron that it is not, but its value can be off by no more than lies on that
     /// other side.
-    fn add_constants(&self, rounding: &mut ByLengths<'_>, trace: &Trace) -> Result<()> {
-        let arisen = rounding.local.clone();
+    fn add_constants(
+        &mut self,
+        network: &Network,
+        ranges: &[NeuronRange],
+        trace: &Trace,
+    ) -> Result<()> {
+        let arisen = self.local.clone();
         let boundaries: Vec<usize> = trace.records().map(|r| r.piece_count() - 1).collect();
         // What arises at one node changes what is known of those above alone.
         for _ in 0..=arisen.len() {
-            let values = rounding.known.lengths.through(&rounding.local)?;
-            rounding.values = values.into_iter().map(|v| v * SLACK).collect();
+            let values = self.known.lengths.through(&self.local)?;
+            self.values = values.into_iter().map(|v| v * SLACK).collect();
             let mut local = arisen.clone();
-            for (range, boundaries) in self.ranges.iter().zip(&boundaries) {
-                if let Some((operand, length)) = self.neurons_of(range.node) {
+            for (range, boundaries) in ranges.iter().zip(&boundaries) {
+                if let Some((operand, length)) = neurons_of(network, range.node) {
                     let neurons = range.start..range.start + range.count;
-                    let error = rounding.values[operand] * length * SLACK;
-                    let other = rounding.other_sides(neurons, error) * *boundaries as f64;
+                    let error = self.values[operand] * length * SLACK;
+                    let other = self.other_sides(neurons, error) * *boundaries as f64;
                     if other > 0.0 {
                         // Slopes of both sides are at most the gain.
-                        let gain = 2.0 * rounding.known.lengths.gain(range.node, 0);
+                        let gain = 2.0 * self.known.lengths.gain(range.node, 0);
                         let sum = local[range.node] + gain * other * SLACK;
                         local[range.node] = if sum.is_nan() { f64::INFINITY } else { sum };
                     }
                 }
             }
-            if local == rounding.local {
+            if local == self.local {
                 break;
             }
-            rounding.local = local;
+            self.local = local;
         }
         Ok(())
     }
 
+    /// Puts what lengths say into the place of larger `errors` of the neurons' `values`, and says whether they say enough: little beside what the nearest
+    /// boundary usually is away, an `N`-th of a usual value. What is behind an undecided neuron is known of the recorded pattern
+    /// alone: there errors stay as they are.
+    pub(crate) fn lessen(
+        &self,
+        network: &Network,
+        ranges: &[NeuronRange],
+        values: &[f64],
+        errors: &mut [f64],
+    ) -> bool {
+        let (mut is_enough, mut is_known) = (true, true);
+        for range in ranges {
+            let Some((operand, length)) = neurons_of(network, range.node) else {
+                return false;
+            };
+            let of_node = self.values[operand] * length * SLACK;
+            let mut is_open = false;
+            let neurons = range.start..range.start + range.count;
+            let usual = length_up(&values[neurons.clone()]) / (range.count as f64).sqrt();
+            is_enough &= of_node * values.len() as f64 <= LOST * usual;
+            for at in neurons {
+                let (z, own) = (values[at], self.neurons[at]);
+                // The values need not be those of the same evaluation.
+                let error = match self.exact[at] && z == own {
+                    true => 0.0,
+                    false => up(of_node + 8.0 * UNIT * z.abs() + up((z - own).abs())),
+                };
+                let error = error.min(errors[at]);
+                is_open |= leaves_undecided(z, error) && !self.constant[at];
+                if is_known {
+                    errors[at] = error;
+                }
+            }
+            is_known &= !is_open;
+        }
+        is_enough
+    }
+}
+
+/// The operand of a node with neurons, and at least the length of a neuron's gradient with respect to it.
+pub(crate) fn neurons_of(network: &Network, node: usize) -> Option<(usize, f64)> {
+    let node = network.nodes().get(node)?;
+    match &node.operator {
+        Operator::PiecewiseLinear(operator) => Some((node.operands[0], operator.neuron_length())),
+        _ => None,
+    }
+}
+
+impl Linearization {
+    /// What rounding has done at an input; `None` where lengths do not say either.
+    pub(crate) fn by_lengths(&self, input: usize) -> Result<Option<Arc<ByLengths>>> {
+        let known = &self.by_lengths[input];
+        if let Some(known) = known.get() {
+            return Ok(known.clone());
+        }
+        let (x, trace) = (
+            self.inputs.narrow(0, input, 1)?,
+            self.trace.narrow(input, 1)?,
+        );
+        let network = (&*self.prepared, self.network());
+        let found = ByLengths::find(network, &self.ranges, (&x, &trace))?;
+        Ok(known.get_or_init(|| found.map(Arc::new)).clone())
+    }
+
     /// The operand of a node with neurons, and at least the length of a neuron's gradient with respect to it.
     pub(crate) fn neurons_of(&self, node: usize) -> Option<(usize, f64)> {
-        let node = &self.network().nodes()[node];
-        match &node.operator {
-            Operator::PiecewiseLinear(operator) => {
-                Some((node.operands[0], operator.neuron_length()))
-            }
-            _ => None,
-        }
+        neurons_of(self.network(), node)
     }
 }

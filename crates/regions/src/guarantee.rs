@@ -85,7 +85,7 @@ impl FromStr for Guarantee {
         let refused = || Error::Argument {
             what: "guarantee",
             cause: format!(
-                "expected `proved`, `probable(P)`, `deployed(TYPE)` or `estimate`, found `{text}`"
+                "expected `proved`, `probable(P)` with P from 0 to below 1, `deployed(TYPE)` or `estimate`, found `{text}`"
             ),
         };
         let within = |word: &str| {
@@ -94,7 +94,10 @@ impl FromStr for Guarantee {
                 .strip_suffix(')')
         };
         if let Some(probability) = within("probable") {
-            let failure_probability = probability.parse().map_err(|_| refused())?;
+            let failure_probability: f64 = probability.parse().map_err(|_| refused())?;
+            if !(0.0..1.0).contains(&failure_probability) {
+                return Err(refused());
+            }
             return Ok(Self::Probable {
                 failure_probability,
             });

@@ -1,13 +1,15 @@
 //! The expensive step: a network linearised at a batch of inputs, to be asked cheap questions.
 
 use crate::{
-    ActivationPattern, Budget, Domain, Result, Rows, host,
+    ActivationPattern, Budget, Domain, Result, Rows,
+    by_lengths::AllByLengths,
+    host,
     local_errors::Values,
     patterns,
     prepared::Prepared,
     progress::Watch,
     room::{Room, Within},
-    rounding::{Rounding, is_open},
+    rounding::{Rounding, is_open, plain},
     units::axes,
 };
 use candle_core::Tensor;
@@ -52,6 +54,7 @@ pub struct Linearization {
     pub(crate) clear: Rows,
     /// Bounds of what rounding has done to values and gradients; `None` where it is not bounded.
     pub(crate) rounding: Option<Arc<Rounding>>,
+    pub(crate) by_lengths: AllByLengths,
     /// The domain that balls are cut with, and the inputs in it.
     pub(crate) within: Option<Arc<Within>>,
     pub(crate) prepared: Arc<Prepared>,
@@ -226,6 +229,20 @@ impl Linearization {
             .map_or(1.0, |rounding| rounding.share())
     }
 
+    /// The same by absolute values alone: where lengths had to be asked of an input, rounding errors are not bounded.
+    pub(crate) fn by_absolute_values(self) -> Self {
+        let is_by_lengths =
+            |rounding: &Arc<Rounding>| (0..self.batch()).any(|input| rounding.is_by_lengths(input));
+        match self.rounding.as_ref().is_some_and(is_by_lengths) {
+            true => Self {
+                clear: plain(&self.pre_activations),
+                rounding: None,
+                ..self
+            },
+            false => self,
+        }
+    }
+
     /// The linearisation at input number `input` alone.
     pub(crate) fn only(&self, input: usize) -> Result<Self> {
         Ok(Self {
@@ -237,6 +254,7 @@ impl Linearization {
                 Some(rounding) => Some(Arc::new(rounding.only(input)?)),
                 None => None,
             },
+            by_lengths: Arc::new(vec![self.by_lengths[input].clone()]),
             within: self
                 .within
                 .as_ref()

@@ -1,15 +1,17 @@
 //! A network prepared for linearisation: what does not depend on the inputs, once.
 
 use crate::{
-    Budget, Error, Linearization, Result, Rows, decide,
+    Budget, Error, Linearization, Result, Rows,
+    by_lengths::{AllByLengths, ByLengths, neurons_of},
+    decide,
     engines::Engine,
     prepared::Prepared,
     progress::{Progress, Watch},
-    rounding::{Rounding, says_something},
+    rounding::{OfLengths, Rounding, plain, says_something},
 };
 use candle_core::{DType, Tensor};
 use loclin_models::{Magnitudes, Network, Trace};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// A network to be linearised at many batches: its parameters cut off from differentiation, its float64 copy, and
 /// the norms of its layers as soon as a margin asks for them.
@@ -104,7 +106,12 @@ impl Linearizer {
         let inputs = x.detach().to_dtype(DType::F64)?;
         self.network.check_input(&inputs)?;
         check_finite("the input", &Rows::of_tensor(&inputs.flatten_from(1)?)?)?;
-        let (trace, pre_activations, rounding) = self.forward(&inputs)?;
+        let Forward {
+            trace,
+            values: pre_activations,
+            rounding,
+            by_lengths,
+        } = self.forward(&inputs)?;
         check_finite("a pre-activation", &pre_activations)?;
         check_finite("an output", &Rows::of_tensor(trace.output())?)?;
         Ok(Linearization {
@@ -115,6 +122,7 @@ impl Linearizer {
                 None => plain(&pre_activations),
             },
             rounding: rounding.map(Arc::new),
+            by_lengths,
             within: None,
             inputs,
             budget: self.budget,
@@ -140,28 +148,37 @@ impl Linearizer {
         linearizer.at(&Tensor::from_slice(x, shape, precise.device())?)
     }
 
-    /// The trace of the network found in float64, the values of the neurons, `[B, |I|]`, and bounds of their errors, where
-    /// there are any: not in float32, not of operators that do not know their absolute values, not of networks so deep that
-    /// the bounds say nothing.
-    pub(crate) fn forward(&self, inputs: &Tensor) -> Result<(Trace, Rows, Option<Rounding>)> {
+    /// The forward pass in float64, with bounds of rounding errors where there are any: not in float32, not of operators that do not know
+    /// their absolute values, not of networks so deep that neither these nor lengths say anything.
+    pub(crate) fn forward(&self, inputs: &Tensor) -> Result<Forward> {
         let magnitudes = self.prepared.magnitudes(&self.network)?;
+        let unknown = || Arc::new(vec![OnceLock::new(); inputs.dims()[0]]);
+        let without = |(trace, values)| Forward {
+            trace,
+            values,
+            rounding: None,
+            by_lengths: unknown(),
+        };
         if let Some((trace, mut values, errors)) =
             self.prepared.engine.forward(&self.network, inputs)?
         {
             let Some((magnitudes, (mut errors, local))) = magnitudes.zip(errors) else {
-                return Ok((trace, values, None));
+                return Ok(without((trace, values)));
             };
             self.decide(inputs, &trace, &mut values, &mut errors)?;
-            let rounding = Rounding::new(magnitudes, inputs, errors, Some(local), None);
-            return Ok((trace, values, Some(rounding)));
+            let unasked = OfLengths::unasked(trace.batch());
+            let rounding = Rounding::new(magnitudes, inputs, errors, Some(local), None, unasked);
+            return Ok(Forward {
+                rounding: Some(rounding),
+                ..without((trace, values))
+            });
         }
         let found = match magnitudes {
             Some(magnitudes) => magnitudes.trace(inputs)?.map(|found| (magnitudes, found)),
             None => None,
         };
         let Some((magnitudes, (trace, errors))) = found else {
-            let (trace, values) = self.forward_by_trace(inputs)?;
-            return Ok((trace, values, None));
+            return Ok(without(self.forward_by_trace(inputs)?));
         };
         let table = |tensor: Option<Tensor>| match tensor {
             Some(tensor) => Rows::of_tensor(&tensor),
@@ -169,12 +186,75 @@ impl Linearizer {
         };
         let mut values = table(trace.pre_activations()?)?;
         let mut of_values = table(errors.pre_activations.clone())?;
-        if !says_something(&values, &of_values) {
-            return Ok((trace, values, None));
+        let by_lengths = unknown();
+        let lengths = self.lessen(inputs, &trace, &values, (&mut of_values, &by_lengths))?;
+        let rounding = match lengths {
+            Some(lengths) => {
+                self.decide(inputs, &trace, &mut values, &mut of_values)?;
+                let known = Some(errors);
+                Some(Rounding::new(
+                    magnitudes, inputs, of_values, None, known, lengths,
+                ))
+            }
+            None => None,
+        };
+        Ok(Forward {
+            trace,
+            values,
+            rounding,
+            by_lengths,
+        })
+    }
+
+    /// Lets lengths bound the errors of values at inputs where absolute values leave sides undecided, and says what they found;
+    /// `None` where neither say anything of an input.
+    fn lessen(
+        &self,
+        inputs: &Tensor,
+        trace: &Trace,
+        values: &Rows,
+        (errors, known): (&mut Rows, &AllByLengths),
+    ) -> Result<Option<OfLengths>> {
+        let open = decide::open(values, errors);
+        let mut of_lengths = OfLengths::unasked(trace.batch());
+        if open.is_empty() {
+            return Ok(Some(of_lengths));
         }
-        self.decide(inputs, &trace, &mut values, &mut of_values)?;
-        let rounding = Rounding::new(magnitudes, inputs, of_values, None, Some(errors));
-        Ok((trace, values, Some(rounding)))
+        let network = &self.network;
+        let ranges = trace.neuron_ranges()?;
+        let lengths = match self.prepared.node_lengths(network)? {
+            // Where Jacobians are not bounded, neither are errors.
+            Some(lengths) if lengths.bounds_all() => lengths,
+            _ => {
+                let says = |input: &usize| says_something(&values[*input], &errors[*input]);
+                return Ok(open.iter().all(says).then_some(of_lengths));
+            }
+        };
+        for input in open {
+            let (x, trace) = (inputs.narrow(0, input, 1)?, trace.narrow(input, 1)?);
+            let own = ByLengths::find((&self.prepared, network), &ranges, (&x, &trace))?;
+            let own = known[input].get_or_init(|| own.map(Arc::new)).clone();
+            let says = says_something(&values[input], &errors[input]);
+            let says_more = own.as_ref().is_some_and(|own| {
+                own.lessen(network, &ranges, &values[input], errors.row_mut(input))
+            });
+            if !says && !says_more {
+                return Ok(None);
+            }
+            of_lengths.inputs[input] = own;
+        }
+        let size = network.input_size();
+        let mut gradients = Vec::with_capacity(values.width());
+        for range in &ranges {
+            let error = match neurons_of(network, range.node) {
+                Some(neurons) => lengths.gradient_error(network, neurons, size),
+                None => f64::INFINITY,
+            };
+            gradients.resize(range.start + range.count, error);
+        }
+        of_lengths.gradients = gradients.into();
+        of_lengths.pushed = lengths.pushed.last().copied().unwrap_or(f64::INFINITY);
+        Ok(Some(of_lengths))
     }
 
     /// Decides exactly what rounding leaves open, where that is affordable.
@@ -206,6 +286,17 @@ impl Linearizer {
     }
 }
 
+/// What a forward pass finds.
+#[derive(Debug)]
+pub(crate) struct Forward {
+    pub(crate) trace: Trace,
+    /// Of the neurons, `[B, |I|]`.
+    pub(crate) values: Rows,
+    pub(crate) rounding: Option<Rounding>,
+    /// What lengths said of inputs, if they were asked.
+    pub(crate) by_lengths: AllByLengths,
+}
+
 impl Linearization {
     /// Linearises `network` at inputs `x` `[B, in...]`. For more than one batch, [`Linearizer`] prepares the network once.
     ///
@@ -214,12 +305,6 @@ impl Linearization {
     pub fn new(network: &Network, x: &Tensor, budget: Budget) -> Result<Self> {
         Linearizer::new(network, budget)?.at(x)
     }
-}
-
-/// Values as they are, without a sign of 0.
-fn plain(values: &Rows) -> Rows {
-    let numbers = values.as_slice().iter().map(|z| z + 0.0).collect();
-    Rows::new(numbers, values.len(), values.width())
 }
 
 fn check_finite(what: &str, rows: &Rows) -> Result<()> {

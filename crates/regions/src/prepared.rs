@@ -5,7 +5,7 @@ use crate::{
 };
 use candle_core::DType;
 use loclin_models::{Lengths, Magnitudes, Network};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 /// Multiply-adds that reading the matrices of a network for exact arithmetic may take, zeros included.
 const READING: u64 = 1 << 24;
@@ -21,7 +21,7 @@ pub(crate) struct Prepared {
     pub(crate) cost: Cost,
     lengths: OnceLock<Lengths>,
     lipschitz: OnceLock<Vec<f64>>,
-    node_lengths: OnceLock<Option<NodeLengths>>,
+    node_lengths: OnceLock<Option<Arc<NodeLengths>>>,
     magnitudes: OnceLock<Option<Magnitudes>>,
     exact: OnceLock<Option<Exact>>,
 }
@@ -93,12 +93,15 @@ impl Prepared {
     }
 
     /// Bounds of lengths of each node, and of rounding errors by them; `None` as of [`Prepared::magnitudes`].
-    pub(crate) fn node_lengths(&self, network: &Network) -> Result<Option<&NodeLengths>> {
+    pub(crate) fn node_lengths(&self, network: &Network) -> Result<Option<&Arc<NodeLengths>>> {
         if let Some(known) = self.node_lengths.get() {
             return Ok(known.as_ref());
         }
         let found = match self.magnitudes(network)? {
-            Some(magnitudes) => Some(NodeLengths::new(self.lengths(network)?, magnitudes)?),
+            Some(magnitudes) => Some(Arc::new(NodeLengths::new(
+                self.lengths(network)?,
+                magnitudes,
+            )?)),
             None => None,
         };
         Ok(self.node_lengths.get_or_init(|| found).as_ref())

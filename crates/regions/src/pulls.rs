@@ -53,13 +53,13 @@ impl Group {
 pub(crate) struct Limits<'a> {
     pub(crate) lipschitz: &'a [f64],
     /// What rounding has done, where absolute values do not say.
-    pub(crate) rounding: Option<&'a ByLengths<'a>>,
+    pub(crate) rounding: Option<&'a ByLengths>,
     pub(crate) nearest: f64,
 }
 
 impl<'a> Limits<'a> {
     /// Before any distance is known.
-    pub(crate) fn new(lipschitz: &'a [f64], rounding: Option<&'a ByLengths<'a>>) -> Self {
+    pub(crate) fn new(lipschitz: &'a [f64], rounding: Option<&'a ByLengths>) -> Self {
         Self {
             lipschitz,
             rounding,

@@ -1,6 +1,6 @@
 //! What the number of complete linear regions needs to know of a point.
 
-use crate::{Error, Linearization, Result, Rows};
+use crate::{Error, Linearization, Norm, Result, Rows};
 use candle_core::{DType, Tensor};
 use loclin_models::RoundingErrors;
 use loclin_tensor::{
@@ -264,6 +264,9 @@ fn errors(
     };
     let (magnitudes, lengths) = (rounding.magnitudes(), directions.abs()?);
     let share = magnitudes.relative_error();
+    let rows = Rows::of_tensor(&directions.squeeze(0)?.flatten_from(1)?)?;
+    let longest = rows.iter().map(|row| Norm::L2.of_up(row));
+    let by_lengths = product_up(&[longest.fold(0.0, f64::max), rounding.pushed()]);
     let bounds = |lengths: &Tensor, at: Option<&RoundingErrors>| {
         let Some(pushed) = magnitudes.push(lengths, at)? else {
             return Ok(None);
@@ -273,20 +276,22 @@ fn errors(
         Ok::<_, crate::Error>(Some(rows.iter().map(bound).collect::<Vec<Vec<f64>>>()))
     };
     let shared = bounds(&lengths, None)?.and_then(|mut rows| rows.pop());
+    let shared = shared.unwrap_or_else(|| vec![f64::INFINITY; width]);
+    let shared: Vec<f64> = shared.into_iter().map(|e| e.min(by_lengths)).collect();
     let longest = sketches.iter().map(|s| largest(s)).fold(0.0, f64::max);
-    let is_small = |shared: &Vec<f64>| largest(shared) <= SMALL * longest;
-    let (false, Some(known)) = (shared.as_ref().is_some_and(is_small), rounding.known()) else {
-        return Ok(all(shared.unwrap_or_else(|| vec![f64::INFINITY; width])));
+    let is_small = largest(&shared) <= SMALL * longest;
+    let (false, Some(known)) = (is_small, rounding.known()) else {
+        return Ok(all(shared));
     };
     // One direction after the other, in memory that does not grow with their number.
     let mut own = vec![Vec::with_capacity(width); sketches.len()];
     for k in 0..lengths.dim(1)? {
         let Some(rows) = bounds(&lengths.narrow(1, k, 1)?, Some(known))? else {
-            return Ok(all(vec![f64::INFINITY; width]));
+            return Ok(all(shared));
         };
-        own.iter_mut()
-            .zip(rows)
-            .for_each(|(own, row)| own.extend(row));
+        own.iter_mut().zip(rows).for_each(|(own, row)| {
+            own.extend(row.into_iter().map(|error| error.min(by_lengths)));
+        });
     }
     Ok(own.into_iter().map(Arc::from).collect())
 }

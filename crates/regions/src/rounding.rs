@@ -1,10 +1,10 @@
 //! What rounding can have done to the numbers at a batch of inputs.
 
-use crate::{Result, Rows, local_errors::LocalErrors};
+use crate::{Result, Rows, by_lengths::ByLengths, local_errors::LocalErrors};
 use candle_core::Tensor;
 use loclin_models::{Magnitudes, RoundingErrors};
 use loclin_tensor::rounding::clear_of_zero;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 /// Where rounding leaves more than this share of an input's neurons undecided, and more than a few, bounds by absolute values
 /// say nothing: a network is too deep for them. What is found is called an estimate.
@@ -24,18 +24,42 @@ pub(crate) struct Rounding {
     magnitudes: Magnitudes,
     inputs: Tensor,
     known: Option<RoundingErrors>,
+    by_lengths: OfLengths,
     gradients: OnceLock<Rows>,
+}
+
+/// What lengths say where absolute values say too little.
+#[derive(Debug, Clone)]
+pub(crate) struct OfLengths {
+    /// Of each input of which they were asked.
+    pub(crate) inputs: Vec<Option<Arc<ByLengths>>>,
+    /// At least the l1 norm of the error of each neuron's gradient, at any input.
+    pub(crate) gradients: Arc<[f64]>,
+    /// At least the length of the error of a tangent of length 1 that is pushed to the output.
+    pub(crate) pushed: f64,
+}
+
+impl OfLengths {
+    /// Of so many inputs of which they were not asked.
+    pub(crate) fn unasked(inputs: usize) -> Self {
+        Self {
+            inputs: vec![None; inputs],
+            gradients: Arc::from([]),
+            pushed: f64::INFINITY,
+        }
+    }
 }
 
 impl Rounding {
     /// `values` bounds the errors of the neurons' values at `inputs`; `local` says where they arise; `known`
-    /// is what else the forward pass found.
+    /// is what else the forward pass found, and `by_lengths` what lengths say.
     pub(crate) fn new(
         magnitudes: &Magnitudes,
         inputs: &Tensor,
         values: Rows,
         local: Option<LocalErrors>,
         known: Option<RoundingErrors>,
+        by_lengths: OfLengths,
     ) -> Self {
         Self {
             values,
@@ -43,6 +67,7 @@ impl Rounding {
             magnitudes: magnitudes.clone(),
             inputs: inputs.clone(),
             known,
+            by_lengths,
             gradients: OnceLock::new(),
         }
     }
@@ -66,10 +91,19 @@ impl Rounding {
                 None => None,
             },
         };
-        let rows = match found {
+        let mut rows = match found {
             Some(found) => Rows::of_tensor(&found)?,
             None => Rows::new(vec![f64::INFINITY; batch * width], batch, width),
         };
+        for (input, own) in self.by_lengths.inputs.iter().enumerate() {
+            let Some(own) = own else {
+                continue;
+            };
+            let bounds = own.constant.iter().zip(&*self.by_lengths.gradients);
+            for (error, (constant, bound)) in rows.row_mut(input).iter_mut().zip(bounds) {
+                *error = if *constant { 0.0 } else { error.min(*bound) };
+            }
+        }
         Ok(self.gradients.get_or_init(|| rows))
     }
 
@@ -81,6 +115,16 @@ impl Rounding {
     /// What else the forward pass found, if it went through the absolute values.
     pub(crate) fn known(&self) -> Option<&RoundingErrors> {
         self.known.as_ref()
+    }
+
+    /// Whether lengths were asked of an input.
+    pub(crate) fn is_by_lengths(&self, input: usize) -> bool {
+        self.by_lengths.inputs[input].is_some()
+    }
+
+    /// At least the length of the error of a tangent of length 1 that is pushed to the output; infinite where lengths were not asked.
+    pub(crate) fn pushed(&self) -> f64 {
+        self.by_lengths.pushed
     }
 
     /// What part of the l1 norm of a neuron's gradient in absolute values [`Rounding::gradients`] is.
@@ -105,6 +149,10 @@ impl Rounding {
             magnitudes: self.magnitudes.clone(),
             inputs: self.inputs.narrow(0, input, 1)?,
             known: None,
+            by_lengths: OfLengths {
+                inputs: vec![self.by_lengths.inputs[input].clone()],
+                ..self.by_lengths.clone()
+            },
             gradients,
         })
     }
@@ -115,14 +163,11 @@ impl Rounding {
     }
 }
 
-/// Whether bounds of errors say anything of each input: of a deep network they may leave most neurons undecided.
-pub(crate) fn says_something(values: &Rows, errors: &Rows) -> bool {
-    let most = (UNDECIDED * values.width() as f64).max(FEW);
-    values.iter().zip(errors.iter()).all(|(z, errors)| {
-        let both = z.iter().zip(errors);
-        let undecided = both.filter(|(z, error)| leaves_undecided(**z, **error));
-        undecided.count() as f64 <= most
-    })
+/// Whether bounds of errors say anything of an input: of a deep network they may leave most neurons undecided.
+pub(crate) fn says_something(values: &[f64], errors: &[f64]) -> bool {
+    let both = values.iter().zip(errors);
+    let undecided = both.filter(|(z, error)| leaves_undecided(**z, **error));
+    undecided.count() as f64 <= (UNDECIDED * values.len() as f64).max(FEW)
 }
 
 /// Whether an error of at most so much leaves open which side of 0 a value is on.
@@ -133,6 +178,12 @@ pub(crate) fn leaves_undecided(z: f64, error: f64) -> bool {
 /// Whether a neuron's side is undecided, by the part of its value that rounding cannot have made.
 pub(crate) fn is_open(clear: f64) -> bool {
     clear == 0.0 && clear.is_sign_negative()
+}
+
+/// Values as they are, without a sign of 0.
+pub(crate) fn plain(values: &Rows) -> Rows {
+    let numbers = values.as_slice().iter().map(|z| z + 0.0).collect();
+    Rows::new(numbers, values.len(), values.width())
 }
 
 /// Of each value the part that an error of at most so much cannot have made, with its sign; -0 where the side is undecided, and

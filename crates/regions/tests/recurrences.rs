@@ -4,7 +4,7 @@
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
 use loclin_models::architectures::{ScoRnn, ScoRnnConfig};
-use loclin_regions::{Budget, Guarantee, Linearization, Method, Norm, Position, patterns};
+use loclin_regions::{Budget, Guarantee, Linearization, Method, Norm, patterns};
 use loclin_tensor::random::stream;
 use rand::Rng;
 use std::collections::HashMap;
@@ -75,13 +75,16 @@ fn long_recurrences_are_proved() {
                     "{steps} steps, l{norm}: {radius} {plain}"
                 );
             }
-            let by_absolute_values = here.margins(&[norm], Method::All).unwrap().remove(0);
-            let open = |at: &Position| *at == Position::Undecided;
-            left_open += usize::from(
-                by_absolute_values.guarantee == Guarantee::Estimate
-                    || by_absolute_values.position.iter().any(open),
-            );
         }
+        let magnitudes = network.magnitudes().unwrap().unwrap();
+        let (_, errors) = magnitudes.trace(&x).unwrap().unwrap();
+        let errors = errors.pre_activations.unwrap().to_vec2::<f64>().unwrap();
+        let mut both = here.pre_activations().iter().zip(&errors);
+        left_open += usize::from(both.any(|(z, errors)| {
+            let mut both = z.iter().zip(errors);
+            both.any(|(z, error)| z.abs() <= *error)
+        }));
+        assert_eq!(here.axis_margins().unwrap().guarantee, Guarantee::Proved);
         // Inside the balls every neuron keeps its side.
         let found = here.margins(&[Norm::LINF], Method::Auto).unwrap().remove(0);
         let own = patterns(here.trace()).unwrap();

@@ -319,6 +319,21 @@ fn estimates_claim_nothing() {
 }
 
 #[test]
+fn an_input_has_one_row() {
+    let certified = Certified::new(&[4], "f64");
+    let path = certified.path("m.csv");
+    let good = fs::read_to_string(&path).unwrap();
+    let again = good.lines().nth(3).unwrap();
+    fs::write(&path, format!("{good}{again}\n")).unwrap();
+    let (code, stdout) = certified.run(&[]);
+    let said = "row 2 (line 42)";
+    assert!(
+        code == 1 && stdout.contains(said) && stdout.contains("a row already, in line 4"),
+        "{stdout}"
+    );
+}
+
+#[test]
 fn tables_that_are_none_are_refused() {
     let certified = Certified::new(&[4], "f64");
     let good = fs::read_to_string(certified.path("m.csv")).unwrap();
@@ -327,6 +342,7 @@ fn tables_that_are_none_are_refused() {
     write("header.csv", good.lines().next().unwrap());
     write("norm.csv", &good.replace("eps_2", "eps_0.5"));
     write("word.csv", &good.replace("proved", "certified"));
+    write("chance.csv", &good.replace("proved", "probable(2)"));
     write("cell.csv", &good.replacen("\n3,", "\nthree,", 1));
     write("short.csv", &(good.clone() + "40,1\n"));
     let cases = [
@@ -335,6 +351,11 @@ fn tables_that_are_none_are_refused() {
         ("header.csv", 1, "header.csv|no rows"),
         ("norm.csv", 1, "norm.csv|`eps_0.5`"),
         ("word.csv", 1, "word.csv|line 2|`guarantee`|`certified`"),
+        (
+            "chance.csv",
+            1,
+            "chance.csv|line 2|P from 0 to below 1|`probable(2)`",
+        ),
         ("cell.csv", 1, "cell.csv|line 5|`index`|`three`"),
         (
             "short.csv",

@@ -156,6 +156,14 @@ fn parts_put_together_are_the_table_of_one_process() {
         1,
         "no journal of a job beside it|m.safetensors.job|make the table again",
     );
+    // A number that is none, of as many bytes.
+    let second = String::from_utf8(jobs.bytes("2.csv")).unwrap();
+    let line = second.lines().nth(1).unwrap();
+    let (wrong, own) = (line.replacen(",", "x", 1), dir.join("2.csv"));
+    fs::write(&own, second.replacen(line, &wrong, 1)).unwrap();
+    let all: String = (1..=8).map(|i| format!("@{i}.csv ")).collect();
+    refused(dir, &format!("merge {all}--out @n.csv"), 1, "2.csv|line 2");
+    fs::write(&own, second).unwrap();
     // A part of more parts than batches has a header.
     jobs.certify("empty.csv", &["--shard", "11/11"]);
     assert_eq!(

@@ -141,6 +141,11 @@ fn inputs_are_listed_found_and_opened() {
     assert!(sorted.contains("aria-sort=\"descending\""));
     let none = server.page("/?column=eps_2&least=1e9");
     assert!(none.contains("No row matches"));
+    let (status, page) = server.get("/?sort=eps_3&least=small");
+    assert!(
+        status == 400 && page.contains("no column `eps_3`") && page.contains("found `small`"),
+        "{page}"
+    );
     let input = server.page("/input/7?sort=eps_2");
     for promised in [
         "What the table says",

@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{Error, Guarantee, Linearization, Linearizer, Result, Rows};
 use candle_core::{DType, Tensor};
+use loclin_models::RoundingErrors;
 use loclin_tensor::rounding::{down, relative, sum_up, up_by};
 
 /// What is left of the way from the centre where the end of it is undecided.
@@ -47,10 +48,13 @@ pub struct Bound {
 }
 
 impl Bound {
-    /// Whether what was found and what is proved are one number, to nine digits: the exact answer. What is infinite is none.
+    /// Whether what was found and what is proved are one number, to nine digits: the exact answer. What is infinite is none, nor is an estimate.
     pub fn is_exact(&self) -> bool {
         let are_finite = self.proved.is_finite() && self.found.is_finite();
-        are_finite && self.proved - self.found <= 1e-9 * self.proved.abs().max(self.found.abs())
+        let is_sure = self.guarantee == Guarantee::Proved;
+        is_sure
+            && are_finite
+            && self.proved - self.found <= 1e-9 * self.proved.abs().max(self.found.abs())
     }
 
     /// For a question with the answer yes or no ([`Question::is_decision`]): whether it stays as at the centre; `None` if that is open.
@@ -163,7 +167,7 @@ impl Surroundings {
             Some(known) => Rows::of_tensor(&known.output)?[0].to_vec(),
             None => vec![0.0; size],
         };
-        let of_gradients = self.output_gradient_errors()?;
+        let of_gradients = gradient_errors(&self.here, errors.known.as_ref())?;
         let mut gradients = Vec::with_capacity(functions.len());
         for some in functions.chunks(self.here.pulls_at_once()) {
             let cotangents = Tensor::from_vec(some.concat(), (1, some.len(), size), device)?;
@@ -198,24 +202,6 @@ impl Surroundings {
             }
         };
         Ok(functions.into_iter().zip(gradients).map(output).collect())
-    }
-
-    /// A bound of the l1 norm of the error of each output's gradient.
-    fn output_gradient_errors(&self) -> Result<Vec<f64>> {
-        let network = self.here.network();
-        let size = network.output_size();
-        let (Some(rounding), Some(known)) = (&self.here.rounding, &self.errors.known) else {
-            return Ok(vec![0.0; size]);
-        };
-        let shape = [&[1, 1], network.input_shape()].concat();
-        let ones = Tensor::ones(shape, DType::F64, network.device())?;
-        let unknown = || Ok(vec![f64::INFINITY; size]);
-        let pushed = rounding.magnitudes().push(&ones, Some(known))?;
-        pushed.map_or_else(unknown, |pushed| {
-            let rows = Rows::of_tensor(&pushed.output.squeeze(0)?)?;
-            let share = self.errors.share;
-            Ok(rows[0].iter().map(|most| up_by(most * share, 2)).collect())
-        })
     }
 
     /// The input at a deviation, certainly in the ball and in the domain.
@@ -304,14 +290,51 @@ impl Surroundings {
         let rows = Rows::of_tensor(&pulled.flatten_from(2)?.squeeze(0)?)?;
         let gradients: Vec<Vec<f64>> = rows.iter().map(<[f64]>::to_vec).collect();
         gradients.iter().try_for_each(|gradient| finite(gradient))?;
-        let value = measure.at(&gradients);
-        finite(&[value])?;
+        finite(&[measure.at(&gradients)])?;
+        let errors = gradient_errors(here, None)?;
+        let each = |weights: &Vec<f64>| -> f64 {
+            let terms = weights.iter().zip(&errors);
+            up_by(terms.map(|(w, e)| w.abs() * e).sum(), 2 * errors.len())
+        };
+        let errors: Vec<f64> = functions.iter().map(each).collect();
+        let value = measure.at_least(&gradients, &errors);
         let changed = match gradients.first() {
-            Some(gradient) => measure.signs_changed(gradient),
+            Some(gradient) => measure.signs_changed(gradient, errors[0]),
             None => Vec::new(),
         };
         Ok((value, changed))
     }
+}
+
+/// A bound of the l1 norm of the error of each output's gradient at one input; 0 where errors are not bounded. `known` is what
+/// absolute values say of the input, if they were asked.
+fn gradient_errors(here: &Linearization, known: Option<&RoundingErrors>) -> Result<Vec<f64>> {
+    let network = here.network();
+    let size = network.output_size();
+    let Some(rounding) = &here.rounding else {
+        return Ok(vec![0.0; size]);
+    };
+    let found;
+    let known = match known.or(rounding.known()) {
+        Some(known) => Some(known),
+        None => {
+            found = rounding.magnitudes().trace(&here.inputs)?;
+            found.as_ref().map(|(_, errors)| errors)
+        }
+    };
+    let shape = [&[1, 1], network.input_shape()].concat();
+    let ones = Tensor::ones(shape, DType::F64, network.device())?;
+    let pushed = match known {
+        Some(known) => rounding.magnitudes().push(&ones, Some(known))?,
+        None => None,
+    };
+    let Some(pushed) = pushed else {
+        return Ok(vec![f64::INFINITY; size]);
+    };
+    let rows = Rows::of_tensor(&pushed.output.squeeze(0)?)?;
+    let by_lengths = up_by(rounding.pushed() * network.input_size() as f64, 2);
+    let bound = |most: &f64| up_by(most * rounding.share(), 2).min(by_lengths);
+    Ok(rows[0].iter().map(bound).collect())
 }
 
 /// Refuses numbers at a witness that are not finite: they say nothing of a question's value.
@@ -371,6 +394,11 @@ mod tests {
             proof: None,
         };
         assert!(bound(1.0, 1.0).is_exact() && !bound(1.0, 1.1).is_exact());
+        let estimate = Bound {
+            guarantee: Guarantee::Estimate,
+            ..bound(1.0, 1.0)
+        };
+        assert!(!estimate.is_exact());
         for found in [1.0, f64::NEG_INFINITY, f64::INFINITY] {
             assert!(!bound(found, f64::INFINITY).is_exact());
         }

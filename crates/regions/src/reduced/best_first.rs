@@ -114,7 +114,7 @@ impl Search<'_> {
             return;
         };
         let (gradients, _) = self.asked.gradients(&witness.delta);
-        let changed = self.asked.measure.signs_changed(&gradients[0]);
+        let changed = self.asked.measure.signs_changed(&gradients[0], 0.0);
         let both = self.settled.iter_mut().zip(changed);
         both.for_each(|(own, changed)| *own |= changed);
     }

@@ -2,7 +2,7 @@
 
 use super::{change::Change, operator};
 use crate::{Error, Norm, Result};
-use loclin_tensor::rounding::{max_up, up, up_by};
+use loclin_tensor::rounding::{down, max_up, relative, up, up_by};
 
 /// What is asked about all inputs of a ball around `x`. Each question is a number at every input, of which the largest over the
 /// ball is found and bounded. Weights combine outputs: a class has 1 at its place, a difference of classes also -1.
@@ -227,11 +227,10 @@ impl Measure {
                 let rows: Vec<_> = rows.map(|row: Vec<[f64; 2]>| (row, 0.0)).collect();
                 operator::norm_of_intervals(*norm, &rows)
             }
-            Question::Signs { .. } => self
-                .signs_changed(&gradients[0])
-                .iter()
-                .filter(|c| **c)
-                .count() as f64,
+            Question::Signs { .. } => {
+                let changed = self.signs_changed(&gradients[0], 0.0);
+                changed.iter().filter(|changed| **changed).count() as f64
+            }
             Question::TopK { .. } => {
                 let gradient = &gradients[0];
                 let inside = self.top.iter().map(|at| gradient[*at].abs());
@@ -243,10 +242,43 @@ impl Measure {
         }
     }
 
-    /// Which numbers have another sign than at the centre.
-    pub(crate) fn signs_changed(&self, gradient: &[f64]) -> Vec<bool> {
-        let sign = |g: f64| if g == 0.0 { 0.0 } else { g.signum() };
-        let both = gradient.iter().zip(&self.centre[0].0);
-        both.map(|(a, b)| sign(*a) != sign(*b)).collect()
+    /// At most its value at an input whose gradients were computed with errors of at most so much in the l1 norm.
+    pub(crate) fn at_least(&self, gradients: &[Vec<f64>], errors: &[f64]) -> f64 {
+        let own = errors.iter().sum::<f64>();
+        let both = up_by(own + self.centre[0].1, errors.len() + 1);
+        // What the norm and its differences were rounded by.
+        let rounded = relative(gradients[0].len() + 8);
+        let less = |value: f64, error: f64| down(value - up_by(value.abs() * rounded + error, 2));
+        match &self.question {
+            Question::Change { .. } => less(self.at(gradients), both).max(0.0),
+            Question::Length { .. } => less(self.at(gradients), errors[0]).max(0.0),
+            Question::Operator { norm } => {
+                let least = operator::norm_below(*norm, gradients);
+                down(least - up_by(own, errors.len())).max(0.0)
+            }
+            Question::Signs { .. } => {
+                let changed = self.signs_changed(&gradients[0], errors[0]);
+                changed.iter().filter(|changed| **changed).count() as f64
+            }
+            // One number of the gradient and another together are off by no more.
+            Question::TopK { .. } if errors[0] == 0.0 => self.at(gradients),
+            Question::TopK { .. } => down(down(self.at(gradients)) - errors[0]),
+            Question::Class { .. } => f64::NEG_INFINITY,
+        }
+    }
+
+    /// Which numbers certainly have another sign than at the centre, where the gradient was computed with an error of at most so much in the l1
+    /// norm.
+    pub(crate) fn signs_changed(&self, gradient: &[f64], error: f64) -> Vec<bool> {
+        let (centre, centre_error) = &self.centre[0];
+        let sign = |g: f64, error: f64| match g.abs() > error {
+            true => Some(g.signum()),
+            false => (error == 0.0).then_some(0.0),
+        };
+        let differ = |(a, b): (&f64, &f64)| match (sign(*a, error), sign(*b, *centre_error)) {
+            (Some(a), Some(b)) => a != b,
+            _ => false,
+        };
+        gradient.iter().zip(centre).map(differ).collect()
     }
 }

@@ -71,6 +71,8 @@ impl Linearization {
 
 impl Surroundings {
     fn new(here: Linearization, norm: Norm) -> Result<Self> {
+        // What units do to others is bounded by absolute values alone.
+        let here = here.by_absolute_values();
         let x = Rows::of_tensor(&here.inputs.flatten_from(1)?)?[0].to_vec();
         let errors = Errors::new(&here)?;
         let lengths = lengths(&here, norm)?;

@@ -47,18 +47,24 @@ fn estimate_and_proof_agree_with_all_gradients() {
             .margins(&[Norm::L2], Method::All)
             .unwrap()
             .swap_remove(0);
+        let upper = here.upper_bounds(&brute).unwrap();
         let check = |found: Vec<Margins>| {
             let found = &found[0];
             for input in 0..2 {
                 // Pulled and pushed gradients sum the same thousands of products in another order.
                 let ratio = found.radius[input] / brute.radius[input];
                 // Both 0 where rounding leaves a neuron undecided.
-                let same = found.radius[input] == brute.radius[input];
+                let same = found.radius[input] == brute.radius[input] || (ratio - 1.0).abs() < 1e-9;
+                // A pull bounds rounding by lengths, which may take less off.
+                let is_better = found.method == Method::Bound && ratio > 1.0;
+                assert!(same || is_better, "{width} {side}: {ratio}");
                 assert!(
-                    same || (ratio - 1.0).abs() < 1e-9,
-                    "{width} {side}: {ratio}"
+                    found.radius[input] <= upper[input] * (1.0 + 1e-12),
+                    "{width} {side}"
                 );
-                assert_eq!(found.limiting[input], brute.limiting[input]);
+                if same {
+                    assert_eq!(found.limiting[input], brute.limiting[input]);
+                }
                 // An answer that measured everything would be no search.
                 assert!(
                     found.work.gradients[input] < here.neurons(),

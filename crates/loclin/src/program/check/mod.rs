@@ -8,6 +8,7 @@ mod row;
 mod statements;
 mod truth;
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -131,8 +132,10 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         args.inputs.classes.classes.is_some(),
     );
     let mut sound: Vec<&Row> = Vec::new();
+    let mut lines: HashMap<usize, u64> = HashMap::new();
     for row in table.rows.iter().filter(claiming) {
-        let found = row::plain(row, &table.norms, &data, names.as_ref(), &called);
+        let mut found = row::plain(row, &table.norms, &data, names.as_ref(), &called);
+        found.extend(row::doubled(row, lines.insert(row.index, row.line)));
         match found.is_empty() {
             true => sound.push(row),
             false => outcome.failures.extend(found),

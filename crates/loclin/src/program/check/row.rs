@@ -74,6 +74,17 @@ pub(super) fn plain(
     causes.into_iter().map(failure).collect()
 }
 
+/// That an input has a row already, in the line `before`.
+pub(super) fn doubled(row: &Row, before: Option<u64>) -> Option<Failure> {
+    let cause = format!("the input has a row already, in line {}", before?);
+    Some(Failure {
+        line: row.line,
+        index: row.index,
+        cause,
+        ..Failure::default()
+    })
+}
+
 /// What is wrong about the neuron that a row names, or does not name, beside its radius. In another type a radius may end where nothing
 /// is known to limit it.
 fn limit(row: &Row, norms: &[Norm]) -> Option<String> {

@@ -1,8 +1,6 @@
 //! The input that is explained: a file, or a row of a dataset.
 
-use std::path::Path;
-
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 use candle_core::{DType, Device, Tensor};
 use loclin_data::{Data, Dataset, Pictured, Rows};
 
@@ -31,11 +29,6 @@ pub(super) fn open(
     input: &str,
 ) -> anyhow::Result<(Opened, Subject)> {
     let Ok(index) = input.parse::<usize>() else {
-        let looks_like_a_file =
-            Path::new(input).extension().is_some() && !input.contains(['*', '?', ',']);
-        if looks_like_a_file && !Path::new(input).exists() {
-            bail!("--input {input}: no such file");
-        }
         let file = InputOptions {
             data: Some(input.to_owned()),
             ..data.clone()

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -264,13 +264,23 @@ impl Writer {
 
     /// Cuts both files behind the last batch that both have.
     fn go_on(&mut self, kept: &mut Journal, mut held: Held) -> Result<BTreeSet<usize>, JobError> {
-        let mut rows = File::open(&self.out).ok();
-        let length = fs::metadata(&self.out).map_or(0, |metadata| metadata.len());
         let failed = |source| JobError::File {
             action: "read the file",
             path: self.out.clone(),
             source,
         };
+        // A job that was stopped before its first rows has no table yet.
+        let mut rows = match File::open(&self.out) {
+            Ok(rows) => Some(rows),
+            Err(cause) if cause.kind() == ErrorKind::NotFound => None,
+            Err(cause) => return Err(failed(cause)),
+        };
+        let length = rows
+            .as_ref()
+            .map(File::metadata)
+            .transpose()
+            .map_err(failed)?;
+        let length = length.map_or(0, |metadata| metadata.len());
         let mut done = BTreeSet::new();
         self.grows = (kept.job().batches < self.job.batches).then_some(kept.bytes());
         let (mut table, mut journal) = (0, kept.bytes());

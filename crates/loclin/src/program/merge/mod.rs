@@ -3,7 +3,9 @@
 mod outcome;
 mod tables;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
 
 use crate::program::outputs::{self, Named};
 use crate::program::{bound, certify, distortion, sweep};
@@ -52,7 +54,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
             .collect();
         let whole = tables::whole(&tables, &distortion::table_of(&args.out), args.force)?;
         let directory = distortion::Whole::new(&args.parts, &args.out, args.force)?;
-        let written = directory.write(|| whole.write().map(drop))?;
+        let written = directory.write(|| whole.write())?;
         return Ok(Outcome::Distortion(written));
     }
     if args.parts.iter().all(|part| part.is_dir()) {
@@ -62,13 +64,21 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
             args.force,
         )?));
     }
-    let command = tables::whole(&args.parts, &args.out, args.force)?.write()?;
-    match &command[..] {
-        bound::COMMAND => Ok(Outcome::Bound(bound::outcome_of(&args.out)?)),
-        certify::COMMAND => Ok(Outcome::Certify(certify::outcome_of(&args.out)?)),
-        command => anyhow::bail!(
-            "{}: a job of `{command}`, which this version does not know",
-            args.out.display()
-        ),
+    let whole = tables::whole(&args.parts, &args.out, args.force)?;
+    let outcome_of = |table: &Path| -> anyhow::Result<Outcome> {
+        let said = match whole.command() {
+            bound::COMMAND => bound::outcome_of(table).map(Outcome::Bound),
+            certify::COMMAND => certify::outcome_of(table).map(Outcome::Certify),
+            command => Err(anyhow::anyhow!(
+                "a job of `{command}`, which this version does not know"
+            )),
+        };
+        said.with_context(|| table.display().to_string())
+    };
+    // What a part says is read before anything is written.
+    for part in whole.filled() {
+        outcome_of(part)?;
     }
+    whole.write()?;
+    outcome_of(&args.out)
 }

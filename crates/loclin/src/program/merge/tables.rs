@@ -7,7 +7,6 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
-use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use crate::program::files;
@@ -67,11 +66,22 @@ fn check_new(out: &Path, force: bool) -> Result<(), MergeError> {
 }
 
 impl Whole {
-    /// Writes the table of the whole job and its journal; the command whose job it is comes back.
+    /// The command whose job it is.
+    pub(super) fn command(&self) -> &str {
+        self.parts.first().map_or("", |part| &part.job.command)
+    }
+
+    /// The tables of parts that have rows.
+    pub(super) fn filled(&self) -> impl Iterator<Item = &Path> {
+        let filled = self.parts.iter().filter(|part| !part.batches.is_empty());
+        filled.map(|part| &*part.path)
+    }
+
+    /// Writes the table of the whole job and its journal.
     ///
     /// # Errors
     /// Files that cannot be used, and a table that another process writes.
-    pub(super) fn write(&self) -> anyhow::Result<String> {
+    pub(super) fn write(&self) -> anyhow::Result<()> {
         let out = &self.out;
         let (parts, places) = (&self.parts, &self.places);
         let first = parts.first().context("no parts")?;
@@ -112,7 +122,7 @@ impl Whole {
             }
             Ok(())
         })?;
-        Ok(first.job.command.clone())
+        Ok(())
     }
 }
 
@@ -138,7 +148,15 @@ fn read(path: &Path) -> anyhow::Result<Part> {
     let mut journal = Journal::of(path)?;
     let job = journal.job().clone();
     let (mut batches, mut start) = (BTreeMap::new(), header.len() as u64);
-    while let Some(Done { batch, bytes, .. }) = journal.next_done::<IgnoredAny>()? {
+    // All of each line is read, as it will be when it is copied.
+    while let Some(Done { batch, bytes, .. }) = journal.next_done::<Value>()? {
+        let last = batches.last_key_value().map(|(last, _)| *last);
+        ensure!(
+            last.is_none_or(|last| last < batch),
+            "{}: its journal has batch {batch} behind {}",
+            path.display(),
+            last.unwrap_or_default()
+        );
         ensure!(
             (start..=length).contains(&bytes),
             "{}: it has {length} bytes, its journal says {bytes} behind batch {batch}",

@@ -15,6 +15,14 @@ pub(super) fn answer(source: &Source, request: Result<Request, Status>) -> Respo
         Err(status) => return refusal(status),
     };
     let query = Query::of(&request.query);
+    let lines = source.rows.not_understood(&query);
+    if !lines.is_empty() {
+        let title = "The list cannot be searched like this".into();
+        return Response {
+            status: Status::BadRequest,
+            body: failure(&Notice { title, lines }, Some("/")),
+        };
+    }
     let page = match &request.path[..] {
         "/" => list::page(source, &query).map(|page| (Status::Ok, page)),
         "/favicon.ico" => Ok((Status::NoContent, String::new())),

@@ -127,11 +127,33 @@ impl Rows {
             .is_some_and(|[label, _]| self.rows.iter().any(|row| !row[label].is_empty()))
     }
 
+    /// What of a query is no question about this table, a line for each.
+    pub(super) fn not_understood(&self, query: &Query) -> Vec<String> {
+        let columns = [("column", &query.column), ("sort", &query.sort)];
+        let unknown = columns.into_iter().filter_map(|(name, column)| {
+            let is_known = column.is_empty() || self.at(column).is_some();
+            (!is_known).then(|| format!("{name}: the table has no column `{column}`."))
+        });
+        let bounds = [("least", &query.least), ("most", &query.most)];
+        let numbers = bounds.into_iter().filter_map(|(name, text)| {
+            let is_number = text.is_empty() || bound(text).is_some();
+            (!is_number).then(|| format!("{name}: expected a number, found `{text}`."))
+        });
+        let mut lines: Vec<String> = unknown.chain(numbers).collect();
+        let is_bounded = !query.least.is_empty() || !query.most.is_empty();
+        if is_bounded && query.column.is_empty() {
+            lines.push("least and most bound the numbers of a column: choose one.".into());
+        }
+        if query.mistakes && self.decided.is_none() {
+            lines.push("mistakes: the table has no columns `label` and `prediction`.".into());
+        }
+        lines
+    }
+
     /// The rows that are asked for, in the order asked for.
     pub(super) fn find(&self, query: &Query) -> Vec<usize> {
         let text = query.text.to_lowercase();
         let column = self.at(&query.column);
-        let bound = |text: &str| text.trim().parse::<f64>().ok();
         let (least, most) = (bound(&query.least), bound(&query.most));
         let is_wanted = |row: &usize| {
             let cells = &self.rows[*row];
@@ -170,6 +192,12 @@ impl Rows {
     fn at(&self, column: &str) -> Option<usize> {
         self.columns.iter().position(|own| own.name == column)
     }
+}
+
+/// The number that bounds a column; NaN bounds nothing.
+fn bound(text: &str) -> Option<f64> {
+    let number = text.trim().parse::<f64>().ok();
+    number.filter(|number| !number.is_nan())
 }
 
 enum Order {
@@ -221,7 +249,21 @@ mod tests {
         assert_eq!(down, [1, 0, 3, 2]);
         let small = find(|q| (q.column, q.most) = ("eps_2".into(), "0.5".into()));
         assert_eq!(small, [0, 3]);
-        assert_eq!(find(|q| q.sort = "../etc".into()), [0, 1, 2, 3]);
+        let lines = |change: fn(&mut Query)| {
+            let mut query = Query::of(&[]);
+            change(&mut query);
+            rows.not_understood(&query).len()
+        };
+        assert_eq!(lines(|q| q.sort = "../etc".into()), 1);
+        assert_eq!(
+            lines(|q| (q.column, q.most) = ("eps_2".into(), "0,5".into())),
+            1
+        );
+        assert_eq!(lines(|q| (q.least, q.most) = ("nan".into(), "1".into())), 2);
+        assert_eq!(
+            lines(|q| (q.column, q.least) = ("eps_2".into(), " 1e-3 ".into())),
+            0
+        );
         assert_eq!(rows.all_of(5).collect::<Vec<_>>(), [1, 2]);
         assert_eq!(
             (rows.of_input(6), rows.cell(3, "eps_2")),
