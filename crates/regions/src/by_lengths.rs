@@ -213,7 +213,8 @@ impl ByLengths {
             let mut is_open = false;
             let neurons = range.start..range.start + range.count;
             let usual = length_up(&values[neurons.clone()]) / (range.count as f64).sqrt();
-            is_enough &= of_node * values.len() as f64 <= LOST * usual;
+            // A node whose values are all 0 has no boundary that is usual.
+            is_enough &= usual == 0.0 || of_node * values.len() as f64 <= LOST * usual;
             for at in neurons {
                 let (z, own) = (values[at], self.neurons[at]);
                 // The values need not be those of the same evaluation.

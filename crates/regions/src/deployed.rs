@@ -112,7 +112,7 @@ impl Linearization {
             return Ok(None);
         };
         // Errors of evaluations are bounded by absolute values alone.
-        if (0..self.batch()).any(|input| rounding.is_by_lengths(input)) {
+        if rounding.needs_lengths() {
             return Ok(None);
         }
         let (batch, width) = (self.batch(), self.neurons());

@@ -229,11 +229,10 @@ impl Linearization {
             .map_or(1.0, |rounding| rounding.share())
     }
 
-    /// The same by absolute values alone: where lengths had to be asked of an input, rounding errors are not bounded.
+    /// The same without bounds of rounding errors, where absolute values alone say nothing of an input.
     pub(crate) fn by_absolute_values(self) -> Self {
-        let is_by_lengths =
-            |rounding: &Arc<Rounding>| (0..self.batch()).any(|input| rounding.is_by_lengths(input));
-        match self.rounding.as_ref().is_some_and(is_by_lengths) {
+        let rounding = self.rounding.as_ref();
+        match rounding.is_some_and(|rounding| rounding.needs_lengths()) {
             true => Self {
                 clear: plain(&self.pre_activations),
                 rounding: None,

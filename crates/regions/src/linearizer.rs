@@ -242,6 +242,7 @@ impl Linearizer {
                 return Ok(None);
             }
             of_lengths.inputs[input] = own;
+            of_lengths.needed[input] = !says;
         }
         let size = network.input_size();
         let mut gradients = Vec::with_capacity(values.width());

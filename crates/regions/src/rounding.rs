@@ -33,6 +33,8 @@ pub(crate) struct Rounding {
 pub(crate) struct OfLengths {
     /// Of each input of which they were asked.
     pub(crate) inputs: Vec<Option<Arc<ByLengths>>>,
+    /// Of which inputs absolute values alone say nothing.
+    pub(crate) needed: Vec<bool>,
     /// At least the l1 norm of the error of each neuron's gradient, at any input.
     pub(crate) gradients: Arc<[f64]>,
     /// At least the length of the error of a tangent of length 1 that is pushed to the output.
@@ -44,6 +46,7 @@ impl OfLengths {
     pub(crate) fn unasked(inputs: usize) -> Self {
         Self {
             inputs: vec![None; inputs],
+            needed: vec![false; inputs],
             gradients: Arc::from([]),
             pushed: f64::INFINITY,
         }
@@ -122,6 +125,11 @@ impl Rounding {
         self.by_lengths.inputs[input].is_some()
     }
 
+    /// Whether absolute values alone say nothing of some input.
+    pub(crate) fn needs_lengths(&self) -> bool {
+        self.by_lengths.needed.contains(&true)
+    }
+
     /// At least the length of the error of a tangent of length 1 that is pushed to the output; infinite where lengths were not asked.
     pub(crate) fn pushed(&self) -> f64 {
         self.by_lengths.pushed
@@ -151,6 +159,7 @@ impl Rounding {
             known: None,
             by_lengths: OfLengths {
                 inputs: vec![self.by_lengths.inputs[input].clone()],
+                needed: vec![self.by_lengths.needed[input]],
                 ..self.by_lengths.clone()
             },
             gradients,
