@@ -97,9 +97,9 @@ proptest! {
         prop_assert!(margins.radius[0] <= truth.upper && truth.lower <= upper);
         prop_assert!(upper <= margins.radius[0] * (1.0 + 1e-6));
         let polyhedron = here.polyhedron(0).unwrap();
-        for at in 0..here.neurons() {
+        for (at, z) in values.iter().enumerate() {
             let (normal, error) = (&polyhedron.normals[at], polyhedron.errors[at]);
-            let sign = if values[at] >= 0.0 { 1.0 } else { -1.0 };
+            let sign = if *z >= 0.0 { 1.0 } else { -1.0 };
             let gradient = point.gradient(at);
             let off: f64 = gradient.iter().zip(normal).map(|(g, n)| (sign * n - g.lower()).abs()).sum();
             prop_assert!(off <= error.normal, "{} of {}", off, error.normal);

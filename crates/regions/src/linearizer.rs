@@ -36,6 +36,8 @@ pub struct Linearizer {
     budget: Budget,
     prepared: Arc<Prepared>,
     watch: Watch,
+    /// Whether lengths are asked where absolute values leave a side undecided.
+    asks_lengths: bool,
 }
 
 impl Linearizer {
@@ -50,7 +52,16 @@ impl Linearizer {
             network,
             budget,
             watch: Watch::default(),
+            asks_lengths: true,
         })
+    }
+
+    /// The same by absolute values alone, for very many inputs: lengths take some ten forward passes for each.
+    pub(crate) fn by_absolute_values(&self) -> Self {
+        Self {
+            asks_lengths: false,
+            ..self.clone()
+        }
     }
 
     /// The same, which says how far it is while it proves margins of a large network ([`crate::Method::Bound`]): `tell` is called between groups
@@ -141,6 +152,7 @@ impl Linearizer {
                 budget: here.budget,
                 prepared: Arc::clone(&here.prepared),
                 watch: here.watch.clone(),
+                asks_lengths: true,
             },
             _ => Self::new(precise, here.budget)?,
         };
@@ -222,7 +234,11 @@ impl Linearizer {
         }
         let network = &self.network;
         let ranges = trace.neuron_ranges()?;
-        let lengths = match self.prepared.node_lengths(network)? {
+        let lengths = match self.asks_lengths {
+            true => self.prepared.node_lengths(network)?,
+            false => None,
+        };
+        let lengths = match lengths {
             // Where Jacobians are not bounded, neither are errors.
             Some(lengths) if lengths.bounds_all() => lengths,
             _ => {

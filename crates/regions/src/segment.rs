@@ -124,6 +124,7 @@ pub(crate) fn walk_by(
     mut visit: impl FnMut(&Linearization, &[Piece]) -> Result<()>,
 ) -> Result<Segment> {
     check(&config)?;
+    let linearizer = &linearizer.by_absolute_values();
     let line = Line::new(linearizer, from, to)?;
     let mut found = Found::default();
     let mut gaps = vec![Gap {

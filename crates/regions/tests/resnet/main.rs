@@ -50,7 +50,7 @@ fn estimate_and_proof_agree_with_all_gradients() {
         let upper = here.upper_bounds(&brute).unwrap();
         let check = |found: Vec<Margins>| {
             let found = &found[0];
-            for input in 0..2 {
+            for (input, upper) in upper.iter().enumerate() {
                 // Pulled and pushed gradients sum the same thousands of products in another order.
                 let ratio = found.radius[input] / brute.radius[input];
                 // Both 0 where rounding leaves a neuron undecided.
@@ -59,7 +59,7 @@ fn estimate_and_proof_agree_with_all_gradients() {
                 let is_better = found.method == Method::Bound && ratio > 1.0;
                 assert!(same || is_better, "{width} {side}: {ratio}");
                 assert!(
-                    found.radius[input] <= upper[input] * (1.0 + 1e-12),
+                    found.radius[input] <= upper * (1.0 + 1e-12),
                     "{width} {side}"
                 );
                 if same {
