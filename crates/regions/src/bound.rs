@@ -15,7 +15,7 @@
 
 use crate::{
     Guarantee, Linearization, Margins, Method, Norm, Position, Result,
-    by_lengths::PullErrors,
+    by_lengths::{ByLengths, PullErrors, neurons_of},
     margins::NOTICEABLE,
     measure::{Aim, FIRST_ROUND},
     nearest::{Found, Nearest, distance},
@@ -25,7 +25,7 @@ use crate::{
 use loclin_models::Trace;
 use loclin_tensor::rounding::up_by;
 use rayon::prelude::*;
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// Directions that find neurons which are probably near, so that the search begins with a small distance. They have no
 /// part in the proof.
@@ -45,6 +45,32 @@ const DEAR: f64 = 2.0;
 
 /// The share of all gradients' work after which what is left is foreseen.
 const FORESEEN: f64 = 0.1;
+
+impl Linearization {
+    /// What rounding has done at an input; `None` where lengths do not say either.
+    pub(crate) fn by_lengths(&self, input: usize) -> Result<Option<Arc<ByLengths>>> {
+        let known = &self.by_lengths[input];
+        if let Some(known) = known.get() {
+            return Ok(known.clone());
+        }
+        let (x, trace) = (
+            self.inputs.narrow(0, input, 1)?,
+            self.trace.narrow(input, 1)?,
+        );
+        let (prepared, network) = (&self.prepared, self.network());
+        let lengths = prepared.node_lengths(network)?;
+        let found = match lengths.zip(prepared.magnitudes(network)?) {
+            Some(lengths) => ByLengths::find(lengths, &self.ranges, (&x, &trace))?,
+            None => None,
+        };
+        Ok(known.get_or_init(|| found.map(Arc::new)).clone())
+    }
+
+    /// The operand of a node with neurons, and at least the length of a neuron's gradient with respect to it.
+    pub(crate) fn neurons_of(&self, node: usize) -> Option<(usize, f64)> {
+        neurons_of(self.network(), node)
+    }
+}
 
 impl Linearization {
     /// The margins in each norm, every gradient measured or bounded for certain.

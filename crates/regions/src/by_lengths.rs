@@ -9,15 +9,13 @@ use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use crate::{
-    Linearization, Result,
+    Result,
     node_lengths::{NodeLengths, SLACK, VANISHED},
     patterns,
-    prepared::Prepared,
-    rounding::leaves_undecided,
 };
 use candle_core::Tensor;
-use loclin_models::{Network, NeuronRange, Operator, Trace};
-use loclin_tensor::rounding::{UNIT, length_up, up};
+use loclin_models::{Magnitudes, Network, NeuronRange, Operator, Trace};
+use loclin_tensor::rounding::{UNIT, leaves_undecided, length_up, up};
 
 /// The part of a usual radius that bounds of all neurons at once may take.
 const LOST: f64 = 1e-4;
@@ -124,16 +122,10 @@ impl ByLengths {
 impl ByLengths {
     /// What rounding has done at the input `x` of a trace of that input alone; `None` where lengths do not say either.
     pub(crate) fn find(
-        (prepared, network): (&Prepared, &Network),
+        (known, magnitudes): (&Arc<NodeLengths>, &Magnitudes),
         ranges: &[NeuronRange],
         (x, trace): (&Tensor, &Trace),
     ) -> Result<Option<Self>> {
-        let (Some(known), Some(magnitudes)) = (
-            prepared.node_lengths(network)?,
-            prepared.magnitudes(network)?,
-        ) else {
-            return Ok(None);
-        };
         let Some(mut found) = magnitudes.local_errors(x)? else {
             return Ok(None);
         };
@@ -153,19 +145,15 @@ impl ByLengths {
             constant: found.constant.swap_remove(0),
             exact: found.exact.swap_remove(0),
         };
-        rounding.add_constants(network, ranges, &found.trace)?;
+        rounding.add_constants(ranges, &found.trace)?;
         Ok(Some(rounding))
     }
 
     /// Bounds the errors of the nodes' values, among what arises there that a neuron whose gradient is 0 may be on another side than
     /// its computed value is. No distance says of such a neuron that it is not, but its value can be off by no more than lies on that
     /// other side.
-    fn add_constants(
-        &mut self,
-        network: &Network,
-        ranges: &[NeuronRange],
-        trace: &Trace,
-    ) -> Result<()> {
+    fn add_constants(&mut self, ranges: &[NeuronRange], trace: &Trace) -> Result<()> {
+        let network = trace.network();
         let arisen = self.local.clone();
         let boundaries: Vec<usize> = trace.records().map(|r| r.piece_count() - 1).collect();
         // What arises at one node changes what is known of those above alone.
@@ -240,27 +228,5 @@ pub(crate) fn neurons_of(network: &Network, node: usize) -> Option<(usize, f64)>
     match &node.operator {
         Operator::PiecewiseLinear(operator) => Some((node.operands[0], operator.neuron_length())),
         _ => None,
-    }
-}
-
-impl Linearization {
-    /// What rounding has done at an input; `None` where lengths do not say either.
-    pub(crate) fn by_lengths(&self, input: usize) -> Result<Option<Arc<ByLengths>>> {
-        let known = &self.by_lengths[input];
-        if let Some(known) = known.get() {
-            return Ok(known.clone());
-        }
-        let (x, trace) = (
-            self.inputs.narrow(0, input, 1)?,
-            self.trace.narrow(input, 1)?,
-        );
-        let network = (&*self.prepared, self.network());
-        let found = ByLengths::find(network, &self.ranges, (&x, &trace))?;
-        Ok(known.get_or_init(|| found.map(Arc::new)).clone())
-    }
-
-    /// The operand of a node with neurons, and at least the length of a neuron's gradient with respect to it.
-    pub(crate) fn neurons_of(&self, node: usize) -> Option<(usize, f64)> {
-        neurons_of(self.network(), node)
     }
 }

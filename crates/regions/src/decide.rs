@@ -4,11 +4,10 @@ use crate::{
     Domain, Linearization, Margins, Norm, Position, Result, Rows,
     exact::{Exact, RadiusBounds},
     prepared::EXACT,
-    rounding::leaves_undecided,
 };
 use candle_core::{DType, Tensor};
 use loclin_models::{ActivationRecord, Alternatives, Operator, Trace};
-use loclin_tensor::rounding::up;
+use loclin_tensor::rounding::{leaves_undecided, up};
 use rayon::prelude::*;
 use std::cmp::Ordering;
 

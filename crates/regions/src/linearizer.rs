@@ -238,9 +238,9 @@ impl Linearizer {
             true => self.prepared.node_lengths(network)?,
             false => None,
         };
-        let lengths = match lengths {
+        let (lengths, magnitudes) = match lengths.zip(self.magnitudes()?) {
             // Where Jacobians are not bounded, neither are errors.
-            Some(lengths) if lengths.bounds_all() => lengths,
+            Some(both) if both.0.bounds_all() => both,
             _ => {
                 let says = |input: &usize| says_something(&values[*input], &errors[*input]);
                 return Ok(open.iter().all(says).then_some(of_lengths));
@@ -248,7 +248,7 @@ impl Linearizer {
         };
         for input in open {
             let (x, trace) = (inputs.narrow(0, input, 1)?, trace.narrow(input, 1)?);
-            let own = ByLengths::find((&self.prepared, network), &ranges, (&x, &trace))?;
+            let own = ByLengths::find((lengths, magnitudes), &ranges, (&x, &trace))?;
             let own = known[input].get_or_init(|| own.map(Arc::new)).clone();
             let says = says_something(&values[input], &errors[input]);
             let says_more = own.as_ref().is_some_and(|own| {

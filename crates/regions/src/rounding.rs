@@ -3,7 +3,7 @@
 use crate::{Result, Rows, by_lengths::ByLengths, local_errors::LocalErrors};
 use candle_core::Tensor;
 use loclin_models::{Magnitudes, RoundingErrors};
-use loclin_tensor::rounding::clear_of_zero;
+use loclin_tensor::rounding::{clear_of_zero, leaves_undecided};
 use std::sync::{Arc, OnceLock};
 
 /// Where rounding leaves more than this share of an input's neurons undecided, and more than a few, bounds by absolute values
@@ -177,11 +177,6 @@ pub(crate) fn says_something(values: &[f64], errors: &[f64]) -> bool {
     let both = values.iter().zip(errors);
     let undecided = both.filter(|(z, error)| leaves_undecided(**z, **error));
     undecided.count() as f64 <= (UNDECIDED * values.len() as f64).max(FEW)
-}
-
-/// Whether an error of at most so much leaves open which side of 0 a value is on.
-pub(crate) fn leaves_undecided(z: f64, error: f64) -> bool {
-    error != 0.0 && z.abs() <= error
 }
 
 /// Whether a neuron's side is undecided, by the part of its value that rounding cannot have made.

@@ -170,6 +170,11 @@ pub fn quotient_up(dividend: f64, divisor: f64) -> f64 {
     }
 }
 
+/// Whether an error of at most so much leaves open which side of 0 a value is on.
+pub fn leaves_undecided(z: f64, error: f64) -> bool {
+    error != 0.0 && z.abs() <= error
+}
+
 /// At most the distance to 0 of the exact number, given a computed one and a bound of its error: `|z| - error` rounded down;
 /// not positive where the side of 0 is undecided.
 pub fn clear_of_zero(z: f64, error: f64) -> f64 {
