@@ -66,13 +66,6 @@ impl Linearization {
         Ok(known.get_or_init(|| found.map(Arc::new)).clone())
     }
 
-    /// The operand of a node with neurons, and at least the length of a neuron's gradient with respect to it.
-    pub(crate) fn neurons_of(&self, node: usize) -> Option<(usize, f64)> {
-        neurons_of(self.network(), node)
-    }
-}
-
-impl Linearization {
     /// The margins in each norm, every gradient measured or bounded for certain.
     pub(crate) fn margins_by_bound(&self, norms: &[Norm]) -> Result<Vec<Margins>> {
         let lipschitz = self.prepared.lipschitz(self.network())?;
@@ -243,7 +236,7 @@ impl Linearization {
         let longer = aim.norm.dual().longer_than_l2(self.network().input_size());
         let mut groups = Vec::new();
         for range in &self.ranges {
-            let Some((operand, length)) = self.neurons_of(range.node) else {
+            let Some((operand, length)) = neurons_of(self.network(), range.node) else {
                 continue;
             };
             let mut places: BTreeMap<usize, Group> = BTreeMap::new();

@@ -96,7 +96,7 @@ impl Geometry {
         match geometry.output_shape() == z {
             true => Ok(geometry),
             false => Err(Error::Convolution {
-                found: format!("{z:?} by {weight:?} with {convolution:?}, transposed"),
+                found: format!("{z:?} as an output of {weight:?} with {convolution:?}"),
                 cause: format!(
                     "expected {:?} for inputs of size {:?}",
                     geometry.output_shape(),
