@@ -57,7 +57,7 @@ class Balls:
         >>> import loclin, numpy as np
         >>> net = loclin.from_weights([(np.eye(2), np.zeros(2)), (np.array([[3.0, -2.0]]), np.zeros(1))])
         >>> found = net.bound([[1.0, 0.5]], eps=[0.25, 0.75])
-        >>> found.found.tolist(), found.proved.round(6).tolist()
+        >>> found.found.round(6).tolist(), found.proved.round(6).tolist()
         ([[0.0, 2.0]], [[0.0, 2.0]])
         """
         radii = np.unique(np.atleast_1d(np.asarray(array(eps, "eps"), dtype=np.float64)).ravel())
