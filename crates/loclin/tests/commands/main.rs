@@ -15,6 +15,7 @@ mod config;
 mod demo;
 mod deployed;
 mod distortion;
+mod documented;
 mod domain;
 mod explain;
 mod fixture;
