@@ -3,17 +3,22 @@
 use crate::cases;
 use candle_core::{DType, Device, Tensor};
 use loclin_regions::{
-    Guarantee,
+    Error, Guarantee,
     attribution::{IntegratedGradients, integrated_gradients},
     segment::{Breakpoint, Walk},
 };
-use loclin_tests::exact::{Graph, Plan, Rational, Stretch, exact, hostile, nearest, ordinary};
+use loclin_tests::exact::{
+    Drawn, Graph, Plan, Rational, Stretch, exact, hostile, nearest, ordinary,
+};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 /// Segments through more regions take exact arithmetic too long.
 const MOST: usize = 120;
+
+/// Linearisations of a segment, far more than regions that the oracle can compare.
+const PROBES: usize = 10_000;
 
 /// What there is to compare.
 struct Compared {
@@ -32,15 +37,25 @@ fn ends(x: &[f64], from: &[f64]) -> [Vec<f64>; 2] {
 /// `None` where the library or the oracle refuses the network, because a number overflows, or it has too many regions.
 fn compare(plan: &Plan, from: &[f64]) -> Option<Compared> {
     let drawn = plan.draw().ok()?;
-    let network = drawn.network().ok()?.to(DType::F64, &Device::Cpu).ok()?;
-    let ends = ends(&drawn.x, from);
+    between(&drawn, ends(&drawn.x, from)).ok()?
+}
+
+/// The same of a segment between two inputs, and what the library refuses it for.
+fn between(drawn: &Drawn, ends: [Vec<f64>; 2]) -> loclin_regions::Result<Option<Compared>> {
+    let network = drawn.network()?.to(DType::F64, &Device::Cpu)?;
     let [from, to] = [0, 1].map(|end: usize| {
         Tensor::from_vec(ends[end].clone(), network.input_shape(), &Device::Cpu).unwrap()
     });
-    let found = integrated_gradients(&network, &from, &to, 0, Walk::default()).ok()?;
-    let graph = Graph::of(&network).ok()?;
-    let truth = graph.stretches(&ends[0], &ends[1], MOST).ok()??;
-    Some(Compared { found, truth, ends })
+    let walk = Walk {
+        probes: PROBES,
+        ..Walk::default()
+    };
+    let found = integrated_gradients(&network, &from, &to, 0, walk)?;
+    let truth = Graph::of(&network).map(|graph| graph.stretches(&ends[0], &ends[1], MOST));
+    Ok(match truth {
+        Ok(Ok(Some(truth))) => Some(Compared { found, truth, ends }),
+        _ => None,
+    })
 }
 
 fn holds(compared: &Compared) -> Result<(), TestCaseError> {
@@ -110,6 +125,52 @@ proptest! {
         let Some(compared) = compare(&plan, &from) else { return Ok(()) };
         holds(&compared)?;
     }
+}
+
+/// Where a segment is so short that rounding hides on which side of 0 many neurons are, few inputs of it are looked at.
+#[test]
+fn short_segments_are_not_divided_for_ever() {
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[11; 32]);
+    let mut runner = TestRunner::new_with_rng(Config::default(), rng);
+    let strategy = (
+        prop_oneof![ordinary(), hostile()],
+        prop::collection::vec(-1.0f64..1.0, 8),
+        prop_oneof![-15.0f64..-6.0, Just(0.0)],
+        any::<bool>(),
+    );
+    let (mut compared, mut refused) = (0, 0);
+    for _ in 0..500 {
+        let (plan, way, size, from_0) = strategy.new_tree(&mut runner).unwrap().current();
+        let Ok(drawn) = plan.draw() else { continue };
+        let scale = 10f64.powf(size);
+        let numbers = drawn.x.iter().zip(way.iter().cycle());
+        let ends = numbers.map(|(x, way)| match from_0 {
+            true => (0.0, x * scale),
+            false => (*x, x + way * scale * x.abs().max(1.0)),
+        });
+        let (from, to) = ends.unzip();
+        match between(&drawn, [from, to]) {
+            Ok(Some(found)) => {
+                holds(&found).unwrap();
+                compared += 1;
+            }
+            Ok(None) => {}
+            // Where nothing is bounded, that is said early.
+            Err(Error::Argument {
+                what: "segment",
+                cause,
+            }) if cause.contains("cannot be divided") => refused += 1,
+            Err(Error::Argument {
+                what: "segment",
+                cause,
+            }) => panic!("{plan:?}: {cause}"),
+            Err(_) => {}
+        }
+    }
+    assert!(
+        compared > 200 && refused < 10,
+        "{compared} compared, {refused} refused"
+    );
 }
 
 /// On ordinary networks the brackets are a few roundings wide, and so are the errors.

@@ -6,7 +6,7 @@ use candle_core::{DType, Device, Tensor};
 use loclin_models::{Mlp, Network, Parameters};
 use loclin_regions::reduced::{Limits, Question, Reason, Step, Surroundings, Threshold};
 use loclin_regions::{Budget, Domain, Guarantee, Linearization, Method, Norm, Position};
-use loclin_tests::exact::{Graph, Plan, Rational, Stretch, nearest, ordinary};
+use loclin_tests::exact::{Block, Graph, Numbers, Plan, Rational, Stretch, nearest, ordinary};
 use proptest::prelude::*;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -275,73 +275,164 @@ proptest! {
         at in any::<prop::sample::Index>(),
         times in prop::sample::select(vec![2.0, 10.0, 50.0]),
     ) {
-        let Some(drawn) = drawn(&plan) else { return Ok(()) };
-        // Two gradients meet at the input.
-        if drawn.margin == 0.0 { return Ok(()) }
-        let way = radius(drawn.margin, times);
-        let axis = at.index(drawn.x.len());
-        let end = |sign: f64| {
-            let mut end = drawn.x.clone();
-            end[axis] += sign * way;
-            end
-        };
-        let domain = Domain::new(end(-1.0), end(1.0)).unwrap();
-        let graph = Graph::of(&drawn.network).unwrap();
-        let Some(stretches) = graph.stretches(&end(-1.0), &end(1.0), 200).unwrap() else { return Ok(()) };
-        let Some(around) = surroundings(&drawn, Norm::LINF, Some(&domain)) else { return Ok(()) };
-        let exactly = |x: &[f64]| graph.at(x).unwrap().output_gradients;
-        let floats = |rows: &[Vec<_>]| -> Vec<Vec<f64>> {
-            rows.iter().map(|row| row.iter().map(nearest).collect()).collect()
-        };
-        let centre = floats(&exactly(&drawn.x));
-        // Where two entries of a maximum are one function, but not in their last digits, no input has a pattern that is certain.
-        let is_certain = |own: &Stretch| {
-            let at = nearest(&((&own.start + &own.end) / Rational::from(2)));
-            let (from, to) = (end(-1.0)[axis], end(1.0)[axis]);
-            let mut middle = drawn.x.clone();
-            middle[axis] = from + at * (to - from);
-            let shape = [&[1], drawn.network.input_shape()].concat();
-            let middle = Tensor::from_vec(middle, shape, &Device::Cpu).unwrap();
-            let here = Linearization::new(&drawn.network, &middle, Budget::default()).unwrap();
-            here.margins(&[Norm::LINF], Method::All).unwrap()[0].position[0] == Position::Inside
-        };
-        let all_are_certain = stretches.iter().all(is_certain);
-        for question in questions() {
-            let each = stretches.iter().map(|own| value(&question, &floats(&own.output_gradients), &centre));
-            let truth = each.fold(0.0, f64::max);
-            let bound = around.bound(2.0 * way, &question, LIMITS).unwrap();
-            let off = ROUNDING * truth.max(norm_of(&centre)) + TINY;
-            prop_assert!(bound.found <= truth + off, "{question:?}: found {} of {truth}", bound.found);
-            prop_assert!(bound.proved >= truth - off, "{question:?}: proved {} of {truth}", bound.proved);
-            if bound.parts < LIMITS.parts && all_are_certain {
-                prop_assert!(
-                    bound.found >= truth - off,
-                    "{question:?}: found {} of {truth}, proved {}", bound.found, bound.proved
-                );
-            }
-        }
+        exact_along_a_segment(&plan, |axes| at.index(axes), times)?;
     }
 
     /// The largest radius for a change: at least the margin, and its ball keeps to it.
     #[test]
-    fn the_largest_radius_for_a_change_keeps_to_it(plan in ordinary(), norm in norms(), share in 0.05..0.9) {
-        let Some(drawn) = drawn(&plan) else { return Ok(()) };
-        let Some(around) = surroundings(&drawn, norm, None) else { return Ok(()) };
-        let margin = drawn.here.margins(&[norm], Method::All).unwrap()[0].radius[0];
-        let question = Question::Change { weights: vec![1.0, -1.0], norm: Norm::L2 };
-        let limits = Limits { time: None, parts: 20, proof: false };
-        let most = radius(margin, 100.0);
-        let largest = around.largest(&question, Threshold::Relative(share), most, limits).unwrap();
-        prop_assert!(largest.proved >= 0.98 * margin.min(most), "{} below the margin {margin}: {:?}", largest.proved, largest.curve.iter().map(|b| (b.radius, b.found, b.proved, b.units, b.parts)).collect::<Vec<_>>());
-        prop_assert!(largest.proved <= largest.refuted);
-        let (_, centre) = plain(&drawn.network, &drawn.x);
-        let mut rng = ChaCha8Rng::seed_from_u64(1);
-        for input in inputs(&drawn, norm, largest.proved, None, &mut rng) {
-            let (_, gradients) = plain(&drawn.network, &input);
-            let own = value(&question, &gradients, &centre);
-            prop_assert!(own <= largest.threshold * (1.0 + ROUNDING) + ROUNDING * norm_of(&centre));
+    fn the_largest_radius_for_a_change_keeps_to_it(
+        plan in ordinary(),
+        norm in norms(),
+        share in 0.05..0.9,
+    ) {
+        largest_keeps_to_it(&plan, norm, share)?;
+    }
+}
+
+/// Networks with maxima of copies of one number: their differences are 0 everywhere, but computed as 1e-17.
+fn equal_entries(seed: u64) -> Plan {
+    use Block::{Linear, Maxout, Prelu, Relu, Resample, Scale, Translate};
+    Plan {
+        input: vec![2],
+        blocks: vec![
+            Scale, Prelu, Translate, Relu, Resample, Maxout, Linear, Relu,
+        ],
+        numbers: Numbers::Gaussian,
+        quirks: Vec::new(),
+        standardized: false,
+        rescale: 0,
+        ties: 0,
+        single: false,
+        seed,
+    }
+}
+
+#[test]
+fn a_maximum_of_equal_entries_has_no_boundary() {
+    for seed in (0..200).chain([1_900_103_278_450_931_866]) {
+        let plan = equal_entries(seed);
+        for axis in 0..2 {
+            exact_along_a_segment(&plan, |_| axis, 10.0).unwrap();
+        }
+        largest_keeps_to_it(&plan, Norm::LINF, 0.5).unwrap();
+    }
+}
+
+fn exact_along_a_segment(
+    plan: &Plan,
+    axis: impl Fn(usize) -> usize,
+    times: f64,
+) -> Result<(), TestCaseError> {
+    let Some(drawn) = drawn(plan) else {
+        return Ok(());
+    };
+    // Two gradients meet at the input.
+    if drawn.margin == 0.0 {
+        return Ok(());
+    }
+    let way = radius(drawn.margin, times);
+    let axis = axis(drawn.x.len());
+    let end = |sign: f64| {
+        let mut end = drawn.x.clone();
+        end[axis] += sign * way;
+        end
+    };
+    let domain = Domain::new(end(-1.0), end(1.0)).unwrap();
+    let graph = Graph::of(&drawn.network).unwrap();
+    let Some(stretches) = graph.stretches(&end(-1.0), &end(1.0), 200).unwrap() else {
+        return Ok(());
+    };
+    let Some(around) = surroundings(&drawn, Norm::LINF, Some(&domain)) else {
+        return Ok(());
+    };
+    let exactly = |x: &[f64]| graph.at(x).unwrap().output_gradients;
+    let floats = |rows: &[Vec<_>]| -> Vec<Vec<f64>> {
+        rows.iter()
+            .map(|row| row.iter().map(nearest).collect())
+            .collect()
+    };
+    let centre = floats(&exactly(&drawn.x));
+    // Where two entries of a maximum are one function, but not in their last digits, no input has a pattern that is certain.
+    let is_certain = |own: &Stretch| {
+        let at = nearest(&((&own.start + &own.end) / Rational::from(2)));
+        let (from, to) = (end(-1.0)[axis], end(1.0)[axis]);
+        let mut middle = drawn.x.clone();
+        middle[axis] = from + at * (to - from);
+        let shape = [&[1], drawn.network.input_shape()].concat();
+        let middle = Tensor::from_vec(middle, shape, &Device::Cpu).unwrap();
+        let here = Linearization::new(&drawn.network, &middle, Budget::default()).unwrap();
+        here.margins(&[Norm::LINF], Method::All).unwrap()[0].position[0] == Position::Inside
+    };
+    let all_are_certain = stretches.iter().all(is_certain);
+    for question in questions() {
+        let each = stretches
+            .iter()
+            .map(|own| value(&question, &floats(&own.output_gradients), &centre));
+        let truth = each.fold(0.0, f64::max);
+        let bound = around.bound(2.0 * way, &question, LIMITS).unwrap();
+        let off = ROUNDING * truth.max(norm_of(&centre)) + TINY;
+        prop_assert!(
+            bound.found <= truth + off,
+            "{question:?}: found {} of {truth}",
+            bound.found
+        );
+        prop_assert!(
+            bound.proved >= truth - off,
+            "{question:?}: proved {} of {truth}",
+            bound.proved
+        );
+        if bound.parts < LIMITS.parts && all_are_certain {
+            prop_assert!(
+                bound.found >= truth - off,
+                "{question:?}: found {} of {truth}, proved {}",
+                bound.found,
+                bound.proved
+            );
         }
     }
+    Ok(())
+}
+
+fn largest_keeps_to_it(plan: &Plan, norm: Norm, share: f64) -> Result<(), TestCaseError> {
+    let Some(drawn) = drawn(plan) else {
+        return Ok(());
+    };
+    let Some(around) = surroundings(&drawn, norm, None) else {
+        return Ok(());
+    };
+    let margin = drawn.here.margins(&[norm], Method::All).unwrap()[0].radius[0];
+    let question = Question::Change {
+        weights: vec![1.0, -1.0],
+        norm: Norm::L2,
+    };
+    let limits = Limits {
+        time: None,
+        parts: 20,
+        proof: false,
+    };
+    let most = radius(margin, 100.0);
+    let largest = around
+        .largest(&question, Threshold::Relative(share), most, limits)
+        .unwrap();
+    prop_assert!(
+        largest.proved >= 0.98 * margin.min(most),
+        "{} below the margin {margin}: {:?}",
+        largest.proved,
+        largest
+            .curve
+            .iter()
+            .map(|b| (b.radius, b.found, b.proved, b.units, b.parts))
+            .collect::<Vec<_>>()
+    );
+    prop_assert!(largest.proved <= largest.refuted);
+    let (_, centre) = plain(&drawn.network, &drawn.x);
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    for input in inputs(&drawn, norm, largest.proved, None, &mut rng) {
+        let (_, gradients) = plain(&drawn.network, &input);
+        let own = value(&question, &gradients, &centre);
+        prop_assert!(own <= largest.threshold * (1.0 + ROUNDING) + ROUNDING * norm_of(&centre));
+    }
+    Ok(())
 }
 
 /// Whether a class stays is no question about one output.

@@ -25,6 +25,7 @@ pub(crate) fn open(values: &Rows, errors: &Rows) -> Vec<usize> {
 
 /// Puts exact values in the place of those whose side is undecided, and bounds of the errors that these still have: of each of the
 /// `open` inputs whose recorded pattern is one of its own. Where exact arithmetic finds a neuron on the other side, all stays as it is.
+/// For each input it says which neurons at 0 have a gradient of exactly 0.
 ///
 /// # Errors
 /// A tensor computation that fails.
@@ -35,9 +36,10 @@ pub(crate) fn decide(
     open: &[usize],
     values: &mut Rows,
     errors: &mut Rows,
-) -> Result<()> {
+) -> Result<Vec<Vec<usize>>> {
+    let mut constants = vec![Vec::new(); values.len()];
     if exact.neurons() != values.width() {
-        return Ok(());
+        return Ok(constants);
     }
     let x = Rows::of_tensor(&inputs.flatten_from(1)?)?;
     let pieces = |input: usize| {
@@ -57,12 +59,13 @@ pub(crate) fn decide(
         })
         .collect();
     for (&input, decided) in open.iter().zip(decided) {
-        for Decided { at, value, error } in decided.into_iter().flatten() {
-            values.row_mut(input)[at] = value;
-            errors.row_mut(input)[at] = error;
+        for own in decided.into_iter().flatten() {
+            values.row_mut(input)[own.at] = own.value;
+            errors.row_mut(input)[own.at] = own.error;
+            constants[input].extend(own.is_constant.then_some(own.at));
         }
     }
-    Ok(())
+    Ok(constants)
 }
 
 /// A neuron's value, and a bound of its error.
@@ -70,6 +73,8 @@ struct Decided {
     at: usize,
     value: f64,
     error: f64,
+    /// Whether it is 0, as is its gradient.
+    is_constant: bool,
 }
 
 /// What exact arithmetic says of the open neurons of one input; `None` if its pattern is another one.
@@ -82,6 +87,13 @@ fn of_input(
 ) -> Option<Vec<Decided>> {
     let here = exact.at_pattern(x, pieces).ok()?;
     let mut decided = Vec::new();
+    // Where a neuron at 0 moves, regions meet anyway: others are not looked at.
+    let mut left = EXACT / exact.gradient_cost().max(1);
+    let mut is_constant = |at: usize| {
+        let is = left > 0 && !here.moves(at, false);
+        left = if is { left - 1 } else { 0 };
+        is
+    };
     for (at, (z, error)) in values.iter().zip(errors).enumerate() {
         let side = here.side(at);
         let recorded = *z >= 0.0;
@@ -106,7 +118,12 @@ fn of_input(
                 true => 0.0,
                 false => up((far - value).abs()),
             };
-            decided.push(Decided { at, value, error });
+            decided.push(Decided {
+                at,
+                value,
+                error,
+                is_constant: side == Ordering::Equal && is_constant(at),
+            });
         }
     }
     Some(decided)

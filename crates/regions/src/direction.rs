@@ -159,6 +159,7 @@ impl Linearization {
             Ok(Steps {
                 values,
                 errors: self.gradient_errors(input)?,
+                is_bounded: self.rounding.is_some(),
                 reach: (0..count).map(|k| reach(input, k)).collect(),
                 nearest: vec![Nearest::NONE; count],
             })
@@ -209,6 +210,8 @@ struct Steps<'a> {
     values: &'a [f64],
     /// Of each neuron a bound of the l1 norm of its gradient's error.
     errors: Cow<'a, [f64]>,
+    /// Whether they are known: then a gradient with an error of 0 certainly is 0.
+    is_bounded: bool,
     /// The largest entry of each direction.
     reach: Vec<f64>,
     nearest: Vec<Nearest>,
@@ -221,10 +224,14 @@ impl Steps<'_> {
         let (nearest, reach) = (&mut self.nearest[k], self.reach[pushed]);
         let numbers = self.values[start..].iter().zip(&self.errors[start..]);
         for (j, ((&z, error), &t)) in numbers.zip(row).enumerate() {
-            let (speed, error) = (side * t, error * reach);
+            let speed = side * t;
             if !speed.is_finite() {
                 nearest.distance = f64::NAN;
             }
+            if self.is_bounded && *error == 0.0 {
+                continue;
+            }
+            let error = error * reach;
             // At exactly 0 the neuron counts as positive, as everywhere; undecided, as both.
             let towards_zero = if is_open(z) {
                 true

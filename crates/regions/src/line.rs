@@ -40,6 +40,8 @@ pub(crate) struct Steps {
     pub(crate) others: [f64; 2],
     /// Whether the point lies so near a boundary that nothing is proved, but other points of the line do not.
     pub(crate) is_between: bool,
+    /// As far as `plain` if each boundary is as far as it can be of which rounding hides where it is; 0 where nothing is proved.
+    pub(crate) hidden: [f64; 2],
 }
 
 impl Line {
@@ -113,6 +115,7 @@ impl Linearization {
         let search = |input: usize| Search {
             values: &self.pre_activations[input],
             clear: &self.clear[input],
+            errors: self.rounding.as_ref().map(|own| &own.values()[input]),
             constant: constant.map(|errors| &errors[input]),
             bounds,
             sides: [Side::new(bounds.is_some()); 2],
@@ -139,6 +142,7 @@ impl Linearization {
                 proved: [backward.proved, forward.proved],
                 others: [backward.others, forward.others],
                 is_between: search.undecided == Undecided::Here,
+                hidden: [backward.hidden, forward.hidden],
             })
         };
         searches.into_iter().enumerate().map(finish).collect()
@@ -166,6 +170,8 @@ struct Search<'a> {
     values: &'a [f64],
     /// Of each neuron the part of its value that rounding cannot have made.
     clear: &'a [f64],
+    /// Bounds of the values' errors, if there are any.
+    errors: Option<&'a [f64]>,
     /// Exactly 0 for a neuron whose gradient certainly is 0 at this input.
     constant: Option<&'a [f64]>,
     bounds: Option<&'a Bounds>,
@@ -188,6 +194,8 @@ enum Undecided {
 #[derive(Debug, Clone, Copy)]
 struct Side {
     plain: f64,
+    /// The smallest step, of a neuron that is undecided the largest that it can have.
+    hidden: f64,
     /// The smallest and the second smallest of the steps that are proved for each neuron.
     proved: f64,
     others: f64,
@@ -198,6 +206,7 @@ impl Side {
         let proved = if has_bounds { f64::INFINITY } else { 0.0 };
         Self {
             plain: Nearest::NONE.distance,
+            hidden: proved,
             proved,
             others: proved,
         }
@@ -217,10 +226,13 @@ impl Search<'_> {
     /// Takes in the neurons from `start` on with their derivatives along the line; one that is not finite makes the step as
     /// computed NaN, for good.
     fn update(&mut self, start: usize, row: &[f64]) {
-        let values = &self.values[start..];
-        for (&z, &speed) in values.iter().zip(row) {
+        let values = self.values[start..].iter().zip(row);
+        for (j, (&z, &speed)) in (start..).zip(values) {
             if !speed.is_finite() {
                 self.sides.iter_mut().for_each(|side| side.plain = f64::NAN);
+            }
+            if z == 0.0 && !self.may_move(j, speed) {
+                continue;
             }
             // At exactly 0 the neuron counts as positive, as everywhere.
             let side = match if z >= 0.0 { -speed } else { speed } {
@@ -242,14 +254,19 @@ impl Search<'_> {
         };
         let numbers = self.clear[start..].iter().zip(row);
         for (j, (&z, &speed)) in (start..).zip(numbers) {
-            let error = bounds.derivatives[j];
+            let (error, shift) = (bounds.derivatives[j], bounds.shifts[j]);
             // What the line does not move keeps its side, whichever that is.
-            if error == 0.0 || z == 0.0 && self.constant.is_some_and(|all| all[j] == 0.0) {
+            if error == 0.0 || z == 0.0 && self.is_constant(j) {
                 continue;
             }
-            let left = clear_of_zero(z, bounds.shifts[j]);
+            let left = clear_of_zero(z, shift);
             if left.is_nan() || left <= 0.0 || !speed.is_finite() {
-                self.sides.iter_mut().for_each(|side| side.lower(0.0));
+                let value = self.values[j].abs() + self.errors.map_or(0.0, |all| all[j]);
+                let reach = (value + shift) / speed.abs();
+                for side in &mut self.sides {
+                    side.lower(0.0);
+                    side.hidden = side.hidden.min(reach);
+                }
                 self.undecided = match self.undecided {
                     Undecided::None | Undecided::Here if speed.abs() > error => Undecided::Here,
                     _ => Undecided::Along,
@@ -259,11 +276,25 @@ impl Search<'_> {
             let towards = if z > 0.0 { -speed } else { speed };
             let fastest = speed.abs() + error;
             for (side, towards) in self.sides.iter_mut().zip([-towards, towards]) {
-                if towards > -error && !is_beyond(side.others, left, fastest) {
-                    side.lower(distance(left, up_by(fastest, 1)));
+                let farthest = side.others.max(side.hidden);
+                if towards > -error && !is_beyond(farthest, left, fastest) {
+                    let step = distance(left, up_by(fastest, 1));
+                    side.lower(step);
+                    side.hidden = side.hidden.min(step);
                 }
             }
         }
+    }
+
+    /// Whether the line may move the neuron at a position, by more than rounding does.
+    fn may_move(&self, at: usize, speed: f64) -> bool {
+        let is_noise = |bounds: &Bounds| speed.abs() <= bounds.derivatives[at];
+        !self.is_constant(at) && !self.bounds.is_some_and(is_noise)
+    }
+
+    /// Whether the gradient of the neuron at a position is known to be 0.
+    fn is_constant(&self, at: usize) -> bool {
+        self.constant.is_some_and(|all| all[at] == 0.0)
     }
 }
 

@@ -177,8 +177,9 @@ impl Linearizer {
             let Some((magnitudes, (mut errors, local))) = magnitudes.zip(errors) else {
                 return Ok(without((trace, values)));
             };
-            self.decide(inputs, &trace, &mut values, &mut errors)?;
+            let constants = self.decide(inputs, &trace, &mut values, &mut errors)?;
             let unasked = OfLengths::unasked(trace.batch());
+            let errors = (errors, constants);
             let rounding = Rounding::new(magnitudes, inputs, errors, Some(local), None, unasked);
             return Ok(Forward {
                 rounding: Some(rounding),
@@ -202,8 +203,8 @@ impl Linearizer {
         let lengths = self.lessen(inputs, &trace, &values, (&mut of_values, &by_lengths))?;
         let rounding = match lengths {
             Some(lengths) => {
-                self.decide(inputs, &trace, &mut values, &mut of_values)?;
-                let known = Some(errors);
+                let constants = self.decide(inputs, &trace, &mut values, &mut of_values)?;
+                let (known, of_values) = (Some(errors), (of_values, constants));
                 Some(Rounding::new(
                     magnitudes, inputs, of_values, None, known, lengths,
                 ))
@@ -274,21 +275,22 @@ impl Linearizer {
         Ok(Some(of_lengths))
     }
 
-    /// Decides exactly what rounding leaves open, where that is affordable.
+    /// Decides exactly what rounding leaves open, where that is affordable: [`decide::decide`].
     fn decide(
         &self,
         inputs: &Tensor,
         trace: &Trace,
         values: &mut Rows,
         errors: &mut Rows,
-    ) -> Result<()> {
+    ) -> Result<Vec<Vec<usize>>> {
         let open = decide::open(values, errors);
-        match open.is_empty() {
-            true => Ok(()),
-            false => match self.prepared.exact() {
-                Some(exact) => decide::decide(exact, inputs, trace, &open, values, errors),
-                None => Ok(()),
-            },
+        let exact = match open.is_empty() {
+            true => None,
+            false => self.prepared.exact(),
+        };
+        match exact {
+            Some(exact) => decide::decide(exact, inputs, trace, &open, values, errors),
+            None => Ok(vec![Vec::new(); trace.batch()]),
         }
     }
 

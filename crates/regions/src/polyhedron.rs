@@ -114,7 +114,14 @@ impl Linearization {
         let inputs = Rows::of_tensor(&self.inputs.flatten_from(1)?)?;
         let gradients = self.neuron_jacobians()?.into_iter();
         let polyhedra = gradients.zip(inputs.iter().zip(self.pre_activations.iter()));
-        let polyhedron = |(input, (gradients, (x, values)))| {
+        let polyhedron = |(input, (mut gradients, (x, values))): (usize, (Rows, _))| {
+            if let Some(rounding) = &self.rounding {
+                // What certainly is 0, whatever was computed.
+                let rows = gradients.rows_mut().into_iter();
+                let errors = rounding.gradients()?[input].iter();
+                let constant = rows.zip(errors).filter(|(_, error)| **error == 0.0);
+                constant.for_each(|(row, _)| row.fill(0.0));
+            }
             let mut polyhedron = half_spaces(gradients, x, values);
             polyhedron.domain = self.domain().cloned();
             if let Some(rounding) = &self.rounding {

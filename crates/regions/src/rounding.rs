@@ -19,6 +19,8 @@ pub(crate) const VANISHING: f64 = 1e-150;
 pub(crate) struct Rounding {
     /// Of the neurons' values, `[B, |I|]`.
     values: Rows,
+    /// Of each input the neurons at 0 whose gradients exact arithmetic has found to be 0.
+    constants: Vec<Vec<usize>>,
     local: Option<LocalErrors>,
     /// What bounds gradients, once they are asked for.
     magnitudes: Magnitudes,
@@ -54,18 +56,19 @@ impl OfLengths {
 }
 
 impl Rounding {
-    /// `values` bounds the errors of the neurons' values at `inputs`; `local` says where they arise; `known`
-    /// is what else the forward pass found, and `by_lengths` what lengths say.
+    /// `values` bounds the errors of the neurons' values at `inputs`, and says which at 0 do not move; `local` says where errors arise;
+    /// `known` is what else the forward pass found, and `by_lengths` what lengths say.
     pub(crate) fn new(
         magnitudes: &Magnitudes,
         inputs: &Tensor,
-        values: Rows,
+        (values, constants): (Rows, Vec<Vec<usize>>),
         local: Option<LocalErrors>,
         known: Option<RoundingErrors>,
         by_lengths: OfLengths,
     ) -> Self {
         Self {
             values,
+            constants,
             local,
             magnitudes: magnitudes.clone(),
             inputs: inputs.clone(),
@@ -80,7 +83,8 @@ impl Rounding {
         &self.values
     }
 
-    /// For each neuron a bound of the l1 norm of its gradient's error, `[B, |I|]`: exactly 0 where the gradient certainly is.
+    /// For each neuron a bound of the l1 norm of its gradient's error, `[B, |I|]`: exactly 0 where the gradient certainly is, whatever
+    /// was computed.
     pub(crate) fn gradients(&self) -> Result<&Rows> {
         if let Some(known) = self.gradients.get() {
             return Ok(known);
@@ -106,6 +110,10 @@ impl Rounding {
             for (error, (constant, bound)) in rows.row_mut(input).iter_mut().zip(bounds) {
                 *error = if *constant { 0.0 } else { error.min(*bound) };
             }
+        }
+        for (input, constants) in self.constants.iter().enumerate() {
+            let errors = rows.row_mut(input);
+            constants.iter().for_each(|at| errors[*at] = 0.0);
         }
         Ok(self.gradients.get_or_init(|| rows))
     }
@@ -153,6 +161,7 @@ impl Rounding {
         }
         Ok(Self {
             values: self.values.only(input),
+            constants: vec![self.constants[input].clone()],
             local: self.local.as_ref().map(|local| local.only(input)),
             magnitudes: self.magnitudes.clone(),
             inputs: self.inputs.narrow(0, input, 1)?,

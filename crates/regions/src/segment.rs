@@ -22,12 +22,17 @@ use std::collections::HashMap;
 
 pub use crate::brackets::Breakpoint;
 
+/// So many times as many points as pieces may have a piece of length 0, and one in as many of all: where rounding hides all that
+/// the segment crosses, nothing else is found.
+const LOST: usize = 100;
+
 /// How a segment is walked.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Walk {
     /// Pieces shorter than this share of the segment belong to a neighbour; the default `1e-13` is a few hundred
     /// roundings of a breakpoint's position. Positive, below 1. What is proved does not depend on it: such a piece lies
-    /// in a bracket.
+    /// in a bracket. The same holds of pieces that rounding hides, as of a segment so short that values do not change in most of their
+    /// digits.
     pub shortest: f64,
     /// Most linearisations; the default is a million. A segment that crosses more regions is an error.
     pub probes: usize,
@@ -131,7 +136,7 @@ pub(crate) fn walk_by(
         ends: (0.0, 1.0),
         is_half: false,
     }];
-    let mut probes = 0;
+    let (mut probes, mut lost) = (0, 0);
     while !gaps.is_empty() {
         let mut next = Vec::new();
         for gaps in gaps.chunks(config.batch) {
@@ -141,10 +146,14 @@ pub(crate) fn walk_by(
                     "the segment crosses more regions than {} probes can find",
                     config.probes
                 );
-                return Err(Error::Argument {
-                    what: "segment",
-                    cause,
-                });
+                return Err(refused(cause));
+            }
+            if lost > config.probes / LOST + LOST * found.pieces.len() {
+                let cause = format!(
+                    "it cannot be divided into regions: {lost} of its inputs have boundaries at no distance on both sides, as computed; a \
+                     longer segment, or smaller weights, may help"
+                );
+                return Err(refused(cause));
             }
             let middles: Vec<f64> = gaps.iter().map(Gap::middle).collect();
             let here = linearizer.at(&line.points(&middles)?)?;
@@ -164,12 +173,22 @@ pub(crate) fn walk_by(
                 parts.push(part);
             }
             visit(&here, &parts)?;
+            let looked = parts.len();
+            let before = found.pieces.len();
             let long = parts.into_iter().filter(|part| part.length() > 0.0);
             found.pieces.extend(long);
+            lost += looked - (found.pieces.len() - before);
         }
         gaps = next;
     }
     Ok(found.finish())
+}
+
+fn refused(cause: String) -> Error {
+    Error::Argument {
+        what: "segment",
+        cause,
+    }
 }
 
 /// What is left of a segment, as shares of it.
@@ -220,10 +239,19 @@ impl Found {
                 proved: None,
             };
         }
+        // Where rounding hides a boundary around the point, nothing is found by looking for it there.
+        let step = |side: usize| {
+            let (plain, hidden) = (steps.plain[side], steps.hidden[side]);
+            if plain <= shortest && hidden > shortest {
+                hidden
+            } else {
+                plain
+            }
+        };
         // The ends of the piece; the gap's own where what is left is too short to look at.
-        let start = middle - steps.plain[0];
+        let start = middle - step(0);
         let start = if start - a <= shortest { a } else { start };
-        let end = middle + steps.plain[1];
+        let end = middle + step(1);
         let end = if b - end <= shortest { b } else { end };
         let end = end.max(start);
         // Of this part alone: what lies beyond it is told of by others.

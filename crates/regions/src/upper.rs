@@ -151,7 +151,7 @@ impl Linearization {
         Ok(free.any(|(_, g)| down(g.abs() - error) > 0.0))
     }
 
-    /// The gradient of the neuron at a position as computed, and a bound of the l1 norm of its error.
+    /// The gradient of the neuron at a position as computed, or 0 where it certainly is, and a bound of the l1 norm of its error.
     fn gradient(&self, input: usize, at: usize) -> Result<(Vec<f64>, f64)> {
         let Some(neuron) = self.neuron(at) else {
             return Ok((vec![0.0; self.network().input_size()], 0.0));
@@ -162,7 +162,11 @@ impl Linearization {
         let trace = self.trace.narrow(input, 1)?;
         let pulled = trace.pull_neurons(neuron.node, &unit)?;
         let gradient = Rows::of_tensor(&pulled.flatten_from(2)?.squeeze(0)?)?;
-        Ok((gradient[0].to_vec(), self.gradient_errors(input)?[at]))
+        let error = self.gradient_errors(input)?[at];
+        Ok(match self.rounding.is_some() && error == 0.0 {
+            true => (vec![0.0; gradient.width()], error),
+            false => (gradient[0].to_vec(), error),
+        })
     }
 }
 

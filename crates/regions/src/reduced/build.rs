@@ -201,7 +201,14 @@ impl Surroundings {
             let rows = self.here.trace.pull_neurons(range.node, &units)?;
             let rows = Rows::of_tensor(&rows.flatten_from(2)?.squeeze(0)?)?;
             for (own, row) in some.iter().zip(rows.iter()) {
-                pulled.insert(range.start + own, row.into());
+                let at = range.start + own;
+                // A gradient that certainly is 0, whatever was computed.
+                let is_zero = self.here.rounding.is_some() && self.errors.gradients[at] == 0.0;
+                let gradient = match is_zero {
+                    true => vec![0.0; row.len()].into(),
+                    false => row.into(),
+                };
+                pulled.insert(at, gradient);
             }
         }
         let found = own
