@@ -1,6 +1,7 @@
 //! The answers for one input.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -15,6 +16,7 @@ use super::options::Allowed;
 use super::question::Asked;
 use super::row::{Answer, Farthest, Row};
 use crate::program::domain::InputBox;
+use crate::program::files::text_below;
 use crate::program::tensors;
 
 /// Asks about one input after the other.
@@ -25,14 +27,16 @@ pub(super) struct Measure<'a> {
     domain: Option<&'a InputBox>,
     /// The number of the first input.
     first: usize,
+    /// The folder that files are named relative to.
+    root: Option<&'a Path>,
     by_shape: BTreeMap<Vec<usize>, Around<'a>>,
 }
 
 impl<'a> Measure<'a> {
-    /// About inputs of `data`, the first of which has the number `first`.
+    /// About inputs of `data`, the first of which has the number `first`; their files are named relative to `root` where they can be.
     pub(super) fn new(
         model: &'a ModelFile,
-        (data, first): (&'a Data, usize),
+        (data, first, root): (&'a Data, usize, Option<&'a Path>),
         asked: &'a Asked,
         domain: Option<&'a InputBox>,
     ) -> Self {
@@ -42,6 +46,7 @@ impl<'a> Measure<'a> {
             asked,
             domain,
             first,
+            root,
             by_shape: BTreeMap::new(),
         }
     }
@@ -76,7 +81,7 @@ impl<'a> Measure<'a> {
         let mut row = around.row(&x, label).with_context(named)?;
         row.index = index;
         let path = self.data.path(position);
-        row.file = path.map(|path| path.to_string_lossy().into_owned());
+        row.file = path.map(|path| text_below(path, self.root));
         Ok(row)
     }
 }

@@ -78,18 +78,18 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         Some(_) => settings(args, global, (&data, &shown), &asked)?,
         None => Settings::default(),
     };
+    let root = args.inputs.data.as_deref().map(Path::new);
     let results = job::run(
         job::Bounded {
             measure: Measure::new(
                 &model,
-                (&data, args.index.unwrap_or(0)),
+                (&data, args.index.unwrap_or(0), root),
                 &asked,
                 domain.as_ref(),
             ),
             table: Table {
                 asked: &asked,
                 has_files: data.path(0).is_some(),
-                root: args.inputs.data.as_deref().map(Path::new),
             },
             inputs: data.len(),
             keeps_bounds: [&args.witness, &args.proof, &args.report]
@@ -110,6 +110,7 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let outcome = Outcome {
         out: args.out.clone(),
         witness: args.witness.clone(),
+        proof: args.proof.clone(),
         report: args.report.clone(),
         ..Outcome::new(shown, results, start.elapsed().as_secs_f64())
     };

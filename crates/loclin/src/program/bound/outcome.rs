@@ -47,6 +47,9 @@ pub struct Outcome {
     /// The inputs found, if they were asked for.
     #[serde(serialize_with = "crate::program::outcome::optional_path")]
     pub witness: Option<PathBuf>,
+    /// The proofs, if they were asked for.
+    #[serde(serialize_with = "crate::program::outcome::optional_path")]
+    pub proof: Option<PathBuf>,
     /// The report, if one was asked for.
     #[serde(serialize_with = "crate::program::outcome::optional_path")]
     pub report: Option<PathBuf>,
@@ -172,6 +175,7 @@ impl Outcome {
             seconds,
             out: None,
             witness: None,
+            proof: None,
             report: None,
             dtype: shown.dtype,
             preprocessing: shown.preprocessing,

@@ -1,10 +1,7 @@
 //! The answers as a CSV file.
 
-use std::path::Path;
-
 use super::question::Asked;
 use super::row::{Answer, Farthest, Row};
-use crate::program::files::text_below;
 
 /// `index,file,label,prediction,class,at_input,margin,eps,found,proved,exact,units,parts,guarantee,seconds`, one row for each input
 /// and radius.
@@ -13,12 +10,10 @@ use crate::program::files::text_below;
 /// `stays` (yes, no or open) stands in tables of the top k and of classes, `signs_proved` in those of signs. Where the largest
 /// radius is asked for, the columns `threshold`, `radius_proved`, `radius_refuted` and `times_margin` follow, and a row without
 /// radii of its own has nothing between `margin` and `guarantee`. `guarantee` is `proved`, or `estimate`, which claims nothing.
-/// The column `file` is left out for data that are not files; paths are relative to `root` where they can be.
+/// The column `file` is left out for data that are not files.
 pub(super) struct Table<'a> {
     pub(super) asked: &'a Asked,
     pub(super) has_files: bool,
-    /// The folder that paths are relative to.
-    pub(super) root: Option<&'a Path>,
 }
 
 impl Table<'_> {
@@ -32,11 +27,10 @@ impl Table<'_> {
     pub(super) fn lines(&self, row: &Row) -> anyhow::Result<Vec<u8>> {
         let answers = row.bounds.iter().map(Some);
         let none = row.bounds.is_empty().then_some(None);
-        let files = self.has_files.then_some(self.root);
         lines(
             answers
                 .chain(none)
-                .map(|answer| record(row, answer, self.asked, files)),
+                .map(|answer| record(row, answer, self.asked, self.has_files)),
         )
     }
 }
@@ -68,22 +62,14 @@ fn header(asked: &Asked, has_files: bool) -> Vec<&'static str> {
     header
 }
 
-fn record(
-    row: &Row,
-    answer: Option<&Answer>,
-    asked: &Asked,
-    files: Option<Option<&Path>>,
-) -> Vec<String> {
+fn record(row: &Row, answer: Option<&Answer>, asked: &Asked, has_files: bool) -> Vec<String> {
     let text = |value: Option<String>| value.unwrap_or_default();
     let number =
         |of: fn(&Answer) -> Option<f64>| text(answer.and_then(of).map(|value| value.to_string()));
     let count =
         |of: fn(&Answer) -> Option<usize>| text(answer.and_then(of).map(|value| value.to_string()));
     let mut record = vec![row.index.to_string()];
-    record.extend(files.map(|root| {
-        let file = row.file.as_deref().unwrap_or_default();
-        text_below(Path::new(file), root)
-    }));
+    record.extend(has_files.then(|| text(row.file.clone())));
     record.extend([
         text(row.label.map(|label| label.to_string())),
         row.prediction.to_string(),

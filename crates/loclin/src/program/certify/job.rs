@@ -238,6 +238,7 @@ impl Sum {
             method: self.method.clone(),
             search: self.search,
             out,
+            report: None,
             dtype: shown.dtype,
             preprocessing: shown.preprocessing,
             warning: tally.warning(self.outputs, names),

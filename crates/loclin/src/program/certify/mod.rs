@@ -203,7 +203,10 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         settings,
         (shard, &args.job),
     )?;
-    let outcome = found.outcome(shown, args.out.clone())?;
+    let outcome = Outcome {
+        report: args.report.clone(),
+        ..found.outcome(shown, args.out.clone())?
+    };
     if let Some(report) = &args.report {
         let page = page::page(&page::Certified {
             outcome: &outcome,

@@ -69,6 +69,9 @@ pub struct Outcome {
     /// The file of margins, if one was asked for.
     #[serde(serialize_with = "crate::program::outcome::optional_path")]
     pub out: Option<PathBuf>,
+    /// The report, if one was asked for.
+    #[serde(serialize_with = "crate::program::outcome::optional_path")]
+    pub report: Option<PathBuf>,
     /// The floating-point type.
     pub dtype: Dtype,
     /// What was done to the inputs.

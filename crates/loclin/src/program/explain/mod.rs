@@ -145,6 +145,8 @@ fn explain(
         model: args.source.model.clone(),
         input: subject.name.clone(),
         reading,
+        eps: options.eps,
+        seed: options.seed,
         baseline: baseline.to_string(),
         out: args.out.clone(),
         report: args.report.clone(),

@@ -63,8 +63,9 @@ pub(super) fn nearby(
     // Every number of an input is a direction to be pushed.
     let expected = evaluation.as_secs_f64() * network.input_size() as f64;
     if expected > options.time.as_secs_f64() {
+        let digits = if expected < 1.0 { 3 } else { 0 };
         return Err(format!(
-            "it would take about {expected:.0} s; a larger --time allows it"
+            "it would take about {expected:.digits$} s; a larger --time allows it"
         ));
     }
     let said = |error: loclin_regions::Error| error.to_string();

@@ -22,6 +22,10 @@ pub struct Outcome {
     /// What was found out about it.
     #[serde(flatten)]
     pub reading: Reading,
+    /// How far every number may move in the search, in raw units.
+    pub eps: f64,
+    /// The seed of the search and of the noise.
+    pub seed: u64,
     /// Where integrated gradients begin, in words.
     pub baseline: String,
     /// The pictures and numbers of all inputs.

@@ -144,7 +144,8 @@ fn mean(name: String, varied: Table, rows: &[&Row]) -> Option<Mean> {
         *mean = values().sum::<f64>() / numbers.len() as f64;
         // Equal infinities have no difference.
         let differing = values().filter(|value| value != mean);
-        let squares: f64 = differing.map(|value| (value - *mean).powi(2)).sum();
+        // A sum of nothing is -0.
+        let squares = 0.0 + differing.map(|value| (value - *mean).powi(2)).sum::<f64>();
         *deviation = (squares / (numbers.len() - 1).max(1) as f64).sqrt();
     }
     Some(Mean {
