@@ -12,8 +12,8 @@ use candle_core::{DType, Device};
 use loclin_models::onnx;
 use onnx_reader::{read, refusal};
 use onnx_writer::{
-    attribute_float, attribute_graph, attribute_int, attribute_ints, bytes, doubles, int, ints,
-    ints_of, model, node, subgraph, value_info,
+    attribute_float, attribute_floats, attribute_graph, attribute_int, attribute_ints,
+    attribute_text, bytes, doubles, int, ints, ints_of, model, node, subgraph, value_info,
 };
 use outputs::values;
 
@@ -384,13 +384,12 @@ fn what_is_no_model_is_named() {
         let only = node(operator, &["x"], "y", &[]);
         says(&model(&[0, 1], &[only], &[]), remedy);
     }
-    let fused = [
-        node("FusedGemm", &["x"], "y", &[]),
-        bytes(7, b"com.microsoft"),
-    ]
-    .concat();
     says(
-        &model(&[0, 1], &[fused], &[]),
+        &model(
+            &[0, 1],
+            &[of_runtime(node("FusedMatMul", &["x"], "y", &[]))],
+            &[],
+        ),
         "ONNX Runtime has optimised the file",
     );
     // Second outputs that nobody reads do no harm; of those that are read the message names the maker.
@@ -418,4 +417,93 @@ fn what_is_no_model_is_named() {
         &model(&[0, 1], &[node("Floor", &["x"], "y", &[])], &[]),
         "not continuous",
     );
+}
+
+/// A node of ONNX Runtime's own.
+fn of_runtime(node: Vec<u8>) -> Vec<u8> {
+    [node, bytes(7, b"com.microsoft")].concat()
+}
+
+/// What ONNX Runtime puts into one node is the nodes that it was made of.
+#[test]
+fn fused_nodes_are_what_they_were_made_of() {
+    let constants = [
+        doubles("w", &[2, 1, 1, 2], &[1.0, -2.0, 0.5, 3.0]),
+        doubles("b", &[2], &[0.25, -0.5]),
+        doubles("m", &[4, 2], &[1.0, 0.5, -2.0, 1.5, 0.25, -1.0, 2.0, 3.0]),
+    ];
+    let same = |shape: &[i64], fused: &[Vec<u8>], apart: &[Vec<u8>], x: &[f64]| {
+        let [fused, apart] = [fused, apart].map(|nodes| read(&model(shape, nodes, &constants)));
+        assert_eq!(values(&fused, x), values(&apart, x));
+        let count = |network: &loclin_models::Network| {
+            let shape = [&[1], network.input_shape()].concat();
+            let x = candle_core::Tensor::zeros(shape, DType::F64, &Device::Cpu).unwrap();
+            network.trace(&x).unwrap().neuron_ranges().unwrap()
+        };
+        let counts = |network| -> Vec<usize> { count(network).iter().map(|r| r.count).collect() };
+        assert_eq!(counts(&fused), counts(&apart));
+    };
+    let image = [-1.5, 0.5, 2.0, -0.25, 0.75, -3.0];
+    let pads = attribute_ints("pads", &[0, 1, 0, 0]);
+    let activation = |name: &str| attribute_text("activation", name);
+    let conv = node("Conv", &["x", "w", "b"], "c", &[pads.clone()]);
+    for (name, parameters, standard) in [
+        ("Relu", vec![], node("Relu", &["c"], "y", &[])),
+        (
+            "LeakyRelu",
+            vec![0.125],
+            node("LeakyRelu", &["c"], "y", &[attribute_float("alpha", 0.125)]),
+        ),
+        (
+            "Clip",
+            vec![-1.0, 1.5],
+            node(
+                "Clip",
+                &["c"],
+                "y",
+                &[attribute_float("min", -1.0), attribute_float("max", 1.5)],
+            ),
+        ),
+    ] {
+        let parameters = attribute_floats("activation_params", &parameters);
+        let attributes = [pads.clone(), activation(name), parameters];
+        let fused = of_runtime(node("FusedConv", &["x", "w", "b"], "y", &attributes));
+        same(&[0, 1, 2, 3], &[fused], &[conv.clone(), standard], &image);
+    }
+    // With a sum, and without a bias.
+    let other = node("Conv", &["x", "w"], "z", &[pads.clone()]);
+    let attributes = [pads.clone(), activation("Relu")];
+    let fused = of_runtime(node("FusedConv", &["x", "w", "", "z"], "y", &attributes));
+    let apart = [
+        node("Conv", &["x", "w"], "c", &[pads.clone()]),
+        other.clone(),
+        node("Add", &["c", "z"], "s", &[]),
+        node("Relu", &["s"], "y", &[]),
+    ];
+    same(&[0, 1, 2, 3], &[other, fused], &apart, &image);
+    // Gemm has its parameters one by one.
+    let attributes = [
+        activation("LeakyRelu"),
+        attribute_float("activation_alpha", 0.5),
+        attribute_float("alpha", 2.0),
+    ];
+    let fused = of_runtime(node("FusedGemm", &["x", "m", "b"], "y", &attributes));
+    let apart = [
+        node(
+            "Gemm",
+            &["x", "m", "b"],
+            "g",
+            &[attribute_float("alpha", 2.0)],
+        ),
+        node("LeakyRelu", &["g"], "y", &[attribute_float("alpha", 0.5)]),
+    ];
+    same(&[0, 4], &[fused], &apart, &[1.0, -2.0, 0.5, 0.25]);
+    let tanh = of_runtime(node(
+        "FusedGemm",
+        &["x", "m", "b"],
+        "y",
+        &[activation("Tanh")],
+    ));
+    let refused = refusal(&model(&[0, 4], &[tanh], &constants));
+    assert!(refused.contains("not piecewise linear"), "{refused}");
 }

@@ -27,6 +27,7 @@ mod evaluate;
 mod external;
 mod forms;
 mod frames;
+mod fused;
 mod geometry;
 mod interface;
 mod largest;

@@ -7,6 +7,7 @@ use super::{
     constant::Constant,
     contraction, convolution,
     frames::Frame,
+    fused,
     interface::{Input, Options, below_heads, input, output},
     largest, linear,
     message::{self, Function, Node},
@@ -319,6 +320,9 @@ impl<'a> Walk<'_, 'a> {
         }
         if let Some(function) = function {
             return self.call(t, node, function);
+        }
+        if let Some(function) = fused::function(node) {
+            return self.call(t, node, &function);
         }
         if standard && node.op_type == "If" {
             return self.branch(t, node);
