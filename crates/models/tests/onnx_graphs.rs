@@ -378,7 +378,7 @@ fn what_is_no_model_is_named() {
     for (operator, remedy) in [
         ("RNN", "dynamo=True"),
         ("QuantizeLinear", "the file is quantised"),
-        ("TopK", "is not read in this form"),
+        ("Or", "is not read in this form"),
         ("Sign", "is not read in this form"),
     ] {
         let only = node(operator, &["x"], "y", &[]);
@@ -506,4 +506,42 @@ fn fused_nodes_are_what_they_were_made_of() {
     ));
     let refused = refusal(&model(&[0, 4], &[tanh], &constants));
     assert!(refused.contains("not piecewise linear"), "{refused}");
+}
+
+/// Sorted numbers, as `torch.sort` and GroupSort are exported.
+#[test]
+fn a_few_numbers_are_sorted() {
+    let x = [0.5, -1.0, 2.0, 0.25, -3.0, 2.5, 1.0, -0.5, 0.75, -2.0];
+    for (n, k, largest) in [(2, 2, 1), (5, 5, 1), (5, 3, 1), (5, 2, 0)] {
+        let attributes = [attribute_int("axis", 2), attribute_int("largest", largest)];
+        let sort = node("TopK", &["x", "k"], "y", &attributes);
+        let network = read(&model(
+            &[0, 10 / n, n],
+            &[[sort, bytes(2, b"places")].concat()],
+            &[ints("k", &[k])],
+        ));
+        let mut expected = Vec::<f64>::new();
+        for row in x.chunks(n as usize) {
+            let mut row = row.to_vec();
+            row.sort_by(f64::total_cmp);
+            if largest == 1 {
+                row.reverse();
+            }
+            expected.extend(&row[..k as usize]);
+        }
+        assert_eq!(values(&network, &x), expected, "{k} of {n}");
+    }
+    // Along another dimension; before version 10 their number is an attribute.
+    let attributes = [attribute_int("axis", 1), attribute_int("k", 1)];
+    let first = node("TopK", &["x"], "y", &attributes);
+    let network = read(&model(&[0, 2, 5], &[first], &[]));
+    assert_eq!(values(&network, &x), [2.5, 1.0, 2.0, 0.75, -2.0]);
+    let places = node("Identity", &["places"], "y", &[]);
+    let sort = node("TopK", &["x", "k"], "v", &[]);
+    let sort = [sort, bytes(2, b"places")].concat();
+    let refused = refusal(&model(&[0, 4], &[sort, places], &[ints("k", &[2])]));
+    assert!(refused.contains("places of numbers"), "{refused}");
+    let many = node("TopK", &["x", "k"], "y", &[]);
+    let refused = refusal(&model(&[0, 33], &[many], &[ints("k", &[33])]));
+    assert!(refused.contains("at most 32"), "{refused}");
 }

@@ -46,6 +46,7 @@ mod resize;
 mod scatter;
 mod select;
 mod shaping;
+mod sorting;
 mod translator;
 mod value;
 mod wire;

@@ -79,7 +79,7 @@ const STEPS: &[&str] = &[
 ];
 
 /// What may be part of a continuous piecewise-linear function, but in no form that is read.
-const UNREAD: &[&str] = &["And", "GlobalLpPool", "OneHot", "Or", "Sign", "TopK", "Xor"];
+const UNREAD: &[&str] = &["And", "GlobalLpPool", "OneHot", "Or", "Sign", "Xor"];
 
 /// Operators and domains that appear where a file was made for one runtime, and how to get another file.
 const REMEDIES: &[(&str, &str)] = &[

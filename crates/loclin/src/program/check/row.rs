@@ -65,24 +65,23 @@ pub(super) fn plain(
             }
         }
     }
-    let failure = |cause| Failure {
-        line: row.line,
-        index: row.index,
-        cause,
-        ..Failure::default()
-    };
+    let failure = |cause| failure(row, cause);
     causes.into_iter().map(failure).collect()
 }
 
 /// That an input has a row already, in the line `before`.
 pub(super) fn doubled(row: &Row, before: Option<u64>) -> Option<Failure> {
     let cause = format!("the input has a row already, in line {}", before?);
-    Some(Failure {
+    Some(failure(row, cause))
+}
+
+fn failure(row: &Row, cause: String) -> Failure {
+    Failure {
         line: row.line,
         index: row.index,
         cause,
         ..Failure::default()
-    })
+    }
 }
 
 /// What is wrong about the neuron that a row names, or does not name, beside its radius. In another type a radius may end where nothing
@@ -113,12 +112,7 @@ pub(super) fn against(
     judge: &Judge,
     names: Option<&Classes>,
 ) -> anyhow::Result<Vec<Failure>> {
-    let failure = |cause| Failure {
-        line: row.line,
-        index: row.index,
-        cause,
-        ..Failure::default()
-    };
+    let failure = |cause| failure(row, cause);
     let mut failures = Vec::new();
     if !truth.may_predict(row.prediction) {
         failures.push(failure(format!(

@@ -18,6 +18,8 @@ pub(super) struct Query {
     pub(super) descending: bool,
     /// The page, from 1.
     pub(super) page: usize,
+    /// What is none of the words that a pair may have, in sentences.
+    pub(super) misread: Vec<String>,
 }
 
 impl Query {
@@ -27,7 +29,18 @@ impl Query {
             let found = pairs.iter().find(|(own, _)| own == name);
             found.map(|(_, value)| value.clone()).unwrap_or_default()
         };
+        let flags = ["mistakes", "descending"].into_iter().filter_map(|name| {
+            let value = get(name);
+            let is_known = matches!(&value[..], "" | "0" | "1");
+            (!is_known).then(|| format!("{name}: expected 1 or 0, found `{value}`."))
+        });
+        let page = get("page");
+        let number = page.parse::<usize>().ok().filter(|number| *number > 0);
+        let is_page = page.is_empty() || number.is_some();
+        let no_page =
+            (!is_page).then(|| format!("page: expected a number from 1 on, found `{page}`."));
         Self {
+            misread: flags.chain(no_page).collect(),
             text: get("text"),
             mistakes: get("mistakes") == "1",
             column: get("column"),
@@ -35,7 +48,7 @@ impl Query {
             most: get("most"),
             sort: get("sort"),
             descending: get("descending") == "1",
-            page: get("page").parse().unwrap_or(1).max(1),
+            page: number.unwrap_or(1),
         }
     }
 
@@ -94,6 +107,32 @@ impl Query {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn words_that_are_none_are_said() {
+        let of = |name: &str, value: &str| {
+            let pair = (name.to_owned(), value.to_owned());
+            Query::of(&[pair]).misread.len()
+        };
+        for (name, value) in [
+            ("page", "x"),
+            ("page", "0"),
+            ("page", "-1"),
+            ("mistakes", "yes"),
+            ("descending", "2"),
+        ] {
+            assert_eq!(of(name, value), 1, "{name}={value}");
+        }
+        for (name, value) in [
+            ("page", "2"),
+            ("page", ""),
+            ("mistakes", "1"),
+            ("descending", "0"),
+            ("text", "x"),
+        ] {
+            assert_eq!(of(name, value), 0, "{name}={value}");
+        }
+    }
 
     #[test]
     fn addresses_say_what_was_asked() {

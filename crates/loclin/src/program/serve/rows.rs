@@ -139,7 +139,8 @@ impl Rows {
             let is_number = text.is_empty() || bound(text).is_some();
             (!is_number).then(|| format!("{name}: expected a number, found `{text}`."))
         });
-        let mut lines: Vec<String> = unknown.chain(numbers).collect();
+        let misread = query.misread.iter().cloned();
+        let mut lines: Vec<String> = unknown.chain(numbers).chain(misread).collect();
         let is_bounded = !query.least.is_empty() || !query.most.is_empty();
         if is_bounded && query.column.is_empty() {
             lines.push("least and most bound the numbers of a column: choose one.".into());
