@@ -47,8 +47,18 @@ fn of_plane(network: &Graph, origin: &Tensor, directions: &Tensor) -> anyhow::Re
     let parameters = HashMap::from([("weight".to_owned(), weight), ("bias".to_owned(), bias)]);
     let vars = VarBuilder::from_tensors(parameters, DType::F64, &Device::Cpu);
     let mut builder = NetworkBuilder::new(&[2])?;
-    let plane = builder.affine("plane", Linear::new(2, size, true, vars)?, &[0])?;
-    let input = builder.affine("plane.shape", Reshape::new(network.input_shape()), &[plane])?;
+    // A name that no node of the network begins with.
+    let mut name = "plane".to_owned();
+    while network
+        .nodes()
+        .iter()
+        .any(|node| node.name.starts_with(&name))
+    {
+        name.insert(0, '_');
+    }
+    let plane = builder.affine(&name, Linear::new(2, size, true, vars)?, &[0])?;
+    let shape = Reshape::new(network.input_shape());
+    let input = builder.affine(&format!("{name}.shape"), shape, &[plane])?;
     for node in &network.nodes()[1..] {
         // Of the plane's nodes the last one takes the place of the input.
         let operands: Vec<usize> = node.operands.iter().map(|at| at + input).collect();

@@ -210,3 +210,35 @@ def test_a_bar_says_how_far_a_long_proof_is(evidence, monkeypatch):
     loclin.load(evidence / "residual.onnx").certify(x, method="bound")
     assert told[-2:] == [len(x), "closed"]
     assert told[-3].startswith("100% of a proof, ")
+
+
+def test_no_sign_changes_inside_the_region():
+    weights = [(np.array([[1.0, 0, 0], [0, 1, 0]]), np.ones(2)), (np.ones((1, 2)), np.zeros(1))]
+    net = loclin.from_weights(weights)
+    # The third number of the gradient is 0.
+    found = net.bound([[1.0, 1, 1]], [0.1], "sign")
+    assert found.margin[0] > 1.9 and found.proved[0, 0] == 0
+    assert net.largest([[1.0, 1, 1]], what="sign", up_to=1.0).proved[0] == 1.0
+
+
+def test_the_largest_radius_says_where_more_was_found():
+    net = loclin.from_weights([(np.eye(2), np.zeros(2)), (np.array([[3.0, -2.0]]), np.zeros(1))])
+    found = net.largest([[1.0, 0.5]], "10%")
+    assert found.proved[0] <= found.refuted[0] <= 1.0
+
+
+def test_networks_are_copied_and_pickled(net):
+    import copy
+    import pickle
+
+    x = np.zeros((1, *net.input_shape))
+    for own in (copy.deepcopy(net), pickle.loads(pickle.dumps(net))):
+        np.testing.assert_array_equal(own(x), net(x))
+
+
+def test_results_are_compared_as_objects(net):
+    x = np.zeros((1, *net.input_shape))
+    one, other = net.certify(x), net.certify(x)
+    assert one == one and one != other and len({one, other}) == 2
+    with pytest.raises(ValueError, match="n_steps"):
+        loclin.IntegratedGradients(net).attribute(x, exact=False, n_steps=0)

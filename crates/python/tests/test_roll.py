@@ -158,3 +158,80 @@ def test_what_is_no_such_model_is_said():
     for options in ({"c": -1}, {"c": 1, "gamma": 0}, {"c": 1, "gamma": "most"}, {"c": 1, "gamma": 50, "exact": False}):
         with pytest.raises(ValueError):
             loclin.torch.roll(relu, x, **options)
+
+
+def test_gradients_reach_what_stands_before_the_model():
+    import loclin.torch
+
+    torch.manual_seed(1)
+    before, model = nn.Linear(4, 4), nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 2))
+    x, labels = torch.randn(5, 4), torch.tensor([0, 1, 0, 1, 1])
+    _, output = loclin.torch.roll_with_output(model, before(x), 1.0)
+    F.cross_entropy(output, labels).backward()
+    own = before.weight.grad.clone()
+    before.weight.grad = None
+    F.cross_entropy(model(before(x)), labels).backward()
+    torch.testing.assert_close(own, before.weight.grad)
+
+
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        lambda h: h * (h.data > 0),
+        lambda h: h * (h.new_tensor(h) > 0),
+        lambda h: h + h.to(torch.int64),
+        lambda h: torch.div(h, 0.5, rounding_mode="floor"),
+        lambda h: h + (h.data.round() - h.data),
+    ],
+)
+def test_what_hides_neurons_is_refused(hidden):
+    import loclin.torch
+
+    class Hidden(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(3, 4)
+
+        def forward(self, x):
+            return hidden(self.layer(x)).relu()
+
+    with pytest.raises(loclin.UnsupportedOperator):
+        loclin.torch.roll(Hidden(), torch.randn(2, 3), 0.5)
+
+
+def test_dropout_has_one_mask_for_all_axes():
+    import loclin.torch
+
+    first, second = nn.Linear(2, 1, bias=False), nn.Linear(1, 1, bias=False)
+    with torch.no_grad():
+        first.weight.fill_(1.0)
+        second.weight.fill_(1.0)
+    model = nn.Sequential(first, nn.Dropout(0.5), second, nn.ReLU()).train()
+    found = {round(loclin.torch.roll(model, torch.ones(1, 2), 0.0).item(), 6) for _ in range(40)}
+    assert found == {0.0, 8.0}
+
+
+def test_threads_take_turns():
+    import threading
+
+    import loclin.torch
+
+    module, shape = modules()["plain"]
+    x = torch.randn(shape)
+    expected, found = loclin.torch.roll(module, x, 0.5).item(), []
+    work = [threading.Thread(target=lambda: found.extend(loclin.torch.roll(module, x, 0.5).item() for _ in range(20))) for _ in range(2)]
+    for thread in work:
+        thread.start()
+    for thread in work:
+        thread.join()
+    assert len(found) == 40 and max(abs(value - expected) for value in found) < 1e-6
+
+
+def test_numbers_that_are_none_are_refused():
+    import loclin.torch
+
+    module, shape = modules()["plain"]
+    with pytest.raises(ValueError, match="finite"):
+        loclin.torch.roll(module, torch.zeros(shape), float("inf"))
+    with pytest.raises(TypeError, match="tensor"):
+        loclin.torch.roll(module, np.zeros(shape), 0.5)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import copy
 import importlib
 import io
 import logging
+import os
 import re
+import sys
 import warnings
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Optional, Tuple
 
@@ -224,8 +227,11 @@ def _versions(module: Any, example: Any) -> Iterator[Tuple[str, Any, Any]]:
     """The module in evaluation mode on the host: in float64, which holds its weights exactly, else as it is."""
     try:
         wide = copy.deepcopy(module).cpu().double().eval()
-    except Exception:  # noqa: BLE001 - whatever cannot be copied is exported as it is
+    except Exception as cause:  # noqa: BLE001 - whatever cannot be copied is exported as it is
         wide = None
+        if any(p.is_floating_point() and p.dtype.itemsize < 8 for p in module.parameters()):
+            note = f"the module cannot be copied ({_in_words(cause)}): it is exported in its own type, not in float64"
+            warnings.warn(note, LoclinWarning, stacklevel=4)
     if wide is not None:
         yield "float64", _with_wide_numbers(wide), example.cpu().double()
     modes = [(part, part.training) for part in module.modules()]
@@ -255,8 +261,10 @@ def _with_wide_numbers(module: Any) -> Any:
         # A copy, which other modules may share.
         module.running_var = module.running_var + (module.eps - float(single))
         module.eps = float(single)
-    for name, part in list(module.named_children()):
-        setattr(module, name, _with_wide_numbers(part))
+    # Where a module is more than once, each time.
+    for name, part in list(module._modules.items()):
+        if part is not None:
+            setattr(module, name, _with_wide_numbers(part))
     return module
 
 
@@ -277,12 +285,31 @@ def _bytes(module: Any, example: Any, options: Dict[str, Any]) -> Tuple[bytes, L
                 program.save(target)
             else:
                 mode = torch.onnx.TrainingMode.EVAL
-                torch.onnx.export(module, (example,), target, training=mode, **options)
+                with _graphs_left_out():
+                    torch.onnx.export(module, (example,), target, training=mode, **options)
     finally:
         for logger, level in zip(loggers, levels):
             logger.setLevel(level)
     doubts = [str(note.message).strip() for note in said if note.category.__name__ == "TracerWarning"]
     return target.getvalue(), [" ".join(doubt.splitlines()[:1]) for doubt in doubts]
+
+
+@contextlib.contextmanager
+def _graphs_left_out() -> Iterator[None]:
+    """Where it fails, the exporter writes whole graphs to the process's standard output, past Python's."""
+    try:
+        sys.stdout.flush()
+        kept, nothing = os.dup(1), os.open(os.devnull, os.O_WRONLY)
+    except (AttributeError, OSError, ValueError):
+        yield
+        return
+    try:
+        os.dup2(nothing, 1)
+        yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+        os.close(nothing)
 
 
 def _name_after_modules(graph: Any) -> None:

@@ -39,11 +39,21 @@ class Neurons(TorchFunctionMode):
         if handler is not None:
             return handler(self, *args, **kwargs)
         name = getattr(func, "__name__", str(func))
-        if name in AFFINE or (name in PRODUCTS and sum(duals) == 1):
+        if name in FREE:
             return func(*args, **kwargs)
-        if name in QUOTIENTS and sum(duals) == 1 and _is_dual(args[0]):
-            return func(*args, **kwargs)
-        raise UnsupportedOperator(f"{name}: loclin.torch.roll takes models of affine layers, {KNOWN}")
+        is_affine = name in AFFINE or (name in PRODUCTS and sum(duals) == 1)
+        is_quotient = name in QUOTIENTS and sum(duals) == 1 and _is_dual(args[0])
+        if not is_affine and not (is_quotient and kwargs.get("rounding_mode") is None):
+            raise UnsupportedOperator(f"{name}: loclin.torch.roll takes models of affine layers, {KNOWN}")
+        found = func(*args, **kwargs)
+        for tensor in _tensors((found,)):
+            # What goes on without its tangent, as integers or as ``data``, hides what it depends on.
+            if not _is_dual(tensor):
+                what = getattr(getattr(func, "__self__", None), "__name__", name) if name == "__get__" else name
+                raise UnsupportedOperator(
+                    f"{what}: gives numbers of the input as constants, which hides neurons from loclin.torch.roll"
+                )
+        return found
 
     def keep(self, z: Tensor) -> None:
         """Neurons with these values, ``[N, ...]``."""
@@ -138,6 +148,20 @@ def _threshold(seen: Neurons, input: Tensor, threshold: float, value: float, inp
     if threshold != value:
         raise UnsupportedOperator(f"threshold: jumps from {value} to {threshold}; loclin.torch.roll takes continuous models")
     return (_in_place(_clamp) if inplace else _clamp)(seen, input, threshold)
+
+
+def _dropout(kind: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """Dropout with one mask for all copies of an input."""
+
+    def dropped(seen: Neurons, input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+        if not training or p == 0:
+            return input
+        primal = forward_ad.unpack_dual(input).primal.detach()
+        mask = kind(torch.ones_like(primal[: len(primal) // seen.copies]), p, True)
+        mask = mask.repeat(seen.copies, *[1] * (input.ndim - 1))
+        return input.mul_(mask) if inplace else input * mask
+
+    return dropped
 
 
 def _sides(z: Tensor) -> Tensor:
@@ -253,6 +277,8 @@ HANDLERS: Dict[Any, Callable[..., Any]] = {
     F.max_pool2d: _max_pool2d,
     torch.max_pool2d: _max_pool2d,
     F.batch_norm: _batch_norm,
+    torch.dropout: _dropout(torch.dropout),
+    **{kind: _dropout(kind) for kind in (F.dropout, F.dropout1d, F.dropout2d, F.dropout3d)},
 }
 for _name, _handler in {"clamp": _clamp, "clip": _clamp, "clamp_min": _clamp_min, "clamp_max": _clamp_max}.items():
     for _place in (torch, Tensor):
@@ -267,7 +293,14 @@ def _names(words: str, operators: str) -> FrozenSet[str]:
     return frozenset([*forms, *(f"__{operator}__" for operator in operators.split())])
 
 
-#: Affine in all of their operands, or asking for no numbers: by names, which functions and methods share.
+#: Asking for no numbers: by names, which functions and methods share.
+FREE = _names(
+    "zeros_like ones_like full_like empty_like rand_like randn_like new_zeros new_ones new_full new_empty size dim ndimension "
+    "numel nelement stride is_contiguous is_floating_point is_complex element_size is_same_size retain_grad",
+    "len hash repr format",
+)
+
+#: Affine in all of their operands.
 AFFINE = _names(
     "add sub subtract rsub neg negative positive sum mean cumsum diff trace diag diagonal tril triu masked_fill "
     "reshape reshape_as view view_as flatten unflatten ravel squeeze unsqueeze permute transpose swapaxes swapdims movedim moveaxis t "
@@ -275,10 +308,8 @@ AFFINE = _names(
     "split_with_sizes tensor_split hsplit vsplit dsplit unbind cat concat concatenate stack hstack vstack dstack flip fliplr "
     "flipud roll rot90 pad pixel_shuffle pixel_unshuffle channel_shuffle fold unfold contiguous clone to type type_as float double cpu "
     "cuda avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d interpolate upsample "
-    "upsample_nearest upsample_bilinear dropout dropout1d dropout2d dropout3d feature_dropout alpha_dropout zeros_like ones_like "
-    "full_like empty_like rand_like randn_like new_zeros new_ones new_full new_empty new_tensor size dim ndimension numel nelement "
-    "stride is_contiguous is_floating_point is_complex element_size is_same_size retain_grad",
-    "add radd iadd sub rsub isub neg pos getitem iter len hash get repr format",
+    "upsample_nearest upsample_bilinear",
+    "add radd iadd sub rsub isub neg pos getitem iter get",
 )
 
 #: Affine in one operand where the others are constant.

@@ -8,12 +8,12 @@ from typing import Any, List, Optional
 import numpy as np
 
 from . import _native
-from ._arrays import Floats, array, batch, give, targets
+from ._arrays import Floats, array, batch, give, targets, whole
 from ._progress import asking
 from .network import Network
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Attribution:
     """Exact integrated gradients of ``B`` inputs, and what was found on the way."""
 
@@ -65,6 +65,7 @@ class IntegratedGradients:
         if exact:
             found = self.explain(inputs, target, baselines, threads=threads, progress=progress).values
             return give(found, out)
+        n_steps = whole(n_steps, "n_steps", 1)
         x, from_, of = self._arguments(inputs, target, baselines, threads)
         with asking(len(x), threads, progress) as how:
             flat = _native.quadrature(self.network._native, x, from_, of, n_steps, how)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from . import _native
@@ -31,6 +32,15 @@ def load(
     said = _said(architecture, output, input_shape, mean, std)
     with asking(1, None) as how:
         return Network(_native.Network.load(os.fspath(path), said, how))
+
+
+def restored(data: bytes) -> Network:
+    """The network in the bytes of a ``.safetensors`` model file."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "network.safetensors")
+        with open(path, "wb") as file:
+            file.write(data)
+        return load(path)
 
 
 def from_onnx(

@@ -30,7 +30,8 @@ def survival(certificates: Certificates, ax: Any = None, label: str = "") -> Any
         ax.step(finite, larger / len(radii), where="post", label=f"{label} l{p}".strip())
     ax.set(xscale="log", ylim=(0, 1), xlabel="radius", ylabel="share of inputs")
     ax.set_title(f"gradient constant within the radius ({certificates.guarantee})")
-    ax.legend()
+    if ax.get_legend_handles_labels()[1]:
+        ax.legend()
     return ax
 
 
@@ -39,7 +40,7 @@ def attribution(values: Any, ax: Any = None, eps: Optional[float] = None) -> Any
     within which the gradient is constant."""
     ax = _axes(ax)
     picture = array(values, "values").astype(np.float64)
-    while picture.ndim > 2:
+    if picture.ndim == 3:
         picture = picture.sum(0)
     if picture.ndim != 2:
         raise ValueError(f"values: expected [H, W] or [C, H, W], found {list(np.shape(values))}")

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _native
-from ._arrays import Floats
+from ._arrays import Floats, array
 
 if TYPE_CHECKING:
     import pandas
@@ -21,7 +21,7 @@ Path = Union[str, "os.PathLike[str]"]
 Ints = NDArray[np.int64]
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class RegionCount:
     """A bracket of the number of complete linear regions (maximal connected sets with one derivative) that inputs fall in."""
 
@@ -41,7 +41,7 @@ class RegionCount:
     """For each input the number of its activation pattern, from 0 in the order of their coming, ``[B]``."""
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Certificates:
     """The margins of ``B`` inputs: how far each can move before the network's gradient changes."""
 
@@ -210,7 +210,7 @@ def _percentile(ascending: Floats, q: float) -> float:
     return low if low == high else low + (place % 1) * (high - low)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Polyhedron:
     """The region around one input: ``{ v : normals @ v + offsets >= 0 }``, one row for each neuron (Lemma 2 of the paper)."""
 
@@ -228,7 +228,7 @@ class Polyhedron:
     def slack(self, v: Any) -> Floats:
         """How far each neuron is from its boundary at the points ``v`` ``[..., D]`` or ``[..., in...]``, in its own units:
         ``[..., |I|]``."""
-        points = np.asarray(v, dtype=np.float64)
+        points = array(v, "v").astype(np.float64)
         shape = points.shape[: points.ndim - len(self.input_shape)]
         if points.shape[len(shape) :] == self.input_shape:
             points = points.reshape(*shape, -1)
@@ -240,7 +240,7 @@ class Polyhedron:
         return np.asarray((self.slack(v) >= -tolerance).all(axis=-1))
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Steps:
     """How far lines ``x + step * direction`` stay in the region of ``x``."""
 
@@ -254,7 +254,7 @@ class Steps:
     """What is claimed of every step."""
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Bounds:
     """What is found and proved of balls around ``B`` inputs, for ``R`` radii."""
 
@@ -285,7 +285,7 @@ class Bounds:
     """Why there is no answer, by input and radius."""
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Largest:
     """How large the ball around each of ``B`` inputs may be before something is allowed no more."""
 
@@ -305,7 +305,7 @@ class Largest:
     """What is claimed of the radii proved."""
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Distortions:
     """How much the gradient of an output differs within the l_inf ball around each of ``B`` inputs, as an l1 norm: found, not
     proved."""

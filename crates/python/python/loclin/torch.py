@@ -8,12 +8,16 @@ activation is kept. All of it is PyTorch's own operations, so that ``backward()`
 from __future__ import annotations
 
 import contextlib
+import threading
 from typing import Any, Iterator, List, Optional, Tuple, Union
 
 import torch
 from torch import Tensor
 
 from ._neurons import Neurons, forward_ad
+
+#: PyTorch has one level of dual numbers for all threads.
+_TURN = threading.RLock()
 
 #: Inputs of at most so many numbers have their gradients measured exactly where nothing else is asked for.
 SMALL = 32
@@ -40,7 +44,7 @@ def roll(
         functions, methods or modules of PyTorch. It is called as it is; statistics of its normalisations stay as they are, which the
         task's own pass moves.
     x
-        Inputs ``[B, in...]``.
+        Inputs ``[B, in...]``. Where they are differentiated in, so is the hinge.
     c
         The weight of the hinge, at least 0.
     gamma
@@ -95,8 +99,14 @@ def _measured(
 ) -> Tuple[Tensor, Tensor]:
     """The loss, and the output; ``moves`` running statistics, or not."""
     percent = _percent(gamma)
-    if not c >= 0:
-        raise ValueError(f"c: expected at least 0, found {c}")
+    if not 0 <= c < float("inf"):
+        raise ValueError(f"c: expected a finite number of at least 0, found {c}")
+    if not isinstance(x, Tensor):
+        raise TypeError(f"x: expected a tensor of PyTorch, found {type(x).__name__}")
+    if not x.is_floating_point():
+        raise TypeError(f"x: expected floating-point numbers, found {x.dtype}")
+    if torch.is_inference_mode_enabled():
+        raise RuntimeError("loclin.torch.roll takes derivatives, which torch.inference_mode() rules out")
     if x.ndim < 2 or x.shape[0] == 0:
         raise ValueError(f"x: expected inputs [B, in...], found shape {list(x.shape)}")
     size = x[0].numel()
@@ -104,12 +114,14 @@ def _measured(
         exact = percent != 100.0 or size <= SMALL
     if percent != 100.0 and not exact:
         raise ValueError(f"gamma={gamma!r}: needs exact gradients (exact=True)")
-    inputs, tangents, copies = (_axes if exact else _signs)(x.detach(), size, generator)
+    inputs, tangents, copies = (_axes if exact else _signs)(x, size, generator)
     seen = Neurons(copies, moves)
-    with forward_ad.dual_level():
+    with _TURN, forward_ad.dual_level():
         dual = forward_ad.make_dual(inputs, tangents)
         with seen:
             output = model(dual)
+        if not isinstance(output, Tensor):
+            raise TypeError(f"the model returns a {type(output).__name__}: expected one tensor")
         output = forward_ad.unpack_dual(output).primal
     if not seen.values:
         raise ValueError("the model has no neurons")

@@ -13,6 +13,9 @@ const GROWTH: f64 = 2.0;
 /// Radii that are tried at most.
 const TRIES: usize = 64;
 
+/// Larger radii that are tried, each [`GROWTH`] times the one before, where nothing beyond the threshold was found.
+const BEYOND: usize = 4;
+
 /// What a question's value may be.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Threshold {
@@ -156,8 +159,45 @@ impl Surroundings {
                 break;
             }
         }
+        self.look_beyond(question, &mut largest, most, end)?;
         rising(&mut largest.curve);
         Ok(largest)
+    }
+
+    /// Looks for an input beyond the threshold in larger balls, where none was found in those that nothing is proved of.
+    fn look_beyond(
+        &self,
+        question: &Question,
+        largest: &mut Largest,
+        most: f64,
+        end: Option<Instant>,
+    ) -> Result<()> {
+        let mut radius = largest.proved;
+        for _ in 0..BEYOND {
+            radius = (radius * GROWTH).min(most);
+            let left = end.map(|end| end.saturating_duration_since(Instant::now()));
+            let is_late = left.is_some_and(|left| left.is_zero());
+            if largest.refuted.is_finite() || radius <= largest.proved || is_late {
+                break;
+            }
+            let limits = Limits {
+                parts: 1,
+                proof: false,
+                time: left,
+            };
+            match self.bound(radius, question, limits) {
+                Ok(bound) => {
+                    if bound.found > largest.threshold {
+                        largest.refuted = radius;
+                    }
+                    largest.curve.push(bound);
+                }
+                // Too many units can change.
+                Err(Error::Argument { what: "radius", .. }) => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 
     /// The bounds of a question at several radii, ascending, joined by [`rising`].

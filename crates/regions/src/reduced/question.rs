@@ -176,7 +176,8 @@ impl Measure {
             }
             Question::Signs { .. } => {
                 let excess = |at: usize| up(self.sign_excess(&changes[0], at) + slack(0));
-                let open = (0..self.centre[0].0.len()).filter(|at| !settled[*at]);
+                let open = (0..self.centre[0].0.len())
+                    .filter(|at| !settled[*at] && !is_fixed(&changes[0], *at));
                 open.map(excess).fold(f64::NEG_INFINITY, max_up)
             }
             Question::TopK { .. } => {
@@ -208,7 +209,8 @@ impl Measure {
     /// Which numbers may change their sign where gradients change as bounded.
     pub(crate) fn may_change_sign(&self, change: &Change) -> Vec<bool> {
         let slack = up(change.slack + self.centre[0].1);
-        let of = |at: usize| up(self.sign_excess(change, at) + slack) >= 0.0;
+        let of =
+            |at: usize| !is_fixed(change, at) && up(self.sign_excess(change, at) + slack) >= 0.0;
         (0..change.up.len()).map(of).collect()
     }
 
@@ -281,4 +283,9 @@ impl Measure {
         };
         gradient.iter().zip(centre).map(differ).collect()
     }
+}
+
+/// Whether a number of the gradient certainly does not change: it keeps its sign, also that of 0.
+fn is_fixed(change: &Change, at: usize) -> bool {
+    change.slack == 0.0 && change.up[at] == 0.0 && change.down[at] == 0.0
 }
