@@ -1,12 +1,81 @@
 //! Nodes in which ONNX Runtime has put several of the standard's together, as the functions that they are.
 
-use super::message::{Attribute, Function, Node};
+use super::{
+    message::{Attribute, Function, Node},
+    translator::Translator,
+};
+use crate::error::Result;
 
 /// Where ONNX Runtime keeps its own operators.
 const DOMAIN: &str = "com.microsoft";
 
-/// What a node of ONNX Runtime's level "extended" stands for: a product, perhaps a sum, and an activation; `None` for any other node.
-pub(super) fn function<'a>(node: &Node<'a>) -> Option<Function<'a>> {
+/// What a node of ONNX Runtime's level "extended" stands for; `None` for any other node.
+pub(super) fn function<'a>(
+    t: &mut Translator<'a>,
+    node: &Node<'a>,
+) -> Result<Option<Function<'a>>> {
+    match (node.domain, node.op_type) {
+        (DOMAIN, "FusedMatMul") => mat_mul(t, node).map(Some),
+        _ => Ok(with_activation(node)),
+    }
+}
+
+/// A product whose matrices may be transposed, and a factor.
+fn mat_mul<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<Function<'a>> {
+    if ["transBatchA", "transBatchB"]
+        .iter()
+        .any(|name| node.int(name, 0) != 0)
+    {
+        return Err(node.error("transposes batches, which is not read"));
+    }
+    let (mut nodes, mut operands) = (Vec::new(), vec!["a", "b"]);
+    let turned = [("transA", "a", "at"), ("transB", "b", "bt")];
+    for (index, (name, operand, transposed)) in turned.into_iter().enumerate() {
+        let value = t.value(node, index)?;
+        let rank = t.shape(node, &value)?.len();
+        // A vector has no transpose.
+        if node.int(name, 0) != 0 && rank > 1 {
+            let mut order: Vec<i64> = (0..rank as i64).collect();
+            order.swap(rank - 2, rank - 1);
+            let order = Attribute {
+                name: "perm",
+                ints: order,
+                ..Attribute::default()
+            };
+            nodes.push(Node {
+                attributes: vec![order],
+                ..inner("Transpose", vec![operand], transposed)
+            });
+            operands[index] = transposed;
+        }
+    }
+    nodes.push(inner("MatMul", operands, "product"));
+    let mut last = "product";
+    if let Some(alpha) = node.attribute("alpha").and_then(|alpha| alpha.float)
+        && alpha != 1.0
+    {
+        let factor = Attribute {
+            name: "value_float",
+            float: Some(alpha),
+            ..Attribute::default()
+        };
+        nodes.push(Node {
+            attributes: vec![factor],
+            ..inner("Constant", Vec::new(), "alpha")
+        });
+        nodes.push(inner("Mul", vec![last, "alpha"], "scaled"));
+        last = "scaled";
+    }
+    Ok(Function {
+        inputs: vec!["a", "b"],
+        outputs: vec![last],
+        nodes,
+        ..Function::default()
+    })
+}
+
+/// A product, perhaps a sum, and an activation.
+fn with_activation<'a>(node: &Node<'a>) -> Option<Function<'a>> {
     let (op_type, inputs): (_, &[&str]) = match (node.domain, node.op_type) {
         (DOMAIN, "FusedConv") => ("Conv", &["x", "w", "b", "z"]),
         (DOMAIN, "FusedGemm") => ("Gemm", &["x", "w", "b"]),
@@ -29,8 +98,6 @@ pub(super) fn function<'a>(node: &Node<'a>) -> Option<Function<'a>> {
         last = "activation";
     }
     Some(Function {
-        name: node.op_type,
-        domain: node.domain,
         inputs: inputs.to_vec(),
         outputs: vec![last],
         nodes,

@@ -323,7 +323,7 @@ impl<'a> Walk<'_, 'a> {
         if let Some(function) = function {
             return self.call(t, node, function);
         }
-        if let Some(function) = fused::function(node) {
+        if let Some(function) = fused::function(t, node)? {
             return self.call(t, node, &function);
         }
         if standard && node.op_type == "If" {

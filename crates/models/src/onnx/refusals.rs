@@ -105,7 +105,7 @@ const REMEDIES: &[(&str, &str)] = &[
     ),
     (
         "com.microsoft.",
-        "ONNX Runtime has optimised the file: use the one before, or its level \"extended\" or \"basic\"",
+        "ONNX Runtime has optimised the file: use the one before, or its level \"basic\"",
     ),
 ];
 

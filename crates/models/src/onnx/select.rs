@@ -176,7 +176,7 @@ fn by_comparison<'a>(
     let difference = forms[0].clone().plus(&forms[1], -1.0);
     let gain = forms[2].clone().plus(&forms[3], -1.0);
     let factors = gain.multiple_of(&difference).ok_or_else(|| {
-        node.error("selects values that differ where the comparison changes: not continuous")
+        node.error("selects values of which it is not known that they are the same where the comparison changes, so that it may not be continuous")
     })?;
     let signs: Vec<f64> = factors.iter().map(|k| sign(*k)).collect();
     let (first, second) = (&found[2], &found[3]);

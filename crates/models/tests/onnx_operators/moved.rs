@@ -148,6 +148,13 @@ fn repeats() -> Vec<Case> {
             vec![X[0], X[1], X[0], X[1], X[2], X[3], X[2], X[3]],
         ),
         (
+            "TopK",
+            vec!["x", "k"],
+            vec![ints("k", &[2])],
+            vec![],
+            vec![X[1], X[0], X[2], X[3]],
+        ),
+        (
             "Expand",
             vec!["x", "shape"],
             vec![ints("shape", &[2, 1])],

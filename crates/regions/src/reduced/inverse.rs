@@ -13,8 +13,8 @@ const GROWTH: f64 = 2.0;
 /// Radii that are tried at most.
 const TRIES: usize = 64;
 
-/// Larger radii that are tried, each [`GROWTH`] times the one before, where nothing beyond the threshold was found.
-const BEYOND: usize = 4;
+/// Larger radii that are tried where nothing beyond the threshold was found.
+const BEYOND: usize = 5;
 
 /// What a question's value may be.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -172,9 +172,12 @@ impl Surroundings {
         most: f64,
         end: Option<Instant>,
     ) -> Result<()> {
+        // First just beyond what is proved, where a ball of the margin's radius only touches a boundary.
+        let mut growth = 1.0 + 2.0 * TOLERANCE;
         let mut radius = largest.proved;
         for _ in 0..BEYOND {
-            radius = (radius * GROWTH).min(most);
+            radius = (radius * growth).min(most);
+            growth = GROWTH;
             let left = end.map(|end| end.saturating_duration_since(Instant::now()));
             let is_late = left.is_some_and(|left| left.is_zero());
             if largest.refuted.is_finite() || radius <= largest.proved || is_late {

@@ -9,6 +9,7 @@ use loclin_regions::{Domain, Norm};
 
 use super::options::{About, Allowed, Args, Of, What};
 use crate::program::errors::Usage;
+use crate::program::words::counted;
 
 const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
@@ -158,13 +159,17 @@ impl Asked {
         let own = |class: u32| (class as usize) < outputs;
         match self.about.class {
             Of::Class(_) if !own(class) => {
-                let message = format!("--class {class}: the model has {outputs} outputs");
+                let message = format!(
+                    "--class {class}: the model has {}",
+                    counted(outputs, "output")
+                );
                 return Err(Usage::new(message).into());
             }
             _ if outputs == 1 => return Ok(0),
             _ => ensure!(
                 own(class),
-                "its class is {class}; the model has {outputs} outputs"
+                "its class is {class}; the model has {}",
+                counted(outputs, "output")
             ),
         }
         Ok(class)
@@ -182,7 +187,12 @@ impl Asked {
             match weights.get_mut(minus as usize) {
                 Some(weight) if minus != class => *weight = -1.0,
                 Some(_) => return refuse(format!("--minus {minus}: the class itself")),
-                None => return refuse(format!("--minus {minus}: the model has {outputs} outputs")),
+                None => {
+                    return refuse(format!(
+                        "--minus {minus}: the model has {}",
+                        counted(outputs, "output")
+                    ));
+                }
             }
         }
         let norm = self.gradient_norm().unwrap_or(Norm::L1);

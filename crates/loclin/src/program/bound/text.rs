@@ -31,6 +31,7 @@ impl fmt::Display for Outcome {
             f,
             "guarantee  {}",
             match self.guarantee {
+                _ if self.inputs == 0 => "none: no inputs in this part",
                 Guarantee::Proved =>
                     "proved: no input of a ball is beyond what is said to be proved of it",
                 _ => "estimate: rounding errors are not bounded here, so that nothing is proved",

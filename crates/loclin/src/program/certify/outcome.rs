@@ -235,7 +235,10 @@ impl fmt::Display for Outcome {
         for (name, words) in self.explained() {
             writeln!(f, "{name:<10} {words}")?;
         }
-        writeln!(f, "guarantee  {}: {}", self.guarantee, self.method)?;
+        match self.inputs {
+            0 => writeln!(f, "no inputs in this part")?,
+            _ => writeln!(f, "guarantee  {}: {}", self.guarantee, self.method)?,
+        }
         if let Some(search) = &self.search {
             writeln!(f, "work       {search}")?;
         }

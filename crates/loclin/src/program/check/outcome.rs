@@ -111,10 +111,13 @@ impl fmt::Display for Outcome {
             )?;
         }
         if self.undecided > 0 {
-            let count = self.undecided;
+            let (count, are) = match self.undecided {
+                1 => (1, "is"),
+                count => (count, "are"),
+            };
             writeln!(
                 f,
-                "{count} of the sample are as near the truth as rounding lets tell: not refuted"
+                "{count} of the sample {are} as near the truth as rounding lets tell: not refuted"
             )?;
         }
         if self.checked == 0 && self.failing() == 0 {

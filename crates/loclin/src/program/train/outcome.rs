@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::program::outcome::infinite;
 use crate::program::run_directory::MODEL;
+use crate::program::words::counted;
 
 /// One validated epoch: a line of `metrics.jsonl`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -141,7 +142,8 @@ impl fmt::Display for Outcome {
             ..
         } = &self.best;
         let (run, epochs, seconds) = (self.run.display(), self.epochs, self.seconds);
-        writeln!(f, "trained {epochs} epochs in {seconds:.1} s")?;
+        let epochs = counted(epochs, "epoch");
+        writeln!(f, "trained {epochs} in {seconds:.1} s")?;
         if let Some(preprocessing) = &self.preprocessing {
             writeln!(f, "inputs: {preprocessing}")?;
         }
