@@ -69,13 +69,15 @@ fn parse(
 ) -> anyhow::Result<(Vec<Norm>, Option<String>)> {
     let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(from);
     let header = reader.headers()?.clone();
+    // Of lines that end in CR LF the reader says the one before.
+    let ends = 2u64.saturating_sub(reader.position().line());
     let (columns, norms) = columns(&header)?;
     let at = header.iter().position(|column| column == "domain");
     let mut domain: Option<String> = None;
     let mut rows = 0;
     for record in reader.records() {
         let record = record?;
-        let line = record.position().map_or(0, csv::Position::line);
+        let line = record.position().map_or(0, csv::Position::line) + ends;
         let (found, expected) = (record.len(), header.len());
         ensure!(
             found == expected,
@@ -208,5 +210,24 @@ mod tests {
         assert_eq!(row.radii, [f64::INFINITY, 0.5]);
         assert!(row.claims() && row.limiting.is_none());
         assert_eq!((&row.file, row.label), (&None, None));
+    }
+
+    #[test]
+    fn lines_are_counted_whatever_they_end_in() {
+        for end in ["\n", "\r\n"] {
+            let lines = [
+                "index,prediction,eps_2,guarantee,layer,neuron",
+                "0,1,inf,proved,,",
+                "1,1,inf,proved,,",
+            ];
+            let mut found = Vec::new();
+            let text = lines.map(|line| format!("{line}{end}")).concat();
+            parse(text.as_bytes(), |row| {
+                found.push(row.line);
+                Ok(())
+            })
+            .unwrap();
+            assert_eq!(found, [2, 3], "{end:?}");
+        }
     }
 }
