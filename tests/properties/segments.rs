@@ -1,8 +1,9 @@
 //! Segments and what is integrated along them.
 
 use crate::{cases, dot};
-use candle_core::{DType, Tensor};
-use loclin_models::Network;
+use candle_core::{DType, Device, Tensor};
+use candle_nn::VarBuilder;
+use loclin_models::{Mlp, Network};
 use loclin_regions::{
     Budget,
     attribution::{Rule, integrated_gradients, integrated_gradients_by_quadrature},
@@ -17,7 +18,7 @@ use proptest::prelude::*;
 
 /// The ends of a segment as tensors.
 fn ends(points: &[Vec<f64>]) -> [Tensor; 2] {
-    [0, 1].map(|i| Tensor::new(&points[i][..], &candle_core::Device::Cpu).unwrap())
+    [0, 1].map(|i| Tensor::new(&points[i][..], &Device::Cpu).unwrap())
 }
 
 fn between(points: &[Vec<f64>], t: f64) -> Vec<f64> {
@@ -119,4 +120,35 @@ proptest! {
         prop_assert_eq!(found.pieces.len() == 1, on_both_sides[0] == on_both_sides[1]);
         prop_assert!(dot(&x, &x) == 0.0 || found.pieces.len() == 1 || (found.pieces[0].end - 0.5).abs() <= 1e-13);
     }
+}
+
+/// A boundary of two neurons in the middle of a segment is no reason to give up, however few inputs may be looked at.
+#[test]
+fn a_segment_may_begin_between_regions() {
+    let tensor = |numbers: &[f64], shape: &[usize]| {
+        Tensor::from_slice(numbers, shape, &Device::Cpu).unwrap()
+    };
+    let parameters = [
+        ("layers.0.weight", tensor(&[1.0, -1.0], &[2, 1])),
+        ("layers.0.bias", tensor(&[0.0; 2], &[2])),
+        ("layers.1.weight", tensor(&[1.0, 2.0], &[1, 2])),
+        ("layers.1.bias", tensor(&[0.0], &[1])),
+    ];
+    let parameters = parameters.map(|(name, tensor)| (name.to_owned(), tensor));
+    let config = Mlp {
+        inputs: vec![1],
+        hidden: vec![2],
+        outputs: 1,
+        negative_slope: 0.0,
+    };
+    let vars = VarBuilder::from_tensors(parameters.into(), DType::F64, &Device::Cpu);
+    let network = config.build(vars).unwrap();
+    let [from, to] = ends(&[vec![-1.0], vec![1.0]]);
+    let few = Walk {
+        probes: 10,
+        ..Walk::default()
+    };
+    let found = walk(&network, &from, &to, few, |_, _| Ok(())).unwrap();
+    let lengths: Vec<f64> = found.pieces.iter().map(|piece| piece.length()).collect();
+    assert_eq!(lengths, [0.5, 0.5]);
 }

@@ -243,7 +243,7 @@ impl Linearization {
             for at in range.start..range.start + range.count {
                 let (bound, value) = match limits.rounding {
                     Some(rounding) if rounding.constant[at] => continue,
-                    None if self.rounding.is_some() && errors[at] == 0.0 => continue,
+                    None if self.is_surely_0(errors[at]) => continue,
                     Some(rounding) => {
                         let reached = std::iter::once((operand, length));
                         rounding.bounds(rounding.neurons[at], reached, &PullErrors::default())

@@ -222,6 +222,11 @@ impl Linearization {
         }
     }
 
+    /// Whether a gradient with this bound of its error certainly is 0, whatever was computed.
+    pub(crate) fn is_surely_0(&self, error: f64) -> bool {
+        self.rounding.is_some() && error == 0.0
+    }
+
     /// What part of the l1 norm of a neuron's gradient in absolute values its error is at most.
     pub(crate) fn error_share(&self) -> f64 {
         self.rounding

@@ -122,7 +122,7 @@ impl Linearization {
         Ok(Known {
             value: self.clear[input][at],
             errors: [error; 2],
-            constant: self.rounding.is_some() && error == 0.0,
+            constant: self.is_surely_0(error),
         })
     }
 

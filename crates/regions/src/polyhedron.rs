@@ -115,18 +115,14 @@ impl Linearization {
         let gradients = self.neuron_jacobians()?.into_iter();
         let polyhedra = gradients.zip(inputs.iter().zip(self.pre_activations.iter()));
         let polyhedron = |(input, (mut gradients, (x, values))): (usize, (Rows, _))| {
-            if let Some(rounding) = &self.rounding {
-                // What certainly is 0, whatever was computed.
-                let rows = gradients.rows_mut().into_iter();
-                let errors = rounding.gradients()?[input].iter();
-                let constant = rows.zip(errors).filter(|(_, error)| **error == 0.0);
-                constant.for_each(|(row, _)| row.fill(0.0));
-            }
+            let errors = self.gradient_errors(input)?;
+            let both = gradients.rows_mut().into_iter().zip(errors.iter());
+            let zeros = both.filter(|(_, error)| self.is_surely_0(**error));
+            zeros.for_each(|(row, _)| row.fill(0.0));
             let mut polyhedron = half_spaces(gradients, x, values);
             polyhedron.domain = self.domain().cloned();
             if let Some(rounding) = &self.rounding {
-                let normals = &rounding.gradients()?[input];
-                let values = normals.iter().zip(&rounding.values()[input]);
+                let values = errors.iter().zip(&rounding.values()[input]);
                 let rows = values.zip(polyhedron.normals.iter());
                 let error = |((normal, value), row): ((&f64, &f64), &[f64])| RowError {
                     normal: *normal,

@@ -22,8 +22,8 @@ use std::collections::HashMap;
 
 pub use crate::brackets::Breakpoint;
 
-/// So many times as many points as pieces may have a piece of length 0, and one in as many of all: where rounding hides all that
-/// the segment crosses, nothing else is found.
+/// So many inputs for each piece that was found, and one in as many of all that may be looked at, may have a piece of length 0: where there
+/// are more, rounding hides what the segment crosses.
 const LOST: usize = 100;
 
 /// How a segment is walked.
@@ -148,7 +148,7 @@ pub(crate) fn walk_by(
                 );
                 return Err(refused(cause));
             }
-            if lost > config.probes / LOST + LOST * found.pieces.len() {
+            if lost > config.probes / LOST + LOST * (found.pieces.len() + 1) {
                 let cause = format!(
                     "it cannot be divided into regions: {lost} of its inputs have boundaries at no distance on both sides, as computed; a \
                      longer segment, or smaller weights, may help"
@@ -173,11 +173,10 @@ pub(crate) fn walk_by(
                 parts.push(part);
             }
             visit(&here, &parts)?;
-            let looked = parts.len();
-            let before = found.pieces.len();
+            let all = parts.len() + found.pieces.len();
             let long = parts.into_iter().filter(|part| part.length() > 0.0);
             found.pieces.extend(long);
-            lost += looked - (found.pieces.len() - before);
+            lost += all - found.pieces.len();
         }
         gaps = next;
     }

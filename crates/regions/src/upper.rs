@@ -163,7 +163,7 @@ impl Linearization {
         let pulled = trace.pull_neurons(neuron.node, &unit)?;
         let gradient = Rows::of_tensor(&pulled.flatten_from(2)?.squeeze(0)?)?;
         let error = self.gradient_errors(input)?[at];
-        Ok(match self.rounding.is_some() && error == 0.0 {
+        Ok(match self.is_surely_0(error) {
             true => (vec![0.0; gradient.width()], error),
             false => (gradient[0].to_vec(), error),
         })

@@ -164,6 +164,13 @@ def _dropout(kind: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return dropped
 
 
+def _alpha_dropout(seen: Neurons, input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False) -> Tensor:
+    """What it puts in place of a number is not 0: no mask for all copies of an input says it."""
+    if not training or p == 0:
+        return input
+    raise UnsupportedOperator("alpha_dropout: loclin.torch.roll takes it in evaluation mode alone")
+
+
 def _sides(z: Tensor) -> Tensor:
     """Which neurons are on their positive side; at exactly 0 they are."""
     values: Tensor = forward_ad.unpack_dual(z).primal.detach()
@@ -278,6 +285,7 @@ HANDLERS: Dict[Any, Callable[..., Any]] = {
     torch.max_pool2d: _max_pool2d,
     F.batch_norm: _batch_norm,
     torch.dropout: _dropout(torch.dropout),
+    **{kind: _alpha_dropout for kind in (F.alpha_dropout, F.feature_alpha_dropout)},
     **{kind: _dropout(kind) for kind in (F.dropout, F.dropout1d, F.dropout2d, F.dropout3d)},
 }
 for _name, _handler in {"clamp": _clamp, "clip": _clamp, "clamp_min": _clamp_min, "clamp_max": _clamp_max}.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copyreg
 import os
 import tempfile
 from typing import Any, Dict, List, Optional, Sequence, Tuple
@@ -34,13 +35,21 @@ def load(
         return Network(_native.Network.load(os.fspath(path), said, how))
 
 
-def restored(data: bytes) -> Network:
+def _written(network: Network) -> Tuple[Any, ...]:
+    return _restored, (network._native.to_bytes(),)
+
+
+def _restored(data: bytes) -> Network:
     """The network in the bytes of a ``.safetensors`` model file."""
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "network.safetensors")
         with open(path, "wb") as file:
             file.write(data)
         return load(path)
+
+
+# Copies and pickles are what `Network.save` writes.
+copyreg.pickle(Network, _written)
 
 
 def from_onnx(

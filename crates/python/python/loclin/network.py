@@ -310,12 +310,6 @@ class Network(Balls):
         with open(path, "wb") as file:
             file.write(self._native.to_bytes())
 
-    def __reduce__(self) -> Tuple[Any, ...]:
-        """Copies and pickles are what :meth:`save` writes."""
-        from .loading import restored
-
-        return restored, (self._native.to_bytes(),)
-
     def _names(self, nodes: Any) -> Any:
         """The names of nodes by their indices, -1 for none."""
         table = np.array([node["name"] for node in self._nodes] + [""], dtype=object)

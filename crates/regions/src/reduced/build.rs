@@ -202,9 +202,7 @@ impl Surroundings {
             let rows = Rows::of_tensor(&rows.flatten_from(2)?.squeeze(0)?)?;
             for (own, row) in some.iter().zip(rows.iter()) {
                 let at = range.start + own;
-                // A gradient that certainly is 0, whatever was computed.
-                let is_zero = self.here.rounding.is_some() && self.errors.gradients[at] == 0.0;
-                let gradient = match is_zero {
+                let gradient = match self.here.is_surely_0(self.errors.gradients[at]) {
                     true => vec![0.0; row.len()].into(),
                     false => row.into(),
                 };

@@ -129,20 +129,8 @@ impl Surroundings {
                     proof: false,
                     time: end.map(|end| end.saturating_duration_since(Instant::now())),
                 };
-                match self.bound(next, question, limits) {
-                    Ok(bound) => {
-                        if bound.found > value {
-                            largest.refuted = largest.refuted.min(next);
-                        }
-                        match holds(&bound, question, value) {
-                            true => largest.proved = largest.proved.max(next),
-                            false => open = open.min(next),
-                        }
-                        largest.curve.push(bound);
-                    }
-                    // Too many units can change: nothing is proved there.
-                    Err(Error::Argument { what: "radius", .. }) => open = open.min(next),
-                    Err(error) => return Err(error),
+                if self.tried(next, question, limits, &mut largest)? != Some(true) {
+                    open = open.min(next);
                 }
                 let beyond = open.min(largest.refuted);
                 let is_found = beyond <= largest.proved * (1.0 + TOLERANCE);
@@ -188,19 +176,36 @@ impl Surroundings {
                 proof: false,
                 time: left,
             };
-            match self.bound(radius, question, limits) {
-                Ok(bound) => {
-                    if bound.found > largest.threshold {
-                        largest.refuted = radius;
-                    }
-                    largest.curve.push(bound);
-                }
-                // Too many units can change.
-                Err(Error::Argument { what: "radius", .. }) => break,
-                Err(error) => return Err(error),
+            if self.tried(radius, question, limits, largest)?.is_none() {
+                break;
             }
         }
         Ok(())
+    }
+
+    /// Takes in what is found and proved in the ball of a radius: whether the threshold is proved to hold there; `None` where too many units
+    /// can change.
+    fn tried(
+        &self,
+        radius: f64,
+        question: &Question,
+        limits: Limits,
+        largest: &mut Largest,
+    ) -> Result<Option<bool>> {
+        let bound = match self.bound(radius, question, limits) {
+            Ok(bound) => bound,
+            Err(Error::Argument { what: "radius", .. }) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        if bound.found > largest.threshold {
+            largest.refuted = largest.refuted.min(radius);
+        }
+        let held = holds(&bound, question, largest.threshold);
+        if held {
+            largest.proved = largest.proved.max(radius);
+        }
+        largest.curve.push(bound);
+        Ok(Some(held))
     }
 
     /// The bounds of a question at several radii, ascending, joined by [`rising`].
