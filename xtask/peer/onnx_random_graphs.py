@@ -73,7 +73,7 @@ def step(g, x):
         "relu leaky clip abs prelu hardsigmoid shrink add sub mul div addself max maxconst min sum mean where wherec "
         "conv convt maxpool avgpool gap gmp pad reflect edge wrap slice steps split gather tile expand d2s s2d resize "
         "linear reduce reducemax matmul left gemm einsum transpose roundtrip flatten reshape squeeze cumsum dynshape "
-        "bn concat masked".split()
+        "bn concat masked crop fold".split()
     )
     sizes = int(np.prod(own))
     if kind == "relu":
@@ -151,6 +151,20 @@ def step(g, x):
         out[axis] = len(range(start, end, k))
         lists = [g.constant(np.array([v])) for v in (start, end, axis, k)]
         return g.node("Slice", [x] + lists, out)
+    if kind == "crop":
+        axes = sorted({int(a) for a in rng.integers(1, rank, size=2)})
+        wanted = [int(rng.integers(1, shape[a] + 3)) for a in axes]
+        out = [wanted[axes.index(i)] if i in axes else m for i, m in enumerate(shape)]
+        return g.node("CenterCropPad", [x, g.constant(np.array(wanted))], out, axes=axes)
+    if kind == "fold" and rank == 3 and shape[1] % 2 == 0:
+        columns = shape[2]
+        pad, stride = int(rng.integers(0, 2)), int(rng.integers(1, 3))
+        image = (columns - 1) * stride + 2 - 2 * pad
+        if image < 1:
+            return None
+        lists = [g.constant(np.array([1, image])), g.constant(np.array([1, 2]))]
+        out = (shape[0], shape[1] // 2, 1, image)
+        return g.node("Col2Im", [x] + lists, out, strides=[1, stride], pads=[0, pad, 0, pad])
     if kind == "split" and n > 1:
         parts = [1, n - 1]
         out = list(shape)

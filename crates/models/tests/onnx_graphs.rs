@@ -376,7 +376,6 @@ fn what_is_no_model_is_named() {
     );
     // Where another file can be had, the message says how.
     for (operator, remedy) in [
-        ("RNN", "dynamo=True"),
         ("QuantizeLinear", "the file is quantised"),
         ("Or", "is not read in this form"),
         ("Sign", "is not read in this form"),
@@ -569,4 +568,40 @@ fn a_few_numbers_are_sorted() {
     let many = node("TopK", &["x", "k"], "y", &[]);
     let refused = refusal(&model(&[0, 33], &[many], &[ints("k", &[33])]));
     assert!(refused.contains("at most 32"), "{refused}");
+}
+
+/// Two blocks of two pixels each, the first of which begins before the image.
+#[test]
+fn blocks_make_an_image() {
+    let columns = ints("columns", &[1, 2, 2]);
+    let nodes = |attributes: &[Vec<u8>]| {
+        let blocks = node("Reshape", &["x", "columns"], "blocks", &[]);
+        vec![
+            blocks,
+            node("Col2Im", &["blocks", "image", "block"], "y", attributes),
+        ]
+    };
+    let of = |attributes: &[Vec<u8>], image: &[i64]| {
+        model(
+            &[0, 4],
+            &nodes(attributes),
+            &[
+                columns.clone(),
+                ints("image", image),
+                ints("block", &[1, 2]),
+            ],
+        )
+    };
+    let pads = attribute_ints("pads", &[0, 1, 0, 0]);
+    let x = [1.0, 2.0, 4.0, 8.0];
+    let found = values(&read(&of(&[pads.clone()], &[1, 2])), &x);
+    assert_eq!(found, [2.0 + 4.0, 8.0]);
+    let apart = attribute_ints("strides", &[1, 2]);
+    let found = values(&read(&of(&[apart], &[1, 4])), &x);
+    assert_eq!(found, [1.0, 4.0, 2.0, 8.0]);
+    let wrong = refusal(&of(&[pads], &[2, 2]));
+    assert!(
+        wrong.contains("2 rows and 2 columns for 4 blocks of 2 entries"),
+        "{wrong}"
+    );
 }

@@ -63,6 +63,7 @@ pub(super) struct Attribute<'a> {
     pub(super) reference: &'a str,
     pub(super) floats: Vec<f64>,
     pub(super) ints: Vec<i64>,
+    pub(super) texts: Vec<&'a [u8]>,
 }
 
 /// A constant tensor as the file stores it.
@@ -214,6 +215,7 @@ fn attribute(bytes: &[u8]) -> Outcome<Attribute<'_>> {
             (6, wire) => attribute.graph = Some(wire.bytes()?),
             (7, wire) => wire.push_floats(&mut attribute.floats)?,
             (8, wire) => wire.push_ints(&mut attribute.ints)?,
+            (9, wire) => attribute.texts.push(wire.bytes()?),
             (20, wire) => kind = wire.int()?,
             (21, wire) => attribute.reference = wire.text()?,
             _ => {}

@@ -40,6 +40,7 @@ mod padding;
 mod picks;
 mod pooling;
 mod reader;
+mod recurrent;
 mod reduce;
 mod refusals;
 mod resize;

@@ -4,6 +4,7 @@ use super::{
     body::size,
     constant::{Constant, Values},
     dims::unravel,
+    geometry::count,
     message::Node,
     moves::axes,
     translator::Translator,
@@ -60,6 +61,38 @@ pub(super) fn pad<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
         }
         (_, mode) => return Err(node.error(format!("pads by mode `{mode}`"))),
     };
+    t.set(node, 0, found)
+}
+
+/// The middle of each dimension, or zeros on both sides of it; an odd entry is cut or added at the end.
+pub(super) fn center_crop_pad<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
+    let value = t.value(node, 0)?;
+    let full = t.shape(node, &value)?;
+    let wanted = t.constant(node, 1)?;
+    let wanted = node.check(wanted.to_ints())?;
+    let axes = match node.ints("axes") {
+        Some(axes) => {
+            node.axes(axes, full.len())?;
+            axes.iter()
+                .map(|axis| node.axis(*axis, full.len()))
+                .collect::<Result<Vec<_>>>()?
+        }
+        None => (0..full.len()).collect(),
+    };
+    if axes.len() != wanted.len() {
+        return Err(node.error(format!(
+            "{} sizes for {} dimensions",
+            wanted.len(),
+            axes.len()
+        )));
+    }
+    let (mut before, mut after) = (vec![0; full.len()], vec![0; full.len()]);
+    for (&axis, &size) in axes.iter().zip(wanted.iter()) {
+        let more = count(node, size)? as i64 - full[axis] as i64;
+        before[axis] = more / 2;
+        after[axis] = more - more / 2;
+    }
+    let found = moved_over(t, node, &value, &before, &after, ("constant", 0.0))?;
     t.set(node, 0, found)
 }
 

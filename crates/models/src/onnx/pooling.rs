@@ -86,9 +86,7 @@ pub(super) fn average_pool<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Resul
 
 /// A mean times the number of entries, of absolute values: `LpPool` of order 1.
 pub(super) fn lp_pool<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
-    if node.int("p", 2) != 1 {
-        return Err(node.error("of an order other than 1 is not piecewise linear"));
-    }
+    of_order_one(node)?;
     let operand = image(t, node)?;
     let windows = pooling_windows(t, node, &operand)?;
     let mut made = t.activated(node, ".abs", &operand, &Activation::abs())?;
@@ -99,6 +97,14 @@ pub(super) fn lp_pool<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()>
         made = t.resample_dynamic(node, "", &made, axis + 2, rows)?;
     }
     t.set(node, 0, Value::Dynamic(made))
+}
+
+/// The order of an l_p norm is 1.
+pub(super) fn of_order_one(node: &Node<'_>) -> Result<()> {
+    match node.int("p", 2) {
+        1 => Ok(()),
+        _ => Err(node.error("of an order other than 1 is not piecewise linear")),
+    }
 }
 
 pub(super) fn max_pool<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {

@@ -11,7 +11,7 @@ use super::{
     interface::{Input, Options, below_heads, input, output},
     largest, linear,
     message::{self, Function, Node},
-    moves, padding, picks, pooling, reduce, refusals, resize, scatter, select, sorting,
+    moves, padding, picks, pooling, recurrent, reduce, refusals, resize, scatter, select, sorting,
     translator::{Place, Translator},
     value::{Dynamic, Value},
 };
@@ -36,6 +36,7 @@ const SAMPLE: &[&str] = &["Resize", "Upsample"];
 
 /// Operators that choose among numbers, and so are the same for integers.
 const CHOOSE: &[&str] = &[
+    "CenterCropPad",
     "Clip",
     "Compress",
     "Concat",
@@ -85,7 +86,9 @@ const RULES: &[(&str, Rule)] = &[
     ("BatchNormalization", arithmetic::batch_normalization),
     ("Cast", arithmetic::cast),
     ("CastLike", arithmetic::cast),
+    ("CenterCropPad", padding::center_crop_pad),
     ("Clip", activations::clip),
+    ("Col2Im", scatter::columns_to_image),
     ("Compress", picks::compress),
     ("Concat", moves::concat),
     ("Constant", moves::constant),
@@ -103,6 +106,7 @@ const RULES: &[(&str, Rule)] = &[
     ("GatherND", picks::gather_nd),
     ("Gemm", linear::gemm),
     ("GlobalAveragePool", reduce::global_pool),
+    ("GlobalLpPool", reduce::global_pool),
     ("GlobalMaxPool", reduce::global_pool),
     ("Greater", select::compare),
     ("GreaterOrEqual", select::compare),
@@ -123,6 +127,7 @@ const RULES: &[(&str, Rule)] = &[
     ("PRelu", activations::p_relu),
     ("Pad", padding::pad),
     ("Pow", arithmetic::pow),
+    ("RNN", recurrent::rnn),
     ("ReduceL1", reduce::reduce),
     ("ReduceMax", reduce::reduce),
     ("ReduceMean", reduce::reduce),

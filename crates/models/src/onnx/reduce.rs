@@ -7,6 +7,7 @@ use super::{
     largest,
     message::Node,
     moves::axes,
+    pooling,
     translator::Translator,
     value::{Dynamic, Value},
 };
@@ -105,7 +106,7 @@ fn pooled<'a>(t: &mut Translator<'a>, node: &Node<'a>, value: &Dynamic) -> Resul
     })
 }
 
-/// `GlobalAveragePool` and `GlobalMaxPool`: over everything but the batch and the channel.
+/// `GlobalAveragePool`, `GlobalLpPool` of order 1 and `GlobalMaxPool`: over everything but the batch and the channel.
 pub(super) fn global_pool<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
     let operand = t.dynamic(node, 0)?;
     let operand = t.batch_first(node, &operand)?;
@@ -115,10 +116,13 @@ pub(super) fn global_pool<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result
             "takes [batch, channels, sizes...], found {found:?}"
         )));
     }
+    let reduced: Vec<bool> = (0..operand.full.len()).map(|axis| axis > 1).collect();
     let made = match node.op_type {
-        "GlobalMaxPool" => {
-            let reduced: Vec<bool> = (0..operand.full.len()).map(|axis| axis > 1).collect();
-            largest::over(t, node, &operand, &reduced, false)?
+        "GlobalMaxPool" => largest::over(t, node, &operand, &reduced, false)?,
+        "GlobalLpPool" => {
+            pooling::of_order_one(node)?;
+            let absolute = t.activated(node, ".abs", &operand, &Activation::abs())?;
+            summed(t, node, &absolute, &reduced, false)?
         }
         _ => pooled(t, node, &operand)?,
     };

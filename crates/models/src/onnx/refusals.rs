@@ -79,14 +79,10 @@ const STEPS: &[&str] = &[
 ];
 
 /// What may be part of a continuous piecewise-linear function, but in no form that is read.
-const UNREAD: &[&str] = &["And", "GlobalLpPool", "OneHot", "Or", "Sign", "Xor"];
+const UNREAD: &[&str] = &["And", "OneHot", "Or", "Sign", "Xor"];
 
 /// Operators and domains that appear where a file was made for one runtime, and how to get another file.
 const REMEDIES: &[(&str, &str)] = &[
-    (
-        "RNN",
-        "export with torch.onnx.export(..., dynamo=True), which writes the steps of the recurrence one by one",
-    ),
     (
         "QuantizeLinear",
         "the file is quantised: use the one before it was, in floating point",

@@ -1,8 +1,10 @@
 //! Values with some entries replaced by those of another, or added to.
 
 use super::{
+    body::size,
     constant::{Constant, Values},
-    dims::ravel,
+    dims::{ravel, unravel},
+    geometry::{Along, count, windows},
     message::Node,
     moves::joined,
     picks::element_places,
@@ -37,6 +39,64 @@ pub(super) fn scatter_nd<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<
         places.extend(first..first + block);
     }
     scattered(t, node, &data, &full, &places)
+}
+
+/// `Col2Im`: columns of blocks as they lie in an image, added where they overlap.
+pub(super) fn columns_to_image<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
+    let operand = t.dynamic(node, 0)?;
+    let operand = t.batch_first(node, &operand)?;
+    let mut sizes = [Vec::new(), Vec::new()];
+    for (index, sizes) in sizes.iter_mut().enumerate() {
+        let numbers = t.constant(node, index + 1)?;
+        let numbers = node.check(numbers.to_ints())?;
+        *sizes = numbers
+            .iter()
+            .map(|n| count(node, *n))
+            .collect::<Result<_>>()?;
+    }
+    let [image, block] = sizes;
+    let along = windows(node, &image, &block)?;
+    let positions: Vec<usize> = along.iter().map(Along::positions).collect();
+    let [places, entries, columns] = [&image, &block, &positions].map(|n| size(n).unwrap_or(0));
+    let [_, rows, found] = operand.full[..] else {
+        let found = &operand.full;
+        return Err(node.error(format!("takes [batch, rows, columns], found {found:?}")));
+    };
+    if found != columns || entries == 0 || !rows.is_multiple_of(entries) {
+        return Err(node.error(format!(
+            "{rows} rows and {found} columns for {columns} blocks of {entries} entries"
+        )));
+    }
+    let channels = rows / entries;
+    t.spend(node, places.saturating_add(entries.saturating_mul(columns)))?;
+    let mut terms = vec![Vec::new(); places];
+    for entry in 0..entries {
+        let within = unravel(entry, &block);
+        for column in 0..columns {
+            let position = unravel(column, &positions);
+            let at = along.iter().enumerate().map(|(axis, along)| {
+                let padded = position[axis] * along.stride + within[axis] * along.dilation;
+                let at = padded.checked_sub(along.before)?;
+                (at < along.entries).then_some(at)
+            });
+            if let Some(at) = at.collect::<Option<Vec<_>>>() {
+                terms[ravel(&at, &image)].push((entry * columns + column, 1.0));
+            }
+        }
+    }
+    let batch = operand.full[0];
+    let flat = t.seen_as(
+        node,
+        &operand,
+        vec![batch, channels, entries * columns],
+        operand.batch,
+    )?;
+    let rows = SparseRows::weighted(entries * columns, terms);
+    t.spend(node, rows.sources.len() + rows.len())?;
+    let made = t.resample_dynamic(node, "", &flat, 2, rows)?;
+    let full = [&[batch, channels], &image[..]].concat();
+    let made = t.seen_as(node, &made, full, operand.batch)?;
+    t.set(node, 0, Value::Dynamic(made))
 }
 
 /// `ScatterElements`, once called `Scatter`: indices along one dimension.

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    operator::PiecewiseLinear,
+    operator::{Operator, PiecewiseLinear},
     operators::Activation,
     spec::OperatorSpec,
 };
@@ -84,12 +84,17 @@ impl<'a> Translator<'a> {
 
     /// The network whose output is `output` as a vector; nodes that it does not need are left out.
     pub(super) fn finish(mut self, output: &Dynamic, name: &str) -> Result<crate::Network> {
-        let mut last = output.node;
-        if self.nodes.shape(last).len() != 1 || last == 0 {
-            let operator = OperatorSpec::Flatten.build(self.no_parameters())?;
-            let name = format!("{name}.flatten");
-            last = self.nodes.push(&name, operator, &[last]).map_err(refused)?;
-        }
+        let size = self.nodes.shape(output.node).iter().product();
+        let known = self.nodes.in_shape(output.node, &[size]);
+        let last = match known.filter(|node| *node != 0) {
+            Some(node) => node,
+            None => {
+                let operator = OperatorSpec::Flatten.build(self.no_parameters())?;
+                let name = format!("{name}.flatten");
+                let made = self.nodes.push(&name, operator, &[output.node]);
+                made.map_err(refused)?
+            }
+        };
         self.nodes.network(last, name, self.dtype, &self.device)
     }
 
@@ -273,12 +278,33 @@ impl<'a> Translator<'a> {
         parameters: &[(&str, Tensor)],
         operands: &[usize],
     ) -> Result<usize> {
+        let operator = self.operator(node, spec, parameters)?;
+        self.place(node, suffix, operator, operands)
+    }
+
+    /// An operator with parameters that is in no network yet.
+    pub(super) fn operator(
+        &self,
+        node: &Node<'a>,
+        spec: &OperatorSpec,
+        parameters: &[(&str, Tensor)],
+    ) -> Result<Operator> {
         let tensors = parameters
             .iter()
             .map(|(local, tensor)| (local.to_string(), tensor.clone()))
             .collect();
         let vars = VarBuilder::from_tensors(tensors, self.dtype, &self.device);
-        let operator = spec.build(vars).map_err(|e| node.error(e.to_string()))?;
+        spec.build(vars).map_err(|e| node.error(e.to_string()))
+    }
+
+    /// Adds an operator to the network under the node's name and a suffix; returns its index.
+    pub(super) fn place(
+        &mut self,
+        node: &Node<'a>,
+        suffix: &str,
+        operator: Operator,
+        operands: &[usize],
+    ) -> Result<usize> {
         let prefix = self.frames.last().map(|frame| frame.prefix.clone());
         let name = format!("{}{}{suffix}", prefix.unwrap_or_default(), label(node));
         node.check(self.nodes.push(&name, operator, operands))

@@ -198,6 +198,13 @@ fn windows() -> Vec<Case> {
             vec![(X[0] + X[1]) / 2.0, (X[2] + X[3]) / 2.0],
         ),
         (
+            "GlobalLpPool",
+            vec!["x"],
+            vec![],
+            vec![attribute_int("p", 1)],
+            vec![2.0, 2.25],
+        ),
+        (
             "MaxPool",
             vec!["x"],
             vec![],
@@ -254,6 +261,7 @@ fn operators_compute_what_onnx_says() {
     .concat();
     // These are tested in graphs of several nodes.
     let mut seen: Vec<&str> = vec![
+        "Col2Im",
         "Constant",
         "Gemm",
         "MatMul",
@@ -262,6 +270,7 @@ fn operators_compute_what_onnx_says() {
         "Less",
         "LessOrEqual",
         "Not",
+        "RNN",
         "Shape",
         "Size",
         "Where",

@@ -7,7 +7,7 @@ use super::onnx_writer::{
 use super::{Case, X, map};
 
 pub(crate) fn cases() -> Vec<Case> {
-    [picks(), repeats(), sums(), resizes(), products()].concat()
+    [picks(), images(), repeats(), sums(), resizes(), products()].concat()
 }
 
 fn picks() -> Vec<Case> {
@@ -136,6 +136,17 @@ fn picks() -> Vec<Case> {
             vec![X[0], X[0], X[0], X[1], X[2], X[2], X[2], X[3]],
         ),
     ]
+}
+
+/// The middle of an image.
+fn images() -> Vec<Case> {
+    vec![(
+        "CenterCropPad",
+        vec!["x", "sizes"],
+        vec![ints("sizes", &[1, 4])],
+        vec![attribute_ints("axes", &[1, -1])],
+        vec![0.0, X[0], X[1], 0.0],
+    )]
 }
 
 fn repeats() -> Vec<Case> {
