@@ -594,7 +594,7 @@ fn blocks_make_an_image() {
     };
     let pads = attribute_ints("pads", &[0, 1, 0, 0]);
     let x = [1.0, 2.0, 4.0, 8.0];
-    let found = values(&read(&of(&[pads.clone()], &[1, 2])), &x);
+    let found = values(&read(&of(std::slice::from_ref(&pads), &[1, 2])), &x);
     assert_eq!(found, [2.0 + 4.0, 8.0]);
     let apart = attribute_ints("strides", &[1, 2]);
     let found = values(&read(&of(&[apart], &[1, 4])), &x);

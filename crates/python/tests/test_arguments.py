@@ -94,6 +94,7 @@ def test_wrong_options_are_said(net, x):
         ({"method": "guess"}, "method: expected auto"),
         ({"deployed": "f8"}, 'deployed: expected "f32"'),
         ({"threads": 0}, "threads: expected a whole number of at least 1"),
+        ({"threads": 10**6}, "threads: expected at most 1024, found 1000000"),
         ({"seed": -1}, "seed: expected a whole number"),
         ({"box": 1}, "box"),
         ({"box": (1, 0)}, "empty"),

@@ -10,11 +10,16 @@ from ._arrays import maybe
 
 How = Dict[str, Any]
 
+# More threads than any machine gains from, as for RAYON_NUM_THREADS.
+_MOST_THREADS = 1024
+
 
 @contextlib.contextmanager
 def asking(total: int, threads: Optional[int], progress: Optional[bool] = False) -> Iterator[How]:
     """The engine's options. ``progress`` is True, False, or None for a bar on terminals where ``tqdm`` is installed."""
     threads = maybe(threads, "threads", 1)
+    if threads is not None and threads > _MOST_THREADS:
+        raise ValueError(f"threads: expected at most {_MOST_THREADS}, found {threads}")
     bar = _bar(total, progress)
     tell: Optional[Callable[[int, str], None]] = None
     if bar is not None:

@@ -67,7 +67,7 @@ pub(super) struct Objective {
 impl Rule {
     /// Whether an accuracy is near enough that of vanilla, both shares, in whole percent as the paper's tables show them.
     pub(super) fn allows(&self, accuracy: f64, vanilla: f64) -> bool {
-        is_within(accuracy, vanilla, self.points_less)
+        is_within(accuracy, vanilla, f64::from(self.points_less))
     }
 }
 

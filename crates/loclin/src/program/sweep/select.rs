@@ -10,15 +10,22 @@ use super::row::{Row, VANILLA};
 /// with the largest median `eps_2` on the validation inputs; both are means over the seeds, and over the
 /// parts of a cross-validation.
 ///
-/// Accuracies are compared as the paper's tables show them, in whole percent: with 98% for the vanilla run,
-/// "the same" begins at 97.5% and "one point less" at 96.5%.
+/// Where `rounded` is not false, accuracies are compared as the paper's tables show them, in whole percent: with 98% for
+/// the vanilla run, "the same" begins at 97.5% and "one point less" at 96.5%. Otherwise they are compared as they are.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Rule {
     /// What the choice is called.
     name: String,
-    /// Percentage points of accuracy that it may cost.
-    points_less: u8,
+    /// Percentage points of accuracy that it may cost; whole ones where accuracies are rounded.
+    points_less: f64,
+    /// Whether accuracies are rounded to whole percent.
+    #[serde(default = "yes")]
+    rounded: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// A configuration that a rule chose.
@@ -38,21 +45,41 @@ pub struct Selected {
 }
 
 /// Whether an accuracy is at most so many points less than that of vanilla, both shares and compared in whole percent.
-pub fn is_within(accuracy: f64, vanilla: f64, points_less: u8) -> bool {
-    accuracy >= ((100.0 * vanilla).round() - f64::from(points_less) - 0.5) / 100.0
+pub fn is_within(accuracy: f64, vanilla: f64, points_less: f64) -> bool {
+    accuracy >= ((100.0 * vanilla).round() - points_less - 0.5) / 100.0
 }
 
 impl Rule {
     pub(super) fn check(&self, vanilla: bool) -> Result<(), PlanError> {
-        match vanilla {
-            true => Ok(()),
-            false => Err(PlanError::invalid(
+        if !vanilla {
+            return Err(PlanError::invalid(
                 "vanilla",
                 format!(
                     "a configuration, because the rule `{}` compares with its accuracy",
                     self.name
                 ),
-            )),
+            ));
+        }
+        let points = self.points_less;
+        let expected = match self.rounded {
+            _ if !(0.0..=100.0).contains(&points) => "a number from 0 to 100",
+            true if points.fract() != 0.0 => {
+                "a whole number, or rounded = false, which compares accuracies as they are"
+            }
+            _ => return Ok(()),
+        };
+        Err(PlanError::invalid(
+            "points_less",
+            format!("{expected}, found {points} in the rule `{}`", self.name),
+        ))
+    }
+
+    /// Whether an accuracy is near enough to that of vanilla.
+    fn allows(&self, accuracy: f64, vanilla: f64) -> bool {
+        match self.rounded {
+            true => is_within(accuracy, vanilla, self.points_less),
+            // Means of shares of inputs: what rounding does to them is no difference.
+            false => accuracy >= vanilla - self.points_less / 100.0 - 1e-12,
         }
     }
 
@@ -65,9 +92,7 @@ impl Rule {
         let is_vanilla = |mean: &&Mean| mean.name == VANILLA;
         let vanilla = means.iter().find(is_vanilla);
         let is_accurate = |mean: &Mean| {
-            let near = |vanilla: &Mean| {
-                is_within(mean.mean.accuracy, vanilla.mean.accuracy, self.points_less)
-            };
+            let near = |vanilla: &Mean| self.allows(mean.mean.accuracy, vanilla.mean.accuracy);
             vanilla.is_some_and(near)
         };
         let candidates = means
@@ -156,19 +181,30 @@ mod tests {
         let rule = |points_less| Rule {
             name: "same".into(),
             points_less,
+            rounded: true,
         };
-        let selected = rule(0).apply(&rows);
+        let selected = rule(0.0).apply(&rows);
         assert_eq!(selected.runs, ["3-0", "3-1"]);
         assert_eq!((selected.median_eps_2, selected.reason), (Some(2.5), None));
-        assert_eq!(rule(1).apply(&rows).runs, ["2-0", "2-1"]);
+        assert_eq!(rule(1.0).apply(&rows).runs, ["2-0", "2-1"]);
+        // As they are, 98.4% less 0.4 points is 98%, and less 0.8 points is more than the mean of the third.
+        let exact = |points_less| Rule {
+            rounded: false,
+            ..rule(points_less)
+        };
+        assert_eq!(exact(0.4).apply(&rows).runs, ["1-0", "1-1"]);
+        assert_eq!(exact(0.8).apply(&rows).runs, ["1-0", "1-1"]);
+        assert_eq!(exact(0.9).apply(&rows).runs, ["3-0", "3-1"]);
+        assert!(rule(0.5).check(true).is_err() && exact(0.5).check(true).is_ok());
+        assert!(exact(-1.0).check(true).is_err() && exact(f64::NAN).check(true).is_err());
         rows[0] = vanilla(Some((1.0, 0.1)));
         let none = |points_less, reason: &str, rows: &[Row]| {
             let selected = rule(points_less).apply(rows);
             assert_eq!(selected.runs, Vec::<String>::new());
             assert!(selected.reason.unwrap().contains(reason));
         };
-        none(0, "accurate enough", &rows);
+        none(0.0, "accurate enough", &rows);
         rows[0] = vanilla(None);
-        none(100, "vanilla diverged", &rows);
+        none(100.0, "vanilla diverged", &rows);
     }
 }
