@@ -31,6 +31,7 @@ mod read_cases;
 mod readings;
 mod reduced;
 mod refusals;
+mod repeated;
 mod rivals;
 mod segments;
 mod undecided;

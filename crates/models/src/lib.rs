@@ -54,7 +54,7 @@ pub use loclin_tensor::Parameters;
 pub use loclin_tensor::TwoPieces;
 pub use magnitude::{Magnitudes, RoundingErrors};
 pub use network::{Network, Node};
-pub use operator::{Affine, Alternatives, Magnitude, Normalizing, Operator, PiecewiseLinear};
+pub use operator::{Affine, Alternatives, Made, Magnitude, Normalizing, Operator, PiecewiseLinear};
 pub use parameter_map::ParameterMap;
 pub use patch::Patch;
 pub use places::Places;

@@ -1,5 +1,6 @@
 //! A network at a batch of inputs: its value, its activation pattern, and the fixed-pattern linear map.
 
+mod equal;
 pub(crate) mod growing;
 pub(crate) mod patches;
 pub(crate) mod pull;

@@ -200,10 +200,13 @@ impl Linearizer {
         let mut values = table(trace.pre_activations()?)?;
         let mut of_values = table(errors.pre_activations.clone())?;
         let by_lengths = unknown();
+        let equal = equal_neurons(&trace, &values, &mut of_values)?;
         let lengths = self.lessen(inputs, &trace, &values, (&mut of_values, &by_lengths))?;
         let rounding = match lengths {
             Some(lengths) => {
-                let constants = self.decide(inputs, &trace, &mut values, &mut of_values)?;
+                let mut constants = self.decide(inputs, &trace, &mut values, &mut of_values)?;
+                let both = constants.iter_mut().zip(equal);
+                both.for_each(|(constants, equal)| constants.extend(equal));
                 let (known, of_values) = (Some(errors), (of_values, constants));
                 Some(Rounding::new(
                     magnitudes, inputs, of_values, None, known, lengths,
@@ -303,6 +306,20 @@ impl Linearizer {
         };
         Ok((trace.for_network(&self.network)?, pre_activations))
     }
+}
+
+/// Takes errors from neurons that are 0 because they compare a number with itself, and says which those are.
+fn equal_neurons(trace: &Trace, values: &Rows, errors: &mut Rows) -> Result<Vec<Vec<usize>>> {
+    let mut equal = vec![Vec::new(); trace.batch()];
+    let zeros = |input: &usize| values[*input].contains(&0.0);
+    let open = decide::open(values, errors);
+    let open: Vec<usize> = open.into_iter().filter(zeros).collect();
+    for (input, neurons) in open.iter().zip(trace.equal_neurons(&open)?) {
+        let row = errors.row_mut(*input);
+        neurons.iter().for_each(|at| row[*at] = 0.0);
+        equal[*input] = neurons;
+    }
+    Ok(equal)
 }
 
 /// What a forward pass finds.

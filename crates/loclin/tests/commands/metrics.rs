@@ -49,6 +49,10 @@ fn steps_rates_gradients_and_margins_are_recorded_and_exported() {
     assert_eq!(outcome["epochs"].as_array().unwrap().len(), 3);
     let table = fs::read_to_string(&csv).unwrap();
     assert!(table.starts_with("epoch,step,date,train_loss,"), "{table}");
+    assert!(
+        table.lines().next().unwrap().ends_with(",seconds,threads"),
+        "{table}"
+    );
     assert_eq!(table.lines().count(), 4);
     // Again: the same file, and no second one.
     json(&[&arguments[..], &["--force"]].concat());

@@ -106,6 +106,11 @@ pub trait Affine: Debug + Send + Sync {
         Ok(None)
     }
 
+    /// What each number of the result is made of, if that can be said without weights; [`Made::Mixed`], the default, says nothing.
+    fn made(&self) -> Made {
+        Made::Mixed
+    }
+
     /// The operator with each channel of its result (the first dimension of an output) multiplied by an entry of `scale`,
     /// differentiable in it; `None`, the default, where that is no operator of the same cost.
     ///
@@ -172,6 +177,17 @@ pub trait Affine: Debug + Send + Sync {
     fn normalization(&self) -> Option<&dyn Normalizing> {
         None
     }
+}
+
+/// What each number of an affine operator's result is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Made {
+    /// It is a number of an operand, or a constant.
+    Moved,
+    /// It is a multiple of the operand's number at the same place, plus a constant; neither is rounded.
+    Scaled,
+    /// It may be any sum.
+    Mixed,
 }
 
 /// An affine operator's absolute values.

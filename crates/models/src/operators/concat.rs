@@ -1,7 +1,7 @@
 //! Several inputs side by side.
 
 use crate::{
-    operator::{Affine, Magnitude, ShapeResult},
+    operator::{Affine, Made, Magnitude, ShapeResult},
     spec::OperatorSpec,
 };
 use candle_core::{Result, Tensor};
@@ -46,6 +46,10 @@ impl Affine for Concat {
         }
         output[axis] = total;
         Ok(output)
+    }
+
+    fn made(&self) -> Made {
+        Made::Moved
     }
 
     fn push(&self, tangents: &[&Tensor]) -> Result<Tensor> {

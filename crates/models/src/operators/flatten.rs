@@ -1,7 +1,7 @@
 //! Any shape to a vector.
 
 use crate::{
-    operator::{Affine, Magnitude, ShapeResult},
+    operator::{Affine, Made, Magnitude, ShapeResult},
     spec::OperatorSpec,
 };
 use candle_core::{Result, Tensor};
@@ -21,6 +21,10 @@ impl Affine for Flatten {
             [shape] => Ok(vec![shape.iter().product()]),
             _ => Err(format!("takes one operand, found {}", operands.len())),
         }
+    }
+
+    fn made(&self) -> Made {
+        Made::Moved
     }
 
     fn push(&self, tangents: &[&Tensor]) -> Result<Tensor> {

@@ -3,7 +3,7 @@
 use super::layout::{refuse, resize, single};
 use crate::{
     error::Error,
-    operator::{Affine, Magnitude, ShapeResult},
+    operator::{Affine, Made, Magnitude, ShapeResult},
     parameter_map::ParameterMap,
     spec::OperatorSpec,
 };
@@ -100,6 +100,10 @@ impl Affine for Pad {
                 self.before, self.after
             )
         })
+    }
+
+    fn made(&self) -> Made {
+        Made::Moved
     }
 
     fn push(&self, tangents: &[&Tensor]) -> Result<Tensor> {

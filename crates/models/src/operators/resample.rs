@@ -3,7 +3,7 @@
 use super::layout::{refuse, single, times};
 use crate::{
     error::Error,
-    operator::{Affine, Magnitude, ShapeResult},
+    operator::{Affine, Made, Magnitude, ShapeResult},
     sparse_rows::SparseRows,
     spec::OperatorSpec,
 };
@@ -66,6 +66,13 @@ impl Affine for Resample {
         let mut output = shape.to_vec();
         output[self.axis] = self.rows.len();
         Ok(output)
+    }
+
+    fn made(&self) -> Made {
+        match self.rows.longest() <= 1 && self.rows.weights.is_empty() {
+            true => Made::Moved,
+            false => Made::Mixed,
+        }
     }
 
     fn push(&self, tangents: &[&Tensor]) -> Result<Tensor> {

@@ -2,7 +2,7 @@
 
 use super::layout::{refuse, single};
 use crate::{
-    operator::{Affine, Magnitude, ShapeResult},
+    operator::{Affine, Made, Magnitude, ShapeResult},
     spec::OperatorSpec,
 };
 use candle_core::{Result, Tensor};
@@ -40,6 +40,10 @@ impl Affine for Reshape {
             return refuse(format!("with as many numbers as {:?}", self.shape), shape);
         }
         Ok(self.shape.clone())
+    }
+
+    fn made(&self) -> Made {
+        Made::Moved
     }
 
     fn push(&self, tangents: &[&Tensor]) -> Result<Tensor> {

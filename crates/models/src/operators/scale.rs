@@ -5,7 +5,7 @@ use super::{
     spectral::largest,
 };
 use crate::{
-    operator::{Affine, Magnitude, ShapeResult},
+    operator::{Affine, Made, Magnitude, ShapeResult},
     parameter_map::ParameterMap,
     spec::OperatorSpec,
 };
@@ -42,6 +42,10 @@ impl Affine for Scale {
 
     fn output_shape(&self, operands: &[&[usize]]) -> ShapeResult {
         broadcasts(self.scale.dims(), single(operands)?)
+    }
+
+    fn made(&self) -> Made {
+        Made::Scaled
     }
 
     fn push(&self, tangents: &[&Tensor]) -> Result<Tensor> {

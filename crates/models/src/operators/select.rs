@@ -2,7 +2,7 @@
 
 use super::slice::Slice;
 use crate::{
-    operator::{Affine, Magnitude, ShapeResult},
+    operator::{Affine, Made, Magnitude, ShapeResult},
     spec::OperatorSpec,
 };
 use candle_core::{Result, Tensor};
@@ -39,6 +39,10 @@ impl Affine for Select {
         let mut shape = self.slice.output_shape(operands)?;
         shape.remove(self.axis);
         Ok(shape)
+    }
+
+    fn made(&self) -> Made {
+        Made::Moved
     }
 
     fn push(&self, tangents: &[&Tensor]) -> Result<Tensor> {

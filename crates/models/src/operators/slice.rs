@@ -2,7 +2,7 @@
 
 use super::layout::{refuse, resize, single};
 use crate::{
-    operator::{Affine, Magnitude, ShapeResult},
+    operator::{Affine, Made, Magnitude, ShapeResult},
     spec::OperatorSpec,
 };
 use candle_core::{Result, Tensor};
@@ -55,6 +55,10 @@ impl Affine for Slice {
                 shape,
             ),
         }
+    }
+
+    fn made(&self) -> Made {
+        Made::Moved
     }
 
     fn push(&self, tangents: &[&Tensor]) -> Result<Tensor> {

@@ -2,7 +2,7 @@
 
 use super::layout::{broadcasts, single};
 use crate::{
-    operator::{Affine, Magnitude, ShapeResult},
+    operator::{Affine, Made, Magnitude, ShapeResult},
     parameter_map::ParameterMap,
     spec::OperatorSpec,
 };
@@ -39,6 +39,10 @@ impl Affine for Translate {
 
     fn output_shape(&self, operands: &[&[usize]]) -> ShapeResult {
         broadcasts(self.shift.dims(), single(operands)?)
+    }
+
+    fn made(&self) -> Made {
+        Made::Scaled
     }
 
     fn push(&self, tangents: &[&Tensor]) -> Result<Tensor> {

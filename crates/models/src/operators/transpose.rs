@@ -3,7 +3,7 @@
 use super::layout::{refuse, single};
 use crate::{
     error::Error,
-    operator::{Affine, Magnitude, ShapeResult},
+    operator::{Affine, Made, Magnitude, ShapeResult},
     spec::OperatorSpec,
 };
 use candle_core::{Result, Tensor};
@@ -57,6 +57,10 @@ impl Affine for Transpose {
             return refuse(format!("with {} dimensions", self.permutation.len()), shape);
         }
         Ok(self.permutation.iter().map(|&p| shape[p]).collect())
+    }
+
+    fn made(&self) -> Made {
+        Made::Moved
     }
 
     fn push(&self, tangents: &[&Tensor]) -> Result<Tensor> {

@@ -126,7 +126,8 @@ fn csv(epochs: &[Epoch]) -> anyhow::Result<Vec<u8>> {
         let numbers = numbers(epoch);
         if row == 0 {
             let names = numbers.iter().map(|(name, ..)| *name);
-            writer.write_record(["epoch", "step", "date"].into_iter().chain(names))?;
+            let all = ["epoch", "step", "date"].into_iter().chain(names);
+            writer.write_record(all.chain(["threads"]))?;
         }
         let mut record = vec![
             epoch.epoch.to_string(),
@@ -134,6 +135,7 @@ fn csv(epochs: &[Epoch]) -> anyhow::Result<Vec<u8>> {
             epoch.date.clone(),
         ];
         record.extend(numbers.iter().map(|(.., number)| number.to_string()));
+        record.push(epoch.threads.to_string());
         writer.write_record(record)?;
     }
     writer.into_inner().context("cannot finish the table")

@@ -126,9 +126,14 @@ impl Plan {
         });
         let varying = varying(written, base)?.into_iter().map(with_options);
         let varying: Vec<Planned> = varying.collect();
-        let vanilla: Vec<Planned> = match (vanilla, written.folds) {
-            (Some(vanilla), Some(_)) => folds::with_seeds(&vanilla, &varying)?,
-            (vanilla, _) => vanilla.into_iter().collect(),
+        // Means over seeds are compared with means over the same.
+        let seeds = written.vary.get("seed").and_then(|seeds| seeds.as_array());
+        let several = written.search == Search::Grid && seeds.is_some_and(|seeds| seeds.len() > 1);
+        let vanilla: Vec<Planned> = match vanilla {
+            Some(vanilla) if several || written.folds.is_some() => {
+                folds::with_seeds(&vanilla, &varying)?
+            }
+            vanilla => vanilla.into_iter().collect(),
         };
         let mut runs = [vanilla, varying].concat();
         if let Some(folds) = written.folds {

@@ -1,0 +1,283 @@
+//! Neurons that compare a number with itself, and so are 0 on a whole region.
+
+use super::Trace;
+use crate::{
+    error::Result,
+    operator::{Affine, Alternatives, Made, Operator},
+};
+use candle_core::{DType, Device, Tensor};
+use std::collections::HashMap;
+
+/// Stands for one function of the input: entries with the same are equal on the whole region of an input.
+type Label = u64;
+
+/// What an entry of a result is, whatever the operand.
+#[derive(Clone, Copy)]
+enum Entry {
+    /// This entry of the operands, one after the other.
+    Copy(usize),
+    /// A number.
+    Constant(f64),
+    /// A function of the entry of the operand at the same place; equal keys are equal functions.
+    Of([u64; 2]),
+    /// The same: the product with the first number, plus the second.
+    Line([f64; 2]),
+    /// Something else.
+    New,
+}
+
+/// What tells functions apart.
+#[derive(PartialEq, Eq, Hash)]
+enum Key {
+    Constant(u64),
+    /// A function of a label, by the node and what the node says of it.
+    Of(usize, [u64; 2], Label),
+}
+
+/// The labels that were given.
+#[derive(Default)]
+struct Labels {
+    known: HashMap<Key, Label>,
+    next: Label,
+}
+
+impl Labels {
+    fn new(&mut self) -> Label {
+        self.next += 1;
+        self.next
+    }
+
+    /// That of a number; 0 and -0 are one.
+    fn constant(&mut self, number: f64) -> Label {
+        self.of(constant(number))
+    }
+
+    /// Whether a label is that of a number.
+    fn is_constant(&self, label: Label, number: f64) -> bool {
+        self.known.get(&constant(number)) == Some(&label)
+    }
+
+    fn of(&mut self, key: Key) -> Label {
+        let next = &mut self.next;
+        *self.known.entry(key).or_insert_with(|| {
+            *next += 1;
+            *next
+        })
+    }
+}
+
+fn constant(number: f64) -> Key {
+    Key::Constant((number + 0.0).to_bits())
+}
+
+impl Trace {
+    /// Of each of some inputs the neurons, by their positions among all, that are 0 on the whole region because they compare a number with
+    /// itself: a largest of several among which one occurs twice, as where max pools overlap that overlap, above repeated entries
+    /// or paddings, or of `x` and `relu(x)`; and a constant at a breakpoint, as a ReLU of what a ReLU has made 0. Found by following entries that
+    /// are selected, moved, repeated, scaled and shifted; what a layer with weights gives is always taken to be different. Where the
+    /// recorded pattern is the input's, this is exact.
+    ///
+    /// # Errors
+    /// A tensor computation that fails.
+    pub fn equal_neurons(&self, inputs: &[usize]) -> Result<Vec<Vec<usize>>> {
+        let entries = self.entries()?;
+        let found = inputs.iter().map(|input| self.equal_at(*input, &entries));
+        found.collect()
+    }
+
+    /// What the result of each affine node is made of; `None` where that is always something else.
+    fn entries(&self) -> Result<Vec<Option<Vec<Entry>>>> {
+        let nodes = self.network.nodes();
+        let of = |node: &crate::network::Node| match &node.operator {
+            Operator::Affine(operator) => {
+                let operands = node.operands.iter().map(|at| &nodes[*at].shape[..]);
+                entries(&**operator, &operands.collect::<Vec<_>>(), &node.shape)
+            }
+            _ => Ok(None),
+        };
+        nodes.iter().map(of).collect()
+    }
+
+    fn equal_at(&self, input: usize, entries: &[Option<Vec<Entry>>]) -> Result<Vec<usize>> {
+        let nodes = self.network.nodes();
+        let mut labels = Labels::default();
+        let mut of_nodes: Vec<Vec<Label>> = Vec::with_capacity(nodes.len());
+        let (mut equal, mut start) = (Vec::new(), 0);
+        for (index, node) in nodes.iter().enumerate() {
+            let size = node.shape.iter().product();
+            let own = match (&node.operator, &self.records[index], &entries[index]) {
+                (Operator::PiecewiseLinear(operator), Some(record), _) => {
+                    let operand = node.operands[0];
+                    let below = &of_nodes[operand];
+                    let pieces = record.pieces()?.get(input)?.to_dtype(DType::U32)?;
+                    let pieces = pieces.flatten_all()?.to_vec1::<u32>()?;
+                    let first = start;
+                    start += record.pre_activations().dim(1)?;
+                    match operator.alternatives(&nodes[operand].shape)? {
+                        Some(Alternatives::Largest(groups)) => {
+                            let mut at = first;
+                            let mut chosen = Vec::with_capacity(groups.len());
+                            for (group, rank) in groups.iter().zip(pieces) {
+                                let selected = below[group[rank as usize] as usize];
+                                for (place, member) in group.iter().enumerate() {
+                                    if place != rank as usize {
+                                        let same = below[*member as usize] == selected;
+                                        equal.extend(same.then_some(at));
+                                        at += 1;
+                                    }
+                                }
+                                chosen.push(selected);
+                            }
+                            chosen
+                        }
+                        Some(lines) => {
+                            // A constant at a breakpoint stays there.
+                            for (boundary, breakpoint) in breakpoints(&lines).iter().enumerate() {
+                                let stays =
+                                    |at: &usize| labels.is_constant(below[*at], *breakpoint);
+                                let neurons = (0..size).filter(stays);
+                                equal.extend(neurons.map(|at| first + boundary * size + at));
+                            }
+                            let line = |(at, piece): (usize, u32)| {
+                                let entry = line(&lines, at, piece as usize);
+                                labelled(entry, index, at, below, &mut labels)
+                            };
+                            pieces.into_iter().enumerate().map(line).collect()
+                        }
+                        None => (0..size).map(|_| labels.new()).collect(),
+                    }
+                }
+                (_, _, Some(entries)) => {
+                    let below: Vec<Label> = (node.operands.iter())
+                        .flat_map(|at| of_nodes[*at].iter().copied())
+                        .collect();
+                    let entry = |(at, entry): (usize, &Entry)| {
+                        labelled(*entry, index, at, &below, &mut labels)
+                    };
+                    entries.iter().enumerate().map(entry).collect()
+                }
+                _ => (0..size).map(|_| labels.new()).collect(),
+            };
+            of_nodes.push(own);
+        }
+        Ok(equal)
+    }
+}
+
+/// The label of entry `at` of a node's result.
+fn labelled(entry: Entry, node: usize, at: usize, below: &[Label], labels: &mut Labels) -> Label {
+    match entry {
+        Entry::Copy(source) => below[source],
+        Entry::Constant(number) => labels.constant(number),
+        Entry::Line([_, shift]) if labels.is_constant(below[at], 0.0) => labels.constant(shift),
+        Entry::Line(line) => labels.of(Key::Of(node, line.map(f64::to_bits), below[at])),
+        Entry::Of(function) => labels.of(Key::Of(node, function, below[at])),
+        Entry::New => labels.new(),
+    }
+}
+
+/// The breakpoints of functions of one number.
+fn breakpoints(of: &Alternatives) -> &[f64] {
+    match of {
+        Alternatives::Lines { breakpoints, .. } => breakpoints,
+        Alternatives::Largest(_) => &[],
+    }
+}
+
+/// What a piece of a function of one number makes of the entry `at`.
+fn line(lines: &Alternatives, at: usize, piece: usize) -> Entry {
+    let Alternatives::Lines {
+        breakpoints,
+        slopes,
+        anchor,
+    } = lines
+    else {
+        return Entry::New;
+    };
+    let own = if slopes.len() == 1 {
+        &slopes[0]
+    } else {
+        &slopes[at]
+    };
+    let slope = own[piece];
+    // The pieces beside the first breakpoint go through its value.
+    let is_beside = piece < 2;
+    match slope {
+        1.0 if is_beside && breakpoints[0] == *anchor => Entry::Copy(at),
+        0.0 if is_beside => Entry::Constant(*anchor),
+        // The function is said by all slopes up to the piece: those of one list, or of this entry.
+        _ if slopes.len() == 1 => Entry::Of([piece as u64, 0]),
+        _ if is_beside => Entry::Of([piece as u64, slope.to_bits()]),
+        _ => Entry::New,
+    }
+}
+
+/// What the entries of an affine operator's result are; `None` where all are something else.
+fn entries(
+    operator: &dyn Affine,
+    operands: &[&[usize]],
+    output: &[usize],
+) -> Result<Option<Vec<Entry>>> {
+    let size = output.iter().product::<usize>();
+    if operator.channel_scale()?.is_some() {
+        // One function for each channel.
+        let each = size / output.first().copied().unwrap_or(1).max(1);
+        let of = |at: usize| Entry::Of([(at / each.max(1)) as u64, 0]);
+        return Ok(Some((0..size).map(of).collect()));
+    }
+    let offsets = || -> Result<Vec<f64>> {
+        Ok(match operator.offset(output)? {
+            Some(offset) => {
+                let whole = offset.broadcast_as([&[1], output].concat())?;
+                whole.to_dtype(DType::F64)?.flatten_all()?.to_vec1()?
+            }
+            None => vec![0.0; size],
+        })
+    };
+    match operator.made() {
+        Made::Mixed => return Ok(None),
+        Made::Scaled => {
+            let ones = Tensor::ones([&[1, 1], output].concat(), DType::F64, &Device::Cpu)?;
+            let pushed = operator.push(&[&ones])?.flatten_all()?.to_vec1::<f64>()?;
+            let both = pushed.into_iter().zip(offsets()?);
+            let of = both.map(|(scale, shift)| Entry::Line([scale, shift]));
+            return Ok(Some(of.collect()));
+        }
+        Made::Moved => {}
+    }
+    // Numbers that count up and down tell where each comes from.
+    let total: usize = operands
+        .iter()
+        .map(|shape| shape.iter().product::<usize>())
+        .sum();
+    let mut before = 0;
+    let numbered = |shape: &&[usize]| -> Result<Tensor> {
+        let count = shape.iter().product::<usize>();
+        let up = (1..=count).map(|at| (before + at) as f64);
+        let down = (1..=count).map(|at| (total + 1 - before - at) as f64);
+        let both: Vec<f64> = up.chain(down).collect();
+        before += count;
+        Ok(Tensor::from_vec(
+            both,
+            [&[1, 2], *shape].concat(),
+            &Device::Cpu,
+        )?)
+    };
+    let numbered = operands.iter().map(numbered).collect::<Result<Vec<_>>>()?;
+    let pushed = operator.push(&numbered.iter().collect::<Vec<_>>())?;
+    let pushed = pushed.flatten_all()?.to_vec1::<f64>()?;
+    let (up, down) = pushed.split_at(size);
+    let of = |((up, down), offset): ((&f64, &f64), f64)| match (*up, *down) {
+        (0.0, 0.0) => Entry::Constant(offset),
+        (up, down)
+            if up + down == (total + 1) as f64
+                && up.fract() == 0.0
+                && up >= 1.0
+                && offset == 0.0 =>
+        {
+            Entry::Copy(up as usize - 1)
+        }
+        _ => Entry::New,
+    };
+    Ok(Some(up.iter().zip(down).zip(offsets()?).map(of).collect()))
+}
