@@ -332,3 +332,24 @@ fn where_regions_meet_there_is_no_region_of_its_own() {
         assert!(x == 0.0 || bound.found <= 1e-12, "{bound:?}");
     }
 }
+
+/// `0.75 |x| - 0.25 |x| - 0.5 |x|` below 0 is computed as a number near 0, and limits no direction.
+#[test]
+fn a_neuron_that_is_0_everywhere_limits_no_direction() {
+    let first = linear(&[vec![-1.5], vec![-0.5], vec![-0.5]], &[0.0; 3]);
+    let second = linear(&[vec![-0.5, 0.5, 1.0]], &[0.0]);
+    let last = linear(&[vec![1.0]], &[0.0]);
+    let network = chain(1, vec![first, bend(0.0), second, bend(0.0), last]);
+    for x in [-0.8132702392002724, -0.1, -0.7, -3.3] {
+        let inputs = Tensor::new(&[[x]], &Device::Cpu).unwrap();
+        let here = Linearization::new(&network, &inputs, Budget::default()).unwrap();
+        let margin = here.margins(&[Norm::L2], Method::Auto).unwrap()[0].radius[0];
+        let directions = Tensor::new(&[[[-1.0], [1.0]]], &Device::Cpu).unwrap();
+        let along = here.directional_margins(&directions).unwrap();
+        assert_eq!(along.guarantee, Guarantee::Proved);
+        assert_eq!(along.step[0], f64::INFINITY, "{x}");
+        for radius in [margin, along.step[1]] {
+            assert!((radius + x).abs() <= 1e-14 * x.abs(), "{x}: {radius}");
+        }
+    }
+}

@@ -605,3 +605,46 @@ fn blocks_make_an_image() {
         "{wrong}"
     );
 }
+
+/// As `torch.nan_to_num` is exported: nothing is replaced of finite numbers.
+#[test]
+fn guards_against_what_is_no_number_are_left_out() {
+    let constants = [
+        doubles("zero", &[], &[0.0]),
+        doubles("most", &[], &[1e300]),
+        doubles("inf", &[], &[f64::INFINITY]),
+        doubles("half", &[], &[0.5]),
+    ];
+    let where_ = |condition: &str, first: &str, second: &str, output: &str| {
+        node("Where", &[condition, first, second], output, &[])
+    };
+    let nodes = [
+        node("IsNaN", &["x"], "nan", &[]),
+        where_("nan", "zero", "x", "a"),
+        node("IsInf", &["a"], "infinite", &[]),
+        node("Greater", &["a", "zero"], "positive", &[]),
+        node("And", &["infinite", "positive"], "above", &[]),
+        where_("above", "most", "a", "b"),
+        node("Equal", &["inf", "b"], "is", &[]),
+        node("Or", &["is", "above"], "either", &[]),
+        where_("either", "most", "b", "c"),
+        node("Relu", &["c"], "y", &[]),
+    ];
+    let network = read(&model(&[0, 2], &nodes, &constants));
+    let x = [1.5, -2.0, -0.25, 3.0];
+    assert_eq!(values(&network, &x), [1.5, 0.0, 0.0, 3.0]);
+    let jumps = [
+        node("Equal", &["x", "half"], "is", &[]),
+        where_("is", "zero", "x", "y"),
+    ];
+    let why = refusal(&model(&[0, 2], &jumps, &constants));
+    assert!(why.contains("(Equal): is not continuous"), "{why}");
+    let open = [
+        node("Greater", &["x", "zero"], "p", &[]),
+        node("Greater", &["x", "half"], "q", &[]),
+        node("And", &["p", "q"], "both", &[]),
+        where_("both", "x", "zero", "y"),
+    ];
+    let why = refusal(&model(&[0, 2], &open, &constants));
+    assert!(why.contains("(And): is not read in this form"), "{why}");
+}

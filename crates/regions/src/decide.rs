@@ -112,8 +112,9 @@ fn of_input(
             Ordering::Less => (high, low),
             _ => (low, high),
         };
-        // At 0 the recorded side counts as positive.
-        if value != 0.0 || side == Ordering::Equal && recorded {
+        let is_constant = side == Ordering::Equal && is_constant(at);
+        // At 0 the recorded side counts as positive; of a neuron that does not move both sides are one.
+        if value != 0.0 || side == Ordering::Equal && (recorded || is_constant) {
             let error = match far == value {
                 true => 0.0,
                 false => up((far - value).abs()),
@@ -122,7 +123,7 @@ fn of_input(
                 at,
                 value,
                 error,
-                is_constant: side == Ordering::Equal && is_constant(at),
+                is_constant,
             });
         }
     }

@@ -5,7 +5,8 @@
 
 use std::env;
 use std::fs::{File, OpenOptions};
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal, Read, Write};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{LazyLock, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -28,9 +29,47 @@ const THOUSAND: u64 = 1000;
 /// A line says how far the work is after so long.
 const MINUTE: Duration = Duration::from_secs(60);
 
+/// How a line of a log begins, with a digit for each 0.
+const DATE: &[u8] = b"0000-00-00T00:00:00";
+
 static SCREEN: LazyLock<MultiProgress> =
     LazyLock::new(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr()));
 static BARS_WANTED: AtomicBool = AtomicBool::new(false);
+
+/// A log to go on with, or a new one: a file that holds something else is not for appending to.
+fn log_file(path: &Path) -> Result<File, Usage> {
+    let failed = |cause| {
+        let message = format!("--log-file {}: cannot write it", path.display());
+        Usage::caused_by(message, cause)
+    };
+    let mut options = OpenOptions::new();
+    let file = options
+        .create(true)
+        .append(true)
+        .open(path)
+        .map_err(failed)?;
+    // A device or a pipe has nothing that could be lost.
+    if !file.metadata().map_err(failed)?.is_file() {
+        return Ok(file);
+    }
+    let mut begin = Vec::new();
+    let read =
+        File::open(path).and_then(|file| file.take(DATE.len() as u64).read_to_end(&mut begin));
+    read.map_err(failed)?;
+    let is_log = begin.is_empty()
+        || begin.len() == DATE.len()
+            && begin.iter().zip(DATE).all(|(found, wanted)| match wanted {
+                b'0' => found.is_ascii_digit(),
+                other => found == other,
+            });
+    match is_log {
+        true => Ok(file),
+        false => Err(Usage::new(format!(
+            "--log-file {}: holds something else than a log of this program; name another",
+            path.display()
+        ))),
+    }
+}
 
 /// Starts logging at the level that `--verbose` and `--quiet` ask for, or else as RUST_LOG says, and allows bars on a terminal.
 ///
@@ -39,16 +78,7 @@ static BARS_WANTED: AtomicBool = AtomicBool::new(false);
 pub fn start(global: &Global) -> Result<(), Usage> {
     static STARTED: OnceLock<()> = OnceLock::new();
     let terminal = io::stderr().is_terminal();
-    let file = global.log_file.as_ref().map(|path| {
-        let opened = OpenOptions::new().create(true).append(true).open(path);
-        opened.map_err(|cause| {
-            Usage::caused_by(
-                format!("--log-file {}: cannot write it", path.display()),
-                cause,
-            )
-        })
-    });
-    let file: Option<File> = file.transpose()?;
+    let file = global.log_file.as_deref().map(log_file).transpose()?;
     // The error that ends a command has a line of its own on stderr, and a bar says more than lines.
     let hidden = if terminal {
         ",loclin::outcome=off,loclin::progress=off"

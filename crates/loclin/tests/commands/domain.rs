@@ -123,7 +123,9 @@ fn tables_are_checked_within_their_domain() {
     let without = text.replace(",domain", ",note").replace(",0 to 1", ",");
     fs::write(files.path("without.csv"), without).unwrap();
     assert_eq!(files.check("without.csv", &[]).0, 1);
-    assert_eq!(files.check("without.csv", &["--domain", "0,1"]).0, 0);
+    // And a table that names no domain claims it of whole balls, whatever is asked.
+    let (code, said) = files.check("without.csv", &["--domain", "0,1"]);
+    assert!(code == 2 && said.contains("its balls are whole"), "{said}");
     let (code, said) = files.check("cut.csv", &["--domain", "0,2"]);
     assert!(code == 2 && said.contains("0 to 1"), "{said}");
     // Nor is a little more.
@@ -166,6 +168,18 @@ fn ends_may_be_those_of_a_file() {
     let (code, said) = files.check("m.csv", &[]);
     assert!(code == 2 && said.contains("ends.npy"), "{said}");
     assert_eq!(files.check("m.csv", &["--domain", text(&file)]).0, 0);
+    for other in ["0,1", text(&files.path("narrow.npy"))] {
+        let (code, said) = files.check("m.csv", &["--domain", other]);
+        assert!(code == 2 && said.contains("names another"), "{said}");
+    }
+    // The same file elsewhere is the same, another of its name is not; without a journal names decide.
+    let elsewhere = tempfile::tempdir().unwrap();
+    let copy = elsewhere.path().join("copy.npy");
+    fs::copy(&file, &copy).unwrap();
+    assert_eq!(files.check("m.csv", &["--domain", text(&copy)]).0, 0);
+    let namesake = elsewhere.path().join("ends.npy");
+    fs::copy(files.path("narrow.npy"), &namesake).unwrap();
+    assert_eq!(files.check("m.csv", &["--domain", text(&namesake)]).0, 2);
     let narrow = files.path("narrow.npy");
     let arguments = files.about(&["certify"], &["--domain", text(&narrow)]);
     let output = command(&arguments.iter().map(String::as_str).collect::<Vec<_>>())

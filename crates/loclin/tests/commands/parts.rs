@@ -59,6 +59,11 @@ fn bounds_and_distortions_are_put_together_too() {
     );
     let log = fs::read_to_string(&log).unwrap();
     assert!(!log.contains('\u{1b}'), "{log}");
+    // A log is not appended to what is none.
+    let table = fs::read(at("1.csv")).unwrap();
+    let line = "bound --model @m.safetensors --data @data --eps 0.05 --log-file @1.csv";
+    refused(dir.path(), line, 2, "--log-file|something else than a log");
+    assert_eq!(fs::read(at("1.csv")).unwrap(), table);
     let line = "bound --model @m.safetensors --data @data --eps 0.05 --out @b.csv --shard 1/2 --report @b.html";
     refused(dir.path(), line, 2, "--report|one process");
 

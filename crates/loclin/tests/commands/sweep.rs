@@ -43,8 +43,9 @@ name = "any"
 points_less = 100
 "#;
 
-const RUNS: [&str; 5] = [
-    "vanilla",
+const RUNS: [&str; 6] = [
+    "vanilla,seed=3",
+    "vanilla,seed=4",
     "lambda=0.5,seed=3",
     "lambda=0.5,seed=4",
     "lambda=1.0,seed=3",
@@ -116,7 +117,7 @@ fn shards_put_together_are_the_whole_and_nothing_is_done_twice() {
     assert_eq!(run(&at("whole"), &[]), outcome);
     assert_eq!(fs::metadata(&metrics).unwrap().modified().unwrap(), before);
 
-    for (shard, runs) in [("1/2", 3), ("2/2", 2)] {
+    for (shard, runs) in [("1/2", 3), ("2/2", 3)] {
         let outcome = run(
             &at(&shard.replace('/', "-")),
             &["--shard", shard, "--jobs", "1"],
@@ -130,7 +131,7 @@ fn shards_put_together_are_the_whole_and_nothing_is_done_twice() {
         let command = ["merge"].into_iter().chain(shards);
         command.chain(["--out", text(out)]).collect()
     }
-    let (missing, doubled) = ("2 of 5 runs are missing", "is doubled");
+    let (missing, doubled) = ("3 of 6 runs are missing", "is doubled");
     refused(&merge(&[&one], &merged), 1, &[missing, RUNS[1]]);
     refused(
         &merge(&[&one, &two, &one], &merged),
@@ -147,7 +148,7 @@ fn shards_put_together_are_the_whole_and_nothing_is_done_twice() {
     sweep(dir.path(), &at("data"), &more);
     let before = fs::metadata(one.join(RUNS[2]).join("metrics.jsonl")).unwrap();
     let extended = run(&one, &["--shard", "1/2"]);
-    assert_eq!(extended["planned"], 7);
+    assert_eq!(extended["planned"], 8);
     let after = fs::metadata(one.join(RUNS[2]).join("metrics.jsonl")).unwrap();
     assert_eq!(before.modified().unwrap(), after.modified().unwrap());
     refused(

@@ -31,6 +31,14 @@ pub(super) fn dropout<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()>
     identity(t, node)
 }
 
+/// `ai.onnx.ml`'s `Imputer` of what is no number, which no input here has.
+pub(super) fn imputer<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
+    match node.float("replaced_value_float", 0.0).is_nan() {
+        true => identity(t, node),
+        false => Err(node.error("replaces a number by another: not continuous")),
+    }
+}
+
 /// A constant given as an attribute.
 pub(super) fn constant<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
     let [attribute] = &node.attributes[..] else {

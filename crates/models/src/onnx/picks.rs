@@ -114,6 +114,21 @@ pub(super) fn gather<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> 
     t.set(node, 0, picked)
 }
 
+/// `ai.onnx.ml`'s `ArrayFeatureExtractor`: entries along the last dimension, as a selection of columns becomes.
+pub(super) fn extract<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
+    let value = t.value(node, 0)?;
+    let indices = t.constant(node, 1)?;
+    let full = t.shape(node, &value)?;
+    if full.len() < 2 {
+        return Err(node.error(format!("takes [batch, features], found {full:?}")));
+    }
+    let axis = full.len() - 1;
+    let chosen = entries(node, &node.check(indices.to_ints())?, full[axis])?;
+    let rows = SparseRows::copies(full[axis], chosen.into_iter().map(Some));
+    let picked = t.resample(node, &value, axis, rows)?;
+    t.set(node, 0, picked)
+}
+
 /// Entries of the flattened value, in the shape `full`.
 fn picked<'a>(
     t: &mut Translator<'a>,

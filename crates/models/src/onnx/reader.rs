@@ -82,6 +82,7 @@ const CHOOSE: &[&str] = &[
 const RULES: &[(&str, Rule)] = &[
     ("Abs", activations::abs),
     ("Add", arithmetic::add),
+    ("And", select::both),
     ("AveragePool", pooling::average_pool),
     ("BatchNormalization", arithmetic::batch_normalization),
     ("Cast", arithmetic::cast),
@@ -99,6 +100,7 @@ const RULES: &[(&str, Rule)] = &[
     ("Div", arithmetic::div),
     ("Dropout", moves::dropout),
     ("Einsum", contraction::einsum),
+    ("Equal", select::equal),
     ("Expand", picks::expand),
     ("Flatten", moves::flatten),
     ("Gather", picks::gather),
@@ -112,6 +114,8 @@ const RULES: &[(&str, Rule)] = &[
     ("GreaterOrEqual", select::compare),
     ("HardSigmoid", activations::hard_sigmoid),
     ("Identity", moves::identity),
+    ("IsInf", select::is_no_number),
+    ("IsNaN", select::is_no_number),
     ("LeakyRelu", activations::leaky_relu),
     ("Less", select::compare),
     ("LessOrEqual", select::compare),
@@ -124,6 +128,7 @@ const RULES: &[(&str, Rule)] = &[
     ("Mul", select::mul),
     ("Neg", arithmetic::neg),
     ("Not", select::not),
+    ("Or", select::both),
     ("PRelu", activations::p_relu),
     ("Pad", padding::pad),
     ("Pow", arithmetic::pow),
@@ -156,6 +161,8 @@ const RULES: &[(&str, Rule)] = &[
     ("Unsqueeze", moves::unsqueeze),
     ("Upsample", resize::resize),
     ("Where", select::choose),
+    ("ai.onnx.ml.ArrayFeatureExtractor", picks::extract),
+    ("ai.onnx.ml.Imputer", moves::imputer),
     ("ai.onnx.ml.Scaler", arithmetic::scaler),
 ];
 

@@ -2,6 +2,12 @@
 
 use crate::error::Error;
 
+/// Why what jumps is refused.
+pub(super) const JUMPS: &str = "is not continuous, so that the network is not; ask for a value before this node (--output NAME)";
+
+/// Why what may be continuous is refused.
+pub(super) const IN_NO_FORM: &str = "is not read in this form; write it with Max, Min or Relu, or ask for a value before this node (--output NAME)";
+
 /// Functions that are curved somewhere.
 const CURVED: &[&str] = &[
     "Acos",
@@ -63,11 +69,8 @@ const STEPS: &[&str] = &[
     "BitShift",
     "Ceil",
     "DynamicQuantizeLinear",
-    "Equal",
     "Floor",
     "Hardmax",
-    "IsInf",
-    "IsNaN",
     "Mod",
     "NonMaxSuppression",
     "NonZero",
@@ -79,10 +82,18 @@ const STEPS: &[&str] = &[
 ];
 
 /// What may be part of a continuous piecewise-linear function, but in no form that is read.
-const UNREAD: &[&str] = &["And", "OneHot", "Or", "Sign", "Xor"];
+const UNREAD: &[&str] = &["OneHot", "Sign", "Xor"];
 
 /// Operators and domains that appear where a file was made for one runtime, and how to get another file.
 const REMEDIES: &[(&str, &str)] = &[
+    (
+        "Loop",
+        "unroll the loop when exporting (Keras: unroll=True of the recurrent layer)",
+    ),
+    (
+        "Scan",
+        "unroll the loop when exporting (Keras: unroll=True of the recurrent layer)",
+    ),
     (
         "QuantizeLinear",
         "the file is quantised: use the one before it was, in floating point",
@@ -164,18 +175,13 @@ pub(super) fn why(op_type: &str) -> Option<String> {
         );
     }
     if UNREAD.contains(&op_type) {
-        return Some(
-            "is not read in this form; write it with Max, Min or Relu, or ask for a value before this node (--output NAME)"
-                .into(),
-        );
+        return Some(IN_NO_FORM.into());
     }
     if let Some(remedy) = remedy(op_type) {
         return Some(format!("is not supported; {remedy}"));
     }
     if STEPS.contains(&op_type) {
-        return Some(
-            "is not continuous, so that the network is not; ask for a value before this node (--output NAME)".into(),
-        );
+        return Some(JUMPS.into());
     }
     None
 }

@@ -3,7 +3,9 @@
 use super::{
     arithmetic::{self, negated, number, scaled, shifted, sum},
     constant::Constant,
+    dims::broadcast,
     message::Node,
+    refusals,
     translator::Translator,
     value::{Dynamic, Value},
 };
@@ -32,6 +34,56 @@ pub(super) fn not<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
         }
         _ => Err(node.error("negates what is no comparison")),
     }
+}
+
+/// `IsNaN` and `IsInf`: of what depends on the input neither, as inputs and all that is computed of them are finite.
+pub(super) fn is_no_number<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
+    let value = Value::Dynamic(t.dynamic(node, 0)?);
+    let never = false_of(t.shape(node, &value)?);
+    t.set(node, 0, never)
+}
+
+/// `Equal` to infinity or to what is no number, which never holds; another one jumps.
+pub(super) fn equal<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
+    let ((Value::Dynamic(value), Value::Constant(constant))
+    | (Value::Constant(constant), Value::Dynamic(value))) = (t.value(node, 0)?, t.value(node, 1)?)
+    else {
+        return Err(node.error(refusals::JUMPS));
+    };
+    if constant.as_floats().iter().any(|number| number.is_finite()) {
+        return Err(node.error(refusals::JUMPS));
+    }
+    let full = broadcast(&[&value.full, &constant.shape]);
+    let full = full.ok_or_else(|| node.error("compares shapes that do not fit"))?;
+    t.set(node, 0, false_of(full))
+}
+
+/// `And` and `Or` with a constant that decides, or leaves all to the other.
+pub(super) fn both<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
+    let ((Value::Constant(constant), other) | (other, Value::Constant(constant))) =
+        (t.value(node, 0)?, t.value(node, 1)?)
+    else {
+        return Err(node.error(refusals::IN_NO_FORM));
+    };
+    let full = broadcast(&[&constant.shape, &t.shape(node, &other)?]);
+    let full = full.ok_or_else(|| node.error("joins shapes that do not fit"))?;
+    let leaves = node.op_type == "And";
+    let values = constant.as_floats();
+    let all = |wanted: bool| values.iter().all(|value| (*value != 0.0) == wanted);
+    let found = match (all(leaves), all(!leaves)) {
+        (true, _) => t.broadcast_to(node, &other, &full)?,
+        (_, true) => {
+            let decided = Value::Constant(constant);
+            t.broadcast_to(node, &decided, &full)?
+        }
+        _ => return Err(node.error(refusals::IN_NO_FORM)),
+    };
+    t.set(node, 0, found)
+}
+
+fn false_of(shape: Vec<usize>) -> Value {
+    let count = shape.iter().product();
+    Value::Constant(Constant::ints(shape, vec![0; count]))
 }
 
 /// A product with a constant, or with a comparison as 0 and 1.

@@ -310,6 +310,23 @@ fn products() -> Vec<Case> {
             X.to_vec(),
         ),
         (
+            "ai.onnx.ml.ArrayFeatureExtractor",
+            vec!["x", "i"],
+            vec![ints_of("i", &[1, 3], &[1, 0, 1])],
+            vec![],
+            vec![X[1], X[0], X[1], X[3], X[2], X[3]],
+        ),
+        (
+            "ai.onnx.ml.Imputer",
+            vec!["x"],
+            vec![],
+            vec![
+                attribute_floats("imputed_value_floats", &[3.0]),
+                attribute_float("replaced_value_float", f32::NAN),
+            ],
+            X.to_vec(),
+        ),
+        (
             "ai.onnx.ml.Scaler",
             vec!["x"],
             vec![],

@@ -20,6 +20,7 @@ use crate::program::certify::{self, Row};
 use crate::program::compute::Dtype;
 use crate::program::domain::{DomainOptions, InputBox};
 use crate::program::errors::Usage;
+use crate::program::jobs::Journal;
 use crate::program::model::ModelPath;
 use crate::program::opened::Opened;
 use crate::program::options::{Global, InputOptions};
@@ -64,7 +65,7 @@ pub struct Args {
     /// How many rows to find again, drawn at random by --seed
     #[arg(long, value_name = "N", default_value_t = 20)]
     pub sample: usize,
-    /// The domain of the inputs, where the table does not say it
+    /// Where the file of the domain is that the table names; a table that says an interval, or none, needs no more
     #[command(flatten)]
     pub domain: DomainOptions,
     /// The inputs that were certified, prepared as they were then
@@ -188,23 +189,52 @@ fn domain(
 ) -> anyhow::Result<Option<InputBox>> {
     let said = of_table.and_then(InputBox::of_word);
     let asked = args.domain.read(said.clone(), inputs)?;
-    let word = asked.as_ref().map(InputBox::word);
-    match of_table {
-        Some(of_table) if said.is_none() && asked.is_none() => {
-            let message = format!(
-                "{}: balls are cut with the domain of `{of_table}`; --domain says where that is",
-                args.result.display()
-            );
-            Err(Usage::new(message).into())
+    let refused = |cause: String| Usage::new(format!("{}: {cause}", args.result.display()));
+    let agrees = match (of_table, &asked) {
+        (None, None) => true,
+        // What holds in a part of a ball need not hold in the whole ball.
+        (None, Some(_)) => {
+            let cause = "its balls are whole, as it names no domain; leave --domain out";
+            return Err(refused(cause.to_owned()).into());
         }
-        Some(of_table) if said.is_some() && word.as_deref() != Some(of_table) => {
-            let message = format!(
-                "{}: its balls are cut with the domain {of_table}; leave --domain out",
-                args.result.display()
+        (Some(of_table), None) => {
+            let cause = format!(
+                "balls are cut with the domain of `{of_table}`; --domain says where that is"
             );
-            Err(Usage::new(message).into())
+            return Err(refused(cause).into());
         }
-        _ => Ok(asked),
+        (Some(of_table), Some(asked)) if said.is_some() => asked.word() == of_table,
+        (Some(of_table), Some(asked)) => is_file(asked, of_table, &args.result),
+    };
+    match (agrees, of_table) {
+        (false, Some(of_table)) if said.is_some() => {
+            let cause = format!("its balls are cut with the domain {of_table}; leave --domain out");
+            Err(refused(cause).into())
+        }
+        (false, of_table) => {
+            let named = of_table.unwrap_or_default();
+            let cause = format!(
+                "its balls are cut with the domain of `{named}`, and --domain names another"
+            );
+            Err(refused(cause).into())
+        }
+        (true, _) => Ok(asked),
+    }
+}
+
+/// Whether a domain was read from the file that a table names: by what its journal says of it, or else by its name.
+fn is_file(asked: &InputBox, of_table: &str, table: &Path) -> bool {
+    let InputBox::Ends { file, sha256, .. } = asked else {
+        return false;
+    };
+    let journal = Journal::of(table).ok();
+    let kept = journal.and_then(|journal| {
+        let domain = journal.job().settings.get("domain")?;
+        Some(domain.get("sha256")?.as_str()?.to_owned())
+    });
+    match kept {
+        Some(kept) => kept == *sha256,
+        None => Path::new(file).file_name() == Path::new(of_table).file_name(),
     }
 }
 
