@@ -103,6 +103,10 @@ def test_wrong_options_are_said(net, x):
         ({"labels": [1]}, "labels: expected 20, one for each input"),
         ({"labels": [-1] * 20}, "labels: expected indices"),
         ({"failure_probability": 2.0}, "failure probability"),
+        ({"failure_probability": 0.1, "deployed": "f32"}, "deployed: .* failure_probability is not for them"),
+        ({"upper": True, "deployed": "f32"}, "deployed: .* upper is not for them"),
+        ({"labels": [99] * 20}, "labels: class 99, and the network has"),
+        ({"method": None}, "method: expected auto.* found .None"),
     ]:
         with pytest.raises(ValueError, match=text):
             net.certify(x, **options)
@@ -119,7 +123,7 @@ def test_wrong_options_are_said(net, x):
         net.polyhedron(x)
     with pytest.raises(ValueError):
         net.bound(x[:1], -0.1)
-    for options, text in [({"time": np.inf}, "time: expected seconds"), ({"top": -1}, "top: expected a whole"), ({"parts": 0.5}, "parts")]:
+    for options, text in [({"time": np.inf}, "time: expected seconds"), ({"top": -1, "what": "top-k"}, "top: expected a whole"), ({"parts": 0.5}, "parts")]:
         with pytest.raises((TypeError, ValueError), match=text):
             net.bound(x[:1], 0.1, **options)
     for change in (np.nan, -1, "much", "-5%"):
@@ -210,6 +214,28 @@ def test_normalisation_is_part_of_the_network(net, x, tmp_path):
     assert behind.normalization == ([0.5], [0.25])
     with pytest.raises(ValueError, match="one without the other"):
         loclin.load(tmp_path / "own.safetensors", mean=0.5)
+
+
+def test_options_of_other_questions_are_refused(net, x):
+    for what, options, text in [
+        ("sign", {"gradient_norm": 2}, "gradient_norm: not for"),
+        ("class", {"gradient_norm": 2}, "gradient_norm: not for"),
+        ("change", {"top": 3}, "top: not for"),
+        ("operator", {"target": 1}, "target: not for"),
+        (None, {}, "None"),
+    ]:
+        with pytest.raises(ValueError, match=text):
+            net.bound(x[:1], 0.01, what, **options)
+
+
+def test_weights_are_finite_and_models_have_their_ending(net, tmp_path):
+    for bad in (np.nan, np.inf):
+        with pytest.raises(loclin.NotFiniteError, match=r"layers\[0\], bias"):
+            loclin.from_weights([(np.eye(2), np.array([0.0, bad]))])
+    for name in ("net.onnx", "net"):
+        with pytest.raises(ValueError, match="safetensors"):
+            net.save(tmp_path / name)
+        assert not (tmp_path / name).exists()
 
 
 def test_threads_change_nothing_of_note(net, x):

@@ -86,6 +86,14 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let read = Named::default().with("--architecture", [&args.architecture]);
     outputs::check(&Named::default().with("--out", [&args.out]), &read)?;
     files::check_new(&args.out, args.force)?;
+    let ending = args.out.extension().unwrap_or_default();
+    if !ending.eq_ignore_ascii_case("safetensors") {
+        let out = args.out.display();
+        let message = format!(
+            "--out {out}: expected a name that ends in .safetensors, as what is written is that"
+        );
+        return Err(Usage::new(message).into());
+    }
     if args.architecture.starts_with("torchvision") && !args.architecture.exists() {
         let message = "--architecture torchvision/NAME is for state dicts, whose tensors say the sizes; `init` takes a file, or a \
                        name of `config list`";

@@ -162,7 +162,7 @@ pub(super) fn sweep(outcome: &sweep::Outcome) -> String {
         outcome.rows.len() < outcome.planned,
     ) {
         (_, true) => format!("{name} merge {out} OTHER_PARTS --out ALL"),
-        (Some(run), _) => format!("{name} certify --model {}", word(&outcome.out.join(run))),
+        (Some(run), _) => format!("{name} certify --model {}", word(&outcome.directory(run))),
         (None, _) => format!("{name} config list"),
     }
 }

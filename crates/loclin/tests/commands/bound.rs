@@ -299,6 +299,11 @@ fn what_makes_no_sense_is_refused() {
         "--gradient-norm|sign",
     );
     usage("--eps 0.1 --operator-norm 2", "--operator-norm|change");
+    usage("--eps 0.1 --top 3", "--top|not for --what change");
+    usage(
+        "--eps 0.1 --what lipschitz --operator-norm 2 --class 1",
+        "--class|all outputs",
+    );
     usage(
         "--eps 0.1 --what lipschitz --operator-norm 3",
         "--operator-norm 3|1, 2 or inf",

@@ -341,6 +341,7 @@ fn tables_that_are_none_are_refused() {
     write("empty.csv", "");
     write("header.csv", good.lines().next().unwrap());
     write("norm.csv", &good.replace("eps_2", "eps_0.5"));
+    write("alone.csv", &good.replace(",score", ",upper_2"));
     write("word.csv", &good.replace("proved", "certified"));
     write("chance.csv", &good.replace("proved", "probable(2)"));
     write("cell.csv", &good.replacen("\n3,", "\nthree,", 1));
@@ -350,6 +351,11 @@ fn tables_that_are_none_are_refused() {
         ("empty.csv", 1, "empty.csv|no column"),
         ("header.csv", 1, "header.csv|no rows"),
         ("norm.csv", 1, "norm.csv|`eps_0.5`"),
+        (
+            "alone.csv",
+            1,
+            "alone.csv|column `upper_2`: upper bounds stand beside radii",
+        ),
         ("word.csv", 1, "word.csv|line 2|`guarantee`|`certified`"),
         (
             "chance.csv",

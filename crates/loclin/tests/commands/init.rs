@@ -91,7 +91,7 @@ fn a_network_is_made_and_certified_in_three_ways() {
 fn the_described_architectures_can_be_made() {
     let dir = tempfile::tempdir().unwrap();
     for name in ["convnet", "resnet20", "resnet18", "resnet18-paper"] {
-        let out = dir.path().join(name);
+        let out = dir.path().join(format!("{name}.safetensors"));
         let arguments = ["init", "--architecture", name, "--out", text(&out)];
         assert!(json(&arguments)["parameters"].as_u64().unwrap() > 1000);
         let model = loclin_models::Model::load(&out, DType::F32, &Device::Cpu).unwrap();
@@ -143,5 +143,16 @@ fn networks_that_cannot_be_made() {
     ] {
         let command = format!("init {arguments} --out @m.safetensors");
         refused(dir.path(), &command, code, needles);
+    }
+}
+
+/// A name of another kind of model is refused: nothing would read the file by it.
+#[test]
+fn a_model_has_its_ending() {
+    let dir = tempfile::tempdir().unwrap();
+    for name in ["m.onnx", "m"] {
+        let line = format!("init --architecture convnet --out @{name}");
+        refused(dir.path(), &line, 2, "ends in .safetensors");
+        assert!(!dir.path().join(name).exists());
     }
 }

@@ -418,7 +418,7 @@ fn a_sweep_that_makes_no_sense_is_refused_before_anything_is_trained() {
         ),
         (
             grid("[vary]\nlambda = [1.0, 1.0]"),
-            "two runs are called `lambda=1.0`",
+            "`vary.lambda`: expected different values, found 1.0 twice",
         ),
         (
             grid("[vary]\nlambda = [1.0]\nhidden = [[3], [4]]"),
@@ -434,6 +434,19 @@ fn a_sweep_that_makes_no_sense_is_refused_before_anything_is_trained() {
             "`vary.lambda`: expected numbers from < to",
         ),
         (format!("search = \"guess\"\n{lambda}"), "guess"),
+        (
+            grid("[vary]\nlambda = [0.5, 1, 1.0]"),
+            "`vary.lambda`: expected different values, found 1.0 twice",
+        ),
+        (
+            format!(
+                "vanilla = \"vanilla.toml\"\n{}",
+                grid(&format!(
+                    "{lambda}\n[[select]]\nname = \"same\"\npoints_less = 0.5"
+                ))
+            ),
+            "`points_less`: expected a whole number, or rounded = false",
+        ),
         (grid(&format!("varies = 1\n{lambda}")), "varies"),
         (
             grid(&format!(
@@ -455,6 +468,7 @@ fn a_sweep_that_makes_no_sense_is_refused_before_anything_is_trained() {
     refused(&with(&["--seed", "1"]), 2, &varies);
     refused(&with(&["--shard", "3/2"]), 2, &["3/2", "1 <= I <= N"]);
     refused(&with(&["--jobs", "0"]), 2, &["--jobs 0"]);
+    refused(&with(&["--jobs", "0", "--dry-run"]), 2, &["--jobs 0"]);
     refused(&with(&["--threads", "0"]), 2, &["--threads 0"]);
     refused(&["sweep"], 2, &["--config"]);
     let merge = ["merge", text(dir.path()), "--out", text(&out)];

@@ -66,6 +66,10 @@ fn any_subject() -> impl Strategy<Value = Config> {
             Architecture::ResNet => 0.0,
             Architecture::Fc | Architecture::ScoRnn => negative_slope,
         };
+        let loss = match (loss, architecture) {
+            (Loss::GradCert, Architecture::ResNet | Architecture::ScoRnn) => Loss::Roll,
+            (loss, _) => loss,
+        };
         let gamma = match loss.takes_all() {
             true => Gamma::Percent(100.0),
             false => gamma,

@@ -34,7 +34,7 @@ class Balls:
         box: Domain = None,
         target: Any = None,
         gradient_norm: Optional[Norm] = None,
-        top: int = 10,
+        top: Optional[int] = None,
         time: Optional[float] = None,
         parts: Optional[int] = None,
         threads: Optional[int] = None,
@@ -48,7 +48,7 @@ class Balls:
         * ``"lipschitz"``: the norm of the gradient (default: the dual of the ball's, the local Lipschitz constant);
         * ``"operator"``: the operator norm of the Jacobian, lp to lp for ``gradient_norm`` 1, 2 or ``"inf"`` (default: the ball's);
         * ``"sign"``: how many numbers of the gradient change their sign;
-        * ``"top-k"``: by how much another number exceeds one of the ``top`` largest; below 0 they stay the largest;
+        * ``"top-k"``: by how much another number exceeds one of the ``top`` largest (default 10); below 0 they stay the largest;
         * ``"class"``: by how much another output exceeds that of the class; below 0 the class stays.
 
         ``time`` is in seconds for each ball (default 10; 0 for bounds without branching), ``parts`` the most parts that a ball is
@@ -108,7 +108,7 @@ class Balls:
         box: Domain = None,
         target: Any = None,
         gradient_norm: Optional[Norm] = None,
-        top: int = 10,
+        top: Optional[int] = None,
         up_to: Optional[float] = None,
         time: Optional[float] = None,
         parts: Optional[int] = None,
@@ -156,7 +156,7 @@ class Balls:
         box: Domain,
         target: Any,
         gradient_norm: Optional[Norm],
-        top: int,
+        top: Optional[int],
         seconds: Optional[float],
         parts: Optional[int],
         allowed: Optional[Tuple[float, bool]],
@@ -167,6 +167,12 @@ class Balls:
         """The engine's answers about balls."""
         x = batch(x, self.input_shape)
         p = order(norm, "norm")
+        if gradient_norm is not None and what in ("sign", "top-k", "class"):
+            raise ValueError(f'gradient_norm: not for what="{what}"')
+        if top is not None and what != "top-k":
+            raise ValueError(f'top: not for what="{what}"')
+        if target is not None and what == "operator":
+            raise ValueError('target: not for what="operator", which asks about all outputs')
         if gradient_norm is None:
             dual = 1.0 if np.isinf(p) else np.inf if p == 1 else p / (p - 1)
             gradient_norm = {"lipschitz": dual, "operator": p}.get(what, 1.0)
@@ -181,10 +187,10 @@ class Balls:
             "eps": eps,
             "norm": p,
             "domain": domain,
-            "what": what,
+            "what": what if isinstance(what, str) else repr(what),
             "target": targets(target, len(x)),
             "gradient_norm": order(gradient_norm, "gradient_norm"),
-            "top": whole(top, "top", 1),
+            "top": whole(10 if top is None else top, "top", 1),
             "time": seconds,
             "parts": maybe(parts, "parts", 1),
             "allowed": allowed,

@@ -7,6 +7,8 @@ import os
 import tempfile
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
+import numpy as np
+
 from . import _native
 from ._arrays import array
 from ._progress import asking
@@ -103,6 +105,9 @@ def from_weights(layers: Sequence[Tuple[Any, Any]]) -> Network:
                 "weights [in, out], such as those of Keras, must be transposed"
             )
         inputs = weight.shape[0]
+        for name, numbers in (("weight", weight), ("bias", bias)):
+            if not np.isfinite(np.asarray(numbers, dtype=np.float64)).all():
+                raise _native.NotFiniteError(f"layers[{at}], {name}: a number is not finite")
     return Network(_native.Network.from_weights(pairs))
 
 

@@ -143,14 +143,20 @@ class Network(Balls):
         numbers, names = orders(norms)
         x = batch(x, self.input_shape)
         own = None if labels is None else np.array(indices(labels, len(x), "labels"), dtype=np.int64)
+        classes = max(self.outputs, 2)
+        if own is not None and own.max() >= classes:
+            raise ValueError(f"labels: class {own.max()}, and the network has {classes}, counted from 0")
         if deployed not in (None, "f32", "f16", "bf16"):
             raise ValueError(f'deployed: expected "f32", "f16" or "bf16", found {deployed!r}')
+        if deployed is not None and (failure_probability is not None or upper):
+            other = "upper" if upper else "failure_probability"
+            raise ValueError(f"deployed: its radii are proved from below, and {other} is not for them; leave one out")
         domain = ends(box, self.input_shape)
         question = {
             "norms": numbers,
             "domain": domain,
-            "method": method,
-            "failure_probability": failure_probability,
+            "method": method if isinstance(method, str) else repr(method),
+            "failure_probability": None if failure_probability is None else float(failure_probability),
             "seed": whole(seed, "seed"),
             "deployed": deployed,
             "upper": upper,
@@ -305,8 +311,10 @@ class Network(Balls):
     def save(self, path: Path) -> None:
         """Writes it as a ``.safetensors`` model file, normalisation included, which :func:`load` and the program read.
 
-        Raises ``OSError`` where it cannot be written.
+        Raises ``OSError`` where it cannot be written, and ``ValueError`` for a name that ends otherwise.
         """
+        if not os.fsdecode(path).lower().endswith(".safetensors"):
+            raise ValueError(f"path: expected a name that ends in .safetensors, found {os.fsdecode(path)!r}")
         with open(path, "wb") as file:
             file.write(self._native.to_bytes())
 

@@ -97,9 +97,9 @@ pub struct About {
     /// For lipschitz, ask about all outputs: the operator norm of their Jacobian from lp to lp, for p 1, 2 or inf
     #[arg(long, value_name = "P", conflicts_with_all = ["gradient_norm", "minus"])]
     pub operator_norm: Option<Norm>,
-    /// For top-k, how many numbers of the gradient
-    #[arg(long, value_name = "K", default_value_t = 10)]
-    pub top: usize,
+    /// For top-k, how many numbers of the gradient [default: 10]
+    #[arg(long, value_name = "K")]
+    pub top: Option<usize>,
 }
 
 /// The balls that are asked about.

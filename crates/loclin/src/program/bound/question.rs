@@ -11,6 +11,9 @@ use super::options::{About, Allowed, Args, Of, What};
 use crate::program::errors::Usage;
 use crate::program::words::counted;
 
+/// How many numbers of the gradient `top-k` is about, if nothing is said.
+const TOP: usize = 10;
+
 const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// What is asked of every input, checked.
@@ -51,6 +54,11 @@ impl Asked {
             if what != What::Lipschitz {
                 return refuse(format!("--operator-norm: not for --what {named}"));
             }
+            if about.class != Of::Prediction {
+                return refuse(
+                    "--class: not with --operator-norm, which asks about all outputs".into(),
+                );
+            }
             if ![1.0, 2.0, f64::INFINITY].contains(&norm.p()) {
                 return refuse(format!("--operator-norm {norm}: expected 1, 2 or inf"));
             }
@@ -58,8 +66,12 @@ impl Asked {
         if args.proof.is_some() && (what == What::Sign || balls.eps.is_empty()) {
             return refuse("--proof: for radii (--eps) and questions other than signs".into());
         }
-        if about.top == 0 {
-            return refuse("--top 0: expected at least 1".into());
+        match about.top {
+            Some(0) => return refuse("--top 0: expected at least 1".into()),
+            Some(_) if what != What::TopK => {
+                return refuse(format!("--top: not for --what {named}"));
+            }
+            _ => {}
         }
         if balls.change.is_some() && !is_length {
             return refuse(format!(
@@ -105,7 +117,7 @@ impl Asked {
 
     /// How many numbers are to stay the largest.
     pub fn top(&self) -> usize {
-        self.about.top
+        self.about.top.unwrap_or(TOP)
     }
 
     /// Whether signs are counted.
@@ -120,7 +132,7 @@ impl Asked {
             What::Change => format!("the gradient changes by at most {allowed}"),
             What::Lipschitz => format!("the norm grows by at most {allowed}"),
             What::Sign => "every sign stays".into(),
-            What::TopK => format!("the top {} stay", self.about.top),
+            What::TopK => format!("the top {} stay", self.top()),
             What::Class => "the class stays".into(),
         })
     }
@@ -203,15 +215,15 @@ impl Asked {
                 None => Question::Length { weights, norm },
             },
             What::Sign => Question::Signs { weights },
-            What::TopK if self.about.top >= inputs => {
-                let top = self.about.top;
+            What::TopK if self.top() >= inputs => {
+                let top = self.top();
                 return refuse(format!(
                     "--top {top}: an input has {inputs} numbers; expected fewer"
                 ));
             }
             What::TopK => Question::TopK {
                 weights,
-                k: self.about.top,
+                k: self.top(),
             },
             What::Class if outputs == 1 => {
                 return refuse(

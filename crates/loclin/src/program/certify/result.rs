@@ -114,10 +114,14 @@ fn columns(header: &StringRecord) -> anyhow::Result<(Columns, Vec<Norm>)> {
         "it has no column of radii, such as `eps_2`"
     );
     // All of them or none.
-    let upper: Option<Vec<usize>> = norms
-        .iter()
-        .map(|norm| find(&format!("upper_{norm}")))
-        .collect();
+    let uppers = norms.iter().map(|norm| format!("upper_{norm}"));
+    let upper: Option<Vec<usize>> = uppers.clone().map(|name| find(&name)).collect();
+    let known: Vec<String> = uppers.collect();
+    let mut found = header.iter().filter(|name| name.starts_with("upper_"));
+    if let Some(alone) = found.find(|name| upper.is_none() || !known.iter().any(|own| own == name))
+    {
+        bail!("column `{alone}`: upper bounds stand beside radii, all or none: expected {known:?}");
+    }
     let columns = Columns {
         index: need("index")?,
         file: find("file"),

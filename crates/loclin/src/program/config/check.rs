@@ -5,6 +5,7 @@ use loclin_objectives::Gamma;
 use super::choices::{Architecture, Average, Optimizer, Schedule};
 use super::error::ConfigError;
 use super::keys::{Config, KEYS, SEEDED};
+use crate::program::objective::Loss;
 
 impl Config {
     /// Ranges, and the combinations that mean nothing.
@@ -41,6 +42,10 @@ impl Config {
         let because = |architecture: &str, expected: &str| {
             format!(r#"{expected}, because architecture = "{architecture}""#)
         };
+        if self.loss == Loss::GradCert && self.architecture != Architecture::Fc {
+            let expected = r#"another loss where architecture is not "fc""#;
+            return Err(self.invalid("loss", expected.to_owned()));
+        }
         match (self.architecture, &self.hidden[..]) {
             (Architecture::Fc, _) => {}
             (Architecture::ScoRnn, [width]) => {

@@ -177,10 +177,13 @@ impl Nearby {
             true => format!("; within {} they do not", significant(self.top_refuted)),
             false => String::new(),
         };
-        lines.push(format!(
-            "the {top} numbers of the gradient that are largest stay the largest within {} ({claim}){beyond}",
-            significant(self.top_proved)
-        ));
+        // One number has no order.
+        if top > 0 {
+            lines.push(format!(
+                "the {top} numbers of the gradient that are largest stay the largest within {} ({claim}){beyond}",
+                significant(self.top_proved)
+            ));
+        }
         lines
     }
 

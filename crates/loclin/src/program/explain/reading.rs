@@ -7,7 +7,7 @@ use candle_core::{DType, Tensor};
 use loclin_models::Network;
 use loclin_regions::attribution::{Noise, smooth_gradients};
 use loclin_regions::distortion::{Ascent, Ball, Distortion, Search};
-use loclin_regions::{Budget, Estimate, Guarantee, Linearizer, Method, Norm};
+use loclin_regions::{Budget, Estimate, Guarantee, Linearizer, Method, Norm, Position};
 use loclin_report::printable;
 use serde::Serialize;
 
@@ -60,6 +60,8 @@ pub struct Reading {
     /// What is claimed of it: `proved`, `probable(P)` or `estimate`.
     #[serde(serialize_with = "super::outcome::guarantee")]
     pub guarantee: Guarantee,
+    /// Where the input is in its region: [`loclin_regions::Position::name`].
+    pub position: &'static str,
     /// The neuron that limits it; `None` if nothing does.
     pub limiting: Option<String>,
     /// `||grad f(x)_y||_1`.
@@ -162,6 +164,7 @@ pub fn read(
         domain: options.domain.clone(),
         eps_2: margins.radius[0],
         guarantee: margins.guarantee,
+        position: margins.position[0].name(),
         limiting,
         gradient_length: distortion.gradient_length(),
         distortion: worst.distortion,
@@ -268,7 +271,10 @@ impl Reading {
             }
         };
         let all: Vec<String> = order.iter().take(3).map(score).collect();
-        format!("outputs (softmax): {}", all.join("; "))
+        match self.probabilities.is_empty() {
+            true => format!("output: {}", all.join("; ")),
+            false => format!("outputs (softmax): {}", all.join("; ")),
+        }
     }
 
     /// How far the gradient is constant, and what is claimed of that, in a sentence.
@@ -278,6 +284,11 @@ impl Reading {
             None => String::new(),
         };
         match &self.limiting {
+            Some(neuron) if self.eps_2 == 0.0 && self.position == Position::Undecided.name() => {
+                format!(
+                    "rounding leaves open which region the input is in, so there is no radius to certify: on which side of its boundary is {neuron}?"
+                )
+            }
             Some(neuron) if self.eps_2 == 0.0 => format!(
                 "the input lies on a boundary between regions, so there is no radius to certify: {neuron}, is 0 there"
             ),

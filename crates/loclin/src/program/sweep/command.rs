@@ -62,6 +62,7 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Answer> {
     let shard = args.shard.map_or(Ok(Shard::default()), Choice::shard)?;
     let runs: Vec<Planned> = shard.part(&plan.runs).cloned().collect();
     let datasets = Datasets::new(&args.data.data_dir);
+    args.workers.check()?;
     if args.dry_run {
         return Preview::new(&runs, &out, &datasets).map(Answer::Preview);
     }

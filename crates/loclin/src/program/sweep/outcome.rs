@@ -24,6 +24,9 @@ pub struct Outcome {
     pub means: Vec<Mean>,
     /// What the selection rules of the sweep chose; empty for one shard of several.
     pub selected: Vec<Selected>,
+    /// The directories that the runs are in, if not that of the results.
+    #[serde(skip)]
+    parts: Vec<PathBuf>,
     #[serde(skip)]
     text: String,
 }
@@ -37,8 +40,21 @@ impl Outcome {
             rows: results.rows,
             means: results.means,
             selected: results.selected,
+            parts: Vec::new(),
             out,
         }
+    }
+
+    /// With runs that stay in the directories of parts.
+    pub(super) fn with_parts(self, parts: Vec<PathBuf>) -> Self {
+        Self { parts, ..self }
+    }
+
+    /// The directory of a run.
+    pub fn directory(&self, run: &str) -> PathBuf {
+        let mut places = self.parts.iter().map(|part| part.join(run));
+        let there = places.find(|place| place.is_dir());
+        there.unwrap_or_else(|| self.out.join(run))
     }
 }
 

@@ -15,16 +15,16 @@ use crate::program::jobs::{MergeError, Named, Shard, placed};
 /// directories that cannot be used.
 pub fn merge(parts: &[PathBuf], out: &Path, force: bool) -> anyhow::Result<Outcome> {
     check_new(out, force)?;
-    let parts = parts
+    let read = parts
         .iter()
         .map(|directory| Ok((directory.as_path(), Results::read(directory)?)))
         .collect::<anyhow::Result<Vec<_>>>()?;
-    let results = merged(parts)?;
+    let results = merged(read)?;
     files::create_dir(out)?;
     let _lock = files::lock(out)?;
     check_new(out, force)?;
     results.write(out)?;
-    Ok(Outcome::new(results, out.to_owned()))
+    Ok(Outcome::new(results, out.to_owned()).with_parts(parts.to_vec()))
 }
 
 /// Refuses to replace results, unless they may be.

@@ -203,6 +203,16 @@ fn grid(written: &Written) -> Result<Vec<(String, Table)>, PlanError> {
         let values = values.as_array().filter(|values| !values.is_empty());
         let values =
             values.ok_or_else(|| PlanError::invalid(format!("vary.{key}"), "a list of values"))?;
+        // 1 and 1.0 are one value in two ways.
+        let number = |value: &Value| value.as_float().or(value.as_integer().map(|n| n as f64));
+        let is_again = |(at, value): &(usize, &Value)| {
+            let own = number(value);
+            own.is_some() && values[..*at].iter().any(|other| number(other) == own)
+        };
+        if let Some((_, again)) = values.iter().enumerate().find(is_again) {
+            let expected = format!("different values, found {again} twice");
+            return Err(PlanError::invalid(format!("vary.{key}"), expected));
+        }
         if combinations.len() * values.len() > MOST_RUNS {
             return Err(PlanError::invalid(
                 "vary",

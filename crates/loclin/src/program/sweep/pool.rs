@@ -25,17 +25,26 @@ pub struct Workers {
 }
 
 impl Workers {
-    /// How many of `runs` go side by side.
-    fn side_by_side(self, runs: usize) -> anyhow::Result<usize> {
+    /// Refuses numbers that are none of workers.
+    ///
+    /// # Errors
+    /// The option and what it takes.
+    pub(super) fn check(self) -> Result<(), Usage> {
         for (option, value) in [("--jobs", self.jobs), ("--threads", Some(self.threads))] {
             if value == Some(0) {
-                return Err(Usage::new(format!("{option} 0: expected at least 1")).into());
+                return Err(Usage::new(format!("{option} 0: expected at least 1")));
             }
             if value.is_some_and(|value| value > MOST_THREADS) {
                 let message = format!("{option}: expected at most {MOST_THREADS}");
-                return Err(Usage::new(message).into());
+                return Err(Usage::new(message));
             }
         }
+        Ok(())
+    }
+
+    /// How many of `runs` go side by side.
+    fn side_by_side(self, runs: usize) -> Result<usize, Usage> {
+        self.check()?;
         let jobs = self
             .jobs
             .unwrap_or(rayon::current_num_threads() / self.threads);

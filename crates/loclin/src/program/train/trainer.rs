@@ -99,6 +99,11 @@ impl<'a> Trainer<'a> {
             }
             false => Progress::default(),
         };
+        // The checkpoint has them all; the file may be lost or torn.
+        let (metrics, kept) = (out.join(METRICS), lines(&progress.history)?);
+        if !kept.is_empty() && std::fs::read(&metrics).ok().as_ref() != Some(&kept) {
+            files::write_atomic(&metrics, &kept)?;
+        }
         let applied = self.data[0].applied();
         progress.preprocessing = Some(by_model(applied, self.learner.normalization()));
         progress.data = Some(digest);
@@ -121,7 +126,7 @@ impl<'a> Trainer<'a> {
                     let model = self.validated(progress.epoch * steps).model()?;
                     files::write_atomic(&out.join(MODEL), &model.to_bytes()?)?;
                 }
-                files::write_atomic(&out.join(METRICS), &lines(&progress.history)?)?;
+                files::write_atomic(&metrics, &lines(&progress.history)?)?;
             }
             self.save(&progress, &last)?;
         }
