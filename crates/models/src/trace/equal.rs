@@ -42,7 +42,7 @@ struct Labels {
 }
 
 impl Labels {
-    fn new(&mut self) -> Label {
+    fn fresh(&mut self) -> Label {
         self.next += 1;
         self.next
     }
@@ -144,7 +144,7 @@ impl Trace {
                             };
                             pieces.into_iter().enumerate().map(line).collect()
                         }
-                        None => (0..size).map(|_| labels.new()).collect(),
+                        None => (0..size).map(|_| labels.fresh()).collect(),
                     }
                 }
                 (_, _, Some(entries)) => {
@@ -156,7 +156,7 @@ impl Trace {
                     };
                     entries.iter().enumerate().map(entry).collect()
                 }
-                _ => (0..size).map(|_| labels.new()).collect(),
+                _ => (0..size).map(|_| labels.fresh()).collect(),
             };
             of_nodes.push(own);
         }
@@ -172,7 +172,7 @@ fn labelled(entry: Entry, node: usize, at: usize, below: &[Label], labels: &mut 
         Entry::Line([_, shift]) if labels.is_constant(below[at], 0.0) => labels.constant(shift),
         Entry::Line(line) => labels.of(Key::Of(node, line.map(f64::to_bits), below[at])),
         Entry::Of(function) => labels.of(Key::Of(node, function, below[at])),
-        Entry::New => labels.new(),
+        Entry::New => labels.fresh(),
     }
 }
 
