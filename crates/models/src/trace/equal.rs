@@ -4,6 +4,8 @@ use super::Trace;
 use crate::{
     error::Result,
     operator::{Affine, Alternatives, Made, Operator},
+    spec::OperatorSpec,
+    window::Window2d,
 };
 use candle_core::{DType, Device, Tensor};
 use std::collections::HashMap;
@@ -32,6 +34,118 @@ enum Key {
     Constant(u64),
     /// A function of a label, by the node and what the node says of it.
     Of(usize, [u64; 2], Label),
+    /// Several labels in their order.
+    List(Vec<Label>),
+}
+
+/// Stands for what is not there: padding.
+const ABSENT: Label = 0;
+
+/// An operator that does the same to what it sees at every position of an image.
+struct Sliding {
+    window: Window2d,
+    groups: usize,
+    outputs: usize,
+    /// Whether 0 is made of zeros.
+    keeps_zero: bool,
+}
+
+impl Sliding {
+    fn of(operator: &dyn Affine, channels: usize) -> Option<Self> {
+        match operator.spec()? {
+            OperatorSpec::Conv2d(config) => Some(Self {
+                window: config.window,
+                groups: config.groups,
+                outputs: config.outputs,
+                keeps_zero: !config.bias,
+            }),
+            OperatorSpec::AvgPool2d { window, .. } => Some(Self {
+                window,
+                groups: channels,
+                outputs: channels,
+                keeps_zero: true,
+            }),
+            _ => None,
+        }
+    }
+
+    /// The labels of the result `output` of a node, given those of its operand: equal where equal numbers are seen.
+    fn labels(
+        &self,
+        node: usize,
+        (below, operand): (&[Label], &[usize]),
+        output: &[usize],
+        labels: &mut Labels,
+    ) -> Vec<Label> {
+        let (&[channels, height, width], &[_, rows, columns]) = (operand, output) else {
+            return (0..output.iter().product())
+                .map(|_| labels.fresh())
+                .collect();
+        };
+        let own = channels / self.groups;
+        let zero = labels.constant(0.0);
+        let mut found = Vec::with_capacity(output.iter().product());
+        for group in 0..self.groups {
+            // One label for the numbers of a position.
+            let at = |position: usize| {
+                (0..own).map(move |c| (group * own + c) * height * width + position)
+            };
+            let mut position = |place: usize| match own {
+                1 => below[at(place).next().unwrap_or_default()],
+                _ => labels.of(Key::List(at(place).map(|entry| below[entry]).collect())),
+            };
+            let seen: Vec<Label> = (0..height * width).map(&mut position).collect();
+            let zeros = match own {
+                1 => zero,
+                _ => labels.of(Key::List(vec![zero; own])),
+            };
+            let mut windows = Vec::with_capacity(rows * columns);
+            for (row, column) in (0..rows).flat_map(|row| (0..columns).map(move |c| (row, c))) {
+                let taps = self.taps(0, row, height);
+                let taps = taps.flat_map(|r| self.taps(1, column, width).map(move |c| (r, c)));
+                let label = |tap| match tap {
+                    (Some(row), Some(column)) => seen[row * width + column],
+                    _ => ABSENT,
+                };
+                let taps: Vec<Label> = taps.map(label).collect();
+                let is_zero = |tap: &Label| [ABSENT, zero, zeros].contains(tap);
+                windows.push(match self.keeps_zero && taps.iter().all(is_zero) {
+                    true => None,
+                    false => Some(labels.of(Key::List(taps))),
+                });
+            }
+            let each = self.outputs / self.groups;
+            for channel in group * each..(group + 1) * each {
+                let of = |window: &Option<Label>| match window {
+                    Some(window) => labels.of(Key::Of(node, [channel as u64, 0], *window)),
+                    None => zero,
+                };
+                found.extend(windows.iter().map(of));
+            }
+        }
+        found
+    }
+
+    /// The entries along an axis that a position sees, `None` for padding.
+    fn taps(
+        &self,
+        axis: usize,
+        position: usize,
+        n: usize,
+    ) -> impl Iterator<Item = Option<usize>> + Clone {
+        let Window2d {
+            stride,
+            padding,
+            dilation,
+            kernel,
+        } = &self.window;
+        let (first, step) = (position * stride[axis], dilation[axis]);
+        let before = padding[axis][0];
+        (0..kernel[axis]).map(move |tap| {
+            let entry = (first + tap * step).checked_sub(before)?;
+            (entry < n).then_some(entry)
+        })
+    }
 }
 
 /// The labels that were given.
@@ -74,8 +188,8 @@ impl Trace {
     /// Of each of some inputs the neurons, by their positions among all, that are 0 on the whole region because they compare a number with
     /// itself: a largest of several among which one occurs twice, as where max pools overlap that overlap, above repeated entries
     /// or paddings, or of `x` and `relu(x)`; and a constant at a breakpoint, as a ReLU of what a ReLU has made 0. Found by following entries that
-    /// are selected, moved, repeated, scaled and shifted; what a layer with weights gives is always taken to be different. Where the
-    /// recorded pattern is the input's, this is exact.
+    /// are selected, moved, repeated, scaled and shifted, and convolutions and means of what is equal in a whole window; what other
+    /// layers give is always taken to be different. Where the recorded pattern is the input's, this is exact.
     ///
     /// # Errors
     /// A tensor computation that fails.
@@ -155,6 +269,18 @@ impl Trace {
                         labelled(*entry, index, at, &below, &mut labels)
                     };
                     entries.iter().enumerate().map(entry).collect()
+                }
+                (Operator::Affine(operator), ..) => {
+                    let operand = node.operands[0];
+                    let (below, shape) = (&of_nodes[operand], &nodes[operand].shape);
+                    // Labels that rise are all different.
+                    let sliding = Sliding::of(&**operator, shape[0]);
+                    match sliding.filter(|_| !below.is_sorted_by(|a, b| a < b)) {
+                        Some(sliding) => {
+                            sliding.labels(index, (below, shape), &node.shape, &mut labels)
+                        }
+                        None => (0..size).map(|_| labels.fresh()).collect(),
+                    }
                 }
                 _ => (0..size).map(|_| labels.fresh()).collect(),
             };
