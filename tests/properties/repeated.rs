@@ -117,7 +117,7 @@ fn network(steps: &[Step], seed: u64) -> Option<Network> {
             })],
             Step::Mean => vec![OperatorSpec::AvgPool2d {
                 window: Window2d::square(2, 1, 1),
-                count_padding: seed % 2 == 0,
+                count_padding: seed.is_multiple_of(2),
             }],
             Step::Negated => Vec::new(),
             Step::Relu => vec![activation(Activation::relu())],
