@@ -371,13 +371,13 @@ fn what_is_no_model_is_named() {
     let pool = node("AveragePool", &["x"], "y", &window);
     says(&model(&[0, 1, 2], &[pool], &[]), "on padding alone");
     says(
-        &model(&[0, 1], &[node("Loop", &["x"], "y", &[])], &[]),
+        &model(&[0, 1], &[node("SequenceAt", &["x"], "y", &[])], &[]),
         "docs/onnx.md",
     );
     // Where another file can be had, the message says how.
     for (operator, remedy) in [
         ("QuantizeLinear", "the file is quantised"),
-        ("Or", "is not read in this form"),
+        ("Xor", "is not read in this form"),
         ("Sign", "is not read in this form"),
     ] {
         let only = node(operator, &["x"], "y", &[]);
@@ -647,4 +647,90 @@ fn guards_against_what_is_no_number_are_left_out() {
     ];
     let why = refusal(&model(&[0, 2], &open, &constants));
     assert!(why.contains("(And): is not read in this form"), "{why}");
+}
+
+/// `h = relu(x_t + h / 2)` over the rows of the input as a loop, its states and the last one.
+#[test]
+fn a_loop_of_known_length_is_its_turns() {
+    let body = |condition: &str| {
+        let graph = [
+            [
+                node("Gather", &["x", "turn"], "row", &[attribute_int("axis", 1)]),
+                node("Mul", &["h", "half"], "less", &[]),
+                node("Add", &["row", "less"], "sum", &[]),
+                node("Relu", &["sum"], "next", &[]),
+                node("Identity", &["next"], "state", &[]),
+                node("Less", &["turn", "two"], "early", &[]),
+                node("Greater", &["sum", "half"], "large", &[]),
+            ]
+            .iter()
+            .flat_map(|n| bytes(1, n))
+            .collect::<Vec<u8>>(),
+            ["turn", "go", "h"]
+                .iter()
+                .flat_map(|name| bytes(11, &value_info(name, &[])))
+                .collect(),
+            [condition, "next", "state"]
+                .iter()
+                .flat_map(|name| bytes(12, &value_info(name, &[])))
+                .collect(),
+        ];
+        attribute_graph("body", &graph.concat())
+    };
+    let constants = [
+        ints_of("most", &[], &[9]),
+        ints_of("yes", &[], &[1]),
+        ints_of("two", &[], &[2]),
+        ints("places", &[1, 0, 2]),
+        doubles("h0", &[1, 2], &[4.0, 0.0]),
+        doubles("half", &[], &[0.5]),
+    ];
+    let of = |condition: &str, most: &str, last: Vec<Vec<u8>>| {
+        let turns = node("Loop", &[most, "yes", "h0"], "last", &[body(condition)]);
+        let turns = [turns, bytes(2, b"all")].concat();
+        model(&[0, 3, 2], &[vec![turns], last].concat(), &constants)
+    };
+    let x = [1.0, -2.0, -4.0, 3.0, 0.5, -1.0];
+    // Rows (1, -2), (-4, 3), (0.5, -1): the third turn is the last, as the condition says.
+    let expected = [[3.0, 0.0], [0.0, 3.0], [0.5, 0.5]];
+    let ends = |last: &str| vec![node("Neg", &[last], "y", &[])];
+    let found = values(&read(&of("early", "most", ends("last"))), &x);
+    assert_eq!(found, [-0.5, -0.5]);
+    let states = vec![node(
+        "Transpose",
+        &["all"],
+        "y",
+        &[attribute_ints("perm", &[1, 0, 2])],
+    )];
+    let found = values(&read(&of("early", "", states)), &x);
+    assert_eq!(found, expected.concat());
+    let why = refusal(&of("large", "most", ends("last")));
+    assert!(
+        why.contains("by a number that depends on the input"),
+        "{why}"
+    );
+    // One that never ends is refused, whatever its body.
+    let why = refusal(&of("go", "", ends("last")));
+    assert!(
+        why.contains("names dimension 3") || why.contains("index"),
+        "{why}"
+    );
+    let empty = [
+        ["turn", "go", "h"]
+            .iter()
+            .flat_map(|name| bytes(11, &value_info(name, &[])))
+            .collect::<Vec<u8>>(),
+        ["go", "h"]
+            .iter()
+            .flat_map(|name| bytes(12, &value_info(name, &[])))
+            .collect(),
+    ];
+    let forever = node(
+        "Loop",
+        &["", "yes", "x"],
+        "y",
+        &[attribute_graph("body", &empty.concat())],
+    );
+    let why = refusal(&model(&[0, 2], &[forever], &constants));
+    assert!(why.contains("repeat too many nodes"), "{why}");
 }

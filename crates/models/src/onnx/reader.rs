@@ -341,6 +341,9 @@ impl<'a> Walk<'_, 'a> {
         if standard && node.op_type == "If" {
             return self.branch(t, node);
         }
+        if standard && node.op_type == "Loop" {
+            return self.repeat(t, node);
+        }
         let name = match domain {
             "" => node.op_type.to_string(),
             domain => format!("{domain}.{}", node.op_type),
@@ -399,22 +402,100 @@ impl<'a> Walk<'_, 'a> {
         let Value::Constant(condition) = t.value(node, 0)? else {
             return Err(node.error("branches by a number that depends on the input"));
         };
-        let holds = condition.as_floats().first().is_some_and(|c| *c != 0.0);
-        let name = if holds { "then_branch" } else { "else_branch" };
-        let bytes = node.attribute(name).and_then(|a| a.graph);
-        let bytes = bytes.ok_or_else(|| node.error(format!("lacks its {name}")))?;
-        let graph = message::graph(bytes).map_err(malformed)?;
-        let outputs: Vec<&str> = graph.outputs.iter().map(|output| output.name).collect();
-        let call = t.frames.last().and_then(|frame| frame.call.clone());
-        let nodes = match &call {
-            Some(call) => graph.nodes.iter().map(|n| call.applied(n)).collect(),
-            None => graph.nodes,
+        let name = match holds(&condition) {
+            true => "then_branch",
+            false => "else_branch",
         };
-        let mut frame = Frame::new(nodes, graph.initializers).named(t.frames.last(), label(node));
-        frame.call = call;
+        let graph = subgraph(node, name)?;
+        let outputs: Vec<&str> = graph.outputs.iter().map(|output| output.name).collect();
+        let frame = inside(t, node, graph);
         let found = self.body(t, frame, &outputs)?;
         for (index, value) in found.into_iter().enumerate() {
             t.set(node, index, value)?;
+        }
+        Ok(())
+    }
+
+    /// The turns of a `Loop`, one after the other, where their number does not depend on the input.
+    fn repeat(&mut self, t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
+        let most = t.optional_constant(node, 0)?;
+        let most = match most {
+            Some(most) => node.check(most.to_ints())?.first().copied(),
+            None => None,
+        };
+        let mut goes_on = match t.optional_constant(node, 1)? {
+            Some(condition) => holds(&condition),
+            None => true,
+        };
+        let carried = 2..node.inputs.len().max(2);
+        let mut values = carried
+            .map(|index| t.value(node, index))
+            .collect::<Result<Vec<_>>>()?;
+        let count = values.len();
+        let mut scanned: Vec<Vec<Value>> =
+            vec![Vec::new(); node.outputs.len().saturating_sub(count)];
+        let mut turn = 0_i64;
+        while goes_on && most.is_none_or(|most| turn < most) {
+            // A turn costs something also where its body is empty.
+            let left = self.nodes_left.checked_sub(1);
+            self.nodes_left = left.ok_or_else(|| malformed("loops repeat too many nodes"))?;
+            let size = node.attribute("body").and_then(|body| body.graph);
+            t.spend_work(node, size.map_or(0, <[u8]>::len))?;
+            let graph = subgraph(node, "body")?;
+            let inputs: Vec<&str> = graph.inputs.iter().map(|input| input.name).collect();
+            let outputs: Vec<&str> = graph.outputs.iter().map(|output| output.name).collect();
+            if inputs.len() != count + 2 || outputs.len() != count + 1 + scanned.len() {
+                return Err(node.error(format!(
+                    "{count} values go round, and its body has {} inputs and {} outputs",
+                    inputs.len(),
+                    outputs.len()
+                )));
+            }
+            let mut frame = inside(t, node, graph);
+            let first = [
+                Value::Constant(Constant::ints(vec![], vec![turn])),
+                Value::Constant(Constant::ints(vec![], vec![1])),
+            ];
+            let given = first.into_iter().chain(values);
+            frame.values.extend(inputs.into_iter().zip(given));
+            let mut found = self.body(t, frame, &outputs)?.into_iter();
+            goes_on = match found.next() {
+                Some(Value::Constant(condition)) => holds(&condition),
+                _ => {
+                    return Err(node.error(
+                        "goes on or ends by a number that depends on the input: not continuous",
+                    ));
+                }
+            };
+            values = found.by_ref().take(count).collect();
+            for (all, value) in scanned.iter_mut().zip(found) {
+                let one = [&[1], &t.shape(node, &value)?[..]].concat();
+                all.push(match value {
+                    Value::Dynamic(own) => {
+                        let batch = own.batch.map(|batch| batch + 1);
+                        Value::Dynamic(t.seen_as(node, &own, one, batch)?)
+                    }
+                    other => t.reshape(node, &other, one)?,
+                });
+            }
+            turn += 1;
+        }
+        for (index, value) in values.into_iter().enumerate() {
+            t.set(node, index, value)?;
+        }
+        for (index, values) in scanned.into_iter().enumerate() {
+            let name = node.outputs.get(count + index).copied().unwrap_or_default();
+            if !name.is_empty()
+                && values
+                    .iter()
+                    .any(|value| matches!(value, Value::Dynamic(_)))
+            {
+                let made = moves::joined(t, node, &values, 0)?;
+                t.set(node, count + index, Value::Dynamic(made))?;
+            } else if !name.is_empty() {
+                let error = node.error("gives constants of all turns, which are not read");
+                t.fail_outputs(&[name], error);
+            }
         }
         Ok(())
     }
@@ -443,6 +524,30 @@ impl<'a> Walk<'_, 'a> {
         }
         Ok(())
     }
+}
+
+/// A graph that is an attribute of a node.
+fn subgraph<'a>(node: &Node<'a>, name: &str) -> Result<message::Graph<'a>> {
+    let bytes = node.attribute(name).and_then(|a| a.graph);
+    let bytes = bytes.ok_or_else(|| node.error(format!("lacks its {name}")))?;
+    message::graph(bytes).map_err(malformed)
+}
+
+/// A frame for such a graph within the present one.
+fn inside<'a>(t: &Translator<'a>, node: &Node<'a>, graph: message::Graph<'a>) -> Frame<'a> {
+    let call = t.frames.last().and_then(|frame| frame.call.clone());
+    let nodes = match &call {
+        Some(call) => graph.nodes.iter().map(|n| call.applied(n)).collect(),
+        None => graph.nodes,
+    };
+    let mut frame = Frame::new(nodes, graph.initializers).named(t.frames.last(), label(node));
+    frame.call = call;
+    frame
+}
+
+/// Whether a condition is true.
+fn holds(condition: &Constant) -> bool {
+    condition.as_floats().first().is_some_and(|c| *c != 0.0)
 }
 
 /// The inputs of a node, if there are some and all are constant.

@@ -87,10 +87,6 @@ const UNREAD: &[&str] = &["OneHot", "Sign", "Xor"];
 /// Operators and domains that appear where a file was made for one runtime, and how to get another file.
 const REMEDIES: &[(&str, &str)] = &[
     (
-        "Loop",
-        "unroll the loop when exporting (Keras: unroll=True of the recurrent layer)",
-    ),
-    (
         "Scan",
         "unroll the loop when exporting (Keras: unroll=True of the recurrent layer)",
     ),

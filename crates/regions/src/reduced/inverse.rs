@@ -16,6 +16,9 @@ const TRIES: usize = 64;
 /// Larger radii that are tried where nothing beyond the threshold was found.
 const BEYOND: usize = 5;
 
+/// No larger one is tried behind a ball in which more units can change: of large networks each doubling takes many times as long.
+const MANY: usize = 1500;
+
 /// What a question's value may be.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Threshold {
@@ -168,7 +171,8 @@ impl Surroundings {
             growth = GROWTH;
             let left = end.map(|end| end.saturating_duration_since(Instant::now()));
             let is_late = left.is_some_and(|left| left.is_zero());
-            if largest.refuted.is_finite() || radius <= largest.proved || is_late {
+            let is_large = largest.curve.iter().any(|bound| bound.units > MANY);
+            if largest.refuted.is_finite() || radius <= largest.proved || is_late || is_large {
                 break;
             }
             let limits = Limits {
