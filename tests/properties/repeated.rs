@@ -56,8 +56,9 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// A convolution, a ReLU, the steps, and a linear layer, for images of 6 x 6 pixels; `None` where a step does not fit.
-fn network(steps: &[Step], seed: u64) -> Option<Network> {
+/// A convolution and a ReLU, unless the image itself comes first, the steps, and a linear layer, for images of 6 x 6 pixels; `None` where a
+/// step does not fit.
+fn network(steps: &[Step], image_first: bool, seed: u64) -> Option<Network> {
     let parameters = Parameters::seeded(seed);
     let vars = || parameters.builder(DType::F64, &Device::Cpu);
     let mut builder = NetworkBuilder::new(&[1, 6, 6]).unwrap();
@@ -70,15 +71,15 @@ fn network(steps: &[Step], seed: u64) -> Option<Network> {
         groups: 1,
         bias: true,
     });
-    let mut last = add(
-        "conv".into(),
-        convolution.build(vars().pp("conv")).unwrap(),
-        0,
-    )
-    .unwrap();
-    let mut shape = vec![2, 6, 6];
+    let (mut last, mut shape) = (0, vec![1, 6, 6]);
+    if !image_first {
+        let convolution = convolution.build(vars().pp("conv")).unwrap();
+        last = add("conv".into(), convolution, last).unwrap();
+        shape = vec![2, 6, 6];
+    }
     let activation = |activation: Activation| activation.spec().unwrap();
-    for (number, step) in [&[Step::Relu], steps].concat().into_iter().enumerate() {
+    let before: &[Step] = if image_first { &[] } else { &[Step::Relu] };
+    for (number, step) in [before, steps].concat().into_iter().enumerate() {
         let copies = |axis: usize, sources: Vec<usize>| OperatorSpec::Resample {
             axis,
             rows: SparseRows::copies(shape[axis], sources.into_iter().map(Some)),
@@ -169,9 +170,9 @@ proptest! {
     /// Found are all neurons that are 0 with a gradient of 0, and no others, by exact arithmetic; and the input has radii.
     #[test]
     fn what_compares_a_number_with_itself_is_found(
-        steps in prop::collection::vec(step(), 1..5), seed in 0..1_u64 << 20,
+        steps in prop::collection::vec(step(), 1..5), image_first in any::<bool>(), seed in 0..1_u64 << 20,
     ) {
-        let Some(network) = network(&steps, seed) else { return Ok(()) };
+        let Some(network) = network(&steps, image_first, seed) else { return Ok(()) };
         let mut rng = stream(seed, &[7]);
         let x: Vec<f64> = (0..36).map(|_| rng.random_range(-1.0..1.0)).collect();
         let inputs = Tensor::from_slice(&x, (1, 1, 6, 6), &Device::Cpu).unwrap();

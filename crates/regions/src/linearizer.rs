@@ -311,9 +311,12 @@ impl Linearizer {
 /// Takes errors from neurons that are 0 because they compare a number with itself, and says which those are.
 fn equal_neurons(trace: &Trace, values: &Rows, errors: &mut Rows) -> Result<Vec<Vec<usize>>> {
     let mut equal = vec![Vec::new(); trace.batch()];
+    // Also where the value is known without an error: the gradient is not.
     let zeros = |input: &usize| values[*input].contains(&0.0);
-    let open = decide::open(values, errors);
-    let open: Vec<usize> = open.into_iter().filter(zeros).collect();
+    let open: Vec<usize> = (0..trace.batch()).filter(zeros).collect();
+    if open.is_empty() {
+        return Ok(equal);
+    }
     for (input, neurons) in open.iter().zip(trace.equal_neurons(&open)?) {
         let row = errors.row_mut(*input);
         neurons.iter().for_each(|at| row[*at] = 0.0);

@@ -152,6 +152,8 @@ impl Sliding {
 #[derive(Default)]
 struct Labels {
     known: HashMap<Key, Label>,
+    /// Each label that was negated and its negative, both ways.
+    negative: HashMap<Label, Label>,
     next: Label,
 }
 
@@ -169,6 +171,17 @@ impl Labels {
     /// Whether a label is that of a number.
     fn is_constant(&self, label: Label, number: f64) -> bool {
         self.known.get(&constant(number)) == Some(&label)
+    }
+
+    /// That of the negative, which is a number's own again after two.
+    fn negated(&mut self, label: Label) -> Label {
+        if let Some(known) = self.negative.get(&label) {
+            return *known;
+        }
+        let negative = self.fresh();
+        self.negative.insert(label, negative);
+        self.negative.insert(negative, label);
+        negative
     }
 
     fn of(&mut self, key: Key) -> Label {
@@ -296,6 +309,7 @@ fn labelled(entry: Entry, node: usize, at: usize, below: &[Label], labels: &mut 
         Entry::Copy(source) => below[source],
         Entry::Constant(number) => labels.constant(number),
         Entry::Line([_, shift]) if labels.is_constant(below[at], 0.0) => labels.constant(shift),
+        Entry::Line([-1.0, 0.0]) => labels.negated(below[at]),
         Entry::Line(line) => labels.of(Key::Of(node, line.map(f64::to_bits), below[at])),
         Entry::Of(function) => labels.of(Key::Of(node, function, below[at])),
         Entry::New => labels.fresh(),
