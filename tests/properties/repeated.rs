@@ -177,7 +177,7 @@ proptest! {
         let x: Vec<f64> = (0..36).map(|_| rng.random_range(-1.0..1.0)).collect();
         let inputs = Tensor::from_slice(&x, (1, 1, 6, 6), &Device::Cpu).unwrap();
         let trace = network.trace(&inputs).unwrap();
-        let found: BTreeSet<usize> = trace.equal_neurons(&[0]).unwrap().swap_remove(0).into_iter().collect();
+        let found: BTreeSet<usize> = trace.equal_neurons(&[(0, usize::MAX)]).unwrap().swap_remove(0).into_iter().collect();
         let exact = Exact::new(&network, u64::MAX).unwrap();
         let here = exact.at(&x).unwrap();
         let ranges = trace.neuron_ranges().unwrap();

@@ -11,6 +11,7 @@ use crate::{
 };
 use candle_core::{DType, Tensor};
 use loclin_models::{Magnitudes, Network, Trace};
+use loclin_tensor::rounding::leaves_undecided;
 use std::sync::{Arc, OnceLock};
 
 /// A network to be linearised at many batches: its parameters cut off from differentiation, its float64 copy, and
@@ -200,7 +201,7 @@ impl Linearizer {
         let mut values = table(trace.pre_activations()?)?;
         let mut of_values = table(errors.pre_activations.clone())?;
         let by_lengths = unknown();
-        let equal = equal_neurons(&trace, &values, &mut of_values)?;
+        let equal = equal_neurons(&trace, &mut values, &mut of_values)?;
         let lengths = self.lessen(inputs, &trace, &values, (&mut of_values, &by_lengths))?;
         let rounding = match lengths {
             Some(lengths) => {
@@ -308,18 +309,22 @@ impl Linearizer {
     }
 }
 
-/// Takes errors from neurons that are 0 because they compare a number with itself, and says which those are.
-fn equal_neurons(trace: &Trace, values: &Rows, errors: &mut Rows) -> Result<Vec<Vec<usize>>> {
+/// Makes neurons that compare a number with itself exactly 0, and says which those are. Looked at are inputs with a neuron that may be 0, also
+/// where its value has no error: its gradient may have one.
+fn equal_neurons(trace: &Trace, values: &mut Rows, errors: &mut Rows) -> Result<Vec<Vec<usize>>> {
+    let last = |input: usize| {
+        let mut both = values[input].iter().zip(&errors[input]);
+        both.rposition(|(z, error)| *z == 0.0 || leaves_undecided(*z, *error))
+    };
+    let asked = (0..trace.batch()).filter_map(|input| Some((input, last(input)? + 1)));
+    let asked: Vec<(usize, usize)> = asked.collect();
     let mut equal = vec![Vec::new(); trace.batch()];
-    // Also where the value is known without an error: the gradient is not.
-    let zeros = |input: &usize| values[*input].contains(&0.0);
-    let open: Vec<usize> = (0..trace.batch()).filter(zeros).collect();
-    if open.is_empty() {
-        return Ok(equal);
-    }
-    for (input, neurons) in open.iter().zip(trace.equal_neurons(&open)?) {
-        let row = errors.row_mut(*input);
-        neurons.iter().for_each(|at| row[*at] = 0.0);
+    for ((input, _), neurons) in asked.iter().zip(trace.equal_neurons(&asked)?) {
+        // Where they are sums, their rounding may depend on where in the image they are.
+        for at in &neurons {
+            values.row_mut(*input)[*at] = 0.0;
+            errors.row_mut(*input)[*at] = 0.0;
+        }
         equal[*input] = neurons;
     }
     Ok(equal)

@@ -432,8 +432,7 @@ impl<'a> Walk<'_, 'a> {
             .map(|index| t.value(node, index))
             .collect::<Result<Vec<_>>>()?;
         let count = values.len();
-        let mut scanned: Vec<Vec<Value>> =
-            vec![Vec::new(); node.outputs.len().saturating_sub(count)];
+        let mut scanned: Vec<Vec<Value>> = Vec::new();
         let mut turn = 0_i64;
         while goes_on && most.is_none_or(|most| turn < most) {
             // A turn costs something also where its body is empty.
@@ -444,13 +443,15 @@ impl<'a> Walk<'_, 'a> {
             let graph = subgraph(node, "body")?;
             let inputs: Vec<&str> = graph.inputs.iter().map(|input| input.name).collect();
             let outputs: Vec<&str> = graph.outputs.iter().map(|output| output.name).collect();
-            if inputs.len() != count + 2 || outputs.len() != count + 1 + scanned.len() {
+            if inputs.len() != count + 2 || outputs.len() < count + 1 {
                 return Err(node.error(format!(
                     "{count} values go round, and its body has {} inputs and {} outputs",
                     inputs.len(),
                     outputs.len()
                 )));
             }
+            // A node may leave out the last of its outputs.
+            scanned.resize(outputs.len() - count - 1, Vec::new());
             let mut frame = inside(t, node, graph);
             let first = [
                 Value::Constant(Constant::ints(vec![], vec![turn])),

@@ -3,6 +3,7 @@
 use super::Trace;
 use crate::{
     error::Result,
+    network::{Network, Node},
     operator::{Affine, Alternatives, Made, Operator},
     spec::OperatorSpec,
     window::Window2d,
@@ -198,7 +199,7 @@ fn constant(number: f64) -> Key {
 }
 
 impl Trace {
-    /// Of each of some inputs the neurons, by their positions among all, that are 0 on the whole region because they compare a number with
+    /// Of each of some inputs, of about so many of its first neurons, those, by their positions among all, that are 0 on the whole region because they compare a number with
     /// itself: a largest of several among which one occurs twice, as where max pools overlap that overlap, above repeated entries
     /// or paddings, or of `x` and `relu(x)`; and a constant at a breakpoint, as a ReLU of what a ReLU has made 0. Found by following entries that
     /// are selected, moved, repeated, scaled and shifted, and convolutions and means of what is equal in a whole window; what other
@@ -206,23 +207,33 @@ impl Trace {
     ///
     /// # Errors
     /// A tensor computation that fails.
-    pub fn equal_neurons(&self, inputs: &[usize]) -> Result<Vec<Vec<usize>>> {
-        let entries = self.entries()?;
-        let found = inputs.iter().map(|input| self.equal_at(*input, &entries));
+    pub fn equal_neurons(&self, asked: &[(usize, usize)]) -> Result<Vec<Vec<usize>>> {
+        let ranges = self.neuron_ranges()?;
+        // The nodes before the first with none but later neurons.
+        let before = |neurons: usize| {
+            let later = ranges.iter().find(|range| range.start >= neurons);
+            later.map_or(self.records.len(), |range| range.node)
+        };
+        let most = asked.iter().map(|(_, neurons)| before(*neurons)).max();
+        let entries = self.entries(most.unwrap_or(0))?;
+        let found = asked.iter();
+        let found =
+            found.map(|(input, neurons)| self.equal_at(*input, &entries[..before(*neurons)]));
         found.collect()
     }
 
-    /// What the result of each affine node is made of; `None` where that is always something else.
-    fn entries(&self) -> Result<Vec<Option<Vec<Entry>>>> {
+    /// What the result of each of the first affine nodes is made of; `None` where that is always something else.
+    fn entries(&self, first: usize) -> Result<Vec<Option<Vec<Entry>>>> {
         let nodes = self.network.nodes();
-        let of = |node: &crate::network::Node| match &node.operator {
+        let of = |node: &Node| match &node.operator {
             Operator::Affine(operator) => {
                 let operands = node.operands.iter().map(|at| &nodes[*at].shape[..]);
-                entries(&**operator, &operands.collect::<Vec<_>>(), &node.shape)
+                let operands: Vec<_> = operands.collect();
+                entries(&self.network, &**operator, &operands, &node.shape)
             }
             _ => Ok(None),
         };
-        nodes.iter().map(of).collect()
+        nodes[..first].iter().map(of).collect()
     }
 
     fn equal_at(&self, input: usize, entries: &[Option<Vec<Entry>>]) -> Result<Vec<usize>> {
@@ -230,7 +241,7 @@ impl Trace {
         let mut labels = Labels::default();
         let mut of_nodes: Vec<Vec<Label>> = Vec::with_capacity(nodes.len());
         let (mut equal, mut start) = (Vec::new(), 0);
-        for (index, node) in nodes.iter().enumerate() {
+        for (index, node) in nodes.iter().enumerate().take(entries.len()) {
             let size = node.shape.iter().product();
             let own = match (&node.operator, &self.records[index], &entries[index]) {
                 (Operator::PiecewiseLinear(operator), Some(record), _) => {
@@ -354,17 +365,12 @@ fn line(lines: &Alternatives, at: usize, piece: usize) -> Entry {
 
 /// What the entries of an affine operator's result are; `None` where all are something else.
 fn entries(
+    network: &Network,
     operator: &dyn Affine,
     operands: &[&[usize]],
     output: &[usize],
 ) -> Result<Option<Vec<Entry>>> {
     let size = output.iter().product::<usize>();
-    if operator.channel_scale()?.is_some() {
-        // One function for each channel.
-        let each = size / output.first().copied().unwrap_or(1).max(1);
-        let of = |at: usize| Entry::Of([(at / each.max(1)) as u64, 0]);
-        return Ok(Some((0..size).map(of).collect()));
-    }
     let offsets = || -> Result<Vec<f64>> {
         Ok(match operator.offset(output)? {
             Some(offset) => {
@@ -374,11 +380,20 @@ fn entries(
             None => vec![0.0; size],
         })
     };
+    if operator.channel_scale()?.is_some() {
+        // One factor for each channel.
+        let each = (size / output.first().copied().unwrap_or(1).max(1)).max(1);
+        let all = offsets()?.into_iter().enumerate();
+        let of = |(at, offset): (usize, f64)| Entry::Of([(at / each) as u64, offset.to_bits()]);
+        return Ok(Some(all.map(of).collect()));
+    }
     match operator.made() {
         Made::Mixed => return Ok(None),
         Made::Scaled => {
-            let ones = Tensor::ones([&[1, 1], output].concat(), DType::F64, &Device::Cpu)?;
-            let pushed = operator.push(&[&ones])?.flatten_all()?.to_vec1::<f64>()?;
+            let (dtype, device) = (network.dtype(), network.device());
+            let ones = Tensor::ones([&[1, 1], output].concat(), dtype, device)?;
+            let pushed = operator.push(&[&ones])?.to_dtype(DType::F64)?;
+            let pushed = pushed.flatten_all()?.to_vec1::<f64>()?;
             let both = pushed.into_iter().zip(offsets()?);
             let of = both.map(|(scale, shift)| Entry::Line([scale, shift]));
             return Ok(Some(of.collect()));

@@ -189,37 +189,25 @@ fn domain(
 ) -> anyhow::Result<Option<InputBox>> {
     let said = of_table.and_then(InputBox::of_word);
     let asked = args.domain.read(said.clone(), inputs)?;
-    let refused = |cause: String| Usage::new(format!("{}: {cause}", args.result.display()));
-    let agrees = match (of_table, &asked) {
-        (None, None) => true,
+    let cause = match (of_table, &asked) {
+        (None, None) => return Ok(None),
         // What holds in a part of a ball need not hold in the whole ball.
-        (None, Some(_)) => {
-            let cause = "its balls are whole, as it names no domain; leave --domain out";
-            return Err(refused(cause.to_owned()).into());
+        (None, Some(_)) => "its balls are whole, as it names no domain; leave --domain out".into(),
+        (Some(of_table), asked) if said.is_some() => {
+            if asked.as_ref().is_some_and(|asked| asked.word() == of_table) {
+                return Ok(said);
+            }
+            format!("its balls are cut with the domain {of_table}; leave --domain out")
         }
         (Some(of_table), None) => {
-            let cause = format!(
-                "balls are cut with the domain of `{of_table}`; --domain says where that is"
-            );
-            return Err(refused(cause).into());
+            format!("balls are cut with the domain of `{of_table}`; --domain says where that is")
         }
-        (Some(of_table), Some(asked)) if said.is_some() => asked.word() == of_table,
-        (Some(of_table), Some(asked)) => is_file(asked, of_table, &args.result),
+        (Some(of_table), Some(asked)) if !is_file(asked, of_table, &args.result) => {
+            format!("its balls are cut with the domain of `{of_table}`, and --domain names another")
+        }
+        (Some(_), Some(_)) => return Ok(asked),
     };
-    match (agrees, of_table) {
-        (false, Some(of_table)) if said.is_some() => {
-            let cause = format!("its balls are cut with the domain {of_table}; leave --domain out");
-            Err(refused(cause).into())
-        }
-        (false, of_table) => {
-            let named = of_table.unwrap_or_default();
-            let cause = format!(
-                "its balls are cut with the domain of `{named}`, and --domain names another"
-            );
-            Err(refused(cause).into())
-        }
-        (true, _) => Ok(asked),
-    }
+    Err(Usage::new(format!("{}: {cause}", args.result.display())).into())
 }
 
 /// Whether a domain was read from the file that a table names: by what its journal says of it, or else by its name.
