@@ -4,7 +4,7 @@ use crate::{Error, Result};
 use candle_core::{CpuStorage, CustomOp1, DType, Layout, Shape, Tensor, bail};
 use loclin_models::Trace;
 use loclin_tensor::{
-    elementwise::each,
+    elementwise::{each, each_pair},
     product::{self, Real},
 };
 use rayon::prelude::*;
@@ -16,8 +16,9 @@ const PART: usize = LANES * 256;
 /// From how many numbers on several threads share them.
 const MANY: usize = 1 << 16;
 
-/// The mean of `max(0, 1 - |z|)` over all neurons and inputs of a trace on the CPU, a scalar `[]`.
-pub(crate) fn mean<T: Real>(trace: &Trace) -> Result<Tensor> {
+/// The mean of `max(0, 1 - |z|)` over all neurons and inputs of a trace on the CPU, a scalar `[]`; each times its weight, where there are
+/// some: for each record as many as it has values, constants of the network's type.
+pub(crate) fn mean<T: Real>(trace: &Trace, weights: Option<&[Tensor]>) -> Result<Tensor> {
     let records = trace.records();
     let z: Vec<&Tensor> = records.map(|r| r.unshaped_pre_activations()).collect();
     let neurons: usize = z.iter().map(|z| z.elem_count()).sum();
@@ -26,56 +27,93 @@ pub(crate) fn mean<T: Real>(trace: &Trace) -> Result<Tensor> {
     }
     let factor = 1.0 / neurons as f64;
     let mut sum = 0.0;
-    for z in &z {
-        let z = z.detach().contiguous()?;
-        let (storage, layout) = z.storage_and_layout();
-        sum += total::<T>(product::slice(&storage, layout)?);
-    }
-    let device = trace.network().device();
-    let mut mean = Tensor::full(sum * factor, (), device)?.to_dtype(T::DTYPE)?;
-    for z in z.into_iter().filter(|z| z.track_op()) {
-        mean = (mean + z.contiguous()?.apply_op1(Slopes(factor))?)?;
-    }
-    Ok(mean)
-}
-
-fn total<T: Real>(z: &[T]) -> f64 {
-    if z.len() < MANY {
-        return z.chunks(PART).map(part).sum();
-    }
-    let parts: Vec<f64> = z.par_chunks(PART).map(part).collect();
-    parts.into_iter().sum()
-}
-
-fn part<T: Real>(z: &[T]) -> f64 {
-    let mut sums = [T::zero(); LANES];
-    for part in z.chunks(LANES) {
-        for (sum, z) in sums.iter_mut().zip(part) {
-            let value = T::one() - magnitude(*z);
-            *sum += if value >= T::zero() { value } else { T::zero() };
+    let mut slopes: Option<Tensor> = None;
+    for (node, z) in z.into_iter().enumerate() {
+        let contiguous = z.contiguous()?;
+        let weights = match weights {
+            Some(weights) => Some(weights[node].reshape(z.shape())?.contiguous()?),
+            None => None,
+        };
+        sum += total::<T>(&contiguous, weights.as_ref())?;
+        if z.track_op() {
+            let own = contiguous.apply_op1(Slopes { factor, weights })?;
+            slopes = Some(match slopes {
+                Some(slopes) => (slopes + own)?,
+                None => own,
+            });
         }
     }
-    sums.into_iter().map(T::to_f64).sum()
+    let device = trace.network().device();
+    let mean = Tensor::full(sum * factor, (), device)?.to_dtype(T::DTYPE)?;
+    Ok(match slopes {
+        Some(slopes) => (mean + slopes)?,
+        None => mean,
+    })
+}
+
+fn total<T: Real>(z: &Tensor, weights: Option<&Tensor>) -> Result<f64> {
+    let (storage, layout) = z.storage_and_layout();
+    let z = product::slice::<T>(&storage, layout)?;
+    let Some(weights) = weights else {
+        return Ok(sum([z, z], |hinge, _| hinge));
+    };
+    let (storage, layout) = weights.storage_and_layout();
+    let weights = product::slice::<T>(&storage, layout)?;
+    Ok(sum([z, weights], |hinge, weight| hinge * weight))
+}
+
+/// The sum of a function of each value's hinge and the number beside it.
+fn sum<T: Real>([z, beside]: [&[T]; 2], one: impl Fn(T, T) -> T + Sync) -> f64 {
+    let part = |(z, beside): (&[T], &[T])| {
+        let mut sums = [T::zero(); LANES];
+        for (z, beside) in z.chunks(LANES).zip(beside.chunks(LANES)) {
+            for (sum, (z, beside)) in sums.iter_mut().zip(z.iter().zip(beside)) {
+                let value = T::one() - magnitude(*z);
+                let hinge = if value >= T::zero() { value } else { T::zero() };
+                *sum += one(hinge, *beside);
+            }
+        }
+        sums.into_iter().map(T::to_f64).sum::<f64>()
+    };
+    if z.len() < MANY {
+        return z.chunks(PART).zip(beside.chunks(PART)).map(part).sum();
+    }
+    let parts = z.par_chunks(PART).zip(beside.par_chunks(PART)).map(part);
+    parts.collect::<Vec<f64>>().into_iter().sum()
 }
 
 fn magnitude<T: Real>(z: T) -> T {
     if z >= T::zero() { z } else { T::zero() - z }
 }
 
-/// Zero in value, with the gradient of the sum of hinges times a factor; at a kink that of the right.
-struct Slopes(f64);
+/// Zero in value, with the gradient of the sum of hinges times a factor and, where there are some, their weights; at a kink that of the
+/// right.
+struct Slopes {
+    factor: f64,
+    /// Contiguous, of the operand's shape and type.
+    weights: Option<Tensor>,
+}
 
 impl Slopes {
     fn gradient<T: Real>(&self, z: &Tensor, cotangent: f64) -> Result<Tensor> {
-        let (factor, cotangent) = (T::from_f64(self.0), T::from_f64(cotangent));
+        let (factor, cotangent) = (T::from_f64(self.factor), T::from_f64(cotangent));
         let (up, down) = (factor * cotangent, (T::zero() - factor) * cotangent);
         let zero = T::zero() * cotangent;
-        let (storage, layout) = z.storage_and_layout();
-        let slopes = each(product::slice::<T>(&storage, layout)?, T::zero(), |z| {
+        let slope = |z: T| {
             let slope = if z >= T::zero() { down } else { up };
             let inside = T::one() - magnitude(z) >= T::zero();
             if inside { slope } else { zero }
-        });
+        };
+        let (storage, layout) = z.storage_and_layout();
+        let values = product::slice::<T>(&storage, layout)?;
+        let slopes = match &self.weights {
+            None => each(values, T::zero(), slope),
+            Some(weights) => {
+                let (storage, layout) = weights.storage_and_layout();
+                let weights = product::slice::<T>(&storage, layout)?;
+                each_pair([values, weights], T::zero(), |z, weight| slope(z) * weight)
+            }
+        };
         Ok(product::tensor(slopes, z.dims())?)
     }
 }

@@ -8,13 +8,13 @@
 use crate::{
     Error, Result,
     error::check_c,
-    neuron_loss::{hinges, squared_derivatives, squared_gradient_norms},
+    neuron_loss::{hinges, mean_hinge, squared_gradient_norms},
     sampled::signs_like,
     task::one_of_each,
 };
 use candle_core::Tensor;
-use loclin_models::Trace;
-use loclin_tensor::safe_divide;
+use loclin_models::{NeuronRange, Trace};
+use loclin_tensor::weighted_sum_of_squares;
 use rand::Rng;
 
 /// The mean over neurons of `w_j (||grad z_j||_2^2 + c max(0, 1 - |z_j|))`, averaged over the batch: [`crate::roll`] with
@@ -47,8 +47,10 @@ use rand::Rng;
 pub fn jump_weighted(trace: &Trace, classes: &Tensor, c: f64) -> Result<Tensor> {
     check_c(c)?;
     let norms = squared_gradient_norms(trace)?;
-    let weights = weights(&slope_changes(trace, classes)?, &norms)?;
-    mean(&weights, &norms, trace, c)
+    let changes = Tensor::cat(&slope_changes(trace, classes)?, 1)?;
+    let weights = weights(&[changes], &[norms.detach().sqrt()?])?;
+    let losses = (norms + (hinges(trace)? * c)?)?;
+    Ok((losses * &weights[0])?.mean_all()?)
 }
 
 /// [`jump_weighted`] by two random directions of signs for each input, drawn from `rng`, in place of all gradients.
@@ -71,30 +73,76 @@ pub fn jump_weighted_sampled(
     rng: &mut impl Rng,
 ) -> Result<Tensor> {
     check_c(c)?;
-    let along = |rng: &mut _| squared_derivatives(trace, &signs_like(trace, 1, rng)?);
-    let norms = along(rng)?;
-    // Kept for its values alone: what was recorded on the way is dropped here, before the next pass begins.
-    let lengths = along(rng)?.detach();
+    let signs = signs_like(trace, 1, rng)?;
+    let lengths = lengths_along(trace, &signs_like(trace, 1, rng)?)?;
     let weights = weights(&slope_changes(trace, classes)?, &lengths)?;
-    mean(&weights, &norms, trace, c)
+    let mut squares: Option<Tensor> = None;
+    let mut of_node = weights.iter();
+    trace.push_unshaped(&signs, |_, derivatives| {
+        let Some(weights) = of_node.next() else {
+            return Ok(());
+        };
+        let derivatives = each_input(derivatives, trace.batch())?;
+        let own = weighted_sum_of_squares(&derivatives, weights);
+        let own = own.map_err(candle_core::Error::wrap)?;
+        squares = Some(match squares.take() {
+            Some(squares) => (squares + own)?,
+            None => own,
+        });
+        Ok(())
+    })?;
+    let count: usize = weights.iter().map(Tensor::elem_count).sum();
+    let squares = (squares.ok_or(Error::NoNeurons)? / count as f64)?;
+    Ok((squares + (mean_hinge(trace, Some(&weights))? * c)?)?)
 }
 
-/// The mean over inputs and neurons of `weights * (norms + c * hinge)`.
-fn mean(weights: &Tensor, norms: &Tensor, trace: &Trace, c: f64) -> Result<Tensor> {
-    let losses = (norms + (hinges(trace)? * c)?)?;
-    Ok((losses * weights)?.mean_all()?)
+/// `|grad z . v|` of each node's neurons for directions `v` `[B, 1, in...]`, `[B, m]`, constants.
+fn lengths_along(trace: &Trace, directions: &Tensor) -> Result<Vec<Tensor>> {
+    let mut lengths = Vec::new();
+    trace.push(directions, |_, derivatives| {
+        let own = derivatives.detach().abs()?.squeeze(1)?;
+        lengths.push(each_input(own, trace.batch())?);
+        Ok(())
+    })?;
+    Ok(lengths)
 }
 
-/// `|c_j| sqrt(squared_j)`, `[B, |I|]`, divided by the mean over each input's neurons; all 1 where that is 0.
-fn weights(changes: &Tensor, squared: &Tensor) -> Result<Tensor> {
-    let weights = (changes.abs()? * squared.detach().sqrt()?)?;
-    let means = weights.mean_keepdim(1)?.broadcast_as(weights.shape())?;
-    Ok(safe_divide(&weights, &means, 1.0)?)
+/// What is there once for all inputs, for each of them.
+fn each_input(of_all: Tensor, batch: usize) -> candle_core::Result<Tensor> {
+    match of_all.dim(0)? == batch {
+        true => Ok(of_all),
+        false => of_all.broadcast_as([&[batch], &of_all.dims()[1..]].concat()),
+    }
+}
+
+/// `|c_j| length_j` of each node's neurons, `[B, m]`, divided by the mean over all of an input's neurons; all 1 where that is 0.
+fn weights(changes: &[Tensor], lengths: &[Tensor]) -> Result<Vec<Tensor>> {
+    let pairs = changes.iter().zip(lengths);
+    let weights = pairs.map(|(changes, lengths)| (changes.abs()? * lengths)?.contiguous());
+    let weights: Vec<Tensor> = weights.collect::<candle_core::Result<_>>()?;
+    let mut sums: Option<Tensor> = None;
+    let mut count = 0;
+    for own in &weights {
+        let sum = own.sum_keepdim(1)?;
+        count += own.dim(1)?;
+        sums = Some(match sums {
+            Some(sums) => (sums + sum)?,
+            None => sum,
+        });
+    }
+    let means = (sums.ok_or(Error::NoNeurons)? / count as f64)?;
+    let none = means.eq(0.0)?.to_dtype(means.dtype())?;
+    // No number is divided by 0, and where all are 0 each becomes 1.
+    let divisors = (&means + &none)?;
+    let weights = weights
+        .iter()
+        .map(|own| own.broadcast_div(&divisors)?.broadcast_add(&none));
+    Ok(weights.collect::<candle_core::Result<_>>()?)
 }
 
 /// By what the gradient of the class's output changes at each neuron's boundary, in multiples of the neuron's own gradient and but for the
-/// sign: `c_j` of all neurons, `[B, |I|]`, a constant.
-fn slope_changes(trace: &Trace, classes: &Tensor) -> Result<Tensor> {
+/// sign: `c_j` of each node's neurons, `[B, m]`, constants.
+fn slope_changes(trace: &Trace, classes: &Tensor) -> Result<Vec<Tensor>> {
     let network = trace.network();
     let cotangents = one_of_each(trace, classes)?;
     let mut found: Vec<Option<Tensor>> = vec![None; network.nodes().len()];
@@ -103,17 +151,18 @@ fn slope_changes(trace: &Trace, classes: &Tensor) -> Result<Tensor> {
         Ok(())
     })?;
     let ranges = trace.neuron_ranges()?;
-    let of_range = |range: &loclin_models::NeuronRange| -> Result<Tensor> {
-        let shape = (trace.batch(), range.count);
+    let of_range = |range: &NeuronRange| -> Result<Tensor> {
         Ok(match found[range.node].take() {
-            Some(changes) => changes.broadcast_as(shape)?,
+            Some(changes) => each_input(changes, trace.batch())?,
             // The output does not depend on the node.
-            None => Tensor::zeros(shape, network.dtype(), network.device())?,
+            None => {
+                let shape = (trace.batch(), range.count);
+                Tensor::zeros(shape, network.dtype(), network.device())?
+            }
         })
     };
-    let parts: Vec<Tensor> = ranges.iter().map(of_range).collect::<Result<_>>()?;
-    match parts.is_empty() {
+    match ranges.is_empty() {
         true => Err(Error::NoNeurons),
-        false => Ok(Tensor::cat(&parts, 1)?),
+        false => ranges.iter().map(of_range).collect(),
     }
 }

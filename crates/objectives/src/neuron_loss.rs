@@ -98,14 +98,15 @@ pub fn hinges(trace: &Trace) -> Result<Tensor> {
     Ok(distances_to_zero(trace)?.affine(-1.0, 1.0)?.relu()?)
 }
 
-/// The mean of `max(0, 1 - |z|)` over all neurons and inputs, a scalar `[]`: on the CPU one pass over `z`, with its
-/// gradient.
-pub(crate) fn mean_hinge(trace: &Trace) -> Result<Tensor> {
+/// The mean of `max(0, 1 - |z|)` over all neurons and inputs, a scalar `[]`, each times its weight where there are some, `[B, m]` for each
+/// piecewise-linear node in order: on the CPU one pass over `z`, with its gradient.
+pub(crate) fn mean_hinge(trace: &Trace, weights: Option<&[Tensor]>) -> Result<Tensor> {
     let single_pass = own_loops::serve(trace.network().device());
-    match trace.network().dtype() {
-        DType::F32 if single_pass => hinge::mean::<f32>(trace),
-        DType::F64 if single_pass => hinge::mean::<f64>(trace),
-        _ => Ok(hinges(trace)?.mean_all()?),
+    match (trace.network().dtype(), weights) {
+        (DType::F32, _) if single_pass => hinge::mean::<f32>(trace, weights),
+        (DType::F64, _) if single_pass => hinge::mean::<f64>(trace, weights),
+        (_, None) => Ok(hinges(trace)?.mean_all()?),
+        (_, Some(weights)) => Ok((hinges(trace)? * Tensor::cat(weights, 1)?)?.mean_all()?),
     }
 }
 

@@ -67,7 +67,7 @@ pub fn roll(trace: &Trace, config: RollConfig) -> Result<Tensor> {
         && let Some(norms) = engines::mean_squared_norms(trace)?
     {
         let neurons: usize = trace.neuron_ranges()?.iter().map(|range| range.count).sum();
-        return Ok(((norms / neurons as f64)? + (mean_hinge(trace)? * config.c)?)?);
+        return Ok(((norms / neurons as f64)? + (mean_hinge(trace, None)? * config.c)?)?);
     }
     let losses = tsvm_losses(trace, config.c)?;
     let (batch, neurons) = losses.dims2()?;

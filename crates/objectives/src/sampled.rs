@@ -83,7 +83,7 @@ pub fn sampled_together(
         }
         Probes::Signs(count) => along_signs(traces, count, rng)?,
     };
-    let hinges = mean_over_inputs(traces, size, |_, trace| mean_hinge(trace))?;
+    let hinges = mean_over_inputs(traces, size, |_, trace| mean_hinge(trace, None))?;
     Ok((norms + (hinges * config.c)?)?)
 }
 

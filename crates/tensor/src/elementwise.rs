@@ -24,8 +24,8 @@ pub fn each<T: Real, U: Copy + Send + Sync>(
     each_pair([values, values], zero, |value, _| one(value))
 }
 
-/// A function of each pair of numbers; `zero` is any result.
-pub(crate) fn each_pair<T: Real, U: Copy + Send + Sync>(
+/// A function of each pair of numbers of two slices of one length; `zero` is any result.
+pub fn each_pair<T: Real, U: Copy + Send + Sync>(
     [a, b]: [&[T]; 2],
     zero: U,
     one: impl Fn(T, T) -> U + Sync,

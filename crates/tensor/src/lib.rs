@@ -18,7 +18,7 @@
 //!   what it is made of, without broadcasts.
 //! * [`elementwise`]: functions of each number of a slice, on several threads
 //!   where there are many.
-//! * [`sum_of_squares`]: of all numbers, in one pass.
+//! * [`sum_of_squares`] and [`weighted_sum_of_squares`]: of all numbers, in one pass.
 //! * [`inverse()`]: the inverse of a matrix, differentiable.
 //! * [`own_loops`]: whether a device's tensors are worked on by loops over
 //!   memory, or by tensor expressions.
@@ -65,7 +65,7 @@ pub use numeric::{all_finite, safe_divide, safe_sqrt, top_k_mask};
 pub use optim::{Adam, AdamConfig, AdamVariant, Optimizer, OptimizerConfig, Sgd, SgdConfig};
 pub use parameters::Parameters;
 pub use pieces::TwoPieces;
-pub use squares::sum_of_squares;
+pub use squares::{sum_of_squares, weighted_sum_of_squares};
 
 /// The example of the README, as a test.
 #[cfg(doctest)]

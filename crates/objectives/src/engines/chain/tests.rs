@@ -159,13 +159,19 @@ proptest! {
         check(&read(&fast, &parameters), &read(&plain, &parameters), 1e-11)?;
     }
 
-    /// The hinge in one pass: the mean of those of all neurons, and its gradients.
+    /// The hinge in one pass: the mean of those of all neurons, and its gradients, with weights and without.
     #[test]
     fn the_mean_hinge_agrees_with_the_plain_road(case in cases()) {
         let (network, parameters, x) = build(&case, DType::F64);
         let trace = network.trace(&x).unwrap();
         let plain = hinges(&trace).unwrap().mean_all().unwrap();
-        let fast = mean_hinge(&trace).unwrap();
+        let fast = mean_hinge(&trace, None).unwrap();
+        check(&read(&fast, &parameters), &read(&plain, &parameters), 1e-11)?;
+        let rng = &mut stream(case.seed, &[4]);
+        let weights = case.hidden.iter().map(|m| uniform(rng, (case.batch, *m), DType::F64, &Device::Cpu).unwrap());
+        let weights: Vec<Tensor> = weights.collect();
+        let plain = (hinges(&trace).unwrap() * Tensor::cat(&weights, 1).unwrap()).unwrap().mean_all().unwrap();
+        let fast = mean_hinge(&trace, Some(&weights)).unwrap();
         check(&read(&fast, &parameters), &read(&plain, &parameters), 1e-11)?;
     }
 
