@@ -46,13 +46,18 @@ const COMMANDS: [&str; 8] = [
     "table5",
 ];
 /// Further files of the last of them.
-const OTHERS: [&str; 3] = ["table5-gradients", "table5-linearity", "table5-margins"];
+const OTHERS: [&str; 4] = [
+    "table5-gradients",
+    "table5-linearity",
+    "table5-margins",
+    "table5-residual",
+];
 
 /// Makes the results of an experiment again from the file of the experiment and the directory of the results.
 type Again = fn(&Path, &Path) -> anyhow::Result<Results>;
 
 /// The tables whose pages follow from their numbers.
-const TABLES: [(&str, Again); 7] = [
+const TABLES: [(&str, Again); 8] = [
     ("table1", table::again),
     ("table3", table::again),
     ("table4", table4::again),
@@ -60,6 +65,7 @@ const TABLES: [(&str, Again); 7] = [
     ("table5-gradients", table5::again),
     ("table5-linearity", table5::again),
     ("table5-margins", table5::again),
+    ("table5-residual", table5::again),
 ];
 
 pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {

@@ -17,6 +17,8 @@ use loclin::program::sweep::Planned;
 use loclin::program::train;
 use loclin_report::stats::{Percentiles, spearman};
 
+use super::predicted;
+
 /// The certificate of a run, in the run's directory.
 const FILE: &str = "certificate.json";
 
@@ -26,9 +28,9 @@ const FILE: &str = "certificate.json";
 pub(super) struct Certificate {
     /// SHA-256 of the model's file.
     model: String,
-    /// Number of test inputs.
+    /// Number of test inputs that are certified: what follows is of these, but for the accuracy.
     pub(super) inputs: usize,
-    /// Share of correct predictions.
+    /// Share of correct predictions on all test inputs.
     pub(super) accuracy: f64,
     /// Bounds on the number of complete linear regions (Lemma 7).
     pub(super) clr: [usize; 2],
@@ -48,11 +50,12 @@ pub(super) struct Certificate {
 }
 
 impl Certificate {
-    /// Of the trained `run` in `directory`, read if its model has one, otherwise made and kept.
+    /// Of the trained `run` in `directory`, read if its model has one, otherwise made and kept: of the first test inputs, or of all.
     pub(super) fn of(
         run: &Planned,
         directory: &Path,
         data: &DataDir,
+        first: Option<usize>,
         global: &Global,
     ) -> anyhow::Result<Self> {
         let model = directory.join(train::MODEL);
@@ -63,13 +66,20 @@ impl Certificate {
             // One of an earlier version of the program, or of a network that was trained on, is made again.
             if let Ok(certificate) = serde_json::from_str::<Self>(&text)
                 && certificate.model == digest
+                && first.is_none_or(|first| first == certificate.inputs)
             {
                 return Ok(certificate);
             }
         }
         tracing::info!("certifying {}", run.name);
         let model = ModelFile::load(&model, DType::F64, &global.device.open()?)?;
-        let data = train::open(&run.config, Split::Test, &data.data_dir)?;
+        let mut data = train::open(&run.config, Split::Test, &data.data_dir)?;
+        let mut accuracy = None;
+        if let Some(first) = first {
+            let all = data.clone().into_table()?;
+            accuracy = Some(predicted::accuracy(&model.raw(all.input_shape())?, &all)?);
+            data = data.take(first)?;
+        }
         let norms = [Norm::L1, Norm::L2, Norm::LINF];
         let label = format!("certifying {}", run.name);
         let found = certify_all(&model, &data, &Question::new(&norms, Method::Auto), &label)?;
@@ -80,7 +90,9 @@ impl Certificate {
         let certificate = Self {
             model: digest,
             inputs: data.len(),
-            accuracy: found.accuracy().context("the test inputs have no labels")?,
+            accuracy: accuracy
+                .or(found.accuracy())
+                .context("the test inputs have no labels")?,
             clr: [found.regions.lower, found.regions.upper],
             on_boundary: found.regions.on_boundary,
             shared_regions: shared[0],

@@ -144,7 +144,8 @@ fn trained(
             diverged.push(format!("`{}` of {name}", run.name));
             continue;
         }
-        let certificate = Certificate::of(&run, &runs.join(&run.name), &training.data, global)?;
+        let certificate =
+            Certificate::of(&run, &runs.join(&run.name), &training.data, None, global)?;
         points.push(Point {
             sweep: name.clone(),
             run,

@@ -15,6 +15,7 @@ pub mod figure3;
 mod figure4;
 mod markdown;
 mod places;
+mod predicted;
 mod provenance;
 mod results;
 mod seeded;

@@ -16,8 +16,10 @@ const TRIES: usize = 64;
 /// Larger radii that are tried where nothing beyond the threshold was found.
 const BEYOND: usize = 5;
 
-/// No larger one is tried behind a ball in which more units can change: of large networks each doubling takes many times as long.
-const MANY: usize = 1500;
+/// No larger one is tried behind a ball in which more units can change than this, and than [`MANY_TIMES`] as many as in the largest that is
+/// proved: each doubling has several times as many, and takes several times as long as all that was proved.
+const MANY: usize = 200;
+const MANY_TIMES: usize = 4;
 
 /// What a question's value may be.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -166,12 +168,15 @@ impl Surroundings {
         // First just beyond what is proved, where a ball of the margin's radius only touches a boundary.
         let mut growth = 1.0 + 2.0 * TOLERANCE;
         let mut radius = largest.proved;
+        let proved = largest.curve.iter().filter(|b| b.radius <= radius);
+        let proved = proved.map(|bound| bound.units).max();
+        let many = MANY.max(MANY_TIMES * proved.unwrap_or(0));
         for _ in 0..BEYOND {
             radius = (radius * growth).min(most);
             growth = GROWTH;
             let left = end.map(|end| end.saturating_duration_since(Instant::now()));
             let is_late = left.is_some_and(|left| left.is_zero());
-            let is_large = largest.curve.iter().any(|bound| bound.units > MANY);
+            let is_large = largest.curve.iter().any(|bound| bound.units > many);
             if largest.refuted.is_finite() || radius <= largest.proved || is_late || is_large {
                 break;
             }

@@ -63,7 +63,7 @@ pub(super) fn run(
         networks.push(Network {
             row,
             seed: run.config.seed,
-            certificate: Certificate::of(&run, &directory, data, global)?,
+            certificate: Certificate::of(&run, &directory, data, None, global)?,
             epoch: best.epoch,
             valid_accuracy: best.accuracy,
             valid_median_eps_2: best.median_eps_2,

@@ -9,17 +9,17 @@ use loclin::program::compute::Dtype;
 use loclin::program::distortion::{self, Record};
 use loclin::program::jobs::{JobOptions, Settings};
 use loclin::program::options::{DataDir, Global};
-use loclin::program::progress::Bar;
 use loclin::program::sweep::{Planned, Status};
-use loclin::program::{files, tensors, train};
-use loclin_data::{Data, Dataset, Split};
-use loclin_models::{ModelFile, Module, Network};
+use loclin::program::{files, train};
+use loclin_data::{Data, Split};
+use loclin_models::{ModelFile, Network};
 use loclin_regions::{Estimate, Method, Norm};
 use loclin_report::stats::Percentiles;
 
 use super::network::Network as Numbers;
 use super::plan::Plan;
 use crate::reproduce::places::{Places, Training};
+use crate::reproduce::predicted::accuracy;
 
 /// A trained network and what was measured of it.
 pub(in crate::reproduce) struct Measured {
@@ -149,21 +149,4 @@ fn measure(
         records: found.records().to_vec(),
         numbers,
     })
-}
-
-/// Share of correct predictions.
-fn accuracy(network: &Network, data: &Dataset) -> anyhow::Result<f64> {
-    const BATCH: usize = 256;
-    let labels = data.labels().context("the test images have no labels")?;
-    let bar = Bar::count("predicting", data.len() as u64);
-    let rows: Vec<usize> = (0..data.len()).collect();
-    let mut correct = 0;
-    for rows in rows.chunks(BATCH) {
-        let x = tensors::inputs(data, rows, network.dtype(), network.device())?;
-        let predicted = tensors::predictions(&network.forward(&x)?)?;
-        let pairs = predicted.iter().zip(rows);
-        correct += pairs.filter(|(p, row)| **p == labels[**row]).count();
-        bar.advance(rows.len() as u64);
-    }
-    Ok(correct as f64 / data.len() as f64)
 }

@@ -177,10 +177,10 @@ impl Table<'_> {
                 bail!("run `{}` diverged", run.name)
             };
             let directory = self.places.runs.join(&run.name);
-            let data = &self.training.data;
+            let (data, first) = (&self.training.data, self.plan.certified);
             networks.push(Network {
                 objective,
-                certificate: Certificate::of(&run, &directory, data, self.global)?,
+                certificate: Certificate::of(&run, &directory, data, first, self.global)?,
                 radii: self.radii(&run, &directory, Split::Test)?,
                 valid_accuracy: best.accuracy,
                 training_seconds: seconds,

@@ -34,7 +34,7 @@ type Value = Box<dyn Fn(&Network) -> anyhow::Result<f64>>;
 pub(super) struct Column {
     pub(super) name: String,
     pub(super) of: Value,
-    pub(super) show: fn(f64) -> String,
+    pub(super) show: Box<dyn Fn(f64) -> String>,
 }
 
 /// The name of the column that chooses and ranks.
@@ -42,49 +42,50 @@ pub(super) const RADIUS: &str = "radius";
 
 /// The numbers of the table, in its order.
 pub(super) fn columns(plan: &Plan) -> Vec<Column> {
-    let column = |name: &str, show, of: Value| Column {
+    let column = |name: &str, show: Box<dyn Fn(f64) -> String>, of: Value| Column {
         name: name.to_owned(),
         of,
         show,
     };
-    let small: fn(f64) -> String = |v| format!("{:.2}", 1e4 * v);
-    let percent: fn(f64) -> String = |v| format!("{:.2}", 100.0 * v);
-    let whole: fn(f64) -> String = |v| format!("{:.0}", 100.0 * v);
+    let unit = plan.unit;
+    let small = move |v: f64| format!("{:.2}", v / unit);
+    let percent = |v: f64| format!("{:.2}", 100.0 * v);
+    let whole = |v: f64| format!("{:.0}", 100.0 * v);
     let margin =
         |norm: &'static str| -> Value { Box::new(move |n| Ok(n.certificate.margin(norm)?.p50)) };
     let mut columns = vec![
         column(
             "accuracy",
-            percent,
+            Box::new(percent),
             Box::new(|n| Ok(n.certificate.accuracy)),
         ),
-        column("eps_2", small, margin("eps_2")),
-        column("eps_inf", small, margin("eps_inf")),
-        column(RADIUS, small, Box::new(|n| Ok(n.radii.radius()))),
+        column("eps_2", Box::new(small), margin("eps_2")),
+        column("eps_inf", Box::new(small), margin("eps_inf")),
+        column(RADIUS, Box::new(small), Box::new(|n| Ok(n.radii.radius()))),
         column(
             "change found",
-            whole,
+            Box::new(whole),
             Box::new(|n| Ok(n.radii.in_ball(|ball| ball.found.unwrap_or(f64::INFINITY)))),
         ),
         column(
             "change proved",
-            whole,
+            Box::new(whole),
             Box::new(|n| Ok(n.radii.in_ball(|ball| ball.proved.unwrap_or(f64::INFINITY)))),
         ),
         column(
             "neurons",
-            |v| format!("{v:.0}"),
+            Box::new(|v| format!("{v:.0}")),
             Box::new(|n| Ok(n.radii.in_ball(|ball| ball.units as f64))),
         ),
     ];
     for (index, radius) in plan.measured.class.iter().enumerate() {
         let name = format!("class at {radius}");
         let of = move |n: &Network| Ok(n.radii.class(index));
-        columns.push(column(&name, whole, Box::new(of)));
+        columns.push(column(&name, Box::new(whole), Box::new(of)));
     }
     columns.push(column(
         "epoch s",
-        |v| format!("{v:.1}"),
+        Box::new(|v| format!("{v:.1}")),
         Box::new(|n| Ok(n.training_seconds / n.config.epochs as f64)),
     ));
     columns

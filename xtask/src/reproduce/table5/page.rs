@@ -17,16 +17,22 @@ pub(super) fn tables(
 ) -> anyhow::Result<String> {
     let asked = &plan.measured;
     let (inputs, percent) = (asked.inputs, 100.0 * asked.change);
+    let margins = match plan.certified {
+        None => "and the medians of the margins eps_2 and eps_inf of all test images".to_owned(),
+        Some(first) => format!(
+            "of all test images, and the medians of the margins eps_2 and eps_inf of the first {first}"
+        ),
+    };
     let mut text = format!(
-        "Chosen and compared by the [rules](../table5/rules.md). Accuracy in percent and the medians of the margins eps_2 and eps_inf of all \
-         test images. The rest are medians of the first {inputs} test images, for pixels in [{}, {}]: *radius*, the l_inf radius within which \
+        "Chosen and compared by the [rules](../table5/rules.md). Accuracy in percent {margins}. The rest are medians of the first {inputs} test images, for pixels in [{}, {}]: *radius*, the l_inf radius within which \
          the predicted class's gradient is proved to change by at most {percent}% in l1; in the l_inf ball of {}, the largest change that \
          was *found* and the one that is *proved*, in percent of the gradient, and how many neurons can change sides at most; the \
-         percentage of these images whose class is right and proved to stay. Proofs are without branching. Radii in units of 1e-4. \
+         percentage of these images whose class is right and proved to stay. Proofs are without branching. Radii in units of {:e}. \
          Means over {} seeds, and standard deviations. Seconds of an epoch are those of a machine that did other work, too.\n",
         asked.domain[0],
         asked.domain[1],
         asked.ball,
+        plan.unit,
         plan.seeds.len(),
     );
     for rule in &plan.rules {
@@ -165,7 +171,7 @@ fn all(plan: &Plan, candidates: &[Candidate], vanilla: f64) -> String {
             .map(|share| format!("{:.2}", 100.0 * share));
         let radius = candidate
             .radius
-            .map(|radius| format!("{:.2}", 1e4 * radius));
+            .map(|radius| format!("{:.2}", radius / plan.unit));
         vec![
             candidate.objective.clone(),
             candidate.settings(),

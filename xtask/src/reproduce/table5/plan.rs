@@ -22,6 +22,11 @@ pub(super) struct Plan {
     vanilla: PathBuf,
     /// Of the networks that are tested.
     pub(super) seeds: Vec<u64>,
+    /// The unit in which the table shows radii.
+    pub(super) unit: f64,
+    /// The first test images whose margins are found; all of them where it is not said.
+    #[serde(default)]
+    pub(super) certified: Option<usize>,
     pub(super) measured: Measured,
     /// Two objectives, whose radii are compared seed by seed: the first over the second.
     #[serde(default)]
@@ -86,6 +91,11 @@ impl Plan {
         ensure!(
             plan.measured.is_usable(),
             "{}: `inputs`, `change`, `ball` and `class` must be above 0, and `domain` an interval",
+            path.display()
+        );
+        ensure!(
+            plan.unit > 0.0 && plan.certified != Some(0),
+            "{}: `unit` and `certified` must be above 0",
             path.display()
         );
         let known = |name: &String| plan.objectives.iter().any(|own| own.name == *name);
