@@ -63,6 +63,64 @@ fn each_term(
     }
 }
 
+/// All readings of a convolution of drawn numbers, in double and in single precision: their sums are those of the definition, in another
+/// order. Single precision may be off by `single` in the first reading, and by the square root of its terms' number times as much in
+/// the others.
+fn check(
+    convolution: &Convolution,
+    x_shape: [usize; 4],
+    w_shape: [usize; 4],
+    seed: u64,
+    single: f64,
+) -> Result<(), TestCaseError> {
+    let (x, weight) = (draw(seed, &x_shape), draw(seed ^ 1, &w_shape));
+    let z = convolution.apply(&x, &weight).unwrap();
+    let z_shape: [usize; 4] = z.dims().try_into().unwrap();
+    let cotangent = draw(seed ^ 2, &z_shape);
+
+    let (xs, ws, cs) = (numbers(&x), numbers(&weight), numbers(&cotangent));
+    let mut sums = [
+        vec![0.0; cs.len()],
+        vec![0.0; xs.len()],
+        vec![0.0; ws.len()],
+    ];
+    each_term(convolution, x_shape, z_shape, w_shape, |x, z, w| {
+        sums[0][z] += xs[x] * ws[w];
+        sums[1][x] += cs[z] * ws[w];
+        sums[2][w] += cs[z] * xs[x];
+    });
+    let near = |found: &Tensor, sums: &[f64], tolerance: f64| {
+        let found = numbers(found);
+        found.len() == sums.len()
+            && found
+                .iter()
+                .zip(sums)
+                .all(|(a, b)| (a - b).abs() < tolerance)
+    };
+    prop_assert!(near(&z, &sums[0], 1e-10));
+    let transposed = convolution
+        .transposed(&cotangent, &weight, [x_shape[2], x_shape[3]])
+        .unwrap();
+    prop_assert!(near(&transposed, &sums[1], 1e-10));
+    let gradients = (&z * cotangent.as_tensor())
+        .unwrap()
+        .sum_all()
+        .unwrap()
+        .backward()
+        .unwrap();
+    prop_assert!(near(gradients.get(&x).unwrap(), &sums[1], 1e-10));
+    prop_assert!(near(gradients.get(&weight).unwrap(), &sums[2], 1e-10));
+
+    let low = |tensor: &Tensor| tensor.to_dtype(DType::F32).unwrap();
+    let gradient = convolution
+        .weight_gradient(&low(&x), &low(&cotangent), &w_shape)
+        .unwrap();
+    prop_assert!(near(&gradient, &sums[2], 200.0 * single));
+    let once = convolution.apply(&low(&x), &low(&weight)).unwrap();
+    prop_assert!(near(&once, &sums[0], single));
+    Ok(())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
@@ -80,38 +138,65 @@ proptest! {
         let (groups, inputs, outputs) = channels;
         let convolution = Convolution { stride, padding, dilation, groups };
         let size = [0, 1].map(|axis| dilation[axis] * (kernel[axis] - 1) + 1 + more[axis]);
-        let x_shape = [batch, groups * inputs, size[0], size[1]];
-        let w_shape = [groups * outputs, inputs, kernel[0], kernel[1]];
-        let (x, weight) = (draw(seed, &x_shape), draw(seed ^ 1, &w_shape));
-        let z = convolution.apply(&x, &weight).unwrap();
-        let z_shape: [usize; 4] = z.dims().try_into().unwrap();
-        let cotangent = draw(seed ^ 2, &z_shape);
+        let x = [batch, groups * inputs, size[0], size[1]];
+        // Sums of at most 11 x 60 x 14, or 130 x 9, products of numbers up to 1, of at most 45 in the first reading.
+        check(&convolution, x, [groups * outputs, inputs, kernel[0], kernel[1]], seed, 1e-4)?;
+    }
+}
 
-        let (xs, ws, cs) = (numbers(&x), numbers(&weight), numbers(&cotangent));
-        let mut sums = [vec![0.0; cs.len()], vec![0.0; xs.len()], vec![0.0; ws.len()]];
-        each_term(&convolution, x_shape, z_shape, w_shape, |x, z, w| {
-            sums[0][z] += xs[x] * ws[w];
-            sums[1][x] += cs[z] * ws[w];
-            sums[2][w] += cs[z] * xs[x];
-        });
-        let near = |found: &Tensor, sums: &[f64], tolerance: f64| {
-            let found = numbers(found);
-            found.len() == sums.len() && found.iter().zip(sums).all(|(a, b)| (a - b).abs() < tolerance)
-        };
-        // Sums of at most 11 x 60 x 14, or 130 x 9, products of numbers up to 1, in another order.
-        prop_assert!(near(&z, &sums[0], 1e-10));
-        let transposed = convolution.transposed(&cotangent, &weight, size).unwrap();
-        prop_assert!(near(&transposed, &sums[1], 1e-10));
-        let gradients = (&z * cotangent.as_tensor()).unwrap().sum_all().unwrap().backward().unwrap();
-        prop_assert!(near(gradients.get(&x).unwrap(), &sums[1], 1e-10));
-        prop_assert!(near(gradients.get(&weight).unwrap(), &sums[2], 1e-10));
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
 
-        let single = |tensor: &Tensor| tensor.to_dtype(DType::F32).unwrap();
-        let gradient = convolution.weight_gradient(&single(&x), &single(&cotangent), &w_shape).unwrap();
-        // Sums of at most 11 x 60 x 14 products, which the tolerance is for, and of at most 45.
-        prop_assert!(near(&gradient, &sums[2], 2e-2));
-        let single = convolution.apply(&single(&x), &single(&weight)).unwrap();
-        prop_assert!(near(&single, &sums[0], 1e-4));
+    /// Channels that are many enough for products of copied patches, or nearly; positions that fill one product and more.
+    #[test]
+    fn so_are_those_of_many_channels(
+        channels in (1usize..3, 62usize..80, prop_oneof![60usize..70, 127usize..131]),
+        kernel in prop_oneof![Just([1, 1]), Just([1, 3]), Just([3, 3]), Just([2, 4])],
+        stride in prop_oneof![Just([1, 1]), [1usize..3, 1usize..3]],
+        dilation in [1usize..3, 1usize..3],
+        padding in prop_oneof![Just([[0; 2]; 2]), [[0usize..3, 0usize..3], [0usize..3, 0usize..3]]],
+        size in prop_oneof![Just([7, 7]), Just([1, 500]), Just([26, 24]), Just([40, 2])],
+        batch in 0usize..4,
+        seed in any::<u64>(),
+    ) {
+        let (groups, inputs, outputs) = channels;
+        let convolution = Convolution { stride, padding, dilation, groups };
+        let least = |axis: usize| dilation[axis] * (kernel[axis] - 1) + 1;
+        let size = [size[0].max(least(0)), size[1].max(least(1))];
+        let x = [batch, groups * inputs, size[0], size[1]];
+        check(&convolution, x, [groups * outputs, inputs, kernel[0], kernel[1]], seed, 1e-3)?;
+    }
+}
+
+/// The same bits whatever images are beside one, and however many threads there are.
+#[test]
+fn an_image_has_the_same_sums_in_every_batch() {
+    let convolution = Convolution {
+        padding: [[1, 1], [1, 1]],
+        ..Convolution::default()
+    };
+    for channels in [8, 96] {
+        let (x, weight) = (
+            draw(1, &[5, channels, 9, 9]),
+            draw(2, &[channels, channels, 3, 3]),
+        );
+        let all = convolution.apply(&x, &weight).unwrap();
+        let pulled = convolution.transposed(&all, &weight, [9, 9]).unwrap();
+        for threads in [1, 3] {
+            let pool = rayon::ThreadPoolBuilder::new()
+                .num_threads(threads)
+                .build()
+                .unwrap();
+            let (one, back) = pool.install(|| {
+                let one = convolution
+                    .apply(&x.narrow(0, 3, 1).unwrap(), &weight)
+                    .unwrap();
+                let back = convolution.transposed(&one, &weight, [9, 9]).unwrap();
+                (one, back)
+            });
+            let of = |all: &Tensor| numbers(&all.narrow(0, 3, 1).unwrap());
+            assert_eq!((numbers(&one), numbers(&back)), (of(&all), of(&pulled)));
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use rayon::prelude::*;
 use super::geometry::Geometry;
 use super::lanes::Lanes;
 use super::planes::Planes;
+use super::products;
 use super::sweep::Sweep;
 use crate::Result;
 use crate::elementwise::zeros;
@@ -16,6 +17,9 @@ const LARGE: usize = 1 << 17;
 const CACHED: usize = 1 << 18;
 
 pub(super) fn forward<T: Lanes>(geometry: &Geometry, x: &[T], weight: &[T]) -> Result<Vec<T>> {
+    if products::serve(geometry) {
+        return products::forward(geometry, x, weight);
+    }
     let planes = geometry.input_planes();
     let offsets = geometry.input_offsets(&planes);
     let grid = geometry.grid(&planes);
@@ -37,6 +41,9 @@ pub(super) fn forward<T: Lanes>(geometry: &Geometry, x: &[T], weight: &[T]) -> R
 }
 
 pub(super) fn transposed<T: Lanes>(geometry: &Geometry, z: &[T], weight: &[T]) -> Result<Vec<T>> {
+    if products::serve(geometry) {
+        return products::transposed(geometry, z, weight);
+    }
     let parts = geometry.parts();
     let planes = geometry.output_planes(&parts);
     let area = geometry.patch() / geometry.inputs;

@@ -8,6 +8,7 @@ use super::correlate::Pairs;
 use super::geometry::Geometry;
 use super::lanes::Lanes;
 use super::planes::{Planes, WIDEST};
+use super::products;
 use super::stripes::{STEP, Stripes, lanes};
 use crate::Result;
 use crate::elementwise::zeros;
@@ -23,12 +24,36 @@ const MANY: usize = 64;
 const CACHED: usize = 1 << 17;
 
 pub(super) fn correlation<T: Lanes>(geometry: &Geometry, x: &[T], z: &[T]) -> Result<Vec<T>> {
-    let weight = geometry.weight();
-    let ranges = geometry.outputs.div_ceil(MANY).min(PARTS);
+    if products::serve(geometry) {
+        return products::correlation(geometry, x, z);
+    }
+    let [channels, images] = shares(geometry, MANY);
+    let gradient = Gradient::new(geometry, channels, images, lanes::<T>());
+    let add = |task: Task<'_, T>, (planes, cotangents): &mut (Vec<T>, Vec<T>)| {
+        gradient.add(task, x, z, planes, cotangents);
+        Ok(())
+    };
+    sums(geometry, MANY, || gradient.room(), add)
+}
+
+/// The output channels of a task, in ranges of about `many`, and its images.
+fn shares(geometry: &Geometry, many: usize) -> [usize; 2] {
+    let ranges = geometry.outputs.div_ceil(many).min(PARTS);
     let channels = geometry.outputs.div_ceil(ranges);
     let channels = channels.next_multiple_of(2 * WIDEST).min(geometry.outputs);
     let images = geometry.batch.div_ceil((PARTS / ranges).max(1)).max(1);
-    let gradient = Gradient::new(geometry, channels, images, lanes::<T>());
+    [channels, images]
+}
+
+/// The sums over all images of what `add` adds of some of them for some output channels, in a `room` of its thread.
+pub(super) fn sums<T: Lanes, R>(
+    geometry: &Geometry,
+    many: usize,
+    room: impl Fn() -> R + Send + Sync,
+    add: impl Fn(Task<'_, T>, &mut R) -> Result<()> + Send + Sync,
+) -> Result<Vec<T>> {
+    let weight = geometry.weight();
+    let [channels, images] = shares(geometry, many);
     let parts = geometry.batch.div_ceil(images).max(1);
     let mut sums = zeros(parts * geometry.groups * weight);
     let mut tasks = Vec::new();
@@ -45,10 +70,9 @@ pub(super) fn correlation<T: Lanes>(geometry: &Geometry, x: &[T], z: &[T]) -> Re
             sums,
         }));
     }
-    tasks.into_par_iter().for_each_init(
-        || gradient.room(),
-        |(planes, cotangents), task| gradient.add(task, x, z, planes, cotangents),
-    );
+    let tasks = tasks.into_par_iter();
+    let tasks = tasks.map_init(room, |room, task| add(task, room));
+    tasks.collect::<Result<()>>()?;
     let (first, rest) = sums.split_at_mut(geometry.groups * weight);
     for part in rest.chunks(first.len()) {
         let pairs = first.iter_mut().zip(part);
@@ -59,13 +83,13 @@ pub(super) fn correlation<T: Lanes>(geometry: &Geometry, x: &[T], z: &[T]) -> Re
 }
 
 /// A part of the sums of one group.
-struct Task<'a, T> {
-    images: Range<usize>,
-    group: usize,
+pub(super) struct Task<'a, T> {
+    pub(super) images: Range<usize>,
+    pub(super) group: usize,
     /// The first output channel.
-    first: usize,
+    pub(super) first: usize,
     /// `[outputs, entries]`.
-    sums: &'a mut [T],
+    pub(super) sums: &'a mut [T],
 }
 
 /// How the gradient in the weight reads its operands.

@@ -13,6 +13,7 @@ mod gradient;
 mod lanes;
 mod patch;
 mod planes;
+mod products;
 mod stripes;
 mod sweep;
 
