@@ -7,7 +7,8 @@ use std::time::Instant;
 /// Radii are found to within this share.
 const TOLERANCE: f64 = 0.01;
 
-/// A radius grows by this factor until something is found.
+/// A radius grows by this factor until something is found; by its root behind a ball of many units, of which twice the radius may take
+/// ten times as long.
 const GROWTH: f64 = 2.0;
 
 /// Radii that are tried at most.
@@ -42,6 +43,16 @@ pub struct Largest {
     pub threshold: f64,
     /// All radii that were looked at, ascending ([`rising`]).
     pub curve: Vec<Bound>,
+}
+
+impl Largest {
+    /// By what the radius grows behind the last one.
+    fn growth(&self) -> f64 {
+        match self.curve.last() {
+            Some(last) if last.units > MANY => GROWTH.sqrt(),
+            _ => GROWTH,
+        }
+    }
 }
 
 /// Bounds of one question at several radii as a curve that only rises: what is proved at a radius holds for smaller ones, and
@@ -145,7 +156,7 @@ impl Surroundings {
                 next = match beyond.is_finite() {
                     true if largest.proved > 0.0 => (largest.proved * beyond).sqrt(),
                     true => beyond / GROWTH,
-                    false => (largest.proved * GROWTH).min(most),
+                    false => (largest.proved * largest.growth()).min(most),
                 };
             }
             if limits.parts == 1 || is_late() {

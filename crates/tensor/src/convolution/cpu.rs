@@ -17,7 +17,7 @@ const LARGE: usize = 1 << 17;
 const CACHED: usize = 1 << 18;
 
 pub(super) fn forward<T: Lanes>(geometry: &Geometry, x: &[T], weight: &[T]) -> Result<Vec<T>> {
-    if products::serve(geometry) {
+    if products::serve_forward(geometry) {
         return products::forward(geometry, x, weight);
     }
     let planes = geometry.input_planes();

@@ -1,7 +1,6 @@
 //! The sizes of a convolution, and where it reads its operands.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 
 use super::config::Convolution;
 use super::planes::Planes;
@@ -20,7 +19,7 @@ pub(super) struct Geometry {
     /// Height and width of an input, and of an output.
     pub(super) size: [usize; 2],
     pub(super) positions: [usize; 2],
-    pub(super) stride: [usize; 2],
+    stride: [usize; 2],
     before: [usize; 2],
     dilation: [usize; 2],
 }
@@ -154,17 +153,6 @@ impl Geometry {
     /// The weight of the group that an image belongs to, groups counted apart.
     pub(super) fn of_group<'a, T>(&self, weight: &'a [T], image: usize) -> &'a [T] {
         &weight[image % self.groups * self.weight()..][..self.weight()]
-    }
-
-    /// The rows (or columns, `axis` 1) of positions for which an entry of the kernel, counted row by row, reads a number of the input, and which
-    /// row (or column) of the input it reads for the first of them.
-    pub(super) fn inside(&self, axis: usize, entry: usize) -> (Range<usize>, usize) {
-        let (stride, before) = (self.stride[axis], self.before[axis]);
-        let shift = self.shift([entry / self.kernel[1], entry % self.kernel[1]])[axis];
-        let start = before.saturating_sub(shift).div_ceil(stride);
-        let end = (before + self.size[axis]).saturating_sub(shift);
-        let end = end.div_ceil(stride).min(self.positions[axis]);
-        (start..end, (start * stride + shift).saturating_sub(before))
     }
 
     /// How many images there are, groups counted apart.

@@ -1,4 +1,5 @@
-//! Convolutions of many channels as matrix products: patches are copied for it, and each number copied is multiplied with all channels.
+//! Convolutions as matrix products: of a kernel of one entry, whose patches are the image itself; and forward of kernels of very many weights,
+//! for which patches are copied.
 //!
 //! Products have the same sizes whatever the batch and the number of threads, and so the same bits.
 
@@ -10,30 +11,33 @@ use super::geometry::Geometry;
 use super::gradient::{Task, sums};
 use super::lanes::Lanes;
 use super::planes::Planes;
-use crate::Result;
 use crate::elementwise::zeros;
 use crate::product::{View, ViewMut, Write, multiply};
+use crate::{Error, Result};
 
 /// Channels of one product: of a convolution those of its output, of the transpose those of its input.
 const CHANNELS: usize = 64;
 
-/// Output channels of one product for the gradient in the weight, which copies patches again for each of them.
+/// Output channels of one product for the gradient in the weight.
 const RANGE: usize = 128;
 
 /// Numbers of the patches of one product, which are in the processor's cache still when they are multiplied.
 const CACHED: usize = 1 << 18;
 
-/// From so many output channels on, and entries of a patch where it is copied, products are faster.
-const OUTPUTS: usize = 64;
-const ENTRIES: usize = 256;
+/// From so many channels on, of input and output, products with the image itself are faster.
+const MANY: usize = 64;
 
-/// Whether this is a convolution for products.
+/// From so many weights on, copying patches is: below, each weight is read often enough where it lies.
+const LARGE: usize = 1 << 19;
+
+/// Whether all readings are products with the image itself.
 pub(super) fn serve(geometry: &Geometry) -> bool {
-    let entries = match geometry.is_pointwise() {
-        true => OUTPUTS,
-        false => ENTRIES,
-    };
-    geometry.outputs >= OUTPUTS && geometry.patch() >= entries
+    geometry.is_pointwise() && geometry.inputs.min(geometry.outputs) >= MANY
+}
+
+/// Whether the convolution, but not its transpose, is one with copied patches.
+pub(super) fn serve_forward(geometry: &Geometry) -> bool {
+    serve(geometry) || geometry.outputs >= MANY && geometry.weight() >= LARGE
 }
 
 pub(super) fn forward<T: Lanes>(geometry: &Geometry, x: &[T], weight: &[T]) -> Result<Vec<T>> {
@@ -66,108 +70,63 @@ pub(super) fn forward<T: Lanes>(geometry: &Geometry, x: &[T], weight: &[T]) -> R
             })
         })
     };
-    let images = to.chunks_exact_mut(geometry.output()).enumerate();
+    let mut images = to.chunks_exact_mut(geometry.output()).enumerate();
     match shared {
         true => {
             let mut room = patches.room();
-            images
-                .map(|one| image(&mut room, one))
-                .collect::<Result<()>>()?;
+            images.try_for_each(|one| image(&mut room, one))?;
         }
-        false => to
-            .par_chunks_exact_mut(geometry.output())
-            .enumerate()
-            .map_init(|| patches.room(), image)
-            .collect::<Result<()>>()?,
+        false => {
+            let images = to.par_chunks_exact_mut(geometry.output()).enumerate();
+            images.try_for_each_init(|| patches.room(), image)?;
+        }
     }
     Ok(to)
 }
 
+/// Of a kernel of one entry.
 pub(super) fn transposed<T: Lanes>(geometry: &Geometry, z: &[T], weight: &[T]) -> Result<Vec<T>> {
-    let area = geometry.patch() / geometry.inputs;
-    let plane = geometry.input() / geometry.inputs;
+    let area = geometry.area();
     let mut to = zeros(geometry.images() * geometry.input());
     let images = to.par_chunks_exact_mut(geometry.input()).enumerate();
     images.try_for_each(|(index, to)| {
         let z = &z[index * geometry.output()..][..geometry.output()];
-        let z = View::new(z, geometry.outputs, geometry.area())?;
+        let z = View::new(z, geometry.outputs, area)?;
         let weight = geometry.of_group(weight, index);
-        let weight = View::new(weight, geometry.outputs, geometry.patch())?;
-        let channels = to.par_chunks_mut(CHANNELS * plane).enumerate();
-        let channels = channels.map_init(Vec::new, |pulled, (chunk, to)| {
-            let rows = to.len() / plane * area;
-            let weight = weight.columns(chunk * CHANNELS * area, rows)?.t();
-            for positions in blocks(geometry.area(), CHANNELS * area) {
+        let weight = View::new(weight, geometry.outputs, geometry.inputs)?;
+        let channels = to.par_chunks_mut(CHANNELS * area).enumerate();
+        channels.try_for_each(|(chunk, to)| {
+            let count = to.len() / area;
+            let weight = weight.columns(chunk * CHANNELS, count)?.t();
+            for positions in blocks(area, geometry.outputs) {
                 let z = z.columns(positions.start, positions.len())?;
-                if geometry.is_pointwise() {
-                    let to = &mut to[positions.start..];
-                    let to = ViewMut::strided(to, rows, positions.len(), plane)?;
-                    multiply(to, Write::Replace, 1.0, weight, z)?;
-                    continue;
-                }
-                pulled.resize(rows * positions.len(), T::zero());
-                let result = ViewMut::new(pulled, rows, positions.len())?;
-                multiply(result, Write::Replace, 1.0, weight, z)?;
-                let pulled = pulled.chunks_exact(positions.len()).enumerate();
-                for (row, pulled) in pulled {
-                    let to = &mut to[row / area * plane..][..plane];
-                    add(geometry, row % area, &positions, pulled, to);
-                }
+                let to = &mut to[positions.start..];
+                let to = ViewMut::strided(to, count, positions.len(), area)?;
+                multiply(to, Write::Replace, 1.0, weight, z)?;
             }
-            Ok(())
-        });
-        channels.collect::<Result<()>>()
+            Ok::<_, Error>(())
+        })
     })?;
     Ok(to)
 }
 
-/// Adds what an entry of the kernel pulls back from some positions to a channel of the input.
-fn add<T: Lanes>(
-    geometry: &Geometry,
-    entry: usize,
-    positions: &Range<usize>,
-    pulled: &[T],
-    to: &mut [T],
-) {
-    let [down, across] = geometry.stride;
-    let [(rows, top), (inside, left)] = [0, 1].map(|axis| geometry.inside(axis, entry));
-    for (row, columns, start) in segments(positions, geometry.positions[1]) {
-        let own = columns.start.max(inside.start)..columns.end.min(inside.end);
-        if own.is_empty() || !rows.contains(&row) {
-            continue;
-        }
-        let pulled = &pulled[start + own.start - columns.start..][..own.len()];
-        let row = top + (row - rows.start) * down;
-        let column = left + (own.start - inside.start) * across;
-        let to = &mut to[row * geometry.size[1] + column..];
-        match across {
-            1 => to.iter_mut().zip(pulled).for_each(|(to, z)| *to += *z),
-            _ => {
-                let to = to.iter_mut().step_by(across);
-                to.zip(pulled).for_each(|(to, z)| *to += *z);
-            }
-        }
-    }
-}
-
+/// Of a kernel of one entry.
 pub(super) fn correlation<T: Lanes>(geometry: &Geometry, x: &[T], z: &[T]) -> Result<Vec<T>> {
-    let patches = Patches::new(geometry);
-    let add = |task: Task<'_, T>, room: &mut Room<T>| {
-        let outputs = task.sums.len() / geometry.patch();
+    let area = geometry.area();
+    let add = |task: Task<'_, T>, (): &mut ()| {
+        let outputs = task.sums.len() / geometry.inputs;
         for image in task.images {
             let index = image * geometry.groups + task.group;
-            let from = &x[index * geometry.input()..][..geometry.input()];
-            let z = &z[index * geometry.output() + task.first * geometry.area()..];
-            let z = View::new(z, outputs, geometry.area())?;
-            patches.each(from, false, room, |positions, patches| {
-                let sums = ViewMut::new(&mut *task.sums, outputs, geometry.patch())?;
-                let z = z.columns(positions.start, positions.len())?;
-                multiply(sums, Write::Add, 1.0, z, patches.t())
-            })?;
+            let x = &x[index * geometry.input()..][..geometry.input()];
+            let x = View::new(x, geometry.inputs, area)?;
+            let z = &z[index * geometry.output() + task.first * area..];
+            let z = View::new(z, outputs, area)?;
+            let sums = ViewMut::new(&mut *task.sums, outputs, geometry.inputs)?;
+            multiply(sums, Write::Add, 1.0, z, x.t())?;
         }
         Ok(())
     };
-    sums(geometry, RANGE, || patches.room(), add)
+    sums(geometry, RANGE, || (), add)
 }
 
 /// How patches are copied.
@@ -214,12 +173,11 @@ impl<'a> Patches<'a> {
     ) -> Result<()> {
         let geometry = self.geometry;
         let entries = geometry.patch();
-        let positions = blocks(geometry.area(), entries);
+        let mut positions = blocks(geometry.area(), entries);
         if geometry.is_pointwise() {
             let image = View::new(image, entries, geometry.area())?;
             return positions
-                .map(|own| visit(own.clone(), image.columns(own.start, own.len())?))
-                .collect();
+                .try_for_each(|own| visit(own.clone(), image.columns(own.start, own.len())?));
         }
         self.planes.fill(image, &mut room.planes);
         for positions in positions {
