@@ -4,8 +4,10 @@ use crate::cases;
 use candle_core::{DType, Device, Tensor};
 use loclin_models::Network;
 use loclin_regions::exact::{Exact, ExactError};
+use loclin_regions::reduced::{Limits, Question};
 use loclin_regions::{Budget, Guarantee, Linearization, Method, Norm, Position};
 use loclin_tests::exact::{Graph, Plan, Point, Rational, exact, hostile, nearest, ordinary};
+use loclin_tests::{Fc, Layer, bridge};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
@@ -236,5 +238,65 @@ fn a_million_points_stay() {
     }
     eprintln!(
         "{points} points of balls of {networks} networks evaluated exactly: none on another side"
+    );
+}
+
+/// Bytes of an image beside an edge filter: their weighted sum is often exactly 0, and computed a little above or below it. The side, and with
+/// it the gradient that others are compared with, is that of the numbers themselves.
+#[test]
+fn where_rounding_misses_the_side_the_gradient_is_the_inputs_own() {
+    const EDGE: [f64; 6] = [1.0, 2.0, 1.0, -1.0, -2.0, -1.0];
+    let layer = |weight: &[&[f64]], bias: &[f64]| Layer {
+        weight: weight.iter().map(|row| row.to_vec()).collect(),
+        bias: bias.to_vec(),
+    };
+    let layers = vec![
+        layer(&[&EDGE, &EDGE], &[0.0, -0.5]),
+        layer(&[&[10.0, 10.0]], &[0.0]),
+    ];
+    let fc = Fc {
+        layers,
+        negative_slope: 0.0,
+    };
+    let network = bridge::network(&fc, DType::F64).unwrap();
+    let evaluator = Exact::new(&network, 1 << 24).unwrap();
+    let mut runner = TestRunner::deterministic();
+    let (mut missed, mut sides) = (0, [0; 3]);
+    for _ in 0..400 {
+        let mut bytes: Vec<i32> = (0..6).map(|_| runner.rng().random_range(0..256)).collect();
+        // The last byte makes the sum 0.
+        bytes[5] = bytes[0] + 2 * bytes[1] + bytes[2] - bytes[3] - 2 * bytes[4];
+        if !(0..256).contains(&bytes[5]) {
+            continue;
+        }
+        let x: Vec<f64> = bytes.iter().map(|b| f64::from(*b) / 255.0).collect();
+        let input = bridge::batch(&[x.clone()], DType::F64).unwrap();
+        let here = Linearization::new(&network, &input, Budget::default()).unwrap();
+        let side = evaluator.at(&x).unwrap().side(0).unwrap();
+        let computed = network.trace(&input).unwrap().signs().unwrap().unwrap();
+        let computed = computed.flatten_all().unwrap().to_vec1::<f64>().unwrap()[0];
+        missed += usize::from((computed > 0.0) != side.is_ge());
+        sides[(side as i8 + 1) as usize] += 1;
+
+        let at_input = if side.is_ge() { 10.0 } else { 0.0 };
+        let one = Tensor::ones((1, 1, 1), DType::F64, &Device::Cpu).unwrap();
+        let gradient = here.trace().pull(&one).unwrap().flatten_all().unwrap();
+        let expected: Vec<f64> = EDGE.iter().map(|w| at_input * w).collect();
+        assert_eq!(gradient.to_vec1::<f64>().unwrap(), expected, "{bytes:?}");
+
+        // In the ball the sum is anything from -2 to 2, so the gradient is 0, 10 and 20 times the filter.
+        let around = here.surroundings(0, Norm::LINF).unwrap();
+        let weights = vec![1.0];
+        let norm = Norm::L1;
+        let question = Question::Change { weights, norm };
+        let bound = around.bound(0.25, &question, Limits::default()).unwrap();
+        let truth = 8.0 * f64::max(at_input, 20.0 - at_input);
+        assert_eq!(bound.guarantee, Guarantee::Proved);
+        assert!(bound.found <= truth && truth <= bound.proved, "{bound:?}");
+        assert!(bound.proved <= truth * (1.0 + 1e-9), "{bound:?}");
+    }
+    assert!(
+        missed > 0 && sides.iter().all(|n| *n > 0),
+        "{missed} {sides:?}"
     );
 }

@@ -214,6 +214,26 @@ impl ActivationRecord {
         }
     }
 
+    /// The values of the neurons, `[B, m]`, with some of them, numbers of input and neuron, on the other side of 0 and as near to it as can be.
+    ///
+    /// # Errors
+    /// A neuron that there is not, or a tensor that cannot be read.
+    pub(crate) fn turned(&self, neurons: &[(usize, usize)]) -> Result<Tensor> {
+        let z = &self.pre_activations;
+        let (batch, width) = z.dims2()?;
+        let mut values = z.to_dtype(DType::F64)?.flatten_all()?.to_vec1::<f64>()?;
+        for (input, neuron) in neurons {
+            let Some(value) = values.get_mut(input * width + neuron) else {
+                return Err(Error::Msg(format!("a record without neuron {neuron}")));
+            };
+            *value = match *value >= 0.0 {
+                true => -f64::from_bits(1),
+                false => 0.0,
+            };
+        }
+        Tensor::from_vec(values, (batch, width), z.device())?.to_dtype(z.dtype())
+    }
+
     /// The records of inputs `start .. start + len`.
     ///
     /// # Errors

@@ -213,6 +213,54 @@ impl Trace {
         })
     }
 
+    /// The trace with some neurons, numbers of input and neuron, on the other side of 0 than their computed values: for those who know the
+    /// values better, of inputs at which rounding changes a side. The output stays as it is. `None` where a neuron's side is not that of
+    /// one number alone, as for a maximum.
+    ///
+    /// ```
+    /// use candle_core::{DType, Device, Tensor};
+    /// use loclin_models::{Mlp, Parameters};
+    ///
+    /// let config = Mlp { inputs: vec![2], hidden: vec![3], outputs: 1, negative_slope: 0.0 };
+    /// let network = config.build(Parameters::seeded(0).builder(DType::F64, &Device::Cpu))?;
+    /// let trace = network.trace(&Tensor::new(&[[0.3, -0.2]], &Device::Cpu)?)?;
+    /// let turned = trace.turned(&[(0, 1)])?.expect("a ReLU");
+    /// let signs = |of: &loclin_models::Trace| of.signs()?.unwrap().flatten_all()?.to_vec1::<f64>();
+    /// let (before, after) = (signs(&trace)?, signs(&turned)?);
+    /// assert_eq!([before[0], -before[1], before[2]], after[..]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// A tensor that cannot be read.
+    pub fn turned(&self, neurons: &[(usize, usize)]) -> Result<Option<Self>> {
+        let mut records = self.records.clone();
+        for range in self.neuron_ranges()? {
+            let own = neurons.iter().filter_map(|(input, neuron)| {
+                let own = neuron.checked_sub(range.start)?;
+                (own < range.count).then_some((*input, own))
+            });
+            let own: Vec<(usize, usize)> = own.collect();
+            let node = &self.network.nodes()[range.node];
+            let (Operator::PiecewiseLinear(operator), Some(record)) =
+                (&node.operator, &records[range.node])
+            else {
+                continue;
+            };
+            if own.is_empty() {
+                continue;
+            }
+            match operator.turned(record, &own)? {
+                Some(turned) => records[range.node] = Some(turned),
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(Self {
+            records,
+            ..self.clone()
+        }))
+    }
+
     /// The trace of inputs `start .. start + len` alone.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use crate::{
     Domain, Linearization, Margins, Norm, Position, Result, Rows,
-    exact::{Exact, RadiusBounds},
+    exact::{Exact, ExactPoint, RadiusBounds},
     prepared::EXACT,
 };
 use candle_core::{DType, Tensor};
@@ -24,15 +24,16 @@ pub(crate) fn open(values: &Rows, errors: &Rows) -> Vec<usize> {
 }
 
 /// Puts exact values in the place of those whose side is undecided, and bounds of the errors that these still have: of each of the
-/// `open` inputs whose recorded pattern is one of its own. Where exact arithmetic finds a neuron on the other side, all stays as it is.
-/// For each input it says which neurons at 0 have a gradient of exactly 0.
+/// `open` inputs whose recorded pattern is one of its own. Where exact arithmetic finds neurons on the other side, `trace` is turned to the
+/// input's own pattern first; where that cannot be, all stays as it is. For each input it says which neurons at 0 have a gradient of
+/// exactly 0.
 ///
 /// # Errors
 /// A tensor computation that fails.
 pub(crate) fn decide(
     exact: &Exact,
     inputs: &Tensor,
-    trace: &Trace,
+    trace: &mut Trace,
     open: &[usize],
     values: &mut Rows,
     errors: &mut Rows,
@@ -42,30 +43,68 @@ pub(crate) fn decide(
         return Ok(constants);
     }
     let x = Rows::of_tensor(&inputs.flatten_from(1)?)?;
-    let pieces = |input: usize| {
-        let of = |record: &ActivationRecord| -> Result<Vec<u32>> {
-            let pieces = record.pieces()?.get(input)?.to_dtype(DType::U32)?;
-            Ok(pieces.flatten_all()?.to_vec1()?)
-        };
-        trace.records().map(of).collect::<Result<Vec<_>>>()
-    };
-    let pieces = open.iter().map(|input| pieces(*input));
-    let pieces = pieces.collect::<Result<Vec<_>>>()?;
-    let decided: Vec<Option<Vec<Decided>>> = open
-        .par_iter()
-        .zip(pieces)
-        .map(|(input, pieces)| {
-            of_input(exact, &x[*input], &pieces, &values[*input], &errors[*input])
-        })
-        .collect();
-    for (&input, decided) in open.iter().zip(decided) {
-        for own in decided.into_iter().flatten() {
-            values.row_mut(input)[own.at] = own.value;
-            errors.row_mut(input)[own.at] = own.error;
-            constants[input].extend(own.is_constant.then_some(own.at));
+    let mut left = open.to_vec();
+    // Once as recorded, and once more where a side was turned.
+    for round in 0..2 {
+        let pieces = left.iter().map(|input| pieces(trace, *input));
+        let pieces = pieces.collect::<Result<Vec<_>>>()?;
+        let found: Vec<Option<Found>> = left
+            .par_iter()
+            .zip(pieces)
+            .map(|(input, pieces)| {
+                of_input(exact, &x[*input], &pieces, &values[*input], &errors[*input])
+            })
+            .collect();
+        let (mut turned, mut again) = (Vec::new(), Vec::new());
+        for (&input, found) in left.iter().zip(found) {
+            match found {
+                Some(Found::Decided(all)) => {
+                    for own in all {
+                        values.row_mut(input)[own.at] = own.value;
+                        errors.row_mut(input)[own.at] = own.error;
+                        constants[input].extend(own.is_constant.then_some(own.at));
+                    }
+                }
+                Some(Found::Turned(neurons)) if round == 0 => {
+                    let neurons: Vec<_> = neurons.into_iter().map(|at| (input, at)).collect();
+                    if let Some(own) = trace.turned(&neurons)? {
+                        *trace = own;
+                        turned.extend(neurons);
+                        again.push(input);
+                    }
+                }
+                _ => {}
+            }
         }
+        for (input, at) in turned {
+            // On the side that the pattern now says, by no more than an error that covers both.
+            let (value, error) = (values[input][at], errors[input][at]);
+            values.row_mut(input)[at] = match value >= 0.0 {
+                true => -f64::from_bits(1),
+                false => 0.0,
+            };
+            errors.row_mut(input)[at] = up(up(error + value.abs()) + f64::from_bits(1));
+        }
+        left = again;
     }
     Ok(constants)
+}
+
+/// The pieces of each piecewise-linear node at an input.
+fn pieces(trace: &Trace, input: usize) -> Result<Vec<Vec<u32>>> {
+    let of = |record: &ActivationRecord| -> Result<Vec<u32>> {
+        let pieces = record.pieces()?.get(input)?.to_dtype(DType::U32)?;
+        Ok(pieces.flatten_all()?.to_vec1()?)
+    };
+    trace.records().map(of).collect()
+}
+
+/// What exact arithmetic says of an input.
+enum Found {
+    /// That its pattern is the recorded one, and of open neurons their values.
+    Decided(Vec<Decided>),
+    /// The neurons that are on the other side.
+    Turned(Vec<usize>),
 }
 
 /// A neuron's value, and a bound of its error.
@@ -77,15 +116,19 @@ struct Decided {
     is_constant: bool,
 }
 
-/// What exact arithmetic says of the open neurons of one input; `None` if its pattern is another one.
+/// What exact arithmetic says of the open neurons of one input; `None` where it leaves that open.
 fn of_input(
     exact: &Exact,
     x: &[f64],
     pieces: &[Vec<u32>],
     values: &[f64],
     errors: &[f64],
-) -> Option<Vec<Decided>> {
+) -> Option<Found> {
     let here = exact.at_pattern(x, pieces).ok()?;
+    if !turned(&here, values).is_empty() {
+        // Behind a wrong piece values are not the input's: all are asked again, on the pieces that it is on.
+        return Some(Found::Turned(turned(&exact.at(x).ok()?, values)));
+    }
     let mut decided = Vec::new();
     // Where a neuron at 0 moves, regions meet anyway: others are not looked at.
     let mut left = EXACT / exact.gradient_cost().max(1);
@@ -95,14 +138,7 @@ fn of_input(
         is
     };
     for (at, (z, error)) in values.iter().zip(errors).enumerate() {
-        let side = here.side(at);
-        let recorded = *z >= 0.0;
-        match side {
-            Some(Ordering::Less) if recorded => return None,
-            Some(Ordering::Greater) if !recorded => return None,
-            _ => {}
-        }
-        let (Some(side), true) = (side, leaves_undecided(*z, *error)) else {
+        let (Some(side), true) = (here.side(at), leaves_undecided(*z, *error)) else {
             continue;
         };
         let number = here.pre_activation(at);
@@ -113,8 +149,7 @@ fn of_input(
             _ => (low, high),
         };
         let is_constant = side == Ordering::Equal && is_constant(at);
-        // At 0 the recorded side counts as positive; of a neuron that does not move both sides are one.
-        if value != 0.0 || side == Ordering::Equal && (recorded || is_constant) {
+        if value != 0.0 || side == Ordering::Equal {
             let error = match far == value {
                 true => 0.0,
                 false => up((far - value).abs()),
@@ -127,7 +162,17 @@ fn of_input(
             });
         }
     }
-    Some(decided)
+    Some(Found::Decided(decided))
+}
+
+/// The neurons that are on another side than recorded; 0 counts as positive.
+fn turned(here: &ExactPoint<'_>, values: &[f64]) -> Vec<usize> {
+    let is_turned = |at: &usize| match here.side(*at) {
+        Some(Ordering::Less) => values[*at] >= 0.0,
+        Some(_) => values[*at] < 0.0,
+        None => false,
+    };
+    (0..values.len()).filter(is_turned).collect()
 }
 
 /// What exact arithmetic says of the radii of an input, whatever the recorded pattern.

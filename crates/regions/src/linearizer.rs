@@ -172,13 +172,13 @@ impl Linearizer {
             rounding: None,
             by_lengths: unknown(),
         };
-        if let Some((trace, mut values, errors)) =
+        if let Some((mut trace, mut values, errors)) =
             self.prepared.engine.forward(&self.network, inputs)?
         {
             let Some((magnitudes, (mut errors, local))) = magnitudes.zip(errors) else {
                 return Ok(without((trace, values)));
             };
-            let constants = self.decide(inputs, &trace, &mut values, &mut errors)?;
+            let constants = self.decide(inputs, &mut trace, &mut values, &mut errors)?;
             let unasked = OfLengths::unasked(trace.batch());
             let errors = (errors, constants);
             let rounding = Rounding::new(magnitudes, inputs, errors, Some(local), None, unasked);
@@ -191,7 +191,7 @@ impl Linearizer {
             Some(magnitudes) => magnitudes.trace(inputs)?.map(|found| (magnitudes, found)),
             None => None,
         };
-        let Some((magnitudes, (trace, errors))) = found else {
+        let Some((magnitudes, (mut trace, errors))) = found else {
             return Ok(without(self.forward_by_trace(inputs)?));
         };
         let table = |tensor: Option<Tensor>| match tensor {
@@ -205,7 +205,7 @@ impl Linearizer {
         let lengths = self.lessen(inputs, &trace, &values, (&mut of_values, &by_lengths))?;
         let rounding = match lengths {
             Some(lengths) => {
-                let mut constants = self.decide(inputs, &trace, &mut values, &mut of_values)?;
+                let mut constants = self.decide(inputs, &mut trace, &mut values, &mut of_values)?;
                 let both = constants.iter_mut().zip(equal);
                 both.for_each(|(constants, equal)| constants.extend(equal));
                 let (known, of_values) = (Some(errors), (of_values, constants));
@@ -283,7 +283,7 @@ impl Linearizer {
     fn decide(
         &self,
         inputs: &Tensor,
-        trace: &Trace,
+        trace: &mut Trace,
         values: &mut Rows,
         errors: &mut Rows,
     ) -> Result<Vec<Vec<usize>>> {

@@ -50,6 +50,19 @@ pub trait PiecewiseLinear: Debug + Send + Sync {
     /// A tensor computation that fails.
     fn record(&self, operand: &Tensor) -> Result<ActivationRecord>;
 
+    /// The record with some neurons, numbers of input and neuron, on the other side of 0 than their computed values. `None`, the default,
+    /// where a neuron's side alone does not say what is selected.
+    ///
+    /// # Errors
+    /// A record of another operator, a neuron that it does not have.
+    fn turned(
+        &self,
+        _record: &ActivationRecord,
+        _neurons: &[(usize, usize)],
+    ) -> Result<Option<ActivationRecord>> {
+        Ok(None)
+    }
+
     /// Tangents `[B or 1, K, in...]` through the selected linear maps: `[B, K, out...]`.
     ///
     /// # Errors

@@ -124,14 +124,24 @@ impl Activation {
 
     /// The slope of each entry's piece, with no rounding.
     fn selected_slopes(&self, z: &Tensor) -> Result<Tensor> {
+        let above = self.breakpoints.iter().map(|t| z.detach().ge(*t));
+        self.slopes_above(z, above)
+    }
+
+    /// The same where it is known of each breakpoint whether an entry is at or above it.
+    fn slopes_above(
+        &self,
+        z: &Tensor,
+        above: impl Iterator<Item = Result<Tensor>>,
+    ) -> Result<Tensor> {
         let all = |slope: f64| {
             Tensor::new(slope, z.device())?
                 .to_dtype(z.dtype())?
                 .broadcast_as(z.shape())
         };
         let mut selected = all(self.slopes[0])?;
-        for (t, slope) in self.breakpoints.iter().zip(&self.slopes[1..]) {
-            selected = z.detach().ge(*t)?.where_cond(&all(*slope)?, &selected)?;
+        for (above, slope) in above.zip(&self.slopes[1..]) {
+            selected = above?.where_cond(&all(*slope)?, &selected)?;
         }
         Ok(selected)
     }
@@ -222,6 +232,26 @@ impl PiecewiseLinear for Activation {
             self.slopes.len(),
         )?;
         Ok(record.with_slopes(self.selected_slopes(operand)?))
+    }
+
+    fn turned(
+        &self,
+        record: &ActivationRecord,
+        neurons: &[(usize, usize)],
+    ) -> Result<Option<ActivationRecord>> {
+        let z = record.turned(neurons)?;
+        let above = z.ge(0.0)?;
+        let indicators = above.to_dtype(z.dtype())?;
+        let count = self.breakpoints.len();
+        let piece = Self::staircase(&indicators.chunk(count, 1)?, 0.0, &vec![1.0; count])?;
+        let entries = slopes(record)?;
+        let above = above.chunk(count, 1)?.into_iter();
+        let above = above.map(|own| own.contiguous()?.reshape(entries.shape()));
+        let slopes = self.slopes_above(entries, above)?;
+        let signs = indicators.affine(2.0, -1.0)?;
+        let pieces = piece.to_dtype(DType::U8)?;
+        let record = ActivationRecord::new(z, signs, pieces, self.slopes.len())?;
+        Ok(Some(record.with_slopes(slopes)))
     }
 
     fn push(&self, tangent: &Tensor, record: &ActivationRecord) -> Result<Tensor> {

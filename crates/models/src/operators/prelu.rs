@@ -83,6 +83,15 @@ impl PiecewiseLinear for Prelu {
         Ok(record.with_own(right))
     }
 
+    fn turned(
+        &self,
+        record: &ActivationRecord,
+        neurons: &[(usize, usize)],
+    ) -> Result<Option<ActivationRecord>> {
+        let z = record.turned(neurons)?.reshape(record.own()?.shape())?;
+        self.record(&z).map(Some)
+    }
+
     fn push(&self, tangent: &Tensor, record: &ActivationRecord) -> Result<Tensor> {
         let slopes = match record.slopes()? {
             Some(steepest) => steepest.clone(),

@@ -1,7 +1,9 @@
 //! The surroundings of an input: what is found once, and asked about balls of any radius.
 
 use super::units::NodeUnits;
-use crate::{Estimate, Guarantee, Linearization, Norm, Result, Rows, method::FACTOR};
+use crate::{
+    Estimate, Guarantee, Linearization, Norm, Result, Rows, method::FACTOR, rounding::is_open,
+};
 use loclin_models::RoundingErrors;
 use loclin_tensor::rounding::UNIT;
 use std::{
@@ -105,12 +107,19 @@ impl Surroundings {
         least.min(most)
     }
 
-    /// What can be claimed of numbers found here.
+    /// What can be claimed of numbers found here: nothing is proved where rounding leaves open on which side of a boundary the input is, since
+    /// then the gradient is not known that others are compared with.
     pub fn guarantee(&self) -> Guarantee {
         match self.here.rounding {
-            Some(_) => Guarantee::Proved,
-            None => Guarantee::Estimate,
+            Some(_) if self.is_decided() => Guarantee::Proved,
+            _ => Guarantee::Estimate,
         }
+    }
+
+    /// Whether the recorded side of each neuron that moves is the input's.
+    fn is_decided(&self) -> bool {
+        let mut both = self.here.clear[0].iter().zip(&self.lengths);
+        both.all(|(clear, length)| !is_open(*clear) || *length == 0.0)
     }
 }
 
