@@ -225,7 +225,9 @@ impl Trace {
     /// let network = config.build(Parameters::seeded(0).builder(DType::F64, &Device::Cpu))?;
     /// let trace = network.trace(&Tensor::new(&[[0.3, -0.2]], &Device::Cpu)?)?;
     /// let turned = trace.turned(&[(0, 1)])?.expect("a ReLU");
-    /// let signs = |of: &loclin_models::Trace| of.signs()?.unwrap().flatten_all()?.to_vec1::<f64>();
+    /// let signs = |of: &loclin_models::Trace| -> loclin_models::Result<Vec<f64>> {
+    ///     Ok(of.signs()?.expect("neurons").flatten_all()?.to_vec1()?)
+    /// };
     /// let (before, after) = (signs(&trace)?, signs(&turned)?);
     /// assert_eq!([before[0], -before[1], before[2]], after[..]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())

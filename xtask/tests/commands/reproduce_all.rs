@@ -22,7 +22,7 @@ fn table_5_chooses_on_validation_images_and_compares_on_others() {
         );
         fs::write(at(&format!("{name}.toml")), sweep).unwrap();
     }
-    let plan = "title = \"Small\"\nvanilla = \"vanilla.toml\"\nseeds = [1, 2]\ncompare = [\"far\", \"near\"]\n\
+    let plan = "title = \"Small\"\nvanilla = \"vanilla.toml\"\nseeds = [1, 2]\ncompare = [\"far\", \"near\"]\nunit = 1e-4\ncertified = 3\n\
                 [measured]\ninputs = 5\ndomain = [0.0, 1.0]\nchange = 0.25\nball = 0.01\nclass = [0.01]\n\
                 [[rules]]\nname = \"whatever it costs\"\npoints_less = 100\n\
                 [[objectives]]\nname = \"near\"\nsweep = \"near.toml\"\n\
@@ -59,6 +59,7 @@ fn table_5_chooses_on_validation_images_and_compares_on_others() {
             .unwrap();
         for network in own("networks") {
             assert_eq!(network["config"]["lambda"], best["varied"]["lambda"]);
+            assert_eq!(network["certificate"]["inputs"], 3);
             // Of each image, what is proved holds against what was found.
             for image in network["radii"]["images"].as_array().unwrap() {
                 let number = |value: &Value| value.as_f64().unwrap_or(f64::INFINITY);

@@ -102,13 +102,13 @@ impl Surroundings {
         let delta = outcome
             .witness
             .map_or_else(|| vec![0.0; self.x.len()], |Witness { delta, .. }| delta);
-        let (witness, here, on_edge) = self.decided_at(&reduced, &delta)?;
+        let (witness, here, is_open) = self.decided_at(&reduced, &delta)?;
         let (mut found, changed) = self.value_at(&here, &measure)?;
         let is_length = matches!(
             question,
             Question::Length { .. } | Question::Operator { .. }
         );
-        if is_length && on_edge {
+        if is_length && is_open {
             // At the centre, of which no gradient is that of a region for certain.
             found = 0.0;
         }
@@ -218,7 +218,7 @@ impl Surroundings {
     }
 
     /// The input at a deviation, or the nearest one on the way to the centre at which the side of every neuron is known: at another one
-    /// the gradient that is computed may be that of a region without it. The network there, and whether regions meet there.
+    /// the gradient that is computed may be that of a region without it. The network there, and whether regions meet there or may do.
     fn decided_at(
         &self,
         reduced: &ReducedNetwork,
@@ -231,9 +231,9 @@ impl Surroundings {
             let input = self.input_at(reduced, delta.iter().map(scale).collect());
             let here = Linearizer::elsewhere(&self.here, &input)?;
             // Where regions meet, the pattern that is recorded need be that of none of them.
-            let on_edge = here.on_edge()?[0];
-            if share.is_none() || here.undecided()[0] == 0 && !on_edge {
-                return Ok((input, here, on_edge));
+            let is_open = here.undecided()[0] > 0 || here.on_edge()?[0];
+            if share.is_none() || !is_open {
+                return Ok((input, here, is_open));
             }
         }
     }

@@ -41,7 +41,9 @@ Examples:
   loclin check proofs.json --model runs/demo-seed0
 
 A row holds if no radius is larger than the true one, and the rest of it is true; names of classes \
-are held against --classes, or else must be the same in all rows. Radii are found again \
+are held against --classes, or else must be the same in all rows. The neuron that is said to limit \
+a radius is the nearest one where the radius is the true one; of a smaller radius, which is a bound, \
+it need only be one of the network's. Radii are found again \
 by exact arithmetic, where that takes too long by measuring every gradient with a bound of its rounding \
 error, and within the domain that the table says. Rows whose guarantee is an estimate claim nothing; \
 of those that say deployed(TYPE) the radii of the network as stored are found again, not what rounding in TYPE does.
