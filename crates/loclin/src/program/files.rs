@@ -280,10 +280,18 @@ pub fn read(path: &Path) -> Result<Vec<u8>, FileError> {
 /// When it cannot be read.
 pub fn digest(path: &Path) -> Result<String, FileError> {
     let failed = |source| FileError::new("read the file", path, source);
-    let mut file = file::open(path).map_err(failed)?;
+    let file = file::open(path).map_err(failed)?;
+    digest_of(file).map_err(failed)
+}
+
+/// The SHA-256 of all that is read, in hexadecimal.
+///
+/// # Errors
+/// Those of reading.
+pub fn digest_of(mut from: impl Read) -> io::Result<String> {
     let (mut hasher, mut buffer) = (Sha256::new(), vec![0; 1 << 16]);
     loop {
-        match file.read(&mut buffer).map_err(failed)? {
+        match from.read(&mut buffer)? {
             0 => break,
             count => hasher.update(&buffer[..count]),
         }

@@ -156,14 +156,28 @@ fn parts_put_together_are_the_table_of_one_process() {
         1,
         "no journal of a job beside it|m.safetensors.job|make the table again",
     );
-    // A number that is none, of as many bytes.
+    // Another number of as many digits; and a number that is none, beside a journal of before that does not know the rows.
     let second = String::from_utf8(jobs.bytes("2.csv")).unwrap();
+    let (own, journal) = (dir.join("2.csv"), dir.join("2.csv.job"));
     let line = second.lines().nth(1).unwrap();
-    let (wrong, own) = (line.replacen(",", "x", 1), dir.join("2.csv"));
-    fs::write(&own, second.replacen(line, &wrong, 1)).unwrap();
+    let last = if line.ends_with('1') { "2" } else { "1" };
+    let other = line[..line.len() - 1].to_owned() + last;
+    fs::write(&own, second.replacen(line, &other, 1)).unwrap();
     let all: String = (1..=8).map(|i| format!("@{i}.csv ")).collect();
-    refused(dir, &format!("merge {all}--out @n.csv"), 1, "2.csv|line 2");
+    let all = format!("merge {all}--out @n.csv");
+    refused(dir, &all, 1, "2.csv|rows of batch 1 are not those");
+    let known = fs::read_to_string(&journal).unwrap();
+    let before = known.lines().map(|line| {
+        let mut line: Value = serde_json::from_str(line).unwrap();
+        line.as_object_mut().unwrap().remove("rows");
+        format!("{line}\n")
+    });
+    fs::write(&journal, before.collect::<String>()).unwrap();
+    let wrong = line.replacen(",", "x", 1);
+    fs::write(&own, second.replacen(line, &wrong, 1)).unwrap();
+    refused(dir, &all, 1, "2.csv|line 2");
     fs::write(&own, second).unwrap();
+    fs::write(&journal, known).unwrap();
     // A part of more parts than batches has a header.
     jobs.certify("empty.csv", &["--shard", "11/11"]);
     assert_eq!(

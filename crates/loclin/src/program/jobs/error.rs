@@ -63,12 +63,12 @@ pub enum JobError {
         /// The last one known.
         known: u32,
     },
-    /// A table whose rows do not end where its journal says.
-    #[error("{}: changed since it was written: the rows of batch {batch} do not end where its journal says; put it back as it was, or --force begins anew", path.display())]
+    /// A table whose rows are not those that its journal says.
+    #[error("{}: changed since it was written: the rows of batch {batch} are not those that its journal says; put it back as it was, or --force begins anew", path.display())]
     Edited {
         /// The table.
         path: PathBuf,
-        /// The first batch that does not.
+        /// The first batch of which they are not.
         batch: usize,
     },
     /// Another process writes it.

@@ -1,7 +1,7 @@
 //! The journal of a job: what job it is, and which of its batches are done.
 
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::error::JobError;
 use super::settings::Settings;
 use super::shard::Shard;
-use crate::program::process;
+use crate::program::{files, process};
 
 /// The format of journals that this version writes.
 pub(super) const FORMAT: u32 = 1;
@@ -52,6 +52,9 @@ pub struct Done<A> {
     pub batch: usize,
     /// How many bytes the table has with its rows.
     pub bytes: u64,
+    /// The SHA-256 of its rows; older journals do not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows: Option<String>,
     /// What the result needs of the batch and the table does not say.
     pub about: A,
 }
@@ -79,6 +82,23 @@ pub fn journal_of(out: &Path) -> PathBuf {
     let mut name = out.as_os_str().to_owned();
     name.push(".job");
     name.into()
+}
+
+impl<A> Done<A> {
+    /// Whether the rows from `start` on are those that were written.
+    ///
+    /// # Errors
+    /// A table that cannot be read.
+    pub fn is_in(&self, table: &mut File, start: u64) -> io::Result<bool> {
+        let Some(written) = &self.rows else {
+            return Ok(true);
+        };
+        let Some(length) = self.bytes.checked_sub(start) else {
+            return Ok(false);
+        };
+        table.seek(SeekFrom::Start(start))?;
+        Ok(files::digest_of(table.take(length))? == *written)
+    }
 }
 
 impl Job {

@@ -146,6 +146,7 @@ impl Writer {
         let mut line = serde_json::to_vec(&Done {
             batch,
             bytes,
+            rows: Some(files::digest_of(rows)?),
             about,
         })?;
         line.push(b'\n');
@@ -284,19 +285,20 @@ impl Writer {
         let mut done = BTreeSet::new();
         self.grows = (kept.job().batches < self.job.batches).then_some(kept.bytes());
         let (mut table, mut journal) = (0, kept.bytes());
-        while let Some(Done { batch, bytes, .. }) = kept.next_done::<IgnoredAny>()? {
+        let mut start = self.header.len() as u64;
+        while let Some(next) = kept.next_done::<IgnoredAny>()? {
+            let Done { batch, bytes, .. } = next;
             if bytes > length || !done.insert(batch) {
                 break;
             }
-            let ends = rows
-                .as_mut()
-                .map(|rows| ends_a_row(rows, bytes))
-                .transpose();
-            if !ends.map_err(failed)?.unwrap_or(false) {
+            let is_whole =
+                |rows: &mut File| Ok(ends_a_row(rows, bytes)? && next.is_in(rows, start)?);
+            let is_whole = rows.as_mut().map(is_whole).transpose();
+            if !is_whole.map_err(failed)?.unwrap_or(false) {
                 let path = self.out.clone();
                 return Err(JobError::Edited { path, batch });
             }
-            (table, journal) = (bytes, kept.bytes());
+            (start, table, journal) = (bytes, bytes, kept.bytes());
         }
         held.cut(journal).map_err(|source| JobError::File {
             action: "write the file",
@@ -392,12 +394,15 @@ mod tests {
             ..JobOptions::default()
         };
         let journal = fs::read(journal_of(&out)).unwrap();
-        let edited = b"index\n0 0\n1\n";
-        fs::write(&out, edited).unwrap();
-        let error = is_done(&out, &resume).unwrap_err();
-        assert!(error.to_string().contains("rows of batch 0"), "{error}");
-        assert_eq!(fs::read(&out).unwrap(), edited);
-        assert_eq!(fs::read(journal_of(&out)).unwrap(), journal);
+        // Longer than it was, and of the same length.
+        for (edited, batch) in [(&b"index\n0 0\n1\n"[..], 0), (b"index\n0\n2\n", 1)] {
+            fs::write(&out, edited).unwrap();
+            let error = is_done(&out, &resume).unwrap_err();
+            let expected = format!("rows of batch {batch}");
+            assert!(error.to_string().contains(&expected), "{error}");
+            assert_eq!(fs::read(&out).unwrap(), edited);
+            assert_eq!(fs::read(journal_of(&out)).unwrap(), journal);
+        }
     }
 
     /// A process that was killed before it wrote anything leaves nothing that stands in the way.

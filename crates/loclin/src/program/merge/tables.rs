@@ -10,7 +10,9 @@ use anyhow::{Context, ensure};
 use serde_json::Value;
 
 use crate::program::files;
-use crate::program::jobs::{Done, Held, Job, Journal, MergeError, Named, Shard, is_there, placed};
+use crate::program::jobs::{
+    Done, Held, Job, JobError, Journal, MergeError, Named, Shard, is_there, placed,
+};
 
 /// A part: its table, and where the rows of each of its batches are there.
 struct Part {
@@ -108,17 +110,10 @@ impl Whole {
                     .next_done::<Value>()
                     .map_err(io::Error::other)?;
                 let done = next.filter(|done| done.batch == batch);
-                let Done { about, .. } = done.ok_or(io::ErrorKind::InvalidData)?;
+                let done = done.ok_or(io::ErrorKind::InvalidData)?;
                 let range = range(&parts[at], batch);
                 bytes += range.end - range.start;
-                write_line(
-                    to,
-                    &Done {
-                        batch,
-                        bytes,
-                        about,
-                    },
-                )?;
+                write_line(to, &Done { bytes, ..done })?;
             }
             Ok(())
         })?;
@@ -149,7 +144,8 @@ fn read(path: &Path) -> anyhow::Result<Part> {
     let job = journal.job().clone();
     let (mut batches, mut start) = (BTreeMap::new(), header.len() as u64);
     // All of each line is read, as it will be when it is copied.
-    while let Some(Done { batch, bytes, .. }) = journal.next_done::<Value>()? {
+    while let Some(next) = journal.next_done::<Value>()? {
+        let Done { batch, bytes, .. } = next;
         let last = batches.last_key_value().map(|(last, _)| *last);
         ensure!(
             last.is_none_or(|last| last < batch),
@@ -162,6 +158,10 @@ fn read(path: &Path) -> anyhow::Result<Part> {
             "{}: it has {length} bytes, its journal says {bytes} behind batch {batch}",
             path.display()
         );
+        if !next.is_in(table.get_mut(), start).with_context(named)? {
+            let path = path.to_owned();
+            return Err(JobError::Edited { path, batch }.into());
+        }
         batches.insert(batch, start..bytes);
         start = bytes;
     }
