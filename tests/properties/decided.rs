@@ -270,7 +270,7 @@ fn where_rounding_misses_the_side_the_gradient_is_the_inputs_own() {
             continue;
         }
         let x: Vec<f64> = bytes.iter().map(|b| f64::from(*b) / 255.0).collect();
-        let input = bridge::batch(&[x.clone()], DType::F64).unwrap();
+        let input = bridge::batch(std::slice::from_ref(&x), DType::F64).unwrap();
         let here = Linearization::new(&network, &input, Budget::default()).unwrap();
         let side = evaluator.at(&x).unwrap().side(0).unwrap();
         let computed = network.trace(&input).unwrap().signs().unwrap().unwrap();

@@ -64,8 +64,7 @@ fn header(asked: &Asked, has_files: bool) -> Vec<&'static str> {
 
 fn record(row: &Row, answer: Option<&Answer>, asked: &Asked, has_files: bool) -> Vec<String> {
     let text = |value: Option<String>| value.unwrap_or_default();
-    let number =
-        |of: fn(&Answer) -> Option<f64>| text(answer.and_then(of).map(|value| value.to_string()));
+    let number = |of: fn(&Answer) -> Option<f64>| text(answer.and_then(of).map(decimal));
     let count =
         |of: fn(&Answer) -> Option<usize>| text(answer.and_then(of).map(|value| value.to_string()));
     let mut record = vec![row.index.to_string()];
@@ -113,11 +112,33 @@ fn record(row: &Row, answer: Option<&Answer>, asked: &Asked, has_files: bool) ->
     record
 }
 
+/// A number; of the smallest ones, which decisions that stay are proved below, without their hundreds of zeros.
+fn decimal(value: f64) -> String {
+    match value.is_subnormal() {
+        true => format!("{value:e}"),
+        false => value.to_string(),
+    }
+}
+
 /// Whether something stays, in a word.
 pub(super) fn stays(stays: Option<bool>) -> &'static str {
     match stays {
         Some(true) => "yes",
         Some(false) => "no",
         None => "open",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::decimal;
+
+    #[test]
+    fn the_smallest_numbers_are_short_and_read_again() {
+        let smallest = -f64::from_bits(1);
+        assert_eq!(decimal(smallest), "-5e-324");
+        for value in [smallest, 0.0, 0.25, 1e-7, f64::INFINITY] {
+            assert_eq!(decimal(value).parse(), Ok(value));
+        }
     }
 }
