@@ -16,6 +16,7 @@ mod planes;
 mod products;
 mod stripes;
 mod sweep;
+mod tasks;
 
 use candle_core::{CpuStorage, CustomOp2, Layout, Shape, Tensor};
 

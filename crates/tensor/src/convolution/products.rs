@@ -8,9 +8,9 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::geometry::Geometry;
-use super::gradient::{Task, sums};
 use super::lanes::Lanes;
 use super::planes::Planes;
+use super::tasks::{Task, sums};
 use crate::elementwise::zeros;
 use crate::product::{View, ViewMut, Write, multiply};
 use crate::{Error, Result};
