@@ -131,6 +131,34 @@ proptest! {
         points_stay(&plan, &mut TestRng::from_seed(RngAlgorithm::ChaCha, &seed), 9)?;
     }
 
+    /// Half-spaces are off the true ones by no more than they say.
+    #[test]
+    fn half_spaces_know_their_errors(plan in prop_oneof![ordinary(), hostile()]) {
+        let Some((_, x, here, point)) = drawn(&plan) else { return Ok(()) };
+        // Errors are bounded of networks whose sides are.
+        let Ok(around) = here.surroundings(0, Norm::LINF) else { return Ok(()) };
+        prop_assume!(here.undecided()[0] == 0 && !here.on_boundary()[0] && around.guarantee() == Guarantee::Proved);
+        let Ok(polyhedron) = here.polyhedron(0) else { return Ok(()) };
+        let x: Vec<Rational> = x.flatten_all().unwrap().to_vec1::<f64>().unwrap().into_iter().map(|x| exact(x).unwrap()).collect();
+        for (at, truth) in point.neurons.iter().enumerate() {
+            let (normal, error) = (&polyhedron.normals[at], polyhedron.errors[at]);
+            let side = if truth.value < Rational::ZERO { -Rational::ONE } else { Rational::ONE };
+            let mut along = Rational::ZERO;
+            let mut off = Rational::ZERO;
+            for (k, x) in x.iter().enumerate() {
+                let g = truth.gradient.get(k).cloned().unwrap_or(Rational::ZERO);
+                along += &g * x;
+                let difference = exact(normal[k]).unwrap() - &side * g;
+                off += if difference < Rational::ZERO { -difference } else { difference };
+            }
+            let difference = exact(polyhedron.offsets[at]).unwrap() - side * (&truth.value - along);
+            let difference = if difference < Rational::ZERO { -difference } else { difference };
+            for (found, bound) in [(off, error.normal), (difference, error.offset)] {
+                prop_assert!(exact(bound).is_none_or(|bound| found <= bound), "neuron {}: {:e} > {:e}", at, nearest(&found), bound);
+            }
+        }
+    }
+
     /// On the pattern that an input has, the affine map is the network; on another one some neuron is on the wrong side.
     #[test]
     fn the_pattern_of_an_input_is_feasible(plan in prop_oneof![ordinary(), hostile()]) {

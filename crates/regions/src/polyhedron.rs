@@ -122,13 +122,13 @@ impl Linearization {
             let mut polyhedron = half_spaces(gradients, x, values);
             polyhedron.domain = self.domain().cloned();
             if let Some(rounding) = &self.rounding {
-                let values = errors.iter().zip(&rounding.values()[input]);
-                let rows = values.zip(polyhedron.normals.iter());
-                let error = |((normal, value), row): ((&f64, &f64), &[f64])| RowError {
+                let of_values = values.iter().zip(&rounding.values()[input]);
+                let rows = polyhedron.normals.iter().zip(errors.iter());
+                let error = |((row, normal), value): ((&[f64], &f64), (&f64, &f64))| RowError {
                     normal: *normal,
-                    offset: offset_error(row, x, *normal, *value),
+                    offset: offset_error((row, *normal), x, value),
                 };
-                polyhedron.errors = rows.map(error).collect();
+                polyhedron.errors = rows.zip(of_values).map(error).collect();
             }
             Ok(polyhedron)
         };
@@ -152,10 +152,11 @@ fn half_spaces(mut gradients: Rows, x: &[f64], values: &[f64]) -> Polyhedron {
     }
 }
 
-/// The error of `z - g . x`, given those of `z` and `g`.
-fn offset_error(row: &[f64], x: &[f64], normal: f64, value: f64) -> f64 {
+/// The error of `z - g . x`, given `g` and `z` with theirs.
+fn offset_error((row, normal): (&[f64], f64), x: &[f64], (z, value): (&f64, &f64)) -> f64 {
     let terms: f64 = row.iter().zip(x).map(|(g, x)| (g * x).abs()).sum();
-    let sum = relative(row.len() + 4) * terms + normal * largest(x) + value;
+    // The difference is rounded, too, whichever of both is larger.
+    let sum = relative(row.len() + 4) * (terms + z.abs()) + normal * largest(x) + value;
     up_by(sum, row.len() + 8)
 }
 
