@@ -15,6 +15,7 @@
 
 mod activations;
 mod arithmetic;
+mod batches;
 mod blocks;
 mod body;
 mod calls;

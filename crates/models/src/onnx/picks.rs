@@ -5,6 +5,7 @@ use super::{
     constant::Constant,
     dims::{broadcast, ravel, unravel},
     message::Node,
+    refusals,
     translator::Translator,
     value::Value,
 };
@@ -106,7 +107,15 @@ pub(super) fn gather<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> 
     let indices = t.constant(node, 1)?;
     let full = t.shape(node, &value)?;
     let axis = node.axis(node.int("axis", 0), full.len())?;
-    let chosen = entries(node, &node.check(indices.to_ints())?, full[axis])?;
+    let indices_of = node.check(indices.to_ints())?;
+    let beyond = |index: &i64| !(-1..1).contains(index);
+    if t.open
+        && matches!(&value, Value::Dynamic(d) if d.batch == Some(axis))
+        && indices_of.iter().any(beyond)
+    {
+        return Err(node.error(refusals::MIXES_OPEN));
+    }
+    let chosen = entries(node, &indices_of, full[axis])?;
     let rows = SparseRows::copies(full[axis], chosen.into_iter().map(Some));
     let picked = t.resample(node, &value, axis, rows)?;
     let shape = [&full[..axis], &indices.shape, &full[axis + 1..]].concat();

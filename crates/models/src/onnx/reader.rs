@@ -1,7 +1,7 @@
 //! Reading a file: the list of operators that are translated, and the walk along the nodes that applies it.
 
 use super::{
-    activations, arithmetic, blocks,
+    activations, arithmetic, batches, blocks,
     body::{first_twice, label, malformed, order, refused},
     calls::Call,
     constant::Constant,
@@ -221,15 +221,17 @@ pub(super) fn read(bytes: &[u8], options: &Options, place: &Place<'_>) -> Result
     let network = match (first, input.batch.map(|batch| input.full[batch])) {
         // Where no batch is, all is one input.
         (Err(by_input), Some(n)) if n > 1 => {
-            let whole = Input {
-                batch: None,
-                ..input
-            };
-            let as_one = walk.network(frame, &whole, output);
+            let whole = input.as_one();
+            let as_one = walk.network(frame.copy(), &whole, output);
             as_one.map_err(|as_one| refusals::of_both(by_input, as_one, n))?
         }
         (first, _) => first?,
     };
+    if input.open {
+        batches::kept_apart(&network, &input, |input| {
+            walk.network(frame.copy(), input, output)
+        })?;
+    }
     Ok(Loaded {
         model: Model {
             network,
@@ -269,7 +271,10 @@ impl<'a> Walk<'_, 'a> {
         let found = self.clone().body(&mut t, frame, &[output]);
         let found = found.map_err(|error| t.cause_of(error))?;
         match &found[..] {
-            [Value::Dynamic(value)] if batch > 1 && value.batch != Some(0) => {
+            [Value::Dynamic(value)] if batch > 1 && input.open && value.batch.is_none() => Err(
+                refused(format!("the output `{output}` {}", refusals::MIXES_OPEN)),
+            ),
+            [Value::Dynamic(value)] if batch > 1 && !input.open && value.batch != Some(0) => {
                 Err(refused(format!(
                     "the output `{output}` does not begin with the batch of {batch} that the file fixes"
                 )))

@@ -32,6 +32,14 @@ impl<'a> Translator<'a> {
         }
     }
 
+    /// The same value with the batch as one more dimension, for a node that computes one number of several entries along it.
+    pub(super) fn mixed(&mut self, node: &Node<'a>, value: &Dynamic) -> Result<Dynamic> {
+        match (value.batch, self.batch) {
+            (Some(_), 2..) if self.open => Err(node.error(refusals::MIXES_OPEN)),
+            _ => self.unbatched(node, value),
+        }
+    }
+
     /// The same value with the batch as one more dimension of a single input.
     pub(super) fn unbatched(&mut self, node: &Node<'a>, value: &Dynamic) -> Result<Dynamic> {
         if value.batch.is_none() {
@@ -203,7 +211,7 @@ impl<'a> Translator<'a> {
             return Ok(value.clone());
         }
         let value = match value.batch == Some(axis) {
-            true => self.unbatched(node, value)?,
+            true => self.mixed(node, value)?,
             false => value.clone(),
         };
         let mut full = value.full.clone();
@@ -271,6 +279,12 @@ impl<'a> Translator<'a> {
         let start = padded(&value.full, full.len());
         let mut found = self.seen_as(node, value, start, batch)?;
         for (axis, &n) in full.iter().enumerate() {
+            if found.full[axis] != 1 && found.full[axis] != n {
+                return Err(node.error(format!(
+                    "a value of shape {:?} does not broadcast to {full:?}",
+                    value.full
+                )));
+            }
             if found.full[axis] != n {
                 self.spend(node, n)?;
                 let rows = SparseRows::copies(1, vec![Some(0); n]);

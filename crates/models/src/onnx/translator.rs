@@ -44,6 +44,8 @@ pub(super) struct Translator<'a> {
     pub(super) opset: i64,
     /// How many inputs the graph takes at once: 1 where the file does not say.
     pub(super) batch: usize,
+    /// Whether the file leaves that open.
+    pub(super) open: bool,
     /// The graph, and the subgraphs and functions within which translation is.
     pub(super) frames: Vec<Frame<'a>>,
     failures: Vec<Option<Error>>,
@@ -68,6 +70,7 @@ impl<'a> Translator<'a> {
         Self {
             opset,
             batch: input.batch.map_or(1, |batch| input.full[batch]),
+            open: input.open,
             frames: Vec::new(),
             failures: Vec::new(),
             cause: None,
