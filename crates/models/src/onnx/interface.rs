@@ -28,6 +28,8 @@ pub(super) struct Input<'a> {
     pub(super) batch: Option<usize>,
     /// Whether it holds integers.
     pub(super) integers: bool,
+    /// The type of its numbers, where the file says it and it is known here.
+    pub(super) element: Option<Element>,
     /// Whether the file leaves the size of the batch open.
     pub(super) open: bool,
 }
@@ -86,6 +88,7 @@ pub(super) fn input<'a>(graph: &Graph<'a>, options: &Options) -> Result<Input<'a
         Some(batch) => Input {
             name: input.name,
             integers,
+            element,
             open,
             full: [
                 &[batch.ok_or_else(|| says("a batch that is too large".into()))?],
@@ -97,6 +100,7 @@ pub(super) fn input<'a>(graph: &Graph<'a>, options: &Options) -> Result<Input<'a
         None => Input {
             name: input.name,
             integers,
+            element,
             open: false,
             full: own,
             batch: None,

@@ -47,6 +47,7 @@ mod refusals;
 mod resize;
 mod scatter;
 mod select;
+mod sequences;
 mod shaping;
 mod sorting;
 mod translator;

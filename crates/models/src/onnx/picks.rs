@@ -96,6 +96,25 @@ pub(super) fn split<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
     Ok(())
 }
 
+/// Parts of a value one after the other along a dimension, of lengths that add up to its own.
+pub(super) fn split_into<'a>(
+    t: &mut Translator<'a>,
+    node: &Node<'a>,
+    value: &Value,
+    axis: usize,
+    lengths: &[usize],
+) -> Result<Vec<Value>> {
+    let n = lengths.iter().sum();
+    let mut start = 0;
+    let mut parts = Vec::with_capacity(lengths.len());
+    for length in lengths {
+        let rows = SparseRows::copies(n, (start..start + length).map(Some));
+        parts.push(t.resample(node, value, axis, rows)?);
+        start += length;
+    }
+    Ok(parts)
+}
+
 /// Indices that may count from the end.
 fn entries(node: &Node<'_>, indices: &[i64], n: usize) -> Result<Vec<usize>> {
     let one = |&index: &i64| node.axis(index, n);

@@ -10,6 +10,8 @@ use super::{
 };
 use crate::{error::Result, sparse_rows::SparseRows, spec::OperatorSpec};
 
+const A_SEQUENCE: &str = "takes a sequence where a tensor must be";
+
 impl<'a> Translator<'a> {
     /// Shape of a value, batch included.
     pub(super) fn shape(&self, node: &Node<'a>, value: &Value) -> Result<Vec<usize>> {
@@ -20,6 +22,7 @@ impl<'a> Translator<'a> {
                 let (a, b) = (self.shape(node, &both.0)?, self.shape(node, &both.1)?);
                 broadcast(&[&a, &b]).ok_or_else(|| node.error("compares shapes that do not fit"))
             }
+            Value::Sequence(_) => Err(node.error(A_SEQUENCE)),
             Value::Failed(_) => Err(node.error("reads what cannot be had")),
         }
     }
@@ -101,6 +104,7 @@ impl<'a> Translator<'a> {
                 let a = self.reshape(node, &a, full.clone())?;
                 Value::Greater((a, self.reshape(node, &b, full)?).into())
             }
+            Value::Sequence(_) => return Err(node.error(A_SEQUENCE)),
             Value::Failed(_) => return Err(node.error("reads what cannot be had")),
         })
     }
@@ -264,6 +268,7 @@ impl<'a> Translator<'a> {
                     (a, self.broadcast_to(node, &both.1, full)?).into(),
                 ))
             }
+            Value::Sequence(_) => Err(node.error(A_SEQUENCE)),
             Value::Failed(_) => Err(node.error("reads what cannot be had")),
         }
     }
