@@ -602,3 +602,16 @@ fn nnet_files_end_after_the_last_layer() {
         "{message}"
     );
 }
+
+#[test]
+fn outputs_that_are_steps_are_not_continuous() {
+    let nodes = [
+        node("Greater", &["x", "zero"], "above", &[]),
+        node("Cast", &["above"], "y", &[attribute_int("to", 1)]),
+    ];
+    let message = refusal(&model(&[0, 2], &nodes, &[doubles("zero", &[], &[0.0])]));
+    assert!(
+        message.contains("result of a comparison and is not continuous"),
+        "{message}"
+    );
+}

@@ -12,6 +12,9 @@ use onnx_reader::{read, refusal};
 use onnx_writer::{attribute_int, doubles, ints, ints_of, model, node};
 use outputs::values;
 
+/// What says the lengths, `keepdims`, the place and the output.
+type Case<'a> = (&'a [&'a str], Option<i64>, &'a str, &'a [f64]);
+
 const X: [f64; 5] = [1.0, -2.0, 3.0, -4.0, 5.0];
 
 fn constants() -> Vec<Vec<u8>> {
@@ -46,16 +49,18 @@ fn of(parts: &[&str], attributes: &[Vec<u8>], place: &str) -> Vec<Vec<u8>> {
 
 #[test]
 fn parts_of_sequences_are_read_at_constant_places() {
-    let cases: [(&[&str], &[Vec<u8>], &str, &[f64]); 6] = [
-        (&["two"], &[], "first", &[1.0, 0.0]),
-        (&["two"], &[], "second", &[3.0, 0.0]),
+    let cases: [Case<'_>; 6] = [
+        (&["two"], None, "first", &[1.0, 0.0]),
+        (&["two"], None, "second", &[3.0, 0.0]),
         // The last part is the rest.
-        (&["two"], &[], "last", &[5.0]),
-        (&["lengths"], &[], "second", &[0.0, 3.0, 0.0, 5.0]),
-        (&[], &[], "last", &[5.0]),
-        (&[], &[attribute_int("keepdims", 0)], "second", &[0.0]),
+        (&["two"], None, "last", &[5.0]),
+        (&["lengths"], None, "second", &[0.0, 3.0, 0.0, 5.0]),
+        (&[], None, "last", &[5.0]),
+        (&[], Some(0), "second", &[0.0]),
     ];
-    for (parts, attributes, place, expected) in cases {
+    for (parts, keep, place, expected) in cases {
+        let keep = keep.map(|keep| attribute_int("keepdims", keep));
+        let attributes = keep.as_slice();
         let network = read(&model(&[0, 5], &of(parts, attributes, place), &constants()));
         assert_eq!(values(&network, &X), expected, "{parts:?} {place}");
     }

@@ -290,6 +290,13 @@ impl<'a> Walk<'_, 'a> {
                 )))
             }
             [Value::Dynamic(value)] => t.finish(value, output),
+            [Value::Greater(_)] => Err(refused(format!(
+                "the output `{output}` is the result of a comparison and {}",
+                refusals::JUMPS
+            ))),
+            [Value::Sequence(_)] => Err(refused(format!(
+                "the output `{output}` is a sequence; ask for a value before it (--output NAME)"
+            ))),
             _ => Err(refused(format!(
                 "the output `{output}` does not depend on the input, or is no number"
             ))),
