@@ -371,7 +371,7 @@ fn what_is_no_model_is_named() {
     let pool = node("AveragePool", &["x"], "y", &window);
     says(&model(&[0, 1, 2], &[pool], &[]), "on padding alone");
     says(
-        &model(&[0, 1], &[node("SequenceAt", &["x"], "y", &[])], &[]),
+        &model(&[0, 1], &[node("SequenceInsert", &["x"], "y", &[])], &[]),
         "docs/onnx.md",
     );
     // Where another file can be had, the message says how.

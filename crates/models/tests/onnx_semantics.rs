@@ -371,7 +371,19 @@ fn casts_like_integers_are_refused() {
         model(&[0, 2], &nodes, &[doubles("c", &[1], &[value])])
     };
     assert_eq!(values(&read(&like(6.0)), &[1.0, 2.0]), [7.0, 8.0]);
-    assert!(refusal(&like(0.1)).contains("fold constants"));
+    // Another one is rounded to the type of the input, which all that is computed of it has.
+    assert_eq!(
+        values(&read(&like(0.1)), &[0.0; 2]),
+        [f64::from(0.1_f32); 2]
+    );
+    // Where there are several types it is not known which one.
+    let nodes = [
+        node("Cast", &["x"], "wide", &[attribute_int("to", 11)]),
+        node("CastLike", &["c", "wide"], "d", &[]),
+        node("Add", &["x", "d"], "y", &[]),
+    ];
+    let message = refusal(&model(&[0, 2], &nodes, &[doubles("c", &[1], &[0.1])]));
+    assert!(message.contains("fold constants"), "{message}");
 }
 
 /// The sum of `x` and what the nodes make of constants, cast to doubles, for `x = 0`.
@@ -587,6 +599,19 @@ fn nnet_files_end_after_the_last_layer() {
     let message = error.to_string();
     assert!(
         message.contains("after the last layer: 2 more"),
+        "{message}"
+    );
+}
+
+#[test]
+fn outputs_that_are_steps_are_not_continuous() {
+    let nodes = [
+        node("Greater", &["x", "zero"], "above", &[]),
+        node("Cast", &["above"], "y", &[attribute_int("to", 1)]),
+    ];
+    let message = refusal(&model(&[0, 2], &nodes, &[doubles("zero", &[], &[0.0])]));
+    assert!(
+        message.contains("result of a comparison and is not continuous"),
         "{message}"
     );
 }

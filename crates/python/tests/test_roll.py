@@ -19,10 +19,29 @@ def modules():
     pooled[1].running_mean.uniform_(-0.3, 0.3)
     plain = nn.Sequential(nn.Linear(6, 12), nn.ReLU(), nn.Linear(12, 12), nn.LeakyReLU(0.2), nn.Linear(12, 3))
     clipped = nn.Sequential(nn.Linear(6, 12), nn.Hardtanh(-0.5, 0.5), nn.Linear(12, 6), nn.ReLU6(), nn.Linear(6, 2))
-    return {"plain": (plain, (7, 6)), "pooled": (pooled, (4, 1, 4, 4)), "clipped": (clipped, (5, 6))}
+    along = nn.Sequential(
+        nn.Conv1d(2, 3, 3, padding=1), nn.MaxPool1d(3, 2, ceil_mode=True), nn.AdaptiveMaxPool1d(2), nn.Flatten(), nn.Linear(6, 2)
+    )
+    solid = nn.Sequential(nn.Conv3d(1, 2, 3, padding=1), nn.MaxPool3d(2), nn.AdaptiveMaxPool3d(1), nn.Flatten(), nn.Linear(2, 2))
+    return {
+        "plain": (plain, (7, 6)), "pooled": (pooled, (4, 1, 4, 4)), "clipped": (clipped, (5, 6)), "over one": (along, (5, 2, 8)),
+        "over three": (solid, (3, 1, 4, 4, 4)), "of several": (Largest(), (5, 2, 6)),
+    }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["plain", "pooled", "clipped"])
+class Largest(nn.Module):
+    """Of several numbers, and over dimensions."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = nn.Linear(6, 8), nn.Linear(6, 8)
+
+    def forward(self, x):
+        h = torch.minimum(torch.maximum(self.a(x), self.b(x)), self.a.bias)
+        return torch.cat([h.amax(2), h.amin(1), torch.amax(h, (1, 2), keepdim=True).flatten(1)], 1)
+
+
+@pytest.mark.parametrize("name", ["plain", "pooled", "clipped", "over one", "over three", "of several"])
 @pytest.mark.parametrize("gamma", [100.0, 30.0, "max"])
 def test_values_are_those_of_rust(name, gamma):
     import loclin.torch
@@ -34,6 +53,19 @@ def test_values_are_those_of_rust(name, gamma):
     own, output = loclin.torch.roll_with_output(module, x, c=0.5, gamma=gamma, exact=True)
     np.testing.assert_allclose(own.item(), net.roll(x, 0.5, gamma), rtol=1e-10)
     np.testing.assert_allclose(output.detach().numpy(), net(x), rtol=1e-10)
+
+
+@pytest.mark.parametrize("size", [3, (2, 5), (None, 4)])
+def test_windows_of_adaptive_pools_may_differ(size):
+    import loclin.torch
+
+    x = torch.randn(3, 2, 7, 6, dtype=torch.float64)
+    pool = nn.AdaptiveMaxPool2d(size)
+    value, output = loclin.torch.roll_with_output(pool, x, 0.5, exact=True)
+    assert value > 0
+    torch.testing.assert_close(output, pool(x))
+    pool = nn.MaxPool2d(3, 2, (1, 0), (1, 2), ceil_mode=True)
+    torch.testing.assert_close(loclin.torch.roll_with_output(pool, x, 0.5, exact=True)[1], pool(x))
 
 
 def test_derivatives_are_those_of_differences():
@@ -135,7 +167,8 @@ def test_a_relu_is_the_same_however_it_is_written():
         ("gt", lambda h: torch.where(h > 0, h, torch.zeros_like(h))), ("gt", lambda h: h * (h > 0)),
         ("mul", lambda h: h * h), ("atan", torch.atan), ("selu", torch.selu), ("tanh_", lambda h: h.tanh_()),
         ("norm", lambda h: h / h.norm(dim=1, keepdim=True)), ("threshold", lambda h: torch.threshold(h, 0.5, 0)),
-        ("truediv|rdiv|reciprocal", lambda h: 1 / (h.abs() + 1)), ("maximum", lambda h: torch.maximum(h, -h)),
+        ("truediv|rdiv|reciprocal", lambda h: 1 / (h.abs() + 1)), ("amax", lambda h: h - h.amax(0)),
+        ("max", lambda h: h.max(1)[0]), ("logaddexp", lambda h: torch.logaddexp(h, -h)),
         ("__float__", lambda h: h * float(h.sum())), ("item", lambda h: h * h.sum().item()),
     ],
 )  # fmt: skip

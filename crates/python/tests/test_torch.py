@@ -286,3 +286,34 @@ def test_what_a_module_raises_is_said():
         assert "\x1b" not in str(caught.value)
     with pytest.raises(TypeError, match="one tensor"):
         loclin.from_torch(net, (torch.zeros(2, 4), torch.zeros(2, 4)))
+
+
+class StepsFirst(nn.Module):
+    """A recurrence in PyTorch's own layout, [steps, batch, features]."""
+
+    def __init__(self):
+        super().__init__()
+        self.rnn, self.out = nn.RNN(3, 5, nonlinearity="relu"), nn.Linear(5, 2)
+
+    def forward(self, x):
+        return self.out(self.rnn(x)[0][-1])
+
+
+class Points(nn.Module):
+    """A sum over all inputs, of any number of rows."""
+
+    def __init__(self, rows):
+        super().__init__()
+        self.a, self.b, self.rows = nn.Linear(3, 6), nn.Linear(6, 2), rows
+
+    def forward(self, x):
+        total = self.b(F.relu(self.a(x)).sum(0))
+        return total if self.rows is None else total.expand(self.rows, 2)
+
+
+@pytest.mark.parametrize(
+    ("module", "shape"), [(StepsFirst(), (6, 1, 3)), (Points(None), (10, 3)), (Points(1), (10, 3)), (Points(7), (10, 3))]
+)
+def test_modules_without_a_row_for_each_input_are_refused(module, shape):
+    with pytest.raises(loclin.ModelError, match=r"has no row for each.*mixes the first dimension"):
+        loclin.from_torch(module, torch.randn(shape))

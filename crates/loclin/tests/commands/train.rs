@@ -100,6 +100,24 @@ fn a_run_on_the_digits_leaves_the_documented_files_and_certifies() {
 }
 
 #[test]
+fn what_cannot_train_is_said_without_formats_that_hold_no_labels() {
+    let dir = tempfile::tempdir().unwrap();
+    let output = command(&["train", "--preset", "demo", "--set", "dataset=mnits"])
+        .arg("--out")
+        .arg(dir.path().join("run"))
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("did you mean \"mnist\"?"), "{stderr}");
+    assert!(
+        stderr.contains("or a .safetensors file of `inputs` and `labels`"),
+        "{stderr}"
+    );
+    assert!(!stderr.contains(".npy"), "{stderr}");
+}
+
+#[test]
 fn the_seed_decides_every_bit() {
     let dir = tempfile::tempdir().unwrap();
     let data = format!("dataset={}", text(&small_data(dir.path())));

@@ -258,6 +258,7 @@ fn divided<'a>(
 /// `(x - offset) * scale` of `ai.onnx.ml`, which is what a `StandardScaler` becomes.
 pub(super) fn scaler<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
     let operand = t.dynamic(node, 0)?;
+    t.saw(Element::Single);
     let floats = |name: &str| {
         let values = node.attribute(name).map(|a| a.floats.clone());
         let values = values.unwrap_or_default();
@@ -291,20 +292,29 @@ fn is_small_and_whole(constant: &Constant) -> bool {
 
 /// Between floating-point types nothing happens but rounding, which is not counted; from an integer input neither.
 pub(super) fn cast<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
-    let floats = match node.op_type {
+    let to = match node.op_type {
         "CastLike" => match t.value(node, 1)? {
-            Value::Constant(like) => like.element.is_float(),
-            Value::Dynamic(like) => !like.integer,
-            _ => false,
+            Value::Constant(like) => Some(like.element),
+            Value::Dynamic(like) if !like.integer => None,
+            _ => Some(Element::Truth),
         },
-        _ => node.check(Element::of(node.int("to", 0)))?.is_float(),
+        _ => Some(node.check(Element::of(node.int("to", 0)))?),
     };
+    let floats = to.is_none_or(Element::is_float);
+    if let (Some(to), true) = (to, floats) {
+        t.saw(to);
+    }
     match t.value(node, 0)? {
         Value::Dynamic(operand) if floats => {
             let integer = false;
             t.set(node, 0, Value::Dynamic(Dynamic { integer, ..operand }))
         }
         value @ Value::Greater(_) => t.set(node, 0, value),
+        Value::Constant(constant) if floats && t.float().is_some() => {
+            let to = t.float().unwrap_or(constant.element);
+            t.spend(node, constant.len())?;
+            t.set(node, 0, Value::Constant(constant.cast(to)))
+        }
         // Small whole numbers are the same in every floating-point type.
         Value::Constant(constant) if floats && is_small_and_whole(&constant) => {
             let made = Constant::floats(constant.shape.clone(), constant.as_floats());

@@ -205,6 +205,12 @@ impl Constant {
     pub(super) fn broadcast_to(&self, shape: &[usize]) -> Outcome<Self> {
         let mut found = self.reshape(padded(&self.shape, shape.len()));
         for (axis, &n) in shape.iter().enumerate() {
+            if found.shape[axis] != 1 && found.shape[axis] != n {
+                return Err(format!(
+                    "a constant of shape {:?} does not broadcast to {shape:?}",
+                    self.shape
+                ));
+            }
             if found.shape[axis] != n {
                 let rows = SparseRows::copies(found.shape[axis], vec![Some(0); n]);
                 found = found.resample(axis, &rows)?;

@@ -4,6 +4,7 @@ use super::{
     body::size,
     constant::Constant,
     message::Node,
+    refusals,
     translator::Translator,
     value::{Dynamic, Value},
     wire::Outcome,
@@ -138,6 +139,42 @@ fn places(letters: &[u8], among: &[u8]) -> Vec<usize> {
     letters.iter().map(place).collect()
 }
 
+/// The same for a matrix product, in which dimensions that are summed over are equally long: none of 1 is repeated.
+pub(super) fn matrix_product<'a>(
+    t: &mut Translator<'a>,
+    node: &Node<'a>,
+    (x, x_letters): (&Dynamic, &[u8]),
+    (c, c_letters): (&Constant, &[u8]),
+    out: &[u8],
+) -> Result<Dynamic> {
+    for (at, letter) in x_letters
+        .iter()
+        .enumerate()
+        .filter(|(_, l)| !out.contains(l))
+    {
+        let (Some(n), Some(other)) = (
+            x.full.get(at),
+            c_letters
+                .iter()
+                .position(|l| l == letter)
+                .and_then(|at| c.shape.get(at)),
+        ) else {
+            continue;
+        };
+        if n != other && t.open && x.batch == Some(at) {
+            return Err(node.error(refusals::MIXES_OPEN));
+        }
+        if n != other {
+            return Err(node.error(format!(
+                "sums over dimension {at} of a value of shape {:?}, which has {n} entries where the constant of shape {:?} has {other}; \
+                 both must have as many",
+                x.full, c.shape
+            )));
+        }
+    }
+    contract(t, node, (x, x_letters), (c, c_letters), out)
+}
+
 /// The product of a value and a constant, summed over letters that the result lacks; each dimension has a letter.
 ///
 /// It is a convolution with windows of one entry: what both have and the result too are groups, what is summed over are
@@ -170,7 +207,8 @@ pub(super) fn contract<'a>(
     let apart = |letter: &u8| out.contains(letter) && !c_letters.contains(letter);
     let x = match batch.as_ref().is_none_or(apart) {
         true => x.clone(),
-        false => t.unbatched(node, x)?,
+        false if batch.is_some_and(|letter| out.contains(&letter)) => t.unbatched(node, x)?,
+        false => t.mixed(node, x)?,
     };
     let batch = batch.filter(apart);
     let x = repeated(t, node, x, x_letters, &lengths)?;
@@ -213,7 +251,7 @@ fn repeated<'a>(
             continue;
         }
         if x.full[axis] != 1 {
-            return Err(node.error(format!("sums {} products of {n} entries", x.full[axis])));
+            return Err(node.error(format!("a value of shape {:?} does not broadcast to {n} entries along dimension {axis}, which the constant has", x.full)));
         }
         t.spend(node, n)?;
         let rows = SparseRows::copies(1, vec![Some(0); n]);

@@ -98,6 +98,12 @@ pub(super) fn windows(node: &Node<'_>, sizes: &[usize], kernel: &[usize]) -> Res
         };
         let padded = along.entries + along.before + along.after;
         let Some(free) = padded.checked_sub(along.reach()) else {
+            let beyond = along.reach() - padded;
+            if round_up && beyond < along.stride && along.entries > 0 {
+                // Sizes are rounded up to one window, which reaches beyond the padding.
+                along.beyond = beyond;
+                return Ok(along);
+            }
             return Err(node.error(format!("a window of {kernel:?} does not fit {sizes:?}")));
         };
         if round_up && !free.is_multiple_of(along.stride) {

@@ -28,6 +28,28 @@ pub(super) struct Input<'a> {
     pub(super) batch: Option<usize>,
     /// Whether it holds integers.
     pub(super) integers: bool,
+    /// The type of its numbers, where the file says it and it is known here.
+    pub(super) element: Option<Element>,
+    /// Whether the file leaves the size of the batch open.
+    pub(super) open: bool,
+}
+
+impl Input<'_> {
+    /// The same with all of it as one input.
+    pub(super) fn as_one(&self) -> Self {
+        Self {
+            batch: None,
+            open: false,
+            ..self.clone()
+        }
+    }
+
+    /// The same with a batch of `n`.
+    pub(super) fn of(&self, n: usize) -> Self {
+        let mut of = self.clone();
+        of.full[0] = n;
+        of
+    }
 }
 
 /// The graph's input that is no initialiser; the first dimension, if there are several, is the batch.
@@ -40,6 +62,7 @@ pub(super) fn input<'a>(graph: &Graph<'a>, options: &Options) -> Result<Input<'a
         (None, Some(own)) => vec![None; own.len() + 1],
         (None, None) => return Err(says("no shape; give that of one input".into())),
     };
+    let open = matches!(dims[..], [None | Some(0), _, ..]);
     let (batch, rest) = match &dims[..] {
         [] => {
             return Err(says(
@@ -65,6 +88,8 @@ pub(super) fn input<'a>(graph: &Graph<'a>, options: &Options) -> Result<Input<'a
         Some(batch) => Input {
             name: input.name,
             integers,
+            element,
+            open,
             full: [
                 &[batch.ok_or_else(|| says("a batch that is too large".into()))?],
                 &own[..],
@@ -75,6 +100,8 @@ pub(super) fn input<'a>(graph: &Graph<'a>, options: &Options) -> Result<Input<'a
         None => Input {
             name: input.name,
             integers,
+            element,
+            open: false,
             full: own,
             batch: None,
         },

@@ -137,7 +137,7 @@ pub(super) fn over<'a>(
     min: bool,
 ) -> Result<Dynamic> {
     let value = match value.batch {
-        Some(batch) if reduced[batch] => t.unbatched(node, value)?,
+        Some(batch) if reduced[batch] => t.mixed(node, value)?,
         _ => value.clone(),
     };
     let own_reduced: Vec<usize> = (0..reduced.len())

@@ -4,7 +4,7 @@ use super::{
     arithmetic::{beside, number, scaled, shifted, sum},
     body::size,
     constant::Constant,
-    contraction::{contract, linear},
+    contraction::{linear, matrix_product},
     message::Node,
     translator::Translator,
     value::{Dynamic, Value},
@@ -54,7 +54,7 @@ pub(super) fn mat_mul<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()>
     out.extend((first > 1).then_some(b'y'));
     out.extend((second > 1).then_some(b'w'));
     let (mine, other) = if right { (one, two) } else { (two, one) };
-    let made = contract(t, node, (&operand, &mine), (&matrix, &other), &out)?;
+    let made = matrix_product(t, node, (&operand, &mine), (&matrix, &other), &out)?;
     t.set(node, 0, Value::Dynamic(made))
 }
 
@@ -187,8 +187,12 @@ pub(super) fn gemm<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
         return t.set(node, 0, Value::Dynamic(made));
     }
     let product = match (&a, &b) {
-        (Value::Dynamic(x), Value::Constant(m)) => contract(t, node, (x, &one), (m, &two), b"yw")?,
-        (Value::Constant(m), Value::Dynamic(x)) => contract(t, node, (x, &two), (m, &one), b"yw")?,
+        (Value::Dynamic(x), Value::Constant(m)) => {
+            matrix_product(t, node, (x, &one), (m, &two), b"yw")?
+        }
+        (Value::Constant(m), Value::Dynamic(x)) => {
+            matrix_product(t, node, (x, &two), (m, &one), b"yw")?
+        }
         _ => {
             return Err(
                 node.error("multiplies two values that depend on the input: not piecewise linear")

@@ -15,6 +15,7 @@
 
 mod activations;
 mod arithmetic;
+mod batches;
 mod blocks;
 mod body;
 mod calls;
@@ -46,6 +47,7 @@ mod refusals;
 mod resize;
 mod scatter;
 mod select;
+mod sequences;
 mod shaping;
 mod sorting;
 mod translator;

@@ -118,7 +118,7 @@ fn pad_with<'a>(
     }
     let pads_batch = |batch: usize| before[batch] != 0 || after[batch] != 0;
     let mut found = match dynamic.batch.is_some_and(pads_batch) {
-        true => t.unbatched(node, dynamic)?,
+        true => t.mixed(node, dynamic)?,
         false => dynamic.clone(),
     };
     let too_large = || {

@@ -5,6 +5,7 @@ use super::{
     constant::Constant,
     dims::{broadcast, ravel, unravel},
     message::Node,
+    refusals,
     translator::Translator,
     value::Value,
 };
@@ -95,6 +96,25 @@ pub(super) fn split<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
     Ok(())
 }
 
+/// Parts of a value one after the other along a dimension, of lengths that add up to its own.
+pub(super) fn split_into<'a>(
+    t: &mut Translator<'a>,
+    node: &Node<'a>,
+    value: &Value,
+    axis: usize,
+    lengths: &[usize],
+) -> Result<Vec<Value>> {
+    let n = lengths.iter().sum();
+    let mut start = 0;
+    let mut parts = Vec::with_capacity(lengths.len());
+    for length in lengths {
+        let rows = SparseRows::copies(n, (start..start + length).map(Some));
+        parts.push(t.resample(node, value, axis, rows)?);
+        start += length;
+    }
+    Ok(parts)
+}
+
 /// Indices that may count from the end.
 fn entries(node: &Node<'_>, indices: &[i64], n: usize) -> Result<Vec<usize>> {
     let one = |&index: &i64| node.axis(index, n);
@@ -106,7 +126,15 @@ pub(super) fn gather<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> 
     let indices = t.constant(node, 1)?;
     let full = t.shape(node, &value)?;
     let axis = node.axis(node.int("axis", 0), full.len())?;
-    let chosen = entries(node, &node.check(indices.to_ints())?, full[axis])?;
+    let indices_of = node.check(indices.to_ints())?;
+    let beyond = |index: &i64| !(-1..1).contains(index);
+    if t.open
+        && matches!(&value, Value::Dynamic(d) if d.batch == Some(axis))
+        && indices_of.iter().any(beyond)
+    {
+        return Err(node.error(refusals::MIXES_OPEN));
+    }
+    let chosen = entries(node, &indices_of, full[axis])?;
     let rows = SparseRows::copies(full[axis], chosen.into_iter().map(Some));
     let picked = t.resample(node, &value, axis, rows)?;
     let shape = [&full[..axis], &indices.shape, &full[axis + 1..]].concat();

@@ -1,7 +1,7 @@
 //! Reading a file: the list of operators that are translated, and the walk along the nodes that applies it.
 
 use super::{
-    activations, arithmetic, blocks,
+    activations, arithmetic, batches, blocks,
     body::{first_twice, label, malformed, order, refused},
     calls::Call,
     constant::Constant,
@@ -11,7 +11,8 @@ use super::{
     interface::{Input, Options, below_heads, input, output},
     largest, linear,
     message::{self, Function, Node},
-    moves, padding, picks, pooling, recurrent, reduce, refusals, resize, scatter, select, sorting,
+    moves, padding, picks, pooling, recurrent, reduce, refusals, resize, scatter, select,
+    sequences, sorting,
     translator::{Place, Translator},
     value::{Dynamic, Value},
 };
@@ -40,6 +41,7 @@ const CHOOSE: &[&str] = &[
     "Clip",
     "Compress",
     "Concat",
+    "ConcatFromSequence",
     "DepthToSpace",
     "Dropout",
     "Expand",
@@ -67,9 +69,12 @@ const CHOOSE: &[&str] = &[
     "ScatterND",
     "Shape",
     "Size",
+    "SequenceAt",
+    "SequenceConstruct",
     "Slice",
     "SpaceToDepth",
     "Split",
+    "SplitToSequence",
     "Squeeze",
     "Tile",
     "TopK",
@@ -92,6 +97,7 @@ const RULES: &[(&str, Rule)] = &[
     ("Col2Im", scatter::columns_to_image),
     ("Compress", picks::compress),
     ("Concat", moves::concat),
+    ("ConcatFromSequence", sequences::concatenated),
     ("Constant", moves::constant),
     ("Conv", convolution::conv),
     ("ConvTranspose", convolution::conv_transpose),
@@ -144,12 +150,16 @@ const RULES: &[(&str, Rule)] = &[
     ("Scatter", scatter::scatter_elements),
     ("ScatterElements", scatter::scatter_elements),
     ("ScatterND", scatter::scatter_nd),
+    ("SequenceAt", sequences::at),
+    ("SequenceConstruct", sequences::construct),
+    ("SequenceLength", sequences::length),
     ("Shape", moves::shape),
     ("Shrink", activations::shrink),
     ("Size", moves::size_of),
     ("Slice", picks::slice),
     ("SpaceToDepth", blocks::space_to_depth),
     ("Split", picks::split),
+    ("SplitToSequence", sequences::split_to_sequence),
     ("Squeeze", moves::squeeze),
     ("Sub", arithmetic::sub),
     ("Sum", arithmetic::sum_of_all),
@@ -221,15 +231,17 @@ pub(super) fn read(bytes: &[u8], options: &Options, place: &Place<'_>) -> Result
     let network = match (first, input.batch.map(|batch| input.full[batch])) {
         // Where no batch is, all is one input.
         (Err(by_input), Some(n)) if n > 1 => {
-            let whole = Input {
-                batch: None,
-                ..input
-            };
-            let as_one = walk.network(frame, &whole, output);
+            let whole = input.as_one();
+            let as_one = walk.network(frame.copy(), &whole, output);
             as_one.map_err(|as_one| refusals::of_both(by_input, as_one, n))?
         }
         (first, _) => first?,
     };
+    if input.open {
+        batches::kept_apart(&network, &input, |input| {
+            walk.network(frame.copy(), input, output)
+        })?;
+    }
     Ok(Loaded {
         model: Model {
             network,
@@ -269,12 +281,22 @@ impl<'a> Walk<'_, 'a> {
         let found = self.clone().body(&mut t, frame, &[output]);
         let found = found.map_err(|error| t.cause_of(error))?;
         match &found[..] {
-            [Value::Dynamic(value)] if batch > 1 && value.batch != Some(0) => {
+            [Value::Dynamic(value)] if batch > 1 && input.open && value.batch.is_none() => Err(
+                refused(format!("the output `{output}` {}", refusals::MIXES_OPEN)),
+            ),
+            [Value::Dynamic(value)] if batch > 1 && !input.open && value.batch != Some(0) => {
                 Err(refused(format!(
                     "the output `{output}` does not begin with the batch of {batch} that the file fixes"
                 )))
             }
             [Value::Dynamic(value)] => t.finish(value, output),
+            [Value::Greater(_)] => Err(refused(format!(
+                "the output `{output}` is the result of a comparison and {}",
+                refusals::JUMPS
+            ))),
+            [Value::Sequence(_)] => Err(refused(format!(
+                "the output `{output}` is a sequence; ask for a value before it (--output NAME)"
+            ))),
             _ => Err(refused(format!(
                 "the output `{output}` does not depend on the input, or is no number"
             ))),

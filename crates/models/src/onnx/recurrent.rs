@@ -35,7 +35,7 @@ pub(super) fn rnn<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
     };
     let x = match operand.batch {
         Some(found) if found == at => operand,
-        _ => t.unbatched(node, &operand)?,
+        _ => t.mixed(node, &operand)?,
     };
     if x.batch.is_none() && batch != 1 {
         return Err(node.error(format!(

@@ -54,7 +54,7 @@ fn without<'a>(
     let batch = (value.batch).and_then(|batch| kept.iter().position(|axis| *axis == batch));
     match (batch, value.batch) {
         (None, Some(_)) => {
-            let value = t.unbatched(node, value)?;
+            let value = t.mixed(node, value)?;
             t.seen_as(node, &value, full, None)
         }
         _ => t.seen_as(node, value, full, batch),

@@ -129,6 +129,10 @@ pub(super) fn mixes(n: usize) -> String {
     )
 }
 
+/// What is wrong with a node that computes with several entries along a first dimension that the file leaves open.
+pub(super) const MIXES_OPEN: &str = "mixes entries along the first dimension of the input, which the file leaves open and which \
+     so stands for the batch; export the file with that dimension fixed, then all of it is one input";
+
 /// Why a file with a batch of `n` is refused that could neither be read input by input nor with all of them as one input.
 ///
 /// If a node mixes the inputs, it is the second cause that is in the way.

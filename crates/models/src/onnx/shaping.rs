@@ -10,6 +10,8 @@ use super::{
 };
 use crate::{error::Result, sparse_rows::SparseRows, spec::OperatorSpec};
 
+const A_SEQUENCE: &str = "takes a sequence where a tensor must be";
+
 impl<'a> Translator<'a> {
     /// Shape of a value, batch included.
     pub(super) fn shape(&self, node: &Node<'a>, value: &Value) -> Result<Vec<usize>> {
@@ -20,6 +22,7 @@ impl<'a> Translator<'a> {
                 let (a, b) = (self.shape(node, &both.0)?, self.shape(node, &both.1)?);
                 broadcast(&[&a, &b]).ok_or_else(|| node.error("compares shapes that do not fit"))
             }
+            Value::Sequence(_) => Err(node.error(A_SEQUENCE)),
             Value::Failed(_) => Err(node.error("reads what cannot be had")),
         }
     }
@@ -29,6 +32,14 @@ impl<'a> Translator<'a> {
         match self.batch {
             1 => Ok(()),
             n => Err(node.error(refusals::mixes(n))),
+        }
+    }
+
+    /// The same value with the batch as one more dimension, for a node that computes one number of several entries along it.
+    pub(super) fn mixed(&mut self, node: &Node<'a>, value: &Dynamic) -> Result<Dynamic> {
+        match (value.batch, self.batch) {
+            (Some(_), 2..) if self.open => Err(node.error(refusals::MIXES_OPEN)),
+            _ => self.unbatched(node, value),
         }
     }
 
@@ -93,6 +104,7 @@ impl<'a> Translator<'a> {
                 let a = self.reshape(node, &a, full.clone())?;
                 Value::Greater((a, self.reshape(node, &b, full)?).into())
             }
+            Value::Sequence(_) => return Err(node.error(A_SEQUENCE)),
             Value::Failed(_) => return Err(node.error("reads what cannot be had")),
         })
     }
@@ -203,7 +215,7 @@ impl<'a> Translator<'a> {
             return Ok(value.clone());
         }
         let value = match value.batch == Some(axis) {
-            true => self.unbatched(node, value)?,
+            true => self.mixed(node, value)?,
             false => value.clone(),
         };
         let mut full = value.full.clone();
@@ -256,6 +268,7 @@ impl<'a> Translator<'a> {
                     (a, self.broadcast_to(node, &both.1, full)?).into(),
                 ))
             }
+            Value::Sequence(_) => Err(node.error(A_SEQUENCE)),
             Value::Failed(_) => Err(node.error("reads what cannot be had")),
         }
     }
@@ -271,6 +284,12 @@ impl<'a> Translator<'a> {
         let start = padded(&value.full, full.len());
         let mut found = self.seen_as(node, value, start, batch)?;
         for (axis, &n) in full.iter().enumerate() {
+            if found.full[axis] != 1 && found.full[axis] != n {
+                return Err(node.error(format!(
+                    "a value of shape {:?} does not broadcast to {full:?}",
+                    value.full
+                )));
+            }
             if found.full[axis] != n {
                 self.spend(node, n)?;
                 let rows = SparseRows::copies(1, vec![Some(0); n]);

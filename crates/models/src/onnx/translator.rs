@@ -4,6 +4,7 @@ use super::{
     body::{label, malformed, refused},
     constant::Constant,
     dims::own,
+    element::Element,
     evaluate::evaluate,
     external,
     frames::Frame,
@@ -44,6 +45,10 @@ pub(super) struct Translator<'a> {
     pub(super) opset: i64,
     /// How many inputs the graph takes at once: 1 where the file does not say.
     pub(super) batch: usize,
+    /// Whether the file leaves that open.
+    pub(super) open: bool,
+    /// The floating-point types that values which depend on the input have had so far.
+    floats: Vec<Element>,
     /// The graph, and the subgraphs and functions within which translation is.
     pub(super) frames: Vec<Frame<'a>>,
     failures: Vec<Option<Error>>,
@@ -68,6 +73,13 @@ impl<'a> Translator<'a> {
         Self {
             opset,
             batch: input.batch.map_or(1, |batch| input.full[batch]),
+            open: input.open,
+            floats: match input.element {
+                Some(element) if element.is_float() => vec![element],
+                Some(_) => Vec::new(),
+                // It may be any.
+                None => vec![Element::Single, Element::Double],
+            },
             frames: Vec::new(),
             failures: Vec::new(),
             cause: None,
@@ -182,6 +194,10 @@ impl<'a> Translator<'a> {
                 "its input {index} (`{}`) is constant: fold constants when exporting",
                 node.inputs[index]
             ))),
+            Value::Sequence(_) => Err(node.error(format!(
+                "its input {index} (`{}`) is a sequence where a tensor must be",
+                node.inputs[index]
+            ))),
             _ => Err(node.error(
                 "uses the result of a comparison in another way than to select: not continuous",
             )),
@@ -198,6 +214,21 @@ impl<'a> Translator<'a> {
             frame.values.insert(name, value);
         }
         Ok(())
+    }
+
+    /// Says that a value which depends on the input has a floating-point type.
+    pub(super) fn saw(&mut self, float: Element) {
+        if !self.floats.contains(&float) {
+            self.floats.push(float);
+        }
+    }
+
+    /// The floating-point type of all values that depend on the input, where they have one.
+    pub(super) fn float(&self) -> Option<Element> {
+        match self.floats[..] {
+            [only] => Some(only),
+            _ => None,
+        }
     }
 
     /// What a node gives holds integers.

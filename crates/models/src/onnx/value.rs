@@ -12,6 +12,8 @@ pub(super) enum Value {
     Dynamic(Dynamic),
     /// Whether the first is greater than the second, entry by entry.
     Greater(Rc<(Value, Value)>),
+    /// Several values, one after the other.
+    Sequence(Rc<[Value]>),
     /// Nothing could be made of it: the number of the failure.
     Failed(usize),
 }

@@ -68,5 +68,27 @@ pub(crate) fn cases() -> Vec<Case> {
         // One entry under the first window, one under the last.
         wide("MaxPool", [0, 1, 0, 0], 1, X.to_vec()),
         wide("AveragePool", [0, 1, 0, 1], 0, X.to_vec()),
+        // Windows larger than entries and padding together: one, where sizes are rounded up.
+        larger("MaxPool", &[], vec![0.5, 2.0]),
+        larger("AveragePool", &[], vec![-0.5, 0.875]),
+        larger(
+            "AveragePool",
+            &[
+                attribute_ints("pads", &[0, 1, 0, 0]),
+                attribute_int("count_include_pad", 1),
+            ],
+            vec![-1.0 / 3.0, 1.75 / 3.0],
+        ),
     ]
+}
+
+/// A pool with one window of four columns.
+fn larger(op_type: &'static str, more: &[Vec<u8>], expected: Vec<f64>) -> Case {
+    let attributes = [
+        attribute_ints("kernel_shape", &[1, 4]),
+        attribute_ints("strides", &[1, 3]),
+        attribute_int("ceil_mode", 1),
+    ];
+    let attributes = [&attributes, more].concat();
+    (op_type, vec!["x"], vec![], attributes, expected)
 }

@@ -72,6 +72,8 @@ def exported(module: Any, example: Any, exporter: Optional[str], read: Callable[
         except Exception as cause:  # noqa: BLE001 - modules raise what they like
             failed(kind, f"on an example of shape {list(one.shape)} it raises {_in_words(cause)}")
             continue
+        if own.too_few is not None:
+            raise ModelError(f"{name}: {own.too_few}")
         for each in EXPORTERS if exporter is None else (exporter,):
             try:
                 data, doubts = _bytes(wanted, one, EXPORTERS[each])
@@ -144,6 +146,8 @@ class _Answers:
         self.slack = 1e3 * torch.finfo(example.dtype).eps if example.dtype.itemsize < 8 and example.is_floating_point() else 0.0
         self.outputs: Dict[int, Any] = {0: self._of(module, example)}
         self.together: Optional[Any] = None
+        # Where it mixes them, what it returns of all inputs together.
+        self.too_few: Optional[str] = None
         for index in range(1, len(self.inputs)):
             try:
                 self.outputs[index] = self._of(module, self.inputs[index : index + 1])
@@ -151,12 +155,23 @@ class _Answers:
                 continue
         if len(self.outputs) == len(self.inputs):
             try:
-                self.together = self._of(module, self.inputs)
+                found = self._raw(module, self.inputs)
             except Exception:  # noqa: BLE001 - of one batch size alone
-                self.together = None
+                return
+            if found.size % len(self.inputs) == 0:
+                self.together = found.reshape(len(self.inputs), -1)
+            else:
+                self.too_few = (
+                    f"of {len(self.inputs)} inputs together the module returns shape {list(found.shape)}, which has no row for each: it "
+                    "mixes the first dimension, which is the batch; a module around it can take inputs [B, in...] and return [B, out...]"
+                )
+
+    @classmethod
+    def _of(cls, module: Any, x: Any) -> Any:
+        return cls._raw(module, x).reshape(len(x), -1)
 
     @staticmethod
-    def _of(module: Any, x: Any) -> Any:
+    def _raw(module: Any, x: Any) -> Any:
         import torch
 
         with torch.no_grad(), warnings.catch_warnings():
@@ -166,7 +181,7 @@ class _Answers:
             raise TypeError(
                 f"a result that is a {type(found).__name__}: expected one tensor; a module around it can return the one that is meant"
             )
-        return found.detach().cpu().double().numpy().reshape(len(x), -1)
+        return found.detach().cpu().double().numpy()
 
     def apart(self, network: "Network") -> Tuple[float, str]:
         """By what share of its largest output a network differs, beyond the module's own rounding, and in words where."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import Any, Callable, Dict, FrozenSet, Iterator, List, Optional, Tuple
 
 import torch
@@ -75,7 +74,7 @@ def _is_dual(value: Any) -> bool:
     return isinstance(value, Tensor) and forward_ad.unpack_dual(value).tangent is not None
 
 
-KNOWN = "ReLU, LeakyReLU, PReLU, ReLU6, Hardtanh, clamping, absolute values and max pooling"
+KNOWN = "ReLU, LeakyReLU, PReLU, ReLU6, Hardtanh, clamping, absolute values, max pooling, maximum, minimum, amax and amin"
 
 
 def _in_place(handler: Callable[..., Tensor]) -> Callable[..., Tensor]:
@@ -177,52 +176,114 @@ def _sides(z: Tensor) -> Tensor:
     return values >= 0
 
 
-def _max_pool2d(
-    seen: Neurons,
-    input: Tensor,
-    kernel_size: Any,
-    stride: Any = None,
-    padding: Any = 0,
-    dilation: Any = 1,
-    ceil_mode: bool = False,
-    return_indices: bool = False,
-) -> Tensor:
-    """The selected entry of each window; of the others, selected minus other is a neuron each."""
-    if ceil_mode or return_indices:
-        raise UnsupportedOperator("max_pool2d: loclin.torch.roll takes neither ceil_mode nor return_indices")
-    kernel, (above, beside) = _pair(kernel_size), _pair(padding)
-    step = kernel if stride is None or stride == [] else _pair(stride)
-    padded = F.pad(input, (beside, beside, above, above))
-    there = F.pad(torch.ones_like(input[:1, :1]), (beside, beside, above, above))
-    windows, real = (_windows(t, kernel, step, _pair(dilation)) for t in (padded, there))
-    primal = forward_ad.unpack_dual(windows).primal.detach().masked_fill(real.expand_as(windows) == 0, -torch.inf)
+def _max_pool(rank: int) -> Callable[..., Tensor]:
+    """Max pooling over so many dimensions."""
+
+    def pooled(
+        seen: Neurons,
+        input: Tensor,
+        kernel_size: Any,
+        stride: Any = None,
+        padding: Any = 0,
+        dilation: Any = 1,
+        ceil_mode: bool = False,
+        return_indices: bool = False,
+    ) -> Tensor:
+        if return_indices:
+            raise UnsupportedOperator(f"max_pool{rank}d: loclin.torch.roll does not take return_indices")
+        kernel, pads, wide = (_each(value, rank) for value in (kernel_size, padding, dilation))
+        steps = kernel if stride is None or stride == [] else _each(stride, rank)
+        axes = []
+        for size, k, step, pad, apart in zip(input.shape[-rank:], kernel, steps, pads, wide):
+            free = size + 2 * pad - (k - 1) * apart - 1
+            count = (-(-free // step) if ceil_mode else free // step) + 1
+            # A window that begins behind the entries is left out.
+            count -= ceil_mode and (count - 1) * step >= size + pad
+            axes.append([[at * step + entry * apart - pad for entry in range(k)] for at in range(count)])
+        return _pooled(seen, input, axes)
+
+    return pooled
+
+
+def _adaptive_max_pool(rank: int) -> Callable[..., Tensor]:
+    """Max pooling to so many windows along each of the dimensions."""
+
+    def pooled(seen: Neurons, input: Tensor, output_size: Any, return_indices: bool = False) -> Tensor:
+        if return_indices:
+            raise UnsupportedOperator(f"adaptive_max_pool{rank}d: loclin.torch.roll does not take return_indices")
+        wanted = [output_size] * rank if output_size is None or isinstance(output_size, int) else list(output_size)
+        axes = []
+        for size, given in zip(input.shape[-rank:], wanted):
+            count = size if given is None else given
+            ends = [(at * size // count, -(-(at + 1) * size // count)) for at in range(count)]
+            longest = max(end - start for start, end in ends)
+            # What is behind the end of a shorter window is no entry.
+            axes.append([[entry if entry < end else size for entry in range(start, start + longest)] for start, end in ends])
+        return _pooled(seen, input, axes)
+
+    return pooled
+
+
+def _pooled(seen: Neurons, input: Tensor, axes: List[List[List[int]]]) -> Tensor:
+    """The largest of each window; ``axes`` has the entries under the windows along each dimension, of which some lie outside."""
+    rank = len(axes)
+    if input.ndim == rank + 1:
+        # PyTorch takes the first dimension for channels.
+        return _pooled(seen, input.unsqueeze(1), axes).squeeze(1)
+    windows, real = input, torch.ones_like(input[:1, :1], dtype=torch.bool).detach()
+    for axis, rows in enumerate(axes):
+        size = input.shape[axis + 2]
+        index = torch.tensor(rows, device=input.device).flatten()
+        windows, real = (t.index_select(axis + 2, index.clamp(0, size - 1)) for t in (windows, real))
+        real = real & ((index >= 0) & (index < size)).reshape(-1, *[1] * (rank - axis - 1))
+    split = [number for rows in axes for number in (len(rows), len(rows[0]))]
+    order = [0, 1, *range(2, 2 * rank + 2, 2), *range(3, 2 * rank + 3, 2)]
+    return _largest(
+        seen, *(t.reshape(*t.shape[:2], *split).permute(order).flatten(rank + 2) for t in (windows, real))
+    )
+
+
+def _largest(seen: Neurons, entries: Tensor, real: Tensor) -> Tensor:
+    """The largest of the last dimension; of the others that are real, largest minus other is a neuron each."""
+    primal = forward_ad.unpack_dual(entries).primal.detach().masked_fill(~real.expand_as(entries), -torch.inf)
     index = primal.argmax(-1, keepdim=True)
-    largest = windows.gather(-1, index)
-    others = torch.ones_like(primal, dtype=torch.bool).scatter(-1, index, False) & (real.expand_as(windows) != 0)
+    largest = entries.gather(-1, index)
+    others = torch.ones_like(primal, dtype=torch.bool).scatter(-1, index, False) & real.expand_as(entries)
     # Equally many in every input.
-    seen.keep((largest - windows)[others].reshape(len(input), -1))
+    seen.keep((largest - entries)[others].reshape(len(entries), -1))
     return largest.squeeze(-1)
 
 
-def _windows(t: Tensor, kernel: Tuple[int, int], step: Tuple[int, int], dilation: Tuple[int, int]) -> Tensor:
-    """The entries under each window, ``[N, C, H, W, K]``."""
-    spans = [(size - 1) * wide + 1 for size, wide in zip(kernel, dilation)]
-    rows, columns = ((t.shape[axis + 2] - spans[axis]) // step[axis] + 1 for axis in range(2))
-    parts = []
-    for i, j in itertools.product(range(kernel[0]), range(kernel[1])):
-        top, left = i * dilation[0], j * dilation[1]
-        part = t[
-            :, :, top : top + (rows - 1) * step[0] + 1 : step[0], left : left + (columns - 1) * step[1] + 1 : step[1]
-        ]
-        parts.append(part)
-    return torch.stack(parts, -1)
+def _amax(seen: Neurons, input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
+    given = [dim] if isinstance(dim, int) else list(dim)
+    dims = sorted(at % input.ndim for at in given or range(input.ndim))
+    if 0 in dims:
+        raise UnsupportedOperator("amax: loclin.torch.roll takes no largest of a whole batch; its first dimension is the batch")
+    kept = [at for at in range(input.ndim) if at not in dims]
+    entries = input.permute(*kept, *dims).flatten(len(kept))
+    found = _largest(seen, entries, torch.ones_like(entries, dtype=torch.bool).detach())
+    for at in dims if keepdim else ():
+        found = found.unsqueeze(at)
+    return found
 
 
-def _pair(value: Any) -> Tuple[int, int]:
-    if isinstance(value, int):
-        return value, value
-    first, *rest = value
-    return int(first), int(rest[0] if rest else first)
+def _amin(seen: Neurons, input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
+    return -_amax(seen, -input, dim, keepdim)
+
+
+def _maximum(seen: Neurons, input: Tensor, other: Tensor) -> Tensor:
+    entries = torch.stack(torch.broadcast_tensors(input, other), -1)
+    return _largest(seen, entries, torch.ones_like(entries, dtype=torch.bool).detach())
+
+
+def _minimum(seen: Neurons, input: Tensor, other: Tensor) -> Tensor:
+    return -_maximum(seen, -input, -other)
+
+
+def _each(value: Any, rank: int) -> Tuple[int, ...]:
+    """A number for each of so many dimensions."""
+    numbers = [value] if isinstance(value, int) else [int(number) for number in value]
+    return tuple(numbers * rank if len(numbers) == 1 else numbers)
 
 
 def _batch_norm(
@@ -281,8 +342,16 @@ HANDLERS: Dict[Any, Callable[..., Any]] = {
     F.relu6: _relu6,
     F.threshold: _threshold,
     torch.threshold: _threshold,
-    F.max_pool2d: _max_pool2d,
-    torch.max_pool2d: _max_pool2d,
+    **{place.max_pool1d: _max_pool(1) for place in (F, torch)},
+    **{place.max_pool2d: _max_pool(2) for place in (F, torch)},
+    **{place.max_pool3d: _max_pool(3) for place in (F, torch)},
+    F.adaptive_max_pool1d: _adaptive_max_pool(1),
+    F.adaptive_max_pool2d: _adaptive_max_pool(2),
+    F.adaptive_max_pool3d: _adaptive_max_pool(3),
+    **{place.amax: _amax for place in (torch, Tensor)},
+    **{place.amin: _amin for place in (torch, Tensor)},
+    **{place.maximum: _maximum for place in (torch, Tensor)},
+    **{place.minimum: _minimum for place in (torch, Tensor)},
     F.batch_norm: _batch_norm,
     torch.dropout: _dropout(torch.dropout),
     **{kind: _alpha_dropout for kind in (F.alpha_dropout, F.feature_alpha_dropout)},

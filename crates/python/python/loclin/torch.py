@@ -40,9 +40,9 @@ def roll(
     Parameters
     ----------
     model
-        A module of affine layers, ReLU, LeakyReLU, PReLU, ReLU6, Hardtanh, clamping, absolute values and max pooling, called as
-        functions, methods or modules of PyTorch. It is called as it is; statistics of its normalisations stay as they are, which the
-        task's own pass moves.
+        A module of affine layers, ReLU, LeakyReLU, PReLU, ReLU6, Hardtanh, clamping, absolute values, max pooling,
+        ``maximum``, ``minimum``, ``amax`` and ``amin``, called as functions, methods or modules of PyTorch. It is called as it is;
+        statistics of its normalisations stay as they are, which the task's own pass moves.
     x
         Inputs ``[B, in...]``. Where they are differentiated in, so is the hinge.
     c

@@ -72,7 +72,7 @@ pub fn open(config: &Config, split: Split, data_dir: &Path) -> anyhow::Result<Da
         preprocessing: &preprocessing,
         ..source::Request::of(split)
     };
-    let data = opened::read(&config.dataset, &request)?;
+    let data = opened::read(&config.dataset, &request).map_err(of_training)?;
     let Preprocessing { mean, std, .. } = preprocessing;
     match data {
         _ if mean.is_empty() => Ok(data),
@@ -82,4 +82,24 @@ pub fn open(config: &Config, split: Split, data_dir: &Path) -> anyhow::Result<Da
             sequences.name()
         ),
     }
+}
+
+/// What is said of a name that is none: of the formats those that hold labels, without which nothing is trained.
+fn of_training(error: anyhow::Error) -> anyhow::Error {
+    let Some(loclin_data::Error::UnknownDataset {
+        given,
+        known,
+        nearest,
+    }) = error.downcast_ref()
+    else {
+        return error;
+    };
+    let hint = nearest
+        .as_ref()
+        .map(|name| format!("; did you mean {name:?}?"));
+    anyhow::anyhow!(
+        "dataset {given:?}: found no such name or path, expected data with labels: one of {known}, a directory in the layout of one of \
+         them or with one folder of images for each class, or a .safetensors file of `inputs` and `labels`{}",
+        hint.unwrap_or_default()
+    )
 }

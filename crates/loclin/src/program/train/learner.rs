@@ -33,7 +33,10 @@ impl Learner {
     pub(super) fn new(config: &Config, train: &Data, device: &Device) -> anyhow::Result<Self> {
         let name = train.name();
         let (true, Some(outputs)) = (train.labels().is_some(), train.classes()) else {
-            bail!("{name}: training needs labelled data with a known number of classes");
+            bail!(
+                "{name}: found no labels of a known number of classes, expected labelled data: one folder of images for each class, or a \
+                 .safetensors file of `inputs` and `labels`"
+            );
         };
         match (config.architecture, train) {
             (Architecture::Fc, Data::Table(table)) => Self::fc(config, table, outputs, device),
