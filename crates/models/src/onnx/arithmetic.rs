@@ -310,8 +310,9 @@ pub(super) fn cast<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
             t.set(node, 0, Value::Dynamic(Dynamic { integer, ..operand }))
         }
         value @ Value::Greater(_) => t.set(node, 0, value),
-        Value::Constant(constant) if floats && t.float().is_some() => {
-            let to = t.float().unwrap_or(constant.element);
+        Value::Constant(constant)
+            if let (true, Some(to)) = (floats, t.float()) =>
+        {
             t.spend(node, constant.len())?;
             t.set(node, 0, Value::Constant(constant.cast(to)))
         }

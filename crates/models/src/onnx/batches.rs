@@ -7,6 +7,7 @@ use crate::{
     error::{Error, Result},
 };
 use candle_core::{DType, Module, Tensor};
+use loclin_tensor::random;
 
 /// How many inputs are looked at together: a number that few other dimensions have.
 const TOGETHER: usize = 7;
@@ -54,18 +55,14 @@ fn agree(one: &Network, all: &Network) -> Result<bool> {
     if size.saturating_mul(TOGETHER) > MOST {
         return Ok(true);
     }
-    // Numbers of both signs without a pattern.
-    let mut state = 1_u32;
-    let mut number = |scale: f64| {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        scale * (f64::from(state >> 8) / f64::from(1 << 23) - 1.0)
-    };
+    let rng = &mut random::stream(0, &[]);
     for scale in [1.0, 10.0, 100.0] {
-        let numbers: Vec<f64> = (0..TOGETHER * size).map(|_| number(scale)).collect();
         let shape = [&[TOGETHER], one.input_shape()].concat();
-        let apart = sorted(&outputs(one, &numbers, &shape)?);
-        let shape = [&[1], all.input_shape()].concat();
-        let together = sorted(&outputs(all, &numbers, &shape)?);
+        let x = random::normal(rng, shape, DType::F64, one.device());
+        let x = (x.map_err(candle_core::Error::wrap)? * scale)?;
+        let apart = sorted(outputs(one, &x)?);
+        let x = x.reshape([&[1], all.input_shape()].concat())?;
+        let together = sorted(outputs(all, &x)?);
         let largest = apart.iter().fold(0.0, |most: f64, v| most.max(v.abs()));
         let is_near = |(a, b): (&f64, &f64)| (a - b).abs() <= ROUNDING * largest;
         if apart.len() != together.len() || !apart.iter().zip(&together).all(is_near) {
@@ -75,16 +72,14 @@ fn agree(one: &Network, all: &Network) -> Result<bool> {
     Ok(true)
 }
 
-/// What a network computes of numbers in a shape.
-fn outputs(network: &Network, numbers: &[f64], shape: &[usize]) -> Result<Vec<f64>> {
-    let x = Tensor::from_slice(numbers, shape, network.device())?.to_dtype(network.dtype())?;
-    let found = network.forward(&x)?.to_dtype(DType::F64)?;
-    Ok(found.flatten_all()?.to_vec1()?)
+/// What a network computes, in a row.
+fn outputs(network: &Network, x: &Tensor) -> Result<Vec<f64>> {
+    let found = network.forward(&x.to_dtype(network.dtype())?)?;
+    Ok(found.to_dtype(DType::F64)?.flatten_all()?.to_vec1()?)
 }
 
 /// In order: the graph may have the inputs at another place of its output.
-fn sorted(numbers: &[f64]) -> Vec<f64> {
-    let mut sorted = numbers.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    sorted
+fn sorted(mut numbers: Vec<f64>) -> Vec<f64> {
+    numbers.sort_by(f64::total_cmp);
+    numbers
 }

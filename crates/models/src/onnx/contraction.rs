@@ -139,42 +139,6 @@ fn places(letters: &[u8], among: &[u8]) -> Vec<usize> {
     letters.iter().map(place).collect()
 }
 
-/// The same for a matrix product, in which dimensions that are summed over are equally long: none of 1 is repeated.
-pub(super) fn matrix_product<'a>(
-    t: &mut Translator<'a>,
-    node: &Node<'a>,
-    (x, x_letters): (&Dynamic, &[u8]),
-    (c, c_letters): (&Constant, &[u8]),
-    out: &[u8],
-) -> Result<Dynamic> {
-    for (at, letter) in x_letters
-        .iter()
-        .enumerate()
-        .filter(|(_, l)| !out.contains(l))
-    {
-        let (Some(n), Some(other)) = (
-            x.full.get(at),
-            c_letters
-                .iter()
-                .position(|l| l == letter)
-                .and_then(|at| c.shape.get(at)),
-        ) else {
-            continue;
-        };
-        if n != other && t.open && x.batch == Some(at) {
-            return Err(node.error(refusals::MIXES_OPEN));
-        }
-        if n != other {
-            return Err(node.error(format!(
-                "sums over dimension {at} of a value of shape {:?}, which has {n} entries where the constant of shape {:?} has {other}; \
-                 both must have as many",
-                x.full, c.shape
-            )));
-        }
-    }
-    contract(t, node, (x, x_letters), (c, c_letters), out)
-}
-
 /// The product of a value and a constant, summed over letters that the result lacks; each dimension has a letter.
 ///
 /// It is a convolution with windows of one entry: what both have and the result too are groups, what is summed over are
@@ -235,6 +199,36 @@ pub(super) fn contract<'a>(
         batch: out.iter().position(|l| Some(*l) == batch),
         integer: false,
     })
+}
+
+/// [`contract`] for a matrix product, in which dimensions that are summed over are equally long: none of 1 is repeated.
+pub(super) fn matrix_product<'a>(
+    t: &mut Translator<'a>,
+    node: &Node<'a>,
+    (x, x_letters): (&Dynamic, &[u8]),
+    (c, c_letters): (&Constant, &[u8]),
+    out: &[u8],
+) -> Result<Dynamic> {
+    let lengths: BTreeMap<u8, usize> = c_letters
+        .iter()
+        .copied()
+        .zip(c.shape.iter().copied())
+        .collect();
+    for (at, (letter, n)) in x_letters.iter().zip(&x.full).enumerate() {
+        let other = lengths.get(letter).unwrap_or(n);
+        if out.contains(letter) || n == other {
+            continue;
+        }
+        return Err(node.error(match t.open && x.batch == Some(at) {
+            true => refusals::MIXES_OPEN.to_owned(),
+            false => format!(
+                "sums over dimension {at} of a value of shape {:?}, which has {n} entries where the constant of shape {:?} has {other}; \
+                 both must have as many",
+                x.full, c.shape
+            ),
+        }));
+    }
+    contract(t, node, (x, x_letters), (c, c_letters), out)
 }
 
 /// A dimension of 1 beside a longer one of the constant is repeated.

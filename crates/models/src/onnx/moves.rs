@@ -160,15 +160,25 @@ pub(super) fn unsqueeze<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<(
     let full = t.shape(node, &value)?;
     let axes = axes(t, node, 1)?.ok_or_else(|| node.error("lacks its axes"))?;
     let added = node.axes(&axes, full.len() + axes.len())?;
-    let Value::Dynamic(dynamic) = &value else {
-        let shape = with_ones(&full, &added);
-        return set_shape(t, node, &value, shape);
+    let made = unsqueezed(t, node, &value, &added)?;
+    t.set(node, 0, made)
+}
+
+/// A value with dimensions of 1 where they are `added`, of all that it then has.
+pub(super) fn unsqueezed<'a>(
+    t: &mut Translator<'a>,
+    node: &Node<'a>,
+    value: &Value,
+    added: &[bool],
+) -> Result<Value> {
+    let shape = with_ones(&t.shape(node, value)?, added);
+    let Value::Dynamic(dynamic) = value else {
+        return t.reshape(node, value, shape);
     };
     // The batch moves with its dimension, whatever other dimensions of 1 there are.
     let places: Vec<usize> = (0..added.len()).filter(|at| !added[*at]).collect();
     let batch = dynamic.batch.map(|batch| places[batch]);
-    let made = t.seen_as(node, dynamic, with_ones(&full, &added), batch)?;
-    t.set(node, 0, Value::Dynamic(made))
+    Ok(Value::Dynamic(t.seen_as(node, dynamic, shape, batch)?))
 }
 
 fn with_ones(full: &[usize], added: &[bool]) -> Vec<usize> {

@@ -81,38 +81,27 @@ pub(super) fn split<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
     if parts.len() != count || parts.iter().sum::<usize>() != n {
         return Err(node.error(format!("splits {n} entries into {count} parts {parts:?}")));
     }
-    let mut start = 0;
-    for (index, length) in parts.into_iter().enumerate() {
+    for (index, rows) in rows_of_parts(&parts).enumerate() {
         if !node.outputs[index].is_empty() {
-            let rows = SparseRows::copies(n, (start..start + length).map(Some));
             match t.resample(node, &value, axis, rows) {
                 Ok(part) => t.set(node, index, part)?,
                 // A part that is empty is in nobody's way until it is read.
                 Err(error) => t.fail_outputs(&node.outputs[index..=index], error),
             }
         }
-        start += length;
     }
     Ok(())
 }
 
-/// Parts of a value one after the other along a dimension, of lengths that add up to its own.
-pub(super) fn split_into<'a>(
-    t: &mut Translator<'a>,
-    node: &Node<'a>,
-    value: &Value,
-    axis: usize,
-    lengths: &[usize],
-) -> Result<Vec<Value>> {
+/// What picks each of several parts that lie one after the other, of lengths that add up to the whole.
+pub(super) fn rows_of_parts(lengths: &[usize]) -> impl Iterator<Item = SparseRows> {
     let n = lengths.iter().sum();
     let mut start = 0;
-    let mut parts = Vec::with_capacity(lengths.len());
-    for length in lengths {
-        let rows = SparseRows::copies(n, (start..start + length).map(Some));
-        parts.push(t.resample(node, value, axis, rows)?);
-        start += length;
-    }
-    Ok(parts)
+    lengths.iter().map(move |length| {
+        let own = start..start + length;
+        start = own.end;
+        SparseRows::copies(n, own.map(Some))
+    })
 }
 
 /// Indices that may count from the end.

@@ -1,7 +1,11 @@
 //! Sequences of values: how PyTorch's exporter writes `chunk` and `split`.
 
 use super::{
-    constant::Constant, message::Node, moves::joined, picks::split_into, translator::Translator,
+    constant::Constant,
+    message::Node,
+    moves::{joined, unsqueezed},
+    picks::rows_of_parts,
+    translator::Translator,
     value::Value,
 };
 use crate::error::Result;
@@ -39,7 +43,8 @@ pub(super) fn split_to_sequence<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> 
             "splits {n} entries along dimension {axis} into parts whose lengths are not positive or do not add up to {n}"
         ))
     })?;
-    let mut parts = split_into(t, node, &value, axis, &lengths)?;
+    let parts = rows_of_parts(&lengths).map(|rows| t.resample(node, &value, axis, rows));
+    let mut parts = parts.collect::<Result<Vec<_>>>()?;
     if squeezed {
         let kept = (0..full.len()).filter(|at| *at != axis);
         let shape: Vec<usize> = kept.map(|at| full[at]).collect();
@@ -108,21 +113,12 @@ pub(super) fn concatenated<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Resul
     let rank = t.shape(node, first)?.len() + usize::from(is_new);
     let axis = node.attribute("axis").and_then(|a| a.int);
     let axis = node.axis(axis.ok_or_else(|| node.error("lacks its axis"))?, rank)?;
-    let mut parts = Vec::new();
-    for value in values.iter() {
-        let mut shape = t.shape(node, value)?;
-        parts.push(match value {
-            value if !is_new => value.clone(),
-            Value::Dynamic(own) => {
-                shape.insert(axis, 1);
-                let batch = own.batch.map(|batch| batch + usize::from(batch >= axis));
-                Value::Dynamic(t.seen_as(node, own, shape, batch)?)
-            }
-            other => {
-                shape.insert(axis, 1);
-                t.reshape(node, other, shape)?
-            }
-        });
+    let mut parts = values.to_vec();
+    if is_new {
+        let added: Vec<bool> = (0..rank).map(|at| at == axis).collect();
+        for part in &mut parts {
+            *part = unsqueezed(t, node, part, &added)?;
+        }
     }
     if !parts.iter().any(|part| matches!(part, Value::Dynamic(_))) {
         return Err(node.error("joins constants alone: fold constants when exporting"));

@@ -98,8 +98,8 @@ fn of_training(error: anyhow::Error) -> anyhow::Error {
         .as_ref()
         .map(|name| format!("; did you mean {name:?}?"));
     anyhow::anyhow!(
-        "dataset {given:?}: found no such name or path, expected data with labels: one of {known}, a directory in the layout of one of \
-         them or with one folder of images for each class, or a .safetensors file of `inputs` and `labels`{}",
+        "dataset {given:?}: found no such name or path, expected data with labels: one of {known}, or a directory in the layout of one of \
+         them or with one folder of images for each class{}",
         hint.unwrap_or_default()
     )
 }

@@ -34,8 +34,8 @@ impl Learner {
         let name = train.name();
         let (true, Some(outputs)) = (train.labels().is_some(), train.classes()) else {
             bail!(
-                "{name}: found no labels of a known number of classes, expected labelled data: one folder of images for each class, or a \
-                 .safetensors file of `inputs` and `labels`"
+                "{name}: found no labels of a known number of classes, expected labelled data: a known dataset, or a \
+                 directory with one folder of images for each class"
             );
         };
         match (config.architecture, train) {
