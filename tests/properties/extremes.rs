@@ -1,10 +1,12 @@
 //! Numbers so small or large that their squares and products vanish or overflow, and radii below the distance of two inputs.
 
+use crate::cases;
 use candle_core::{DType, Tensor};
 use loclin_models::{Module, Network};
 use loclin_regions::reduced::{Bound, Limits, Question, one_output};
 use loclin_regions::{Budget, Domain, Estimate, Guarantee, Linearization, Method, Norm};
 use loclin_tests::{Fc, Layer, bridge};
+use proptest::prelude::*;
 
 fn layer(weight: &[&[f64]], bias: &[f64]) -> Layer {
     Layer {
@@ -161,6 +163,47 @@ fn products_that_vanish_on_the_way_are_bounded() {
                     least >= truth * (1.0 - 1e-12),
                     "{question:?}: {least:e} of {truth:e}"
                 );
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(cases(200))]
+
+    /// A product of upper weights vanishes that the first layer makes large again: a pull loses digits, or all, that a push keeps. Its
+    /// gradient is g everywhere near 1, behind a neuron whose boundary is at 1/4.
+    #[test]
+    fn gradients_that_vanish_in_a_pull_are_bounded(
+        first in 200i32..500,
+        mantissas in prop::array::uniform3(0.5f64..1.0),
+        last in 1u64..64,
+        split in 0i32..300,
+    ) {
+        let [a, b, c] = mantissas;
+        // The last weight and the one before it: their product is below the smallest number.
+        let least = f64::from_bits(1);
+        let weights = [a * 2f64.powi(first), b, c * 2f64.powi(-split), least * last as f64];
+        let g = a * b * c * last as f64 * 2f64.powi(first - split - 1074);
+        // The value is of the same size, and the network needs one that does not vanish.
+        prop_assume!(g > 1e-290);
+        let mut layers: Vec<Layer> = weights.iter().map(|w| layer(&[&[*w]], &[0.0])).collect();
+        layers[3].bias[0] = -g / 4.0;
+        layers.push(layer(&[&[1.0]], &[0.0]));
+        let here = linearized(&network(layers), &[1.0]);
+        for norm in [Norm::L1, Norm::L2, Norm::LINF] {
+            let weights = one_output(1, 0);
+            for question in [Question::Length { weights, norm }, Question::Operator { norm }] {
+                let bound = bound(&here, (Norm::LINF, 0.5), &question).unwrap();
+                prop_assert!(bound.proved >= g * (1.0 - 1e-12), "{g:e}: {bound:?}");
+                prop_assert!(bound.found <= g * (1.0 + 1e-12), "{g:e}: {bound:?}");
+            }
+            for method in [Method::Auto, Method::All, Method::PrunedSearch, Method::Bound] {
+                let margins = here.margins(&[norm], method).unwrap().remove(0);
+                let upper = here.upper_bounds(&margins).unwrap()[0];
+                let (radius, near) = (margins.radius[0], 1e-12);
+                prop_assert_eq!(margins.guarantee, Guarantee::Proved);
+                prop_assert!(radius <= 0.75 + near && upper >= 0.75 - near, "{radius}..{upper}");
             }
         }
     }

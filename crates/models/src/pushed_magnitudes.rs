@@ -11,7 +11,7 @@ use crate::{
 use candle_core::{DType, Tensor};
 use loclin_tensor::rounding::relative;
 
-/// The least magnitude that a gradient pushed through absolute values is taken to have where it is not exactly 0.
+/// The least magnitude that a gradient passed through absolute values is taken to have where it is not exactly 0.
 pub(crate) const FLOOR: f64 = 1e-280;
 
 /// More than the windows that one entry of an operand lies under.
@@ -135,7 +135,8 @@ impl Magnitudes {
     /// [`Magnitudes::push`] with its own roundings, with a floor below which nothing vanishes that is not exactly 0.
     ///
     /// Beside the directions go zeros and ones that say what is exactly 0: numbers that underflow are not. The floor times a
-    /// relative error is more than all that underflows in an operator.
+    /// relative error is more than all that underflows in an operator, in the tangents that it pushes and in the cotangents
+    /// that it pulls: see [`Floor`].
     fn pushed(
         &self,
         directions: &Tensor,
@@ -146,7 +147,8 @@ impl Magnitudes {
         let count = directions.dim(1)?;
         let mut unknown = false;
         let mut neurons = Vec::new();
-        let both = floored(&Tensor::cat(&[directions, directions], 1)?)?;
+        let mut floor = Floor::new(directions)?;
+        let both = floor.add(&Tensor::cat(&[directions, directions], 1)?)?;
         let output = network.forward_walk(both, |index, node, operands| {
             let record = at.and_then(|errors| errors.records[index].as_ref());
             let (pushed, own) = match (&node.operator, record) {
@@ -171,11 +173,11 @@ impl Magnitudes {
                 (Operator::Input, _) => (operands[0].clone(), None),
             };
             if let Some(own) = own {
-                let own = floored(&own)?.narrow(1, 0, count)?;
+                let own = floor.under(&own)?.narrow(1, 0, count)?;
                 let width = own.dim(2)?;
                 neurons.push(own.broadcast_as((batch, count, width))?.contiguous()?);
             }
-            floored(&pushed)
+            floor.add(&pushed)
         })?;
         if unknown {
             return Ok(None);
@@ -192,14 +194,45 @@ impl Magnitudes {
     }
 }
 
-/// Magnitudes and what is not 0 of them, `[b, 2 K, n...]`: each of the first half at least the floor where that of the second
-/// is not 0, which becomes 1.
-fn floored(both: &Tensor) -> Result<Tensor> {
-    let count = both.dim(1)? / 2;
-    let support = both
-        .narrow(1, count, count)?
-        .ne(0.0)?
-        .to_dtype(both.dtype())?;
-    let sums = both.narrow(1, 0, count)?.maximum(&(&support * FLOOR)?)?;
-    Ok(Tensor::cat(&[sums, support], 1)?)
+/// What is added to magnitudes that are not 0, for what underflows.
+///
+/// What underflows of a tangent is passed on with it. A cotangent is pulled the other way: what underflows of it at a node
+/// changes the result by as much as the direction changes that node. So the floor grows with all that the direction has reached.
+struct Floor {
+    /// The sum of the magnitudes so far, `[b, K]`.
+    reached: Tensor,
+}
+
+impl Floor {
+    fn new(directions: &Tensor) -> Result<Self> {
+        let reached = Tensor::zeros((1, directions.dim(1)?), DType::F64, directions.device())?;
+        Ok(Self { reached })
+    }
+
+    /// Magnitudes and what is not 0 of them, `[b, 2 K, n...]`: the first half with the floor added where that of the second is
+    /// not 0, which becomes 1.
+    fn under(&self, both: &Tensor) -> Result<Tensor> {
+        let count = both.dim(1)? / 2;
+        let support = both.narrow(1, count, count)?.ne(0.0)?;
+        let sums = both.narrow(1, 0, count)?;
+        let floor = ((&self.reached + 1.0)? * FLOOR)?;
+        let shape = [floor.dims(), &vec![1; both.rank() - 2]].concat();
+        let higher = sums.broadcast_add(&floor.reshape(shape)?)?;
+        let batch = higher.dim(0)?;
+        let [support, sums] = [support, sums].map(|own| {
+            let shape = [&[batch], &own.dims()[1..]].concat();
+            own.broadcast_as(shape)
+        });
+        let (support, sums) = (support?, sums?);
+        let sums = support.where_cond(&higher, &sums)?;
+        Ok(Tensor::cat(&[sums, support.to_dtype(both.dtype())?], 1)?)
+    }
+
+    /// [`Floor::under`] the magnitudes of a node, which is reached now.
+    fn add(&mut self, both: &Tensor) -> Result<Tensor> {
+        let floored = self.under(both)?;
+        let sums = floored.narrow(1, 0, floored.dim(1)? / 2)?;
+        self.reached = self.reached.broadcast_add(&sums.flatten_from(2)?.sum(2)?)?;
+        Ok(floored)
+    }
 }

@@ -276,6 +276,7 @@ impl Linearizer {
         }
         of_lengths.gradients = gradients.into();
         of_lengths.pushed = lengths.pushed.last().copied().unwrap_or(f64::INFINITY);
+        of_lengths.output = lengths.gradient_error(network, (network.nodes().len() - 1, 1.0), size);
         Ok(Some(of_lengths))
     }
 

@@ -41,8 +41,8 @@ impl NodeLengths {
         self.jacobians.iter().all(|length| length.is_finite())
     }
 
-    /// At least the l1 norm of the error of a neuron's gradient, however it is computed: by pushing axes, or by pulling it back. `length` is at
-    /// least that of the neuron's gradient with respect to the node `operand`, and `size` the number of inputs.
+    /// At least the l1 norm of the error of a gradient, of a neuron or an output, however it is computed: by pushing axes, or by pulling it
+    /// back. `length` is at least that of the gradient with respect to the node `operand`, and `size` the number of inputs.
     pub(crate) fn gradient_error(
         &self,
         network: &Network,
@@ -63,8 +63,8 @@ impl NodeLengths {
         }
         let pulled = reached[0].1 * (size as f64).sqrt();
         // A neuron's own number may be a difference.
-        let of_neuron = self.pushed[operand] + relative(4) * self.jacobians[operand];
-        let pushed = size as f64 * (of_neuron * length + VANISHED);
+        let of_one = self.pushed[operand] + relative(4) * self.jacobians[operand];
+        let pushed = size as f64 * (of_one * length + VANISHED);
         match pulled.max(pushed) * SLACK {
             error if error.is_nan() => f64::INFINITY,
             error => error,

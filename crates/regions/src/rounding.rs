@@ -41,6 +41,8 @@ pub(crate) struct OfLengths {
     pub(crate) gradients: Arc<[f64]>,
     /// At least the length of the error of a tangent of length 1 that is pushed to the output.
     pub(crate) pushed: f64,
+    /// At least the l1 norm of the error of an output's gradient, at any input.
+    pub(crate) output: f64,
 }
 
 impl OfLengths {
@@ -51,6 +53,7 @@ impl OfLengths {
             needed: vec![false; inputs],
             gradients: Arc::from([]),
             pushed: f64::INFINITY,
+            output: f64::INFINITY,
         }
     }
 }
@@ -141,6 +144,11 @@ impl Rounding {
     /// At least the length of the error of a tangent of length 1 that is pushed to the output; infinite where lengths were not asked.
     pub(crate) fn pushed(&self) -> f64 {
         self.by_lengths.pushed
+    }
+
+    /// At least the l1 norm of the error of an output's gradient; infinite where lengths were not asked.
+    pub(crate) fn output_gradient(&self) -> f64 {
+        self.by_lengths.output
     }
 
     /// What part of the l1 norm of a neuron's gradient in absolute values [`Rounding::gradients`] is.

@@ -332,7 +332,7 @@ fn gradient_errors(here: &Linearization, known: Option<&RoundingErrors>) -> Resu
         return Ok(vec![f64::INFINITY; size]);
     };
     let rows = Rows::of_tensor(&pushed.output.squeeze(0)?)?;
-    let by_lengths = up_by(rounding.pushed() * network.input_size() as f64, 2);
+    let by_lengths = rounding.output_gradient();
     let bound = |most: &f64| up_by(most * rounding.share(), 2).min(by_lengths);
     Ok(rows[0].iter().map(bound).collect())
 }
