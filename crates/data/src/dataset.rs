@@ -5,7 +5,7 @@ use crate::fit::{self, Order};
 use crate::images::LeftOut;
 use crate::pictured::Pictured;
 use crate::preprocessing::{Layout, Scale};
-use crate::values::{Moments, Values, check_labels, element_count, shape_text};
+use crate::values::{Moments, Values, check_label_range, check_labels, element_count, shape_text};
 
 /// A table of inputs of one shape, one per row, with optional class labels.
 ///
@@ -122,6 +122,23 @@ impl Dataset {
         self.labels = Some(labels);
         self.classes = classes;
         Ok(self)
+    }
+
+    /// Says how many classes there are.
+    ///
+    /// # Errors
+    /// A label that is not below `classes`.
+    pub fn with_classes(self, classes: usize) -> Result<Self, Error> {
+        let labels = self.labels.as_deref().unwrap_or_default();
+        check_label_range(
+            &format!("the labels of {}", self.name),
+            labels,
+            Some(classes),
+        )?;
+        Ok(Self {
+            classes: Some(classes),
+            ..self
+        })
     }
 
     /// Says how the classes are called, in the order of their numbers.

@@ -58,6 +58,7 @@ pub mod idx;
 mod images;
 pub mod japanese_vowels;
 mod jpeg;
+mod labels;
 pub mod mnist;
 pub mod npy;
 mod npy_array;

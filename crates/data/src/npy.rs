@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::dataset::Dataset;
 use crate::error::Error;
 use crate::fit::Wanted;
+use crate::labels;
 use crate::npy_array::Array;
 use crate::npy_rows;
 use crate::selection::{Selection, cut, in_file};
@@ -84,6 +85,22 @@ pub(crate) fn read_all(
     input: Option<Wanted<'_>>,
 ) -> Result<Dataset, Error> {
     read_piecewise(name, paths, selection, input, npy_rows::AT_ONCE)
+}
+
+/// The same with the labels that another file holds for all the rows.
+pub(crate) fn read_labelled(
+    name: String,
+    paths: &[PathBuf],
+    labels: &Path,
+    selection: Selection,
+    input: Option<Wanted<'_>>,
+) -> Result<Dataset, Error> {
+    let rows = paths.iter().map(|path| Ok(Array::of(path, input)?.rows));
+    let rows: Vec<usize> = rows.collect::<Result<_, Error>>()?;
+    let set = read_all(name, paths, selection, input)?;
+    let inputs = (set.name(), rows.iter().sum());
+    let labels = labels::read_npy(labels, selection, inputs)?;
+    set.with_labels(labels, None)
 }
 
 /// The same with so many values in memory at most.

@@ -69,6 +69,11 @@ impl<'a> Options<'a> {
         })
     }
 
+    /// The file of labels, as it is named beside the inputs.
+    pub(crate) fn labels(&mut self) -> Option<&'a Path> {
+        self.take("labels", "labels=FILE.npy").map(Path::new)
+    }
+
     /// An error if an option is left that was not asked for.
     pub(crate) fn finish(&self) -> Result<(), Error> {
         match self.left.last() {

@@ -43,6 +43,7 @@ pub const NAMES: [&str; 5] = [
 /// | `missing=skip` | CIFAR-10 | train on the batch files that are there; `refuse` is the default |
 /// | `broken=skip` | images in folders | leave images out that cannot be read; `refuse` is the default |
 /// | `grey=refuse`, `grey=skip` | images in folders | take no images of one channel; `repeat` is the default |
+/// | `labels=FILE.npy` | `.npy` files | a whole number from 0 on for each row, `[rows]` or `[rows, 1]`, in a file that is named as from the folder of the inputs |
 ///
 /// A path of an existing file or folder, or a pattern of existing files, is a name as a whole, whatever commas it has.
 /// A known name means the dataset even where a file of that name exists; `./digits` means the file.
@@ -222,6 +223,21 @@ pub fn open_with(name_or_path: &str, request: &Request<'_>) -> Result<Data, Erro
     }
 }
 
+/// Whether the test data of what [`open`] opens are rows that neither train nor validate. Else they are all rows: tables and images of one's
+/// own have no splits.
+///
+/// # Errors
+/// A name that is neither known nor an existing path.
+///
+/// ```
+/// assert!(loclin_data::source::holds_out("digits", None)?);
+/// # Ok::<(), loclin_data::Error>(())
+/// ```
+pub fn holds_out(name_or_path: &str, data_dir: Option<&Path>) -> Result<bool, Error> {
+    let (layout, _) = locate(Options::behind(name_or_path).name(), data_dir)?;
+    Ok(layout.holds_out())
+}
+
 /// Gives `sink` the stored content ([`Data::content`]) of all rows that train or validate, by whatever seed and in whatever part of
 /// a cross-validation: runs that divide the same data in different ways have the same.
 ///
@@ -247,8 +263,8 @@ pub fn training_content(
 ) -> Result<(), Error> {
     let (layout, _) = locate(Options::behind(name_or_path).name(), request.data_dir)?;
     let splits: &[Split] = match layout {
-        // They have no splits of their own, so these are all rows in order.
-        Layout::Folder | Layout::Images(_) | Layout::Npy(_) | Layout::Safetensors => &[Split::Test],
+        // All rows in order.
+        layout if !layout.holds_out() => &[Split::Test],
         Layout::Caltech256 => &[Split::Train, Split::Valid, Split::Test],
         _ => &[Split::Train, Split::Valid],
     };
@@ -323,35 +339,37 @@ fn stored(name_or_path: &str, request: &Request<'_>) -> Result<Data, Error> {
                 None => images.into(),
             }
         }
+        Layout::Npy(paths) => {
+            let labels = options.labels();
+            options.finish()?;
+            let name = path.display().to_string();
+            let input = request.input_shape.map(|shape| fit::Wanted {
+                shape,
+                layout: request.preprocessing.layout,
+            });
+            match labels {
+                Some(labels) => {
+                    let labels = path.with_file_name(labels);
+                    npy::read_labelled(name, &paths, &labels, selection, input)?.into()
+                }
+                None => npy::read_all(name, &paths, selection, input)?.into(),
+            }
+        }
         // The others have no options.
         layout => {
             options.finish()?;
-            let stored = request.preprocessing.layout;
-            let input = request.input_shape.map(|shape| fit::Wanted {
-                shape,
-                layout: stored,
-            });
-            without_options(layout, path, selection, input)?
+            without_options(layout, &path, selection)?
         }
     })
 }
 
-fn without_options(
-    layout: Layout,
-    path: PathBuf,
-    selection: Selection,
-    input: Option<fit::Wanted<'_>>,
-) -> Result<Data, Error> {
+fn without_options(layout: Layout, path: &Path, selection: Selection) -> Result<Data, Error> {
     let Selection { split, seed, rows } = selection;
     match layout {
         Layout::Digits => Ok(rows.of_table(digits::load(split, seed)?)?.into()),
-        Layout::JapaneseVowels => Ok(japanese_vowels::load_selected(&path, selection)?.into()),
-        Layout::Npy(paths) => {
-            let name = path.display().to_string();
-            Ok(npy::read_all(name, &paths, selection, input)?.into())
-        }
-        Layout::Safetensors => Ok(tensors::read_selected(&path, selection)?.into()),
-        _ => Ok(mnist::load_selected(&path, selection)?.into()),
+        Layout::JapaneseVowels => Ok(japanese_vowels::load_selected(path, selection)?.into()),
+        Layout::Safetensors => Ok(tensors::read_selected(path, selection)?.into()),
+        _ => Ok(mnist::load_selected(path, selection)?.into()),
     }
 }
 
@@ -384,6 +402,16 @@ enum Layout {
     /// One file, or several by a pattern.
     Npy(Vec<PathBuf>),
     Safetensors,
+}
+
+impl Layout {
+    /// Whether the test data are rows that neither train nor validate; else they are all rows.
+    fn holds_out(&self) -> bool {
+        !matches!(
+            self,
+            Self::Folder | Self::Images(_) | Self::Npy(_) | Self::Safetensors
+        )
+    }
 }
 
 /// What a name or path means, and where it is.

@@ -2,26 +2,26 @@
 
 use std::path::Path;
 
-use safetensors::Dtype;
 use safetensors::tensor::TensorInfo;
 
 use crate::element::Element;
 use crate::file::{Block, Source, described};
+use crate::labels;
 use crate::selection::{Selection, in_file};
-use crate::values::{check_label_count, element_count, shape_text};
+use crate::values::{element_count, shape_text};
 use crate::{Dataset, Error};
 
 /// Reads the tensor `inputs` (or the only tensor besides `labels`) and, where there is one, the
 /// tensor `labels`.
 ///
 /// # Shapes
-/// `inputs`: `[rows, ...]`, floats, integers or booleans as they are. `labels`: `[rows]`, `U8`, `I32`, `U32` or `I64`, not
-/// negative. The number of classes is unknown.
+/// `inputs`: `[rows, ...]`, floats, integers or booleans as they are. `labels`: `[rows]` or `[rows, 1]`, whole numbers from 0 on,
+/// stored as any of these. The number of classes is unknown.
 ///
 /// # Errors
 /// A file that cannot be opened, is no file or is no safetensors; no such tensor; another element
 /// type; fewer than two dimensions; a dimension of 0; inputs and labels of different length; a
-/// label that is negative or does not fit in 32 bits; values that are not finite.
+/// label that is not whole, is negative or does not fit in 32 bits; values that are not finite.
 ///
 /// ```no_run
 /// let set = loclin_data::tensors::read_safetensors("set.safetensors".as_ref())?;
@@ -66,13 +66,15 @@ pub(crate) fn read_selected(path: &Path, selection: Selection) -> Result<Dataset
     match labels.first() {
         None => Ok(set),
         Some((_, info)) => {
-            let (inputs, source) = (
-                format!("tensor {tensor} of {}", file.name),
-                format!("tensor labels of {}", file.name),
-            );
-            let labels = file.labels(info, selection, |labels| {
-                check_label_count(&inputs, total, &source, labels)
-            })?;
+            let part = "tensor labels";
+            let labels = labels::Array {
+                element: file.element(part, info)?,
+                shape: info.shape.iter().map(|&size| size as u64).collect(),
+                name: &file.name,
+                part,
+            };
+            let inputs = format!("tensor {tensor} of {}", file.name);
+            let labels = labels.read(&mut file.at(info)?, selection, (&inputs, total))?;
             set.with_labels(labels, None)
         }
     }
@@ -92,6 +94,14 @@ impl Described<'_> {
         let mut source = Source::open(self.path)?;
         source.skip(self.start.saturating_add(info.data_offsets.0 as u64))?;
         Ok(source)
+    }
+
+    /// How the values of a tensor are stored.
+    fn element(&self, part: &str, info: &TensorInfo) -> Result<Element, Error> {
+        Element::of_safetensors(info.dtype).ok_or_else(|| {
+            let found = format!("element type {}", info.dtype);
+            Error::malformed(&self.name, part, found, Element::SAFETENSORS)
+        })
     }
 
     /// The rows asked for, and how many there are.
@@ -115,10 +125,7 @@ impl Described<'_> {
         let Some(features) = features else {
             return Err(refuse(format!("shape {}", shape_text(shape)), expected));
         };
-        let Some(element) = Element::of_safetensors(info.dtype) else {
-            let found = format!("element type {}", info.dtype);
-            return Err(refuse(found, Element::SAFETENSORS));
-        };
+        let element = self.element(&part, info)?;
         let block = Block {
             rows: shape[0],
             features,
@@ -131,53 +138,5 @@ impl Described<'_> {
             .map_err(|error| in_file(error, &ranges))?
             .of_array();
         Ok((set, block.rows))
-    }
-
-    /// The labels of the rows asked for, if `count` accepts how many there are.
-    fn labels(
-        &self,
-        info: &TensorInfo,
-        selection: Selection,
-        count: impl Fn(usize) -> Result<(), Error>,
-    ) -> Result<Vec<u32>, Error> {
-        let part = "tensor labels";
-        let &[rows] = &info.shape[..] else {
-            let found = shape_text(&info.shape);
-            return Err(Error::malformed(&self.name, part, found, "[rows]"));
-        };
-        if !matches!(info.dtype, Dtype::U8 | Dtype::I32 | Dtype::U32 | Dtype::I64) {
-            let (found, expected) = (
-                format!("element type {}", info.dtype),
-                "U8, I32, U32 or I64",
-            );
-            return Err(Error::malformed(&self.name, part, found, expected));
-        }
-        count(rows)?;
-        let block = Block {
-            rows,
-            features: 1,
-            meaning: &format!("{rows} of {}", info.dtype),
-            to_end: true,
-        };
-        let ranges = selection.ranges(&self.name, rows)?;
-        let mut source = self.at(info)?;
-        let labels: Vec<i64> = match info.dtype {
-            Dtype::U8 => source.rows(&block, &ranges, |[byte]: [u8; 1]| byte.into())?,
-            Dtype::I32 => source.rows(&block, &ranges, |word| i32::from_le_bytes(word).into())?,
-            Dtype::U32 => source.rows(&block, &ranges, |word| u32::from_le_bytes(word).into())?,
-            _ => source.rows(&block, &ranges, i64::from_le_bytes)?,
-        };
-        let in_file = ranges.into_iter().flatten();
-        let checked = labels.iter().zip(in_file).map(|(&label, row)| {
-            u32::try_from(label).map_err(|_| {
-                Error::malformed(
-                    &self.name,
-                    format!("tensor labels, row {row}"),
-                    label.to_string(),
-                    "0 to 4294967295",
-                )
-            })
-        });
-        checked.collect()
     }
 }

@@ -287,7 +287,7 @@ fn a_pattern_may_have_commas() {
     // Behind a pattern, an option is one.
     assert_says(
         &open("q*.npy,broken=skip").unwrap_err(),
-        &["broken=skip", "no options"],
+        &["broken=skip", "expected labels=FILE.npy"],
     );
 }
 
@@ -317,4 +317,120 @@ fn an_array_of_the_shape_of_an_input_is_one() {
         &at("a.npy", Some(&[2, 2, 3])).unwrap_err(),
         &["2 x 2;", "2 x 2 x 3"],
     );
+}
+
+/// Labels of the same rows in a file of their own, of any type of numbers, of one file or of several by a pattern.
+#[test]
+fn labels_come_from_a_file_beside_the_inputs() {
+    let directory = tempfile::tempdir().unwrap();
+    let inputs = npy(&header("<f4", false, &[20, 1]), &[0; 80]);
+    for name in ["a1.npy", "a2.npy"] {
+        write(directory.path(), name, &inputs);
+    }
+    let labels: Vec<u32> = (0..40).map(|row| row * 7 % 5).collect();
+    let words = |step: fn(u32) -> Vec<u8>, rows: usize| -> Vec<u8> {
+        labels[..rows].iter().copied().flat_map(step).collect()
+    };
+    let float = |label: u32| f64::from(label).to_be_bytes().to_vec();
+    for (name, descr, shape, bytes) in [
+        ("u1", "|u1", &[20][..], words(|label| vec![label as u8], 20)),
+        (
+            "i8",
+            "<i8",
+            &[20, 1],
+            words(|label| u64::from(label).to_le_bytes().to_vec(), 20),
+        ),
+        ("f8", ">f8", &[20], words(float, 20)),
+        (
+            "both",
+            "<i4",
+            &[40],
+            words(|label| label.to_le_bytes().to_vec(), 40),
+        ),
+        (
+            "below",
+            "<i4",
+            &[20],
+            [(-1i32).to_le_bytes().to_vec(), vec![0; 76]].concat(),
+        ),
+        (
+            "part",
+            "<f4",
+            &[20],
+            [vec![0; 72], 0.5f32.to_le_bytes().to_vec(), vec![0; 4]].concat(),
+        ),
+        ("flat", "|u1", &[1, 20], vec![0; 20]),
+        ("long", "|u1", &[20], vec![0; 21]),
+        ("short", "|u1", &[20], vec![0; 19]),
+    ] {
+        write(
+            directory.path(),
+            &format!("{name}.npy"),
+            &npy(&header(descr, false, shape), &bytes),
+        );
+    }
+    let named = |inputs: &str, labels: &str| {
+        format!(
+            "{},labels={labels}",
+            directory.path().join(inputs).display()
+        )
+    };
+    for (inputs, files, rows) in [
+        ("a1.npy", &["u1.npy", "i8.npy", "f8.npy"][..], 20),
+        ("a?.npy", &["both.npy"], 40),
+    ] {
+        for file in files {
+            for (split, of_split) in [
+                (Split::Test, (0..rows).collect()),
+                (Split::Train, train_valid(rows, 3).0),
+                (Split::Valid, train_valid(rows, 3).1),
+            ] {
+                for wanted in [Rows::All, Rows::First(1), Rows::One(1)] {
+                    let expected: Vec<u32> = match wanted {
+                        Rows::All => &of_split[..],
+                        Rows::First(n) => &of_split[..n],
+                        Rows::One(row) => &of_split[row..=row],
+                    }
+                    .iter()
+                    .map(|row| labels[*row])
+                    .collect();
+                    let set = open(&named(inputs, file), &request(split, 3, wanted)).unwrap();
+                    assert_eq!((set.labels(), set.classes()), (Some(&expected[..]), None));
+                }
+            }
+        }
+    }
+    let whole = request(Split::Test, 0, Rows::All);
+    // By a path of its own, too.
+    let absolute = directory.path().join("u1.npy").display().to_string();
+    let set = open(&named("a1.npy", &absolute), &whole).unwrap();
+    assert_eq!(set.labels(), Some(&labels[..20]));
+    for (file, words) in [
+        (
+            "below.npy",
+            &["below.npy: labels, row 0: found -1", "whole number"][..],
+        ),
+        ("part.npy", &["part.npy: labels, row 18: found 0.5"]),
+        ("flat.npy", &["shape 1 x 20", "[rows] or [rows, 1]"]),
+        ("both.npy", &["a1.npy", "20 rows", "both.npy", "40"]),
+        ("long.npy", &["long.npy", "trailing bytes"]),
+        ("short.npy", &["short.npy", "19"]),
+        ("none.npy", &["none.npy"]),
+    ] {
+        assert_says(&open(&named("a1.npy", file), &whole).unwrap_err(), words);
+    }
+    // Runs on other labels are of other data.
+    let content = |labels: &str| {
+        let mut bytes: Vec<u8> = Vec::new();
+        let sink = &mut |piece: &[u8]| bytes.extend(piece);
+        source::training_content(&named("a1.npy", labels), &whole, sink).unwrap();
+        bytes
+    };
+    write(
+        directory.path(),
+        "zero.npy",
+        &npy(&header("|u1", false, &[20]), &[0; 20]),
+    );
+    assert_eq!(content("u1.npy"), content("f8.npy"));
+    assert_ne!(content("u1.npy"), content("zero.npy"));
 }

@@ -203,8 +203,8 @@ fn safetensors_inputs_and_labels_read_back() {
             &["tensor inputs of", "2 rows", "tensor labels of", "1:"],
         ),
         (
-            &[inputs, ("labels", Dtype::F32, &[1], &[0; 4])],
-            &["tensor labels: found element type F32"],
+            &[inputs, ("labels", Dtype::F16, &[2], &[0, 0, 0, 0x38])],
+            &["tensor labels, row 1: found 0.5", "whole number"],
         ),
         (
             &[("a", Dtype::U8, &[1], &[0]), ("b", Dtype::U8, &[1], &[0])],

@@ -58,10 +58,10 @@ pub struct DataDir {
 #[command(next_help_heading = "Inputs")]
 pub struct InputOptions {
     /// The inputs: a dataset by its name (digits, mnist, cifar10, caltech256, japanese-vowels) or its directory; a folder of
-    /// JPEG and PNG files, one sub-folder for each class of the model or none; one image; an .npy file of rows; a .safetensors
-    /// file with the tensor `inputs`, and `labels` where there is one; several images or .npy files by a pattern in quotes, such
-    /// as 'inputs/*.npy'. `digits` is in the program; `loclin fetch` downloads mnist and cifar10 [default: the dataset of the
-    /// run directory]
+    /// JPEG and PNG files, one sub-folder for each class of the model or none; one image; an .npy file of rows, with
+    /// `,labels=FILE.npy` behind it where a file beside it has their labels; a .safetensors file with the tensor `inputs`, and
+    /// `labels` where there is one; several images or .npy files by a pattern in quotes, such as 'inputs/*.npy'. `digits` is in
+    /// the program; `loclin fetch` downloads mnist and cifar10 [default: the dataset of the run directory]
     #[arg(long, value_name = "NAME_OR_PATH")]
     pub data: Option<String>,
     /// Which part of the dataset: train, valid or test

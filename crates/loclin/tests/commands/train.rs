@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use candle_core::{Device, Tensor};
+use loclin_data::npy;
 use serde_json::Value;
 
 use crate::fixture::{
@@ -100,7 +102,7 @@ fn a_run_on_the_digits_leaves_the_documented_files_and_certifies() {
 }
 
 #[test]
-fn what_cannot_train_is_said_without_formats_that_hold_no_labels() {
+fn what_can_train_is_said() {
     let dir = tempfile::tempdir().unwrap();
     let output = command(&["train", "--preset", "demo", "--set", "dataset=mnits"])
         .arg("--out")
@@ -114,10 +116,99 @@ fn what_cannot_train_is_said_without_formats_that_hold_no_labels() {
         stderr.contains("or with one folder of images for each class"),
         "{stderr}"
     );
-    // Of arrays nobody knows how many classes there are, nor which rows are for training.
-    for format in [".npy", ".safetensors"] {
-        assert!(!stderr.contains(format), "{stderr}");
+    assert!(stderr.contains("inputs.npy,labels=labels.npy"), "{stderr}");
+    let inputs = dir.path().join("inputs.npy");
+    fs::write(&inputs, npy::encode(&[20, 1], &[0.5; 20]).unwrap()).unwrap();
+    let dataset = format!("dataset={}", text(&inputs));
+    let arguments = training(&dir.path().join("run"), &[&dataset]);
+    let output = command(&[]).args(arguments).output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("inputs.npy: found no labels"), "{stderr}");
+    assert!(stderr.contains("inputs.npy,labels=labels.npy"), "{stderr}");
+}
+
+/// Points of the plane of three classes, by the angle: in two arrays, and in one file of tensors.
+#[test]
+fn a_table_of_ones_own_is_trained_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name);
+    let write = |part: &str, rows: usize| {
+        let angle = |row: usize| (row * 7 % rows) as f64 / rows as f64 * std::f64::consts::TAU;
+        let inputs: Vec<f64> = (0..rows)
+            .flat_map(|row| [angle(row).cos(), angle(row).sin()])
+            .collect();
+        let labels: Vec<f64> = (0..rows)
+            .map(|row| (angle(row) / std::f64::consts::TAU * 3.0).floor())
+            .collect();
+        let array = |name: &str, shape: &[usize], values: &[f64]| {
+            let bytes = npy::encode(shape, values).unwrap();
+            fs::write(path(&format!("{part}-{name}.npy")), bytes).unwrap();
+        };
+        array("x", &[rows, 2], &inputs);
+        array("y", &[rows], &labels);
+        let tensor = |values: Vec<f64>, shape: &[usize]| {
+            Tensor::from_vec(values, shape, &Device::Cpu).unwrap()
+        };
+        let tensors = [
+            ("inputs", tensor(inputs, &[rows, 2])),
+            ("labels", tensor(labels, &[rows])),
+        ];
+        let file = path(&format!("{part}.safetensors"));
+        candle_core::safetensors::save(&tensors.into(), file).unwrap();
+    };
+    write("train", 600);
+    write("test", 200);
+    let data = |part: &str| {
+        let arrays = format!(
+            "{},labels={part}-y.npy",
+            text(&path(&format!("{part}-x.npy")))
+        );
+        [
+            arrays,
+            text(&path(&format!("{part}.safetensors"))).to_owned(),
+        ]
+    };
+    let mut found = Vec::new();
+    for (kind, (train_data, test_data)) in data("train").iter().zip(data("test")).enumerate() {
+        let run = path(&format!("run{kind}"));
+        let dataset = format!("dataset={train_data}");
+        let set = ["hidden=[16]", "epochs=20", "batch_size=20", &dataset];
+        train(&run, &set, &[]);
+        let certified = json(&["certify", "--model", text(&run), "--data", &test_data]);
+        assert!(
+            certified["accuracy"].as_f64().unwrap() > 0.95,
+            "{certified}"
+        );
+        // A run knows its own data.
+        let own = json(&["certify", "--model", text(&run), "--split", "valid"]);
+        assert_eq!(own["inputs"], 50, "{own}");
+        // All of it is no test.
+        let output = command(&["certify", "--model", text(&run)]).output();
+        let stderr = String::from_utf8(output.unwrap().stderr).unwrap();
+        assert!(stderr.contains("no rows that are held out"), "{stderr}");
+        found.push((certified["accuracy"].clone(), certified["eps_2"].clone()));
+        // What is no class of the model is refused.
+        let labels: Vec<f64> = (0..200).map(|row| f64::from(row % 4)).collect();
+        fs::write(path("wrong.npy"), npy::encode(&[200], &labels).unwrap()).unwrap();
+        let wrong = format!("{},labels=wrong.npy", text(&path("test-x.npy")));
+        let output = command(&["certify", "--model", text(&run), "--data", &wrong]).output();
+        let stderr = String::from_utf8(output.unwrap().stderr).unwrap();
+        assert!(stderr.contains("the label of input 3 is 3"), "{stderr}");
     }
+    assert_eq!(found[0], found[1]);
+    // A label beyond all rows is no class.
+    let labels: Vec<f64> = (0..600).map(|row| f64::from(row) * 1e6).collect();
+    fs::write(path("large.npy"), npy::encode(&[600], &labels).unwrap()).unwrap();
+    let large = format!("dataset={},labels=large.npy", text(&path("train-x.npy")));
+    let arguments = training(&path("run"), &[&large]);
+    let output = command(&[]).args(arguments).output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(
+        stderr.contains("found the label 599000000 among 600 rows"),
+        "{stderr}"
+    );
 }
 
 #[test]

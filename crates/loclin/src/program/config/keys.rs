@@ -35,8 +35,8 @@ keys! {
     Config, KEYS;
 
     dataset: String = "mnist".to_owned(), {
-        means: "What to learn: \"digits\" (in the program), another dataset in the data directory, or the path of a directory or file in the layout of one; options such as \",missing=skip\" may stand behind it.",
-        takes: Words("a dataset such as \"digits\" or \"mnist\", or the path of a directory"),
+        means: "What to learn: \"digits\" (in the program), another dataset in the data directory, or the path of a directory or file in the layout of one, or of a table of your own such as \"inputs.npy,labels=labels.npy\"; options such as \",missing=skip\" may stand behind it.",
+        takes: Words("a dataset such as \"digits\" or \"mnist\", or the path of a directory or file"),
         valid: |config| is_text(&config.dataset),
         paper: "\"mnist\"",
     }

@@ -29,7 +29,7 @@ impl Datasets {
     /// Training and validation data of a configuration.
     pub(super) fn both(&self, config: &Config) -> anyhow::Result<[Data; 2]> {
         let open = |split| open(config, split, &self.data_dir);
-        Ok([open(Split::Train)?, open(Split::Valid)?])
+        classes_by_labels([open(Split::Train)?, open(Split::Valid)?])
     }
 
     /// The digests that were found, by the names that configurations have for the datasets.
@@ -57,6 +57,31 @@ impl Datasets {
         digests.insert(name.clone(), digest.clone());
         Ok(digest)
     }
+}
+
+/// Training and validation data; where nobody says how many classes there are, the labels of both do, which count from 0.
+fn classes_by_labels(both: [Data; 2]) -> anyhow::Result<[Data; 2]> {
+    let [train, valid] = match both {
+        [Data::Table(train), Data::Table(valid)] if train.classes().is_none() => [train, valid],
+        both => return Ok(both),
+    };
+    let labels = [&train, &valid]
+        .into_iter()
+        .filter_map(|table| table.labels());
+    let Some(&largest) = labels.flatten().max() else {
+        return Ok([train.into(), valid.into()]);
+    };
+    let (name, rows) = (train.name(), train.len() + valid.len());
+    let classes = match usize::try_from(largest) {
+        Ok(largest) if largest < rows => largest + 1,
+        _ => bail!(
+            "{name}: found the label {largest} among {rows} rows, expected classes that are numbered from 0 on, no more than rows"
+        ),
+    };
+    Ok([
+        train.with_classes(classes)?.into(),
+        valid.with_classes(classes)?.into(),
+    ])
 }
 
 /// The dataset of a configuration.
@@ -98,8 +123,9 @@ fn of_training(error: anyhow::Error) -> anyhow::Error {
         .as_ref()
         .map(|name| format!("; did you mean {name:?}?"));
     anyhow::anyhow!(
-        "dataset {given:?}: found no such name or path, expected data with labels: one of {known}, or a directory in the layout of one of \
-         them or with one folder of images for each class{}",
+        "dataset {given:?}: found no such name or path, expected data with labels: one of {known}, a directory in the layout of one of \
+         them or with one folder of images for each class, a .safetensors file of `inputs` and `labels`, or \
+         inputs.npy,labels=labels.npy{}",
         hint.unwrap_or_default()
     )
 }

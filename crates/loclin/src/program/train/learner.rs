@@ -34,8 +34,8 @@ impl Learner {
         let name = train.name();
         let (true, Some(outputs)) = (train.labels().is_some(), train.classes()) else {
             bail!(
-                "{name}: found no labels of a known number of classes, expected labelled data: a known dataset, or a \
-                 directory with one folder of images for each class"
+                "{name}: found no labels, expected labelled data: a known dataset, a directory with one folder of images for each class, \
+                 a .safetensors file of `inputs` and `labels`, or inputs.npy,labels=labels.npy"
             );
         };
         match (config.architecture, train) {
