@@ -87,6 +87,18 @@ impl Fold {
         let labels = all.labels().ok_or_else(|| Error::Unlabelled {
             name: all.name().to_owned(),
         })?;
+        if self.of > labels.len() {
+            return Err(Error::Parameter {
+                name: "folds",
+                found: format!(
+                    "{} for the {} rows of {}",
+                    self.of,
+                    labels.len(),
+                    all.name()
+                ),
+                expected: "at most as many parts as rows",
+            });
+        }
         let (train, valid) = self.divide(labels, seed);
         let own = if split == Split::Valid { valid } else { train };
         all.subset(rows.among(all.name(), &own)?)
@@ -96,6 +108,7 @@ impl Fold {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Dataset, Values};
 
     #[test]
     fn every_row_validates_once_and_the_parts_are_alike() {
@@ -122,5 +135,16 @@ mod tests {
         assert_eq!(first.divide(&labels, 3), first.divide(&labels, 3));
         assert_ne!(first.divide(&labels, 3), first.divide(&labels, 4));
         assert!(Fold::new(5, 5).is_err() && Fold::new(0, 0).is_err());
+    }
+
+    #[test]
+    fn there_are_no_more_parts_than_rows() {
+        let set = Dataset::new("set", &[1], Values::Bytes(vec![0; 8]));
+        let set = set.and_then(|set| set.with_labels(vec![0; 8], Some(1)));
+        let set: Data = set.unwrap().into();
+        let select = |of| Fold::new(0, of)?.select(&set, Split::Valid, 0, Rows::All);
+        assert_eq!(select(8).unwrap().len(), 1);
+        let error = select(9).unwrap_err().to_string();
+        assert!(error.contains("9 for the 8 rows of set"), "{error}");
     }
 }

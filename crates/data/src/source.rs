@@ -183,7 +183,12 @@ pub fn open_with(name_or_path: &str, request: &Request<'_>) -> Result<Data, Erro
                     },
                 )
             };
-            let all = whole(Split::Train)?.joined(whole(Split::Valid)?)?;
+            // Of few rows none may validate by themselves.
+            let all = match whole(Split::Valid) {
+                Ok(valid) => whole(Split::Train)?.joined(valid)?,
+                Err(Error::EmptySelection { .. }) => whole(Split::Train)?,
+                Err(error) => return Err(error),
+            };
             fold.select(&all, split, request.seed, request.rows)?
         }
         _ => stored(name_or_path, request)?,

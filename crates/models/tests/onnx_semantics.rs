@@ -615,3 +615,36 @@ fn outputs_that_are_steps_are_not_continuous() {
         "{message}"
     );
 }
+
+/// Exporters write a clip by whole numbers as the larger, then the smaller: one activation, as by other numbers.
+#[test]
+fn the_smaller_of_the_larger_is_a_clip() {
+    let bounds = || [doubles("low", &[], &[-1.0]), doubles("high", &[], &[1.5])].to_vec();
+    let pair = |first: [&str; 2], second: [&str; 2]| {
+        let nodes = [
+            node(first[0], &["x", first[1]], "h", &[]),
+            node(second[0], &[second[1], "h"], "y", &[]),
+        ];
+        read(&model(&[0, 3], &nodes, &bounds()))
+    };
+    let (low, high) = (["Max", "low"], ["Min", "high"]);
+    for network in [pair(low, high), pair(high, low)] {
+        assert_eq!(kinds(&network), ["activation"]);
+        assert_eq!(values(&network, &[-3.0, 0.25, 2.0]), [-1.0, 0.25, 1.5]);
+    }
+    // Bounds the wrong way round are no clip: the last has the last word.
+    let nodes = [
+        node("Max", &["x", "high"], "h", &[]),
+        node("Min", &["h", "low"], "y", &[]),
+    ];
+    let network = read(&model(&[0, 3], &nodes, &bounds()));
+    assert_eq!(values(&network, &[-3.0, 0.25, 2.0]), [-1.0; 3]);
+    // A rectifier in front is an activation of its own.
+    let nodes = [
+        node("Relu", &["x"], "h", &[]),
+        node("Min", &["h", "high"], "y", &[]),
+    ];
+    let network = read(&model(&[0, 3], &nodes, &bounds()));
+    assert_eq!(kinds(&network), ["activation", "activation"]);
+    assert_eq!(values(&network, &[-3.0, 0.25, 2.0]), [0.0, 0.25, 1.5]);
+}

@@ -244,6 +244,99 @@ def test_dropout_has_one_mask_for_all_axes():
     assert found == {0.0, 8.0}
 
 
+class Noisy(nn.Module):
+    """With noise for each input that is drawn here."""
+
+    def __init__(self, draw):
+        super().__init__()
+        self.draw, self.first, self.last = draw, nn.Linear(5, 4), nn.Linear(4, 2)
+
+    def forward(self, x):
+        h = self.first(x)
+        return self.last(torch.relu(h * self.draw(h) if self.training else h))
+
+
+def noisy_with(model, noise):
+    fixed = Noisy(lambda h: noise)
+    fixed.load_state_dict(model.state_dict())
+    return fixed
+
+
+@pytest.mark.parametrize(
+    "draw", [torch.randn_like, lambda h: torch.empty(h.shape[0], 1).bernoulli_(0.5), lambda h: torch.rand(h.shape[0], 1)]
+)
+def test_noise_of_ones_own_is_refused_for_axes(draw):
+    import loclin.torch
+
+    model, x = Noisy(draw), torch.randn(3, 5)
+    with pytest.raises(loclin.UnsupportedOperator, match="random numbers for each row"):
+        loclin.torch.roll(model, x, 0.5, exact=True)
+    assert loclin.torch.roll(model, x, 0.5, exact=False).isfinite()
+    assert loclin.torch.roll(model.eval(), x, 0.5, exact=True).isfinite()
+
+
+def test_noise_for_weights_is_that_of_one_network():
+    import loclin.torch
+
+    model, x = Noisy(lambda h: torch.randn(4)), torch.randn(3, 5)
+    state = torch.random.get_rng_state()
+    own = loclin.torch.roll(model, x, 0.5, exact=True)
+    torch.random.set_rng_state(state)
+    noise = torch.randn(4)
+    assert torch.equal(own, loclin.torch.roll(noisy_with(model, noise), x, 0.5, exact=True))
+
+
+@pytest.mark.parametrize("mix", [lambda h: h - h.mean(0), lambda h: h + h.roll(1, 0), lambda h: h[torch.tensor([1, 0, 2])]])
+def test_models_that_mix_inputs_are_refused(mix):
+    import loclin.torch
+
+    class Mixing(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.last = nn.Linear(5, 4), nn.Linear(4, 2)
+
+        def forward(self, x):
+            return self.last(torch.relu(mix(self.first(x))))
+
+    for exact in (True, False):
+        with pytest.raises(loclin.UnsupportedOperator, match="mixes the inputs"):
+            loclin.torch.roll(Mixing(), torch.randn(3, 5), 0.5, exact=exact)
+
+
+def test_asking_a_model_whether_it_mixes_inputs_changes_nothing():
+    import loclin.torch
+
+    model = nn.Sequential(nn.Linear(5, 4), nn.BatchNorm1d(4), nn.Dropout(0.5), nn.ReLU(), nn.Linear(4, 2))
+    spectral = nn.utils.parametrizations.spectral_norm(model[0])
+    before = {name: buffer.clone() for name, buffer in spectral.named_buffers()}
+    state = torch.random.get_rng_state()
+    loclin.torch._check_rows(model, torch.randn(3, 5, generator=torch.Generator().manual_seed(0)))
+    assert torch.equal(state, torch.random.get_rng_state())
+    assert all(torch.equal(buffer, before[name]) for name, buffer in spectral.named_buffers())
+    assert model[1].num_batches_tracked == 0 and not model[1].running_mean.any()
+
+
+@pytest.mark.parametrize("low, high", [(-1, 1), (-1.0, 1.0), (-0.5, 2), ("each", "each")])
+def test_a_clamp_is_the_same_however_its_ends_are_written(low, high):
+    import loclin.torch
+
+    if low == "each":
+        low, high = torch.linspace(-1, -0.5, 8).double(), torch.linspace(0.5, 1, 8).double()
+
+    class Clamped(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.last = nn.Linear(5, 8), nn.Linear(8, 2)
+
+        def forward(self, x):
+            return self.last(self.first(3 * x).clamp(low, high))
+
+    torch.manual_seed(2)
+    model, x = Clamped().double().eval(), torch.randn(6, 5, dtype=torch.float64)
+    own = loclin.torch.roll(model, x, 0.7, exact=True).item()
+    np.testing.assert_allclose(own, loclin.from_torch(model, x).roll(x, 0.7), rtol=1e-10)
+
+
 def test_threads_take_turns():
     import threading
 

@@ -227,13 +227,6 @@ impl Linearization {
         self.rounding.is_some() && error == 0.0
     }
 
-    /// What part of the l1 norm of a neuron's gradient in absolute values its error is at most.
-    pub(crate) fn error_share(&self) -> f64 {
-        self.rounding
-            .as_ref()
-            .map_or(1.0, |rounding| rounding.share())
-    }
-
     /// The same without bounds of rounding errors, where absolute values alone say nothing of an input.
     pub(crate) fn by_absolute_values(self) -> Self {
         let rounding = self.rounding.as_ref();

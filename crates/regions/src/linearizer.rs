@@ -202,18 +202,21 @@ impl Linearizer {
         let mut of_values = table(errors.pre_activations.clone())?;
         let by_lengths = unknown();
         let equal = equal_neurons(&trace, &mut values, &mut of_values)?;
-        let lengths = self.lessen(inputs, &trace, &values, (&mut of_values, &by_lengths))?;
-        let rounding = match lengths {
-            Some(lengths) => {
-                let mut constants = self.decide(inputs, &mut trace, &mut values, &mut of_values)?;
-                let both = constants.iter_mut().zip(equal);
-                both.for_each(|(constants, equal)| constants.extend(equal));
+        let (lengths, unsaid) =
+            self.lessen(inputs, &trace, &values, (&mut of_values, &by_lengths))?;
+        let mut constants = self.decide(inputs, &mut trace, &mut values, &mut of_values)?;
+        let both = constants.iter_mut().zip(equal);
+        both.for_each(|(constants, equal)| constants.extend(equal));
+        // Exact arithmetic may have decided what neither absolute values nor lengths say.
+        let mut unsaid = unsaid.into_iter();
+        let rounding = match unsaid.all(|input| says_something(&values[input], &of_values[input])) {
+            true => {
                 let (known, of_values) = (Some(errors), (of_values, constants));
                 Some(Rounding::new(
                     magnitudes, inputs, of_values, None, known, lengths,
                 ))
             }
-            None => None,
+            false => None,
         };
         Ok(Forward {
             trace,
@@ -223,19 +226,20 @@ impl Linearizer {
         })
     }
 
-    /// Lets lengths bound the errors of values at inputs where absolute values leave sides undecided, and says what they found;
-    /// `None` where neither say anything of an input.
+    /// Lets lengths bound the errors of values at inputs where absolute values leave sides undecided. What they found, and the inputs of which
+    /// neither say anything.
     fn lessen(
         &self,
         inputs: &Tensor,
         trace: &Trace,
         values: &Rows,
         (errors, known): (&mut Rows, &AllByLengths),
-    ) -> Result<Option<OfLengths>> {
+    ) -> Result<(OfLengths, Vec<usize>)> {
         let open = decide::open(values, errors);
         let mut of_lengths = OfLengths::unasked(trace.batch());
+        let mut unsaid = Vec::new();
         if open.is_empty() {
-            return Ok(Some(of_lengths));
+            return Ok((of_lengths, unsaid));
         }
         let network = &self.network;
         let ranges = trace.neuron_ranges()?;
@@ -248,7 +252,8 @@ impl Linearizer {
             Some(both) if both.0.bounds_all() => both,
             _ => {
                 let says = |input: &usize| says_something(&values[*input], &errors[*input]);
-                return Ok(open.iter().all(says).then_some(of_lengths));
+                unsaid.extend(open.into_iter().filter(|input| !says(input)));
+                return Ok((of_lengths, unsaid));
             }
         };
         for input in open {
@@ -259,11 +264,9 @@ impl Linearizer {
             let says_more = own.as_ref().is_some_and(|own| {
                 own.lessen(network, &ranges, &values[input], errors.row_mut(input))
             });
-            if !says && !says_more {
-                return Ok(None);
-            }
             of_lengths.inputs[input] = own;
-            of_lengths.needed[input] = !says;
+            of_lengths.needed[input] = !says && says_more;
+            unsaid.extend((!says && !says_more).then_some(input));
         }
         let size = network.input_size();
         let mut gradients = Vec::with_capacity(values.width());
@@ -277,7 +280,7 @@ impl Linearizer {
         of_lengths.gradients = gradients.into();
         of_lengths.pushed = lengths.pushed.last().copied().unwrap_or(f64::INFINITY);
         of_lengths.output = lengths.gradient_error(network, (network.nodes().len() - 1, 1.0), size);
-        Ok(Some(of_lengths))
+        Ok((of_lengths, unsaid))
     }
 
     /// Decides exactly what rounding leaves open, where that is affordable: [`decide::decide`].

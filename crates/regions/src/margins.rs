@@ -250,8 +250,13 @@ impl Linearization {
 
     /// At least the lq norms of the gradients of one input's neurons, given those that were computed.
     pub(crate) fn lengths_above(&self, input: usize, q: Norm, lengths: &[f64]) -> Result<Vec<f64>> {
-        let (errors, share) = (self.gradient_errors(input)?, self.error_share());
+        let errors = self.gradient_errors(input)?;
         let size = self.network().input_size();
+        // The l1 norm of a neuron's gradient in absolute values, where its error is a share of that.
+        let in_absolute_values = |error: f64| match &self.rounding {
+            Some(rounding) if !rounding.is_by_lengths(input) => error / rounding.share(),
+            _ => f64::INFINITY,
+        };
         let above = |(length, error): (&f64, &f64)| match (&self.rounding, *error) {
             (None, _) => *length,
             // Certainly.
@@ -259,7 +264,7 @@ impl Linearization {
             // Squares may have vanished; the l1 norm of the absolute values is no less, either.
             (Some(_), error) if q == Norm::L2 && *length < VANISHING => {
                 let vanished = VANISHING * (size as f64).sqrt();
-                up_by(vanished.min(error / share) + error, 8)
+                up_by(vanished.min(in_absolute_values(error)) + error, 8)
             }
             (Some(_), error) => up_by(q.sum_up(*length, size) + error, 4),
         };

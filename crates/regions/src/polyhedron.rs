@@ -19,19 +19,27 @@ pub struct Polyhedron {
     /// The offsets `b`, `|I|` numbers.
     pub offsets: Vec<f64>,
     /// For each row a bound of what rounding has done to it: to the normal, as an l1 norm, and to the offset. The exact
-    /// half-space has `|A^ v + b^ - (A v + b)| <= normal ||v||_inf + offset`. All 0 where errors are not bounded.
+    /// half-space has `|A^ v + b^ - (A v + b)| <= normal ||v||_inf + offset`. Infinite where errors are not bounded.
     pub errors: Vec<RowError>,
     /// The domain that it is cut with, whose faces are no rows; `None` if it is whole.
     pub domain: Option<Arc<Domain>>,
 }
 
 /// What rounding has done to a row of a [`Polyhedron`] at most.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RowError {
     /// The l1 norm of the normal's error.
     pub normal: f64,
     /// The offset's error.
     pub offset: f64,
+}
+
+impl RowError {
+    /// Of a row of which nobody knows it.
+    const UNKNOWN: Self = Self {
+        normal: f64::INFINITY,
+        offset: f64::INFINITY,
+    };
 }
 
 impl Polyhedron {
@@ -146,7 +154,7 @@ fn half_spaces(mut gradients: Rows, x: &[f64], values: &[f64]) -> Polyhedron {
     }
     Polyhedron {
         normals: gradients,
-        errors: vec![RowError::default(); offsets.len()],
+        errors: vec![RowError::UNKNOWN; offsets.len()],
         offsets,
         domain: None,
     }

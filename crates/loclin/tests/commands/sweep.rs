@@ -474,3 +474,36 @@ fn a_sweep_that_makes_no_sense_is_refused_before_anything_is_trained() {
     let merge = ["merge", text(dir.path()), "--out", text(&out)];
     refused(&merge, 1, &["results.json"]);
 }
+
+/// What varies may be longer than the name of a directory.
+#[test]
+fn long_values_have_short_names() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = small_data(dir.path());
+    let long = |last: usize| format!("[{}{last}]", "12, ".repeat(63));
+    let vary = format!(
+        "search = \"grid\"\n[vary]\nhidden = [{}, {}]",
+        long(12),
+        long(13)
+    );
+    let file = sweep(dir.path(), &data, &vary);
+    let written = fs::read_to_string(&file).unwrap();
+    fs::write(&file, written.replace("hidden = [7, 5]\n", "")).unwrap();
+    let out = dir.path().join("out");
+    let outcome = json(&["sweep", "--config", text(&file), "--out", text(&out)]);
+    assert_eq!(outcome["planned"], 2, "{outcome}");
+    let rows = results(&out)["rows"].as_array().unwrap().clone();
+    let names: Vec<&str> = rows
+        .iter()
+        .map(|row| row["run"].as_str().unwrap())
+        .collect();
+    assert!(
+        names[0] != names[1] && names.iter().all(|name| name.len() < 200),
+        "{names:?}"
+    );
+    assert!(
+        names
+            .iter()
+            .all(|name| out.join(name).join("model.safetensors").exists())
+    );
+}

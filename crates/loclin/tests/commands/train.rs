@@ -287,6 +287,53 @@ fn a_run_goes_on_only_when_told_and_ends_as_if_it_had_never_stopped() {
     assert_eq!(config("run"), config("whole"));
 }
 
+/// The last epoch is validated because it is the last; a longer run does not look there, and may save another network.
+#[test]
+fn a_run_that_looked_at_its_last_epoch_does_not_go_on_to_more() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = format!("dataset={}", text(&small_data(dir.path())));
+    let at = |name: &str| dir.path().join(name);
+    let set = |epochs| [data.as_str(), "hidden=[7]", "validate_every=2", epochs];
+    train(&at("odd"), &set("epochs=3"), &[]);
+    let config = text(&demo_config()).to_owned();
+    let line = format!(
+        "train --config {config} --out @odd --set {data} --set hidden=[7] --set validate_every=2 --set epochs=5 --resume"
+    );
+    let needles = "last.safetensors|its last epoch, 3, was validated because it is the last|validate_every = 2|--out";
+    refused(dir.path(), &line, 2, needles);
+    train(&at("even"), &set("epochs=2"), &[]);
+    train(&at("even"), &set("epochs=5"), &["--resume"]);
+    train(&at("whole"), &set("epochs=5"), &[]);
+    assert_same(&at("even"), &at("whole"));
+}
+
+#[test]
+fn other_threads_than_those_that_began_a_run_are_said() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = format!("dataset={}", text(&small_data(dir.path())));
+    let run = dir.path().join("run");
+    let words = |epochs, threads| {
+        let arguments = training(&run, &[&data, "hidden=[7]", epochs]);
+        let mut command = command(&[]);
+        let output = command
+            .args(arguments)
+            .arg("--resume")
+            .env("RAYON_NUM_THREADS", threads)
+            .output();
+        let output = output.unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{stderr}");
+        stderr
+    };
+    assert!(!words("epochs=1", "1").contains("threads"));
+    assert!(!words("epochs=2", "1").contains("threads"));
+    let said = words("epochs=3", "2");
+    assert!(
+        said.contains("by 1 threads so far, goes on with 2"),
+        "{said}"
+    );
+}
+
 #[test]
 fn a_run_goes_on_with_its_own_data_alone() {
     let dir = tempfile::tempdir().unwrap();

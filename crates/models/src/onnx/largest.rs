@@ -54,15 +54,58 @@ fn with_constant<'a>(
     }
     if let Some(bound) = constant.only() {
         let value = beside(t, node, value, constant)?;
+        if let Some(clipped) = clipped(t, node, &value, (bound, min))? {
+            return Ok(clipped);
+        }
         let activation = Activation::new(&[bound], &slopes, bound);
         let activation = activation.map_err(|e| node.error(e.to_string()))?;
-        return t.activated(node, "", &value, &activation);
+        let made = t.activated(node, "", &value, &activation)?;
+        t.bounded.insert(made.node);
+        return Ok(made);
     }
     let value = beside(t, node, value, constant)?;
     let below = shifted(t, node, ".difference", &value, constant, -1.0)?;
     let activation = Activation::new(&[0.0], &slopes, 0.0)?;
     let kept = t.activated(node, "", &below, &activation)?;
     shifted(t, node, ".back", &kept, constant, 1.0)
+}
+
+/// `min(max(z, low), high)` as the one activation that it is, given the outer bound and whether it is the upper one.
+fn clipped<'a>(
+    t: &mut Translator<'a>,
+    node: &Node<'a>,
+    value: &Dynamic,
+    (bound, min): (f64, bool),
+) -> Result<Option<Dynamic>> {
+    if !t.bounded.contains(&value.node) {
+        return Ok(None);
+    }
+    let inner = if min { [0.0, 1.0] } else { [1.0, 0.0] };
+    let (operator, operands) = t.nodes().get(value.node);
+    let (
+        Some(OperatorSpec::Activation {
+            breakpoints,
+            slopes,
+            anchor,
+        }),
+        &[operand],
+    ) = (operator.spec(), operands)
+    else {
+        return Ok(None);
+    };
+    let (&[at], true) = (&breakpoints[..], slopes[..] == inner) else {
+        return Ok(None);
+    };
+    let [low, high] = if min { [at, bound] } else { [bound, at] };
+    if at != anchor || !(low < high && low.is_finite() && high.is_finite()) {
+        return Ok(None);
+    }
+    let operand = Dynamic {
+        node: operand,
+        ..value.clone()
+    };
+    let clip = Activation::clip(low, high)?;
+    t.activated(node, "", &operand, &clip).map(Some)
 }
 
 /// The largest, or smallest, of values of one shape, number by number.

@@ -22,7 +22,11 @@ use crate::{
 };
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
-use std::{collections::HashMap, path::Path, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    path::Path,
+    sync::Arc,
+};
 
 /// Numbers that a file of any size may make of its constants.
 const FREE_NUMBERS: usize = 1 << 23;
@@ -55,6 +59,8 @@ pub(super) struct Translator<'a> {
     /// The failure that the last error came from, if it came from one.
     cause: Option<usize>,
     nodes: Nodes,
+    /// Nodes that are the larger or the smaller of a value and a number, which the other one may make a clip.
+    pub(super) bounded: HashSet<usize>,
     parameters: HashMap<(usize, bool), (Constant, Tensor)>,
     /// How many numbers may still be made by folding and copying constants.
     budget: usize,
@@ -84,6 +90,7 @@ impl<'a> Translator<'a> {
             failures: Vec::new(),
             cause: None,
             nodes: Nodes::new(&own(&input.full, input.batch)),
+            bounded: HashSet::new(),
             parameters: HashMap::new(),
             budget: spare.saturating_add(FREE_NUMBERS),
             work: spare.saturating_add(FREE_WORK),

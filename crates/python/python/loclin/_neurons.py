@@ -22,24 +22,30 @@ class Neurons(TorchFunctionMode):
     What a dual number may meet is listed below: operators that are not are refused, since neurons in them would be missed.
     """
 
-    def __init__(self, copies: int, moves: bool) -> None:
-        """``copies`` says how often each input is in the batch, ``moves`` whether running statistics move."""
+    def __init__(self, rows: int, copies: int, moves: bool) -> None:
+        """The batch has ``rows`` rows, ``copies`` of each input; ``moves`` says whether running statistics move."""
         super().__init__()
-        self.copies, self.moves = copies, moves
+        self.rows, self.copies, self.moves = rows, copies, moves
         self.values: List[Tensor] = []
         self.derivatives: List[Tensor] = []
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         duals = [_is_dual(value) for value in _tensors((*args, *kwargs.values()))]
+        name = getattr(func, "__name__", str(func))
         if not any(duals):
-            return func(*args, **kwargs)
+            found = func(*args, **kwargs)
+            if name in DRAWN:
+                self.drawn(name, found)
+            return found
         handler = HANDLERS.get(func)
         if handler is not None:
             return handler(self, *args, **kwargs)
-        name = getattr(func, "__name__", str(func))
         if name in FREE:
-            return func(*args, **kwargs)
+            found = func(*args, **kwargs)
+            if name in DRAWN:
+                self.drawn(name, found)
+            return found
         is_affine = name in AFFINE or (name in PRODUCTS and sum(duals) == 1)
         is_quotient = name in QUOTIENTS and sum(duals) == 1 and _is_dual(args[0])
         if not is_affine and not (is_quotient and kwargs.get("rounding_mode") is None):
@@ -53,6 +59,14 @@ class Neurons(TorchFunctionMode):
                     f"{what}: gives numbers of the input as constants, which hides neurons from loclin.torch.roll"
                 )
         return found
+
+    def drawn(self, name: str, found: Any) -> None:
+        """Refuses random numbers of which the copies of an input have different ones: together they are no network's."""
+        if self.copies > 1 and any(size and size % self.rows == 0 for tensor in _tensors((found,)) for size in tensor.shape):
+            raise UnsupportedOperator(
+                f"{name}: random numbers for each row of a batch, which differ between the copies of an input; loclin.torch.roll takes dropout "
+                "of PyTorch, exact=False, and the model in evaluation mode"
+            )
 
     def keep(self, z: Tensor) -> None:
         """Neurons with these values, ``[N, ...]``."""
@@ -134,6 +148,9 @@ def _clamp(seen: Neurons, input: Tensor, min: Any = None, max: Any = None) -> Te
     if any(_is_dual(end) for end in (min, max)):
         raise UnsupportedOperator("clamp: loclin.torch.roll takes no ends that depend on the input")
     ends = [end for end in (min, max) if end is not None]
+    if len(ends) == 2 and any(isinstance(end, Tensor) and end.numel() > 1 for end in ends):
+        # An end for each number: the larger, then the smaller, as networks from files have it.
+        return _clamp(seen, _clamp(seen, input, min), max=max)
     seen.keep(torch.stack([input - end for end in ends], -1))
     # The upper end has the last word, as in PyTorch.
     if min is not None:
@@ -375,6 +392,13 @@ FREE = _names(
     "zeros_like ones_like full_like empty_like rand_like randn_like new_zeros new_ones new_full new_empty size dim ndimension "
     "numel nelement stride is_contiguous is_floating_point is_complex element_size is_same_size retain_grad",
     "len hash repr format",
+)
+
+#: Drawing random numbers.
+DRAWN = _names(
+    "rand randn randint randperm rand_like randn_like randint_like normal bernoulli multinomial poisson binomial uniform random exponential "
+    "geometric cauchy log_normal",
+    "",
 )
 
 #: Affine in all of their operands.

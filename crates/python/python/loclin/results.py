@@ -219,7 +219,7 @@ class Polyhedron:
     offsets: Floats
     """``[|I|]``."""
     normal_errors: Floats
-    """What rounding has done to each normal at most, as an l1 norm, ``[|I|]``."""
+    """What rounding has done to each normal at most, as an l1 norm, ``[|I|]``; infinite where that is not known."""
     offset_errors: Floats
     """The same of each offset, ``[|I|]``."""
     input_shape: Tuple[int, ...]

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from typing import Any, Iterator, List, Optional, Tuple, Union
+import weakref
+from typing import Any, Iterator, List, Optional, Set, Tuple, Union
 
 import torch
 from torch import Tensor
 
+from ._native import UnsupportedOperator
 from ._neurons import Neurons, forward_ad
 
 #: PyTorch has one level of dual numbers for all threads.
@@ -42,7 +44,8 @@ def roll(
     model
         A module of affine layers, ReLU, LeakyReLU, PReLU, ReLU6, Hardtanh, clamping, absolute values, max pooling,
         ``maximum``, ``minimum``, ``amax`` and ``amin``, called as functions, methods or modules of PyTorch. It is called as it is;
-        statistics of its normalisations stay as they are, which the task's own pass moves.
+        statistics of its batch normalisations stay as they are, which the task's own pass moves. (Spectral normalisation goes a step on with
+        every pass in training.)
     x
         Inputs ``[B, in...]``. Where they are differentiated in, so is the hinge.
     c
@@ -55,8 +58,8 @@ def roll(
     generator
         Of the random signs.
 
-    Raises :class:`loclin.UnsupportedOperator` for all other operators that the input comes to, ``ValueError`` for numbers out of range
-    and a model without neurons.
+    Raises :class:`loclin.UnsupportedOperator` for all other operators that the input comes to, for models that mix the inputs of a batch, and
+    with ``exact`` for random numbers other than PyTorch's dropout; ``ValueError`` for numbers out of range and a model without neurons.
     """
     with _counts_kept(model):
         return _measured(model, x, c, gamma, exact, generator, moves=False)[0]
@@ -115,7 +118,9 @@ def _measured(
     if percent != 100.0 and not exact:
         raise ValueError(f"gamma={gamma!r}: needs exact gradients (exact=True)")
     inputs, tangents, copies = (_axes if exact else _signs)(x, size, generator)
-    seen = Neurons(copies, moves)
+    seen = Neurons(len(inputs), copies, moves)
+    with _TURN:
+        _check_rows(model, x)
     with _TURN, forward_ad.dual_level():
         dual = forward_ad.make_dual(inputs, tangents)
         with seen:
@@ -137,6 +142,40 @@ def _measured(
     if count < neurons:
         return every.gather(1, every.detach().topk(count, 1).indices).mean(), output
     return every.mean(), output
+
+
+#: The modes, training or not, in which a model was found to take each row for itself.
+_ROWS: "weakref.WeakKeyDictionary[torch.nn.Module, Set[bool]]" = weakref.WeakKeyDictionary()
+
+
+def _check_rows(model: torch.nn.Module, x: Tensor) -> None:
+    """Refuses a model in which one input of a batch moves what another makes of itself; batch normalisation is seen to.
+
+    One row has a tangent, and the others must have none. A model is asked once in each mode, which moves no buffer and no generator.
+    """
+    known = _ROWS.setdefault(model, set())
+    if model.training in known:
+        return
+    x = x.detach()
+    inputs = x if len(x) > 1 else torch.cat([x, x])
+    tangents = torch.zeros_like(inputs)
+    tangents[0] = 1.0
+    seen = Neurons(len(inputs), 1, False)
+    places = [x.device] if x.device.type == "cuda" else []
+    buffers = [(buffer, buffer._version, buffer.clone()) for buffer in model.buffers()]
+    with torch.random.fork_rng(places), torch.no_grad(), forward_ad.dual_level():
+        dual = forward_ad.make_dual(inputs, tangents)
+        with seen:
+            model(dual)
+        for buffer, version, before in buffers:
+            if buffer._version != version:
+                buffer.copy_(before)
+    if any(derivative[1:].any() for derivative in seen.derivatives):
+        raise UnsupportedOperator(
+            "the model mixes the inputs of a batch: what it makes of one depends on the others, and loclin.torch.roll takes the gradient of "
+            "each input for itself; batch normalisation of PyTorch is taken"
+        )
+    known.add(model.training)
 
 
 def _percent(gamma: Union[float, str]) -> Optional[float]:

@@ -22,6 +22,9 @@ use crate::program::shipped::{self, Kind};
 /// Most runs of one sweep: a grid beyond this is a slip of the pen.
 const MOST_RUNS: usize = 10_000;
 
+/// The bytes of the longest name that what varies makes by itself: seed and part come behind it, and file systems take 255.
+const LONGEST_NAME: usize = 180;
+
 /// A sweep file as it is written.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -274,8 +277,16 @@ fn name_of(varied: &Table) -> String {
         format!("{key}={}", words.join("-"))
     });
     let name = pairs.collect::<Vec<_>>().join(",");
-    match name.is_empty() {
-        true => "base".to_owned(),
-        false => name,
+    match name.len() {
+        0 => "base".to_owned(),
+        1..=LONGEST_NAME => name,
+        _ => {
+            let digest: [u8; 32] = Sha256::digest(&name).into();
+            let digest: String = digest[..8]
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect();
+            format!("{}-{digest}", &name[..LONGEST_NAME - 17])
+        }
     }
 }

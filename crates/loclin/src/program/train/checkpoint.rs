@@ -44,6 +44,9 @@ pub(super) struct Progress {
     /// The digest of the data that it is trained on ([`Datasets::digest`](super::Datasets)); earlier versions did not keep it.
     #[serde(default)]
     pub(super) data: Option<String>,
+    /// The threads that trained it last; earlier versions did not say.
+    #[serde(default)]
+    pub(super) threads: Option<usize>,
 }
 
 /// What training changes: the weights, their mean (where there is one), and the optimiser.

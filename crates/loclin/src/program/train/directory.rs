@@ -6,7 +6,7 @@ use anyhow::ensure;
 
 use super::checkpoint::{self, Progress};
 use super::datasets::Datasets;
-use super::outcome::Outcome;
+use super::outcome::{Epoch, Outcome};
 use crate::program::config::Config;
 use crate::program::errors::Usage;
 use crate::program::files::{self, Lock};
@@ -66,6 +66,37 @@ fn check_data(
     Ok(())
 }
 
+/// Refuses more epochs for a run whose last was validated as the last: the longer run would not validate there, and may choose
+/// another network.
+fn check_validations(last: &Path, progress: &Progress, config: &Config) -> anyhow::Result<()> {
+    let every = config.validate_every;
+    match progress.history.last() {
+        Some(Epoch { epoch, .. }) if *epoch < config.epochs && !epoch.is_multiple_of(every) => {
+            let message = format!(
+                "{}: the run is finished, and its last epoch, {epoch}, was validated because it is the last; a run of {} epochs with \
+                 validate_every = {every} is another one; --out names another directory",
+                last.display(),
+                config.epochs
+            );
+            Err(Usage::new(message).into())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Says where a run goes on with another number of threads: sums are then rounded in another order.
+fn check_threads(last: &Path, progress: &Progress) {
+    let now = rayon::current_num_threads();
+    match progress.threads {
+        Some(begun) if begun != now => tracing::warn!(
+            "{}: trained by {begun} threads so far, goes on with {now}: the bits are not those of a run with one number of threads; \
+             RAYON_NUM_THREADS={begun} keeps them",
+            last.display()
+        ),
+        _ => {}
+    }
+}
+
 /// Makes the directory, takes it for as long as the lock lives, and writes the configuration, or checks that it is the one
 /// of the run begun there, on data of this digest.
 pub(super) fn prepare(
@@ -103,6 +134,8 @@ pub(super) fn prepare(
         let progress = checkpoint::progress(&last)?;
         check_data(&last, &progress, config, digest)?;
         check_model(out, &progress)?;
+        check_validations(&last, &progress, config)?;
+        check_threads(&last, &progress);
     }
     if resume {
         files::remove_leftovers(out)?;

@@ -9,11 +9,16 @@ use loclin_data::{Data, Dataset};
 use loclin_models::architectures::{
     ResNetConfig, ResNetFamily, Rnn, ScoRnn, ScoRnnConfig, StemPooling,
 };
-use loclin_models::{Mlp, Model, ModelFile, Network, Normalization, pytorch};
+use loclin_models::{Mlp, Model, ModelFile, Network, Node, Normalization, Structure, pytorch};
 use loclin_tensor::Parameters;
 
 use crate::program::config::{Architecture, Config};
 use crate::program::{files, tensors};
+
+const GIB: f64 = (1u64 << 30) as f64;
+
+/// Tangents of a step of which a word is said.
+const MANY_BYTES: f64 = 4.0 * GIB;
 
 /// Parameters in training, and how they make a model.
 pub(super) struct Learner {
@@ -181,6 +186,36 @@ impl Learner {
             Maker::Network(model) => ModelFile::Network(model.clone()),
             Maker::ScoRnn(rnn) => ModelFile::Recurrent(rnn.rnn()?),
         })
+    }
+
+    /// Says so where an exact objective keeps very many tangents: one for every axis of every input, at every node.
+    pub(super) fn warn_of_tangents(&self, config: &Config) -> anyhow::Result<()> {
+        let (Maker::Network(Model { network, .. }), Some(estimate)) =
+            (&self.maker, config.loss.estimate())
+        else {
+            return Ok(());
+        };
+        if config.estimated_epochs >= config.epochs
+            || !matches!(network.structure(), Structure::General)
+        {
+            return Ok(());
+        }
+        let of_node = |node: &Node| node.shape.iter().product::<usize>();
+        let numbers: usize = network.nodes().iter().map(of_node).sum();
+        let tangents = network.input_size() as f64 * config.batch_size as f64;
+        let bytes = tangents * numbers as f64 * network.dtype().size_in_bytes() as f64;
+        if bytes > MANY_BYTES {
+            tracing::warn!(
+                "loss = {} keeps about {:.0} GiB of tangents for a step of batch_size = {}, one for each of the {} numbers of each \
+                 input; loss = {} keeps one or two for each input",
+                serde_json::to_value(config.loss)?,
+                bytes / GIB,
+                config.batch_size,
+                network.input_size(),
+                serde_json::to_value(estimate)?
+            );
+        }
+        Ok(())
     }
 
     /// What inputs are normalised with.

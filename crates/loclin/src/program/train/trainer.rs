@@ -64,6 +64,7 @@ impl<'a> Trainer<'a> {
             train.least_features(),
             train.name()
         );
+        learner.warn_of_tangents(config)?;
         let average = match config.average {
             Average::None => None,
             Average::Tail | Average::Ema => Some(Learner::new(config, train, &device)?),
@@ -107,6 +108,7 @@ impl<'a> Trainer<'a> {
         let applied = self.data[0].applied();
         progress.preprocessing = Some(by_model(applied, self.learner.normalization()));
         progress.data = Some(digest);
+        progress.threads = Some(rayon::current_num_threads());
         let steps = self.steps();
         let bar = Bar::count(label, (self.config.epochs * steps) as u64);
         bar.go_on((progress.epoch * steps + progress.step) as u64);
@@ -200,6 +202,7 @@ impl<'a> Trainer<'a> {
             history: validated.history,
             preprocessing: validated.preprocessing,
             data: validated.data,
+            threads: validated.threads,
             ..Progress::default()
         };
         Ok(())
