@@ -1,8 +1,14 @@
 //! `check`: true tables hold, and what is not true is found.
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use candle_core::{DType, Device, Tensor};
+use candle_nn::VarBuilder;
+use loclin_data::npy;
+use loclin_models::operators::{Activation, Linear, Translate};
+use loclin_models::{Model, NetworkBuilder};
 use serde_json::Value;
 
 use crate::fixture::{command, json, model, small_data, text};
@@ -100,6 +106,78 @@ fn a_true_table_holds() {
         (0, &40.into(), &0.into())
     );
     assert_eq!(found["failures"], Value::Array(Vec::new()));
+}
+
+/// Shifts of 1e16 there and back, of which double precision loses the number between: its class is another one than the network's, and
+/// both may stand in a table.
+#[test]
+fn a_class_that_double_precision_finds_holds() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name);
+    let tensor =
+        |values: &[f64], shape: &[usize]| Tensor::from_slice(values, shape, &Device::Cpu).unwrap();
+    let mut network = NetworkBuilder::new(&[1]).unwrap();
+    let mut parameters = HashMap::new();
+    for (name, shift) in [("there", 1e16), ("back", -1e16)] {
+        parameters.insert(format!("{name}.shift"), tensor(&[shift], &[1]));
+    }
+    parameters.insert("last.weight".into(), tensor(&[1.0, 0.0, 0.0], &[3, 1]));
+    parameters.insert("last.bias".into(), tensor(&[0.0, 0.2, -1.0], &[3]));
+    let vars = VarBuilder::from_tensors(parameters, DType::F64, &Device::Cpu);
+    let mut below = 0;
+    for name in ["there", "back"] {
+        let shift = Translate::new(&[1], vars.pp(name)).unwrap();
+        below = network.affine(name, shift, &[below]).unwrap();
+    }
+    let relu = network
+        .piecewise_linear("relu", Activation::relu(), below)
+        .unwrap();
+    let last = Linear::new(1, 3, true, vars.pp("last")).unwrap();
+    network.affine("last", last, &[relu]).unwrap();
+    let model = Model {
+        network: network.finish(DType::F64, &Device::Cpu).unwrap(),
+        normalization: None,
+    };
+    fs::write(path("m.safetensors"), model.to_bytes().unwrap()).unwrap();
+    fs::write(path("x.npy"), npy::encode(&[1, 1], &[0.4]).unwrap()).unwrap();
+    let paths = ["m.safetensors", "x.npy", "m.csv"].map(path);
+    let [model, data, table] = paths.each_ref().map(|path| text(path));
+    json(&["certify", "--model", model, "--data", data, "--out", table]);
+    let check = || {
+        let output =
+            command(&["check", table, "--model", model, "--data", data, "--quiet"]).output();
+        let output = output.unwrap();
+        (
+            output.status.code(),
+            String::from_utf8(output.stdout).unwrap(),
+        )
+    };
+    let written = fs::read_to_string(table).unwrap();
+    let at = written
+        .lines()
+        .next()
+        .unwrap()
+        .split(',')
+        .position(|name| name == "prediction");
+    for (class, code) in [(None, 0), (Some("0"), 0), (Some("1"), 0), (Some("2"), 1)] {
+        let line = |line: (usize, &str)| {
+            let cells = line.1.split(',').enumerate();
+            let cells = cells.map(|(cell, old)| match class {
+                Some(class) if line.0 == 1 && Some(cell) == at => class,
+                _ => old,
+            });
+            cells.collect::<Vec<_>>().join(",") + "\n"
+        };
+        let edited: String = written.lines().enumerate().map(line).collect();
+        fs::write(table, edited).unwrap();
+        let (found, stdout) = check();
+        assert_eq!(found, Some(code), "{class:?}: {stdout}");
+        assert_eq!(
+            stdout.contains("prediction 2, the network's is 0"),
+            code == 1,
+            "{stdout}"
+        );
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use anyhow::bail;
 use candle_core::{DType, Device, Tensor};
-use loclin_models::{Magnitudes, Network, NeuronRange, Places};
+use loclin_models::{Magnitudes, Module, Network, NeuronRange, Places};
 use loclin_regions::exact::{Exact, ExactPoint, RadiusBounds};
 use loclin_tensor::rounding::{down, up};
 
@@ -35,6 +35,8 @@ pub(super) struct Truth {
     outputs: Vec<Between>,
     /// Bounds of what a computation in double precision makes of them.
     computed: Vec<Between>,
+    /// What this one makes of them.
+    evaluated: Vec<Between>,
     /// At most the distance to the boundary of the neuron that is said to limit, where one is.
     limiting: Option<f64>,
 }
@@ -102,6 +104,7 @@ impl Judge {
             return Ok(Truth {
                 radii: found.iter().zip(claims.radii).map(radius).collect(),
                 computed: self.computed(x, &outputs)?,
+                evaluated: self.evaluated(x)?,
                 outputs,
                 limiting: named,
             });
@@ -125,6 +128,7 @@ impl Judge {
         let mut truth = Truth {
             radii: Vec::new(),
             computed: self.computed(x, &measured.outputs)?,
+            evaluated: self.evaluated(x)?,
             outputs: measured.outputs,
             limiting: named,
         };
@@ -191,6 +195,14 @@ impl Judge {
         Ok(outputs.iter().zip(errors).map(wider).collect())
     }
 
+    /// The outputs as double precision finds them.
+    fn evaluated(&self, x: &[f64]) -> anyhow::Result<Vec<Between>> {
+        let shape = [&[1], self.network.input_shape()].concat();
+        let x = Tensor::from_slice(x, shape, &Device::Cpu)?;
+        let outputs = self.network.forward(&x)?.flatten_all()?.to_vec1::<f64>()?;
+        Ok(outputs.into_iter().map(|value| (value, value)).collect())
+    }
+
     /// The neuron of that number at a node of that name, among all neurons.
     pub(super) fn neuron(&self, layer: &str, neuron: usize) -> Option<usize> {
         Some(self.range(layer, neuron)?.start + neuron)
@@ -251,20 +263,9 @@ impl Truth {
         radii.all(|radius| radius.refuted || radius.proved)
     }
 
-    /// Whether a class may be the predicted one: the largest output, the first of equal ones; of one output, whether
-    /// it is positive.
+    /// Whether a class may be the predicted one, of the network itself or as double precision finds it.
     pub(super) fn may_predict(&self, class: u32) -> bool {
-        if let [(low, high)] = self.outputs[..] {
-            return match class {
-                0 => low <= 0.0,
-                1 => high > 0.0,
-                _ => false,
-            };
-        }
-        let Some((_, high)) = self.outputs.get(class as usize) else {
-            return false;
-        };
-        !self.outputs.iter().any(|(low, _)| low > high)
+        may_predict(&self.outputs, class) || may_predict(&self.evaluated, class)
     }
 
     /// Whether a computation in double precision may find this as the output of a class; a single output is that of both.
@@ -289,7 +290,23 @@ impl Truth {
     /// The class that is certainly predicted.
     pub(super) fn prediction(&self) -> Option<u32> {
         let count = (self.outputs.len() as u32).max(2);
-        let mut possible = (0..count).filter(|class| self.may_predict(*class));
+        let mut possible = (0..count).filter(|class| may_predict(&self.outputs, *class));
         possible.next().filter(|_| possible.next().is_none())
     }
+}
+
+/// Whether a class may be the predicted one of these outputs: the largest, the first of equal ones; of one output, whether it is
+/// positive.
+fn may_predict(outputs: &[Between], class: u32) -> bool {
+    if let [(low, high)] = outputs[..] {
+        return match class {
+            0 => low <= 0.0,
+            1 => high > 0.0,
+            _ => false,
+        };
+    }
+    let Some((_, high)) = outputs.get(class as usize) else {
+        return false;
+    };
+    !outputs.iter().any(|(low, _)| low > high)
 }
