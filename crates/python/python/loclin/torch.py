@@ -159,7 +159,7 @@ def _check_rows(model: torch.nn.Module, x: Tensor) -> None:
     x = x.detach()
     inputs = x if len(x) > 1 else torch.cat([x, x])
     tangents = torch.zeros_like(inputs)
-    tangents[0] = 1.0
+    tangents[0] = torch.randn(x.shape[1:], generator=torch.Generator().manual_seed(0)).to(x)
     seen = Neurons(len(inputs), 1, False)
     places = [x.device] if x.device.type == "cuda" else []
     buffers = [(buffer, buffer._version, buffer.clone()) for buffer in model.buffers()]
