@@ -117,16 +117,46 @@ fn of_picture(picture: Picture) -> Result<DynamicImage, String> {
     image.ok_or_else(|| "a JPEG image without all of its pixels".into())
 }
 
-/// Whether a JPEG file has its end-of-image marker behind its last start of a scan. Neither occurs in the data of a
-/// scan, and thumbnails come before the first.
+/// Whether a JPEG file has its end-of-image marker, whatever stands behind that.
 fn is_complete(bytes: &[u8]) -> bool {
-    let marker = |window: &[u8], code: u8| *window == [0xff, code];
-    let scan = bytes.windows(2).rposition(|window| marker(window, 0xda));
-    let end = bytes.windows(2).rposition(|window| marker(window, 0xd9));
-    end > scan
+    end_of_image(bytes).is_some()
+}
+
+/// Where the picture ends: segments have their lengths, and in the data of a scan no marker occurs but those that restart it.
+fn end_of_image(bytes: &[u8]) -> Option<usize> {
+    let is_marker = |pair: &[u8]| matches!(pair, [0xff, code] if !matches!(code, 0x00 | 0x01 | 0xd0..=0xd8 | 0xff));
+    let mut at = 0;
+    loop {
+        at += bytes.get(at..)?.windows(2).position(is_marker)?;
+        if bytes[at + 1] == 0xd9 {
+            return Some(at + 2);
+        }
+        let length = bytes.get(at + 2..at + 4)?;
+        at += 2 + usize::from(u16::from_be_bytes([length[0], length[1]]));
+    }
 }
 
 /// Whether its numbers have more than 8 bits.
 pub(crate) fn is_deep(color: ColorType) -> bool {
     color.bytes_per_pixel() > color.channel_count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stands_behind_a_picture_is_none_of_it() {
+        // A start, a segment with a thumbnail's end in it, a scan with a restart and a stuffed byte, an end.
+        let mut picture = vec![0xff, 0xd8, 0xff, 0xe1, 0, 6, 0xff, 0xd9, 0xff, 0xda];
+        picture.extend([
+            0xff, 0xda, 0, 3, 1, 7, 0xff, 0x00, 0xff, 0xd3, 9, 0xff, 0xff, 0xd9,
+        ]);
+        for cut in 0..picture.len() {
+            assert!(!is_complete(&picture[..cut]), "{cut}");
+        }
+        assert!(is_complete(&picture));
+        picture.extend([1, 0xff, 0xda, 2]);
+        assert!(is_complete(&picture));
+    }
 }

@@ -70,8 +70,12 @@ impl<'a> Options<'a> {
     }
 
     /// The file of labels, as it is named beside the inputs.
-    pub(crate) fn labels(&mut self) -> Option<&'a Path> {
-        self.take("labels", "labels=FILE.npy").map(Path::new)
+    pub(crate) fn labels(&mut self) -> Result<Option<&'a Path>, Error> {
+        const LABELS: &str = "labels=FILE.npy";
+        match self.take("labels", LABELS) {
+            Some("") => Err(self.refuse("labels", "", LABELS)),
+            found => Ok(found.map(Path::new)),
+        }
     }
 
     /// An error if an option is left that was not asked for.

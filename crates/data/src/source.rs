@@ -243,6 +243,45 @@ pub fn holds_out(name_or_path: &str, data_dir: Option<&Path>) -> Result<bool, Er
     Ok(layout.holds_out())
 }
 
+/// Whether [`open`] may read a file that is there for the data of that name: one of its own files, or an image in its folder. What
+/// cannot be opened reads nothing.
+///
+/// ```
+/// use loclin_data::source;
+/// let folder = tempfile::tempdir()?;
+/// let path = |name: &str| folder.path().join(name);
+/// for name in ["x.npy", "y.npy", "z.npy"] {
+///     std::fs::write(path(name), "")?;
+/// }
+/// let data = format!("{},labels=y.npy", path("x.npy").display());
+/// let reads = |name| source::reads(&data, None, &path(name));
+/// assert_eq!([reads("x.npy"), reads("y.npy"), reads("z.npy")], [true, true, false]);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub fn reads(name_or_path: &str, data_dir: Option<&Path>, file: &Path) -> bool {
+    let mut options = Options::behind(name_or_path);
+    let Ok((layout, path)) = locate(options.name(), data_dir) else {
+        return false;
+    };
+    let Ok(file) = file.canonicalize() else {
+        return false;
+    };
+    let is = |own: &Path| own.canonicalize().is_ok_and(|own| own == file);
+    let is_in = |own: &Path| own.canonicalize().is_ok_and(|own| file.starts_with(own));
+    match layout {
+        Layout::Digits => false,
+        Layout::Npy(files) => {
+            let labels = options.labels().ok().flatten();
+            let labels = labels.map(|labels| path.with_file_name(labels));
+            files.iter().chain(&labels).any(|own| is(own))
+        }
+        Layout::Images(files) => files.iter().any(|own| is(own)),
+        Layout::Safetensors => is(&path),
+        Layout::Folder | Layout::Caltech256 => folders::is_image(&file) && is_in(&path),
+        Layout::Mnist | Layout::JapaneseVowels | Layout::Cifar10 => is_in(&path),
+    }
+}
+
 /// Gives `sink` the stored content ([`Data::content`]) of all rows that train or validate, by whatever seed and in whatever part of
 /// a cross-validation: runs that divide the same data in different ways have the same.
 ///
@@ -345,7 +384,7 @@ fn stored(name_or_path: &str, request: &Request<'_>) -> Result<Data, Error> {
             }
         }
         Layout::Npy(paths) => {
-            let labels = options.labels();
+            let labels = options.labels()?;
             options.finish()?;
             let name = path.display().to_string();
             let input = request.input_shape.map(|shape| fit::Wanted {

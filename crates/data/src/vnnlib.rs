@@ -93,8 +93,13 @@ impl Reader<'_> {
                 self.words.close()?;
             }
             "set-logic" | "set-info" | "set-option" | "check-sat" | "get-model" | "get-value"
-            | "echo" | "exit" => {
+            | "echo" => {
                 self.words.rest()?;
+            }
+            // What stands behind it is not said.
+            "exit" => {
+                self.words.rest()?;
+                return Ok(false);
             }
             "vnnlib-version" | "declare-network" => {
                 return Err(self.words.error(
@@ -156,6 +161,7 @@ impl Reader<'_> {
             return Err(self.words.error(found, "fewer"));
         }
         match token {
+            Token::Word if self.words.text() == "false" => return Err(self.nothing()),
             // A constant or a variable that is true or false.
             Token::Word if !self.words.text().starts_with(INPUT) => return Ok(false),
             Token::Open => {}
@@ -177,6 +183,9 @@ impl Reader<'_> {
         let (mut count, mut of_inputs) = (0usize, false);
         loop {
             let token = self.words.next()?;
+            if token == Token::Close && is_or && count == 0 {
+                return Err(self.nothing());
+            }
             if token == Token::Close {
                 return Ok(of_inputs);
             }
@@ -187,6 +196,11 @@ impl Reader<'_> {
                 return Err(self.several());
             }
         }
+    }
+
+    fn nothing(&self) -> Error {
+        let found = "a formula that is false, of which no input is true";
+        self.words.error(found, "a box of inputs")
     }
 
     fn several(&self) -> Error {

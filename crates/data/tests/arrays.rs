@@ -416,6 +416,7 @@ fn labels_come_from_a_file_beside_the_inputs() {
         ("long.npy", &["long.npy", "trailing bytes"]),
         ("short.npy", &["short.npy", "19"]),
         ("none.npy", &["none.npy"]),
+        ("", &["found \"labels=\"", "labels=FILE.npy"]),
     ] {
         assert_says(&open(&named("a1.npy", file), &whole).unwrap_err(), words);
     }

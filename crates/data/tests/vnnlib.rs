@@ -46,6 +46,8 @@ fn every_form_of_one_box_is_read() {
     let other =
         "(declare-fun X_1 () Real)(declare-fun X_0 () Real)(assert (= X_0 1))(assert (= X_1 2))";
     assert_eq!(read(other).unwrap().low, [1.0, 2.0]);
+    let left = "(declare-const X_0 Real)(assert (= X_0 1))(exit)(assert (= X_0 2))(nothing";
+    assert_eq!(read(left).unwrap().high, [1.0]);
     let quoted = "(declare-const |X_0| |Real|)(assert (= X_0 1))(assert (<= |X_0| 3))";
     assert_eq!(read(quoted).unwrap().low, [1.0]);
 }
@@ -65,7 +67,7 @@ fn packed_files_are_read() {
 
 #[test]
 fn what_is_no_box_is_refused_with_its_line() {
-    let cases: [(&str, &[&str]); 21] = [
+    let cases: [(&str, &[&str]); 23] = [
         // Symbols between bars are those without; none of them is a number, and texts are none.
         ("(assert (<= |X_0| |X_1|))", &["relation"]),
         ("(assert (<= X_0 |1|))", &["relation"]),
@@ -100,6 +102,11 @@ fn what_is_no_box_is_refused_with_its_line() {
         ("(assert (<= X_0 1)", &["the end of the file"]),
         ("(assert (<= X_0 1)))", &["line 4", "`)`", "a command"]),
         ("(push 1)", &["`push`"]),
+        ("\n(assert false)", &["line 5", "no input is true"]),
+        (
+            "(assert (and (or) (<= X_0 1)))",
+            &["line 4", "no input is true"],
+        ),
     ];
     for (text, words) in cases {
         assert_says(&asserted(text).unwrap_err(), words);

@@ -286,21 +286,81 @@ def test_noise_for_weights_is_that_of_one_network():
     assert torch.equal(own, loclin.torch.roll(noisy_with(model, noise), x, 0.5, exact=True))
 
 
-@pytest.mark.parametrize("mix", [lambda h: h - h.mean(0), lambda h: h + h.roll(1, 0), lambda h: h[torch.tensor([1, 0, 2])]])
+class Between(nn.Module):
+    """Two layers and what stands between them."""
+
+    def __init__(self, between):
+        super().__init__()
+        self.between, self.first, self.last = between, nn.Linear(5, 4), nn.Linear(4, 2)
+
+    def forward(self, x):
+        return self.last(self.between(self.first(x)))
+
+
+@pytest.mark.parametrize(
+    "mix",
+    [
+        lambda h: h - h.mean(0), lambda h: h + h.roll(1, 0), lambda h: h + h.roll(2, 0), lambda h: h[torch.tensor([1, 0, 2, 3, 4])],
+        lambda h: h - h[-1:], lambda h: h.flip(0).cumsum(0), lambda h: h - h[:1],
+    ],
+)  # fmt: skip
 def test_models_that_mix_inputs_are_refused(mix):
     import loclin.torch
 
-    class Mixing(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.first, self.last = nn.Linear(5, 4), nn.Linear(4, 2)
-
-        def forward(self, x):
-            return self.last(torch.relu(mix(self.first(x))))
-
     for exact in (True, False):
         with pytest.raises(loclin.UnsupportedOperator, match="mixes the inputs"):
-            loclin.torch.roll(Mixing(), torch.randn(3, 5), 0.5, exact=exact)
+            loclin.torch.roll(Between(lambda h: torch.relu(mix(h))), torch.randn(5, 5), 0.5, exact=exact)
+
+
+def test_parts_of_an_input_may_stand_in_the_first_dimension():
+    import loclin.torch
+
+    torch.manual_seed(1)
+    model = Between(lambda h: torch.relu(h.reshape(-1, 2)).reshape(h.shape)).double()
+    plain = Between(torch.relu).double()
+    plain.load_state_dict(model.state_dict())
+    x = torch.randn(5, 5, dtype=torch.float64)
+    for gamma in (100.0, 30.0, "max"):
+        own, other = (loclin.torch.roll(net, x, 0.7, gamma, exact=True).item() for net in (model, plain))
+        np.testing.assert_allclose(own, other, rtol=1e-12)
+    with pytest.raises(loclin.UnsupportedOperator, match="something else than the batch in the first dimension"):
+        loclin.torch.roll(Between(lambda h: torch.relu(h.T).T), x.float(), 0.7)
+
+
+def test_numbers_that_are_none_are_not_taken_for_mixing():
+    import loclin.torch
+
+    model, x = Between(torch.relu), torch.randn(5, 5)
+    with torch.no_grad():
+        model.first.weight[0, 0] = torch.nan
+    assert loclin.torch.roll(model, x, 0.5).isnan()
+    with torch.no_grad():
+        model.first.weight[0, 0] = 1.0
+    assert loclin.torch.roll(model, x, 0.5).isfinite()
+
+
+def test_functions_that_are_not_shown_are_refused():
+    import loclin.torch
+
+    @torch.jit.script
+    def scripted(h: torch.Tensor) -> torch.Tensor:
+        return torch.relu(h)
+
+    class Own(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, h):
+            ctx.save_for_forward(h)
+            return h.clamp_min(0)
+
+        @staticmethod
+        def jvp(ctx, tangent):
+            return tangent * (ctx.saved_tensors[0] > 0)
+
+    for hidden in (scripted, Own.apply, lambda h: torch.relu(h) + scripted(h)):
+        with pytest.raises(loclin.UnsupportedOperator, match="does not show"):
+            loclin.torch.roll(Between(hidden), torch.randn(3, 5), 0.5)
+    with pytest.raises(loclin.UnsupportedOperator, match="does not show"):
+        loclin.torch.roll(torch.jit.script(nn.Sequential(nn.Linear(5, 4), nn.ReLU())), torch.randn(3, 5), 0.5)
 
 
 def test_asking_a_model_whether_it_mixes_inputs_changes_nothing():

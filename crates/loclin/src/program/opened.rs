@@ -38,8 +38,6 @@ pub struct Loaded<'a> {
     /// The names of the model's classes, where a file says them.
     names: Option<Vec<String>>,
     dtype: Dtype,
-    /// What was asked for.
-    seed: Option<u64>,
 }
 
 impl<'a> Loaded<'a> {
@@ -63,7 +61,6 @@ impl<'a> Loaded<'a> {
             run,
             given,
             dtype,
-            seed: global.seed,
         })
     }
 
@@ -73,8 +70,10 @@ impl<'a> Loaded<'a> {
     /// # Errors
     /// As [`Opened::new`].
     pub fn open(&self, inputs: &InputOptions, rows: Rows) -> anyhow::Result<Opened> {
-        let named = inputs.data.as_deref();
         let run = self.run.as_ref();
+        // A run's own data are those however they are named.
+        let is_own = |name: &&str| run.is_some_and(|run| run.dataset == *name);
+        let named = inputs.data.as_deref().filter(|name| !is_own(name));
         let Some(name) = named.or(run.map(|run| &run.dataset[..])) else {
             return Err(Usage::new("--data is needed where --model is not a run directory: a dataset's name, a folder of images, or a file of inputs").into());
         };
@@ -87,7 +86,6 @@ impl<'a> Loaded<'a> {
             (None, _) => Preprocessing::default(),
         };
         let preprocessing = self.given.clone().or(of_run);
-        let seed = self.seed.or(run.map(|run| run.seed));
         let fold = match (run, named) {
             (Some(run), None) => run.fold()?,
             _ => None,
@@ -97,7 +95,7 @@ impl<'a> Loaded<'a> {
             split: inputs.split,
             fold,
             data_dir: Some(&inputs.place.data_dir),
-            seed: seed.unwrap_or(0),
+            seed: run.map_or(0, |run| run.seed),
             rows,
             preprocessing: &preprocessing,
             input_shape: input_shape(&self.model),

@@ -64,7 +64,8 @@ pub struct InputOptions {
     /// the program; `loclin fetch` downloads mnist and cifar10 [default: the dataset of the run directory]
     #[arg(long, value_name = "NAME_OR_PATH")]
     pub data: Option<String>,
-    /// Which part of the dataset: train, valid or test
+    /// Which part of the dataset: train, valid or test. Where a seed divides it, that is the one of the run directory, else 0; --seed
+    /// is of what is drawn
     #[arg(long, default_value = "test")]
     pub split: Split,
     /// Where the datasets are

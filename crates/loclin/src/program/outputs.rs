@@ -2,38 +2,75 @@
 
 use std::path::{Path, PathBuf};
 
+use loclin_data::source;
+
+use crate::program::domain::{DomainChoice, DomainOptions};
 use crate::program::errors::Usage;
 use crate::program::model::ModelPath;
 use crate::program::options::InputOptions;
+use crate::program::run_directory::{Trained, files_of};
 
 /// Files by the options that name them.
 #[derive(Debug, Default)]
-pub struct Named<'a> {
-    files: Vec<(&'static str, PathBuf, &'a Path)>,
+pub struct Named {
+    /// The option, the place of the file, and how it is called.
+    files: Vec<(&'static str, PathBuf, PathBuf)>,
+    /// What names data, the name, and where the datasets are: their files are looked for when they are compared.
+    data: Option<(&'static str, String, PathBuf)>,
 }
 
-impl<'a> Named<'a> {
+impl Named {
     /// With what an option names, which may be nothing.
     #[must_use]
     pub fn with(
         mut self,
         option: &'static str,
-        files: impl IntoIterator<Item = &'a (impl AsRef<Path> + ?Sized + 'a)>,
+        files: impl IntoIterator<Item = impl AsRef<Path>>,
     ) -> Self {
-        let files = files.into_iter().map(AsRef::as_ref);
-        let placed = files.map(|file| (option, place(file), file));
+        let named = files.into_iter().map(|file| file.as_ref().to_owned());
+        let placed = named.map(|file| (option, place(&file), file));
         self.files.extend(placed);
         self
     }
+
+    /// The option that names a file in its place.
+    fn names(&self, place: &Path) -> Option<&'static str> {
+        let mut files = self.files.iter();
+        if let Some((option, ..)) = files.find(|(_, own, _)| own == place) {
+            return Some(option);
+        }
+        let (option, name, data_dir) = self.data.as_ref()?;
+        source::reads(name, Some(data_dir), place).then_some(option)
+    }
 }
 
-/// The files that a command reads that asks a model about inputs.
-pub fn inputs<'a>(source: &'a ModelPath, inputs: &'a InputOptions) -> Named<'a> {
-    Named::default()
-        .with("--model", [&source.model])
-        .with("--architecture", &source.architecture)
-        .with("--data", &inputs.data)
+/// The files that a command reads that asks a model about inputs: those of a run directory, too, and those of the data.
+///
+/// # Errors
+/// A run directory that cannot be read.
+pub fn inputs(
+    model: &ModelPath,
+    inputs: &InputOptions,
+    domain: &DomainOptions,
+) -> anyhow::Result<Named> {
+    let run = Trained::of(&model.model)?;
+    let given = inputs.data.clone().map(|name| ("--data", name));
+    let data = given.or(run.map(|run| ("the data of --model", run.dataset)));
+    let box_of = match &domain.domain {
+        Some(DomainChoice::File(file)) => Some(file),
+        _ => None,
+    };
+    let named = Named {
+        data: data.map(|(option, name)| (option, name, inputs.place.data_dir.clone())),
+        ..Named::default()
+    };
+    Ok(named
+        .with("--model", [&model.model])
+        .with("--model", files_of(&model.model))
+        .with("--architecture", &model.architecture)
         .with("--classes", &inputs.classes.classes)
+        .with("--preprocessing", &inputs.preprocessing.preprocessing)
+        .with("--domain", box_of))
 }
 
 /// Refuses two of the files `written` that are one, and those that are among the files `read`, whether files may be replaced or not:
@@ -41,14 +78,13 @@ pub fn inputs<'a>(source: &'a ModelPath, inputs: &'a InputOptions) -> Named<'a> 
 ///
 /// # Errors
 /// Both options and the file.
-pub fn check(written: &Named<'_>, read: &Named<'_>) -> Result<(), Usage> {
+pub fn check(written: &Named, read: &Named) -> Result<(), Usage> {
     for (at, (option, place, file)) in written.files.iter().enumerate() {
-        let others = written.files[..at]
-            .iter()
-            .map(|other| (other, "is written"));
-        let read = read.files.iter().map(|other| (other, "is read"));
-        let same = others.chain(read).find(|((_, own, _), _)| own == place);
-        if let Some(((other, ..), what)) = same {
+        let others = &mut written.files[..at].iter();
+        let written = others.find(|(_, own, _)| own == place);
+        let written = written.map(|(other, ..)| (*other, "is written"));
+        let same = written.or_else(|| read.names(place).map(|other| (other, "is read")));
+        if let Some((other, what)) = same {
             return Err(Usage::new(format!(
                 "{option} {}: the file {what} as {other}, too; name another",
                 file.display()

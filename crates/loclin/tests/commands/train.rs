@@ -287,6 +287,106 @@ fn a_run_goes_on_only_when_told_and_ends_as_if_it_had_never_stopped() {
     assert_eq!(config("run"), config("whole"));
 }
 
+/// Files that are read are not replaced, whatever names them, nor with --force.
+#[test]
+fn what_a_command_reads_it_does_not_replace() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name);
+    let values: Vec<f64> = (0..48).map(f64::from).collect();
+    let labels: Vec<f64> = (0..24).map(|row| f64::from(row % 2)).collect();
+    fs::write(path("x.npy"), npy::encode(&[24, 2], &values).unwrap()).unwrap();
+    fs::write(path("y.npy"), npy::encode(&[24], &labels).unwrap()).unwrap();
+    let ends = npy::encode(&[2, 2], &[-9.0, -9.0, 99.0, 99.0]).unwrap();
+    fs::write(path("box.npy"), ends).unwrap();
+    fs::write(path("p.toml"), "scale = \"1\"\n").unwrap();
+    let data = format!("{},labels=y.npy", text(&path("x.npy")));
+    train(
+        &path("run"),
+        &["hidden=[4]", "epochs=1", &format!("dataset={data}")],
+        &[],
+    );
+    let before = tree(dir.path());
+    for (out, more, option) in [
+        ("x.npy", "--data @x.npy,labels=y.npy", "--data"),
+        ("y.npy", "--data @x.npy,labels=y.npy", "--data"),
+        ("x.npy", "--data @*.npy", "--data"),
+        ("x.npy", "", "the data of --model"),
+        ("y.npy", "", "the data of --model"),
+        ("run/model.safetensors", "", "--model"),
+        ("run/config.toml", "", "--model"),
+        ("box.npy", "--domain @box.npy", "--domain"),
+        ("p.toml", "--preprocessing @p.toml", "--preprocessing"),
+    ] {
+        for written in ["--out", "--report"] {
+            let more = if more.is_empty() {
+                String::new()
+            } else {
+                format!("{more} ")
+            };
+            let line = format!("certify --model @run {more}{written} @{out} --force");
+            let needle = format!("{written}|is read as {option}, too");
+            refused(dir.path(), &line, 2, &needle);
+            assert_eq!(tree(dir.path()), before, "{line}");
+        }
+    }
+}
+
+/// What is drawn has a seed; which rows of a run's own data validate is the run's, however they are named.
+#[test]
+fn the_seed_of_a_command_divides_no_data() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path().join("run");
+    let set = [
+        "hidden=[8]",
+        "epochs=1",
+        "batch_size=500",
+        "folds=3",
+        "fold=1",
+    ];
+    train(&run, &set, &["--seed", "3"]);
+    let found = |more: &[&str]| {
+        let fixed = [
+            "certify",
+            "--model",
+            text(&run),
+            "--split",
+            "valid",
+            "--norm",
+            "2",
+        ];
+        let found = json(&[&fixed[..], more].concat());
+        [
+            found["inputs"].clone(),
+            found["accuracy"].clone(),
+            found["eps_2"].clone(),
+        ]
+    };
+    let own = found(&[]);
+    for more in [
+        &["--seed", "1"][..],
+        &["--data", "digits"],
+        &["--data", "digits", "--seed", "4"],
+    ] {
+        assert_eq!(found(more), own, "{more:?}");
+    }
+    let table = dir.path().join("t.csv");
+    found(&["--out", text(&table)]);
+    let check = [
+        "check",
+        text(&table),
+        "--model",
+        text(&run),
+        "--split",
+        "valid",
+        "--sample",
+        "5",
+    ];
+    for seed in ["0", "1", "7"] {
+        let checked = json(&[&check[..], &["--seed", seed]].concat());
+        assert_eq!(checked["failures"], Value::Array(Vec::new()));
+    }
+}
+
 /// The last epoch is validated because it is the last; a longer run does not look there, and may save another network.
 #[test]
 fn a_run_that_looked_at_its_last_epoch_does_not_go_on_to_more() {

@@ -31,34 +31,40 @@ class Neurons(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        duals = [_is_dual(value) for value in _tensors((*args, *kwargs.values()))]
+        operands = list(_tensors((*args, *kwargs.values())))
+        duals = [_is_dual(value) for value in operands]
+        for operand in operands:
+            self.check(operand)
         name = getattr(func, "__name__", str(func))
-        if not any(duals):
-            found = func(*args, **kwargs)
-            if name in DRAWN:
-                self.drawn(name, found)
-            return found
-        handler = HANDLERS.get(func)
-        if handler is not None:
-            return handler(self, *args, **kwargs)
-        if name in FREE:
-            found = func(*args, **kwargs)
-            if name in DRAWN:
-                self.drawn(name, found)
-            return found
-        is_affine = name in AFFINE or (name in PRODUCTS and sum(duals) == 1)
-        is_quotient = name in QUOTIENTS and sum(duals) == 1 and _is_dual(args[0])
-        if not is_affine and not (is_quotient and kwargs.get("rounding_mode") is None):
-            raise UnsupportedOperator(f"{name}: loclin.torch.roll takes models of affine layers, {KNOWN}")
-        found = func(*args, **kwargs)
+        if any(duals) and func not in HANDLERS and name not in FREE:
+            is_affine = name in AFFINE or (name in PRODUCTS and sum(duals) == 1)
+            is_quotient = name in QUOTIENTS and sum(duals) == 1 and _is_dual(args[0])
+            if not is_affine and not (is_quotient and kwargs.get("rounding_mode") is None):
+                raise UnsupportedOperator(f"{name}: loclin.torch.roll takes models of affine layers, {KNOWN}")
+        handler = HANDLERS.get(func) if any(duals) else None
+        found = func(*args, **kwargs) if handler is None else handler(self, *args, **kwargs)
+        if name in DRAWN:
+            self.drawn(name, found)
         for tensor in _tensors((found,)):
             # What goes on without its tangent, as integers or as ``data``, hides what it depends on.
-            if not _is_dual(tensor):
+            if any(duals) and handler is None and name not in FREE and not _is_dual(tensor):
                 what = getattr(getattr(func, "__self__", None), "__name__", name) if name == "__get__" else name
                 raise UnsupportedOperator(
                     f"{what}: gives numbers of the input as constants, which hides neurons from loclin.torch.roll"
                 )
+            if _is_dual(tensor):
+                self.mark(tensor)
         return found
+
+    def mark(self, tensor: Tensor) -> Tensor:
+        """Says of a tensor that what made it was seen."""
+        tensor._loclin_seen = self  # type: ignore[attr-defined]
+        return tensor
+
+    def check(self, tensor: Tensor) -> None:
+        """Refuses numbers of the input that something made which was not seen, and may hide neurons."""
+        if _is_dual(tensor) and getattr(tensor, "_loclin_seen", None) is not self:
+            raise UnsupportedOperator(HIDDEN)
 
     def drawn(self, name: str, found: Any) -> None:
         """Refuses random numbers of which the copies of an input have different ones: together they are no network's."""
@@ -73,6 +79,12 @@ class Neurons(TorchFunctionMode):
         primal, tangent = forward_ad.unpack_dual(z)
         self.values.append(primal.flatten(1))
         self.derivatives.append(tangent.flatten(1))
+
+
+HIDDEN = (
+    "numbers of the input come from a function that PyTorch does not show, such as a scripted one or one with derivatives of its own, "
+    "which hides neurons from loclin.torch.roll"
+)
 
 
 def _tensors(values: Any) -> Iterator[Any]:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from ._native import UnsupportedOperator
-from ._neurons import Neurons, forward_ad
+from ._neurons import HIDDEN, Neurons, forward_ad
 
 #: PyTorch has one level of dual numbers for all threads.
 _TURN = threading.RLock()
@@ -122,11 +122,12 @@ def _measured(
     with _TURN:
         _check_rows(model, x)
     with _TURN, forward_ad.dual_level():
-        dual = forward_ad.make_dual(inputs, tangents)
+        dual = seen.mark(forward_ad.make_dual(inputs, tangents))
         with seen:
             output = model(dual)
         if not isinstance(output, Tensor):
             raise TypeError(f"the model returns a {type(output).__name__}: expected one tensor")
+        seen.check(output)
         output = forward_ad.unpack_dual(output).primal
     if not seen.values:
         raise ValueError("the model has no neurons")
@@ -151,31 +152,51 @@ _ROWS: "weakref.WeakKeyDictionary[torch.nn.Module, Set[bool]]" = weakref.WeakKey
 def _check_rows(model: torch.nn.Module, x: Tensor) -> None:
     """Refuses a model in which one input of a batch moves what another makes of itself; batch normalisation is seen to.
 
-    One row has a tangent, and the others must have none. A model is asked once in each mode, which moves no buffer and no generator.
+    Some inputs have a tangent, and what stands in front of the activations of the others must have none: for every two inputs, each without the
+    other once. A model is asked once in each mode, which moves no buffer and no generator.
     """
     known = _ROWS.setdefault(model, set())
     if model.training in known:
         return
+    if any(isinstance(module, torch.jit.ScriptModule) for module in model.modules()):
+        raise UnsupportedOperator(HIDDEN)
     x = x.detach()
     inputs = x if len(x) > 1 else torch.cat([x, x])
-    tangents = torch.zeros_like(inputs)
-    tangents[0] = torch.randn(x.shape[1:], generator=torch.Generator().manual_seed(0)).to(x)
-    seen = Neurons(len(inputs), 1, False)
+    count = len(inputs)
+    numbers = torch.arange(count, device=x.device)
+    directions = torch.randn(inputs.shape, generator=torch.Generator().manual_seed(0)).to(inputs)
     places = [x.device] if x.device.type == "cuda" else []
     buffers = [(buffer, buffer._version, buffer.clone()) for buffer in model.buffers()]
-    with torch.random.fork_rng(places), torch.no_grad(), forward_ad.dual_level():
-        dual = forward_ad.make_dual(inputs, tangents)
-        with seen:
-            model(dual)
-        for buffer, version, before in buffers:
-            if buffer._version != version:
-                buffer.copy_(before)
-    if any(derivative[1:].any() for derivative in seen.derivatives):
-        raise UnsupportedOperator(
-            "the model mixes the inputs of a batch: what it makes of one depends on the others, and loclin.torch.roll takes the gradient of "
-            "each input for itself; batch normalisation of PyTorch is taken"
-        )
+    try:
+        for bit in range((count - 1).bit_length()):
+            for side in (0, 1):
+                others = (numbers >> bit) % 2 == side
+                tangents = directions * (~others).to(x).reshape(-1, *[1] * (x.ndim - 1))
+                seen = Neurons(count, 1, False)
+                with torch.random.fork_rng(places), torch.no_grad(), forward_ad.dual_level():
+                    with seen:
+                        model(seen.mark(forward_ad.make_dual(inputs, tangents)))
+                for derivative in seen.derivatives:
+                    if derivative.numel() % count:
+                        raise UnsupportedOperator(MIXED)
+                    moved = derivative.reshape(count, -1)[others]
+                    if not moved.isfinite().all():
+                        # Of numbers that are none nothing can be said.
+                        return
+                    if moved.any():
+                        raise UnsupportedOperator(MIXED)
+    finally:
+        with torch.no_grad():
+            for buffer, version, before in buffers:
+                if buffer._version != version:
+                    buffer.copy_(before)
     known.add(model.training)
+
+
+MIXED = (
+    "the model mixes the inputs of a batch, or has something else than the batch in the first dimension in front of an activation; "
+    "loclin.torch.roll takes the gradient of each input for itself, and batch normalisation of PyTorch"
+)
 
 
 def _percent(gamma: Union[float, str]) -> Optional[float]:

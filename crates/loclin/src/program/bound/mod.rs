@@ -135,7 +135,10 @@ fn check_outputs(args: &Args) -> anyhow::Result<()> {
     let written = files.iter().fold(written, |written, (option, file)| {
         written.with(option, *file)
     });
-    outputs::check(&written, &inputs(&args.source, &args.inputs))?;
+    outputs::check(
+        &written,
+        &inputs(&args.source, &args.inputs, &args.balls.domain)?,
+    )?;
     for (option, file) in files {
         let Some(file) = file else {
             continue;

@@ -130,7 +130,7 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         .with("--out", &args.out)
         .with("the journal of --out", &journal)
         .with("--report", &args.report);
-    outputs::check(&written, &inputs(&args.source, &args.inputs))?;
+    outputs::check(&written, &inputs(&args.source, &args.inputs, &args.domain)?)?;
     if let Some(out) = &args.out {
         files::check_writable(out)?;
         args.job.check_new(out)?;

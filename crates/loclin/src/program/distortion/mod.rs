@@ -78,7 +78,10 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     if let Some(out) = &args.out {
         let files = directory::files_of(out);
         let written = Named::default().with("--out", &files);
-        outputs::check(&written, &inputs(&args.source, &args.inputs))?;
+        outputs::check(
+            &written,
+            &inputs(&args.source, &args.inputs, &args.search.domain)?,
+        )?;
         directory::check_new(out, &args.job)?;
     }
     let rows = args.limit.map_or(Rows::All, Rows::First);

@@ -59,7 +59,7 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcomes> {
     let written = Named::default()
         .with("--out", &args.out)
         .with("--report", &args.report);
-    let read = inputs(&args.source, &args.data)
+    let read = inputs(&args.source, &args.data, &args.domain)?
         .with("--input", &args.inputs)
         .with("--baseline", [&args.baseline]);
     outputs::check(&written, &read)?;

@@ -13,6 +13,9 @@ pub struct Settings(Map<String, Value>);
 /// The key of the seed.
 const SEED: &str = "seed";
 
+/// The key of the data's digest.
+const DATA: &str = "data";
+
 impl Settings {
     /// The same with one more.
     ///
@@ -40,11 +43,12 @@ impl Settings {
         self.0.get(name)
     }
 
-    /// The first that differs: its name, the value here and the one there.
+    /// The first that differs: its name, the value here and the one there. Other inputs have another digest, so that the data are named
+    /// where nothing else is.
     pub fn difference(&self, other: &Self) -> Option<(String, String, String)> {
         let names = self.0.keys().chain(other.0.keys());
-        let mut differing = names.filter(|name| self.0.get(*name) != other.0.get(*name));
-        let name = differing.next()?;
+        let differing = names.filter(|name| self.0.get(*name) != other.0.get(*name));
+        let name = differing.min_by_key(|name| *name == DATA)?;
         let text = |of: &Self| of.0.get(name).map_or("nothing".into(), Value::to_string);
         Some((name.clone(), text(self), text(other)))
     }
