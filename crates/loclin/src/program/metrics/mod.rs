@@ -52,7 +52,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let of_events = directory.map(|directory| directory.join(name));
     let files = Named::default().with("--csv", &args.csv);
     let files = files.with("--tensorboard", &of_events);
-    outputs::check(&files, &Named::default().with("RUN", &files_of(&args.run)))?;
+    outputs::check(&files, &Named::default().with("RUN", files_of(&args.run)))?;
     if let Some(file) = &args.csv {
         files::check_new(file, args.force)?;
         files::write_atomic(file, &csv(&epochs)?)?;

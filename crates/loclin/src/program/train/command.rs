@@ -86,7 +86,7 @@ fn check_outputs(args: &Args, config: &Config, out: &Path) -> Result<(), Usage> 
         .with("--config", given)
         .with("init", initial)
         .with("dataset", [&config.dataset]);
-    outputs::check(&Named::default().with("--out", &files_of(out)), &read)
+    outputs::check(&Named::default().with("--out", files_of(out)), &read)
 }
 
 /// Trains `config` in the directory `out`, going on from its checkpoint if it has one and `resume` allows it.
