@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use loclin_data::{Fold, Preprocessing};
+use loclin_data::{Fold, Preprocessing, source};
 use serde::Deserialize;
 
 use crate::program::compute::Dtype;
@@ -29,7 +29,8 @@ pub fn files_of(run: &Path) -> [PathBuf; 4] {
 #[derive(Debug, Deserialize)]
 #[serde(default)]
 pub struct Trained {
-    /// The dataset, by the name that opens it.
+    /// The dataset, by the name that opens it: where there is none of that name, that below a folder which the run directory is in, one of
+    /// which the run was trained from.
     pub dataset: String,
     /// The seed of every random number.
     pub seed: u64,
@@ -101,8 +102,15 @@ impl Trained {
                 None => read,
             })
         };
-        let trained = read().with_context(|| format!("{}: not a run directory", path.display()));
-        trained.map(Some)
+        let mut trained =
+            read().with_context(|| format!("{}: not a run directory", path.display()))?;
+        if source::below(Path::new(""), &trained.dataset).is_none() {
+            let place = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+            let mut above = place.ancestors().skip(1);
+            let there = above.find_map(|folder| source::below(folder, &trained.dataset));
+            trained.dataset = there.unwrap_or(trained.dataset);
+        }
+        Ok(Some(trained))
     }
 
     /// The part of a cross-validation that the run is, if it is one.

@@ -331,6 +331,39 @@ fn what_a_command_reads_it_does_not_replace() {
     }
 }
 
+/// A run finds its data again from another folder than that it was trained in.
+#[test]
+fn data_beside_a_run_are_found_from_elsewhere() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name);
+    fs::write(path("x.npy"), npy::encode(&[24, 2], &[0.5; 48]).unwrap()).unwrap();
+    fs::write(path("y.npy"), npy::encode(&[24], &[1.0; 24]).unwrap()).unwrap();
+    let set = ["hidden=[4]", "epochs=1", "dataset=x.npy,labels=y.npy"];
+    let arguments = training(&path("runs/run"), &set);
+    let output = command(&[])
+        .args(arguments)
+        .current_dir(dir.path())
+        .output();
+    assert!(output.unwrap().status.success());
+    fs::create_dir(path("other")).unwrap();
+    for folder in ["", "runs", "other"] {
+        let run = path("runs/run");
+        let mut command = command(&[
+            "certify",
+            "--model",
+            text(&run),
+            "--split",
+            "valid",
+            "--json",
+        ]);
+        let output = command.current_dir(path(folder)).output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{folder}: {stderr}");
+        let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(found["inputs"], 2);
+    }
+}
+
 /// What is drawn has a seed; which rows of a run's own data validate is the run's, however they are named.
 #[test]
 fn the_seed_of_a_command_divides_no_data() {
