@@ -58,12 +58,12 @@ class Neurons(TorchFunctionMode):
 
     def mark(self, tensor: Tensor) -> Tensor:
         """Says of a tensor that what made it was seen."""
-        tensor._loclin_seen = self  # type: ignore[attr-defined]
+        setattr(tensor, SEEN, self)
         return tensor
 
     def check(self, tensor: Tensor) -> None:
         """Refuses numbers of the input that something made which was not seen, and may hide neurons."""
-        if _is_dual(tensor) and getattr(tensor, "_loclin_seen", None) is not self:
+        if _is_dual(tensor) and getattr(tensor, SEEN, None) is not self:
             raise UnsupportedOperator(HIDDEN)
 
     def drawn(self, name: str, found: Any) -> None:
@@ -80,6 +80,9 @@ class Neurons(TorchFunctionMode):
         self.values.append(primal.flatten(1))
         self.derivatives.append(tangent.flatten(1))
 
+
+#: What a tensor is marked by whose making was seen.
+SEEN = "_loclin_seen"
 
 HIDDEN = (
     "numbers of the input come from a function that PyTorch does not show, such as a scripted one or one with derivatives of its own, "
