@@ -117,23 +117,22 @@ fn of_picture(picture: Picture) -> Result<DynamicImage, String> {
     image.ok_or_else(|| "a JPEG image without all of its pixels".into())
 }
 
-/// Whether a JPEG file has its end-of-image marker, whatever stands behind that.
+/// Whether a JPEG file has its end-of-image marker, whatever stands behind that: segments have their lengths, and in the data of a
+/// scan no marker occurs but those that restart it.
 fn is_complete(bytes: &[u8]) -> bool {
-    end_of_image(bytes).is_some()
-}
-
-/// Where the picture ends: segments have their lengths, and in the data of a scan no marker occurs but those that restart it.
-fn end_of_image(bytes: &[u8]) -> Option<usize> {
     let is_marker = |pair: &[u8]| matches!(pair, [0xff, code] if !matches!(code, 0x00 | 0x01 | 0xd0..=0xd8 | 0xff));
-    let mut at = 0;
-    loop {
-        at += bytes.get(at..)?.windows(2).position(is_marker)?;
-        if bytes[at + 1] == 0xd9 {
-            return Some(at + 2);
+    let mut rest = bytes;
+    while let Some(at) = rest.windows(2).position(is_marker) {
+        match rest[at + 1..] {
+            [0xd9, ..] => return true,
+            [_, high, low, ..] => {
+                let length = usize::from(u16::from_be_bytes([high, low]));
+                rest = rest.get(at + 2 + length..).unwrap_or_default();
+            }
+            _ => return false,
         }
-        let length = bytes.get(at + 2..at + 4)?;
-        at += 2 + usize::from(u16::from_be_bytes([length[0], length[1]]));
     }
+    false
 }
 
 /// Whether its numbers have more than 8 bits.

@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::element::Element;
 use crate::error::Error;
 use crate::file::{Block, Source};
-use crate::npy_header::header;
+use crate::npy_header;
 use crate::selection::Selection;
 use crate::values::{Values, check_label_count, shape_text};
 
@@ -56,13 +56,8 @@ pub(crate) fn read_npy(
     selection: Selection,
     inputs: (&str, usize),
 ) -> Result<Vec<u32>, Error> {
-    let mut source = Source::open(path)?;
+    let (mut source, header, element) = npy_header::open(path)?;
     let name = source.name().to_owned();
-    let header = header(&mut source, &name)?;
-    let element = Element::of_npy(&header.descr).ok_or_else(|| {
-        let found = format!("{:?}", header.descr);
-        Error::malformed(&name, "descr", found, Element::NPY)
-    })?;
     let array = Array {
         element,
         shape: header.shape,

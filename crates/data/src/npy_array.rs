@@ -6,7 +6,7 @@ use crate::element::Element;
 use crate::error::Error;
 use crate::file::{Block, Source};
 use crate::fit::Wanted;
-use crate::npy_header::header;
+use crate::npy_header;
 use crate::values::{Values, element_count, shape_text};
 
 /// A file whose header is known.
@@ -25,13 +25,8 @@ pub(crate) struct Array {
 
 impl Array {
     pub(crate) fn of(path: &Path, input: Option<Wanted<'_>>) -> Result<Self, Error> {
-        let mut source = Source::open(path)?;
+        let (source, header, element) = npy_header::open(path)?;
         let name = source.name().to_owned();
-        let header = header(&mut source, &name)?;
-        let element = Element::of_npy(&header.descr).ok_or_else(|| {
-            let found = format!("{:?}", header.descr);
-            Error::malformed(&name, "descr", found, Element::NPY)
-        })?;
         let refuse = |expected: &str| {
             Err(Error::malformed(
                 &name,
@@ -86,8 +81,7 @@ impl Array {
 
     /// The rows of `ranges`, each in C order.
     pub(crate) fn read(&self, ranges: &[std::ops::Range<usize>]) -> Result<Values, Error> {
-        let mut source = Source::open(&self.path)?;
-        header(&mut source, &self.name)?;
+        let (mut source, ..) = npy_header::open(&self.path)?;
         let features = self.input.iter().product();
         let values = match self.fortran_order {
             false => {

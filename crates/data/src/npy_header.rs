@@ -3,8 +3,25 @@
 //! It is read here by hand: the crates that read it allocate what the header claims or multiply its dimensions unchecked,
 //! which a hostile file turns against them.
 
+use std::path::Path;
+
+use crate::element::Element;
 use crate::error::Error;
 use crate::file::Source;
+
+/// A file at the place where its values begin, what stands before them, and how each is stored.
+pub(crate) fn open(path: &Path) -> Result<(Source<'static>, Header, Element), Error> {
+    let mut source = Source::open(path)?;
+    let name = source.name().to_owned();
+    let header = header(&mut source, &name)?;
+    match Element::of_npy(&header.descr) {
+        Some(element) => Ok((source, header, element)),
+        None => {
+            let found = format!("{:?}", header.descr);
+            Err(Error::malformed(&name, "descr", found, Element::NPY))
+        }
+    }
+}
 
 /// What stands before the values of the file `name`.
 pub(crate) fn header(source: &mut Source<'_>, name: &str) -> Result<Header, Error> {

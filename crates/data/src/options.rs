@@ -1,6 +1,6 @@
 //! Options behind a dataset's name: `cifar10,missing=skip`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::pattern;
 use crate::{Error, Grey, ImageOptions, Unusable};
@@ -69,12 +69,12 @@ impl<'a> Options<'a> {
         })
     }
 
-    /// The file of labels, as it is named beside the inputs.
-    pub(crate) fn labels(&mut self) -> Result<Option<&'a Path>, Error> {
+    /// The file of labels, which is named as from the folder of the `inputs`.
+    pub(crate) fn labels(&mut self, inputs: &Path) -> Result<Option<PathBuf>, Error> {
         const LABELS: &str = "labels=FILE.npy";
         match self.take("labels", LABELS) {
             Some("") => Err(self.refuse("labels", "", LABELS)),
-            found => Ok(found.map(Path::new)),
+            found => Ok(found.map(|file| inputs.with_file_name(file))),
         }
     }
 

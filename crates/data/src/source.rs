@@ -271,8 +271,7 @@ pub fn reads(name_or_path: &str, data_dir: Option<&Path>, file: &Path) -> bool {
     match layout {
         Layout::Digits => false,
         Layout::Npy(files) => {
-            let labels = options.labels().ok().flatten();
-            let labels = labels.map(|labels| path.with_file_name(labels));
+            let labels = options.labels(&path).ok().flatten();
             files.iter().chain(&labels).any(|own| is(own))
         }
         Layout::Images(files) => files.iter().any(|own| is(own)),
@@ -384,7 +383,7 @@ fn stored(name_or_path: &str, request: &Request<'_>) -> Result<Data, Error> {
             }
         }
         Layout::Npy(paths) => {
-            let labels = options.labels()?;
+            let labels = options.labels(&path)?;
             options.finish()?;
             let name = path.display().to_string();
             let input = request.input_shape.map(|shape| fit::Wanted {
@@ -392,10 +391,7 @@ fn stored(name_or_path: &str, request: &Request<'_>) -> Result<Data, Error> {
                 layout: request.preprocessing.layout,
             });
             match labels {
-                Some(labels) => {
-                    let labels = path.with_file_name(labels);
-                    npy::read_labelled(name, &paths, &labels, selection, input)?.into()
-                }
+                Some(labels) => npy::read_labelled(name, &paths, &labels, selection, input)?.into(),
                 None => npy::read_all(name, &paths, selection, input)?.into(),
             }
         }

@@ -296,8 +296,12 @@ pub fn digest_of(mut from: impl Read) -> io::Result<String> {
             count => hasher.update(&buffer[..count]),
         }
     }
-    let digest: [u8; 32] = hasher.finalize().into();
-    Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hexadecimal(&hasher.finalize()))
+}
+
+/// Bytes as two digits each.
+pub fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The directory `path` lies in; a bare file name lies in the current one.

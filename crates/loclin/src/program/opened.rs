@@ -105,8 +105,8 @@ impl<'a> Loaded<'a> {
             }),
         };
         let data = read(name, &request)?;
-        let is_trained_on = named.is_none() && inputs.split == Split::Test;
-        if is_trained_on && !source::holds_out(name, request.data_dir)? {
+        let is_test_of_run = named.is_none() && inputs.split == Split::Test;
+        if is_test_of_run && !source::holds_out(name, request.data_dir)? {
             tracing::warn!(
                 "{name} has no rows that are held out: these are all, those that the network was trained on among them; --data names \
                  others, and --split valid takes those that it was chosen by"

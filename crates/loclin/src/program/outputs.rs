@@ -54,6 +54,7 @@ pub fn inputs(
     domain: &DomainOptions,
 ) -> anyhow::Result<Named> {
     let run = Trained::of(&model.model)?;
+    let of_run = run.as_ref().map(|_| files_of(&model.model));
     let given = inputs.data.clone().map(|name| ("--data", name));
     let data = given.or(run.map(|run| ("the data of --model", run.dataset)));
     let box_of = match &domain.domain {
@@ -66,7 +67,7 @@ pub fn inputs(
     };
     Ok(named
         .with("--model", [&model.model])
-        .with("--model", files_of(&model.model))
+        .with("--model", of_run.iter().flatten())
         .with("--architecture", &model.architecture)
         .with("--classes", &inputs.classes.classes)
         .with("--preprocessing", &inputs.preprocessing.preprocessing)

@@ -33,8 +33,9 @@ class Neurons(TorchFunctionMode):
         kwargs = kwargs or {}
         operands = list(_tensors((*args, *kwargs.values())))
         duals = [_is_dual(value) for value in operands]
-        for operand in operands:
-            self.check(operand)
+        for operand, is_dual in zip(operands, duals):
+            if is_dual:
+                self.check(operand)
         name = getattr(func, "__name__", str(func))
         if any(duals) and func not in HANDLERS and name not in FREE:
             is_affine = name in AFFINE or (name in PRODUCTS and sum(duals) == 1)
@@ -47,13 +48,13 @@ class Neurons(TorchFunctionMode):
             self.drawn(name, found)
         for tensor in _tensors((found,)):
             # What goes on without its tangent, as integers or as ``data``, hides what it depends on.
-            if any(duals) and handler is None and name not in FREE and not _is_dual(tensor):
+            if _is_dual(tensor):
+                self.mark(tensor)
+            elif any(duals) and handler is None and name not in FREE:
                 what = getattr(getattr(func, "__self__", None), "__name__", name) if name == "__get__" else name
                 raise UnsupportedOperator(
                     f"{what}: gives numbers of the input as constants, which hides neurons from loclin.torch.roll"
                 )
-            if _is_dual(tensor):
-                self.mark(tensor)
         return found
 
     def mark(self, tensor: Tensor) -> Tensor:
@@ -62,8 +63,8 @@ class Neurons(TorchFunctionMode):
         return tensor
 
     def check(self, tensor: Tensor) -> None:
-        """Refuses numbers of the input that something made which was not seen, and may hide neurons."""
-        if _is_dual(tensor) and getattr(tensor, SEEN, None) is not self:
+        """Refuses a dual number that something made which was not seen, and may hide neurons."""
+        if getattr(tensor, SEEN, None) is not self:
             raise UnsupportedOperator(HIDDEN)
 
     def drawn(self, name: str, found: Any) -> None:

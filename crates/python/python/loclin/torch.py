@@ -127,7 +127,8 @@ def _measured(
             output = model(dual)
         if not isinstance(output, Tensor):
             raise TypeError(f"the model returns a {type(output).__name__}: expected one tensor")
-        seen.check(output)
+        if forward_ad.unpack_dual(output).tangent is not None:
+            seen.check(output)
         output = forward_ad.unpack_dual(output).primal
     if not seen.values:
         raise ValueError("the model has no neurons")

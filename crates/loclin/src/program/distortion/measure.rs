@@ -20,7 +20,7 @@ use crate::program::compute::Dtype;
 use crate::program::domain::InputBox;
 use crate::program::jobs::{self, Job, JobOptions, Seed, Settings, Shard};
 use crate::program::progress::Bar;
-use crate::program::{stop, tensors};
+use crate::program::{files, stop, tensors};
 
 /// The domain of inputs that are no images.
 pub const UNIT: [f64; 2] = [0.0, 1.0];
@@ -183,8 +183,7 @@ fn digest(x: &Tensor, label: u32) -> anyhow::Result<String> {
         hasher.update(value.to_le_bytes());
     }
     hasher.update(label.to_le_bytes());
-    let digest: [u8; 32] = hasher.finalize().into();
-    Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(files::hexadecimal(&hasher.finalize()))
 }
 
 /// One input `[in...]` in float64, on the network's device.

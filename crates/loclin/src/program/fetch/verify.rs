@@ -7,6 +7,7 @@ use flate2::read::MultiGzDecoder;
 use sha2::{Digest, Sha256};
 
 use super::datasets::Expected;
+use crate::program::files;
 
 /// Holds the content, decompressed if it is gzip, against its known length and hash.
 pub(super) fn verify(bytes: &[u8], expected: &Expected) -> anyhow::Result<()> {
@@ -32,10 +33,7 @@ pub(super) fn verify(bytes: &[u8], expected: &Expected) -> anyhow::Result<()> {
         "{length} bytes; expected {}",
         expected.length
     );
-    let sha256: String = Sha256::digest(&content)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let sha256 = files::hexadecimal(&Sha256::digest(&content));
     if sha256 != expected.sha256 {
         bail!("SHA-256 {sha256}; expected {}", expected.sha256);
     }

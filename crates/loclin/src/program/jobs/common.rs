@@ -55,6 +55,5 @@ pub fn digest(
 ) -> Result<String, loclin_data::Error> {
     let mut hasher = Sha256::new();
     content(&mut |bytes| hasher.update(bytes))?;
-    let digest: [u8; 32] = hasher.finalize().into();
-    Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(files::hexadecimal(&hasher.finalize()))
 }

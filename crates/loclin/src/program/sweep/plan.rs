@@ -16,6 +16,7 @@ use super::row::VANILLA;
 use super::select::Rule;
 use crate::program::config::Config;
 use crate::program::errors::Usage;
+use crate::program::files;
 use crate::program::options::Global;
 use crate::program::shipped::{self, Kind};
 
@@ -160,8 +161,7 @@ impl Plan {
             digest.update(format!("{}\n{:?}\n", run.name, run.config));
         }
         digest.update(format!("{:?}", self.rules));
-        let bytes: [u8; 32] = digest.finalize().into();
-        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+        files::hexadecimal(&digest.finalize())
     }
 }
 
@@ -281,11 +281,7 @@ fn name_of(varied: &Table) -> String {
         0 => "base".to_owned(),
         1..=LONGEST_NAME => name,
         _ => {
-            let digest: [u8; 32] = Sha256::digest(&name).into();
-            let digest: String = digest[..8]
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect();
+            let digest = files::hexadecimal(&Sha256::digest(&name)[..8]);
             format!("{}-{digest}", &name[..LONGEST_NAME - 17])
         }
     }
