@@ -45,22 +45,24 @@ const COMMANDS: [&str; 8] = [
     "figure4",
     "table5",
 ];
-/// Further files of the last of them.
-const OTHERS: [&str; 4] = [
-    "table5-gradients",
-    "table5-linearity",
-    "table5-margins",
-    "table5-residual",
+/// Further files of some of them.
+const OTHERS: [[&str; 2]; 5] = [
+    ["table4", "table4-population"],
+    ["table5", "table5-gradients"],
+    ["table5", "table5-linearity"],
+    ["table5", "table5-margins"],
+    ["table5", "table5-residual"],
 ];
 
 /// Makes the results of an experiment again from the file of the experiment and the directory of the results.
 type Again = fn(&Path, &Path) -> anyhow::Result<Results>;
 
 /// The tables whose pages follow from their numbers.
-const TABLES: [(&str, Again); 8] = [
+const TABLES: [(&str, Again); 9] = [
     ("table1", table::again),
     ("table3", table::again),
     ("table4", table4::again),
+    ("table4-population", table4::again),
     ("table5", table5::again),
     ("table5-gradients", table5::again),
     ("table5-linearity", table5::again),
@@ -80,14 +82,16 @@ pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let mut all = Outcome::default();
     // From wherever in the repository the command is run.
     let root = workspace::root()?;
-    let file = |name: &&str| root.join(format!("xtask/reproduce/{name}.toml"));
-    let others: Vec<String> = OTHERS
-        .iter()
-        .map(file)
-        .map(|f| f.display().to_string())
-        .collect();
+    let others = OTHERS.map(|[command, name]| {
+        let file = root.join(format!("xtask/reproduce/{name}.toml"));
+        (command, file.display().to_string())
+    });
     let mut commands: Vec<Vec<&str>> = COMMANDS.iter().map(|name| vec![*name]).collect();
-    commands.extend(others.iter().map(|file| vec!["table5", "--config", file]));
+    commands.extend(
+        others
+            .iter()
+            .map(|(command, file)| vec![*command, "--config", file]),
+    );
     for words in commands {
         let command = Command::try_parse_from([&["reproduce"], &words[..]].concat())?;
         tracing::info!("{}", words.join(" "));

@@ -1,5 +1,6 @@
 //! `reproduce`: tables and figures from files of one's own, over runs that may be there already.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -321,7 +322,7 @@ fn residual_networks_are_trained_measured_and_drawn() {
     };
     let head = format!(
         "title = \"Small\"\ndataset = {:?}\nseeds = [3, 4]\ninputs = 6\neps = \"1/16\"\nsamples = 10\npopulation = 8\n\
-         generations = 2\n",
+         generations = 2\nshorter = {{ samples = 5, population = 4, generations = 1 }}\n",
         text(&data)
     );
     let plan = [head, row("vanilla"), row("roll")].concat();
@@ -353,6 +354,18 @@ fn residual_networks_are_trained_measured_and_drawn() {
     assert!(page.contains("## Exact l2 margins"), "{page}");
     let table = fs::read_to_string(at("table/roll-seed3.csv")).unwrap();
     assert_eq!(table.lines().count(), 7);
+    assert!(page.contains("## Shorter searches"), "{page}");
+    // No search finds more than what is proved.
+    assert!(page.contains("proved for all 24 images"), "{page}");
+    let mut rows = csv::Reader::from_reader(table.as_bytes());
+    for row in rows.deserialize::<BTreeMap<String, f64>>() {
+        let row = row.unwrap();
+        let found = row["genetic"].max(row["ascent"]);
+        assert!(
+            found > 0.0 && found <= row["proved"] * (1.0 + 1e-5),
+            "{row:?}"
+        );
+    }
     let pictures = ["README.md", "p100.png", "p25.png", "p50.png", "p75.png"];
     assert_eq!(reproduce("figure5", "figure"), pictures);
 }

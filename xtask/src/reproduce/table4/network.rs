@@ -26,6 +26,14 @@ pub(in crate::reproduce) struct Network {
     /// Share of the measured images.
     pub(super) ascent_finds_more: f64,
     pub(in crate::reproduce) costs: Costs,
+    /// Images of which it is proved what no search can find more of, and why of others it is not.
+    #[serde(default)]
+    pub(super) proved: usize,
+    #[serde(default)]
+    pub(super) not_proved: Option<String>,
+    /// The same images by shorter searches.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) shorter: Option<Shorter>,
     pub(super) neurons: usize,
     /// The epoch that was chosen by validation loss.
     pub(super) epoch: usize,
@@ -34,6 +42,16 @@ pub(in crate::reproduce) struct Network {
     pub(super) measuring_seconds: f64,
     #[serde(deserialize_with = "stored::config")]
     pub(in crate::reproduce) config: Config,
+}
+
+/// What shorter searches of the same images found.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Shorter {
+    pub(super) costs: Costs,
+    pub(super) genetic: Percentiles,
+    pub(super) ascent: Percentiles,
+    /// Of each image the larger of both, over the larger of the long searches.
+    pub(super) share: Percentiles,
 }
 
 impl Network {

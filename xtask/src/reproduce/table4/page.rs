@@ -3,7 +3,7 @@
 use anyhow::Context;
 use loclin_report::stats::Percentiles;
 
-use super::network::Network;
+use super::network::{Network, Shorter};
 use super::plan::{Plan, Row};
 use crate::reproduce::markdown;
 use crate::reproduce::spread::Spread;
@@ -21,14 +21,14 @@ pub(super) fn tables(plan: &Plan, networks: &[Network]) -> anyhow::Result<String
          images; margins and distortions on the first {}. Distortions within {} of each pixel: the expected one is the \
          mean over {} uniform points, the maximum the larger of two searches, {} gradients by the paper's genetic \
          search and {} by ascent of the smoothed distortion. Margins are exact but for a probability of 1e-9 for each \
-         image, in float64 and pixel units.\n\n\
+         image, in float64 and pixel units.{}\n\n\
          ## Distortion\n\nMeans over the seeds.\n\n{}\n\
          ## Spread over the seeds\n\nThe mean, and the least and the largest in brackets; of the images' numbers, the medians. \
          eps_2 in units of 1e-6.\n\n{}\n\
          ## The same relative to the first row\n\nMedians over those of the network with the same seed: the mean, and the least and the \
          largest in brackets.\n\n{}\n\
          ## The two searches\n\nLargest distortion found at equal gradient evaluations, means over the seeds. \"More\" is the share of the \
-         images for which ascent found more than the genetic search.\n\n{}\n\
+         images for which ascent found more than the genetic search.\n\n{}\n{}\
          ## Exact l2 margins\n\nMeans over the seeds, in units of 1e-6. The paper could not compute them.\n\n{}\n\
          ## Each network\n\n{}",
         config.hidden,
@@ -42,10 +42,12 @@ pub(super) fn tables(plan: &Plan, networks: &[Network]) -> anyhow::Result<String
         costs.samples,
         costs.genetic,
         costs.ascent,
+        proved(networks),
         distortions(&rows),
         spread(&rows),
         ratios(&rows),
         searches(&rows),
+        shorter(&rows),
         margins(&rows),
         each(networks),
     ))
@@ -175,6 +177,65 @@ fn searches(rows: &Rows<'_>) -> String {
     }
     let header = ["row", "search", "P25", "P50", "P75", "P100", "more"];
     markdown::table(&header, &lines)
+}
+
+/// Of how many images a bound of the distortion is proved, where that was asked.
+fn proved(networks: &[Network]) -> String {
+    let count: usize = networks.iter().map(|n| n.proved).sum();
+    let of: usize = networks.iter().map(|n| n.measured_images).sum();
+    let reason = networks.iter().find_map(|n| n.not_proved.as_deref());
+    match (count, reason) {
+        (0, None) => String::new(),
+        (_, None) => format!(" What no search can find more of is proved for all {of} images."),
+        (_, Some(reason)) => format!(
+            " What no search can find more of is proved for {count} of {of} images; else: {reason}."
+        ),
+    }
+}
+
+/// What shorter searches of the same images found, where there were any.
+fn shorter(rows: &Rows<'_>) -> String {
+    let mut lines = Vec::new();
+    let mut costs = None;
+    for (row, networks) in rows {
+        let pairs = networks
+            .iter()
+            .filter_map(|n| Some((*n, n.shorter.as_ref()?)));
+        let pairs: Vec<(&Network, &Shorter)> = pairs.collect();
+        let Some((_, first)) = pairs.first() else {
+            continue;
+        };
+        costs = Some(first.costs);
+        let text = |of: fn(&Network, &Shorter) -> f64| {
+            Spread::of(&pairs, |(network, own)| of(network, own)).text(short)
+        };
+        lines.push(vec![
+            row.name.clone(),
+            text(|_, own| own.genetic.p50),
+            text(|network, _| network.genetic.p50),
+            text(|_, own| own.ascent.p50),
+            text(|network, _| network.ascent.p50),
+            text(|_, own| 100.0 * own.share.p50),
+        ]);
+    }
+    let Some(costs) = costs else {
+        return String::new();
+    };
+    let header = [
+        "row",
+        "genetic, shorter",
+        "genetic",
+        "ascent, shorter",
+        "ascent",
+        "maximum, %",
+    ];
+    format!(
+        "## Shorter searches\n\nThe same images by {} gradients of the genetic search and {} of ascent: medians, and those of the searches above. \
+         \"Maximum\" is the median share that the larger of both shorter searches has of the larger above.\n\n{}\n",
+        costs.genetic,
+        costs.ascent,
+        markdown::table(&header, &lines)
+    )
 }
 
 fn margins(rows: &Rows<'_>) -> String {

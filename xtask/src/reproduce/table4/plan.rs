@@ -13,6 +13,9 @@ use serde::Deserialize;
 
 use crate::reproduce::seeded::{check_names, seeded};
 
+/// What every number of an image is within.
+pub(super) const DOMAIN: [f64; 2] = [0.0, 1.0];
+
 /// The file of the table.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -28,8 +31,19 @@ pub(in crate::reproduce) struct Plan {
     pub(super) samples: usize,
     pub(super) population: usize,
     pub(super) generations: usize,
+    /// Shorter searches of the same images, which show what longer ones find more.
+    pub(super) shorter: Option<Shorter>,
     /// The first is what ratios compare with.
     pub(super) rows: Vec<Row>,
+}
+
+/// What a shorter measurement takes.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Shorter {
+    samples: usize,
+    population: usize,
+    generations: usize,
 }
 
 /// One way of training.
@@ -56,6 +70,8 @@ impl Plan {
     pub(in crate::reproduce) fn load(path: &Path) -> anyhow::Result<Self> {
         let unusable = || format!("{}: not a usable table", path.display());
         let plan: Self = toml::from_str(&files::read_text(path)?).with_context(unusable)?;
+        let shorter = plan.shorter;
+        let of_shorter = shorter.map(|shorter| [shorter.samples, shorter.population / 2]);
         let least = [
             plan.inputs,
             plan.samples,
@@ -63,8 +79,9 @@ impl Plan {
             plan.rows.len(),
             plan.seeds.len(),
         ];
+        let mut all = least.iter().chain(of_shorter.iter().flatten());
         ensure!(
-            least.iter().all(|n| *n > 0),
+            all.all(|n| *n > 0),
             "{}: inputs, samples, seeds and rows must be at least 1, population 2",
             path.display()
         );
@@ -76,12 +93,25 @@ impl Plan {
         let eps = self.eps.parse();
         Ok(SearchOptions {
             eps: eps.with_context(|| format!("eps = {:?}", self.eps))?,
-            domain: DomainOptions::interval([0.0, 1.0]),
+            domain: DomainOptions::interval(DOMAIN),
             samples: self.samples,
             population: self.population,
             generations: self.generations,
             parts: 1,
         })
+    }
+
+    /// The shorter searches, if there are any.
+    pub(super) fn shorter(&self) -> anyhow::Result<Option<SearchOptions>> {
+        let options = |shorter: Shorter| {
+            Ok(SearchOptions {
+                samples: shorter.samples,
+                population: shorter.population,
+                generations: shorter.generations,
+                ..self.search()?
+            })
+        };
+        self.shorter.map(options).transpose()
     }
 
     /// The runs of all rows and seeds with the rows' names, in order.
