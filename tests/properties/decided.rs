@@ -2,7 +2,9 @@
 
 use crate::cases;
 use candle_core::{DType, Device, Tensor};
-use loclin_models::Network;
+use candle_nn::VarBuilder;
+use loclin_models::operators::{Activation, Linear, MaxPool2d, Maxout, Reshape, Window2d};
+use loclin_models::{Network, NetworkBuilder, Operator, PiecewiseLinear};
 use loclin_regions::exact::{Exact, ExactError};
 use loclin_regions::reduced::{Limits, Question};
 use loclin_regions::{Budget, Guarantee, Linearization, Method, Norm, Position};
@@ -11,6 +13,8 @@ use loclin_tests::{Fc, Layer, bridge};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
+use std::collections::HashMap;
+use std::sync::Arc;
 
 /// A drawn network linearised, and what is true of it; `None` where the library or the oracle refuses it, because a number
 /// overflows, or nothing is claimed.
@@ -327,4 +331,120 @@ fn where_rounding_misses_the_side_the_gradient_is_the_inputs_own() {
         missed > 0 && sides.iter().all(|n| *n > 0),
         "{missed} {sides:?}"
     );
+}
+
+/// The same of maxima: two sums of bytes that are equal in whole numbers, and a rounding apart as computed. The selected one is that of the
+/// numbers themselves, and behind it the network is on its own pieces.
+#[test]
+fn where_rounding_misses_the_largest_the_gradient_is_the_inputs_own() {
+    const ROWS: [[f64; 6]; 2] = [
+        [1.0, 2.0, 1.0, 0.0, 1.0, 0.0],
+        [0.0, 3.0, 0.0, 2.0, 0.0, 1.0],
+    ];
+    let tensor = |numbers: &[f64], shape: &[usize]| {
+        Tensor::from_slice(numbers, shape, &Device::Cpu).unwrap()
+    };
+    let linear = |name: &str, weight: &[f64], shape: [usize; 2], bias: &[f64]| {
+        let parameters = HashMap::from([
+            ("weight".to_owned(), tensor(weight, &shape)),
+            ("bias".to_owned(), tensor(bias, &[shape[0]])),
+        ]);
+        let vars = VarBuilder::from_tensors(parameters, DType::F64, &Device::Cpu);
+        (
+            name.to_owned(),
+            Linear::new(shape[1], shape[0], true, vars).unwrap(),
+        )
+    };
+    // The third sum is smaller than both others, and between them.
+    let sums = [ROWS[0], [0.0; 6], ROWS[1]].concat();
+    let mut missed = [0; 2];
+    for pools in [false, true] {
+        let mut builder = NetworkBuilder::new(&[6]).unwrap();
+        let (name, sums) = linear("sums", &sums, [3, 6], &[0.5, 0.0, 0.5]);
+        let mut last = builder.affine(&name, sums, &[0]).unwrap();
+        let largest: Arc<dyn PiecewiseLinear> = match pools {
+            false => Arc::new(Maxout::new(3).unwrap()),
+            true => {
+                last = builder
+                    .affine("image", Reshape::new(&[1, 1, 3]), &[last])
+                    .unwrap();
+                let window = Window2d {
+                    kernel: [1, 3],
+                    ..Window2d::square(1, 1, 0)
+                };
+                Arc::new(MaxPool2d::new(window).unwrap())
+            }
+        };
+        last = builder
+            .add("largest", Operator::PiecewiseLinear(largest), &[last])
+            .unwrap();
+        if pools {
+            last = builder.affine("flat", Reshape::new(&[1]), &[last]).unwrap();
+        }
+        // Behind it a unit of slope 1.
+        last = builder
+            .piecewise_linear("relu", Activation::relu(), last)
+            .unwrap();
+        let (name, out) = linear("out", &[10.0], [1, 1], &[0.0]);
+        builder.affine(&name, out, &[last]).unwrap();
+        let network = builder.finish(DType::F64, &Device::Cpu).unwrap();
+
+        let mut runner = TestRunner::deterministic();
+        for _ in 0..400 {
+            let mut bytes: Vec<i32> = (0..6).map(|_| runner.rng().random_range(0..256)).collect();
+            // The last byte makes the sums equal.
+            bytes[5] = bytes[0] - bytes[1] + bytes[2] - 2 * bytes[3] + bytes[4];
+            if !(0..256).contains(&bytes[5]) {
+                continue;
+            }
+            let x: Vec<f64> = bytes.iter().map(|b| f64::from(*b) / 255.0).collect();
+            let numbers: Vec<Rational> = x.iter().map(|x| exact(*x).unwrap()).collect();
+            let sum = |row: &[f64; 6]| {
+                let terms = row.iter().zip(&numbers);
+                terms.fold(Rational::ZERO, |sum, (w, x)| sum + exact(*w).unwrap() * x)
+            };
+            let own = usize::from(sum(&ROWS[1]) > sum(&ROWS[0]));
+            let tie = sum(&ROWS[1]) == sum(&ROWS[0]);
+            let input = bridge::batch(std::slice::from_ref(&x), DType::F64).unwrap();
+            let computed = network.trace(&input).unwrap();
+            let computed = computed.records().next().unwrap().pieces().unwrap();
+            let computed = computed.flatten_all().unwrap().to_vec1::<u32>().unwrap()[0];
+            missed[usize::from(pools)] += usize::from(!tie && computed as usize != 2 * own);
+
+            let here = Linearization::new(&network, &input, Budget::default()).unwrap();
+            let one = Tensor::ones((1, 1, 1), DType::F64, &Device::Cpu).unwrap();
+            let gradient = here.trace().pull(&one).unwrap().flatten_all().unwrap();
+            // Of equal sums either may be selected.
+            let gradient = gradient.to_vec1::<f64>().unwrap();
+            let is = |row: usize| gradient == ROWS[row].map(|w| 10.0 * w);
+            assert!(is(own) || tie && is(1 - own), "{bytes:?}");
+            assert!(
+                here.pre_activations()
+                    .iter()
+                    .all(|z| z.iter().all(|z| *z >= 0.0))
+            );
+
+            // Nothing is left open, and no radius exceeds the true one: the difference over the length of its gradient.
+            assert_eq!(here.undecided()[0], 0, "{bytes:?}");
+            let margins = &here.margins(&[Norm::L1], Method::Auto).unwrap()[0];
+            assert_eq!(
+                margins.position[0],
+                if tie { Position::Tie } else { Position::Inside }
+            );
+            let difference = sum(&ROWS[own]) - sum(&ROWS[1 - own]);
+            let radius = exact(margins.radius[0]).unwrap() * exact(2.0).unwrap();
+            assert!(radius <= difference, "{bytes:?}");
+
+            let around = here.surroundings(0, Norm::LINF).unwrap();
+            assert_eq!(around.guarantee(), Guarantee::Proved, "{bytes:?}");
+            let (weights, norm) = (vec![1.0], Norm::L1);
+            let question = Question::Change { weights, norm };
+            let bound = around.bound(0.01, &question, Limits::default()).unwrap();
+            let both = ROWS[0].iter().zip(&ROWS[1]);
+            let truth = 10.0 * both.map(|(a, b)| (a - b).abs()).sum::<f64>();
+            assert!(bound.found <= truth && truth <= bound.proved, "{bound:?}");
+            assert!(bound.proved <= truth * (1.0 + 1e-9), "{bound:?}");
+        }
+    }
+    assert!(missed.iter().all(|n| *n > 0), "{missed:?}");
 }

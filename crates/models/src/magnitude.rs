@@ -9,7 +9,7 @@
 use crate::{
     error::{Error, Result},
     network::Network,
-    operator::{Magnitude, Operator},
+    operator::{Alternatives, Magnitude, Operator},
     record::ActivationRecord,
     trace::Trace,
 };
@@ -39,6 +39,32 @@ pub struct RoundingErrors {
     pub(crate) batch: usize,
     /// For each piecewise-linear node the record that pushes magnitudes: the largest slope that each unit can have.
     pub(crate) records: Vec<Option<ActivationRecord>>,
+}
+
+impl RoundingErrors {
+    /// Those of a trace with other pieces ([`Trace::turned`]). What is said of values stays: at functions of one number the largest slope
+    /// is one of either side. Maxima push what they select.
+    ///
+    /// # Errors
+    /// A parameter that cannot be read.
+    pub fn turned(mut self, trace: &Trace) -> Result<Self> {
+        let nodes = trace.network().nodes();
+        for ((own, node), of) in self.records.iter_mut().zip(nodes).zip(trace.by_node()) {
+            let (Some(own), Some(of)) = (own, of) else {
+                continue;
+            };
+            let (Operator::PiecewiseLinear(operator), [operand]) =
+                (&node.operator, &node.operands[..])
+            else {
+                continue;
+            };
+            let alternatives = operator.alternatives(&nodes[*operand].shape)?;
+            if let Some(Alternatives::Largest(_)) = alternatives {
+                *own = of.clone();
+            }
+        }
+        Ok(self)
+    }
 }
 
 impl Network {

@@ -65,7 +65,7 @@ mod piecewise_linear;
 
 pub use affine::{Affine, Made, Magnitude, Normalizing, ShapeResult};
 pub use alternatives::Alternatives;
-pub use piecewise_linear::{PiecewiseLinear, Terms};
+pub use piecewise_linear::{PiecewiseLinear, Terms, UnitPiece};
 
 use crate::{error, parameter_map::ParameterMap, spec::OperatorSpec};
 use candle_core::Tensor;

@@ -1,5 +1,6 @@
 //! What a piecewise-linear operator records at a batch of inputs.
 
+use crate::operator::UnitPiece;
 use candle_core::{DType, Error, Result, Tensor};
 use loclin_tensor::TwoPieces;
 use std::sync::OnceLock;
@@ -214,22 +215,27 @@ impl ActivationRecord {
         }
     }
 
-    /// The values of the neurons, `[B, m]`, with some of them, numbers of input and neuron, on the other side of 0 and as near to it as can be.
+    /// The values of the neurons, `[B, m]`, of a function of one number with so many breakpoints, neurons of the first breakpoint first: with
+    /// some units on other pieces, where that takes another side of 0, as near to it as can be.
     ///
     /// # Errors
-    /// A neuron that there is not, or a tensor that cannot be read.
-    pub(crate) fn turned(&self, neurons: &[(usize, usize)]) -> Result<Tensor> {
+    /// A unit that there is not, or a tensor that cannot be read.
+    pub(crate) fn placed(&self, units: &[UnitPiece], breakpoints: usize) -> Result<Tensor> {
         let z = &self.pre_activations;
         let (batch, width) = z.dims2()?;
+        let entries = width / breakpoints.max(1);
         let mut values = z.to_dtype(DType::F64)?.flatten_all()?.to_vec1::<f64>()?;
-        for (input, neuron) in neurons {
-            let Some(value) = values.get_mut(input * width + neuron) else {
-                return Err(Error::Msg(format!("a record without neuron {neuron}")));
-            };
-            *value = match *value >= 0.0 {
-                true => -f64::from_bits(1),
-                false => 0.0,
-            };
+        for UnitPiece { input, unit, piece } in units {
+            if *unit >= entries || *input >= batch {
+                return Err(Error::Msg(format!("a record without unit {unit}")));
+            }
+            for breakpoint in 0..breakpoints {
+                let value = &mut values[input * width + breakpoint * entries + unit];
+                let is_above = *piece as usize > breakpoint;
+                if (*value >= 0.0) != is_above {
+                    *value = if is_above { 0.0 } else { -f64::from_bits(1) };
+                }
+            }
         }
         Tensor::from_vec(values, (batch, width), z.device())?.to_dtype(z.dtype())
     }

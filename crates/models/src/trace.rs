@@ -10,7 +10,7 @@ mod slope_changes;
 use crate::{
     error::{Error, Result},
     network::{Network, Node},
-    operator::Operator,
+    operator::{Operator, UnitPiece},
     record::ActivationRecord,
 };
 use candle_core::Tensor;
@@ -129,6 +129,11 @@ impl Trace {
         }
     }
 
+    /// The records by their nodes; `None` for nodes that record nothing.
+    pub(crate) fn by_node(&self) -> &[Option<ActivationRecord>] {
+        &self.records
+    }
+
     /// The network.
     pub fn network(&self) -> &Network {
         &self.network
@@ -213,47 +218,43 @@ impl Trace {
         })
     }
 
-    /// The trace with some neurons, numbers of input and neuron, on the other side of 0 than their computed values: for those who know the
-    /// values better, of inputs at which rounding changes a side. The output stays as it is. `None` where a neuron's side is not that of
-    /// one number alone, as for a maximum.
+    /// The trace with some units, by the number of their node, on other pieces: for those who know them better than rounded values say. The
+    /// output stays as it is. `None` if an operator does not know its record on other pieces ([`crate::PiecewiseLinear::turned`]).
     ///
     /// ```
     /// use candle_core::{DType, Device, Tensor};
-    /// use loclin_models::{Mlp, Parameters};
+    /// use loclin_models::{Mlp, Parameters, operator::UnitPiece};
     ///
     /// let config = Mlp { inputs: vec![2], hidden: vec![3], outputs: 1, negative_slope: 0.0 };
     /// let network = config.build(Parameters::seeded(0).builder(DType::F64, &Device::Cpu))?;
     /// let trace = network.trace(&Tensor::new(&[[0.3, -0.2]], &Device::Cpu)?)?;
-    /// let turned = trace.turned(&[(0, 1)])?.expect("a ReLU");
+    /// let node = trace.neuron_ranges()?[0].node;
     /// let signs = |of: &loclin_models::Trace| -> loclin_models::Result<Vec<f64>> {
     ///     Ok(of.signs()?.expect("neurons").flatten_all()?.to_vec1()?)
     /// };
-    /// let (before, after) = (signs(&trace)?, signs(&turned)?);
-    /// assert_eq!([before[0], -before[1], before[2]], after[..]);
+    /// let before = signs(&trace)?;
+    /// let other = UnitPiece { input: 0, unit: 1, piece: u32::from(before[1] < 0.0) };
+    /// let turned = trace.turned(&[(node, other)])?.expect("a ReLU");
+    /// assert_eq!([before[0], -before[1], before[2]], signs(&turned)?[..]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// # Errors
-    /// A tensor that cannot be read.
-    pub fn turned(&self, neurons: &[(usize, usize)]) -> Result<Option<Self>> {
+    /// Units that the network does not have, and a tensor that cannot be read.
+    pub fn turned(&self, units: &[(usize, UnitPiece)]) -> Result<Option<Self>> {
         let mut records = self.records.clone();
-        for range in self.neuron_ranges()? {
-            let own = neurons.iter().filter_map(|(input, neuron)| {
-                let own = neuron.checked_sub(range.start)?;
-                (own < range.count).then_some((*input, own))
-            });
-            let own: Vec<(usize, usize)> = own.collect();
-            let node = &self.network.nodes()[range.node];
-            let (Operator::PiecewiseLinear(operator), Some(record)) =
-                (&node.operator, &records[range.node])
+        for (index, record) in records.iter_mut().enumerate() {
+            let own = units.iter().filter(|(node, _)| *node == index);
+            let own: Vec<UnitPiece> = own.map(|(_, unit)| *unit).collect();
+            let node = &self.network.nodes()[index];
+            let (Operator::PiecewiseLinear(operator), [operand], Some(of), false) =
+                (&node.operator, &node.operands[..], &*record, own.is_empty())
             else {
                 continue;
             };
-            if own.is_empty() {
-                continue;
-            }
-            match operator.turned(record, &own)? {
-                Some(turned) => records[range.node] = Some(turned),
+            let operand = &self.network.nodes()[*operand].shape;
+            match operator.turned(of, &own, operand)? {
+                Some(turned) => *record = Some(turned),
                 None => return Ok(None),
             }
         }

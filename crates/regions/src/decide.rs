@@ -6,8 +6,10 @@ use crate::{
     prepared::EXACT,
 };
 use candle_core::{DType, Tensor};
-use loclin_models::{ActivationRecord, Alternatives, Operator, Trace};
-use loclin_tensor::rounding::{leaves_undecided, up};
+use loclin_models::{
+    ActivationRecord, Alternatives, NeuronRange, Operator, Trace, operator::UnitPiece,
+};
+use loclin_tensor::rounding::{SMALLEST, UNIT, leaves_undecided, up};
 use rayon::prelude::*;
 use std::cmp::Ordering;
 
@@ -24,9 +26,8 @@ pub(crate) fn open(values: &Rows, errors: &Rows) -> Vec<usize> {
 }
 
 /// Puts exact values in the place of those whose side is undecided, and bounds of the errors that these still have: of each of the
-/// `open` inputs whose recorded pattern is one of its own. Where exact arithmetic finds neurons on the other side, `trace` is turned to the
-/// input's own pattern first; where that cannot be, all stays as it is. For each input it says which neurons at 0 have a gradient of
-/// exactly 0.
+/// `open` inputs whose recorded pattern is one of its own. Where exact arithmetic finds units on other pieces, `trace` is turned to the
+/// input's own pattern first; where that cannot be, all stays as it is.
 ///
 /// # Errors
 /// A tensor computation that fails.
@@ -37,57 +38,159 @@ pub(crate) fn decide(
     open: &[usize],
     values: &mut Rows,
     errors: &mut Rows,
-) -> Result<Vec<Vec<usize>>> {
-    let mut constants = vec![Vec::new(); values.len()];
+) -> Result<Decisions> {
+    let mut decisions = Decisions::none(values.len());
     if exact.neurons() != values.width() {
-        return Ok(constants);
+        return Ok(decisions);
     }
+    let ranges = trace.neuron_ranges()?;
     let x = Rows::of_tensor(&inputs.flatten_from(1)?)?;
     let mut left = open.to_vec();
     // Once as recorded, and once more where a side was turned.
     for round in 0..2 {
-        let pieces = left.iter().map(|input| pieces(trace, *input));
-        let pieces = pieces.collect::<Result<Vec<_>>>()?;
+        let recorded = left.iter().map(|input| pieces(trace, *input));
+        let recorded = recorded.collect::<Result<Vec<_>>>()?;
         let found: Vec<Option<Found>> = left
             .par_iter()
-            .zip(pieces)
+            .zip(&recorded)
             .map(|(input, pieces)| {
-                of_input(exact, &x[*input], &pieces, &values[*input], &errors[*input])
+                of_input(exact, &x[*input], pieces, &values[*input], &errors[*input])
             })
             .collect();
-        let (mut turned, mut again) = (Vec::new(), Vec::new());
-        for (&input, found) in left.iter().zip(found) {
+        let mut again = Vec::new();
+        for ((&input, found), pieces) in left.iter().zip(found).zip(&recorded) {
             match found {
                 Some(Found::Decided(all)) => {
                     for own in all {
                         values.row_mut(input)[own.at] = own.value;
                         errors.row_mut(input)[own.at] = own.error;
-                        constants[input].extend(own.is_constant.then_some(own.at));
+                        decisions.constants[input].extend(own.is_constant.then_some(own.at));
                     }
                 }
-                Some(Found::Turned(neurons)) if round == 0 => {
-                    let neurons: Vec<_> = neurons.into_iter().map(|at| (input, at)).collect();
-                    if let Some(own) = trace.turned(&neurons)? {
+                Some(Found::Turned(own)) if round == 0 => {
+                    let units = changes(&ranges, input, pieces, &own);
+                    if let Some(own) = trace.turned(&units)? {
                         *trace = own;
-                        turned.extend(neurons);
+                        let neurons = neurons_of(trace, &ranges, &units)?;
+                        move_values(trace, input, &neurons, (&mut *values, &mut *errors))?;
+                        decisions.turned.push((input, neurons.concat()));
                         again.push(input);
                     }
                 }
                 _ => {}
             }
         }
-        for (input, at) in turned {
-            // On the side that the pattern now says, by no more than an error that covers both.
-            let (value, error) = (values[input][at], errors[input][at]);
-            values.row_mut(input)[at] = match value >= 0.0 {
-                true => -f64::from_bits(1),
-                false => 0.0,
-            };
-            errors.row_mut(input)[at] = up(up(error + value.abs()) + f64::from_bits(1));
-        }
         left = again;
     }
-    Ok(constants)
+    Ok(decisions)
+}
+
+/// What [`decide`] found beside values and errors.
+pub(crate) struct Decisions {
+    /// For each input the neurons at 0 whose gradient is exactly 0.
+    pub(crate) constants: Vec<Vec<usize>>,
+    /// The inputs whose recorded pattern was not their own, and the neurons of the units that were turned.
+    pub(crate) turned: Vec<(usize, Vec<usize>)>,
+}
+
+impl Decisions {
+    /// Nothing, of so many inputs.
+    pub(crate) fn none(inputs: usize) -> Self {
+        Self {
+            constants: vec![Vec::new(); inputs],
+            turned: Vec::new(),
+        }
+    }
+}
+
+/// The units of an input whose own pieces are not the recorded ones, by their nodes.
+fn changes(
+    ranges: &[NeuronRange],
+    input: usize,
+    recorded: &[Vec<u32>],
+    own: &[Vec<u32>],
+) -> Vec<(usize, UnitPiece)> {
+    let nodes = ranges.iter().zip(recorded.iter().zip(own));
+    let of_node = |(range, (recorded, own)): (&NeuronRange, (&Vec<u32>, &Vec<u32>))| {
+        let node = range.node;
+        let both = recorded.iter().zip(own).enumerate();
+        let changed = both.filter(|(_, (recorded, own))| recorded != own);
+        let of_unit = |(unit, (_, piece)): (usize, (&u32, &u32))| {
+            let piece = *piece;
+            (node, UnitPiece { input, unit, piece })
+        };
+        changed.map(of_unit).collect::<Vec<_>>()
+    };
+    nodes.flat_map(of_node).collect()
+}
+
+/// The neurons of each of these units.
+fn neurons_of(
+    trace: &Trace,
+    ranges: &[NeuronRange],
+    units: &[(usize, UnitPiece)],
+) -> Result<Vec<Vec<usize>>> {
+    let nodes = trace.network().nodes();
+    let mut all = Vec::new();
+    for range in ranges {
+        let own = units.iter().filter(|(node, _)| *node == range.node);
+        let own: Vec<usize> = own.map(|(_, unit)| unit.unit).collect();
+        let node = &nodes[range.node];
+        let (Operator::PiecewiseLinear(operator), [operand], false) =
+            (&node.operator, &node.operands[..], own.is_empty())
+        else {
+            continue;
+        };
+        let operand = &nodes[*operand].shape;
+        match operator.alternatives(operand)? {
+            // A group of `n` entries has `n - 1` neurons.
+            Some(Alternatives::Largest(groups)) => {
+                let mut starts = vec![range.start];
+                for group in &groups {
+                    starts.push(starts[starts.len() - 1] + group.len() - 1);
+                }
+                all.extend(
+                    own.into_iter()
+                        .map(|unit| (starts[unit]..starts[unit + 1]).collect()),
+                );
+            }
+            // A neuron for each breakpoint; those of the first come first.
+            _ => {
+                let entries = operand.iter().product();
+                let end = range.start + range.count;
+                let of_unit = |unit| (range.start + unit..end).step_by(entries).collect();
+                all.extend(own.into_iter().map(of_unit));
+            }
+        }
+    }
+    Ok(all)
+}
+
+/// Takes the values of the neurons of turned units from the trace. They are sums of two of the unit's recorded ones at most, or as near to 0
+/// as can be where the recorded one was within its error.
+fn move_values(
+    trace: &Trace,
+    input: usize,
+    units: &[Vec<usize>],
+    (values, errors): (&mut Rows, &mut Rows),
+) -> Result<()> {
+    let Some(new) = trace.pre_activations()? else {
+        return Ok(());
+    };
+    let new = new.get(input)?.to_dtype(DType::F64)?.to_vec1::<f64>()?;
+    for neurons in units {
+        let own = neurons.iter().map(|at| errors[input][*at]);
+        let most = own.fold(0.0, |most: f64, error| match error.is_nan() {
+            true => f64::INFINITY,
+            false => most.max(error),
+        });
+        for &at in neurons {
+            let rounded = 4.0 * UNIT * new[at].abs() + SMALLEST;
+            values.row_mut(input)[at] = new[at];
+            errors.row_mut(input)[at] = up(up(2.0 * most) + up(rounded));
+        }
+    }
+    Ok(())
 }
 
 /// The pieces of each piecewise-linear node at an input.
@@ -103,8 +206,8 @@ fn pieces(trace: &Trace, input: usize) -> Result<Vec<Vec<u32>>> {
 enum Found {
     /// That its pattern is the recorded one, and of open neurons their values.
     Decided(Vec<Decided>),
-    /// The neurons that are on the other side.
-    Turned(Vec<usize>),
+    /// That it is not, and its own pieces.
+    Turned(Vec<Vec<u32>>),
 }
 
 /// A neuron's value, and a bound of its error.
@@ -125,9 +228,9 @@ fn of_input(
     errors: &[f64],
 ) -> Option<Found> {
     let here = exact.at_pattern(x, pieces).ok()?;
-    if !turned(&here, values).is_empty() {
+    if is_turned(&here, values) {
         // Behind a wrong piece values are not the input's: all are asked again, on the pieces that it is on.
-        return Some(Found::Turned(turned(&exact.at(x).ok()?, values)));
+        return Some(Found::Turned(exact.at(x).ok()?.pieces(pieces)));
     }
     let mut decided = Vec::new();
     // Where a neuron at 0 moves, regions meet anyway: others are not looked at.
@@ -165,14 +268,13 @@ fn of_input(
     Some(Found::Decided(decided))
 }
 
-/// The neurons that are on another side than recorded; 0 counts as positive.
-fn turned(here: &ExactPoint<'_>, values: &[f64]) -> Vec<usize> {
-    let is_turned = |at: &usize| match here.side(*at) {
-        Some(Ordering::Less) => values[*at] >= 0.0,
-        Some(_) => values[*at] < 0.0,
+/// Whether a neuron is on another side than recorded; 0 counts as positive.
+fn is_turned(here: &ExactPoint<'_>, values: &[f64]) -> bool {
+    (0..values.len()).any(|at| match here.side(at) {
+        Some(Ordering::Less) => values[at] >= 0.0,
+        Some(_) => values[at] < 0.0,
         None => false,
-    };
-    (0..values.len()).filter(is_turned).collect()
+    })
 }
 
 /// What exact arithmetic says of the radii of an input, whatever the recorded pattern.

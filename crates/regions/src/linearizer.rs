@@ -3,7 +3,7 @@
 use crate::{
     Budget, Error, Linearization, Result, Rows,
     by_lengths::{AllByLengths, ByLengths, neurons_of},
-    decide,
+    decide::{self, Decisions},
     engines::Engine,
     prepared::Prepared,
     progress::{Progress, Watch},
@@ -178,9 +178,9 @@ impl Linearizer {
             let Some((magnitudes, (mut errors, local))) = magnitudes.zip(errors) else {
                 return Ok(without((trace, values)));
             };
-            let constants = self.decide(inputs, &mut trace, &mut values, &mut errors)?;
+            let found = self.decide(inputs, &mut trace, &mut values, &mut errors)?;
             let unasked = OfLengths::unasked(trace.batch());
-            let errors = (errors, constants);
+            let errors = (errors, found.constants);
             let rounding = Rounding::new(magnitudes, inputs, errors, Some(local), None, unasked);
             return Ok(Forward {
                 rounding: Some(rounding),
@@ -191,7 +191,7 @@ impl Linearizer {
             Some(magnitudes) => magnitudes.trace(inputs)?.map(|found| (magnitudes, found)),
             None => None,
         };
-        let Some((magnitudes, (mut trace, errors))) = found else {
+        let Some((magnitudes, (mut trace, mut errors))) = found else {
             return Ok(without(self.forward_by_trace(inputs)?));
         };
         let table = |tensor: Option<Tensor>| match tensor {
@@ -200,11 +200,26 @@ impl Linearizer {
         };
         let mut values = table(trace.pre_activations()?)?;
         let mut of_values = table(errors.pre_activations.clone())?;
-        let by_lengths = unknown();
-        let equal = equal_neurons(&trace, &mut values, &mut of_values)?;
-        let (lengths, unsaid) =
+        let mut by_lengths = unknown();
+        let mut equal = equal_neurons(&trace, &mut values, &mut of_values)?;
+        let (mut lengths, mut unsaid) =
             self.lessen(inputs, &trace, &values, (&mut of_values, &by_lengths))?;
-        let mut constants = self.decide(inputs, &mut trace, &mut values, &mut of_values)?;
+        let found = self.decide(inputs, &mut trace, &mut values, &mut of_values)?;
+        if !found.turned.is_empty() {
+            errors = errors.turned(&trace)?;
+        }
+        for (input, neurons) in &found.turned {
+            equal[*input].retain(|at| !neurons.contains(at));
+            // Lengths are of another pattern.
+            if lengths.inputs[*input].take().is_some() && lengths.needed[*input] {
+                unsaid.push(*input);
+            }
+            lengths.needed[*input] = false;
+            if let Some(known) = Arc::get_mut(&mut by_lengths) {
+                known[*input] = OnceLock::from(None);
+            }
+        }
+        let mut constants = found.constants;
         let both = constants.iter_mut().zip(equal);
         both.for_each(|(constants, equal)| constants.extend(equal));
         // Exact arithmetic may have decided what neither absolute values nor lengths say.
@@ -290,7 +305,7 @@ impl Linearizer {
         trace: &mut Trace,
         values: &mut Rows,
         errors: &mut Rows,
-    ) -> Result<Vec<Vec<usize>>> {
+    ) -> Result<Decisions> {
         let open = decide::open(values, errors);
         let exact = match open.is_empty() {
             true => None,
@@ -298,7 +313,7 @@ impl Linearizer {
         };
         match exact {
             Some(exact) => decide::decide(exact, inputs, trace, &open, values, errors),
-            None => Ok(vec![Vec::new(); trace.batch()]),
+            None => Ok(Decisions::none(trace.batch())),
         }
     }
 

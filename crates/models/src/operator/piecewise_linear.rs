@@ -11,6 +11,17 @@ use std::{fmt::Debug, sync::Arc};
 /// Entries of an operand and what they are multiplied with, [`PiecewiseLinear::terms`].
 pub type Terms = Option<Vec<(usize, f64)>>;
 
+/// The piece that a unit is on at an input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UnitPiece {
+    /// The number of the input in the batch.
+    pub input: usize,
+    /// The number of the unit, as in [`ActivationRecord::pieces`].
+    pub unit: usize,
+    /// The number of the piece.
+    pub piece: u32,
+}
+
 /// A piecewise-linear operator that selects one of several affine maps for each unit: an activation,
 /// max pooling, ... The selection is its part of the activation pattern (Def. 1).
 ///
@@ -50,15 +61,17 @@ pub trait PiecewiseLinear: Debug + Send + Sync {
     /// A tensor computation that fails.
     fn record(&self, operand: &Tensor) -> Result<ActivationRecord>;
 
-    /// The record with some neurons, numbers of input and neuron, on the other side of 0 than their computed values. `None`, the default,
-    /// where a neuron's side alone does not say what is selected.
+    /// The record with some units on other pieces than computed values say. Their neurons' values are as the record has them where they are on
+    /// the side that the piece says, else as near to 0 as can be on that side, or what the values recorded say of them. `operand` is the
+    /// operand's shape. `None`, the default, if the operator does not know.
     ///
     /// # Errors
-    /// A record of another operator, a neuron that it does not have.
+    /// A record of another operator, a unit or a piece that it does not have.
     fn turned(
         &self,
         _record: &ActivationRecord,
-        _neurons: &[(usize, usize)],
+        _units: &[UnitPiece],
+        _operand: &[usize],
     ) -> Result<Option<ActivationRecord>> {
         Ok(None)
     }

@@ -3,7 +3,7 @@
 use super::layout::slopes;
 use crate::{
     error::Error,
-    operator::{Alternatives, PiecewiseLinear, ShapeResult, Terms},
+    operator::{Alternatives, PiecewiseLinear, ShapeResult, Terms, UnitPiece},
     patch::Patch,
     record::ActivationRecord,
     spec::OperatorSpec,
@@ -237,12 +237,13 @@ impl PiecewiseLinear for Activation {
     fn turned(
         &self,
         record: &ActivationRecord,
-        neurons: &[(usize, usize)],
+        units: &[UnitPiece],
+        _operand: &[usize],
     ) -> Result<Option<ActivationRecord>> {
-        let z = record.turned(neurons)?;
+        let count = self.breakpoints.len();
+        let z = record.placed(units, count)?;
         let above = z.ge(0.0)?;
         let indicators = above.to_dtype(z.dtype())?;
-        let count = self.breakpoints.len();
         let piece = Self::staircase(&indicators.chunk(count, 1)?, 0.0, &vec![1.0; count])?;
         let entries = slopes(record)?;
         let above = above.chunk(count, 1)?.into_iter();

@@ -2,7 +2,7 @@
 
 use super::selection::Groups;
 use crate::{
-    operator::{Alternatives, PiecewiseLinear, ShapeResult, Terms},
+    operator::{Alternatives, PiecewiseLinear, ShapeResult, Terms, UnitPiece},
     patch::Patch,
     record::ActivationRecord,
     spec::OperatorSpec,
@@ -151,6 +151,15 @@ impl PiecewiseLinear for MaxPool2d {
     fn record(&self, operand: &Tensor) -> Result<ActivationRecord> {
         self.groups(&operand.dims()[1..])?
             .record(&operand.flatten_from(1)?)
+    }
+
+    fn turned(
+        &self,
+        record: &ActivationRecord,
+        units: &[UnitPiece],
+        operand: &[usize],
+    ) -> Result<Option<ActivationRecord>> {
+        self.groups(operand)?.turned(record, units).map(Some)
     }
 
     fn push(&self, tangent: &Tensor, record: &ActivationRecord) -> Result<Tensor> {

@@ -3,7 +3,7 @@
 use super::{layout::refuse, selection::Groups};
 use crate::{
     error::Error,
-    operator::{Alternatives, PiecewiseLinear, ShapeResult},
+    operator::{Alternatives, PiecewiseLinear, ShapeResult, UnitPiece},
     record::ActivationRecord,
     spec::OperatorSpec,
 };
@@ -86,6 +86,15 @@ impl PiecewiseLinear for Maxout {
     fn record(&self, operand: &Tensor) -> Result<ActivationRecord> {
         self.groups(&operand.dims()[1..])
             .record(&operand.flatten_from(1)?)
+    }
+
+    fn turned(
+        &self,
+        record: &ActivationRecord,
+        units: &[UnitPiece],
+        operand: &[usize],
+    ) -> Result<Option<ActivationRecord>> {
+        self.groups(operand).turned(record, units).map(Some)
     }
 
     fn push(&self, tangent: &Tensor, record: &ActivationRecord) -> Result<Tensor> {

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     error::Error,
-    operator::{Alternatives, PiecewiseLinear, ShapeResult},
+    operator::{Alternatives, PiecewiseLinear, ShapeResult, UnitPiece},
     parameter_map::ParameterMap,
     record::ActivationRecord,
     spec::OperatorSpec,
@@ -86,9 +86,10 @@ impl PiecewiseLinear for Prelu {
     fn turned(
         &self,
         record: &ActivationRecord,
-        neurons: &[(usize, usize)],
+        units: &[UnitPiece],
+        _operand: &[usize],
     ) -> Result<Option<ActivationRecord>> {
-        let z = record.turned(neurons)?.reshape(record.own()?.shape())?;
+        let z = record.placed(units, 1)?.reshape(record.own()?.shape())?;
         self.record(&z).map(Some)
     }
 

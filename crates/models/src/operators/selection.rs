@@ -4,8 +4,8 @@
 //! and the `N - 1` differences "selected minus other" are its neurons (App. E). Candle's own gradient of
 //! max pooling is wrong, so every reading is made of gathers, whose gradients are right.
 
-use crate::record::ActivationRecord;
-use candle_core::{DType, Device, Result, Tensor};
+use crate::{operator::UnitPiece, record::ActivationRecord};
+use candle_core::{DType, Device, Error, Result, Tensor};
 use loclin_tensor::rounding::UNIT;
 
 /// Which entries of a flat operand each unit of the output is the maximum of.
@@ -60,10 +60,64 @@ impl Groups {
         let owner = self.owners(x.device())?;
         let pre_activations =
             (x.gather(&selected.index_select(&owner, 1)?, 1)? - x.gather(&others, 1)?)?;
+        self.recorded(pre_activations, ranks, [&selected, &others])
+    }
+
+    /// The record of the entries at `ranks` with the values of its neurons.
+    fn recorded(
+        &self,
+        pre_activations: Tensor,
+        ranks: Tensor,
+        entries: [&Tensor; 2],
+    ) -> Result<ActivationRecord> {
         let signs = pre_activations.detach().ones_like()?;
         let piece_count = self.spans().map(|(_, n)| n as usize).max().unwrap_or(1);
         let record = ActivationRecord::new(pre_activations, signs, ranks, piece_count)?;
-        Ok(record.with_own(Tensor::cat(&[&selected, &others], 1)?))
+        Ok(record.with_own(Tensor::cat(&entries, 1)?))
+    }
+
+    /// The record with other entries of some groups selected. The new differences are those of the recorded ones.
+    pub(super) fn turned(
+        &self,
+        record: &ActivationRecord,
+        units: &[UnitPiece],
+    ) -> Result<ActivationRecord> {
+        let z = record.pre_activations();
+        let mut values = z.to_dtype(DType::F64)?.to_vec2::<f64>()?;
+        let mut ranks = record.pieces()?.to_vec2::<u32>()?;
+        // A group of `n` entries has `n - 1` neurons.
+        let spans: Vec<(usize, usize)> = self
+            .spans()
+            .zip(0..)
+            .map(|((start, n), unit)| (start as usize - unit, n as usize))
+            .collect();
+        for UnitPiece { input, unit, piece } in units {
+            let (Some((start, n)), Some(own), Some(ranks)) = (
+                spans.get(*unit),
+                values.get_mut(*input),
+                ranks.get_mut(*input),
+            ) else {
+                return Err(Error::Msg(format!("a record without unit {unit}")));
+            };
+            let (was, new) = (ranks[*unit] as usize, *piece as usize);
+            if new >= *n {
+                return Err(Error::Msg(format!("unit {unit} has no piece {piece}")));
+            }
+            let own = &mut own[*start..start + n - 1];
+            // The entry selected before less each entry.
+            let mut less = own.to_vec();
+            less.insert(was, 0.0);
+            let selected = less.remove(new);
+            for (value, other) in own.iter_mut().zip(less) {
+                // The selected entry is the largest, whatever rounding made of it.
+                *value = (other - selected).max(0.0);
+            }
+            ranks[*unit] = *piece;
+        }
+        let z = Tensor::new(values, z.device())?.to_dtype(z.dtype())?;
+        let ranks = Tensor::new(ranks, z.device())?;
+        let entries = [&self.selected(&ranks)?, &self.others(&ranks)?];
+        self.recorded(z, ranks, entries)
     }
 
     /// Tangents `[b, K, n]` of the selected entries: `[B, K, units]`.

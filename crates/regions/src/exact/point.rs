@@ -3,7 +3,7 @@
 use super::boxed::{self, Ways};
 use super::dyadic::Dyadic;
 use super::error::{ExactError, Result};
-use super::network::{Exact, Map};
+use super::network::{Exact, ExactNode, Map};
 use super::number::{Number, Total};
 use super::selection::{Place, Selected};
 use crate::Domain;
@@ -172,6 +172,26 @@ impl ExactPoint<'_> {
     /// How far the input may move within the domain, if there is one.
     pub(super) fn ways(&self) -> Option<&Ways> {
         self.ways.as_ref()
+    }
+
+    /// The pieces that the input is on, as [`Exact::at_pattern`] takes them; of units whose piece is open the `recorded` one, where it may be
+    /// that.
+    pub(crate) fn pieces(&self, recorded: &[Vec<u32>]) -> Vec<Vec<u32>> {
+        let mut recorded = recorded.iter();
+        let mut neurons = 0;
+        let of_node = |(node, selected): (&ExactNode, &Option<Selected>)| {
+            let (Map::Selects(choices), Some(selected)) = (&node.map, selected) else {
+                return None;
+            };
+            let recorded = recorded.next()?;
+            let count = choices.neurons(self.network.nodes[node.operands[0]].size);
+            let own = &self.neurons[neurons..neurons + count];
+            neurons += count;
+            let sides: Vec<Option<Ordering>> = own.iter().map(|own| own.value.sign()).collect();
+            Some(choices.pieces(selected, &sides, recorded))
+        };
+        let nodes = self.network.nodes.iter().zip(&self.selected);
+        nodes.filter_map(of_node).collect()
     }
 
     /// How many neurons there are, in the order of [`loclin_models::Trace::pre_activations`]. Those of a maximum are the differences of the entry that exact

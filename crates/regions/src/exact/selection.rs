@@ -5,6 +5,7 @@ use super::error::{ExactError, Result};
 use super::matrix::size;
 use super::number::{Number, Total};
 use loclin_models::Alternatives;
+use std::cmp::Ordering;
 
 /// What an operator selects from.
 #[derive(Debug)]
@@ -128,6 +129,43 @@ impl Choices {
                     entries.push(candidates);
                 }
                 (values, Selected::Entries(entries))
+            }
+        }
+    }
+
+    /// The pieces that an operand is on by what was selected and by the `sides` of its neurons, where both leave no choice; else, where it
+    /// may be one of them, the `recorded` one.
+    pub(super) fn pieces(
+        &self,
+        selected: &Selected,
+        sides: &[Option<Ordering>],
+        recorded: &[u32],
+    ) -> Vec<u32> {
+        match (self, selected) {
+            (Self::Largest(groups), Selected::Entries(entries)) => {
+                let both = groups.iter().zip(entries).zip(recorded);
+                let piece = |((group, candidates), recorded): ((&Vec<u32>, &Vec<u32>), &u32)| {
+                    let is = |piece: &u32| candidates.contains(&group[*piece as usize]);
+                    let first = || group.iter().position(|entry| *entry == candidates[0]);
+                    match candidates.len() > 1 && is(recorded) {
+                        true => *recorded,
+                        false => first().map_or(*recorded, |piece| piece as u32),
+                    }
+                };
+                both.map(piece).collect()
+            }
+            _ => {
+                // Neurons of the first breakpoint come first.
+                let entries = recorded.len().max(1);
+                let piece = |(unit, recorded): (usize, &u32)| {
+                    let own = sides[unit..].iter().step_by(entries).zip(1u32..);
+                    let above = own.filter(|(side, piece)| match side {
+                        Some(side) => side.is_ge(),
+                        None => recorded >= piece,
+                    });
+                    above.count() as u32
+                };
+                recorded.iter().enumerate().map(piece).collect()
             }
         }
     }
