@@ -89,6 +89,20 @@ impl Loss {
         )
     }
 
+    /// Whether the gradients of all neurons are found by pushing all input axes through a network without a faster way.
+    pub fn pushes_all_axes(self) -> bool {
+        matches!(
+            self,
+            Self::Distance
+                | Self::Relaxed
+                | Self::Roll
+                | Self::JumpWeighted
+                | Self::Mmr1
+                | Self::Mmr2
+                | Self::MmrInf
+        )
+    }
+
     /// What estimates its mean over all neurons by random directions, where something does.
     pub fn estimate(self) -> Option<Self> {
         match self {

@@ -188,34 +188,44 @@ impl Learner {
         })
     }
 
-    /// Says so where an exact objective keeps very many tangents: one for every axis of every input, at every node.
-    pub(super) fn warn_of_tangents(&self, config: &Config) -> anyhow::Result<()> {
-        let (Maker::Network(Model { network, .. }), Some(estimate)) =
-            (&self.maker, config.loss.estimate())
+    /// What to say where an exact objective keeps very many tangents: one for every axis of every input, at every node. `rows` are trained on.
+    pub(super) fn word_on_tangents(
+        &self,
+        config: &Config,
+        rows: usize,
+    ) -> anyhow::Result<Option<String>> {
+        let (Maker::Network(Model { network, .. }), true) =
+            (&self.maker, config.loss.pushes_all_axes())
         else {
-            return Ok(());
+            return Ok(None);
         };
-        if config.estimated_epochs >= config.epochs
+        let estimate = config.loss.estimate();
+        if estimate.is_some() && config.estimated_epochs >= config.epochs
             || !matches!(network.structure(), Structure::General)
         {
-            return Ok(());
+            return Ok(None);
         }
         let of_node = |node: &Node| node.shape.iter().product::<usize>();
         let numbers: usize = network.nodes().iter().map(of_node).sum();
-        let tangents = network.input_size() as f64 * config.batch_size as f64;
+        let batch = config.batch_size.min(rows);
+        let tangents = network.input_size() as f64 * batch as f64;
         let bytes = tangents * numbers as f64 * network.dtype().size_in_bytes() as f64;
-        if bytes > MANY_BYTES {
-            tracing::warn!(
-                "loss = {} keeps about {:.0} GiB of tangents for a step of batch_size = {}, one for each of the {} numbers of each \
-                 input; loss = {} keeps one or two for each input",
-                serde_json::to_value(config.loss)?,
-                bytes / GIB,
-                config.batch_size,
-                network.input_size(),
-                serde_json::to_value(estimate)?
-            );
+        if bytes <= MANY_BYTES {
+            return Ok(None);
         }
-        Ok(())
+        let instead = match estimate {
+            Some(estimate) => format!(
+                "loss = {} keeps one or two for each input",
+                serde_json::to_value(estimate)?
+            ),
+            None => "a smaller batch_size keeps fewer".to_owned(),
+        };
+        Ok(Some(format!(
+            "loss = {} keeps about {:.0} GiB of tangents for a step of {batch} inputs, one for each of the {} numbers of each input; {instead}",
+            serde_json::to_value(config.loss)?,
+            bytes / GIB,
+            network.input_size(),
+        )))
     }
 
     /// What inputs are normalised with.
@@ -232,5 +242,50 @@ pub(super) fn dtype(model: &ModelFile) -> DType {
     match model {
         ModelFile::Network(model) => model.network.dtype(),
         ModelFile::Recurrent(rnn) => Rnn::dtype(rnn),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed test panics")]
+
+    use super::*;
+    use crate::program::train::open;
+    use loclin_data::Split;
+
+    /// Of networks without a faster way, as many as a step has, and what keeps fewer.
+    #[test]
+    fn what_exact_objectives_keep_is_said() {
+        let said = |set: &[&str]| {
+            let set = [&["dataset=digits"], set].concat();
+            let set: Vec<String> = set.into_iter().map(str::to_owned).collect();
+            let config = Config::preset("cifar10-vanilla", &set).unwrap();
+            let data = open(&config, Split::Train, Path::new("data")).unwrap();
+            let learner = Learner::new(&config, &data, &Device::Cpu).unwrap();
+            learner.word_on_tangents(&config, 100).unwrap()
+        };
+        for set in [
+            &["loss=vanilla"][..],
+            &["loss=sampled"],
+            &["loss=relaxed", "batch_size=1"],
+            // Gram matrices keep none.
+            &["loss=roll", "architecture=fc"],
+            &["loss=roll", "estimated_epochs=30"],
+        ] {
+            assert_eq!(said(set), None, "{set:?}");
+        }
+        for (set, instead) in [
+            (&["loss=roll"][..], "loss = \"sampled\" keeps"),
+            (&["loss=relaxed"], "a smaller batch_size keeps"),
+            (&["loss=mmr-2"], "a smaller batch_size keeps"),
+            // No more inputs than there are.
+            (
+                &["loss=roll", "batch_size=1000000"],
+                "for a step of 100 inputs",
+            ),
+        ] {
+            let word = said(set).unwrap();
+            assert!(word.contains(instead) && word.contains("GiB"), "{word}");
+        }
     }
 }

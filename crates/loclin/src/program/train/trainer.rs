@@ -64,7 +64,9 @@ impl<'a> Trainer<'a> {
             train.least_features(),
             train.name()
         );
-        learner.warn_of_tangents(config)?;
+        if let Some(word) = learner.word_on_tangents(config, train.len())? {
+            tracing::warn!("{word}");
+        }
         let average = match config.average {
             Average::None => None,
             Average::Tail | Average::Ema => Some(Learner::new(config, train, &device)?),
