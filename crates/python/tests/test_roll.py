@@ -38,7 +38,9 @@ class Largest(nn.Module):
 
     def forward(self, x):
         h = torch.minimum(torch.maximum(self.a(x), self.b(x)), self.a.bias)
-        return torch.cat([h.amax(2), h.amin(1), torch.amax(h, (1, 2), keepdim=True).flatten(1)], 1)
+        least, _ = h.min(1)
+        h = torch.max(h, -h) - torch.min(h, self.a.bias)
+        return torch.cat([h.amax(2), h.max(dim=2, keepdim=True).values[..., 0], least, torch.amax(h, (1, 2), keepdim=True).flatten(1)], 1)
 
 
 @pytest.mark.parametrize("name", ["plain", "pooled", "clipped", "over one", "over three", "of several"])
@@ -168,7 +170,10 @@ def test_a_relu_is_the_same_however_it_is_written():
         ("mul", lambda h: h * h), ("atan", torch.atan), ("selu", torch.selu), ("tanh_", lambda h: h.tanh_()),
         ("norm", lambda h: h / h.norm(dim=1, keepdim=True)), ("threshold", lambda h: torch.threshold(h, 0.5, 0)),
         ("truediv|rdiv|reciprocal", lambda h: 1 / (h.abs() + 1)), ("amax", lambda h: h - h.amax(0)),
-        ("max", lambda h: h.max(1)[0]), ("logaddexp", lambda h: torch.logaddexp(h, -h)),
+        ("whole batch", lambda h: h - h.max()), ("whole batch", lambda h: h - h.max(0)[0]),
+        ("their indices", lambda h: h * h.max(1)[1]), ("their indices", lambda h: h.gather(1, h.max(1, keepdim=True).indices)),
+        ("their indices", lambda h: h[:, h.min(1).indices]), ("their indices", lambda h: h * h.max(1).indices.float()),
+        ("logaddexp", lambda h: torch.logaddexp(h, -h)),
         ("__float__", lambda h: h * float(h.sum())), ("item", lambda h: h * h.sum().item()),
     ],
 )  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, FrozenSet, Iterator, List, Optional, Tuple
+from typing import Any, Callable, Dict, FrozenSet, Iterator, List, NamedTuple, NoReturn, Optional, Tuple
 
 import torch
 import torch.nn.functional as F
@@ -104,7 +104,7 @@ def _is_dual(value: Any) -> bool:
     return isinstance(value, Tensor) and forward_ad.unpack_dual(value).tangent is not None
 
 
-KNOWN = "ReLU, LeakyReLU, PReLU, ReLU6, Hardtanh, clamping, absolute values, max pooling, maximum, minimum, amax and amin"
+KNOWN = "ReLU, LeakyReLU, PReLU, ReLU6, Hardtanh, clamping, absolute values, max pooling, maximum, minimum, max, min, amax and amin"
 
 
 def _in_place(handler: Callable[..., Tensor]) -> Callable[..., Tensor]:
@@ -313,6 +313,44 @@ def _minimum(seen: Neurons, input: Tensor, other: Tensor) -> Tensor:
     return -_maximum(seen, -input, -other)
 
 
+class _Places:
+    """Where the largest entries are: neurons say which one is selected, but not what is read by its place."""
+
+    @classmethod
+    def __torch_function__(cls, *_: Any, **__: Any) -> NoReturn:
+        cls.refuse()
+
+    def __getattr__(self, _: str) -> NoReturn:
+        self.refuse()
+
+    def __index__(self) -> NoReturn:
+        self.refuse()
+
+    @classmethod
+    def refuse(cls) -> NoReturn:
+        raise UnsupportedOperator("max: loclin.torch.roll takes the largest values along a dimension, not their indices")
+
+
+class _Extreme(NamedTuple):
+    """What ``max`` and ``min`` along a dimension return."""
+
+    values: Tensor
+    indices: Any
+
+
+def _max(sign: int) -> Callable[..., Any]:
+    """``max``, or ``min`` by a sign of -1: of two tensors, or along a dimension."""
+
+    def extreme(seen: Neurons, input: Tensor, dim: Any = None, keepdim: bool = False, other: Optional[Tensor] = None) -> Any:
+        if isinstance(dim, Tensor) or other is not None:
+            return sign * _maximum(seen, sign * input, sign * (dim if other is None else other))
+        if dim is None:
+            raise UnsupportedOperator("max: loclin.torch.roll takes no largest of a whole batch; its first dimension is the batch")
+        return _Extreme(sign * _amax(seen, sign * input, dim, keepdim), _Places())
+
+    return extreme
+
+
 def _each(value: Any, rank: int) -> Tuple[int, ...]:
     """A number for each of so many dimensions."""
     numbers = [value] if isinstance(value, int) else [int(number) for number in value]
@@ -383,6 +421,8 @@ HANDLERS: Dict[Any, Callable[..., Any]] = {
     F.adaptive_max_pool3d: _adaptive_max_pool(3),
     **{place.amax: _amax for place in (torch, Tensor)},
     **{place.amin: _amin for place in (torch, Tensor)},
+    **{place.max: _max(1) for place in (torch, Tensor)},
+    **{place.min: _max(-1) for place in (torch, Tensor)},
     **{place.maximum: _maximum for place in (torch, Tensor)},
     **{place.minimum: _minimum for place in (torch, Tensor)},
     F.batch_norm: _batch_norm,

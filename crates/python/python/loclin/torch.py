@@ -43,7 +43,7 @@ def roll(
     ----------
     model
         A module of affine layers, ReLU, LeakyReLU, PReLU, ReLU6, Hardtanh, clamping, absolute values, max pooling,
-        ``maximum``, ``minimum``, ``amax`` and ``amin``, called as functions, methods or modules of PyTorch. It is called as it is;
+        ``maximum``, ``minimum``, ``max``, ``min``, ``amax`` and ``amin``, called as functions, methods or modules of PyTorch. It is called as it is;
         statistics of its batch normalisations stay as they are, which the task's own pass moves. (Spectral normalisation goes a step on with
         every pass in training.)
     x
