@@ -85,6 +85,21 @@ def test_wrong_numbers_in_late_batches_are_named(net):
         net.certify(x)
 
 
+def test_numbers_beside_the_inputs_are_named(net):
+    x, wrong = np.zeros((1, 4)), [0.0, np.nan, 0.0, 0.0]
+    questions = {
+        r"directions\[0, 1\] is not finite \(nan\)": lambda: net.margins_along(x, [wrong]),
+        r"u\[1\] is": lambda: net.plane(x, wrong, np.ones(4)),
+        r"v\[1\] is": lambda: net.plane(x, np.ones(4), wrong),
+        r"baselines\[1\] is": lambda: loclin.IntegratedGradients(net).attribute(x, 0, baselines=wrong),
+        r"baselines\[0\] is not finite \(inf\)": lambda: loclin.IntegratedGradients(net).attribute(x, 0, baselines=np.inf),
+        "input 0": lambda: loclin.IntegratedGradients(net).attribute([wrong], 0),
+    }
+    for text, question in questions.items():
+        with pytest.raises(loclin.NotFiniteError, match=text):
+            question()
+
+
 def test_wrong_options_are_said(net, x):
     for options, text in [
         ({"norms": 0.5}, "norm"),

@@ -9,7 +9,7 @@ from typing import Any, Optional, Sequence, Tuple, Union
 import numpy as np
 from numpy.typing import NDArray
 
-from ._native import ShapeError
+from ._native import NotFiniteError, ShapeError
 
 Floats = NDArray[np.float64]
 """An array of float64."""
@@ -56,6 +56,16 @@ def array(x: Any, what: str = "x") -> NDArray[Any]:
             raise ValueError(f"{what}: holds numbers of {found.dtype} that float64 does not hold exactly")
         found = wide
     return np.ascontiguousarray(found)
+
+
+def finite(x: Any, what: str) -> NDArray[Any]:
+    """:func:`array`, of numbers beside the inputs, none of which may be infinite or NaN."""
+    found = array(x, what)
+    bad = np.argwhere(~np.isfinite(found))
+    if len(bad):
+        at = tuple(int(k) for k in bad[0])
+        raise NotFiniteError(f"{what}[{', '.join(map(str, at))}] is not finite ({found[at]})")
+    return found
 
 
 def batch(x: Any, input_shape: Sequence[int], what: str = "x") -> NDArray[Any]:

@@ -8,7 +8,7 @@ from typing import Any, List, Optional
 import numpy as np
 
 from . import _native
-from ._arrays import Floats, array, batch, give, targets, whole
+from ._arrays import Floats, batch, finite, give, targets, whole
 from ._progress import asking
 from .network import Network
 
@@ -97,7 +97,7 @@ class IntegratedGradients:
     def _arguments(self, inputs: Any, target: Any, baselines: Any, threads: Optional[int]) -> Any:
         shape = self.network.input_shape
         x = batch(inputs, shape, "inputs")
-        from_ = array(0.0 if baselines is None else baselines, "baselines").astype(np.float64)
+        from_ = finite(0.0 if baselines is None else baselines, "baselines").astype(np.float64)
         if from_.size == 1:
             from_ = from_.reshape(())
         try:

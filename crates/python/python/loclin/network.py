@@ -10,7 +10,7 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
 import numpy as np
 
 from . import _native
-from ._arrays import Domain, Floats, LoclinWarning, array, batch, ends, give, indices, orders, targets, whole
+from ._arrays import Domain, Floats, LoclinWarning, batch, ends, finite, give, indices, orders, targets, whole
 from ._progress import asking
 from .balls import Balls, Norm, weakest
 from .results import Certificates, Polyhedron, RegionCount, Steps, digits
@@ -230,7 +230,7 @@ class Network(Balls):
         [[0.5, 0.125]]
         """
         x = batch(x, self.input_shape)
-        own = array(directions, "directions")
+        own = finite(directions, "directions")
         rank = len(self.input_shape) + 1
         if own.ndim == rank:
             own = own[np.newaxis]
@@ -290,7 +290,7 @@ class Network(Balls):
         origin = batch(x, self.input_shape)
         if len(origin) != 1:
             raise _native.ShapeError(f"x: expected one input, found {len(origin)}")
-        pair = [array(w, what).astype(np.float64) for w, what in ((u, "u"), (v, "v"))]
+        pair = [finite(w, what).astype(np.float64) for w, what in ((u, "u"), (v, "v"))]
         for own, what in zip(pair, ("u", "v")):
             if own.shape != self.input_shape:
                 raise _native.ShapeError(f"{what}: expected shape {list(self.input_shape)}, found {list(own.shape)}")
