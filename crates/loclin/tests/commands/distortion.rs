@@ -240,6 +240,7 @@ fn sigterm_keeps_the_search() {
         let bytes = |out: &Path| fs::read(out.join(name)).unwrap();
         assert!(bytes(&stopped) == bytes(&whole), "{name}");
     }
+    assert_eq!(names(&stopped), names(&whole));
 }
 
 #[test]

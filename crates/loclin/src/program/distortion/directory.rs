@@ -102,14 +102,26 @@ impl Directory {
     /// # Errors
     /// A file that cannot be removed.
     pub(super) fn clear(&self) -> anyhow::Result<()> {
-        for name in [STATE, WORST, EARLIER] {
-            let file = self.path.join(name);
-            if file.exists() {
-                fs::remove_file(&file)
-                    .with_context(|| format!("{}: cannot remove the file", file.display()))?;
-            }
+        [STATE, WORST, EARLIER]
+            .into_iter()
+            .try_for_each(|name| self.remove(name))
+    }
+
+    /// Removes the state of a search: all are over.
+    ///
+    /// # Errors
+    /// A file that cannot be removed.
+    pub(super) fn forget(&self) -> anyhow::Result<()> {
+        self.remove(STATE)
+    }
+
+    fn remove(&self, name: &str) -> anyhow::Result<()> {
+        let file = self.path.join(name);
+        match file.exists() {
+            true => fs::remove_file(&file)
+                .with_context(|| format!("{}: cannot remove the file", file.display())),
+            false => Ok(()),
         }
-        Ok(())
     }
 
     /// What was kept of a search around an input; `None` if nothing of this one.

@@ -115,6 +115,7 @@ pub fn measure(
             let found = measure.worst(&x, worst, seed)?;
             kept.directory.save_worst(worst, &x, &found)?;
         }
+        kept.directory.forget()?;
         kept.writer.finish()?;
     }
     Ok(Found { shown, sum })
