@@ -322,6 +322,111 @@ fn selections_do_not_round_factors() {
     }
 }
 
+/// Whether a selection is continuous is decided without rounding: by less than a rounding, these jump.
+#[test]
+fn comparisons_are_read_without_rounding() {
+    let refused = |nodes: &[Vec<u8>], constants: &[Vec<u8>]| {
+        let message = refusal(&model(&[0, 1], nodes, constants));
+        assert!(message.contains("may not be continuous"), "{message}");
+    };
+    let third = 1.0 / 3.0;
+    refused(
+        &[
+            node("Mul", &["x", "three"], "m", &[]),
+            node("Greater", &["m", "one"], "q", &[]),
+            node("Where", &["q", "x", "third"], "y", &[]),
+        ],
+        &[
+            doubles("three", &[], &[3.0]),
+            doubles("one", &[], &[1.0]),
+            doubles("third", &[], &[third]),
+        ],
+    );
+    let shifts = [
+        doubles("a", &[], &[0.1]),
+        doubles("b", &[], &[0.2]),
+        doubles("sum", &[], &[0.1 + 0.2]),
+        doubles("zero", &[], &[0.0]),
+    ];
+    let shifted = [
+        node("Add", &["x", "a"], "m", &[]),
+        node("Add", &["m", "b"], "n", &[]),
+        node("Greater", &["n", "sum"], "q", &[]),
+    ];
+    refused(
+        &[
+            &shifted[..],
+            &[node("Where", &["q", "x", "zero"], "y", &[])],
+        ]
+        .concat(),
+        &shifts,
+    );
+
+    // These do not, whatever sums and quotients of their numbers are rounded to.
+    let whole = [&shifted[..], &[node("Where", &["q", "n", "sum"], "y", &[])]].concat();
+    let found = read(&model(&[0, 1], &whole, &shifts));
+    for x in [-1.0, 0.5] {
+        let sum = (x + 0.1) + 0.2;
+        assert_eq!(
+            values(&found, &[x])[0],
+            if sum > 0.1 + 0.2 { sum } else { 0.1 + 0.2 }
+        );
+    }
+    let parts = [
+        node("Div", &["x", "three"], "m", &[]),
+        node("Greater", &["m", "third"], "q", &[]),
+        node("Mul", &["m", "c"], "u", &[]),
+        node("Where", &["q", "u", "v"], "y", &[]),
+    ];
+    // `c (x / 3 - 1/3)`, with a constant that is a product without rounding.
+    let constants = [
+        doubles("three", &[], &[3.0]),
+        doubles("third", &[], &[third]),
+        doubles("c", &[], &[4.0]),
+        doubles("v", &[], &[4.0 * third]),
+    ];
+    let found = read(&model(&[0, 1], &parts, &constants));
+    for x in [-2.0, 0.0, 2.0] {
+        let right = 4.0 * f64::max(x / 3.0, third);
+        assert!((values(&found, &[x])[0] - right).abs() <= 1e-15);
+    }
+}
+
+/// Where entries lie is not rounded: what an entry weighs is right to a rounding, also where that is little.
+#[test]
+fn weights_of_resized_entries_are_rounded_once() {
+    let (n, m) = (300i64, 451i64);
+    for place in ["half_pixel", "asymmetric", "align_corners"] {
+        let how = [
+            attribute_text("mode", "linear"),
+            attribute_text("coordinate_transformation_mode", place),
+        ];
+        let nodes = [node("Resize", &["x", "", "", "s"], "y", &how)];
+        let network = read(&model(&[1, n], &nodes, &[ints("s", &[1, m])]));
+        let mut looked = 0;
+        for entry in 0..n {
+            let mut one = vec![0.0; n as usize];
+            one[entry as usize] = 1.0;
+            for (i, found) in (0i64..).zip(values(&network, &one)) {
+                // The coordinate as a fraction.
+                let (over, under) = match place {
+                    "half_pixel" => ((2 * i + 1) * n - m, 2 * m),
+                    "asymmetric" => (i * n, m),
+                    _ => (i * (n - 1), m - 1),
+                };
+                let inside = over.clamp(0, (n - 1) * under);
+                let right = (under - (inside - entry * under).abs()).max(0) as f64 / under as f64;
+                assert!(
+                    (found - right).abs() <= 2.0 * f64::EPSILON * right,
+                    "{place} {i} {entry}: {found} {right}"
+                );
+                looked += usize::from(right > 0.0 && right < 0.01);
+            }
+        }
+        assert!(looked > 0, "{place}");
+    }
+}
+
 /// Runtimes take the corner of the result, the standard's reference that of a length with a fraction.
 #[test]
 fn corners_are_aligned_where_there_is_one_reading() {

@@ -228,7 +228,7 @@ pub(super) fn scaled<'a>(
 }
 
 /// A value divided by a constant: times its inverse where that is a floating-point number, otherwise by the constant itself.
-fn divided<'a>(
+pub(super) fn divided<'a>(
     t: &mut Translator<'a>,
     node: &Node<'a>,
     suffix: &str,

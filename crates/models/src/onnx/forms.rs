@@ -3,71 +3,99 @@
 use super::{message::Node, translator::Translator, value::Value};
 use crate::{error::Result, spec::OperatorSpec};
 use candle_core::{DType, Tensor};
+use dashu_ratio::RBig;
 use std::collections::BTreeMap;
 
 /// So many operators are looked through.
 const DEPTH: usize = 6;
 
+/// A number for each number of a value, or one for all. None is rounded.
+type Numbers = Vec<RBig>;
+
 /// For each number of a value: weights of the numbers in its place of other nodes, and what is added.
 #[derive(Debug, Clone)]
 pub(super) struct Form {
-    pub(super) weights: BTreeMap<usize, Vec<f64>>,
-    pub(super) constant: Vec<f64>,
+    weights: BTreeMap<usize, Numbers>,
+    constant: Numbers,
 }
 
 impl Form {
-    fn constant(values: Vec<f64>) -> Self {
-        Self {
-            weights: BTreeMap::new(),
-            constant: values,
+    fn constant(constant: Numbers) -> Self {
+        let weights = BTreeMap::new();
+        Self { weights, constant }
+    }
+
+    /// A node's numbers themselves.
+    fn node(index: usize) -> Self {
+        let mut form = Self::constant(vec![RBig::ZERO]);
+        form.weights.insert(index, vec![RBig::ONE]);
+        form
+    }
+
+    /// Whether it is a node's numbers themselves, or a constant.
+    pub(super) fn is_plain(&self) -> bool {
+        let is = |all: &Numbers, number: &RBig| all.iter().all(|own| own == number);
+        match self.weights.len() {
+            0 => true,
+            1 => {
+                is(&self.constant, &RBig::ZERO)
+                    && self.weights.values().all(|own| is(own, &RBig::ONE))
+            }
+            _ => false,
         }
     }
 
-    /// This plus `factor` times another of the same size.
-    pub(super) fn plus(mut self, other: &Self, factor: f64) -> Self {
-        let add = |to: &mut Vec<f64>, from: &[f64]| {
-            to.iter_mut().zip(from).for_each(|(a, b)| *a += factor * b);
-        };
-        add(&mut self.constant, &other.constant);
+    fn plus(mut self, other: &Self) -> Self {
+        self.constant = both(&self.constant, &other.constant, |a, b| a + b);
         for (base, weights) in &other.weights {
-            let zeros = || vec![0.0; weights.len()];
-            add(self.weights.entry(*base).or_insert_with(zeros), weights);
+            let own = self.weights.remove(base).unwrap_or(vec![RBig::ZERO]);
+            self.weights
+                .insert(*base, both(&own, weights, |a, b| a + b));
         }
         self
     }
 
-    fn times(mut self, factors: &[f64]) -> Self {
-        let lists = self.weights.values_mut().chain([&mut self.constant]);
-        for list in lists {
-            list.iter_mut().zip(factors).for_each(|(a, b)| *a *= b);
+    /// This less another.
+    pub(super) fn minus(self, other: &Self) -> Self {
+        self.plus(&other.clone().each(&vec![-RBig::ONE], |a, b| a * b))
+    }
+
+    /// Each number by `of` with one of a constant.
+    fn each(mut self, numbers: &Numbers, of: fn(&RBig, &RBig) -> RBig) -> Self {
+        for own in self.weights.values_mut().chain([&mut self.constant]) {
+            *own = both(own, numbers, of);
         }
         self
     }
 
-    /// The weights and what is added, for number `i`.
-    fn at(&self, base: Option<usize>, i: usize) -> f64 {
-        match base {
-            Some(base) => self.weights.get(&base).map_or(0.0, |weights| weights[i]),
-            None => self.constant[i],
-        }
-    }
-
-    /// For each number the factor by which this is a multiple of `other`; `None` if it is none.
-    pub(super) fn multiple_of(&self, other: &Self) -> Option<Vec<f64>> {
+    /// The factors by which this is a multiple of `other`, one for each number or one for all; `None` if it is none.
+    pub(super) fn multiple_of(&self, other: &Self) -> Option<Numbers> {
+        let zero = vec![RBig::ZERO];
         let bases = self.weights.keys().chain(other.weights.keys());
-        let bases: Vec<Option<usize>> = bases.map(|base| Some(*base)).chain([None]).collect();
+        let of = |form: &'_ Self, base: &usize| form.weights.get(base).unwrap_or(&zero).clone();
+        let mut pairs = vec![(self.constant.clone(), other.constant.clone())];
+        pairs.extend(bases.map(|base| (of(self, base), of(other, base))));
+        let lengths = pairs.iter().flat_map(|(a, b)| [a.len(), b.len()]);
+        let count = lengths.max().unwrap_or(1);
         let factor = |i: usize| {
-            let known = bases.iter().find(|base| other.at(**base, i) != 0.0);
-            let factor = known.map_or(0.0, |base| self.at(*base, i) / other.at(*base, i));
-            let close = bases.iter().all(|base| {
-                let (a, b) = (self.at(*base, i), factor * other.at(*base, i));
-                // What a division and a product may do.
-                (a - b).abs() <= 4.0 * f64::EPSILON * a.abs().max(b.abs())
-            });
-            (close && factor.is_finite()).then_some(factor)
+            let mut own = pairs.iter().map(|(a, b)| (at(a, i), at(b, i)));
+            let known = own.clone().find(|(_, b)| !b.is_zero());
+            let factor = known.map_or(RBig::ZERO, |(a, b)| a / b);
+            own.all(|(a, b)| *a == b * &factor).then_some(factor)
         };
-        (0..self.constant.len()).map(factor).collect()
+        (0..count).map(factor).collect()
     }
+}
+
+/// Number `i`, where there may be one for all.
+fn at(numbers: &Numbers, i: usize) -> &RBig {
+    &numbers[if numbers.len() == 1 { 0 } else { i }]
+}
+
+fn both(a: &Numbers, b: &Numbers, of: fn(&RBig, &RBig) -> RBig) -> Numbers {
+    (0..a.len().max(b.len()))
+        .map(|i| of(at(a, i), at(b, i)))
+        .collect()
 }
 
 impl<'a> Translator<'a> {
@@ -78,7 +106,8 @@ impl<'a> Translator<'a> {
         match value {
             Value::Constant(constant) => {
                 let whole = node.check(constant.broadcast_to(own))?;
-                Ok(Form::constant(whole.as_floats()))
+                let numbers = exact(node, &whole.as_floats())?;
+                Ok(Form::constant(numbers))
             }
             Value::Dynamic(dynamic) => self.form_of(node, dynamic.node, count, DEPTH),
             _ => Err(node.error("selects between results of comparisons: not continuous")),
@@ -102,38 +131,49 @@ impl<'a> Translator<'a> {
             .map(|(_, tensor)| (*tensor).clone());
         match (spec, parameter) {
             (Some(OperatorSpec::Add), _) => {
-                let mut sum = Form::constant(vec![0.0; count]);
+                let mut sum = Form::constant(vec![RBig::ZERO]);
                 for operand in operands {
-                    sum = sum.plus(&self.form_of(node, operand, count, depth - 1)?, 1.0);
+                    sum = sum.plus(&self.form_of(node, operand, count, depth - 1)?);
                 }
                 Ok(sum)
             }
             (Some(OperatorSpec::Scale { .. }), Some(scale)) => {
                 let below = self.form_of(node, operands[0], count, depth - 1)?;
-                Ok(below.times(&whole(&scale, &shape)?))
+                Ok(below.each(&whole(node, &scale, &shape)?, |a, b| a * b))
             }
             (Some(OperatorSpec::Divide { .. }), Some(divisor)) => {
                 let below = self.form_of(node, operands[0], count, depth - 1)?;
-                Ok(below.times(&whole(&divisor.recip()?, &shape)?))
+                let divisor = whole(node, &divisor, &shape)?;
+                match divisor.iter().any(RBig::is_zero) {
+                    true => Ok(Form::node(index)),
+                    false => Ok(below.each(&divisor, |a, b| a / b)),
+                }
             }
             (Some(OperatorSpec::Translate { .. }), Some(shift)) => {
                 let below = self.form_of(node, operands[0], count, depth - 1)?;
-                Ok(below.plus(&Form::constant(whole(&shift, &shape)?), 1.0))
+                Ok(below.plus(&Form::constant(whole(node, &shift, &shape)?)))
             }
             (Some(OperatorSpec::Reshape { .. } | OperatorSpec::Flatten), _) => {
                 self.form_of(node, operands[0], count, depth - 1)
             }
-            (_, _) => {
-                let mut form = Form::constant(vec![0.0; count]);
-                form.weights.insert(index, vec![1.0; count]);
-                Ok(form)
-            }
+            _ => Ok(Form::node(index)),
         }
     }
 }
 
 /// A constant's numbers, repeated to a shape.
-fn whole(constant: &Tensor, shape: &[usize]) -> Result<Vec<f64>> {
+fn whole(node: &Node<'_>, constant: &Tensor, shape: &[usize]) -> Result<Numbers> {
     let whole = constant.to_dtype(DType::F64)?.broadcast_as(shape)?;
-    Ok(whole.flatten_all()?.to_vec1()?)
+    exact(node, &whole.flatten_all()?.to_vec1()?)
+}
+
+/// Floats as they are; one for all of equal ones.
+fn exact(node: &Node<'_>, numbers: &[f64]) -> Result<Numbers> {
+    let number = |x: &f64| {
+        RBig::try_from(*x).map_err(|_| node.error(format!("selects by {x}, which is no number")))
+    };
+    match numbers {
+        [first, rest @ ..] if rest.iter().all(|other| other == first) => Ok(vec![number(first)?]),
+        _ => numbers.iter().map(number).collect(),
+    }
 }

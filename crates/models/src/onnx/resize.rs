@@ -1,7 +1,12 @@
 //! `Resize` and `Upsample`: every entry is a weighted sum of its neighbours along each dimension.
+//!
+//! Where entries lie and what they weigh are rational numbers, each weight rounded once: of a coordinate that is rounded little is left where an
+//! entry weighs little.
 
 use super::{body::size, message::Node, translator::Translator};
 use crate::{error::Result, sparse_rows::SparseRows};
+use dashu_int::{IBig, UBig, ops::Abs};
+use dashu_ratio::RBig;
 
 /// How entries of the result are placed on the operand, and what is taken there.
 struct Sampling {
@@ -18,7 +23,7 @@ struct Sampling {
 struct Along {
     entries: usize,
     results: usize,
-    scale: f64,
+    scale: RBig,
     roi: [f64; 2],
 }
 
@@ -61,13 +66,13 @@ pub(super) fn resize<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> 
             )));
         }
         let taps = if sampling.antialias {
-            4.0 / along.scale.min(1.0)
+            4.0 / float(&along.scale).min(1.0)
         } else {
             4.0
         };
         t.spend(node, along.results.saturating_mul(4))?;
         t.spend_work(node, along.results.saturating_mul(taps as usize))?;
-        let still = along.results == along.entries && along.scale == 1.0;
+        let still = along.results == along.entries && along.scale.is_one();
         if still && sampling.place != "tf_crop_and_resize" {
             continue;
         }
@@ -125,41 +130,46 @@ fn dimensions<'a>(
     };
     let entries: Vec<usize> = axes.iter().map(|axis| full[*axis]).collect();
     let scaled = scales.is_some();
-    let found: Vec<(f64, f64)> = match (scales, sizes) {
+    let found: Vec<(f64, RBig)> = match (scales, sizes) {
         (Some(scales), _) if scales.len() == axes.len() => {
             // Sizes follow in single precision, as everywhere else.
             let length = |(n, s): (&usize, &f64)| f64::from(*n as f32 * *s as f32).floor();
-            entries
-                .iter()
-                .zip(&scales)
-                .map(|pair| (length(pair), *pair.1))
-                .collect()
+            let pairs = entries.iter().zip(&scales);
+            pairs
+                .map(|pair| Ok((length(pair), number(node, *pair.1)?)))
+                .collect::<Result<_>>()?
         }
         (None, Some(sizes)) if sizes.len() == axes.len() => {
             let mut sizes = sizes.as_floats();
-            let ratios = sizes.iter().zip(&entries).map(|(s, n)| s / *n as f64);
+            let ratio = |(s, n): (&f64, &usize)| Ok(number(node, *s)? / whole((*n).max(1)));
+            let ratios = sizes.iter().zip(&entries).map(ratio);
+            let ratios: Vec<RBig> = ratios.collect::<Result<_>>()?;
             let one = match &node.text("keep_aspect_ratio_policy", "stretch")[..] {
-                "not_larger" => ratios.reduce(f64::min),
-                "not_smaller" => ratios.reduce(f64::max),
+                "not_larger" => ratios.iter().min(),
+                "not_smaller" => ratios.iter().max(),
                 _ => None,
             };
             if let Some(one) = one {
-                sizes = entries.iter().map(|n| (one * *n as f64).round()).collect();
+                let rounded = |n: &usize| (one * whole(*n) + half()).floor();
+                sizes = entries.iter().map(|n| float(&rounded(n).into())).collect();
             }
-            let scale = |(s, n): (&f64, &usize)| (*s, one.unwrap_or(s / *n as f64));
-            sizes.iter().zip(&entries).map(scale).collect()
+            let scales = ratios.iter().map(|own| one.unwrap_or(own).clone());
+            sizes.into_iter().zip(scales).collect()
         }
         _ => return Err(node.error("lacks scales or sizes for its dimensions")),
     };
-    let along = |(at, (results, scale)): (usize, &(f64, f64))| Along {
+    if let Some((_, scale)) = found.iter().find(|(_, scale)| *scale <= RBig::ZERO) {
+        return Err(node.error(format!("resizes by {}", float(scale))));
+    }
+    let along = |(at, (results, scale)): (usize, &(f64, RBig))| Along {
         entries: entries[at],
         results: *results as usize,
-        scale: *scale,
+        scale: scale.clone(),
         roi: roi(at),
     };
     // Sizes are found so, too.
-    let fraction = |(n, (results, scale)): (&usize, &(f64, f64))| {
-        *results > 1.0 && f64::from(*n as f32 * *scale as f32) != *results
+    let fraction = |(n, (results, scale)): (&usize, &(f64, RBig))| {
+        *results > 1.0 && f64::from(*n as f32 * float(scale) as f32) != *results
     };
     let place = node.text("coordinate_transformation_mode", "half_pixel");
     if scaled && place == "align_corners" && entries.iter().zip(&found).any(fraction) {
@@ -175,101 +185,142 @@ impl Sampling {
     /// Entries and weights of entry `i` of the result; `None` for what is not known.
     fn terms(&self, along: &Along, i: usize) -> Option<Vec<(usize, f64)>> {
         let at = self.coordinate(along, i)?;
-        let last = along.entries as f64 - 1.0;
-        if self.place == "tf_crop_and_resize" && !(0.0..=last).contains(&at) {
+        let (one, last) = (RBig::ONE, along.entries - 1);
+        let inside = |at: &RBig| *at >= RBig::ZERO && *at <= whole(last);
+        if self.place == "tf_crop_and_resize" && !inside(&at) {
             // Entries outside are a constant, which is 0 in what can be had.
             return (self.extrapolated == 0.0).then(Vec::new);
         }
+        let nearby = |entry: &IBig| {
+            let entry = entry.clone().max(IBig::ZERO).min(IBig::from(last));
+            usize::try_from(entry).unwrap_or(last)
+        };
         if self.mode == "nearest" {
             let at = match &self.nearest[..] {
-                "round_prefer_floor" => (at - 0.5).ceil(),
-                "round_prefer_ceil" => (at + 0.5).floor(),
+                "round_prefer_floor" => (at - half()).ceil(),
+                "round_prefer_ceil" => (at + half()).floor(),
                 "floor" => at.floor(),
                 "ceil" => at.ceil(),
-                "ceil_if_smaller" if along.scale < 1.0 => at.ceil(),
+                "ceil_if_smaller" if along.scale < one => at.ceil(),
                 "ceil_if_smaller" => at.floor(),
                 _ => return None,
             };
-            return Some(vec![(at.clamp(0.0, last) as usize, 1.0)]);
+            return Some(vec![(nearby(&at), 1.0)]);
         }
-        let (reach, weight): (f64, &dyn Fn(f64) -> f64) = match &self.mode[..] {
-            "linear" => (1.0, &|x: f64| (1.0 - x.abs()).max(0.0)),
-            "cubic" => (2.0, &|x: f64| cubic(x.abs(), self.cubic)),
+        let steepness = RBig::try_from(self.cubic).ok()?;
+        let (reach, weight): (i32, &dyn Fn(RBig) -> RBig) = match &self.mode[..] {
+            "linear" => (1, &|x: RBig| (RBig::ONE - x).max(RBig::ZERO)),
+            "cubic" => (2, &|x: RBig| cubic(&x, &steepness)),
             _ => return None,
         };
-        let narrow = if self.antialias {
-            along.scale.min(1.0)
-        } else {
-            1.0
+        let narrow = match self.antialias {
+            true => along.scale.clone().min(one),
+            false => one,
         };
-        let first = (-reach / narrow).floor() + 1.0;
+        let first = (RBig::from(-reach) / &narrow).floor() + 1;
         // An entry that is met exactly counts as the right one of two neighbours.
-        let base = at.ceil() - 1.0;
-        let count = (2.0 - 2.0 * first) as usize;
-        let mut terms: Vec<(f64, f64)> = (0..count)
-            .map(|k| base + first + k as f64)
-            .map(|entry| (entry, weight((entry - at) * narrow)))
-            .collect();
+        let base = at.ceil() - 1;
+        let count = usize::try_from(IBig::from(2) - 2 * &first).ok()?;
+        let entries = (0..count).map(|k| &base + &first + IBig::from(k));
+        let weighted = entries.map(|entry: IBig| {
+            let distance = (RBig::from(entry.clone()) - &at).abs() * &narrow;
+            (entry, weight(distance))
+        });
+        let mut terms: Vec<(IBig, RBig)> = weighted.collect();
         if self.exclude_outside {
-            terms.retain(|(entry, _)| (0.0..=last).contains(entry));
+            terms.retain(|(entry, _)| *entry >= IBig::ZERO && *entry <= IBig::from(last));
         }
-        let total: f64 = terms.iter().map(|(_, weight)| weight).sum();
+        let total = terms
+            .iter()
+            .fold(RBig::ZERO, |sum, (_, weight)| sum + weight);
         let scaled = self.exclude_outside || self.antialias;
-        let place = |(entry, weight): (f64, f64)| {
-            let weight = if scaled { weight / total } else { weight };
-            (entry.clamp(0.0, last) as usize, weight)
+        if scaled && total.is_zero() {
+            return None;
+        }
+        let place = |(entry, weight): (IBig, RBig)| {
+            let weight = if scaled { weight / &total } else { weight };
+            (nearby(&entry), weight)
         };
         Some(merged(terms.into_iter().map(place)))
     }
 
     /// Where entry `i` of the result lies on the operand.
-    fn coordinate(&self, along: &Along, i: usize) -> Option<f64> {
-        let (n, m) = (along.entries as f64, along.results as f64);
+    fn coordinate(&self, along: &Along, i: usize) -> Option<RBig> {
+        let (n, m) = (along.entries, along.results);
         // Which entry is nearest is decided in single precision elsewhere, and so here.
-        let divided = |x: f64| match &self.mode[..] {
-            "nearest" => f64::from(x as f32 / along.scale as f32),
-            _ => x / along.scale,
+        let divided = |x: RBig| match &self.mode[..] {
+            "nearest" => RBig::try_from(float(&x) as f32 / float(&along.scale) as f32).ok(),
+            _ => Some(x / &along.scale),
         };
-        let i = i as f64;
+        let (at, middle) = (whole(i), whole(i) + half());
+        let last = whole(n - 1);
+        let share = |from: RBig| match m {
+            0 | 1 => RBig::ZERO,
+            _ => from / whole(m - 1),
+        };
         Some(match &self.place[..] {
-            "half_pixel" => divided(i + 0.5) - 0.5,
+            "half_pixel" => divided(middle)? - half(),
             "half_pixel_symmetric" => {
-                let shift = n / 2.0 * (1.0 - m / (n * along.scale));
-                shift + divided(i + 0.5) - 0.5
+                let shift = whole(n) * half() * (RBig::ONE - whole(m) / (whole(n) * &along.scale));
+                shift + divided(middle)? - half()
             }
-            "pytorch_half_pixel" if m > 1.0 => divided(i + 0.5) - 0.5,
-            "pytorch_half_pixel" => 0.0,
-            "align_corners" if m > 1.0 => i * (n - 1.0) / (m - 1.0),
-            "align_corners" => 0.0,
-            "asymmetric" => divided(i),
-            "tf_half_pixel_for_nn" => divided(i + 0.5),
-            "tf_crop_and_resize" if m > 1.0 => {
-                let [start, end] = along.roi;
-                start * (n - 1.0) + i * (end - start) * (n - 1.0) / (m - 1.0)
+            "pytorch_half_pixel" if m > 1 => divided(middle)? - half(),
+            "pytorch_half_pixel" => RBig::ZERO,
+            "align_corners" => share(at * last),
+            "asymmetric" => divided(at)?,
+            "tf_half_pixel_for_nn" => divided(middle)?,
+            "tf_crop_and_resize" => {
+                let [start, end] = along.roi.map(|end| RBig::try_from(end).ok());
+                let (start, end) = (start?, end?);
+                match m {
+                    0 | 1 => half() * (start + end) * last,
+                    _ => &start * &last + share(at * (end - start) * last),
+                }
             }
-            "tf_crop_and_resize" => 0.5 * (along.roi[0] + along.roi[1]) * (n - 1.0),
             _ => return None,
         })
     }
 }
 
+/// A float as a rational number.
+fn number(node: &Node<'_>, x: f64) -> Result<RBig> {
+    RBig::try_from(x).map_err(|_| node.error(format!("resizes by {x}, which is no number")))
+}
+
+fn whole(n: usize) -> RBig {
+    RBig::from(n)
+}
+
+fn half() -> RBig {
+    RBig::from_parts(IBig::ONE, UBig::from(2u8))
+}
+
+/// The nearest float.
+fn float(x: &RBig) -> f64 {
+    x.to_f64().value()
+}
+
 /// The cubic convolution kernel (Keys 1981) at a distance.
-fn cubic(x: f64, a: f64) -> f64 {
+fn cubic(x: &RBig, a: &RBig) -> RBig {
+    let [one, two] = [1, 2].map(RBig::from);
     match x {
-        x if x <= 1.0 => ((a + 2.0) * x - (a + 3.0)) * x * x + 1.0,
-        x if x < 2.0 => a * (((x - 5.0) * x + 8.0) * x - 4.0),
-        _ => 0.0,
+        x if *x <= one => (((a + &two) * x - (a + RBig::from(3))) * x) * x + one,
+        x if *x < two => a * (((x - RBig::from(5)) * x + RBig::from(8)) * x - RBig::from(4)),
+        _ => RBig::ZERO,
     }
 }
 
-/// Terms of one entry added up, those of weight 0 left out.
-fn merged(terms: impl Iterator<Item = (usize, f64)>) -> Vec<(usize, f64)> {
-    let mut found: Vec<(usize, f64)> = Vec::new();
-    for (entry, weight) in terms.filter(|(_, weight)| *weight != 0.0) {
+/// Terms of one entry added up and rounded, those of weight 0 left out.
+fn merged(terms: impl Iterator<Item = (usize, RBig)>) -> Vec<(usize, f64)> {
+    let mut found: Vec<(usize, RBig)> = Vec::new();
+    for (entry, weight) in terms.filter(|(_, weight)| !weight.is_zero()) {
         match found.iter_mut().find(|(other, _)| *other == entry) {
             Some((_, sum)) => *sum += weight,
             None => found.push((entry, weight)),
         }
     }
     found
+        .into_iter()
+        .map(|(entry, weight)| (entry, float(&weight)))
+        .collect()
 }

@@ -1,7 +1,7 @@
 //! Comparisons, and selections by them that are continuous.
 
 use super::{
-    arithmetic::{self, negated, number, scaled, shifted, sum},
+    arithmetic::{self, divided, negated, number, scaled, shifted, sum},
     constant::Constant,
     dims::broadcast,
     message::Node,
@@ -10,6 +10,8 @@ use super::{
     value::{Dynamic, Value},
 };
 use crate::{error::Result, operators::Activation};
+use dashu_ratio::RBig;
+use std::cmp::Ordering;
 
 /// `Greater`, `Less` and the same with equality, which makes no difference where what they select is continuous.
 pub(super) fn compare<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
@@ -203,8 +205,9 @@ fn spread<'a>(
     Ok(found)
 }
 
-/// `u` where `a > b`, otherwise `v`: continuous if `u - v` is a multiple `k` of `a - b`, number by number. Then it is
-/// `v + s relu(s (u - v))` with the sign `s` of `k`, and no factor is rounded, as `k` would be in `v + k relu(a - b)`.
+/// `u` where `a > b`, otherwise `v`: continuous if `u - v` is a multiple `k` of `a - b`, number by number. Where `a` and `b` are constants or
+/// numbers that `u` and `v` are made of, it is `v + s relu(s (u - v))` with the sign `s` of `k`. Where they are computed themselves, what
+/// rounding does to them decides, and it is `v + k relu(a - b)`, with the two numbers that `k` is the quotient of.
 fn by_comparison<'a>(
     t: &mut Translator<'a>,
     node: &Node<'a>,
@@ -225,14 +228,14 @@ fn by_comparison<'a>(
         };
         forms.push(t.form(node, &value, &own)?);
     }
-    let difference = forms[0].clone().plus(&forms[1], -1.0);
-    let gain = forms[2].clone().plus(&forms[3], -1.0);
+    let is_plain = forms[0].is_plain() && forms[1].is_plain();
+    let difference = forms[0].clone().minus(&forms[1]);
+    let gain = forms[2].clone().minus(&forms[3]);
     let factors = gain.multiple_of(&difference).ok_or_else(|| {
         node.error("selects values of which it is not known that they are the same where the comparison changes, so that it may not be continuous")
     })?;
-    let signs: Vec<f64> = factors.iter().map(|k| sign(*k)).collect();
     let (first, second) = (&found[2], &found[3]);
-    if signs.iter().all(|s| *s == 0.0) {
+    if factors.iter().all(RBig::is_zero) {
         return match (first, second) {
             (_, Value::Dynamic(same)) | (Value::Dynamic(same), _) => Ok(same.clone()),
             _ => Err(node.error("selects between constants")),
@@ -243,14 +246,27 @@ fn by_comparison<'a>(
     if let Some(batch) = place.batch {
         shape[batch] = 1;
     }
-    let signs = match signs.iter().all(|s| *s == signs[0]) {
-        true => number(signs[0]),
-        false => Constant::floats(shape, signs),
+    let constant = |numbers: Vec<f64>| match &numbers[..] {
+        [one] => number(*one),
+        _ => Constant::floats(shape.clone(), numbers),
     };
-    let apart = subtracted(t, node, first, second)?;
-    let turned = scaled(t, node, ".turned", &apart, &signs)?;
-    let above = t.activated(node, "", &turned, &Activation::relu())?;
-    let gained = scaled(t, node, ".gain", &above, &signs)?;
+    let gained = if is_plain {
+        let signs = constant(factors.iter().map(sign).collect());
+        let apart = subtracted(t, node, first, second)?;
+        let turned = scaled(t, node, ".turned", &apart, &signs)?;
+        let above = t.activated(node, "", &turned, &Activation::relu())?;
+        scaled(t, node, ".gain", &above, &signs)?
+    } else {
+        let ratios = factors.iter().map(ratio).collect::<Option<Vec<_>>>();
+        let ratios = ratios.ok_or_else(|| {
+            node.error("selects by a factor that is no quotient of two floating-point numbers")
+        })?;
+        let [over, under] = [0, 1].map(|at| ratios.iter().map(|own| own[at]).collect());
+        let apart = subtracted(t, node, &found[0], &found[1])?;
+        let above = t.activated(node, "", &apart, &Activation::relu())?;
+        let part = divided(t, node, ".part", &above, &constant(under))?;
+        scaled(t, node, ".gain", &part, &constant(over))?
+    };
     match second {
         Value::Dynamic(v) => sum(t, node, ".sum", &[v.clone(), gained]),
         Value::Constant(v) => shifted(t, node, ".sum", &gained, v, 1.0),
@@ -259,10 +275,24 @@ fn by_comparison<'a>(
 }
 
 /// -1, 0 or 1.
-fn sign(of: f64) -> f64 {
-    match of == 0.0 {
-        true => 0.0,
-        false => of.signum(),
+fn sign(of: &RBig) -> f64 {
+    match of.cmp(&RBig::ZERO) {
+        Ordering::Less => -1.0,
+        Ordering::Equal => 0.0,
+        Ordering::Greater => 1.0,
+    }
+}
+
+/// Two floats whose quotient is a number.
+fn ratio(of: &RBig) -> Option<[f64; 2]> {
+    let float = |number: &RBig| {
+        let found = number.to_f64().value();
+        (RBig::try_from(found).ok()? == *number).then_some(found)
+    };
+    let (over, under) = of.clone().into_parts();
+    match float(of) {
+        Some(whole) => Some([whole, 1.0]),
+        None => Some([float(&over.into())?, float(&under.into())?]),
     }
 }
 
