@@ -54,6 +54,8 @@ def exported(module: Any, example: Any, exporter: Optional[str], read: Callable[
         except (TypeError, ValueError, RuntimeError) as cause:
             found = type(example).__name__
             raise TypeError(f"example: expected one tensor of inputs [B, in...], found {found} ({cause})") from cause
+    if example.device.type == "meta":
+        example = torch.zeros(example.shape, dtype=example.dtype, device="cpu")
     if example.ndim == 0 or example.shape[0] == 0:
         raise ValueError(f"example: expected inputs [B, in...], found shape {list(example.shape)}")
     name = type(module).__name__
@@ -132,13 +134,13 @@ class _Answers:
         """Raises what the module raises at the example, and ``TypeError`` where it does not return one tensor."""
         import torch
 
-        random = torch.Generator().manual_seed(0)
+        random = torch.Generator("cpu").manual_seed(0)
         size = float(example.abs().max())
         if not 0 < size < LARGE:
             # Of an example the shape counts: it may be empty memory.
             example, size = torch.zeros_like(example), 1.0
-        factors = torch.tensor(FACTORS[: 2 if example.numel() > MANY else None], dtype=torch.float64)
-        drawn = torch.randn((len(factors), *example.shape[1:]), generator=random, dtype=torch.float64)
+        factors = torch.tensor(FACTORS[: 2 if example.numel() > MANY else None], dtype=torch.float64, device="cpu")
+        drawn = torch.randn((len(factors), *example.shape[1:]), generator=random, dtype=torch.float64, device="cpu")
         drawn = size * factors.reshape(-1, *[1] * (example.ndim - 1)) * drawn
         drawn = drawn.to(device=example.device, dtype=example.dtype)
         self.inputs = torch.cat([example, -example, torch.zeros_like(example), drawn, -drawn])

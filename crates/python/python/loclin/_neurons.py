@@ -26,8 +26,11 @@ class Neurons(TorchFunctionMode):
         """The batch has ``rows`` rows, ``copies`` of each input; ``moves`` says whether running statistics move."""
         super().__init__()
         self.rows, self.copies, self.moves = rows, copies, moves
+        #: Of each input once, and of each row; both ``[rows, N]``.
         self.values: List[Tensor] = []
         self.derivatives: List[Tensor] = []
+        #: What tensors are marked with. Not the object itself: it keeps tensors, which keep their marks, and nobody would free them.
+        self.token = object()
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -59,12 +62,12 @@ class Neurons(TorchFunctionMode):
 
     def mark(self, tensor: Tensor) -> Tensor:
         """Says of a tensor that what made it was seen."""
-        setattr(tensor, SEEN, self)
+        setattr(tensor, SEEN, self.token)
         return tensor
 
     def check(self, tensor: Tensor) -> None:
         """Refuses a dual number that something made which was not seen, and may hide neurons."""
-        if getattr(tensor, SEEN, None) is not self:
+        if getattr(tensor, SEEN, None) is not self.token:
             raise UnsupportedOperator(HIDDEN)
 
     def drawn(self, name: str, found: Any) -> None:
@@ -76,14 +79,22 @@ class Neurons(TorchFunctionMode):
             )
 
     def keep(self, z: Tensor) -> None:
-        """Neurons with these values, ``[N, ...]``."""
+        """Neurons with these values, ``[rows, ...]``, or rows of which each has several."""
         primal, tangent = forward_ad.unpack_dual(z)
-        self.values.append(primal.flatten(1))
-        self.derivatives.append(tangent.flatten(1))
+        if primal.numel() % self.rows:
+            raise UnsupportedOperator(MIXED)
+        # Cloned: the module may write over its tensors.
+        self.values.append(primal.reshape(self.copies, self.rows // self.copies, -1)[0].clone())
+        self.derivatives.append(tangent.reshape(self.rows, -1).clone())
 
 
 #: What a tensor is marked by whose making was seen.
 SEEN = "_loclin_seen"
+
+MIXED = (
+    "the model mixes the inputs of a batch, or has something else than the batch in the first dimension in front of an activation; "
+    "loclin.torch.roll takes the gradient of each input for itself, and batch normalisation of PyTorch"
+)
 
 HIDDEN = (
     "numbers of the input come from a function that PyTorch does not show, such as a scripted one or one with derivatives of its own, "

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from ._native import UnsupportedOperator
-from ._neurons import HIDDEN, Neurons, forward_ad
+from ._neurons import HIDDEN, MIXED, Neurons, forward_ad
 
 #: PyTorch has one level of dual numbers for all threads.
 _TURN = threading.RLock()
@@ -123,8 +123,7 @@ def _measured(
         _check_rows(model, x)
     with _TURN, forward_ad.dual_level():
         dual = seen.mark(forward_ad.make_dual(inputs, tangents))
-        with seen:
-            output = model(dual)
+        output = _called(model, dual, seen)
         if not isinstance(output, Tensor):
             raise TypeError(f"the model returns a {type(output).__name__}: expected one tensor")
         if forward_ad.unpack_dual(output).tangent is not None:
@@ -135,7 +134,7 @@ def _measured(
     losses: List[Tensor] = []
     for z, derivative in zip(seen.values, seen.derivatives):
         squares = (derivative**2).reshape(copies, len(x), -1).sum(0)
-        hinge = torch.relu(1 - z.reshape(copies, len(x), -1)[0].abs())
+        hinge = torch.relu(1 - z.abs())
         losses.append(squares + c * hinge)
     every = torch.cat(losses, 1)
     output = output.reshape(copies, len(x), *output.shape[1:])[0]
@@ -145,6 +144,33 @@ def _measured(
         return every.gather(1, every.detach().topk(count, 1).indices).mean(), output
     return every.mean(), output
 
+
+def _called(model: torch.nn.Module, dual: Tensor, seen: Neurons) -> Any:
+    """The model at dual numbers."""
+    if any(isinstance(own, torch.nn.parameter.UninitializedTensorMixin) for own in model.parameters()):
+        raise ValueError("the model has parameters that its first pass initialises; call it once before")
+    try:
+        with contextlib.ExitStack() as stack:
+            # Where somebody else has hooks of this kind, they stay.
+            with contextlib.suppress(RuntimeError):
+                stack.enter_context(torch.autograd.graph.disable_saved_tensors_hooks(CHECKPOINTED))
+            stack.enter_context(seen)
+            return model(dual)
+    except RuntimeError as cause:
+        if CHECKPOINTED in str(cause):
+            raise UnsupportedOperator(CHECKPOINTED) from None
+        if not isinstance(cause, NotImplementedError):
+            raise
+        # Of a function of its own with a derivative for ``backward`` alone: hooks, checkpoints and wrappers have some.
+        if "jvp" not in str(cause):
+            raise
+        raise UnsupportedOperator(HIDDEN) from cause
+
+
+CHECKPOINTED = (
+    "the model computes a part of itself again in backward() (torch.utils.checkpoint), where loclin.torch.roll sees no neurons; it takes the "
+    "model without checkpoints"
+)
 
 #: The modes, training or not, in which a model was found to take each row for itself.
 _ROWS: "weakref.WeakKeyDictionary[torch.nn.Module, Set[bool]]" = weakref.WeakKeyDictionary()
@@ -165,7 +191,7 @@ def _check_rows(model: torch.nn.Module, x: Tensor) -> None:
     inputs = x if len(x) > 1 else torch.cat([x, x])
     count = len(inputs)
     numbers = torch.arange(count, device=x.device)
-    directions = torch.randn(inputs.shape, generator=torch.Generator().manual_seed(0)).to(inputs)
+    directions = torch.randn(inputs.shape, generator=torch.Generator("cpu").manual_seed(0), device="cpu").to(inputs)
     places = [x.device] if x.device.type == "cuda" else []
     buffers = [(buffer, buffer._version, buffer.clone()) for buffer in model.buffers()]
     try:
@@ -175,12 +201,10 @@ def _check_rows(model: torch.nn.Module, x: Tensor) -> None:
                 tangents = directions * (~others).to(x).reshape(-1, *[1] * (x.ndim - 1))
                 seen = Neurons(count, 1, False)
                 with torch.random.fork_rng(places), torch.no_grad(), forward_ad.dual_level():
-                    with seen:
-                        model(seen.mark(forward_ad.make_dual(inputs, tangents)))
+                    # The model may write over its input.
+                    _called(model, seen.mark(forward_ad.make_dual(inputs.clone(), tangents)), seen)
                 for derivative in seen.derivatives:
-                    if derivative.numel() % count:
-                        raise UnsupportedOperator(MIXED)
-                    moved = derivative.reshape(count, -1)[others]
+                    moved = derivative[others]
                     if not moved.isfinite().all():
                         # Of numbers that are none nothing can be said.
                         return
@@ -192,12 +216,6 @@ def _check_rows(model: torch.nn.Module, x: Tensor) -> None:
                 if buffer._version != version:
                     buffer.copy_(before)
     known.add(model.training)
-
-
-MIXED = (
-    "the model mixes the inputs of a batch, or has something else than the batch in the first dimension in front of an activation; "
-    "loclin.torch.roll takes the gradient of each input for itself, and batch normalisation of PyTorch"
-)
 
 
 def _percent(gamma: Union[float, str]) -> Optional[float]:
@@ -219,4 +237,4 @@ def _signs(x: Tensor, _: int, generator: Optional[torch.Generator]) -> Tuple[Ten
     """The inputs, each with a tangent of random signs."""
     place = x.device if generator is None else generator.device
     bits = torch.randint(0, 2, x.shape, generator=generator, device=place).to(device=x.device, dtype=x.dtype)
-    return x, 2 * bits - 1, 1
+    return x.clone(), 2 * bits - 1, 1
