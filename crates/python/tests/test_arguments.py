@@ -1,11 +1,13 @@
 """Whatever holds numbers, wrong arguments, and the exceptions."""
 
 import gzip
+import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+import warnings
 
 import numpy as np
 import pytest
@@ -85,6 +87,53 @@ def test_wrong_numbers_in_late_batches_are_named(net):
         net.certify(x)
 
 
+def test_numbers_anywhere_in_memory_are_read(net):
+    x = np.arange(12.0).reshape(3, 4)
+    for dtype in (np.float64, np.float32):
+        moved = np.frombuffer(b"\0" + x.astype(dtype).tobytes(), dtype, offset=1).reshape(3, 4)
+        np.testing.assert_array_equal(net.forward(moved), net.forward(x.astype(dtype)))
+
+
+class Picture:
+    """As libraries of images have it: an array by its interface alone."""
+
+    def __init__(self, array):
+        self.__array_interface__ = array.__array_interface__
+        self.kept = array
+
+
+@pytest.mark.parametrize("of", [np.asarray, lambda x: list(x), Picture])
+def test_bytes_are_said_whatever_holds_them(net, of):
+    with pytest.warns(loclin.LoclinWarning, match="bytes"):
+        net.forward(of(np.full((1, 4), 200, np.uint8)))
+
+
+def test_points_of_other_shapes_are_named(net):
+    polyhedron = net.polyhedron(np.ones(4))
+    assert polyhedron.slack(np.zeros((0, 4))).shape == (0, len(polyhedron.offsets))
+    for wrong in (np.zeros((2, 3)), 1.0):
+        with pytest.raises(loclin.ShapeError, match="v: expected points"):
+            polyhedron.slack(wrong)
+    with pytest.raises(loclin.ShapeError, match="x: no array"):
+        net.forward([[1.0, 2.0], [3.0]])
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_forked_process_does_not_wait_for_threads_it_lacks(net, x):
+    net.certify(x)
+    with warnings.catch_warnings():
+        # Newer versions of Python warn of forks beside threads.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
+    if child == 0:
+        try:
+            net.certify(x)
+        except RuntimeError as error:
+            os._exit(7 if "spawn" in str(error) else 8)
+        os._exit(9)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+
+
 def test_numbers_beside_the_inputs_are_named(net):
     x, wrong = np.zeros((1, 4)), [0.0, np.nan, 0.0, 0.0]
     questions = {
@@ -92,7 +141,7 @@ def test_numbers_beside_the_inputs_are_named(net):
         r"u\[1\] is": lambda: net.plane(x, wrong, np.ones(4)),
         r"v\[1\] is": lambda: net.plane(x, np.ones(4), wrong),
         r"baselines\[1\] is": lambda: loclin.IntegratedGradients(net).attribute(x, 0, baselines=wrong),
-        r"baselines\[0\] is not finite \(inf\)": lambda: loclin.IntegratedGradients(net).attribute(x, 0, baselines=np.inf),
+        r"baselines is not finite \(inf\)": lambda: loclin.IntegratedGradients(net).attribute(x, 0, baselines=np.inf),
         "input 0": lambda: loclin.IntegratedGradients(net).attribute([wrong], 0),
     }
     for text, question in questions.items():

@@ -32,8 +32,13 @@ def array(x: Any, what: str = "x") -> NDArray[Any]:
 
     Tensors of PyTorch are detached and brought to the host. Other types of numbers become float64, which must hold them exactly.
     """
+    return _floats(_stored(x, what), what)
+
+
+def _stored(x: Any, what: str) -> NDArray[Any]:
+    """``x`` as an array of the numbers that it holds."""
     if is_torch(x):
-        x = x.detach().cpu()
+        x = x.detach().cpu().resolve_conj().resolve_neg()
         if str(x.dtype) in ("torch.bfloat16", "torch.float16"):
             x = x.double()
         x = x.numpy()
@@ -45,9 +50,16 @@ def array(x: Any, what: str = "x") -> NDArray[Any]:
             raise TypeError(message) from cause
     if isinstance(x, np.ma.MaskedArray):
         raise TypeError(f"{what}: a masked array, whose masked numbers are none; give .filled(value) or .data")
-    found = np.asarray(x)
+    try:
+        found = np.asarray(x)
+    except ValueError as cause:
+        raise ShapeError(f"{what}: no array of numbers ({cause})") from cause
     if found.dtype.kind not in "biuf":
         raise TypeError(f"{what}: expected real numbers, found an array of {found.dtype}")
+    return found
+
+
+def _floats(found: NDArray[Any], what: str) -> NDArray[Any]:
     if found.dtype not in (np.dtype(np.float32), np.dtype(np.float64)):
         wide = found.astype(np.float64)
         if found.dtype.itemsize >= 8 and not np.array_equal(
@@ -55,7 +67,8 @@ def array(x: Any, what: str = "x") -> NDArray[Any]:
         ):
             raise ValueError(f"{what}: holds numbers of {found.dtype} that float64 does not hold exactly")
         found = wide
-    return np.ascontiguousarray(found)
+    # Aligned: what is read from the middle of a file may not be.
+    return np.require(found, requirements=["C", "A"])
 
 
 def finite(x: Any, what: str) -> NDArray[Any]:
@@ -64,14 +77,16 @@ def finite(x: Any, what: str) -> NDArray[Any]:
     bad = np.argwhere(~np.isfinite(found))
     if len(bad):
         at = tuple(int(k) for k in bad[0])
-        raise NotFiniteError(f"{what}[{', '.join(map(str, at))}] is not finite ({found[at]})")
+        place = f"{what}[{', '.join(map(str, at))}]" if at else what
+        raise NotFiniteError(f"{place} is not finite ({found[at]})")
     return found
 
 
 def batch(x: Any, input_shape: Sequence[int], what: str = "x") -> NDArray[Any]:
     """``x`` as inputs ``[B, in...]``; a single input becomes a batch of one."""
-    found = array(x, what)
-    if str(getattr(x, "dtype", "")).rpartition(".")[2] == "uint8":
+    stored = _stored(x, what)
+    found = _floats(stored, what)
+    if stored.dtype == np.uint8:
         warnings.warn(
             f"{what}: bytes, taken as they are, 0 to 255; for pixels in [0, 1] divide by 255, otherwise give them as floats",
             LoclinWarning,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from typing import Any, Callable, Dict, Iterator, Optional
 
@@ -14,9 +15,25 @@ How = Dict[str, Any]
 _MOST_THREADS = 1024
 
 
+#: The process that has asked, whose threads others lack that are forked from it.
+_process: Optional[int] = None
+
+
+def _check_process() -> None:
+    global _process
+    if _process is None:
+        _process = os.getpid()
+    if _process != os.getpid():
+        raise RuntimeError(
+            "this process was forked from one that had asked a question before, without its threads, and would wait for them; start processes "
+            'by "spawn" (multiprocessing.get_context("spawn")), or ask nothing before'
+        )
+
+
 @contextlib.contextmanager
 def asking(total: int, threads: Optional[int], progress: Optional[bool] = False) -> Iterator[How]:
     """The engine's options. ``progress`` is True, False, or None for a bar on terminals where ``tqdm`` is installed."""
+    _check_process()
     threads = maybe(threads, "threads", 1)
     if threads is not None and threads > _MOST_THREADS:
         raise ValueError(f"threads: expected at most {_MOST_THREADS}, found {threads}")
