@@ -89,6 +89,30 @@ proptest! {
         prop_assert!(draw(1e-300).abs() < 1e-12);
     }
 
+    /// The angle is one of directions: it does not depend on how certain the label is, nor is it lost in single precision where the gradient
+    /// is too small for it.
+    #[test]
+    fn alignment_where_the_label_is_certain(recipe in recipes_of(Numbers::Gaussian, SMALL), radius in 0.01..1.0, seed: u64) {
+        let mut problem = Problem::new(&recipe);
+        let there = moved(&problem, radius, seed);
+        let label = problem.labels[0];
+        problem.labels.fill(label);
+        let of_gap = |gap: f64, dtype: DType| {
+            let mut fc = problem.fc.clone();
+            let last = fc.layers.last_mut().unwrap();
+            last.bias[label as usize] += gap;
+            let network = bridge::network(&fc, dtype).unwrap();
+            let trace = |rows: &[Vec<f64>]| network.trace(&bridge::batch(rows, dtype).unwrap()).unwrap();
+            let found = misalignment(&trace(&problem.points), &trace(&there), &labels(&problem)).unwrap();
+            scalar(&found.to_dtype(DType::F64).unwrap())
+        };
+        let expected = of_gap(0.0, DType::F64);
+        for (gap, dtype, error) in [(300.0, DType::F64, 1e-6), (15.0, DType::F32, 1e-3), (300.0, DType::F32, 1e-3)] {
+            let found = of_gap(gap, dtype);
+            prop_assert!((found - expected).abs() <= error, "{} by {:?}: {} instead of {}", gap, dtype, found, expected);
+        }
+    }
+
     #[test]
     fn linearity_of_the_loss(recipe in recipes_of(Numbers::Gaussian, SMALL), radius in 0.01..1.0, seed: u64, share in 0.0..1.0) {
         let problem = Problem::new(&recipe);

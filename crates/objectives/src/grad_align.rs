@@ -2,7 +2,7 @@
 
 use crate::{
     Result,
-    task::{check_positive, loss_gradients, moved, uniform_moves},
+    task::{check_positive, loss_directions, moved, uniform_moves},
 };
 use candle_core::Tensor;
 use loclin_models::Trace;
@@ -38,9 +38,10 @@ pub fn grad_align(
 /// # Errors
 /// Labels that are not those of the outputs.
 pub fn misalignment(here: &Trace, there: &Trace, labels: &Tensor) -> Result<Tensor> {
+    // Angles do not depend on how large gradients are.
     let (one, other) = (
-        loss_gradients(here, labels)?,
-        loss_gradients(there, labels)?,
+        loss_directions(here, labels)?,
+        loss_directions(there, labels)?,
     );
     let length = |gradient: &Tensor| safe_sqrt(&gradient.sqr()?.sum(1)?);
     let lengths = (length(&one)? * length(&other)?)?;

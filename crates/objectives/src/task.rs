@@ -22,6 +22,24 @@ pub(crate) fn loss_gradients(trace: &Trace, labels: &Tensor) -> Result<Tensor> {
         .map_err(Error::from)
 }
 
+/// The same over the probability of all classes but the label's, `[B, D]`: `J^T (q - y)`, `q` being the softmax among the other classes. It points
+/// as the gradient does, and is none too small to be computed where the label is almost certain. 0 for a network with one output.
+pub(crate) fn loss_directions(trace: &Trace, labels: &Tensor) -> Result<Tensor> {
+    let label = one_of_each(trace, labels)?;
+    let output = trace.output().unsqueeze(1)?;
+    // Far below all others, and a constant.
+    let others = ((label.affine(-1.0, 1.0)? * output)? + (&label * -OUTSIDE)?)?;
+    let shifted = others.broadcast_sub(&others.detach().max_keepdim(D::Minus1)?)?;
+    let shares = shifted.exp()?;
+    let shares = shares.broadcast_div(&shares.sum_keepdim(D::Minus1)?)?;
+    gradients(trace, &(shares - label)?)?
+        .squeeze(1)
+        .map_err(Error::from)
+}
+
+/// Further below other logits than any that a softmax sees.
+const OUTSIDE: f64 = 1e30;
+
 /// Cotangents `[B, K, L]` of the output as gradients in the input, `[B, K, D]`.
 pub(crate) fn gradients(trace: &Trace, cotangents: &Tensor) -> Result<Tensor> {
     let pulled = trace.pull(cotangents)?.flatten_from(2)?;
