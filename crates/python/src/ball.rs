@@ -8,7 +8,7 @@ use candle_core::Tensor;
 use loclin::program::tensors::predictions;
 use loclin::regions::distortion::{Ascent, Ball, Distortion, Genetic, Search};
 use loclin::regions::reduced::{
-    Bound as Proved, Largest, Limits, Question, Threshold, one_output, rising,
+    Bound as Proved, ConstantBall, Largest, Limits, Question, Threshold, one_output, rising,
 };
 use loclin::regions::{Budget, Norm};
 use numpy::PyArray1;
@@ -134,13 +134,22 @@ fn bounds(asked: &Asked, x: &Tensor, balls: &Balls, job: &Job) -> anyhow::Result
         }
         let class = class(here.trace().output(), balls.target.as_deref(), at)?;
         let question = balls.question(outputs, class)?;
-        let margins = here.margins(&[norm], Default::default())?;
+        let margins = here.margins(&[norm], Default::default())?.swap_remove(0);
+        let margin = ConstantBall {
+            radius: margins.radius[0],
+            guarantee: margins.guarantee,
+        };
         let around = here.surroundings(0, norm)?;
         let centre = around.bound(0.0, &question, Limits::ROOT)?;
         let (mut bounds, mut refused) = (Vec::new(), Vec::new());
         for radius in &balls.eps {
+            // Each may take its time.
+            job.advance(0)?;
             match around.bound(*radius, &question, limits) {
-                Ok(bound) => bounds.push(bound),
+                Ok(mut bound) => {
+                    margin.tighten(&mut bound, &question, &centre);
+                    bounds.push(bound);
+                }
                 // Too many units can change; in smaller balls fewer.
                 Err(loclin::regions::Error::Argument {
                     what: "radius",
@@ -158,14 +167,17 @@ fn bounds(asked: &Asked, x: &Tensor, balls: &Balls, job: &Job) -> anyhow::Result
             }
             _ => Threshold::Absolute(allowed),
         });
-        let largest = threshold
+        let mut largest = threshold
             .map(|threshold| around.largest(&question, threshold, balls.up_to, limits))
             .transpose()?;
+        if let Some(largest) = &mut largest {
+            margin.extend(largest, &question, &centre, balls.up_to);
+        }
         rows.push(Row {
             class,
-            margin: margins[0].radius[0],
+            margin: margin.radius,
             guarantee: match largest.is_some() {
-                true => centre.guarantee.weaker(margins[0].guarantee).name(),
+                true => centre.guarantee.weaker(margin.guarantee).name(),
                 false => centre.guarantee.name(),
             },
             is_decision: question.is_decision(),

@@ -134,6 +134,19 @@ def test_other_bounds(net, x):
         net.bound(x[:1], 0.1, "other")
 
 
+@pytest.mark.parametrize("what", ["change", "lipschitz", "operator", "sign"])
+def test_balls_know_what_margins_say(net, x, what):
+    margin = net.certify(x[:8], norms=["inf"]).eps["inf"]
+    for at, eps in enumerate(margin):
+        found = net.bound(x[at : at + 1], [eps], what, time=0)
+        assert found.margin[0] == eps and found.exact.all()
+        centre = net.bound(x[at : at + 1], [0.0], what, time=0)
+        np.testing.assert_array_equal(found.proved, centre.proved)
+    largest = net.largest(x[:8], None if what == "sign" else "1%", what, parts=1)
+    assert (largest.proved >= largest.margin).all()
+    assert all((np.diff(np.asarray(curve)[:, 0]) > 0).all() for curve in largest.curve)
+
+
 def test_the_largest_radius(net, x):
     found = net.largest(x[:3], change="25%", parts=200)
     assert (found.proved >= found.margin * 0.99).all() and (found.proved <= found.refuted).all()

@@ -9,6 +9,7 @@ mod best_first;
 mod branch;
 mod build;
 mod change;
+mod constant;
 mod feasible;
 mod function;
 mod inverse;
@@ -25,6 +26,7 @@ mod units;
 mod witness;
 
 pub use answer::Bound;
+pub use constant::ConstantBall;
 pub use function::ReducedFunction;
 pub use inverse::{Largest, Threshold, rising};
 pub use limits::Limits;

@@ -9,7 +9,9 @@ use anyhow::Context;
 use candle_core::{DType, Tensor};
 use loclin_data::{Data, Part};
 use loclin_models::{ModelFile, Network};
-use loclin_regions::reduced::{Bound, Limits, Question, Surroundings, Threshold, rising};
+use loclin_regions::reduced::{
+    Bound, ConstantBall, Limits, Question, Surroundings, Threshold, rising,
+};
 use loclin_regions::{Budget, Domain, Error, Guarantee, Linearizer, Method};
 
 use super::options::Allowed;
@@ -107,7 +109,7 @@ impl Around<'_> {
         let class = asked.class(prediction, label, self.network.output_size())?;
         let question = asked.question(&self.network, class)?;
         let margins = here.margins(&[asked.norm], Method::Auto)?.swap_remove(0);
-        let margin = Margin {
+        let margin = ConstantBall {
             radius: margins.radius.first().copied().unwrap_or(0.0),
             guarantee: margins.guarantee,
         };
@@ -136,7 +138,7 @@ impl Around<'_> {
     }
 
     /// Bounds rest on the surroundings alone, radii that are found backwards on the margin, too.
-    fn guarantee(&self, margin: Margin, centre: &Bound) -> Guarantee {
+    fn guarantee(&self, margin: ConstantBall, centre: &Bound) -> Guarantee {
         match self.asked.largest {
             Some(_) => centre.guarantee.weaker(margin.guarantee),
             None => centre.guarantee,
@@ -148,7 +150,7 @@ impl Around<'_> {
         &self,
         around: &Surroundings,
         question: &Question,
-        (centre, margin): (&Bound, Margin),
+        (centre, margin): (&Bound, ConstantBall),
     ) -> anyhow::Result<Vec<Answer>> {
         let asked = self.asked;
         let (mut bounds, mut refused, mut seconds) = (Vec::new(), Vec::new(), Vec::new());
@@ -158,7 +160,7 @@ impl Around<'_> {
                 Ok(mut bound) => {
                     // A proof is of what its own parts say.
                     if !asked.limits.proof {
-                        margin.inside(&mut bound, question, centre);
+                        margin.tighten(&mut bound, question, centre);
                     }
                     bounds.push(bound);
                     seconds.push(start.elapsed().as_secs_f64());
@@ -192,7 +194,7 @@ impl Around<'_> {
         around: &Surroundings,
         question: &Question,
         centre: &Bound,
-        (margin, allowed): (Margin, Allowed),
+        (margin, allowed): (ConstantBall, Allowed),
     ) -> anyhow::Result<Farthest> {
         let (start, asked) = (Instant::now(), self.asked);
         let is_length = matches!(
@@ -209,28 +211,9 @@ impl Around<'_> {
         };
         let up_to = asked.up_to(self.domain.as_deref());
         let mut largest = around.largest(question, threshold, up_to, asked.limits)?;
-        let is_decision = question.is_decision();
-        let curve = largest.curve.iter_mut();
-        curve.for_each(|bound| margin.inside(bound, question, centre));
-        // Within the margin the gradient is constant, and so is its order if it has one; of the class that says nothing.
-        let stays = match question {
-            Question::Class { .. } => false,
-            Question::TopK { .. } => largest.proved > 0.0,
-            _ => true,
-        };
-        let margin = margin.radius;
-        if stays && margin.is_finite() {
-            largest.proved = largest.proved.max(margin.min(up_to));
-        }
+        margin.extend(&mut largest, question, centre, up_to);
+        let (is_decision, margin) = (question.is_decision(), margin.radius);
         let has_factor = margin > 0.0 && margin.is_finite();
-        largest.curve.dedup_by(|again, first| {
-            let is_same = again.radius == first.radius;
-            if is_same && again.found > first.found {
-                first.found = again.found;
-                std::mem::swap(&mut first.witness, &mut again.witness);
-            }
-            is_same
-        });
         let curve = largest.curve.into_iter();
         Ok(Farthest {
             threshold: largest.threshold,
@@ -242,34 +225,6 @@ impl Around<'_> {
                 .collect(),
             seconds: start.elapsed().as_secs_f64(),
         })
-    }
-}
-
-/// The radius of the largest ball in which the gradient is constant.
-#[derive(Clone, Copy)]
-struct Margin {
-    radius: f64,
-    guarantee: Guarantee,
-}
-
-impl Margin {
-    /// Improves a bound of a ball in which the gradient is constant.
-    fn inside(self, bound: &mut Bound, question: &Question, centre: &Bound) {
-        let is_claimed = self.guarantee.weaker(bound.guarantee) == bound.guarantee;
-        if bound.radius > self.radius || !is_claimed {
-            return;
-        }
-        match question {
-            Question::Change { .. } => (bound.found, bound.proved) = (0.0, 0.0),
-            Question::Signs { .. } => {
-                (bound.found, bound.proved) = (0.0, 0.0);
-                bound.may_change_sign.fill(false);
-            }
-            Question::Length { .. } | Question::Operator { .. } => {
-                bound.proved = bound.proved.min(centre.proved);
-            }
-            _ => {}
-        }
     }
 }
 
