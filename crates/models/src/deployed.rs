@@ -9,7 +9,7 @@
 use crate::{
     error::{Error, Result},
     magnitude::{Magnitudes, affine_error, missing},
-    operator::{Magnitude, Operator, PiecewiseLinear},
+    operator::{Alternatives, Evaluation, Magnitude, Operator, PiecewiseLinear},
     record::ActivationRecord,
 };
 use candle_core::{DType, Tensor};
@@ -67,13 +67,11 @@ impl Magnitudes {
         network.check_input(x)?;
         let mut known: Vec<Option<Known>> = vec![None; network.nodes().len()];
         let batch = [&[x.dim(0)?], vec![1; x.rank() - 1].as_slice()].concat();
+        let reach = ball.radius.reshape(batch)?.broadcast_as(x.shape())?;
+        let reach = reach.contiguous()?;
         known[0] = Some(Known {
-            reach: ball
-                .radius
-                .reshape(batch)?
-                .broadcast_as(x.shape())?
-                .contiguous()?,
-            error: x.zeros_like()?,
+            error: flushed(x, &reach, dtype)?,
+            reach,
         });
         if !self.parameters_fit(dtype)? {
             let shape = ball.reach.shape();
@@ -87,7 +85,11 @@ impl Magnitudes {
                 Operator::Input => (operands[0].clone(), own[0].clone()),
                 Operator::Affine(operator) => {
                     let magnitude = self.nodes[index].as_ref().ok_or_else(missing)?;
-                    let found = affine(magnitude, operands, &own, &node.shape, dtype)?;
+                    let shapes = node.operands.iter().map(|&i| &network.nodes()[i].shape[..]);
+                    let shapes: Vec<&[usize]> = shapes.collect();
+                    let evaluation = operator.evaluation(&shapes, dtype)?;
+                    let how = (magnitude, evaluation);
+                    let found = affine(how, operands, &own, &node.shape, dtype)?;
                     (operator.value(operands, &node.shape)?, found)
                 }
                 Operator::PiecewiseLinear(operator) => {
@@ -155,9 +157,17 @@ impl Magnitudes {
     }
 }
 
+/// What inputs can lose that are nearer to 0 than the smallest normal number: all, where an evaluation takes them for 0.
+fn flushed(x: &Tensor, reach: &Tensor, dtype: DType) -> Result<Tensor> {
+    let (smallest, _) = range(dtype);
+    let (least, most) = ((x.abs()? - reach)?, (x.abs()? + reach)?);
+    let lost = (most.minimum(smallest)? * (1.0 + 4.0 * UNIT))?;
+    Ok(least.lt(smallest)?.where_cond(&lost, &lost.zeros_like()?)?)
+}
+
 /// Through an affine operator.
 fn affine(
-    magnitude: &Magnitude,
+    (magnitude, evaluation): (&Magnitude, Evaluation),
     operands: &[&Tensor],
     own: &[Known],
     output: &[usize],
@@ -165,7 +175,7 @@ fn affine(
 ) -> Result<Known> {
     let reaches: Vec<&Tensor> = own.iter().map(|known| &known.reach).collect();
     let reach = affine_error(magnitude, operands, &reaches, output)?;
-    let n = match magnitude.roundings {
+    let n = match magnitude.roundings.max(evaluation.roundings) {
         0 => 0,
         n => n + MERGED,
     };
@@ -189,6 +199,13 @@ fn affine(
         });
     }
     let slack = 1.0 + 4.0 * relative_in(magnitude.roundings + 4, DType::F64);
+    let infinite = Tensor::full(f64::INFINITY, errors.shape(), errors.device())?;
+    if !evaluation.fits {
+        return Ok(Known {
+            reach,
+            error: infinite,
+        });
+    }
     // A product may vanish, or the parameter in it; what is exactly 0 stays so.
     let mut most = Tensor::ones(both[0].dim(0)?, DType::F64, both[0].device())?;
     for operand in &both {
@@ -203,9 +220,8 @@ fn affine(
         .broadcast_mul(&vanished)?;
     let error = ((errors * (1.0 + factor))? + (&sums * factor)? + vanished)?;
     let error = (error * slack)?;
-    let infinite = Tensor::full(f64::INFINITY, error.shape(), error.device())?;
-    // A sum that may overflow.
-    let fits = ((&sums + &error)? * slack)?.le(largest)?;
+    // A sum that may overflow, also before it is divided.
+    let fits = ((&sums + &error)? * (slack * evaluation.partial))?.le(largest)?;
     Ok(Known {
         reach,
         error: fits.where_cond(&error, &infinite)?,
@@ -248,6 +264,7 @@ impl Selected<'_> {
             return Ok(None);
         };
         let neurons = operator.push_neuron_magnitudes(&own.error.unsqueeze(1)?, &record)?;
+        let neurons = (neurons.squeeze(1)? + self.of_constants(dtype)?)?;
         // The operator's own roundings, those of float64 in the type's units.
         let zeros = own.error.zeros_like()?;
         let most = (operand.abs()? + &reach)?;
@@ -266,7 +283,38 @@ impl Selected<'_> {
         let fits = (points * (1.0 + 8.0 * UNIT))?.le(largest)?;
         let infinite = Tensor::full(f64::INFINITY, error.shape(), error.device())?;
         let error = fits.where_cond(&error, &infinite)?;
-        Ok(Some((Known { reach, error }, neurons.squeeze(1)?)))
+        Ok(Some((Known { reach, error }, neurons)))
+    }
+
+    /// What the roundings of an activation's constants to a type add to the errors of its neurons, as one number for each neuron; infinite
+    /// where a constant overflows.
+    fn of_constants(&self, dtype: DType) -> Result<Tensor> {
+        let operand = &self.operand.dims()[1..];
+        let count = self.record.pre_activations().dim(1)?;
+        let (smallest, largest) = range(dtype);
+        let of_each: Vec<f64> = match self.operator.alternatives(operand)? {
+            Some(Alternatives::Lines {
+                breakpoints,
+                slopes,
+                anchor,
+            }) => {
+                let all = slopes.iter().flatten().chain(&breakpoints).chain([&anchor]);
+                let fit = { all }.all(|number| number.abs() <= largest);
+                let rounded = |t: &f64| match (fit, *t == 0.0) {
+                    (false, _) => f64::INFINITY,
+                    (true, true) => 0.0,
+                    (true, false) => (t.abs() * unit(dtype)).max(smallest) * (1.0 + 4.0 * UNIT),
+                };
+                // Neurons of the first breakpoint come first.
+                let entries = count / breakpoints.len().max(1);
+                let each = breakpoints.iter().map(rounded);
+                each.flat_map(|error| std::iter::repeat_n(error, entries))
+                    .collect()
+            }
+            _ => vec![0.0; count],
+        };
+        let errors = Tensor::from_vec(of_each, (1, count), self.operand.device())?;
+        Ok(errors.broadcast_as((self.operand.dim(0)?, count))?)
     }
 }
 

@@ -63,7 +63,7 @@ mod affine;
 mod alternatives;
 mod piecewise_linear;
 
-pub use affine::{Affine, Made, Magnitude, Normalizing, ShapeResult};
+pub use affine::{Affine, Evaluation, Made, Magnitude, Normalizing, ShapeResult};
 pub use alternatives::Alternatives;
 pub use piecewise_linear::{PiecewiseLinear, Terms, UnitPiece};
 

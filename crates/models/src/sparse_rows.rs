@@ -23,6 +23,18 @@ pub struct SparseRows {
     /// The weight of each term; none if all are 1.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub weights: Vec<f64>,
+    /// How many numbers a plain evaluation adds up, or takes the mean of, where these rows are the last part of one over several dimensions;
+    /// 0 where a row's own terms are all.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub terms: u32,
+    /// How many binary digits the coordinates have that a plain evaluation computes weights from, more than any type where they are no such
+    /// numbers; 0 where it computes none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub digits: u32,
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 impl SparseRows {
@@ -33,6 +45,8 @@ impl SparseRows {
             starts: vec![0],
             sources: Vec::new(),
             weights: Vec::new(),
+            terms: 0,
+            digits: 0,
         };
         for source in sources {
             rows.sources.extend(source.map(|source| source as u32));
@@ -55,6 +69,12 @@ impl SparseRows {
             rows.weights.clear();
         }
         rows
+    }
+
+    /// The last part of a sum, or a mean, of so many numbers.
+    pub(crate) fn of_terms(self, terms: usize) -> Self {
+        let terms = u32::try_from(terms).unwrap_or(u32::MAX);
+        Self { terms, ..self }
     }
 
     /// The number of rows.
@@ -145,6 +165,8 @@ impl SparseRows {
             starts,
             sources,
             weights,
+            terms: self.terms,
+            digits: self.digits,
         }
     }
 

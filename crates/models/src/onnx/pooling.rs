@@ -67,8 +67,9 @@ pub(super) fn average_pool<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Resul
         return t.set(node, 0, Value::Dynamic(made));
     }
     // The mean over a window is the mean along one dimension of the means along the others.
-    let mut made = operand;
+    let (mut made, mut terms) = (operand, 1usize);
     for (axis, along) in windows.iter().enumerate() {
+        terms = terms.saturating_mul(along.kernel);
         t.spend(node, along.positions().saturating_mul(along.kernel))?;
         let row = |position: usize| {
             let count = match count_padding {
@@ -79,6 +80,7 @@ pub(super) fn average_pool<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Resul
             along.under(position).map(|entry| (entry, weight)).collect()
         };
         let rows = SparseRows::weighted(along.entries, (0..along.positions()).map(row));
+        let rows = rows.of_terms(terms);
         made = t.resample_dynamic(node, "", &made, axis + 2, rows)?;
     }
     t.set(node, 0, Value::Dynamic(made))
@@ -90,10 +92,13 @@ pub(super) fn lp_pool<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()>
     let operand = image(t, node)?;
     let windows = pooling_windows(t, node, &operand)?;
     let mut made = t.activated(node, ".abs", &operand, &Activation::abs())?;
+    let mut terms = 1usize;
     for (axis, along) in windows.iter().enumerate() {
         t.spend(node, along.positions().saturating_mul(along.kernel))?;
+        terms = terms.saturating_mul(along.kernel);
         let row = |position: usize| along.under(position).map(|entry| (entry, 1.0)).collect();
         let rows = SparseRows::weighted(along.entries, (0..along.positions()).map(row));
+        let rows = rows.of_terms(terms);
         made = t.resample_dynamic(node, "", &made, axis + 2, rows)?;
     }
     t.set(node, 0, Value::Dynamic(made))

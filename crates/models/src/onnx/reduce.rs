@@ -79,11 +79,15 @@ fn summed<'a>(
         return pooled(t, node, value);
     }
     let mut value = value.clone();
-    for axis in (0..reduced.len()).filter(|axis| reduced[*axis]) {
+    let axes = (0..reduced.len()).filter(|axis| reduced[*axis]);
+    let mut terms = 1usize;
+    for axis in axes {
         let n = value.full[axis];
+        terms = terms.saturating_mul(n);
         let weight = if mean { 1.0 / n as f64 } else { 1.0 };
         t.spend(node, n)?;
         let rows = SparseRows::weighted(n, [(0..n).map(|i| (i, weight)).collect()]);
+        let rows = rows.of_terms(terms);
         value = t.resample_dynamic(node, "", &value, axis, rows)?;
     }
     Ok(value)

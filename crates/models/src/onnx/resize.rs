@@ -5,7 +5,10 @@
 
 use super::{body::size, message::Node, translator::Translator};
 use crate::{error::Result, sparse_rows::SparseRows};
-use dashu_int::{IBig, UBig, ops::Abs};
+use dashu_int::{
+    IBig, UBig,
+    ops::{Abs, BitTest, PowerOfTwo},
+};
 use dashu_ratio::RBig;
 
 /// How entries of the result are placed on the operand, and what is taken there.
@@ -76,8 +79,9 @@ pub(super) fn resize<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> 
         if still && sampling.place != "tf_crop_and_resize" {
             continue;
         }
-        let mut rows = Vec::new();
+        let (mut rows, mut digits) = (Vec::new(), 0);
         for i in 0..along.results {
+            digits = digits.max(sampling.digits(&along, i));
             let row = sampling.terms(&along, i);
             let row = row.ok_or_else(|| {
                 node.error(format!(
@@ -92,7 +96,10 @@ pub(super) fn resize<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> 
             node,
             &value,
             *axis,
-            SparseRows::weighted(along.entries, rows),
+            SparseRows {
+                digits,
+                ..SparseRows::weighted(along.entries, rows)
+            },
         )?;
     }
     t.set(node, 0, value)
@@ -242,6 +249,24 @@ impl Sampling {
             (nearby(&entry), weight)
         };
         Some(merged(terms.into_iter().map(place)))
+    }
+
+    /// How many binary digits the coordinate of entry `i` has that weights are computed from, before and behind the point; more than any type of
+    /// numbers has where it is no such number, or its weights are none.
+    fn digits(&self, along: &Along, i: usize) -> u32 {
+        if self.mode == "nearest" {
+            return 0;
+        }
+        let at = self
+            .coordinate(along, i)
+            .filter(|at| at.denominator().is_power_of_two());
+        let exact = at.filter(|_| self.mode == "linear" && !self.antialias);
+        exact.map_or(u32::MAX, |at| {
+            // Halves are added and taken away on the way there.
+            let behind = at.denominator().trailing_zeros().unwrap_or(0).max(1);
+            let before = whole(along.entries.max(along.results)).ceil().bit_len();
+            u32::try_from(before + behind + 1).unwrap_or(u32::MAX)
+        })
     }
 
     /// Where entry `i` of the result lies on the operand.

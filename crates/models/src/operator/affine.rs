@@ -1,7 +1,7 @@
 //! Affine operators.
 
 use crate::{error, parameter_map::ParameterMap, patch::Patch, spec::OperatorSpec};
-use candle_core::{Result, Tensor};
+use candle_core::{DType, Result, Tensor};
 use std::{fmt::Debug, sync::Arc};
 
 /// Why an operator refuses its inputs' shapes; the network adds the name of the node.
@@ -152,6 +152,14 @@ pub trait Affine: Debug + Send + Sync {
         Ok(None)
     }
 
+    /// What evaluations in a type of numbers may do beside what [`Affine::magnitude`] says, given the operands' shapes: nothing, the default.
+    ///
+    /// # Errors
+    /// A tensor computation that fails, and shapes that the operator does not take.
+    fn evaluation(&self, _operands: &[&[usize]], _dtype: DType) -> error::Result<Evaluation> {
+        Ok(Evaluation::default())
+    }
+
     /// The operator's absolute values, given the shapes of the operands and of the output: what bounds its rounding errors.
     /// `None`, the default, if it does not know them: numbers of a network with it are estimates.
     ///
@@ -203,6 +211,28 @@ pub struct Magnitude {
     /// How many of them lie between the operator's parameters and a coefficient or the offset that it computes from them:
     /// 0 where a push of unit tangents gives back numbers that are stored, so that they are exact.
     pub rounded_coefficients: usize,
+}
+
+/// What plain evaluations of an operator in some type of numbers do, beside what its [`Magnitude`] says of its own.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Evaluation {
+    /// At most this many roundings lie between an operand's entry and the output's, in whatever order an evaluation sums.
+    pub roundings: usize,
+    /// By what factor a number on the way can be larger than the sum of the absolute values of the output's terms: the entries of a mean that
+    /// is divided last.
+    pub partial: f64,
+    /// Whether what is computed of the parameters alone is right to a few roundings in the type.
+    pub fits: bool,
+}
+
+impl Default for Evaluation {
+    fn default() -> Self {
+        Self {
+            roundings: 0,
+            partial: 1.0,
+            fits: true,
+        }
+    }
 }
 
 /// A normalisation of each channel (the first dimension of an input) by a mean and a variance. It keeps the running ones

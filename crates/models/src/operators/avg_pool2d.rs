@@ -3,7 +3,7 @@
 use super::layout::{fold, single, times, unfold};
 use crate::{
     error::Error,
-    operator::{Affine, Magnitude, ShapeResult},
+    operator::{Affine, Evaluation, Magnitude, ShapeResult},
     spec::OperatorSpec,
     window::Window2d,
 };
@@ -180,6 +180,15 @@ impl Affine for AvgPool2d {
             roundings: self.window.kernel[0] + self.window.kernel[1] + 4,
             rounded_coefficients: if exact { 0 } else { 3 },
         }))
+    }
+
+    fn evaluation(&self, _: &[&[usize]], _: DType) -> crate::error::Result<Evaluation> {
+        let entries = self.window.kernel[0] * self.window.kernel[1];
+        Ok(Evaluation {
+            roundings: entries + 4,
+            partial: entries as f64,
+            ..Evaluation::default()
+        })
     }
 
     fn lipschitz(&self, operands: &[&[usize]], bounds: &[f64]) -> Result<f64> {

@@ -6,13 +6,14 @@ use super::{
 };
 use crate::{
     error::Error,
-    operator::{Affine, Magnitude, Normalizing, ShapeResult},
+    operator::{Affine, Evaluation, Magnitude, Normalizing, ShapeResult},
     parameter_map::ParameterMap,
     patch::Patch,
     spec::OperatorSpec,
 };
 use candle_core::{DType, Result, Tensor};
 use candle_nn::{Init, VarBuilder};
+use loclin_tensor::rounding::{range, unit};
 use loclin_tensor::{normalize_channels, scale_channels, shift_channels};
 use std::sync::Arc;
 
@@ -201,6 +202,32 @@ impl Affine for BatchNorm {
             roundings: 10,
             rounded_coefficients: 7,
         }))
+    }
+
+    fn evaluation(&self, _: &[&[usize]], dtype: DType) -> crate::error::Result<Evaluation> {
+        let smallest = range(dtype).0;
+        // What is below the smallest normal number may be 0.
+        let lost = |number: f64| if number < smallest { number } else { 0.0 };
+        let numbers = |tensor: &Tensor| -> Result<Vec<f64>> {
+            tensor
+                .detach()
+                .to_dtype(DType::F64)?
+                .flatten_all()?
+                .to_vec1()
+        };
+        let variance_fits = |variance: &f64| {
+            let sum = variance + self.eps;
+            sum >= smallest && lost(*variance) + lost(self.eps) <= unit(dtype) * sum
+        };
+        let factors = [numbers(&self.weight)?, numbers(&self.running_mean)?].concat();
+        let mut factors = factors.iter().map(|number| number.abs());
+        Ok(Evaluation {
+            // Two more such roundings than the scale has.
+            roundings: 14,
+            fits: numbers(&self.running_var)?.iter().all(variance_fits)
+                && factors.all(|number| lost(number) == 0.0),
+            ..Evaluation::default()
+        })
     }
 
     fn lipschitz(&self, _operands: &[&[usize]], bounds: &[f64]) -> Result<f64> {

@@ -6,12 +6,13 @@ use super::{
 };
 use crate::{
     error::Error,
-    operator::{Affine, Magnitude, ShapeResult},
+    operator::{Affine, Evaluation, Magnitude, ShapeResult},
     parameter_map::ParameterMap,
     spec::OperatorSpec,
 };
 use candle_core::{DType, Result, Tensor};
 use candle_nn::{Init, VarBuilder};
+use loclin_tensor::rounding::range;
 use std::sync::Arc;
 
 /// The element-wise quotient by a constant: ONNX's `Div` by an initialiser. Unlike [`Scale`](super::Scale) by the inverse it keeps the
@@ -97,6 +98,14 @@ impl Affine for Divide {
             roundings: 2,
             rounded_coefficients: 1,
         }))
+    }
+
+    fn evaluation(&self, _: &[&[usize]], dtype: DType) -> crate::error::Result<Evaluation> {
+        let divisors = numbers(&self.divisor)?;
+        Ok(Evaluation {
+            fits: divisors.iter().all(|v| v.abs() >= range(dtype).0),
+            ..Evaluation::default()
+        })
     }
 
     fn lipschitz(&self, _operands: &[&[usize]], bounds: &[f64]) -> Result<f64> {

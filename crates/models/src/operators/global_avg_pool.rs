@@ -2,10 +2,10 @@
 
 use super::layout::{refuse, single};
 use crate::{
-    operator::{Affine, Magnitude, ShapeResult},
+    operator::{Affine, Evaluation, Magnitude, ShapeResult},
     spec::OperatorSpec,
 };
-use candle_core::{D, Result, Tensor};
+use candle_core::{D, DType, Result, Tensor};
 use std::sync::Arc;
 
 /// The mean of each channel: `[channels, n...]` to `[channels, 1...]`, as ONNX's `GlobalAveragePool` and PyTorch's
@@ -51,6 +51,14 @@ impl Affine for GlobalAvgPool {
             roundings: count + 2,
             rounded_coefficients: if count.is_power_of_two() { 0 } else { 2 },
         }))
+    }
+
+    fn evaluation(&self, operands: &[&[usize]], _: DType) -> crate::error::Result<Evaluation> {
+        let count: usize = operands[0][1..].iter().product();
+        Ok(Evaluation {
+            partial: count as f64,
+            ..Evaluation::default()
+        })
     }
 
     fn lipschitz(&self, operands: &[&[usize]], bounds: &[f64]) -> Result<f64> {

@@ -3,11 +3,12 @@
 use super::layout::{refuse, single, times};
 use crate::{
     error::Error,
-    operator::{Affine, Made, Magnitude, ShapeResult},
+    operator::{Affine, Evaluation, Made, Magnitude, ShapeResult},
     sparse_rows::SparseRows,
     spec::OperatorSpec,
 };
 use candle_core::{DType, Result, Tensor};
+use loclin_tensor::rounding::unit;
 use std::sync::Arc;
 
 /// Up to so many terms a sum is made of one gather for each term.
@@ -113,6 +114,18 @@ impl Affine for Resample {
                 (n, _) => n + 3,
             },
         }))
+    }
+
+    fn evaluation(&self, _: &[&[usize]], dtype: DType) -> crate::error::Result<Evaluation> {
+        let (rows, terms) = (&self.rows, self.rows.terms as usize);
+        Ok(Evaluation {
+            roundings: if terms == 0 { 0 } else { terms + 3 },
+            partial: match rows.weights.is_empty() {
+                true => 1.0,
+                false => terms.max(1) as f64,
+            },
+            fits: 2f64.powi(-(rows.digits.min(1000) as i32)) >= unit(dtype),
+        })
     }
 
     fn lipschitz(&self, _operands: &[&[usize]], bounds: &[f64]) -> Result<f64> {

@@ -3,11 +3,12 @@
 use super::{layout::per_channel, spectral::largest};
 use crate::{
     error::Error,
-    operator::{Affine, Magnitude, ShapeResult},
+    operator::{Affine, Evaluation, Magnitude, ShapeResult},
     parameter_map::ParameterMap,
     spec::OperatorSpec,
 };
 use candle_core::{DType, Device, Result, Tensor};
+use loclin_tensor::rounding::range;
 use std::sync::Arc;
 
 /// `(x - mean) / std`, one pair for all or one for each channel (the first dimension of an input).
@@ -115,6 +116,15 @@ impl Affine for Standardize {
             roundings: 5,
             rounded_coefficients: 2,
         }))
+    }
+
+    fn evaluation(&self, _: &[&[usize]], dtype: DType) -> crate::error::Result<Evaluation> {
+        let is_normal = |number: &f64| number.abs() >= range(dtype).0;
+        Ok(Evaluation {
+            fits: self.std.iter().all(is_normal)
+                && self.mean.iter().all(|mean| *mean == 0.0 || is_normal(mean)),
+            ..Evaluation::default()
+        })
     }
 
     fn lipschitz(&self, _operands: &[&[usize]], bounds: &[f64]) -> Result<f64> {

@@ -1,0 +1,275 @@
+//! What evaluations in smaller types do, held to the bounds of their errors: sums one number after the other, means divided at the end, small
+//! numbers taken for 0.
+
+#![allow(clippy::unwrap_used, reason = "a failed test panics")]
+
+#[path = "support/onnx_writer.rs"]
+mod onnx_writer;
+
+use candle_core::{DType, Device, Tensor};
+use half::{bf16, f16};
+use loclin_models::{Ball, Network, onnx};
+use onnx_writer::{
+    attribute_float, attribute_int, attribute_ints, attribute_text, doubles, ints, model, node,
+    singles,
+};
+
+fn read(bytes: &[u8]) -> Network {
+    let found = onnx::from_bytes(bytes, DType::F64, &Device::Cpu).unwrap();
+    found.network
+}
+
+/// The exact values of the neurons as computed in float64, and bounds of the errors of evaluations within `radius` of the input.
+fn neurons(network: &Network, x: &[f64], radius: f64, dtype: DType) -> (Vec<f64>, Vec<f64>) {
+    let shape = [&[1], network.input_shape()].concat();
+    let x = Tensor::from_slice(x, shape, &Device::Cpu).unwrap();
+    let network = network.to(DType::F64, &Device::Cpu).unwrap();
+    let magnitudes = network.magnitudes().unwrap().unwrap();
+    let values = network.trace(&x).unwrap().pre_activations().unwrap();
+    let values = values.unwrap().flatten_all().unwrap();
+    let ball = Ball {
+        radius: Tensor::new(&[radius], &Device::Cpu).unwrap(),
+        reach: Tensor::full(f64::INFINITY, (1, values.elem_count()), &Device::Cpu).unwrap(),
+    };
+    let errors = magnitudes.errors_in(&x, &ball, dtype).unwrap().unwrap();
+    let errors = errors.flatten_all().unwrap();
+    (values.to_vec1().unwrap(), errors.to_vec1().unwrap())
+}
+
+/// That an evaluation of the only neuron is within the bound, and far from what is exact.
+fn is_within(network: &Network, x: &[f64], dtype: DType, evaluated: f64, least: f64) {
+    let (exact, errors) = neurons(network, x, 0.0, dtype);
+    let off = (evaluated - exact[0]).abs();
+    assert!(off >= least, "{evaluated} {exact:?}");
+    assert!(off <= errors[0], "{evaluated} {exact:?} {errors:?}");
+}
+
+/// Over several dimensions as over one: all their numbers may be added up one after the other.
+#[test]
+fn sums_over_several_dimensions_add_all_numbers() {
+    let number = 1.0 + 0.49 * 2f64.powi(-14);
+    let relu = || node("Relu", &["m"], "y", &[]);
+    let shapes = [
+        (
+            "ReduceMean",
+            &[1, 32, 32, 1][..],
+            vec![attribute_ints("axes", &[1, 2])],
+        ),
+        (
+            "ReduceL1",
+            &[1, 1, 32, 32],
+            vec![attribute_ints("axes", &[2, 3])],
+        ),
+        (
+            "AveragePool",
+            &[1, 1, 32, 32],
+            vec![attribute_ints("kernel_shape", &[32, 32])],
+        ),
+        (
+            "AveragePool",
+            &[1, 1, 16, 8, 8],
+            vec![attribute_ints("kernel_shape", &[16, 8, 8])],
+        ),
+        (
+            "LpPool",
+            &[1, 1, 32, 32],
+            vec![
+                attribute_ints("kernel_shape", &[32, 32]),
+                attribute_int("p", 1),
+            ],
+        ),
+    ];
+    for (operator, shape, how) in shapes {
+        let network = read(&model(
+            shape,
+            &[node(operator, &["x"], "m", &how), relu()],
+            &[],
+        ));
+        let x = vec![number; 1024];
+        let sum = x.iter().fold(0f32, |sum, x| sum + *x as f32);
+        let is_mean = operator.contains("Mean") || operator.contains("Average");
+        let found = if is_mean { sum / 1024.0 } else { sum };
+        let (exact, errors) = neurons(&network, &x, 0.0, DType::F32);
+        // Of absolute values the neurons come first, one for each number.
+        let (exact, error) = (exact[exact.len() - 1], errors[errors.len() - 1]);
+        let off = (f64::from(found) - exact).abs();
+        assert!(off > 1e-5 && off <= error, "{operator}: {off} {error}");
+    }
+}
+
+#[test]
+fn what_overflows_on_the_way_to_a_mean_is_not_bounded() {
+    let pooled = [
+        node("GlobalAveragePool", &["x"], "m", &[]),
+        node("Relu", &["m"], "y", &[]),
+    ];
+    let network = read(&model(&[1, 1, 4, 4], &pooled, &[]));
+    let x = vec![5000.0; 16];
+    assert_eq!(neurons(&network, &x, 0.0, DType::F16).1, [f64::INFINITY]);
+    assert!(neurons(&network, &x, 0.0, DType::BF16).1[0].is_finite());
+    // So are slopes that the type does not have.
+    let steep = [
+        node("LeakyRelu", &["x"], "h", &[attribute_float("alpha", 1e5)]),
+        node("Relu", &["h"], "y", &[]),
+    ];
+    let network = read(&model(&[1, 1], &steep, &[]));
+    assert_eq!(
+        neurons(&network, &[-1e-3], 0.0, DType::F16).1[0],
+        f64::INFINITY
+    );
+}
+
+#[test]
+fn divisors_below_normal_numbers_are_not_bounded() {
+    let divided = [
+        node("Div", &["x", "d"], "m", &[]),
+        node("Relu", &["m"], "y", &[]),
+    ];
+    let of_divisor = |d: f32| read(&model(&[1, 1], &divided, &[singles("d", &[], &[d])]));
+    assert_eq!(
+        neurons(&of_divisor(9e-8), &[1e-3], 0.0, DType::F16).1,
+        [f64::INFINITY]
+    );
+    assert!(neurons(&of_divisor(9e-8), &[1e-3], 0.0, DType::F32).1[0] < 1.0);
+    assert!(neurons(&of_divisor(1e-3), &[1e-3], 0.0, DType::F16).1[0] < 0.1);
+    let normalized = [
+        node(
+            "BatchNormalization",
+            &["x", "one", "zero", "zero", "v"],
+            "m",
+            &[attribute_float("epsilon", 1e-5)],
+        ),
+        node("Relu", &["m"], "y", &[]),
+    ];
+    let of_variance = |v: f32| {
+        let constants = [
+            singles("one", &[1], &[1.0]),
+            singles("zero", &[1], &[0.0]),
+            singles("v", &[1], &[v]),
+        ];
+        read(&model(&[1, 1], &normalized, &constants))
+    };
+    // Flushed, the root is that of 0.
+    assert_eq!(
+        neurons(&of_variance(1e-8), &[1e-3], 0.0, DType::F16).1,
+        [f64::INFINITY]
+    );
+    assert!(neurons(&of_variance(1.0), &[1e-3], 0.0, DType::F16).1[0] < 0.1);
+    assert!(neurons(&of_variance(1e-8), &[1e-3], 0.0, DType::F32).1[0] < 0.1);
+}
+
+#[test]
+fn inputs_below_normal_numbers_may_be_taken_for_0() {
+    let nodes = [
+        node("Mul", &["x", "w"], "p", &[]),
+        node("Add", &["p", "b"], "m", &[]),
+        node("Relu", &["m"], "y", &[]),
+    ];
+    let network = read(&model(
+        &[1, 1],
+        &nodes,
+        &[singles("w", &[], &[1000.0]), singles("b", &[], &[-0.04])],
+    ));
+    let x = f64::from(f16::from_f64(5.007e-5));
+    is_within(&network, &[x], DType::F16, f64::from(-0.04f32), 0.04);
+    // A number that is none of them loses nothing of the kind, nor does 0 itself.
+    for x in [0.0, 0.0125] {
+        assert!(neurons(&network, &[x], 0.0, DType::F16).1[0] < 0.5);
+    }
+}
+
+#[test]
+fn breakpoints_are_rounded_to_the_type() {
+    let clip = [node("Clip", &["x", "low", "high"], "y", &[])];
+    let network = read(&model(
+        &[1, 1],
+        &clip,
+        &[singles("low", &[], &[0.0]), singles("high", &[], &[0.299])],
+    ));
+    let x = f64::from(bf16::from_f64(0.299));
+    let (exact, errors) = neurons(&network, &[x], 0.0, DType::BF16);
+    // The second neuron, of the upper end, is 0 there.
+    assert!(
+        exact[1] < 0.0 && exact[1].abs() <= errors[1],
+        "{exact:?} {errors:?}"
+    );
+    assert_eq!(errors[0], 0.0);
+}
+
+/// What rounding does to two computed numbers decides between them.
+#[test]
+fn comparisons_have_the_errors_of_what_they_compare() {
+    let nodes = [
+        node("Add", &["x", "c"], "m", &[]),
+        node("Greater", &["m", "c"], "q", &[]),
+        node("Where", &["q", "x", "zero"], "y", &[]),
+    ];
+    let network = read(&model(
+        &[1, 1],
+        &nodes,
+        &[singles("c", &[], &[1000.0]), singles("zero", &[], &[0.0])],
+    ));
+    let x = f64::from(1e-5f32);
+    is_within(
+        &network,
+        &[x],
+        DType::F32,
+        f64::from((x as f32 + 1000.0) - 1000.0),
+        1e-6,
+    );
+}
+
+/// Of places that are no short binary numbers nothing is known; of those that are, everything.
+#[test]
+fn weights_of_resized_entries_are_as_exact_as_their_places() {
+    let how = |place| {
+        [
+            attribute_text("mode", "linear"),
+            attribute_text("coordinate_transformation_mode", place),
+        ]
+    };
+    let resized = |n: i64, m: i64, place| {
+        let nodes = [
+            node("Resize", &["x", "", "", "s"], "m", &how(place)),
+            node("Relu", &["m"], "y", &[]),
+        ];
+        read(&model(&[1, n], &nodes, &[ints("s", &[1, m])]))
+    };
+    for place in ["half_pixel", "asymmetric", "align_corners"] {
+        let (_, errors) = neurons(&resized(300, 451, place), &vec![1.0; 300], 0.0, DType::F32);
+        assert!(errors.iter().all(|error| error.is_infinite()), "{place}");
+    }
+    let x: Vec<f64> = (0..8).map(f64::from).collect();
+    let (_, errors) = neurons(&resized(8, 16, "half_pixel"), &x, 0.0, DType::F16);
+    assert!(errors.iter().all(|error| *error < 0.1), "{errors:?}");
+    let (_, errors) = neurons(
+        &resized(200, 400, "half_pixel"),
+        &vec![1.0; 200],
+        0.0,
+        DType::BF16,
+    );
+    assert!(errors.iter().all(|error| error.is_infinite()));
+}
+
+/// Constants that a file computes of constants are computed once, in double precision.
+#[test]
+fn constants_are_computed_before_they_are_rounded() {
+    let nodes = [
+        node("Sub", &["a", "b"], "c", &[]),
+        node("Add", &["x", "c"], "m", &[]),
+        node("Relu", &["m"], "y", &[]),
+    ];
+    let network = read(&model(
+        &[1, 1],
+        &nodes,
+        &[doubles("a", &[], &[1000.3]), doubles("b", &[], &[1000.0])],
+    ));
+    let once = f16::from_f64(-0.4).to_f64() + f16::from_f64(1000.3 - 1000.0).to_f64();
+    is_within(
+        &network,
+        &[f16::from_f64(-0.4).to_f64()],
+        DType::F16,
+        once,
+        0.0,
+    );
+}
