@@ -283,6 +283,28 @@ fn scores_limiting_neurons_and_upper_bounds_are_held_against_the_network() {
 }
 
 #[test]
+fn an_input_inside_its_region_has_a_radius() {
+    let certified = Certified::new(&[9, 5], "f64");
+    let table = fs::read_to_string(certified.path("m.csv")).unwrap();
+    let header: Vec<&str> = table.lines().next().unwrap().split(',').collect();
+    let radii: Vec<usize> = (0..header.len())
+        .filter(|at| header[*at].starts_with("eps_"))
+        .collect();
+    certified.edit(|line, at, cell| match line > 0 && radii.contains(&at) {
+        true => "0".into(),
+        false => cell.to_owned(),
+    });
+    let (code, found) = certified.check(&["--sample", "1"]);
+    let failures = found["failures"].as_array().unwrap();
+    let cause = |failure: &Value| failure["cause"].as_str().unwrap().to_owned();
+    let wrong = failures.iter().map(cause);
+    let wrong = wrong
+        .filter(|cause| cause.contains("where radii are above 0"))
+        .count();
+    assert_eq!((code, wrong), (1, table.lines().count() - 1));
+}
+
+#[test]
 fn a_radius_has_a_neuron_that_limits_it() {
     let certified = Certified::new(&[9, 5], "f64");
     let table = fs::read_to_string(certified.path("m.csv")).unwrap();

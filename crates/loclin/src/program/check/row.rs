@@ -38,13 +38,17 @@ pub(super) fn plain(
         }
     }
     if let (Some(position), Some(radius)) = (&row.position, row.radii.get(certify::leading(norms)))
-        && position != Position::Inside.name()
-        && *radius > 0.0
     {
         let norm = norms[certify::leading(norms)];
-        causes.push(format!(
-            "position `{position}`, where radii are 0, and eps_{norm} = {radius}"
-        ));
+        match position == Position::Inside.name() {
+            false if *radius > 0.0 => causes.push(format!(
+                "position `{position}`, where radii are 0, and eps_{norm} = {radius}"
+            )),
+            true if *radius == 0.0 && row.claims() => causes.push(format!(
+                "position `{position}`, where radii are above 0, and eps_{norm} = {radius}"
+            )),
+            _ => {}
+        }
     }
     causes.extend(limit(row, norms));
     for (norm, upper) in norms.iter().zip(&row.upper) {
