@@ -40,6 +40,7 @@ mod statistics;
 mod stored;
 mod structure;
 mod trace;
+mod unit_piece;
 mod window;
 
 pub use architectures::Mlp;

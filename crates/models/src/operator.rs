@@ -63,9 +63,10 @@ mod affine;
 mod alternatives;
 mod piecewise_linear;
 
+pub use crate::unit_piece::UnitPiece;
 pub use affine::{Affine, Evaluation, Made, Magnitude, Normalizing, ShapeResult};
 pub use alternatives::Alternatives;
-pub use piecewise_linear::{PiecewiseLinear, Terms, UnitPiece};
+pub use piecewise_linear::{PiecewiseLinear, Terms};
 
 use crate::{error, parameter_map::ParameterMap, spec::OperatorSpec};
 use candle_core::Tensor;

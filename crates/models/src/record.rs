@@ -1,6 +1,6 @@
 //! What a piecewise-linear operator records at a batch of inputs.
 
-use crate::operator::UnitPiece;
+use crate::unit_piece::UnitPiece;
 use candle_core::{DType, Error, Result, Tensor};
 use loclin_tensor::TwoPieces;
 use std::sync::OnceLock;

@@ -3,6 +3,7 @@
 use super::{affine::ShapeResult, alternatives::Alternatives};
 use crate::{
     error, parameter_map::ParameterMap, patch::Patch, record::ActivationRecord, spec::OperatorSpec,
+    unit_piece::UnitPiece,
 };
 use candle_core::{Result, Tensor};
 use loclin_tensor::rounding::{SMALLEST, UNIT};
@@ -10,17 +11,6 @@ use std::{fmt::Debug, sync::Arc};
 
 /// Entries of an operand and what they are multiplied with, [`PiecewiseLinear::terms`].
 pub type Terms = Option<Vec<(usize, f64)>>;
-
-/// The piece that a unit is on at an input.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct UnitPiece {
-    /// The number of the input in the batch.
-    pub input: usize,
-    /// The number of the unit, as in [`ActivationRecord::pieces`].
-    pub unit: usize,
-    /// The number of the piece.
-    pub piece: u32,
-}
 
 /// A piecewise-linear operator that selects one of several affine maps for each unit: an activation,
 /// max pooling, ... The selection is its part of the activation pattern (Def. 1).
