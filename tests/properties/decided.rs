@@ -5,6 +5,7 @@ use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
 use loclin_models::operators::{Activation, Linear, MaxPool2d, Maxout, Reshape, Window2d};
 use loclin_models::{Network, NetworkBuilder, Operator, PiecewiseLinear};
+use loclin_regions::distortion::{Ball, Distortion};
 use loclin_regions::exact::{Exact, ExactError};
 use loclin_regions::reduced::{Limits, Question};
 use loclin_regions::{Budget, Guarantee, Linearization, Method, Norm, Position};
@@ -315,6 +316,11 @@ fn where_rounding_misses_the_side_the_gradient_is_the_inputs_own() {
         let gradient = here.trace().pull(&one).unwrap().flatten_all().unwrap();
         let expected: Vec<f64> = EDGE.iter().map(|w| at_input * w).collect();
         assert_eq!(gradient.to_vec1::<f64>().unwrap(), expected, "{bytes:?}");
+        // What explanations show beside the radius.
+        let ball = Ball::new(&x, 0.25, None).unwrap();
+        let shown = Distortion::around(here.trace(), ball, 0, Budget::default()).unwrap();
+        let shown = shown.gradient().unwrap().to_vec1::<f64>().unwrap();
+        assert_eq!(shown, expected, "{bytes:?}");
 
         // In the ball the sum is anything from -2 to 2, so the gradient is 0, 10 and 20 times the filter.
         let around = here.surroundings(0, Norm::LINF).unwrap();

@@ -335,13 +335,13 @@ fn cubic(x: &RBig, a: &RBig) -> RBig {
     }
 }
 
-/// Terms of one entry added up and rounded, those of weight 0 left out.
+/// Terms of one entry, which follow each other, added up and rounded, those of weight 0 left out.
 fn merged(terms: impl Iterator<Item = (usize, RBig)>) -> Vec<(usize, f64)> {
     let mut found: Vec<(usize, RBig)> = Vec::new();
     for (entry, weight) in terms.filter(|(_, weight)| !weight.is_zero()) {
-        match found.iter_mut().find(|(other, _)| *other == entry) {
-            Some((_, sum)) => *sum += weight,
-            None => found.push((entry, weight)),
+        match found.last_mut() {
+            Some((other, sum)) if *other == entry => *sum += weight,
+            _ => found.push((entry, weight)),
         }
     }
     found

@@ -67,6 +67,25 @@ impl Distortion {
     /// # Errors
     /// A ball of another size than the network's inputs, an output that it does not have, and a gradient that is not finite.
     pub fn new(network: &Network, ball: Ball, output: u32, budget: Budget) -> Result<Self> {
+        Self::beside(network, ball, output, budget, None)
+    }
+
+    /// The same beside the gradient of a trace of the centre alone: its pattern is the centre's own where rounding misses that
+    /// ([`crate::Linearization::trace`]).
+    ///
+    /// # Errors
+    /// Those of [`Distortion::new`].
+    pub fn around(here: &Trace, ball: Ball, output: u32, budget: Budget) -> Result<Self> {
+        Self::beside(here.network(), ball, output, budget, Some(here))
+    }
+
+    fn beside(
+        network: &Network,
+        ball: Ball,
+        output: u32,
+        budget: Budget,
+        here: Option<&Trace>,
+    ) -> Result<Self> {
         let network = network.detached()?;
         let size = network.input_size();
         if ball.center().len() != size || output as usize >= network.output_size() {
@@ -85,7 +104,10 @@ impl Distortion {
             Ok(row.to_dtype(network.dtype())?)
         };
         let (lower, upper) = (row(ball.lower())?, row(ball.upper())?);
-        let trace = trace(&network, &row(ball.center())?)?;
+        let trace = match here {
+            Some(here) => here.clone(),
+            None => trace(&network, &row(ball.center())?)?,
+        };
         let gradient = trace.pull(&unit(&network, output)?)?.flatten_from(1)?;
         let length = lengths(&gradient)?.first().copied().unwrap_or(0.0);
         let pattern = patterns(&trace)?.swap_remove(0);

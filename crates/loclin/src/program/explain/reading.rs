@@ -129,7 +129,7 @@ pub fn read(
         _ => label,
     };
     let ball = Ball::new(&numbers(x)?, options.eps, domain.as_ref())?;
-    let distortion = Distortion::new(network, ball, output, Budget::default())?;
+    let distortion = Distortion::around(here.trace(), ball, output, Budget::default())?;
     let search = Search::Ascent(
         Ascent {
             seed: options.seed,
