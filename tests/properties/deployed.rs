@@ -2,13 +2,16 @@
 
 use crate::cases;
 use candle_core::{DType, Device, Tensor};
-use loclin_models::Network;
+use candle_nn::VarBuilder;
+use loclin_models::operators::{Activation, Linear, Resample, SparseRows};
+use loclin_models::{Network, NetworkBuilder};
 use loclin_regions::{Budget, Linearization, Method, Norm, Position, patterns};
 use loclin_tests::exact::{Plan, hostile, ordinary};
 use loclin_tests::{bridge, strategies};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use std::cell::Cell;
+use std::collections::HashMap;
 
 const NORMS: [Norm; 3] = [Norm::L1, Norm::L2, Norm::LINF];
 
@@ -144,4 +147,31 @@ fn most_of_the_radius_of_ordinary_networks_is_left() {
     shares.sort_by(f64::total_cmp);
     assert!(looked.get() > 1000, "{}", looked.get());
     assert!(shares[shares.len() / 2] > 0.99, "{shares:?}");
+}
+
+/// An input of which nothing is known in the type has no radius, and the others of its batch keep theirs.
+#[test]
+fn inputs_that_are_hard_leave_those_beside_them() {
+    let copies = SparseRows::copies(64, (0..256).map(|entry| Some(entry / 4)));
+    let mut builder = NetworkBuilder::new(&[64]).unwrap();
+    let copied = builder.affine("copied", Resample::new(0, copies).unwrap(), &[0]);
+    let shown = builder.piecewise_linear("relu", Activation::relu(), copied.unwrap());
+    let weights: Vec<f64> = (0..512)
+        .map(|i| f64::from((i * 37) % 101) / 101.0 - 0.4)
+        .collect();
+    let weights = Tensor::from_vec(weights, (2, 256), &Device::Cpu).unwrap();
+    let parameters = HashMap::from([("weight".to_owned(), weights)]);
+    let vars = VarBuilder::from_tensors(parameters, DType::F64, &Device::Cpu);
+    let out = Linear::new(256, 2, false, vars).unwrap();
+    builder.affine("out", out, &[shown.unwrap()]).unwrap();
+    let network = builder.finish(DType::F64, &Device::Cpu).unwrap();
+    // Half of the first are exactly 0.
+    let rows: Vec<f64> = (0..128).map(|i| if i < 32 { 0.0 } else { 0.5 }).collect();
+    let x = Tensor::from_vec(rows, (2, 64), &Device::Cpu).unwrap();
+    let here = Linearization::new(&network, &x, Budget::default()).unwrap();
+    let found = here.deployed_margins(&[Norm::LINF], Method::Auto, DType::F32);
+    let found = found.unwrap();
+    let radius = &found.margins[0].radius;
+    assert!(radius[0] == 0.0 && radius[1] > 0.49, "{radius:?}");
+    assert_eq!(found.margins[0].position[1], Position::Inside);
 }

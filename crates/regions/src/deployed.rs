@@ -111,10 +111,6 @@ impl Linearization {
         let Some(rounding) = &self.rounding else {
             return Ok(None);
         };
-        // Errors of evaluations are bounded by absolute values alone.
-        if rounding.needs_lengths() {
-            return Ok(None);
-        }
         let (batch, width) = (self.batch(), self.neurons());
         if width == 0 {
             return Ok(Some(Rows::zeros(batch, 0)));
@@ -143,7 +139,15 @@ impl Linearization {
         let errors = rounding
             .magnitudes()
             .errors_in(&self.inputs, &ball, dtype)?;
-        errors.map(|errors| Rows::of_tensor(&errors)).transpose()
+        let Some(errors) = errors else {
+            return Ok(None);
+        };
+        let mut errors = Rows::of_tensor(&errors)?;
+        // Errors of evaluations are bounded by absolute values alone.
+        for input in (0..batch).filter(|input| rounding.needs_lengths_at(*input)) {
+            errors.row_mut(input).fill(f64::INFINITY);
+        }
+        Ok(Some(errors))
     }
 
     /// The same linearisation, of each value the part that neither rounding here nor an evaluation can have made; and for each

@@ -136,6 +136,11 @@ impl Rounding {
         self.by_lengths.inputs[input].is_some()
     }
 
+    /// Whether absolute values alone say nothing of an input.
+    pub(crate) fn needs_lengths_at(&self, input: usize) -> bool {
+        self.by_lengths.needed[input]
+    }
+
     /// Whether absolute values alone say nothing of some input.
     pub(crate) fn needs_lengths(&self) -> bool {
         self.by_lengths.needed.contains(&true)
