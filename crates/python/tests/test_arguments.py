@@ -94,6 +94,11 @@ def test_numbers_anywhere_in_memory_are_read(net):
         np.testing.assert_array_equal(net.forward(moved), net.forward(x.astype(dtype)))
 
 
+def test_one_number_is_an_array_of_one():
+    net = loclin.from_weights([(np.ones((1, 1)), 0.5)])
+    assert net.forward(2.0).tolist() == [[2.5]]
+
+
 class Picture:
     """As libraries of images have it: an array by its interface alone."""
 

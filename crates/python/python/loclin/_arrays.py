@@ -67,8 +67,8 @@ def _floats(found: NDArray[Any], what: str) -> NDArray[Any]:
         ):
             raise ValueError(f"{what}: holds numbers of {found.dtype} that float64 does not hold exactly")
         found = wide
-    # Aligned: what is read from the middle of a file may not be.
-    return np.require(found, requirements=["C", "A"])
+    # One number is an array of one. Aligned: what is read from the middle of a file may not be.
+    return np.require(np.atleast_1d(found), requirements=["C", "A"])
 
 
 def finite(x: Any, what: str) -> NDArray[Any]:
@@ -77,7 +77,7 @@ def finite(x: Any, what: str) -> NDArray[Any]:
     bad = np.argwhere(~np.isfinite(found))
     if len(bad):
         at = tuple(int(k) for k in bad[0])
-        place = f"{what}[{', '.join(map(str, at))}]" if at else what
+        place = f"{what}[{', '.join(map(str, at))}]" if found.size > 1 else what
         raise NotFiniteError(f"{place} is not finite ({found[at]})")
     return found
 

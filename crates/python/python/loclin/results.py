@@ -232,7 +232,7 @@ class Polyhedron:
         shape = points.shape[: points.ndim - len(self.input_shape)]
         if points.shape[len(shape) :] == self.input_shape:
             points = points.reshape(*shape, self.normals.shape[1])
-        if points.ndim == 0 or points.shape[-1] != self.normals.shape[1]:
+        if points.shape[-1] != self.normals.shape[1]:
             expected = f"[..., {self.normals.shape[1]}] or {list(('...', *self.input_shape))}"
             raise _native.ShapeError(f"v: expected points {expected}, found {list(points.shape)}")
         found: Floats = points @ self.normals.T + self.offsets
