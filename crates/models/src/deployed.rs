@@ -298,8 +298,8 @@ impl Selected<'_> {
                 slopes,
                 anchor,
             }) => {
-                let all = slopes.iter().flatten().chain(&breakpoints).chain([&anchor]);
-                let fit = { all }.all(|number| number.abs() <= largest);
+                let mut all = slopes.iter().flatten().chain(&breakpoints).chain([&anchor]);
+                let fit = all.all(|number| number.abs() <= largest);
                 let rounded = |t: &f64| match (fit, *t == 0.0) {
                     (false, _) => f64::INFINITY,
                     (true, true) => 0.0,

@@ -29,8 +29,7 @@ pub(crate) fn loss_directions(trace: &Trace, labels: &Tensor) -> Result<Tensor> 
     let output = trace.output().unsqueeze(1)?;
     // Far below all others, and a constant.
     let others = ((label.affine(-1.0, 1.0)? * output)? + (&label * -OUTSIDE)?)?;
-    let shifted = others.broadcast_sub(&others.detach().max_keepdim(D::Minus1)?)?;
-    let shares = shifted.exp()?;
+    let shares = below_largest(&others)?.exp()?;
     let shares = shares.broadcast_div(&shares.sum_keepdim(D::Minus1)?)?;
     gradients(trace, &(shares - label)?)?
         .squeeze(1)
@@ -99,8 +98,12 @@ pub(crate) fn check_positive(field: &'static str, number: f64) -> Result<()> {
 }
 
 fn log_probabilities(trace: &Trace) -> Result<Tensor> {
-    let output = trace.output();
-    let shifted = output.broadcast_sub(&output.detach().max_keepdim(D::Minus1)?)?;
+    let shifted = below_largest(trace.output())?;
     let total = shifted.exp()?.sum_keepdim(D::Minus1)?.log()?;
     Ok(shifted.broadcast_sub(&total)?)
+}
+
+/// Logits less the largest of their row, which softmax does not see: their exponentials do not overflow.
+fn below_largest(logits: &Tensor) -> Result<Tensor> {
+    Ok(logits.broadcast_sub(&logits.detach().max_keepdim(D::Minus1)?)?)
 }

@@ -71,7 +71,7 @@ pub(crate) fn decide(
                     let units = changes(&ranges, input, pieces, &own);
                     if let Some(own) = trace.turned(&units)? {
                         *trace = own;
-                        let neurons = neurons_of(trace, &ranges, &units)?;
+                        let neurons = neurons_of_units(trace, &ranges, &units)?;
                         move_values(trace, input, &neurons, (&mut *values, &mut *errors))?;
                         decisions.turned.push((input, neurons.concat()));
                         again.push(input);
@@ -125,7 +125,7 @@ fn changes(
 }
 
 /// The neurons of each of these units.
-fn neurons_of(
+fn neurons_of_units(
     trace: &Trace,
     ranges: &[NeuronRange],
     units: &[(usize, UnitPiece)],
@@ -166,18 +166,18 @@ fn neurons_of(
     Ok(all)
 }
 
-/// Takes the values of the neurons of turned units from the trace. They are sums of two of the unit's recorded ones at most, or as near to 0
-/// as can be where the recorded one was within its error.
+/// Takes the values of the neurons of turned units from the trace. They are differences of two of the unit's recorded ones at most, or as near
+/// to 0 as can be where the recorded one was within its error.
 fn move_values(
     trace: &Trace,
     input: usize,
     units: &[Vec<usize>],
     (values, errors): (&mut Rows, &mut Rows),
 ) -> Result<()> {
-    let Some(new) = trace.pre_activations()? else {
+    let Some(new) = trace.narrow(input, 1)?.pre_activations()? else {
         return Ok(());
     };
-    let new = new.get(input)?.to_dtype(DType::F64)?.to_vec1::<f64>()?;
+    let new = new.get(0)?.to_dtype(DType::F64)?.to_vec1::<f64>()?;
     for neurons in units {
         let own = neurons.iter().map(|at| errors[input][*at]);
         let most = own.fold(0.0, |most: f64, error| match error.is_nan() {

@@ -322,7 +322,7 @@ fn residual_networks_are_trained_measured_and_drawn() {
     };
     let head = format!(
         "title = \"Small\"\ndataset = {:?}\nseeds = [3, 4]\ninputs = 6\neps = \"1/16\"\nsamples = 10\npopulation = 8\n\
-         generations = 2\nshorter = {{ samples = 5, population = 4, generations = 1 }}\n",
+         generations = 2\nprove = true\nshorter = {{ samples = 5, population = 4, generations = 1 }}\n",
         text(&data)
     );
     let plan = [head, row("vanilla"), row("roll")].concat();

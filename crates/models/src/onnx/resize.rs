@@ -81,8 +81,9 @@ pub(super) fn resize<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> 
         }
         let (mut rows, mut digits) = (Vec::new(), 0);
         for i in 0..along.results {
-            digits = digits.max(sampling.digits(&along, i));
-            let row = sampling.terms(&along, i);
+            let at = sampling.coordinate(&along, i);
+            digits = digits.max(sampling.digits(&along, at.as_ref()));
+            let row = at.and_then(|at| sampling.terms(&along, at));
             let row = row.ok_or_else(|| {
                 node.error(format!(
                     "resizes by a mode that is not known, or extrapolates: `{}`, `{}`",
@@ -189,9 +190,8 @@ fn dimensions<'a>(
 }
 
 impl Sampling {
-    /// Entries and weights of entry `i` of the result; `None` for what is not known.
-    fn terms(&self, along: &Along, i: usize) -> Option<Vec<(usize, f64)>> {
-        let at = self.coordinate(along, i)?;
+    /// Entries and weights of the entry of the result that lies there on the operand; `None` for what is not known.
+    fn terms(&self, along: &Along, at: RBig) -> Option<Vec<(usize, f64)>> {
         let (one, last) = (RBig::ONE, along.entries - 1);
         let inside = |at: &RBig| *at >= RBig::ZERO && *at <= whole(last);
         if self.place == "tf_crop_and_resize" && !inside(&at) {
@@ -251,15 +251,13 @@ impl Sampling {
         Some(merged(terms.into_iter().map(place)))
     }
 
-    /// How many binary digits the coordinate of entry `i` has that weights are computed from, before and behind the point; more than any type of
-    /// numbers has where it is no such number, or its weights are none.
-    fn digits(&self, along: &Along, i: usize) -> u32 {
+    /// How many binary digits a coordinate has that weights are computed from, before and behind the point; more than any type of numbers has
+    /// where it is no such number, or its weights are none.
+    fn digits(&self, along: &Along, at: Option<&RBig>) -> u32 {
         if self.mode == "nearest" {
             return 0;
         }
-        let at = self
-            .coordinate(along, i)
-            .filter(|at| at.denominator().is_power_of_two());
+        let at = at.filter(|at| at.denominator().is_power_of_two());
         let exact = at.filter(|_| self.mode == "linear" && !self.antialias);
         exact.map_or(u32::MAX, |at| {
             // Halves are added and taken away on the way there.

@@ -246,9 +246,9 @@ fn by_comparison<'a>(
     if let Some(batch) = place.batch {
         shape[batch] = 1;
     }
-    let constant = |numbers: Vec<f64>| match &numbers[..] {
-        [one] => number(*one),
-        _ => Constant::floats(shape.clone(), numbers),
+    let constant = |numbers: Vec<f64>| match numbers.iter().all(|n| *n == numbers[0]) {
+        true => number(numbers[0]),
+        false => Constant::floats(shape.clone(), numbers),
     };
     let gained = if is_plain {
         let signs = constant(factors.iter().map(sign).collect());

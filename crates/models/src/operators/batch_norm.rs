@@ -222,7 +222,7 @@ impl Affine for BatchNorm {
         let factors = [numbers(&self.weight)?, numbers(&self.running_mean)?].concat();
         let mut factors = factors.iter().map(|number| number.abs());
         Ok(Evaluation {
-            // Two more such roundings than the scale has.
+            // What is flushed of a variance's sum is no more than a rounding of it; four more than without.
             roundings: 14,
             fits: numbers(&self.running_var)?.iter().all(variance_fits)
                 && factors.all(|number| lost(number) == 0.0),

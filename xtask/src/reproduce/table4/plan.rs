@@ -33,6 +33,9 @@ pub(in crate::reproduce) struct Plan {
     pub(super) generations: usize,
     /// Shorter searches of the same images, which show what longer ones find more.
     pub(super) shorter: Option<Shorter>,
+    /// Whether a bound of what no search can find more of is asked for, an image after the other.
+    #[serde(default)]
+    pub(super) prove: bool,
     /// The first is what ratios compare with.
     pub(super) rows: Vec<Row>,
 }
