@@ -46,11 +46,12 @@ const COMMANDS: [&str; 8] = [
     "table5",
 ];
 /// Further files of some of them.
-const OTHERS: [[&str; 2]; 5] = [
+const OTHERS: [[&str; 2]; 6] = [
     ["table4", "table4-population"],
     ["table5", "table5-gradients"],
     ["table5", "table5-linearity"],
-    ["table5", "table5-margins"],
+    ["table5", "table5-grad-cert"],
+    ["table5", "table5-mmr"],
     ["table5", "table5-residual"],
 ];
 
@@ -58,7 +59,7 @@ const OTHERS: [[&str; 2]; 5] = [
 type Again = fn(&Path, &Path) -> anyhow::Result<Results>;
 
 /// The tables whose pages follow from their numbers.
-const TABLES: [(&str, Again); 9] = [
+const TABLES: [(&str, Again); 10] = [
     ("table1", table::again),
     ("table3", table::again),
     ("table4", table4::again),
@@ -66,7 +67,8 @@ const TABLES: [(&str, Again); 9] = [
     ("table5", table5::again),
     ("table5-gradients", table5::again),
     ("table5-linearity", table5::again),
-    ("table5-margins", table5::again),
+    ("table5-grad-cert", table5::again),
+    ("table5-mmr", table5::again),
     ("table5-residual", table5::again),
 ];
 
