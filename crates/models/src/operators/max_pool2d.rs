@@ -1,8 +1,8 @@
 //! Max pooling.
 
-use super::selection::Groups;
+use super::{maxima::Maxima, selection::Groups};
 use crate::{
-    operator::{Alternatives, PiecewiseLinear, ShapeResult, Terms, UnitPiece},
+    operator::{ShapeResult, Terms},
     patch::Patch,
     record::ActivationRecord,
     spec::OperatorSpec,
@@ -36,32 +36,6 @@ impl MaxPool2d {
         Ok(Self { window })
     }
 
-    /// The entries under each window of an operand `[channels, height, width]`.
-    fn groups(&self, operand: &[usize]) -> Result<Groups> {
-        let axis = |axis: usize| {
-            self.window
-                .members(axis, operand[axis + 1])
-                .map_err(Error::Msg)
-        };
-        let (rows, columns) = (axis(0)?, axis(1)?);
-        let (height, width) = (operand[1], operand[2]);
-        let window = |channel: usize, rows: &[usize], columns: &[usize]| {
-            let entry =
-                |row: usize, column: usize| ((channel * height + row) * width + column) as u32;
-            rows.iter()
-                .flat_map(|row| columns.iter().map(move |column| entry(*row, *column)))
-                .collect()
-        };
-        let (rows, columns) = (&rows, &columns);
-        Ok(Groups::new((0..operand[0]).flat_map(|channel| {
-            rows.iter().flat_map(move |rows| {
-                columns
-                    .iter()
-                    .map(move |columns| window(channel, rows, columns))
-            })
-        })))
-    }
-
     /// The unit that a neuron belongs to.
     fn unit_of(&self, neuron: usize, operand: &[usize]) -> Result<Option<usize>> {
         let counts = |axis: usize| {
@@ -89,10 +63,6 @@ impl MaxPool2d {
         }
         Ok(None)
     }
-
-    fn pooled(&self, operand: &[usize]) -> Result<Vec<usize>> {
-        self.window.output(operand).map_err(Error::Msg)
-    }
 }
 
 /// The entry that each of so many units selected.
@@ -100,7 +70,7 @@ fn selected(record: &ActivationRecord, units: usize) -> Result<Tensor> {
     record.own()?.narrow(1, 0, units)?.get(0)
 }
 
-impl PiecewiseLinear for MaxPool2d {
+impl Maxima for MaxPool2d {
     fn spec(&self) -> Option<OperatorSpec> {
         Some(OperatorSpec::MaxPool2d {
             window: self.window.clone(),
@@ -142,45 +112,29 @@ impl PiecewiseLinear for MaxPool2d {
         Ok(output)
     }
 
-    fn value(&self, operand: &Tensor) -> Result<Tensor> {
-        let shape = &operand.dims()[1..];
-        let pooled = self.groups(shape)?.value(&operand.flatten_from(1)?)?;
-        pooled.reshape([&[operand.dim(0)?], &self.pooled(shape)?[..]].concat())
-    }
-
-    fn record(&self, operand: &Tensor) -> Result<ActivationRecord> {
-        self.groups(&operand.dims()[1..])?
-            .record(&operand.flatten_from(1)?)
-    }
-
-    fn turned(
-        &self,
-        record: &ActivationRecord,
-        units: &[UnitPiece],
-        operand: &[usize],
-    ) -> Result<Option<ActivationRecord>> {
-        self.groups(operand)?.turned(record, units).map(Some)
-    }
-
-    fn push(&self, tangent: &Tensor, record: &ActivationRecord) -> Result<Tensor> {
-        let shape = &tangent.dims()[2..];
-        let pushed = self
-            .groups(shape)?
-            .push(&tangent.flatten_from(2)?, record)?;
-        pushed.reshape([&pushed.dims()[..2], &self.pooled(shape)?[..]].concat())
-    }
-
-    fn pull(
-        &self,
-        cotangent: &Tensor,
-        record: &ActivationRecord,
-        operand: &[usize],
-    ) -> Result<Tensor> {
-        let flat = cotangent.flatten_from(2)?;
-        let pulled = self
-            .groups(operand)?
-            .pull(&flat, record, operand.iter().product())?;
-        pulled.reshape([&pulled.dims()[..2], operand].concat())
+    fn groups(&self, operand: &[usize]) -> Result<Groups> {
+        let axis = |axis: usize| {
+            self.window
+                .members(axis, operand[axis + 1])
+                .map_err(Error::Msg)
+        };
+        let (rows, columns) = (axis(0)?, axis(1)?);
+        let (height, width) = (operand[1], operand[2]);
+        let window = |channel: usize, rows: &[usize], columns: &[usize]| {
+            let entry =
+                |row: usize, column: usize| ((channel * height + row) * width + column) as u32;
+            rows.iter()
+                .flat_map(|row| columns.iter().map(move |column| entry(*row, *column)))
+                .collect()
+        };
+        let (rows, columns) = (&rows, &columns);
+        Ok(Groups::new((0..operand[0]).flat_map(|channel| {
+            rows.iter().flat_map(move |rows| {
+                columns
+                    .iter()
+                    .map(move |columns| window(channel, rows, columns))
+            })
+        })))
     }
 
     fn pull_patch(
@@ -244,91 +198,13 @@ impl PiecewiseLinear for MaxPool2d {
         Ok(Some(vec![(selected, 1.0), (other, -1.0)]))
     }
 
-    fn offset(&self, _record: &ActivationRecord) -> Result<Option<Tensor>> {
-        Ok(None)
-    }
-
-    fn push_neurons(&self, tangent: &Tensor, record: &ActivationRecord) -> Result<Tensor> {
-        let groups = self.groups(&tangent.dims()[2..])?;
-        groups.push_neurons(&tangent.flatten_from(2)?, record)
-    }
-
-    fn pull_neurons(
-        &self,
-        cotangent: &Tensor,
-        record: &ActivationRecord,
-        operand: &[usize],
-    ) -> Result<Tensor> {
-        let groups = self.groups(operand)?;
-        let pulled = groups.pull_neurons(cotangent, record, operand.iter().product())?;
-        pulled.reshape([&pulled.dims()[..2], operand].concat())
-    }
-
-    fn slope_changes(&self, cotangent: &Tensor, operand: &[usize]) -> Result<Tensor> {
-        self.groups(operand)?
-            .slope_changes(&cotangent.flatten_from(2)?)
-    }
-
-    fn workspace(&self, operand: &[usize]) -> usize {
-        // The neurons' tangents, and both terms of their differences.
+    fn under(&self, operand: &[usize]) -> usize {
         let [height, width] = self.window.kernel;
         let units: usize = self
             .window
             .output(operand)
             .map_or(0, |o| o.iter().product());
-        units
-            .saturating_mul(height)
-            .saturating_mul(width)
-            .saturating_mul(3)
-    }
-
-    fn magnitude(
-        &self,
-        _operand: &Tensor,
-        _error: &Tensor,
-        record: &ActivationRecord,
-    ) -> Result<Option<ActivationRecord>> {
-        Ok(Some(record.clone()))
-    }
-
-    fn push_neuron_magnitudes(
-        &self,
-        magnitudes: &Tensor,
-        record: &ActivationRecord,
-    ) -> Result<Tensor> {
-        let groups = self.groups(&magnitudes.dims()[2..])?;
-        groups.push_neuron_magnitudes(&magnitudes.flatten_from(2)?, record)
-    }
-
-    fn push_error(
-        &self,
-        operand: &Tensor,
-        error: &Tensor,
-        _record: &ActivationRecord,
-    ) -> Result<Tensor> {
-        let shape = &operand.dims()[1..];
-        let largest = self.groups(shape)?.largest_error(&error.flatten_from(1)?)?;
-        largest.reshape([&[operand.dim(0)?], &self.pooled(shape)?[..]].concat())
-    }
-
-    fn push_largest(&self, magnitudes: &Tensor) -> Result<Option<(Tensor, Tensor)>> {
-        let shape = &magnitudes.dims()[2..];
-        let groups = self.groups(shape)?;
-        let (pushed, neurons) = groups.push_largest(&magnitudes.flatten_from(2)?)?;
-        let pushed = pushed.reshape([&pushed.dims()[..2], &self.pooled(shape)?[..]].concat())?;
-        Ok(Some((pushed, neurons)))
-    }
-
-    fn pull_largest(&self, magnitudes: &Tensor, operand: &[usize]) -> Result<Option<Tensor>> {
-        let groups = self.groups(operand)?;
-        let entries = operand.iter().product();
-        let pulled = groups.pull_largest(&magnitudes.flatten_from(2)?, entries)?;
-        let shape = [&pulled.dims()[..2], operand].concat();
-        Ok(Some(pulled.reshape(shape)?))
-    }
-
-    fn alternatives(&self, operand: &[usize]) -> Result<Option<Alternatives>> {
-        Ok(Some(Alternatives::Largest(self.groups(operand)?.to_vec())))
+        units.saturating_mul(height).saturating_mul(width)
     }
 
     fn readers(&self, operand: &[usize]) -> Result<usize> {
@@ -342,15 +218,5 @@ impl PiecewiseLinear for MaxPool2d {
             readers *= windows.into_iter().max().unwrap_or(0);
         }
         Ok(readers)
-    }
-
-    fn lipschitz(&self, operand: &[usize]) -> Result<f64> {
-        // Windows may overlap: one entry can be the largest of several.
-        let square = self.readers(operand)? as f64;
-        Ok(square.sqrt())
-    }
-
-    fn neuron_length(&self) -> f64 {
-        std::f64::consts::SQRT_2
     }
 }

@@ -14,6 +14,7 @@ mod global_avg_pool;
 mod layout;
 mod linear;
 mod max_pool2d;
+mod maxima;
 mod maxout;
 mod pad;
 mod prelu;
