@@ -248,6 +248,24 @@ def test_parts_of_ones_own_are_exported_as_they_compute():
         assert 2 - 1e-12 < net.certify(x, 2).eps["2"][0] <= 2
 
 
+class Scaled(nn.Module):
+    """It reads a number of another module."""
+
+    def __init__(self):
+        super().__init__()
+        self.part = nn.LeakyReLU(0.1)
+
+    def forward(self, x):
+        return self.part(x) * self.part.negative_slope
+
+
+def test_slopes_that_a_module_reads_are_not_rounded_to_float32():
+    module = Scaled().double()
+    net = loclin.from_torch(module, torch.zeros(1, 2))
+    x = torch.tensor([[3.0, -5.0]], dtype=torch.float64)
+    np.testing.assert_allclose(net(x), module(x).numpy(), rtol=1e-15)
+
+
 class Shifted(nn.Module):
     def forward(self, x):
         return torch.relu(x - 0.3)

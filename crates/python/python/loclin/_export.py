@@ -270,7 +270,10 @@ def _with_wide_numbers(module: Any) -> Any:
     nn = torch.nn
     is_plain = not (module._forward_hooks or module._forward_pre_hooks)
     if type(module) is nn.LeakyReLU and is_plain:
-        return nn.PReLU(1, init=module.negative_slope, dtype=torch.float64)
+        wide = nn.PReLU(1, init=module.negative_slope, dtype=torch.float64)
+        # What modules around it may read.
+        wide.negative_slope, wide.inplace = module.negative_slope, module.inplace
+        return wide
     kinds = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
     if type(module) in kinds and is_plain and module.running_var is not None:
         single = np.float32(module.eps)
