@@ -239,11 +239,28 @@ pub(crate) fn affine_error(
         Some(offset) => pushed.broadcast_add(&(offset * factor)?)?,
         None => pushed,
     };
-    // An operator that only moves numbers around adds nothing: what is exactly 0 stays so.
-    match n {
-        0 => Ok(total),
-        n => Ok(total.affine(1.0 + 4.0 * relative(n + 4), n as f64 * SMALLEST)?),
+    // An operator that only moves numbers around adds nothing.
+    if n == 0 {
+        return Ok(total);
     }
+    let error = total.affine(1.0 + 4.0 * relative(n + 4), n as f64 * SMALLEST)?;
+    let zeros = total.eq(0.0)?.to_dtype(total.dtype())?;
+    if zeros.sum_all()?.to_scalar::<f64>()? == 0.0 {
+        return Ok(error);
+    }
+    // What is exactly 0 stays so: a sum of zeros, but not one of products that vanished.
+    let terms = operands.iter().zip(errors).map(|(a, e)| {
+        let own = (a.abs()? + *e)?.ne(0.0)?.to_dtype(total.dtype())?;
+        own.unsqueeze(1)
+    });
+    let terms = terms.collect::<candle_core::Result<Vec<_>>>()?;
+    let pushed = magnitude.operator.push(&terms.iter().collect::<Vec<_>>())?;
+    let terms = pushed.squeeze(1)?;
+    let terms = match magnitude.operator.offset(output)? {
+        Some(offset) => terms.broadcast_add(&offset)?,
+        None => terms,
+    };
+    Ok(terms.ne(0.0)?.where_cond(&error, &error.zeros_like()?)?)
 }
 
 pub(crate) fn missing() -> Error {

@@ -26,6 +26,9 @@ pub(crate) fn of_nodes(nodes: &[Node]) -> Option<Recurrence> {
                 Some(sum) if matches!(nodes[sum].operator.spec()?, OperatorSpec::Add) => sum,
                 _ => return None,
             };
+        } else if let Some(shifted) = cursor.take_shift(z) {
+            // The bias of a state of 0, which no linear layer takes.
+            z = shifted;
         }
         let activation = cursor.take(&[z])?;
         match nodes[activation].operator.spec()? {
@@ -64,6 +67,14 @@ impl<'a> Cursor<'a> {
         let index = self.next;
         self.next += 1;
         (self.nodes.get(index)?.operands == operands).then_some(index)
+    }
+
+    /// The next node, if it adds a constant to this one; else it stays the next.
+    fn take_shift(&mut self, operand: usize) -> Option<usize> {
+        let node = self.nodes.get(self.next)?;
+        let is_shift = matches!(node.operator.spec()?, OperatorSpec::Translate { .. });
+        (is_shift && node.operands == [operand]).then_some(())?;
+        self.take(&[operand])
     }
 
     /// The next node, if it reads just these and is the linear layer `known`, which it becomes if there is none.

@@ -10,8 +10,8 @@ use candle_core::{DType, Device, Tensor};
 use half::{bf16, f16};
 use loclin_models::{Ball, Network, onnx};
 use onnx_writer::{
-    attribute_float, attribute_int, attribute_ints, attribute_text, doubles, ints, model, node,
-    singles,
+    attribute_float, attribute_int, attribute_ints, attribute_text, bytes, doubles, int, ints,
+    model, node, singles,
 };
 
 fn read(bytes: &[u8]) -> Network {
@@ -272,4 +272,117 @@ fn constants_are_computed_before_they_are_rounded() {
         once,
         0.0,
     );
+}
+
+/// What is 0 in every evaluation has an error of 0, however many sums and means pass it on; what only vanishes in the type has not.
+#[test]
+fn zeros_stay_exact_behind_means_and_products() {
+    let pool = [attribute_ints("kernel_shape", &[2, 2])];
+    let convolution = [attribute_ints("kernel_shape", &[1, 1])];
+    let nodes = [
+        node("Relu", &["x"], "h", &[]),
+        node("AveragePool", &["h"], "m", &pool),
+        node("Conv", &["m", "w"], "p", &convolution),
+        node("Relu", &["p"], "y", &[]),
+    ];
+    let weight = singles("w", &[1, 1, 1, 1], &[40.0]);
+    let network = read(&model(&[1, 1, 2, 2], &nodes, &[weight]));
+    for dtype in [DType::F16, DType::BF16, DType::F32, DType::F64] {
+        let error = |x: [f64; 4], radius| neurons(&network, &x, radius, dtype).1[4];
+        assert_eq!(error([-1.0; 4], 0.0), 0.0);
+        // In the ball those before it are on their sides.
+        assert_eq!(error([-1.0; 4], 2.0), 0.0);
+        // Far below the smallest number of any type, and not 0.
+        let tiny = f64::from_bits(1);
+        assert!(error([-1.0, -1.0, tiny, -1.0], 0.0) > 0.0);
+        assert!(error([-1.0, -1.0, 0.5, -1.0], 0.0) > 0.0);
+    }
+}
+
+/// Both biases of a recurrence are numbers of its evaluation, also where they cancel.
+#[test]
+fn biases_of_recurrences_that_cancel_are_rounded() {
+    let steps = [bytes(1, b"activations"), bytes(9, b"Relu"), int(20, 8)].concat();
+    let recurrence = node(
+        "RNN",
+        &["x", "w", "r", "b"],
+        "y",
+        &[attribute_int("layout", 1), steps],
+    );
+    let constants = [
+        singles("w", &[1, 1, 1], &[1.0]),
+        singles("r", &[1, 1, 1], &[0.5]),
+        singles("b", &[1, 2], &[16_777_216.0, -16_777_216.0]),
+    ];
+    let network = read(&model(&[1, 2, 1], &[recurrence], &constants));
+    let x = [0.7f32, -0.3];
+    let (exact, errors) = neurons(&network, &x.map(f64::from), 0.0, DType::F32);
+    let mut state = 0f32;
+    for (step, x) in x.into_iter().enumerate() {
+        let z = (x + 16_777_216.0) + (0.5 * state - 16_777_216.0);
+        let off = (f64::from(z) - exact[step]).abs();
+        assert!(
+            off > 0.01 && off <= errors[step],
+            "{z} {exact:?} {errors:?}"
+        );
+        state = z.max(0.0);
+    }
+}
+
+/// A product is a number of the evaluation before its factor comes.
+#[test]
+fn factors_of_products_are_multiplied_with_after_them() {
+    let of = |factors: [f32; 2], weight: f64, bias: f64| {
+        let [alpha, beta] = factors;
+        let attributes = [
+            attribute_float("alpha", alpha),
+            attribute_float("beta", beta),
+        ];
+        let nodes = [
+            node("Gemm", &["x", "w", "c"], "m", &attributes),
+            node("Relu", &["m"], "y", &[]),
+        ];
+        let constants = [
+            doubles("w", &[1, 1], &[weight]),
+            doubles("c", &[1], &[bias]),
+        ];
+        read(&model(&[1, 1], &nodes, &constants))
+    };
+    let two = |power: i32| 2f64.powi(power);
+    // 100 * 1024 overflows; without the factor nothing does.
+    let large = of([two(-10) as f32, 1.0], 1024.0, -200.0);
+    assert_eq!(
+        neurons(&large, &[100.0], 0.0, DType::F16).1,
+        [f64::INFINITY]
+    );
+    assert!(neurons(&large, &[100.0], 0.0, DType::F32).1[0] < 1e-3);
+    // Numbers that are taken for 0: the product, and the bias.
+    let small = of([two(14) as f32, 1.0], two(-14), -two(-10));
+    is_within(&small, &[two(-8)], DType::F16, -two(-10), two(-9));
+    let bias = of([1.0, 1024.0], 1.0, -two(-16));
+    is_within(&bias, &[two(-7)], DType::F16, two(-7), two(-7));
+    // In float64 the product of weight and factor has lost digits that the two have not.
+    let deep = of([two(-75) as f32, 1.0], 3.0 * two(-1000), two(-1000));
+    let x = 4.5 * two(74);
+    let (found, errors) = neurons(&deep, &[x], 0.0, DType::F64);
+    let exact = 7.75 * two(-1000);
+    assert!(
+        (found[0] - exact).abs() <= errors[0] && errors[0] < two(-1010),
+        "{found:?} {errors:?}"
+    );
+}
+
+/// A divisor that a type may take for 0 is one, though its inverse is a number.
+#[test]
+fn divisors_are_no_factors_where_a_type_loses_them() {
+    let nodes = [
+        node("Div", &["x", "d"], "m", &[]),
+        node("Relu", &["m"], "y", &[]),
+    ];
+    for (power, dtype) in [(-127, DType::F32), (-127, DType::BF16), (-15, DType::F16)] {
+        let divisor = [2f64.powi(power)];
+        let network = read(&model(&[1, 1], &nodes, &[doubles("d", &[1], &divisor)]));
+        let (_, errors) = neurons(&network, &[2f64.powi(power)], 0.0, dtype);
+        assert_eq!(errors, [f64::INFINITY], "{dtype:?}");
+    }
 }

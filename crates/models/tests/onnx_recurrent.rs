@@ -193,6 +193,11 @@ fn other_recurrences_are_refused_with_the_reason() {
         doubles("w", &[1, 1, 2], &[1.0, 2.0]),
         doubles("r", &[1, 1, 1], &[0.5]),
         ints("lengths", &[2]),
+        ints("none", &[]),
+        ints("many", &[3, 3, 3]),
+        doubles("wide", &[1, 1, 5], &[1.0; 5]),
+        doubles("zeros", &[3, 1, 1], &[0.0; 3]),
+        doubles("flat", &[1], &[1.0]),
     ];
     let of = |inputs: &[&str], attributes: &[Vec<u8>]| {
         let steps = [bytes(1, b"activations"), bytes(9, b"Relu"), int(20, 8)].concat();
@@ -203,8 +208,23 @@ fn other_recurrences_are_refused_with_the_reason() {
             &initializers,
         ))
     };
-    let short = of(&["x", "w", "r", "", "lengths"], &[]);
-    assert!(short.contains("takes sequences shorter than 3"), "{short}");
+    for (name, needle) in [
+        ("lengths", "takes sequences shorter than 3"),
+        ("none", "has 0 lengths for 1 sequences"),
+        ("many", "has 3 lengths for 1 sequences"),
+    ] {
+        let found = of(&["x", "w", "r", "", name], &[]);
+        assert!(found.contains(needle), "{found}");
+    }
+    for (name, shape) in [
+        ("wide", "[1, 1, 5]"),
+        ("zeros", "[3, 1, 1]"),
+        ("flat", "[1]"),
+    ] {
+        let found = of(&["x", "w", "r", "", "", name], &[]);
+        let needle = format!("an initial state of shape {shape}, expected [1, 1, 1]");
+        assert!(found.contains(&needle), "{found}");
+    }
     let sizes = of(&["x", "r", "w"], &[]);
     assert!(
         sizes.contains("weights and biases of [[1, 1, 1], [1, 1, 2]]"),

@@ -227,7 +227,8 @@ pub(super) fn scaled<'a>(
     by_constant(t, node, suffix, operand, (&constant, "scale", &spec))
 }
 
-/// A value divided by a constant: times its inverse where that is a floating-point number, otherwise by the constant itself.
+/// A value divided by a constant: times its inverse where that is a floating-point number, normal as the constant is in every type of
+/// an evaluation, otherwise by the constant itself.
 pub(super) fn divided<'a>(
     t: &mut Translator<'a>,
     node: &Node<'a>,
@@ -239,10 +240,11 @@ pub(super) fn divided<'a>(
     let inverse: Vec<f64> = values.iter().map(|v| 1.0 / v).collect();
     // The inverse of a power of two has no digits but one.
     let is_power = |v: &f64| v.is_normal() && v.to_bits() << 12 == 0;
+    // In float16 smaller ones, and the inverses of larger ones, may be taken for 0.
+    let moderate = 2f64.powi(-14)..=2f64.powi(14);
     if values
         .iter()
-        .zip(&inverse)
-        .all(|(v, inverse)| is_power(v) && is_power(inverse))
+        .all(|v| is_power(v) && moderate.contains(&v.abs()))
     {
         let inverse = Constant::floats(constant.shape.clone(), inverse);
         return scaled(t, node, suffix, operand, &inverse);

@@ -5,6 +5,7 @@ use super::{
     body::size,
     constant::Constant,
     contraction::{linear, matrix_product},
+    dims::padded,
     message::Node,
     translator::Translator,
     value::{Dynamic, Value},
@@ -163,12 +164,9 @@ pub(super) fn gemm<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
             _ => None,
         };
         let rows = bias.is_none_or(|bias| matches!(bias.shape[..], [] | [_] | [1, _]));
-        let factors = [("alpha", Some(matrix)), ("beta", bias)];
-        let exact = factors.iter().all(|(name, constant)| {
-            let factor = node.float(name, 1.0);
-            constant.is_none_or(|c| c.as_floats().iter().all(|v| rest(*v, factor) == 0.0))
-        });
-        if rows && exact && matrix.shape.len() == 2 {
+        // A product with another factor is a number that an evaluation rounds, loses or cannot hold.
+        let plain = ["alpha", "beta"].map(|name| node.float(name, 1.0)) == [1.0; 2];
+        if rows && plain && matrix.shape.len() == 2 {
             return gemm_layer(t, node, operand, matrix, bias);
         }
     }
@@ -204,16 +202,21 @@ pub(super) fn gemm<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
         None => product,
         Some(Value::Constant(bias)) => {
             let product = beside(t, node, product, &bias)?;
-            t.spend(node, bias.len())?;
-            let values = node.check(bias.to_floats())?;
-            let part = |of: &dyn Fn(&f64) -> f64| {
-                Constant::floats(bias.shape.clone(), values.iter().map(of).collect())
-            };
-            let (product_of, rest_of) = (part(&|v| v * beta), part(&|v| rest(*v, beta)));
-            let made = shifted(t, node, ".bias", &product, &product_of, 1.0)?;
-            match rest_of.as_floats().iter().all(|v| *v == 0.0) {
-                true => made,
-                false => shifted(t, node, ".rest", &made, &rest_of, 1.0)?,
+            if beta == 1.0 {
+                shifted(t, node, ".bias", &product, &bias, 1.0)?
+            } else {
+                let mut shape = product.full.clone();
+                if let Some(batch) = product.batch {
+                    shape[batch] = padded(&bias.shape, shape.len())[batch];
+                }
+                t.spend(node, shape.iter().product())?;
+                let bias = node.check(bias.broadcast_to(&shape))?;
+                let bias = Dynamic {
+                    full: product.full.clone(),
+                    ..t.lifted(node, &bias, product.batch)?
+                };
+                let bias = scaled(t, node, ".beta", &bias, &number(beta))?;
+                sum(t, node, ".sum", &[product, bias])?
             }
         }
         Some(Value::Dynamic(bias)) => {
@@ -226,12 +229,7 @@ pub(super) fn gemm<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
     t.set(node, 0, Value::Dynamic(made))
 }
 
-/// What rounding leaves out of a product.
-fn rest(v: f64, factor: f64) -> f64 {
-    v.mul_add(factor, -(v * factor))
-}
-
-/// A fully connected layer.
+/// A fully connected layer, `alpha` and `beta` 1.
 fn gemm_layer<'a>(
     t: &mut Translator<'a>,
     node: &Node<'a>,
@@ -252,12 +250,7 @@ fn gemm_layer<'a>(
             "a value of {inputs} features and a matrix for {inner}"
         )));
     }
-    let mut weight = t.parameter(node, matrix, transposed)?;
-    let alpha = node.float("alpha", 1.0);
-    if alpha != 1.0 {
-        t.spend(node, weight.elem_count())?;
-        weight = (weight * alpha)?;
-    }
+    let weight = t.parameter(node, matrix, transposed)?;
     let bias = match bias {
         Some(bias) => {
             if !(bias.len() == outputs || bias.len() == 1) {
@@ -268,12 +261,7 @@ fn gemm_layer<'a>(
             }
             let bias = t.parameter(node, bias, false)?.flatten_all()?;
             t.spend(node, outputs)?;
-            let bias = bias.broadcast_as(outputs)?.contiguous()?;
-            let beta = node.float("beta", 1.0);
-            Some(match beta {
-                1.0 => bias,
-                beta => (bias * beta)?,
-            })
+            Some(bias.broadcast_as(outputs)?.contiguous()?)
         }
         None => None,
     };

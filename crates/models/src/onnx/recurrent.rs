@@ -44,22 +44,29 @@ pub(super) fn rnn<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
     }
     let directions = directions(t, node, inputs)?;
     let hidden = directions[0].weights[1].shape[0];
-    if let Some(lengths) = t.optional_constant(node, 4)?
-        && node
-            .check(lengths.to_ints())?
-            .iter()
-            .any(|n| *n != steps as i64)
-    {
-        return Err(node.error(format!(
-            "takes sequences shorter than {steps}, which is not read"
-        )));
+    if let Some(lengths) = t.optional_constant(node, 4)? {
+        let lengths = node.check(lengths.to_ints())?;
+        if lengths.len() != batch {
+            let found = lengths.len();
+            return Err(node.error(format!("has {found} lengths for {batch} sequences")));
+        }
+        if lengths.iter().any(|n| *n != steps as i64) {
+            return Err(node.error(format!(
+                "takes sequences shorter than {steps}, which is not read"
+            )));
+        }
     }
+    let count = directions.len();
+    let ends = match batch_first {
+        true => [batch, count, hidden],
+        false => [count, batch, hidden],
+    };
     let rows = t.reshaped(node, x.node, &[steps, inputs])?;
     // Step by step, the states of each direction.
     let mut states = vec![Vec::new(); steps];
     let mut last = Vec::new();
     for (index, direction) in directions.iter().enumerate() {
-        let initial = initial(t, node, hidden, index, x.batch)?;
+        let initial = initial(t, node, &ends, index, x.batch)?;
         let made = run(t, node, direction, steps, (rows, initial))?;
         last.extend(made.last());
         let in_time: Box<dyn Iterator<Item = usize>> = match direction.backwards {
@@ -71,19 +78,13 @@ pub(super) fn rnn<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
             .zip(in_time)
             .for_each(|(all, state)| all.push(state));
     }
-    let count = directions.len();
     let states = states.concat();
     let shared = x.batch;
-    let [all, ends] = match batch_first {
-        true => [
-            (vec![batch, steps, count, hidden], shared.map(|_| 0)),
-            (vec![batch, count, hidden], shared.map(|_| 0)),
-        ],
-        false => [
-            (vec![steps, count, batch, hidden], shared.map(|_| 2)),
-            (vec![count, batch, hidden], shared.map(|_| 1)),
-        ],
+    let [all, last_of_all] = match batch_first {
+        true => [(vec![batch, steps, count, hidden], 0), (ends.to_vec(), 0)],
+        false => [(vec![steps, count, batch, hidden], 2), (ends.to_vec(), 1)],
     };
+    let [all, ends] = [all, last_of_all].map(|(full, at)| (full, shared.map(|_| at)));
     for (output, (nodes, (full, batch))) in [(states, all), (last, ends)].into_iter().enumerate() {
         if node
             .outputs
@@ -221,29 +222,32 @@ fn activations(node: &Node<'_>, count: usize) -> Result<Vec<Option<Activation>>>
 fn initial<'a>(
     t: &mut Translator<'a>,
     node: &Node<'a>,
-    hidden: usize,
+    shape: &[usize; 3],
     direction: usize,
     batch: Option<usize>,
 ) -> Result<Option<usize>> {
     if node.optional_input(5).is_none() {
         return Ok(None);
     }
-    let state = match t.value(node, 5)? {
+    let value = t.value(node, 5)?;
+    let found = t.shape(node, &value)?;
+    if found != shape {
+        return Err(node.error(format!(
+            "an initial state of shape {found:?}, expected {shape:?}"
+        )));
+    }
+    let hidden = shape[2];
+    let state = match value {
         Value::Constant(constant) if constant.as_floats().iter().all(|v| *v == 0.0) => {
             return Ok(None);
         }
-        Value::Constant(constant) if constant.shape.len() == 3 => {
-            t.lifted(node, &constant, batch)?
-        }
+        Value::Constant(constant) => t.lifted(node, &constant, batch)?,
         Value::Dynamic(state) if state.batch == batch => state,
         Value::Dynamic(state) => t.unbatched(node, &state)?,
-        _ => return Err(node.error("an initial state of another number of dimensions")),
+        _ => return Err(node.error("begins with the result of a comparison: not continuous")),
     };
     let flat: usize = state.own().iter().product();
     let first = direction * hidden;
-    if first + hidden > flat {
-        return Err(node.error(format!("an initial state of {:?}", state.full)));
-    }
     let node_of_all = t.reshaped(node, state.node, &[flat])?;
     let spec = OperatorSpec::Slice {
         axis: 0,
@@ -262,8 +266,14 @@ fn run<'a>(
     steps: usize,
     (rows, initial): (usize, Option<usize>),
 ) -> Result<Vec<usize>> {
-    let (bias, rest) = biases(direction.biases.as_ref());
     let [w, r] = &direction.weights;
+    // Each where it is added: their sum alone would say less of what an evaluation rounds.
+    let [bias, fed_bias] = match &direction.biases {
+        Some(both) => both.each_ref().map(Some),
+        None => [None, None],
+    };
+    let is_something = |bias: &&Constant| bias.as_floats().iter().any(|number| *number != 0.0);
+    let [bias, fed_bias] = [bias, fed_bias].map(|bias| bias.filter(is_something));
     let hidden = r.shape[0];
     let mut linear = |weight: &Constant, bias: Option<&Constant>| -> Result<_> {
         let (outputs, inputs) = (weight.shape[0], weight.shape[1]);
@@ -278,19 +288,7 @@ fn run<'a>(
         };
         t.operator(node, &spec, &parameters)
     };
-    let (encoder, recurrent) = (linear(w, bias.as_ref())?, linear(r, None)?);
-    let shift = match rest {
-        Some(rest) => {
-            let shift = t.parameter(node, &rest, false)?;
-            let shape = vec![hidden];
-            Some(t.operator(
-                node,
-                &OperatorSpec::Translate { shape },
-                &[("shift", shift)],
-            )?)
-        }
-        None => None,
-    };
+    let (encoder, recurrent) = (linear(w, bias)?, linear(r, fed_bias)?);
     let mut states: Vec<usize> = Vec::new();
     let mut state = initial;
     for step in 0..steps {
@@ -301,12 +299,20 @@ fn run<'a>(
         let spec = OperatorSpec::Select { axis: 0, index };
         let entry = t.add(node, ".step", &spec, &[], &[rows])?;
         let mut z = t.place(node, ".input", encoder.clone(), &[entry])?;
-        if let Some(shift) = &shift {
-            z = t.place(node, ".bias", shift.clone(), &[z])?;
-        }
-        if let Some(state) = state {
-            let fed = t.place(node, ".recurrent", recurrent.clone(), &[state])?;
-            z = t.add(node, ".sum", &OperatorSpec::Add, &[], &[z, fed])?;
+        match (state, fed_bias) {
+            (Some(state), _) => {
+                let fed = t.place(node, ".recurrent", recurrent.clone(), &[state])?;
+                z = t.add(node, ".sum", &OperatorSpec::Add, &[], &[z, fed])?;
+            }
+            // Of a state of 0 the bias is left.
+            (None, Some(bias)) => {
+                let shift = ("shift", t.parameter(node, bias, false)?);
+                let spec = OperatorSpec::Translate {
+                    shape: vec![hidden],
+                };
+                z = t.add(node, ".bias", &spec, &[shift], &[z])?;
+            }
+            (None, None) => {}
         }
         let value = Dynamic {
             node: z,
@@ -321,21 +327,4 @@ fn run<'a>(
         states.push(z);
     }
     Ok(states)
-}
-
-/// The bias of the inputs, and what is added beside it: both biases in one where their sum is a number, without rounding.
-fn biases(both: Option<&[Constant; 2]>) -> (Option<Constant>, Option<Constant>) {
-    let Some([first, second]) = both else {
-        return (None, None);
-    };
-    let sum = |(a, b): (f64, f64)| {
-        let sum = a + b;
-        let part = sum - a;
-        ((a - (sum - part)) + (b - part) == 0.0).then_some(sum)
-    };
-    let pairs = first.as_floats().into_iter().zip(second.as_floats());
-    match pairs.map(sum).collect::<Option<Vec<f64>>>() {
-        Some(sums) => (Some(Constant::floats(first.shape.clone(), sums)), None),
-        None => (Some(first.clone()), Some(second.clone())),
-    }
 }
