@@ -124,10 +124,15 @@ pub(crate) struct Wanted<'a> {
 }
 
 impl Wanted<'_> {
-    /// Whether a stored array of this shape is one input.
+    /// Whether a stored array of this shape is one input. With a further dimension of 1 before them, the inputs are one row.
     pub(crate) fn is_one(self, shape: &[usize]) -> bool {
         let is_moved = |layout| same(&moved(shape, layout), self.shape);
-        same(shape, self.shape) || self.layout.is_some_and(is_moved)
+        let more = match self.layout {
+            Some(_) => self.shape.len(),
+            None => 1,
+        };
+        let is_row = shape.len() > more && shape[0] == 1;
+        !is_row && (same(shape, self.shape) || self.layout.is_some_and(is_moved))
     }
 }
 

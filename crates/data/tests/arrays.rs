@@ -4,7 +4,9 @@
 mod common;
 
 use common::{assert_says, npy, write};
-use loclin_data::{Data, Dataset, Error, Rows, Split, npy as npy_file, source, train_valid};
+use loclin_data::{
+    Data, Dataset, Error, Layout, Preprocessing, Rows, Split, npy as npy_file, source, train_valid,
+};
 use proptest::prelude::*;
 
 fn header(descr: &str, fortran_order: bool, shape: &[usize]) -> String {
@@ -263,6 +265,41 @@ fn files_of_a_pattern_are_alike() {
     write(directory.path(), "d.txt", b"text");
     let mixed = directory.path().join("*");
     assert_says(&open(&mixed).unwrap_err(), &["several or other kinds"]);
+}
+
+/// The last part of many is often a single row.
+#[test]
+fn a_part_of_one_row_is_a_part() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = |name: &str, shape: &[usize]| {
+        let bytes = vec![0; shape.iter().product::<usize>() * 4];
+        write(
+            directory.path(),
+            name,
+            &npy(&header("<f4", false, shape), &bytes),
+        );
+    };
+    for (inputs, layout) in [
+        (&[3, 4, 5][..], None),
+        (&[3, 4, 5], Some(Layout::ChannelsFirst)),
+        (&[1, 4, 5], None),
+        (&[6], None),
+    ] {
+        file("a.npy", &[&[4], inputs].concat());
+        file("b.npy", &[&[1], inputs].concat());
+        let preprocessing = Preprocessing {
+            layout,
+            ..Preprocessing::default()
+        };
+        let request = source::Request {
+            input_shape: Some(inputs),
+            preprocessing: &preprocessing,
+            ..source::Request::of(Split::Test)
+        };
+        let pattern = directory.path().join("*.npy");
+        let found = source::open_with(pattern.to_str().unwrap(), &request).unwrap();
+        assert_eq!(found.len(), 5, "{inputs:?} {layout:?}");
+    }
 }
 
 /// What looks like an option may be a part of a pattern.

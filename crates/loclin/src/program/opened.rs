@@ -77,6 +77,20 @@ impl<'a> Loaded<'a> {
         let Some(name) = named.or(run.map(|run| &run.dataset[..])) else {
             return Err(Usage::new("--data is needed where --model is not a run directory: a dataset's name, a folder of images, or a file of inputs").into());
         };
+        if let (
+            Some(Trained {
+                dataset,
+                also: Some(also),
+                ..
+            }),
+            None,
+        ) = (run, &inputs.data)
+        {
+            let message = format!(
+                "the run was trained on `{also}`, which may be {dataset} or the one in this folder; --data says which"
+            );
+            return Err(Usage::new(message).into());
+        }
         let of_run = match (run, named) {
             (Some(run), None) => run.preprocessing()?,
             (Some(run), Some(_)) => Preprocessing {
@@ -85,7 +99,10 @@ impl<'a> Loaded<'a> {
             },
             (None, _) => Preprocessing::default(),
         };
-        let preprocessing = self.given.clone().or(of_run);
+        let mut preprocessing = self.given.clone().or(of_run);
+        if matches!(self.model, ModelFile::Recurrent(_)) {
+            preprocessing = of_steps(preprocessing)?;
+        }
         let fold = match (run, named) {
             (Some(run), None) => run.fold()?,
             _ => None,
@@ -285,6 +302,22 @@ fn remedy(name: &str, request: &source::Request<'_>) -> String {
             "; its files are expected in {}, --data-dir says otherwise",
             folder.display()
         ),
+    }
+}
+
+/// What is done to arrays of sequences, which are `[steps, channels]` and nothing else.
+///
+/// # Errors
+/// Channels before the steps.
+pub fn of_steps(preprocessing: Preprocessing) -> Result<Preprocessing, Usage> {
+    match preprocessing.layout {
+        Some(Layout::ChannelsFirst) => Err(Usage::new(
+            "layout channels-first: the model takes sequences, [steps, channels]; transpose the array to [rows, steps, channels]",
+        )),
+        _ => Ok(Preprocessing {
+            layout: None,
+            ..preprocessing
+        }),
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use loclin_data::npy;
+
 use crate::fixture::{command, json, small_sequences, text, train, training};
 
 const NETWORK: [&str; 5] = [
@@ -109,5 +111,50 @@ fn what_does_not_fit_is_refused() {
         &[&[data.as_str()], &NETWORK[..], &sampled].concat(),
         1,
         &["at most 24"],
+    );
+}
+
+#[test]
+fn single_sequences_are_asked_about_like_other_inputs() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| text(&dir.path().join(name)).to_owned();
+    let data = format!("dataset={}", text(&small_sequences(dir.path())));
+    let run = dir.path().join("run");
+    train(
+        &run,
+        &[&[data.as_str()], &NETWORK[..], &["epochs=1"]].concat(),
+        &[],
+    );
+    let run = text(&run);
+    let witness = at("w.npy");
+    let bound = ["bound", "--model", run, "--index", "0", "--eps", "0.01"];
+    json(&[&bound[..], &["--witness", &witness]].concat());
+    let found = npy::read(witness.as_ref()).unwrap();
+    assert_eq!((found.len(), found.input_shape()), (1, &[2, 12][..]));
+    // Numbers of speech have no range.
+    let report = at("r.html");
+    json(&[
+        "explain", "--model", run, "--input", "0", "--report", &report,
+    ]);
+
+    // Sequences of one length as an array: [steps, channels], whatever the other layout would be of images.
+    let values: Vec<f64> = (0..288).map(|at| f64::from(at).sin()).collect();
+    let array = at("square.npy");
+    fs::write(&array, npy::encode(&[2, 12, 12], &values).unwrap()).unwrap();
+    let certify = ["certify", "--model", run, "--data", &array];
+    let of = |layout: &[&str]| {
+        let found = json(&[&certify[..], layout].concat());
+        assert_eq!(found["inputs"], 2);
+        found["eps_2"].clone()
+    };
+    assert!(of(&[]).is_object());
+    assert_eq!(of(&["--layout", "channels-last"]), of(&[]));
+    let mut first = command(&[&certify[..], &["--layout", "channels-first"]].concat());
+    let output = first.output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    assert!(
+        stderr.contains("the model takes sequences, [steps, channels]"),
+        "{stderr}"
     );
 }

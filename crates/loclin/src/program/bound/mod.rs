@@ -14,7 +14,7 @@ mod text;
 use std::path::Path;
 use std::time::Instant;
 
-use loclin_data::{Data, Rows, npy};
+use loclin_data::{Data, Part, Rows, npy};
 
 use crate::program::domain::InputBox;
 use crate::program::errors::Usage;
@@ -204,7 +204,9 @@ fn no_row(args: &Args, error: anyhow::Error) -> anyhow::Error {
 
 /// The input found for each input asked about, or that input itself where nothing was found.
 fn write_witnesses(file: &Path, data: &Data, rows: &[Row]) -> anyhow::Result<()> {
-    let Data::Table(table) = data else {
+    let all: Vec<usize> = (0..rows.len()).collect();
+    let parts = data.tables(&all)?;
+    let [Part { inputs: table, .. }] = &parts[..] else {
         let message =
             "--witness: sequences of different lengths; an array holds inputs of one shape";
         return Err(Usage::new(message).into());

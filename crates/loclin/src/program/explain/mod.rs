@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use candle_core::{DType, Tensor};
-use loclin_data::Applied;
+use loclin_data::{Applied, Data};
 use loclin_models::Network;
 use loclin_regions::attribution::Noise;
 use loclin_report::{Explanation, Report};
@@ -105,12 +105,13 @@ fn explain(
         classes: names,
     } = opened;
     let network = model.raw(&subject.shape)?;
-    let domain = InputBox::of_data(data.domain().or(Some(UNIT)));
+    let is_speech = matches!(data, Data::Sequences(_));
+    let domain = data.domain().or((!is_speech).then_some(UNIT));
     let seed = global.seed.unwrap_or(0);
     let x = subject.tensor(network.input_shape(), DType::F64, network.device())?;
     let options = ReadOptions {
         eps: args.eps.value(),
-        domain: args.domain.read(domain, &applied)?,
+        domain: args.domain.read(InputBox::of_data(domain), &applied)?,
         evaluations: args.evaluations,
         seed,
         integration: match args.exact {
@@ -129,7 +130,7 @@ fn explain(
     let label = args.label.or(subject.label);
     let mut reading = read(&network, &x, label, &options).with_context(|| {
         let own = match (&args.domain.domain, data.domain()) {
-            (None, None) => "; without --domain numbers are taken to lie in [0, 1]; --domain LOW,HIGH gives another box, --domain none none",
+            (None, None) if !is_speech => "; without --domain numbers are taken to lie in [0, 1]; --domain LOW,HIGH gives another box, --domain none none",
             _ => "",
         };
         format!("{}{own}", subject.name)
