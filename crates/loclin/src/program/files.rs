@@ -15,8 +15,8 @@ use sha2::{Digest, Sha256};
 
 use crate::program::machine;
 
-/// How the names of temporary files begin.
-const TEMPORARY: &str = ".tmp-";
+/// How the names of temporary files begin and end. Nobody else calls a file so.
+const TEMPORARY: (&str, &str) = (".loclin-", ".unfinished");
 
 /// A file operation that failed.
 #[derive(Debug, thiserror::Error)]
@@ -77,11 +77,43 @@ pub fn write_locked(
     path: &Path,
     produce: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<fs::File, FileError> {
-    let failed = |source| FileError::new("write the file", path, source);
-    let file = written(path, produce).map_err(failed)?;
-    let file = file.persist(path).map_err(|error| failed(error.error))?;
-    synced(path)?;
-    Ok(file)
+    Unnamed::new(path, produce)?.named()
+}
+
+/// A file that is whole and on the disk, and has not got its name yet: dropped, it goes again.
+#[derive(Debug)]
+pub struct Unnamed {
+    path: PathBuf,
+    file: tempfile::NamedTempFile,
+}
+
+impl Unnamed {
+    /// That which is to become `path`.
+    ///
+    /// # Errors
+    /// As [`write_atomic_with`].
+    pub fn new(
+        path: &Path,
+        produce: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<Self, FileError> {
+        let file = written(path, produce);
+        Ok(Self {
+            path: path.to_owned(),
+            file: file.map_err(|source| FileError::new("write the file", path, source))?,
+        })
+    }
+
+    /// Gives it its name, in place of what had it; the file, open behind its last byte.
+    ///
+    /// # Errors
+    /// As [`write_atomic_with`].
+    pub fn named(self) -> Result<fs::File, FileError> {
+        let Self { path, file } = self;
+        let named = file.persist(&path);
+        let named = named.map_err(|error| FileError::new("write the file", &path, error.error))?;
+        synced(&path)?;
+        Ok(named)
+    }
 }
 
 /// Like [`write_atomic`], for a file that must not exist yet.
@@ -149,7 +181,7 @@ fn temporary(path: &Path) -> io::Result<tempfile::NamedTempFile> {
         _ => {}
     }
     let mut builder = tempfile::Builder::new();
-    builder.prefix(TEMPORARY);
+    builder.prefix(TEMPORARY.0).suffix(TEMPORARY.1);
     #[cfg(unix)]
     {
         // Temporary files are private by default; results are meant to be read by others. The umask applies.
@@ -165,7 +197,65 @@ fn temporary(path: &Path) -> io::Result<tempfile::NamedTempFile> {
 /// A directory that no other process that asks for it can have; the end of the process, however it comes, gives it back.
 #[derive(Debug)]
 pub struct Lock {
-    _held: Option<fs::File>,
+    path: PathBuf,
+    held: Option<fs::File>,
+}
+
+impl Lock {
+    /// Refuses to go on where the directory has been moved or removed, and another one of its name may be somebody else's.
+    ///
+    /// # Errors
+    /// When the path no longer names the directory that is held.
+    pub fn check(&self) -> Result<(), FileError> {
+        let failed = |source| FileError::new("use the directory", &self.path, source);
+        match &self.held {
+            Some(held) if cfg!(unix) && !is_at(held, &self.path).map_err(failed)? => {
+                Err(failed(io::Error::new(
+                    io::ErrorKind::NotFound,
+                    "it was moved or removed while this process was at work in it",
+                )))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The directory.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// As [`write_atomic`], to the file of this name in the directory.
+    ///
+    /// # Errors
+    /// Those of [`Lock::check`] and of [`write_atomic`].
+    pub fn write(&self, name: &str, bytes: &[u8]) -> Result<(), FileError> {
+        self.check()?;
+        write_atomic(&self.path.join(name), bytes)
+    }
+}
+
+/// Whether an open file or directory still has this name, which may be that of a new one.
+///
+/// # Errors
+/// When nobody can say.
+#[cfg(unix)]
+pub fn is_at(file: &fs::File, path: &Path) -> io::Result<bool> {
+    use std::os::unix::fs::MetadataExt;
+    let named = match fs::metadata(path) {
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(false),
+        named => named?,
+    };
+    let own = file.metadata()?;
+    Ok((own.dev(), own.ino()) == (named.dev(), named.ino()))
+}
+
+/// Other systems have no names of what is open.
+///
+/// # Errors
+/// None.
+#[cfg(not(unix))]
+pub fn is_at(_: &fs::File, _: &Path) -> io::Result<bool> {
+    Ok(true)
 }
 
 /// Takes the existing directory `path` for this process alone.
@@ -183,14 +273,24 @@ pub fn lock(path: &Path) -> Result<Lock, FileError> {
     let held = fs::File::create(path.join(".lock"));
     let held = held.map_err(failed)?;
     match held.try_lock() {
-        Ok(()) => Ok(Lock { _held: Some(held) }),
+        Ok(()) => {
+            let lock = Lock {
+                path: path.to_owned(),
+                held: Some(held),
+            };
+            // Another process may have moved it before it was locked.
+            lock.check().map(|()| lock)
+        }
         Err(fs::TryLockError::WouldBlock) => Err(failed(io::Error::new(
             io::ErrorKind::ResourceBusy,
             "another process is at work in it",
         ))),
         Err(fs::TryLockError::Error(cause)) => {
             tracing::debug!("{}: no lock ({cause})", path.display());
-            Ok(Lock { _held: None })
+            Ok(Lock {
+                path: path.to_owned(),
+                held: None,
+            })
         }
     }
 }
@@ -203,7 +303,9 @@ pub fn remove_leftovers(directory: &Path) -> Result<(), FileError> {
     let failed = |source| FileError::new("remove temporary files", directory, source);
     for entry in fs::read_dir(directory).map_err(failed)? {
         let entry = entry.map_err(failed)?;
-        let temporary = entry.file_name().to_string_lossy().starts_with(TEMPORARY);
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        let temporary = name.starts_with(TEMPORARY.0) && name.ends_with(TEMPORARY.1);
         if temporary && entry.file_type().map_err(failed)?.is_file() {
             let file = fs::File::open(entry.path()).map_err(failed)?;
             if !matches!(file.try_lock(), Err(fs::TryLockError::WouldBlock)) {

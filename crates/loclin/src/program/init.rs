@@ -83,6 +83,11 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     if args.limit == 0 {
         return Err(Usage::new("--limit 0: expected at least 1").into());
     }
+    if args.statistics.is_none() && args.preprocessing.is_given() {
+        let message = "--scale, --layout, --mean, --std, --resize, --exif-orientation, --preprocessing: they say what is done to the inputs \
+                       of --statistics, and there are none; a normalisation of the model belongs in the architecture file, as [normalization]";
+        return Err(Usage::new(message).into());
+    }
     let read = Named::default().with("--architecture", [&args.architecture]);
     outputs::check(&Named::default().with("--out", [&args.out]), &read)?;
     files::check_new(&args.out, args.force)?;

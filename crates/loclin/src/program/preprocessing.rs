@@ -47,6 +47,26 @@ pub struct PreprocessingOptions {
 }
 
 impl PreprocessingOptions {
+    /// Whether any of them is there.
+    pub fn is_given(&self) -> bool {
+        let Self {
+            scale,
+            layout,
+            mean,
+            std,
+            resize,
+            exif_orientation,
+            preprocessing,
+        } = self;
+        scale.is_some()
+            || layout.is_some()
+            || !mean.is_empty()
+            || !std.is_empty()
+            || resize.is_some()
+            || *exif_orientation
+            || preprocessing.is_some()
+    }
+
     /// What the options and their file say.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! What lies in the directory of a training run, for the commands that read one.
 
+use std::env;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -29,9 +30,12 @@ pub fn files_of(run: &Path) -> [PathBuf; 4] {
 #[derive(Debug, Deserialize)]
 #[serde(default)]
 pub struct Trained {
-    /// The dataset, by the name that opens it: where there is none of that name, that below a folder which the run directory is in, one of
-    /// which the run was trained from.
+    /// The dataset, by the name that opens it: of files those below a folder which the run directory is in, one of which the run was trained
+    /// from; where there are none, those of that name from here.
     pub dataset: String,
+    /// Other files of that name, those from here, where there are both.
+    #[serde(skip)]
+    pub also: Option<String>,
     /// The seed of every random number.
     pub seed: u64,
     /// Parts of the cross-validation that the run is one of; 0 for none.
@@ -68,6 +72,7 @@ impl Default for Trained {
         } = Config::default();
         Self {
             dataset,
+            also: None,
             seed,
             folds,
             fold,
@@ -104,11 +109,22 @@ impl Trained {
         };
         let mut trained =
             read().with_context(|| format!("{}: not a run directory", path.display()))?;
-        if source::below(Path::new(""), &trained.dataset).is_none() {
-            let place = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-            let mut above = place.ancestors().skip(1);
-            let there = above.find_map(|folder| source::below(folder, &trained.dataset));
-            trained.dataset = there.unwrap_or(trained.dataset);
+        let here = env::current_dir().and_then(|folder| folder.canonicalize());
+        let place = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        let mut above = place.ancestors().skip(1);
+        let below = |folder: &Path| {
+            Some((
+                folder == here.as_ref().ok()?,
+                source::below(folder, &trained.dataset)?,
+            ))
+        };
+        let is_here = source::below(Path::new(""), &trained.dataset).is_some();
+        match above.find_map(below) {
+            Some((false, there)) if is_here && there != trained.dataset => {
+                trained.also = Some(std::mem::replace(&mut trained.dataset, there));
+            }
+            Some((_, there)) if !is_here => trained.dataset = there,
+            _ => {}
         }
         Ok(Some(trained))
     }

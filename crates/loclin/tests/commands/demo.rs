@@ -10,6 +10,8 @@ fn an_output_directory_that_cannot_serve_is_refused_at_once_and_left_alone() {
     let path = |name: &str| dir.path().join(name);
     fs::write(path("file"), "mine").unwrap();
     fs::create_dir_all(path("report/index.html")).unwrap();
+    fs::create_dir(path("page")).unwrap();
+    fs::write(path("page/index.html"), "mine").unwrap();
     // A run that the demo did not begin.
     let set = ["hidden=[4]", "epochs=1", "batch_size=1000", "loss=vanilla"];
     train(&path("other/vanilla"), &set, &[]);
@@ -18,6 +20,7 @@ fn an_output_directory_that_cannot_serve_is_refused_at_once_and_left_alone() {
         ("file", 1, "file: cannot create the directory"),
         ("file/below", 1, "below: cannot create the directory"),
         ("report", 1, "index.html: cannot write the file"),
+        ("page", 1, "index.html: cannot write the file"),
         (
             "other",
             2,

@@ -135,6 +135,16 @@ fn networks_that_cannot_be_made() {
             "small.npy|shape 5;|3 x 17 x 17",
         ),
         (
+            "--architecture @net.toml --scale 7",
+            2,
+            "--scale|--statistics|[normalization]",
+        ),
+        (
+            "--architecture @net.toml --preprocessing @none.toml",
+            2,
+            "--preprocessing|--statistics",
+        ),
+        (
             "--architecture @net.toml --statistics @x.npy --limit 0",
             2,
             "--limit 0",

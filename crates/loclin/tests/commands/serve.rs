@@ -178,6 +178,30 @@ fn inputs_are_listed_found_and_opened() {
 }
 
 #[test]
+fn a_table_that_was_edited_says_so() {
+    let dir = certified();
+    let table = dir.path().join("m.csv");
+    let word = "The table was changed since it was written";
+    let server = Server::start(dir.path(), &["m.csv"]);
+    assert!(!server.page("/").contains(word));
+    server.stop("-TERM");
+    let text = fs::read_to_string(&table).unwrap();
+    let at = text.rfind("proved").unwrap();
+    fs::write(
+        &table,
+        format!(
+            "{}{}",
+            &text[..at],
+            text[at..].replacen("proved", "probed", 1)
+        ),
+    )
+    .unwrap();
+    let server = Server::start(dir.path(), &["m.csv"]);
+    assert!(server.page("/").contains(word));
+    server.stop("-TERM");
+}
+
+#[test]
 fn nothing_but_pages_is_answered() {
     let dir = certified();
     let server = Server::start(dir.path(), &["m.csv"]);

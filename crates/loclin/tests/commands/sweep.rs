@@ -215,6 +215,90 @@ fn runs_that_are_finished_are_those_of_the_data_that_are_there() {
     assert_eq!(json(&arguments)["rows"].as_array().unwrap().len(), 2);
 }
 
+#[test]
+fn results_stay_until_there_are_new_ones() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = small_data(dir.path());
+    let out = dir.path().join("out");
+    let rest = "search = \"grid\"\n[vary]\nseed = [3, 4, 5]";
+    let file = sweep(dir.path(), &data, rest);
+    let arguments = ["sweep", "--config", text(&file), "--out", text(&out)];
+    json(&arguments);
+    let all = ["results.json", "results.csv"].map(|name| fs::read(out.join(name)).unwrap());
+    let stays = || {
+        let now = ["results.json", "results.csv"].map(|name| fs::read(out.join(name)).unwrap());
+        assert!(now == all, "results were changed");
+    };
+    // Other configurations of the runs that are there.
+    let config = fs::read_to_string(&file).unwrap();
+    fs::write(&file, config.replace("hidden = [7, 5]", "hidden = [6]")).unwrap();
+    refused(&arguments, 2, &["run `seed=3`", "another configuration"]);
+    stays();
+    fs::write(&file, &config).unwrap();
+    // A network that is gone.
+    let model = out.join("seed=4/model.safetensors");
+    let bytes = fs::read(&model).unwrap();
+    fs::remove_file(&model).unwrap();
+    refused(
+        &[&arguments[..], &["--jobs", "1"]].concat(),
+        1,
+        &["best network is gone"],
+    );
+    assert_eq!(results(&out)["rows"].as_array().unwrap().len(), 3);
+    fs::write(&model, bytes).unwrap();
+    json(&arguments);
+    stays();
+}
+
+#[test]
+fn parts_from_other_first_weights_or_of_other_sizes_are_told_apart() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| text(&dir.path().join(name)).to_owned();
+    let data = small_data(dir.path());
+    let weights = dir.path().join("w.safetensors");
+    crate::fixture::model(&weights, &[1, 6, 6], &[7, 5]);
+    let rest = format!(
+        "search = \"grid\"\n[vary]\nseed = [3, 4]\ninit = [{:?}]",
+        text(&weights)
+    );
+    let file = sweep(dir.path(), &data, &rest);
+    let part = |part: &str, out: &str| {
+        let part = format!("{part}/2");
+        json(&[
+            "sweep",
+            "--config",
+            text(&file),
+            "--shard",
+            &part,
+            "--out",
+            out,
+        ]);
+    };
+    let (one, two, all) = (at("one"), at("two"), at("all"));
+    part("1", &one);
+    crate::fixture::model(&weights, &[1, 6, 6], &[7, 5]);
+    let mut bytes = fs::read(&weights).unwrap();
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    fs::write(&weights, bytes).unwrap();
+    part("2", &two);
+    refused(
+        &["merge", &one, &two, "--out", &all],
+        1,
+        &["SHA-256 of the data", "w.safetensors"],
+    );
+    let again = [
+        "sweep",
+        "--config",
+        text(&file),
+        "--shard",
+        "1/2",
+        "--out",
+        &one,
+    ];
+    refused(&again, 1, &["began from other weights"]);
+}
+
 /// Weights that decay to 0 leave neurons that nothing moves.
 #[test]
 fn runs_whose_margins_are_infinite_are_shown_and_go_on_and_are_put_together() {

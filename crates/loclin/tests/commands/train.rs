@@ -543,8 +543,216 @@ fn files_that_are_there_stay() {
         dir.path(),
         &resumed,
         1,
-        "model.safetensors|best network is gone|--out",
+        "model.safetensors|best network is gone|remove the run's directory",
     );
+}
+
+#[test]
+fn a_network_that_is_not_the_runs_is_noticed() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    let data = format!("dataset={}", text(&small_data(dir.path())));
+    let set = |seed| [data.as_str(), "hidden=[7]", "epochs=1", seed];
+    train(&at("run"), &set("seed=1"), &[]);
+    train(&at("other"), &set("seed=2"), &[]);
+    let model = at("run/model.safetensors");
+    let own = fs::read(&model).unwrap();
+    let config = text(&demo_config()).to_owned();
+    let sets = "--set dataset=@data --set hidden=[7] --set epochs=1 --set seed=1";
+    let line = format!("train --config {config} --out @run {sets} --resume");
+    let other = fs::read(at("other/model.safetensors")).unwrap();
+    for bytes in [&other[..], b""] {
+        fs::write(&model, bytes).unwrap();
+        let needles = "run/model.safetensors|not the run's best network any more|SHA-256";
+        refused(dir.path(), &line, 1, needles);
+        assert_eq!(fs::read(&model).unwrap(), bytes);
+    }
+    fs::write(&model, own).unwrap();
+    train(&at("run"), &set("seed=1"), &["--resume"]);
+}
+
+#[test]
+fn a_run_goes_on_from_its_own_first_weights_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    let data = format!("dataset={}", text(&small_data(dir.path())));
+    let weights = at("w.safetensors");
+    let init = format!("init={}", text(&weights));
+    let set = |own: &[&str]| {
+        let all = [&[data.as_str(), "hidden=[7]", "epochs=1"], own].concat();
+        all.into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let run = |out: &str, own: &[&str], more: &[&str]| {
+        let set = set(own);
+        let set: Vec<&str> = set.iter().map(String::as_str).collect();
+        train(&at(out), &set, more)
+    };
+    run("one", &["seed=1"], &[]);
+    run("two", &["seed=2"], &[]);
+    let first = |name: &str| {
+        fs::copy(at(name).join("model.safetensors"), &weights).unwrap();
+    };
+    first("one");
+    run("run", &[&init], &[]);
+    first("two");
+    let config = text(&demo_config()).to_owned();
+    for epochs in [1, 2] {
+        let sets = format!(
+            "--set dataset=@data --set hidden=[7] --set init=@w.safetensors --set epochs={epochs}"
+        );
+        let line = format!("train --config {config} --out @run {sets} --resume");
+        refused(
+            dir.path(),
+            &line,
+            1,
+            "last.safetensors|other weights|SHA-256|w.safetensors",
+        );
+    }
+    // It needs them no more.
+    fs::remove_file(&weights).unwrap();
+    run("run", &[&init], &["--resume"]);
+    first("one");
+    run("run", &[&init], &["--resume"]);
+}
+
+#[test]
+fn a_configuration_of_ones_own_stays_when_a_run_is_to_go_on() {
+    let dir = tempfile::tempdir().unwrap();
+    small_data(dir.path());
+    let own = dir.path().join("mine/config.toml");
+    fs::create_dir(dir.path().join("mine")).unwrap();
+    let demo = fs::read_to_string(demo_config()).unwrap();
+    for (text, needle) in [
+        ("[app]\nname = \"mine\"\n", "not that of a run"),
+        (&demo[..], "another configuration"),
+    ] {
+        fs::write(&own, text).unwrap();
+        let line = "train --preset demo --set dataset=@data --set hidden=[7] --set epochs=1 --out @mine --resume";
+        let output = command(&[])
+            .args(
+                line.replace('@', &format!("{}/", dir.path().display()))
+                    .split(' '),
+            )
+            .output()
+            .unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(
+            !output.status.success() && stderr.contains(needle),
+            "{stderr}"
+        );
+        assert_eq!(fs::read_to_string(&own).unwrap(), text);
+    }
+}
+
+/// Nothing is begun that cannot be trained.
+#[test]
+fn what_cannot_be_trained_leaves_no_directory() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    fs::write(at("x.npy"), npy::encode(&[24, 2], &[0.5; 48]).unwrap()).unwrap();
+    for (name, label) in [("zeros.npy", 0.0), ("ones.npy", 1.0)] {
+        fs::write(at(name), npy::encode(&[24], &[label; 24]).unwrap()).unwrap();
+    }
+    for (labels, set, needle) in [
+        ("zeros", "", "found one class, expected two or more"),
+        (
+            "ones",
+            "--set flip=true",
+            "flip and crop_padding take images",
+        ),
+        (
+            "ones",
+            "--set crop_padding=2",
+            "flip and crop_padding take images",
+        ),
+    ] {
+        let line = format!(
+            "train --preset demo --set hidden=[4] --set epochs=1 --set dataset=@x.npy,labels=@{labels}.npy {set} --out @run"
+        );
+        let line = line.replace('@', &format!("{}/", dir.path().display()));
+        let output = command(&[]).args(line.split_whitespace()).output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(
+            !output.status.success() && stderr.contains(needle),
+            "{stderr}"
+        );
+        assert!(!at("run").exists(), "{needle}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_run_whose_directory_was_moved_writes_nothing_into_another() {
+    use std::time::{Duration, Instant};
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    let data = format!("dataset={}", text(&small_data(dir.path())));
+    let set = [
+        &data[..],
+        "hidden=[7]",
+        "epochs=100000",
+        "checkpoint_seconds=0",
+    ];
+    let child = command(&[])
+        .args(training(&at("run"), &set))
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let start = Instant::now();
+    while !at("run/last.safetensors").exists() {
+        assert!(start.elapsed() < Duration::from_secs(60), "no checkpoint");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    fs::rename(at("run"), at("old")).unwrap();
+    train(&at("run"), &[&data, "hidden=[5]", "epochs=1"], &[]);
+    let output = child.wait_with_output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success(), "{stderr}");
+    assert!(stderr.contains("moved or removed"), "{stderr}");
+    train(
+        &at("run"),
+        &[&data, "hidden=[5]", "epochs=1"],
+        &["--resume"],
+    );
+}
+
+#[test]
+fn of_two_tables_of_a_runs_name_none_is_chosen() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    fs::create_dir(at("other")).unwrap();
+    for (folder, rows) in [("", 24), ("other", 12)] {
+        let [x, y] = ["x.npy", "y.npy"].map(|name| at(folder).join(name));
+        fs::write(x, npy::encode(&[rows, 2], &vec![0.5; 2 * rows]).unwrap()).unwrap();
+        fs::write(y, npy::encode(&[rows], &vec![1.0; rows]).unwrap()).unwrap();
+    }
+    let set = ["hidden=[4]", "epochs=1", "dataset=x.npy,labels=y.npy"];
+    let trained = command(&[])
+        .args(training(&at("run"), &set))
+        .current_dir(dir.path())
+        .output();
+    assert!(trained.unwrap().status.success());
+    let certify = |more: &[&str]| {
+        let run = at("run");
+        let line = ["certify", "--json", "--model", text(&run)];
+        command(&[&line[..], more].concat())
+            .current_dir(at("other"))
+            .output()
+            .unwrap()
+    };
+    let unsaid = certify(&[]);
+    let stderr = String::from_utf8(unsaid.stderr).unwrap();
+    assert_eq!(unsaid.status.code(), Some(2), "{stderr}");
+    assert!(
+        stderr.contains("x.npy,labels=y.npy") && stderr.contains("--data says which"),
+        "{stderr}"
+    );
+    for (data, inputs) in [("x.npy,labels=y.npy", 12), ("../x.npy,labels=y.npy", 24)] {
+        let said = certify(&["--data", data]);
+        let found: Value = serde_json::from_slice(&said.stdout).unwrap();
+        assert_eq!(found["inputs"], inputs, "{data}");
+    }
 }
 
 #[test]

@@ -16,6 +16,7 @@ use self::certified::{Certified, train_and_certify};
 use crate::program::config::Config;
 use crate::program::files;
 use crate::program::options::Global;
+use crate::program::run_directory::CONFIG;
 
 pub use self::outcome::{Outcome, Row};
 
@@ -46,7 +47,10 @@ pub struct Args {
 pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let report_path = args.out.join("index.html");
     files::create_dir(&args.out)?;
-    files::check_writable(&report_path)?;
+    let is_own = RUNS
+        .iter()
+        .any(|(_, directory, _)| args.out.join(directory).join(CONFIG).exists());
+    files::check_new(&report_path, is_own)?;
     let mut certified = Vec::new();
     for (name, directory, preset) in RUNS {
         let mut config = Config::preset(preset, &[])?;

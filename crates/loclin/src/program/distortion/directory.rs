@@ -21,8 +21,7 @@ const EARLIER: &str = "settings.json";
 
 /// A directory of measurements, which this process alone has.
 pub struct Directory {
-    path: PathBuf,
-    _lock: Lock,
+    lock: Lock,
 }
 
 /// The table of the measurements in a directory.
@@ -86,15 +85,12 @@ impl Directory {
         files::create_dir(path)?;
         let lock = files::lock(path)?;
         files::remove_leftovers(path)?;
-        Ok(Self {
-            path: path.to_owned(),
-            _lock: lock,
-        })
+        Ok(Self { lock })
     }
 
     /// Where it is.
     pub(super) fn path(&self) -> &Path {
-        &self.path
+        self.lock.path()
     }
 
     /// Removes what belongs to earlier measurements.
@@ -116,7 +112,8 @@ impl Directory {
     }
 
     fn remove(&self, name: &str) -> anyhow::Result<()> {
-        let file = self.path.join(name);
+        self.lock.check()?;
+        let file = self.path().join(name);
         match file.exists() {
             true => fs::remove_file(&file)
                 .with_context(|| format!("{}: cannot remove the file", file.display())),
@@ -129,7 +126,7 @@ impl Directory {
     /// # Errors
     /// A file that cannot be read, or is not the state of a search.
     pub fn kept(&self, index: usize, search: usize) -> anyhow::Result<Option<State>> {
-        let file = self.path.join(STATE);
+        let file = self.path().join(STATE);
         if !file.exists() {
             return Ok(None);
         }
@@ -157,7 +154,7 @@ impl Directory {
         let of = Tensor::new(&[index as u32, search as u32], &Device::Cpu)?;
         tensors.insert(OF.to_owned(), of);
         let bytes = safetensors::serialize(tensors, None)?;
-        Ok(files::write_atomic(&self.path.join(STATE), &bytes)?)
+        Ok(self.lock.write(STATE, &bytes)?)
     }
 
     /// The input `x` `[in...]` with the largest distortion, the point that showed it, and the gradients at both.
@@ -183,7 +180,7 @@ impl Directory {
     /// # Errors
     /// When they cannot be written.
     pub(super) fn write_worst(&self, bytes: &[u8]) -> anyhow::Result<()> {
-        Ok(files::write_atomic(&self.path.join(WORST), bytes)?)
+        Ok(self.lock.write(WORST, bytes)?)
     }
 }
 

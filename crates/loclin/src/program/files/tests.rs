@@ -66,14 +66,16 @@ fn leftovers_of_a_killed_writer_go_and_everything_else_stays() {
         .keep()
         .unwrap();
     write_atomic(&dir.path().join("a.txt"), b"x").unwrap();
-    create_dir(&dir.path().join(".tmp-mine")).unwrap();
+    let own = ".loclin-mine.unfinished";
+    create_dir(&dir.path().join(own)).unwrap();
+    write_atomic(&dir.path().join(".tmp-thesis.tex"), b"x").unwrap();
     let living = temporary(&dir.path().join("b.txt")).unwrap();
     assert!(left.exists());
     remove_leftovers(dir.path()).unwrap();
     assert!(living.path().exists());
     drop(living);
     remove_leftovers(dir.path()).unwrap();
-    assert_eq!(names(dir.path()), [".tmp-mine", "a.txt"]);
+    assert_eq!(names(dir.path()), [own, ".tmp-thesis.tex", "a.txt"]);
 }
 
 #[test]
@@ -86,6 +88,24 @@ fn a_directory_has_one_owner_at_a_time() {
     drop(held);
     lock(dir.path()).unwrap();
     assert!(names(dir.path()).is_empty());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_directory_that_was_moved_is_no_longer_held() {
+    let dir = tempfile::tempdir().unwrap();
+    let [here, there] = ["here", "there"].map(|name| dir.path().join(name));
+    create_dir(&here).unwrap();
+    let held = lock(&here).unwrap();
+    held.check().unwrap();
+    fs::rename(&here, &there).unwrap();
+    assert!(held.check().is_err());
+    // Somebody else's directory of that name.
+    create_dir(&here).unwrap();
+    let other = lock(&here).unwrap();
+    let error = held.check().unwrap_err();
+    assert!(error.source.to_string().contains("moved"), "{error:?}");
+    other.check().unwrap();
 }
 
 #[test]

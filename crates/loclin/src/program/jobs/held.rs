@@ -35,7 +35,10 @@ impl Held {
         let mut options = OpenOptions::new();
         let options = options.read(true).write(true).create(true).truncate(false);
         let file = options.open(&path).map_err(failed)?;
-        if is_locked(&file) || !is_at(&file, &path).map_err(failed)? {
+        if !file.metadata().map_err(failed)?.is_file() {
+            return Err(failed(io::Error::other("it is not a regular file")));
+        }
+        if is_locked(&file) || !files::is_at(&file, &path).map_err(failed)? {
             return Err(JobError::Busy { path });
         }
         Ok(Self { path, file })
@@ -100,22 +103,4 @@ impl Drop for Held {
 /// Locks the file for this process; whether another one has it.
 fn is_locked(file: &File) -> bool {
     cfg!(unix) && matches!(file.try_lock(), Err(TryLockError::WouldBlock))
-}
-
-/// Whether the file still has this name, which another process may have given to a new one before this one was locked.
-#[cfg(unix)]
-fn is_at(file: &File, path: &Path) -> io::Result<bool> {
-    use std::os::unix::fs::MetadataExt;
-    let named = match fs::metadata(path) {
-        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(false),
-        named => named?,
-    };
-    let own = file.metadata()?;
-    Ok((own.dev(), own.ino()) == (named.dev(), named.ino()))
-}
-
-/// Other systems have no locks here.
-#[cfg(not(unix))]
-fn is_at(_: &File, _: &Path) -> io::Result<bool> {
-    Ok(true)
 }

@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
+use loclin_tensor::file;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -146,7 +147,7 @@ impl Journal {
             return Ok(None);
         }
         let action = "read the journal";
-        let file = File::open(&path).map_err(|source| JobError::File {
+        let file = file::open(&path).map_err(|source| JobError::File {
             action,
             path: path.clone(),
             source,

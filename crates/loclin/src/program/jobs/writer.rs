@@ -6,6 +6,7 @@ use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use loclin_tensor::file;
 use serde::Serialize;
 use serde::de::IgnoredAny;
 
@@ -271,7 +272,7 @@ impl Writer {
             source,
         };
         // A job that was stopped before its first rows has no table yet.
-        let mut rows = match File::open(&self.out) {
+        let mut rows = match file::open(&self.out) {
             Ok(rows) => Some(rows),
             Err(cause) if cause.kind() == ErrorKind::NotFound => None,
             Err(cause) => return Err(failed(cause)),

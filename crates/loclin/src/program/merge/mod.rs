@@ -3,6 +3,7 @@
 mod outcome;
 mod tables;
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -19,7 +20,7 @@ Examples:
   loclin merge runs/random-1 runs/random-2 runs/random-3 --out runs/random
 
 The parts may be named in any order. Every part must be of the same job: the same model, data, options and seed, by their \
-digests, and the same version of the program. What is missing or doubled is named, and nothing is written then. \
+digests, and for tables the same version of the program. What is missing or doubled is named, and nothing is written then. \
 Parts stay as they are: --out is none of them.";
 
 /// Options of `merge`.
@@ -46,6 +47,9 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     // What is replaced would be gone before all of it was read.
     let out = Named::default().with("--out", [&args.out]);
     outputs::check(&out, &Named::default().with("a part", &args.parts))?;
+    for part in &args.parts {
+        fs::metadata(part).with_context(|| part.display().to_string())?;
+    }
     if args.parts.iter().all(|part| distortion::is_part(part)) {
         let tables: Vec<PathBuf> = args
             .parts

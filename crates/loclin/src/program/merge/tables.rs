@@ -1,12 +1,12 @@
 //! Tables of the parts of a job, put together batch by batch.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
+use loclin_tensor::file;
 use serde_json::Value;
 
 use crate::program::files;
@@ -89,11 +89,10 @@ impl Whole {
         let first = parts.first().context("no parts")?;
         let mut held = Held::of(out)?;
         check_new(out, self.force)?;
-        files::write_atomic_with(out, |to| {
-            rows(parts, places, to)?;
-            // The old journal goes before the table comes.
-            held.cut(0)
-        })?;
+        // The old journal goes before the table comes, and the table is whole before that.
+        let table = files::Unnamed::new(out, |to| rows(parts, places, to))?;
+        held.cut(0).with_context(|| out.display().to_string())?;
+        table.named()?;
         let mut journals = parts
             .iter()
             .map(|part| Journal::of(&part.path))
@@ -204,7 +203,7 @@ fn range(part: &Part, batch: usize) -> Range<u64> {
 fn rows(parts: &[Part], places: &[usize], to: &mut dyn Write) -> io::Result<()> {
     let mut tables = parts
         .iter()
-        .map(|part| File::open(&part.path))
+        .map(|part| file::open(&part.path))
         .collect::<io::Result<Vec<_>>>()?;
     if let Some(first) = parts.first() {
         to.write_all(&first.header)?;

@@ -1,11 +1,13 @@
 //! What a result is: its rows, what is said of it, and how its model and data are found again.
 
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use clap::{Parser, Subcommand};
 use csv::StringRecord;
 use loclin_data::Data;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use super::ask::{Ask, Expected, Named};
@@ -14,7 +16,7 @@ use crate::program::errors::Usage;
 use crate::program::jobs::{Asked, Job, Journal, Settings};
 use crate::program::options::Global;
 use crate::program::run_directory::Trained;
-use crate::program::{bound, certify, process};
+use crate::program::{bound, certify, files, process};
 
 /// A result.
 pub(super) struct Source {
@@ -78,6 +80,13 @@ fn of_table(path: &Path, moved: &Moved) -> anyhow::Result<Source> {
     if let (Some(model), Some(data)) = (shown("model"), shown("data")) {
         lines.push(format!("What {model} says about {data}."));
     }
+    if let Some(batch) = edited(path)? {
+        let line = format!(
+            "The table was changed since it was written (from its batch {batch} on): its rows are not what was found."
+        );
+        tracing::warn!("{}: {line}", path.display());
+        lines.push(line);
+    }
     let is_bound = job.is_some_and(|job| job.command == bound::COMMAND);
     let bounds = is_bound.then(|| {
         let what = shown("question").unwrap_or("what is asked");
@@ -95,6 +104,27 @@ fn of_table(path: &Path, moved: &Moved) -> anyhow::Result<Source> {
         },
         rows,
     })
+}
+
+/// The first batch of which a table has not the rows that its journal says were written.
+fn edited(path: &Path) -> anyhow::Result<Option<usize>> {
+    let Some(mut journal) = Journal::open(path)? else {
+        return Ok(None);
+    };
+    let named = || path.display().to_string();
+    let mut table = files::open(path)?;
+    let mut header = Vec::new();
+    BufReader::new(&table)
+        .read_until(b'\n', &mut header)
+        .with_context(named)?;
+    let mut start = header.len() as u64;
+    while let Some(next) = journal.next_done::<IgnoredAny>()? {
+        if !next.is_in(&mut table, start).with_context(named)? {
+            return Ok(Some(next.batch));
+        }
+        start = next.bytes;
+    }
+    Ok(None)
 }
 
 /// How the model of a job is asked again.

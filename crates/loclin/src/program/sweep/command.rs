@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use anyhow::Context;
+
 use super::error::ResultsError;
 use super::outcome::Outcome;
 use super::plan::Plan;
@@ -13,7 +15,7 @@ use super::table;
 use crate::program::files;
 use crate::program::jobs::{Choice, Shard};
 use crate::program::options::{DataDir, Global};
-use crate::program::train::Datasets;
+use crate::program::train::{self, Datasets};
 
 const EXAMPLE: &str = "\
 Examples:
@@ -67,25 +69,48 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Answer> {
         return Preview::new(&runs, &out, &datasets).map(Answer::Preview);
     }
     files::create_dir(&out)?;
-    let _lock = files::lock(&out)?;
-    if !args.force {
-        check_own(&out, shard, &runs)?;
+    let held = files::lock(&out)?;
+    let there = match check_own(&out, shard, &runs) {
+        Err(cause) if !args.force => return Err(cause.into()),
+        there => there.ok().flatten(),
+    };
+    // What another configuration was begun with stays as it is, with the results that are there.
+    for run in &runs {
+        let directory = out.join(&run.name);
+        train::check_configuration(&directory, &run.config)
+            .with_context(|| format!("run `{}`", run.name))?;
     }
     files::remove_leftovers(&out)?;
-    let results = |rows: Vec<Row>| table::Results::new(&plan, shard, rows, datasets.digests());
+    // A run's row stays until there is a new one.
+    let (rows, data) = there.map_or_else(Default::default, |there| (there.rows, there.data));
+    let results = |new: Vec<Row>| {
+        let row = |run: &Planned| {
+            let mut both = new.iter().chain(&rows);
+            both.find(|row| row.run == run.name).cloned()
+        };
+        let rows = runs.iter().filter_map(row).collect();
+        let mut data = data.clone();
+        data.extend(datasets.digests());
+        table::Results::new(&plan, shard, rows, data)
+    };
     let rows = execute(&runs, &out, &args.workers, &datasets, global, |rows| {
-        results(rows.to_vec()).write(&out)
+        results(rows.to_vec()).write(&held)
     })?;
     let results = results(rows);
     // Also where there was nothing to run.
-    results.write(&out)?;
+    results.write(&held)?;
     Ok(Answer::Results(Outcome::new(results, out)))
 }
 
-/// Refuses a directory with results that these would not contain. Those of a sweep that was extended contain all that there were.
-fn check_own(out: &Path, shard: Shard, runs: &[Planned]) -> Result<(), ResultsError> {
+/// The results in a directory, if there are any; refuses those that these would not contain. Those of a sweep that was extended contain all
+/// that there were.
+fn check_own(
+    out: &Path,
+    shard: Shard,
+    runs: &[Planned],
+) -> Result<Option<table::Results>, ResultsError> {
     let Some(file) = table::Results::there(out) else {
-        return Ok(());
+        return Ok(None);
     };
     let there = match file.ends_with(table::JSON) {
         true => table::Results::read(out).map_err(Some),
@@ -101,8 +126,11 @@ fn check_own(out: &Path, shard: Shard, runs: &[Planned]) -> Result<(), ResultsEr
         return Err(ResultsError::OtherPart { file, there, here });
     }
     let is_lost = |row: &Row| !runs.iter().any(|run| run.name == row.run);
-    match there.rows.into_iter().find(is_lost) {
-        Some(Row { run, .. }) => Err(ResultsError::OtherSweep { file, run }),
-        None => Ok(()),
+    match there.rows.iter().find(|row| is_lost(row)) {
+        Some(Row { run, .. }) => {
+            let run = run.clone();
+            Err(ResultsError::OtherSweep { file, run })
+        }
+        None => Ok(Some(there)),
     }
 }

@@ -21,9 +21,9 @@ pub fn merge(parts: &[PathBuf], out: &Path, force: bool) -> anyhow::Result<Outco
         .collect::<anyhow::Result<Vec<_>>>()?;
     let results = merged(read)?;
     files::create_dir(out)?;
-    let _lock = files::lock(out)?;
+    let held = files::lock(out)?;
     check_new(out, force)?;
-    results.write(out)?;
+    results.write(&held)?;
     Ok(Outcome::new(results, out.to_owned()).with_parts(parts.to_vec()))
 }
 

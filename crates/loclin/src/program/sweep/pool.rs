@@ -48,7 +48,15 @@ impl Workers {
         let jobs = self
             .jobs
             .unwrap_or(rayon::current_num_threads() / self.threads);
-        Ok(jobs.min(runs).max(1))
+        let jobs = jobs.min(runs).max(1);
+        if jobs * self.threads > MOST_THREADS {
+            let message = format!(
+                "--jobs, --threads: {jobs} runs side by side of {} threads each; expected at most {MOST_THREADS} threads in all",
+                self.threads
+            );
+            return Err(Usage::new(message));
+        }
+        Ok(jobs)
     }
 }
 

@@ -11,7 +11,7 @@ use super::mean::{Mean, means};
 use super::plan::Plan;
 use super::row::{Row, Status};
 use super::select::{Rule, Selected};
-use crate::program::files;
+use crate::program::files::{self, Lock};
 use crate::program::jobs::Shard;
 
 /// The results' files.
@@ -93,12 +93,12 @@ impl Results {
     }
 
     /// Writes both files into the sweep's directory.
-    pub(super) fn write(&self, directory: &Path) -> anyhow::Result<()> {
+    pub(super) fn write(&self, held: &Lock) -> anyhow::Result<()> {
         let mut json = serde_json::to_vec_pretty(self)?;
         json.push(b'\n');
         // First what says whose results these are.
-        files::write_atomic(&directory.join(JSON), &json)?;
-        files::write_atomic(&directory.join(CSV), &self.csv()?)?;
+        held.write(JSON, &json)?;
+        held.write(CSV, &self.csv()?)?;
         Ok(())
     }
 

@@ -44,6 +44,12 @@ pub(super) struct Progress {
     /// The digest of the data that it is trained on ([`Datasets::digest`](super::Datasets)); earlier versions did not keep it.
     #[serde(default)]
     pub(super) data: Option<String>,
+    /// The SHA-256 of the file that its first weights came from, if they did; earlier versions did not keep it.
+    #[serde(default)]
+    pub(super) init: Option<String>,
+    /// The SHA-256 of the best network's file; earlier versions did not keep it.
+    #[serde(default)]
+    pub(super) model: Option<String>,
     /// The threads that trained it last; earlier versions did not say.
     #[serde(default)]
     pub(super) threads: Option<usize>,

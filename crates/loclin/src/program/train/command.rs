@@ -2,8 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use anyhow::ensure;
+
+use super::checkpoint::Progress;
 use super::datasets::Datasets;
-use super::directory::prepare;
+use super::directory::{check_model, prepare};
 use super::outcome::Outcome;
 use super::trainer::Trainer;
 use crate::program::config::{Config, SEEDED};
@@ -118,11 +121,21 @@ fn train_here(
     // The directory last: what cannot be trained leaves nothing behind.
     let data = datasets.both(config)?;
     let mut trainer = Trainer::new(config, &data, global.device.open()?)?;
+    let begun = Progress {
+        data: Some(datasets.digest(config)?),
+        init: datasets.initial(config)?,
+        ..Progress::default()
+    };
     if config.init != SEEDED && !out.join(LAST).exists() {
-        trainer.initialise(Path::new(&config.init))?;
+        let read = Some(trainer.initialise(Path::new(&config.init))?);
+        ensure!(
+            read == begun.init,
+            "{}: the file was changed meanwhile",
+            config.init
+        );
     }
-    let digest = datasets.digest(config)?;
-    let _lock = prepare(out, config, resume, &digest)?;
-    let progress = trainer.run(out, digest, label)?;
+    let held = prepare(out, config, resume, &begun)?;
+    let progress = trainer.run(&held, begun, label)?;
+    check_model(out, &progress)?;
     Outcome::new(out, &progress.history, progress.preprocessing)
 }

@@ -7,10 +7,10 @@ use std::sync::{Mutex, PoisonError};
 use anyhow::{Context, bail};
 use loclin_data::{Data, Moments, Preprocessing, Split, source};
 
-use crate::program::config::Config;
-use crate::program::{jobs, opened};
+use crate::program::config::{Architecture, Config, SEEDED, inputs};
+use crate::program::{files, jobs, opened};
 
-/// Where the data of runs are. The digest of a dataset is found once, whatever number of runs ask for it.
+/// Where the data of runs are. The digest of a dataset, or of a file of initial weights, is found once, whatever number of runs ask for it.
 #[derive(Debug)]
 pub struct Datasets {
     data_dir: PathBuf,
@@ -32,19 +32,48 @@ impl Datasets {
         classes_by_labels([open(Split::Train)?, open(Split::Valid)?])
     }
 
-    /// The digests that were found, by the names that configurations have for the datasets.
+    /// The digests that were found, by the names that configurations have for the datasets and files.
     pub fn digests(&self) -> BTreeMap<String, String> {
         let digests = self.digests.lock().unwrap_or_else(PoisonError::into_inner);
         digests.clone()
     }
 
-    /// SHA-256 of all rows that train or validate by whatever seed, as they are stored.
-    pub(super) fn digest(&self, config: &Config) -> anyhow::Result<String> {
-        // Held while rows are read, so that runs side by side read them once.
+    /// SHA-256 of the file of initial weights; `None` for those that are drawn, and where there is no such file.
+    pub(super) fn initial(&self, config: &Config) -> anyhow::Result<Option<String>> {
+        let path = Path::new(&config.init);
+        if config.init == SEEDED || !path.exists() {
+            return Ok(None);
+        }
+        self.once(config.init.clone(), || Ok(files::digest(path)?))
+            .map(Some)
+    }
+
+    /// The digest of a name, found at the first time.
+    fn once(
+        &self,
+        name: String,
+        digest: impl FnOnce() -> anyhow::Result<String>,
+    ) -> anyhow::Result<String> {
+        // Held meanwhile, so that runs side by side read files once.
         let mut digests = self.digests.lock().unwrap_or_else(PoisonError::into_inner);
-        let name = &config.dataset;
-        if let Some(digest) = digests.get(name) {
+        if let Some(digest) = digests.get(&name) {
             return Ok(digest.clone());
+        }
+        let digest = digest()?;
+        digests.insert(name, digest.clone());
+        Ok(digest)
+    }
+
+    /// SHA-256 of all rows that train or validate by whatever seed, as they are stored; of images as they are decoded, and resized if they
+    /// are.
+    pub(super) fn digest(&self, config: &Config) -> anyhow::Result<String> {
+        let name = &config.dataset;
+        let mut called = name.clone();
+        if config.resize != inputs::NO_SIZE {
+            called.push_str(&format!(", resize {}", config.resize));
+        }
+        if config.exif_orientation {
+            called.push_str(", exif_orientation");
         }
         let preprocessing = config.preprocessing()?;
         let request = source::Request {
@@ -52,10 +81,10 @@ impl Datasets {
             preprocessing: &preprocessing,
             ..source::Request::of(Split::Train)
         };
-        let digest = jobs::digest(|sink| source::training_content(name, &request, sink));
-        let digest = digest.with_context(|| format!("dataset `{name}`: cannot read it again"))?;
-        digests.insert(name.clone(), digest.clone());
-        Ok(digest)
+        self.once(called, || {
+            jobs::digest(|sink| source::training_content(name, &request, sink))
+                .with_context(|| format!("dataset `{name}`: cannot read it again"))
+        })
     }
 }
 
@@ -89,7 +118,10 @@ fn classes_by_labels(both: [Data; 2]) -> anyhow::Result<[Data; 2]> {
 /// # Errors
 /// A dataset that cannot be read.
 pub fn open(config: &Config, split: Split, data_dir: &Path) -> anyhow::Result<Data> {
-    let preprocessing = config.preprocessing()?;
+    let mut preprocessing = config.preprocessing()?;
+    if config.architecture == Architecture::ScoRnn {
+        preprocessing = opened::of_steps(preprocessing)?;
+    }
     let request = source::Request {
         data_dir: Some(data_dir),
         seed: config.seed,

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 
 use super::checkpoint::{self, Progress};
 use super::datasets::Datasets;
@@ -34,17 +34,56 @@ pub fn finished(
     if progress.data.is_some() {
         check_data(&last, &progress, config, &datasets.digest(config)?)?;
     }
+    if let Some(initial) = datasets.initial(config)? {
+        check_initial(&last, &progress, config, &initial)?;
+    }
     check_model(out, &progress)?;
     Outcome::new(out, &progress.history, progress.preprocessing).map(Some)
 }
 
-/// Refuses a run whose best network is gone: what is left of the run does not have it.
-fn check_model(out: &Path, progress: &Progress) -> anyhow::Result<()> {
+/// Refuses a run whose best network is gone, or is another one in a run that is finished: what is left of the run does not have it. A run
+/// that goes on from its checkpoint may have been stopped between the network's file and that.
+pub(super) fn check_model(out: &Path, progress: &Progress) -> anyhow::Result<()> {
+    check_there(out, progress)?;
+    let model = out.join(MODEL);
+    if let Some(written) = &progress.model {
+        let there = files::digest(&model)?;
+        ensure!(
+            there == *written,
+            "{}: it is not the run's best network any more: the SHA-256 was {written}, it is {there} now; {REMEDY}",
+            model.display()
+        );
+    }
+    Ok(())
+}
+
+/// What can be done without the best network.
+const REMEDY: &str = "its checkpoint has the last one only; bring the file back, or remove the run's directory to train it anew";
+
+fn check_there(out: &Path, progress: &Progress) -> anyhow::Result<()> {
     let model = out.join(MODEL);
     ensure!(
         progress.history.is_empty() || model.exists(),
-        "{}: the run's best network is gone, and its checkpoint has the last one only; bring the file back, or --out names another directory",
+        "{}: the run's best network is gone, and {REMEDY}",
         model.display()
+    );
+    Ok(())
+}
+
+/// Refuses a run that began from other weights than those of the digest.
+fn check_initial(
+    last: &Path,
+    progress: &Progress,
+    config: &Config,
+    digest: &str,
+) -> anyhow::Result<()> {
+    let there = progress.init.as_deref().unwrap_or(digest);
+    ensure!(
+        there == digest,
+        "{}: the run began from other weights: the SHA-256 of `{}` was {there}, it is {digest} now; bring that file back, or --out names \
+         another directory",
+        last.display(),
+        config.init
     );
     Ok(())
 }
@@ -97,13 +136,50 @@ fn check_threads(last: &Path, progress: &Progress) {
     }
 }
 
+/// Refuses a directory in which another run was begun, or whose configuration is somebody else's.
+///
+/// # Errors
+/// The file, and what to do.
+pub fn check_configuration(out: &Path, config: &Config) -> anyhow::Result<()> {
+    let path = out.join(CONFIG);
+    let begun = [LAST, METRICS, MODEL]
+        .into_iter()
+        .find(|name| out.join(name).exists());
+    if !path.exists() {
+        return match begun {
+            Some(name) => Err(Usage::new(format!(
+                "{}: there is none beside {name}, so nobody knows what run it is of; bring the file back, or --out names another directory",
+                path.display()
+            ))
+            .into()),
+            None => Ok(()),
+        };
+    }
+    let there = Config::load(&path, &[])
+        .with_context(|| format!("{}: not that of a run", path.display()))?;
+    if config.continues(&there) {
+        return Ok(());
+    }
+    let remedy = match begun {
+        Some(_) => {
+            "only more epochs (unless schedule = \"cosine\") and other checkpoint_seconds go on with it"
+        }
+        None => "it has no checkpoint yet: remove the file to begin anew",
+    };
+    let message = format!(
+        "{}: the run begun here has another configuration; {remedy}, --out names another directory",
+        path.display()
+    );
+    Err(Usage::new(message).into())
+}
+
 /// Makes the directory, takes it for as long as the lock lives, and writes the configuration, or checks that it is the one
-/// of the run begun there, on data of this digest.
+/// of the run begun there, on the data and from the weights that `begun` has the digests of.
 pub(super) fn prepare(
     out: &Path,
     config: &Config,
     resume: bool,
-    digest: &str,
+    begun: &Progress,
 ) -> anyhow::Result<Lock> {
     files::create_dir(out)?;
     let lock = files::lock(out)?;
@@ -114,26 +190,21 @@ pub(super) fn prepare(
         );
         return Err(Usage::new(message).into());
     }
-    // A run that was stopped before its first checkpoint begins again, and may already have a network.
-    if [LAST, METRICS, MODEL]
-        .iter()
-        .any(|name| out.join(name).exists())
-    {
-        let begun = Config::load(&out.join(CONFIG), &[])?;
-        if !config.continues(&begun) {
-            let path = out.join(CONFIG);
-            let message = format!(
-                "{}: the run begun here has another configuration; only more epochs (unless schedule = \"cosine\") and other checkpoint_seconds go on with it, --out names another directory",
-                path.display()
-            );
-            return Err(Usage::new(message).into());
-        }
-    }
+    check_configuration(out, config)?;
     let last = out.join(LAST);
     if last.exists() {
         let progress = checkpoint::progress(&last)?;
-        check_data(&last, &progress, config, digest)?;
-        check_model(out, &progress)?;
+        if let Some(digest) = &begun.data {
+            check_data(&last, &progress, config, digest)?;
+        }
+        if let Some(digest) = &begun.init {
+            check_initial(&last, &progress, config, digest)?;
+        }
+        if progress.epoch == config.epochs {
+            check_model(out, &progress)?;
+        } else {
+            check_there(out, &progress)?;
+        }
         check_validations(&last, &progress, config)?;
         check_threads(&last, &progress);
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use candle_core::{DType, Device};
 use loclin_data::{Data, Dataset};
 use loclin_models::architectures::{
@@ -43,6 +43,10 @@ impl Learner {
                  a .safetensors file of `inputs` and `labels`, or inputs.npy,labels=labels.npy"
             );
         };
+        ensure!(
+            outputs > 1,
+            "{name}: found one class, expected two or more: all its inputs have the same label, and nothing can be learnt"
+        );
         match (config.architecture, train) {
             (Architecture::Fc, Data::Table(table)) => Self::fc(config, table, outputs, device),
             (Architecture::Fc, Data::Sequences(_)) => bail!(
@@ -144,9 +148,9 @@ impl Learner {
     }
 
     /// Takes the parameters of a PyTorch state dict. An output layer of another size keeps what it has; any other
-    /// parameter must be there, with the same shape.
-    pub(super) fn load(&self, path: &Path) -> anyhow::Result<()> {
-        let read = || -> anyhow::Result<()> {
+    /// parameter must be there, with the same shape. The SHA-256 of the file comes back.
+    pub(super) fn load(&self, path: &Path) -> anyhow::Result<String> {
+        let read = || -> anyhow::Result<String> {
             let head = match &self.maker {
                 Maker::Network(model) => model.network.nodes().last().map(|node| &node.name[..]),
                 Maker::ScoRnn(_) => None,
@@ -175,7 +179,8 @@ impl Learner {
             }) {
                 bail!("`{name}` is not finite");
             }
-            Ok(self.parameters.load(&tensors)?)
+            self.parameters.load(&tensors)?;
+            Ok(files::digest_of(&bytes[..])?)
         };
         read().with_context(|| format!("{}: cannot initialise this architecture", path.display()))
     }

@@ -19,6 +19,6 @@ mod trainer;
 pub use crate::program::run_directory::{CONFIG, MODEL};
 pub use command::{Args, run, train};
 pub use datasets::{Datasets, open};
-pub use directory::finished;
+pub use directory::{check_configuration, finished};
 pub use outcome::{Diverged, Epoch, Outcome};
 pub use parts::Parts;

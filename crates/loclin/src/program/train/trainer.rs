@@ -10,7 +10,7 @@ use candle_core::backprop::GradStore;
 use loclin_data::{Data, Part, batches};
 use loclin_models::{BatchStatistics, ModelFile};
 use loclin_regions::{Budget, Estimate, Linearization, Method, Norm};
-use loclin_tensor::Optimizer;
+use loclin_tensor::{Optimizer, file};
 
 use super::batch::Batches;
 use super::checkpoint::{self, Progress, State};
@@ -19,10 +19,11 @@ use super::optimizer::{norm, optimizer};
 use super::outcome::{Diverged, Epoch, best};
 use super::parts::{Parts, Traced};
 use crate::program::config::{self, Average, Config};
+use crate::program::files::{self, Lock};
 use crate::program::opened::by_model;
 use crate::program::progress::Bar;
 use crate::program::run_directory::{LAST, METRICS, MODEL};
-use crate::program::{clock, files, stop, tensors};
+use crate::program::{clock, stop, tensors};
 use loclin_report::stats::Percentiles;
 
 /// Validation inputs whose margins are followed.
@@ -64,6 +65,14 @@ impl<'a> Trainer<'a> {
             train.least_features(),
             train.name()
         );
+        if let (true, Data::Table(table)) = (config.flip || config.crop_padding > 0, train) {
+            ensure!(
+                table.input_shape().len() == 3,
+                "{}: inputs of shape {:?}; flip and crop_padding take images, [channels, height, width]",
+                train.name(),
+                table.input_shape()
+            );
+        }
         if let Some(word) = learner.word_on_tangents(config, train.len())? {
             tracing::warn!("{word}");
         }
@@ -82,34 +91,39 @@ impl<'a> Trainer<'a> {
         })
     }
 
-    /// Takes the weights of a file.
-    pub(super) fn initialise(&mut self, file: &Path) -> anyhow::Result<()> {
+    /// Takes the weights of a file, whose digest comes back.
+    pub(super) fn initialise(&mut self, file: &Path) -> anyhow::Result<String> {
         self.learner.load(file)
     }
 
-    /// Trains the epochs that are missing in the run directory `out`, on data of this digest, and returns where the run stands then.
+    /// Trains the epochs that are missing in a run directory, on data of the digest in `begun`, from which a new run goes on, and returns
+    /// where the run stands then.
     pub(super) fn run(
         &mut self,
-        out: &Path,
-        digest: String,
+        held: &Lock,
+        begun: Progress,
         label: &str,
     ) -> anyhow::Result<Progress> {
-        let last = out.join(LAST);
+        let last = held.path().join(LAST);
         let mut progress = match last.exists() {
             true => {
                 let device = self.device.clone();
-                checkpoint::restore(&last, &mut self.state(), &device)?
+                let kept = checkpoint::restore(&last, &mut self.state(), &device)?;
+                Progress {
+                    data: begun.data,
+                    ..kept
+                }
             }
-            false => Progress::default(),
+            false => begun,
         };
         // The checkpoint has them all; the file may be lost or torn.
-        let (metrics, kept) = (out.join(METRICS), lines(&progress.history)?);
-        if !kept.is_empty() && std::fs::read(&metrics).ok().as_ref() != Some(&kept) {
-            files::write_atomic(&metrics, &kept)?;
+        let kept = lines(&progress.history)?;
+        let metrics = file::read(&held.path().join(METRICS)).ok();
+        if !kept.is_empty() && metrics.as_ref() != Some(&kept) {
+            held.write(METRICS, &kept)?;
         }
         let applied = self.data[0].applied();
         progress.preprocessing = Some(by_model(applied, self.learner.normalization()));
-        progress.data = Some(digest);
         progress.threads = Some(rayon::current_num_threads());
         let steps = self.steps();
         let bar = Bar::count(label, (self.config.epochs * steps) as u64);
@@ -121,18 +135,20 @@ impl<'a> Trainer<'a> {
                 progress.epoch + 1,
                 self.config.epochs
             ));
-            self.finish_epoch(&mut progress, &last, &bar)?;
+            self.finish_epoch(&mut progress, held, &bar)?;
             // The checkpoint last: were the run killed before it, the epoch would be repeated and give the same
             // model and metrics; what a checkpoint counts as done is never done again.
             let validated = progress.history.last();
             if validated.is_some_and(|validated| validated.epoch == progress.epoch) {
                 if best(&progress.history) == validated {
                     let model = self.validated(progress.epoch * steps).model()?;
-                    files::write_atomic(&out.join(MODEL), &model.to_bytes()?)?;
+                    let bytes = model.to_bytes()?;
+                    held.write(MODEL, &bytes)?;
+                    progress.model = Some(files::digest_of(&bytes[..])?);
                 }
-                files::write_atomic(&metrics, &lines(&progress.history)?)?;
+                held.write(METRICS, &lines(&progress.history)?)?;
             }
-            self.save(&progress, &last)?;
+            self.save(&progress, held)?;
         }
         Ok(progress)
     }
@@ -141,7 +157,7 @@ impl<'a> Trainer<'a> {
     fn finish_epoch(
         &mut self,
         progress: &mut Progress,
-        last: &Path,
+        held: &Lock,
         bar: &Bar,
     ) -> anyhow::Result<()> {
         let size = NonZeroUsize::new(self.config.batch_size).context("batch_size is 0")?;
@@ -166,7 +182,7 @@ impl<'a> Trainer<'a> {
             if since_save.elapsed() >= patience || stopped.is_err() {
                 progress.seconds += since.elapsed().as_secs_f64();
                 (since_save, since) = (Instant::now(), Instant::now());
-                self.save(progress, last)?;
+                self.save(progress, held)?;
             }
             stopped?;
         }
@@ -204,6 +220,8 @@ impl<'a> Trainer<'a> {
             history: validated.history,
             preprocessing: validated.preprocessing,
             data: validated.data,
+            init: validated.init,
+            model: validated.model,
             threads: validated.threads,
             ..Progress::default()
         };
@@ -350,9 +368,9 @@ impl<'a> Trainer<'a> {
         }
     }
 
-    fn save(&mut self, progress: &Progress, last: &Path) -> anyhow::Result<()> {
+    fn save(&mut self, progress: &Progress, held: &Lock) -> anyhow::Result<()> {
         let bytes = checkpoint::to_bytes(progress, &self.state())?;
-        Ok(files::write_atomic(last, &bytes)?)
+        Ok(held.write(LAST, &bytes)?)
     }
 }
 
