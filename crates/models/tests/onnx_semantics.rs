@@ -259,17 +259,37 @@ fn quotients_and_factors_are_not_rounded() {
 
     let gemm = [attribute_float("alpha", 0.1), attribute_float("beta", 0.1)];
     let nodes = [node("Gemm", &["x", "w", "c"], "y", &gemm)];
-    let of = |w: Vec<u8>, c: Vec<u8>| kinds(&read(&model(&[0, 1], &nodes, &[w, c])));
-    // Products of numbers in single precision are numbers in double.
     let single = |name: &str, v: f32| singles(name, &[1, 1], &[v]);
-    assert_eq!(of(single("w", 0.3), single("c", 0.7)), ["linear"]);
     let double = |name: &str, v: f64| doubles(name, &[1, 1], &[v]);
     let network = read(&model(
         &[0, 1],
         &nodes,
         &[double("w", 0.3), double("c", 0.7)],
     ));
-    assert!(kinds(&network).contains(&"scale".to_owned()));
+    let scales = |network: &Network| {
+        kinds(network)
+            .iter()
+            .filter(|kind| *kind == "scale")
+            .count()
+    };
+    assert_eq!(scales(&network), 2);
+    // The bias for all inputs, of any shape that broadcasts, also in a batch that the file fixes.
+    for (batch, shape) in [
+        (0, &[][..]),
+        (0, &[1]),
+        (0, &[1, 1]),
+        (2, &[2, 1]),
+        (2, &[1]),
+    ] {
+        let count = shape.iter().product::<i64>() as usize;
+        let bias = doubles("c", shape, &vec![0.7; count]);
+        let network = read(&model(&[batch, 1], &nodes, &[double("w", 0.3), bias]));
+        assert_eq!(scales(&network), 2);
+        assert!(
+            (values(&network, &[1.0])[0] - 0.1).abs() < 1e-8,
+            "{shape:?}"
+        );
+    }
     let factor = f64::from(0.1_f32);
     let found = values(&network, &[1.0])[0];
     assert!(
