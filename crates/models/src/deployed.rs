@@ -213,7 +213,8 @@ fn affine(
         most = (most + points.max(1)?)?;
     }
     let units = [&[most.dim(0)?], vec![1; output.len()].as_slice()].concat();
-    let vanished = (most.reshape(units)? * (2.0 * n as f64 * smallest))?;
+    let most = most.reshape(units)?;
+    let vanished = (&most * (2.0 * n as f64 * smallest * evaluation.lost))?;
     let vanished = sums
         .ne(0.0)?
         .to_dtype(DType::F64)?
@@ -222,9 +223,14 @@ fn affine(
     let error = (error * slack)?;
     // A sum that may overflow, also before it is divided.
     let fits = ((&sums + &error)? * (slack * evaluation.partial))?.le(largest)?;
+    let error = fits.where_cond(&error, &infinite)?;
+    // The same of a number on the way.
+    let fits = (most * (slack * evaluation.inside))?.le(largest)?;
     Ok(Known {
         reach,
-        error: fits.where_cond(&error, &infinite)?,
+        error: fits
+            .broadcast_as(error.shape())?
+            .where_cond(&error, &infinite)?,
     })
 }
 
@@ -278,12 +284,38 @@ impl Selected<'_> {
             let computed = (slopes.ne(0.0)? * slopes.ne(1.0)?)?.to_dtype(DType::F64)?;
             error = (error + (computed * (most + 1.0)?)? * (2.0 * smallest))?;
         }
+        // So may the numbers that values are made of.
+        error = (error + self.vanishing(smallest)?)?;
         // A product that may overflow.
         let points = ((value.abs()? + &reach)? + &error)?;
         let fits = (points * (1.0 + 8.0 * UNIT))?.le(largest)?;
         let infinite = Tensor::full(f64::INFINITY, error.shape(), error.device())?;
         let error = fits.where_cond(&error, &infinite)?;
         Ok(Some((Known { reach, error }, neurons)))
+    }
+
+    /// What values lose where constants of an activation are taken for 0.
+    fn vanishing(&self, smallest: f64) -> Result<f64> {
+        let operand = &self.operand.dims()[1..];
+        Ok(match self.operator.alternatives(operand)? {
+            Some(Alternatives::Lines {
+                breakpoints,
+                slopes,
+                anchor,
+            }) => {
+                let count = breakpoints
+                    .iter()
+                    .chain([&anchor])
+                    .filter(|t| **t != 0.0)
+                    .count();
+                let steepest = slopes
+                    .iter()
+                    .flatten()
+                    .fold(1.0, |most: f64, s| most.max(s.abs()));
+                2.0 * count as f64 * steepest * smallest
+            }
+            _ => 0.0,
+        })
     }
 
     /// What the roundings of an activation's constants to a type add to the errors of its neurons, as one number for each neuron; infinite

@@ -386,3 +386,170 @@ fn divisors_are_no_factors_where_a_type_loses_them() {
         assert_eq!(errors, [f64::INFINITY], "{dtype:?}");
     }
 }
+
+/// What a normalisation computes on its way may overflow, or vanish, where its result does neither.
+#[test]
+fn numbers_on_the_way_of_a_normalization_count() {
+    let of = |[weight, bias, mean, variance]: [f32; 4]| {
+        let normalized = node(
+            "BatchNormalization",
+            &["x", "w", "b", "m", "v"],
+            "z",
+            &[attribute_float("epsilon", 0.0)],
+        );
+        let nodes = [normalized, node("Relu", &["z"], "y", &[])];
+        let constant = |name: &str, number: f32| singles(name, &[1], &[number]);
+        let constants = [
+            constant("w", weight),
+            constant("b", bias),
+            constant("m", mean),
+            constant("v", variance),
+        ];
+        read(&model(&[1, 1], &nodes, &constants))
+    };
+    let two = |power: i32| 2f32.powi(power);
+    // The weight first, the divisor first, the mean first.
+    for (numbers, x) in [
+        ([100.0, -1500.0, 0.0, 10_000.0], 1000.0),
+        ([two(-7), -100.0, 0.0, two(-14)], 600.0),
+        ([1.0, -1000.0, -60_000.0, two(15)], 60_000.0),
+    ] {
+        let network = of(numbers);
+        assert_eq!(neurons(&network, &[x], 0.0, DType::F16).1, [f64::INFINITY]);
+        assert!(neurons(&network, &[x], 0.0, DType::F32).1[0] < 0.1);
+    }
+    // A weight of 0 leaves the rest.
+    let none = of([0.0, 1.0, 3.0, 1.0]);
+    assert!(neurons(&none, &[2.0], 0.0, DType::F16).1[0] < 0.1);
+    // 3e-5 is taken for 0.
+    let x = f64::from(f16::from_f64(1e-4));
+    let lost = of([100.0, -0.2, 7e-5, 6.2e-5]);
+    is_within(&lost, &[x], DType::F16, f64::from(-0.2f32), 0.2);
+    let relu = read(&model(&[1, 1], &[node("Relu", &["x"], "y", &[])], &[]));
+    let raw = relu.standardized(&[7e-5], &[1e-4]).unwrap();
+    is_within(&raw, &[x], DType::F16, 0.0, 0.2);
+}
+
+/// A constant that an activation puts in the place of a number may be taken for 0.
+#[test]
+fn bounds_below_normal_numbers_vanish_in_values() {
+    let network = read(&model(
+        &[1, 1],
+        &[
+            node("Clip", &["x", "low", ""], "c", &[]),
+            node("Mul", &["c", "w"], "p", &[]),
+            node("Sub", &["p", "b"], "z", &[]),
+            node("Relu", &["z"], "y", &[]),
+        ],
+        &[
+            singles("low", &[], &[1e-5]),
+            singles("w", &[], &[4096.0]),
+            singles("b", &[], &[0.02]),
+        ],
+    ));
+    let (exact, errors) = neurons(&network, &[-1.0], 0.0, DType::F16);
+    let found = -f64::from(0.02f32);
+    assert!(
+        exact[1] > 0.02 && (found - exact[1]).abs() <= errors[1],
+        "{exact:?} {errors:?}"
+    );
+}
+
+/// What the reader could sum before the product is a number of no file.
+#[test]
+fn sums_of_constants_inside_a_product_are_part_of_it() {
+    let large = 2f32.powi(60);
+    let equation = [attribute_text("equation", "bi,oij->bo")];
+    let nodes = [
+        node("Einsum", &["x", "c"], "m", &equation),
+        node("Sub", &["m", "b"], "z", &[]),
+        node("Relu", &["z"], "y", &[]),
+    ];
+    let constants = [
+        singles("c", &[1, 2, 3], &[large, 1.0, -large, large, 1.0, -large]),
+        singles("b", &[], &[0.25]),
+    ];
+    let network = read(&model(&[1, 2], &nodes, &constants));
+    let (found, errors) = neurons(&network, &[0.75, 0.25], 0.0, DType::F64);
+    assert!((found[0] - 0.75).abs() <= errors[0], "{found:?} {errors:?}");
+    assert!(neurons(&network, &[0.75, 0.25], 0.0, DType::F32).1[0] > large as f64 * 1e-8);
+}
+
+/// Of a selection the branch is evaluated, whatever else would have its value.
+#[test]
+fn selected_branches_are_evaluated() {
+    let large = 16_777_216f32;
+    let constants = [
+        singles("three", &[], &[3.0]),
+        singles("half", &[], &[0.5]),
+        singles("large", &[], &[large]),
+        singles("zero", &[], &[0.0]),
+        singles("b", &[], &[1.8]),
+    ];
+    let nodes = |second: &str| {
+        [
+            node("Mul", &["x", "three"], "t", &[]),
+            node("Greater", &["t", "half"], "q", &[]),
+            node("Sub", &["t", "half"], "u0", &[]),
+            node("Add", &["u0", "large"], "u1", &[]),
+            node("Sub", &["u1", "large"], "u", &[]),
+            node("Where", &["q", "u", second], "s", &[]),
+            node("Sub", &["s", "b"], "z", &[]),
+            node("Relu", &["z"], "y", &[]),
+        ]
+    };
+    let x = 0.75f32;
+    let evaluated = ((x * 3.0 - 0.5) + large) - large - 1.8;
+    for second in ["zero", "u0"] {
+        let network = read(&model(&[1, 1], &nodes(second), &constants));
+        let (exact, errors) = neurons(&network, &[f64::from(x)], 0.0, DType::F32);
+        let (exact, error) = (exact[exact.len() - 1], errors[errors.len() - 1]);
+        let off = (f64::from(evaluated) - exact).abs();
+        assert!(off > 0.2 && off <= error, "{second}: {off} {error}");
+    }
+}
+
+/// In the order of the file, and in that of a product that is added to what is there.
+#[test]
+fn sums_of_many_values_are_rounded_at_each() {
+    let x = 1f32;
+    let small = 0.99 * 2f32.powi(-24);
+    let names: Vec<String> = (0..100).map(|at| format!("c{at}")).collect();
+    let mut inputs = vec!["x"];
+    inputs.extend(names.iter().map(String::as_str));
+    inputs.push("back");
+    let back = -(1.0 - 2f32.powi(-10));
+    let mut constants: Vec<Vec<u8>> = names
+        .iter()
+        .map(|name| singles(name, &[], &[small]))
+        .collect();
+    constants.push(singles("factor", &[], &[back]));
+    let nodes = [
+        node("Mul", &["x", "factor"], "back", &[]),
+        node("Sum", &inputs, "z", &[]),
+        node("Relu", &["z"], "y", &[]),
+    ];
+    let network = read(&model(&[1, 1], &nodes, &constants));
+    let sum = names.iter().fold(x, |sum, _| sum + small) + x * back;
+    is_within(&network, &[f64::from(x)], DType::F32, f64::from(sum), 5e-6);
+
+    let many = 4096;
+    let weights = vec![small; many];
+    let nodes = [
+        node(
+            "Gemm",
+            &["x", "w", "c"],
+            "z",
+            &[attribute_float("alpha", 2.0)],
+        ),
+        node("Relu", &["z"], "y", &[]),
+    ];
+    let constants = [
+        singles("w", &[many as i64, 1], &weights),
+        singles("c", &[1], &[1.0]),
+    ];
+    let network = read(&model(&[1, many as i64], &nodes, &constants));
+    let half = vec![0.5; many];
+    let sum = weights.iter().fold(1f32, |sum, w| sum + 2.0 * w * 0.5);
+    is_within(&network, &half, DType::F32, f64::from(sum), 1e-4);
+}

@@ -126,11 +126,23 @@ pub(super) fn sum_of_all<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<
         }
     }
     let shapes: Vec<&[usize]> = constants.iter().map(|c| &c.shape[..]).collect();
-    let dynamics = t.aligned(node, &dynamics, &shapes)?;
-    let mut made = sum(t, node, "", &dynamics)?;
-    for constant in &constants {
-        made = shifted(t, node, ".constant", &made, constant, 1.0)?;
-    }
+    let mut dynamics = t.aligned(node, &dynamics, &shapes)?;
+    let mut made = match (&dynamics[..], &constants[..]) {
+        ([one], [constant]) => shifted(t, node, ".constant", one, constant, 1.0)?,
+        ([], _) => {
+            return Err(node.error(
+                "adds constants that are not computed here: fold constants when exporting",
+            ));
+        }
+        _ => {
+            // All of them in one sum, in whatever order it is taken.
+            for constant in &constants {
+                let beside = t.lifted_beside(node, constant, &dynamics[0])?;
+                dynamics.push(beside);
+            }
+            sum(t, node, "", &dynamics)?
+        }
+    };
     if node.op_type == "Mean" {
         made = divided(t, node, ".mean", &made, &number(node.inputs.len() as f64))?;
     }

@@ -181,6 +181,15 @@ pub(super) fn contract<'a>(
         .copied()
         .filter(|l| Some(*l) != batch)
         .collect();
+    // What the constant alone has and the result lacks is summed over with the rest: its sum alone would be rounded.
+    let mut letters = letters;
+    let mut x = x;
+    for letter in c_letters {
+        if !letters.contains(letter) && !out.contains(letter) && Some(*letter) != batch {
+            x = along(t, node, x, lengths[letter])?;
+            letters.push(*letter);
+        }
+    }
     let parts = Parts::of(&letters, c_letters, out, lengths);
     let weight = weights(t, node, (c, c_letters), &parts)?;
     let made = product(t, node, (&x, &letters), &weight, &parts)?;
@@ -290,8 +299,16 @@ fn product<'a>(
     })
 }
 
-/// The constant as `[groups, new, summed]`: letters that it alone has and the result lacks are summed, letters that it lacks
-/// are repeated.
+/// The value repeated along a new last dimension.
+fn along<'a>(t: &mut Translator<'a>, node: &Node<'a>, x: Dynamic, n: usize) -> Result<Dynamic> {
+    let full = [&x.full[..], &[1]].concat();
+    let x = t.seen_as(node, &x, full, x.batch)?;
+    t.spend(node, size(&x.own()).unwrap_or(usize::MAX).saturating_mul(n))?;
+    let rows = SparseRows::copies(1, vec![Some(0); n]);
+    t.resample_dynamic(node, ".along", &x, x.full.len() - 1, rows)
+}
+
+/// The constant as `[groups, new, summed]`: letters that it lacks are repeated.
 fn weights<'a>(
     t: &mut Translator<'a>,
     node: &Node<'a>,
@@ -299,27 +316,15 @@ fn weights<'a>(
     parts: &Parts,
 ) -> Result<Constant> {
     let wanted = [&parts.groups[..], &parts.new, &parts.summed].concat();
-    let mut c = Constant::floats(c.shape.clone(), node.check(c.to_floats())?.to_vec());
+    let c = Constant::floats(c.shape.clone(), node.check(c.to_floats())?.to_vec());
     t.spend(node, c.len())?;
-    let mut letters = letters.to_vec();
-    for axis in (0..letters.len()).rev() {
-        if !wanted.contains(&letters[axis]) {
-            let n = c.shape[axis];
-            let rows = SparseRows::weighted(n, [(0..n).map(|i| (i, 1.0)).collect()]);
-            c = node.check(c.resample(axis, &rows))?;
-            let mut shape = c.shape.clone();
-            shape.remove(axis);
-            c = c.reshape(shape);
-            letters.remove(axis);
-        }
-    }
     let missing: Vec<u8> = wanted
         .iter()
         .copied()
         .filter(|l| !letters.contains(l))
         .collect();
     let shape: Vec<usize> = [&vec![1; missing.len()], &c.shape[..]].concat();
-    let letters = [missing, letters].concat();
+    let letters = [&missing[..], letters].concat();
     let c = c.reshape(shape).transpose(&places(&wanted, &letters));
     let whole = parts.shape(&wanted);
     t.spend(node, size(&whole).unwrap_or(usize::MAX))?;

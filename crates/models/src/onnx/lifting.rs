@@ -51,6 +51,25 @@ impl<'a> Translator<'a> {
         }
     }
 
+    /// A constant that broadcasts to a value as another value of its shape.
+    pub(super) fn lifted_beside(
+        &mut self,
+        node: &Node<'a>,
+        constant: &Constant,
+        value: &Dynamic,
+    ) -> Result<Dynamic> {
+        let mut shape = value.full.clone();
+        if let Some(batch) = value.batch {
+            shape[batch] = padded(&constant.shape, shape.len())[batch];
+        }
+        self.spend(node, shape.iter().product())?;
+        let constant = node.check(constant.broadcast_to(&shape))?;
+        Ok(Dynamic {
+            full: value.full.clone(),
+            ..self.lifted(node, &constant, value.batch)?
+        })
+    }
+
     /// A constant as a value of the network, with the batch at a place of its shape.
     pub(super) fn lifted(
         &mut self,

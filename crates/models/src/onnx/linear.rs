@@ -1,11 +1,10 @@
 //! Matrix products with a constant: `MatMul` and `Gemm`.
 
 use super::{
-    arithmetic::{beside, number, scaled, shifted, sum},
+    arithmetic::{beside, negated, number, scaled, shifted, sum},
     body::size,
     constant::Constant,
     contraction::{linear, matrix_product},
-    dims::padded,
     message::Node,
     translator::Translator,
     value::{Dynamic, Value},
@@ -184,6 +183,12 @@ pub(super) fn gemm<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
         let made = shifted(t, node, "", &bias, &product, 1.0)?;
         return t.set(node, 0, Value::Dynamic(made));
     }
+    // How many products an entry is the sum of.
+    let inner = match (&a, &b) {
+        (Value::Constant(m), _) if m.shape.len() == 2 => m.shape[usize::from(!turned[0])],
+        (_, Value::Constant(m)) if m.shape.len() == 2 => m.shape[usize::from(turned[1])],
+        _ => 1,
+    };
     let product = match (&a, &b) {
         (Value::Dynamic(x), Value::Constant(m)) => {
             matrix_product(t, node, (x, &one), (m, &two), b"yw")?
@@ -202,31 +207,33 @@ pub(super) fn gemm<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
         None => product,
         Some(Value::Constant(bias)) => {
             let product = beside(t, node, product, &bias)?;
-            if beta == 1.0 {
-                shifted(t, node, ".bias", &product, &bias, 1.0)?
-            } else {
-                let mut shape = product.full.clone();
-                if let Some(batch) = product.batch {
-                    shape[batch] = padded(&bias.shape, shape.len())[batch];
-                }
-                t.spend(node, shape.iter().product())?;
-                let bias = node.check(bias.broadcast_to(&shape))?;
-                let bias = Dynamic {
-                    full: product.full.clone(),
-                    ..t.lifted(node, &bias, product.batch)?
-                };
-                let bias = scaled(t, node, ".beta", &bias, &number(beta))?;
-                sum(t, node, ".sum", &[product, bias])?
-            }
+            let bias = t.lifted_beside(node, &bias, &product)?;
+            let bias = scaled(t, node, ".beta", &bias, &number(beta))?;
+            accumulated(t, node, product, bias, inner)?
         }
         Some(Value::Dynamic(bias)) => {
             let bias = scaled(t, node, ".beta", &bias, &number(beta))?;
             let both = t.aligned(node, &[product, bias], &[])?;
-            sum(t, node, ".sum", &both)?
+            accumulated(t, node, both[0].clone(), both[1].clone(), inner)?
         }
         Some(_) => return Err(node.error("adds the result of a comparison: not continuous")),
     };
     t.set(node, 0, Value::Dynamic(made))
+}
+
+/// A sum of `inner` products and a value that they may be added to one by one: each addition rounds it, too. That is said by `inner` times
+/// the value less the same, which is 0 and bounded like them.
+fn accumulated<'a>(
+    t: &mut Translator<'a>,
+    node: &Node<'a>,
+    product: Dynamic,
+    value: Dynamic,
+    inner: usize,
+) -> Result<Dynamic> {
+    let rounded = scaled(t, node, ".rounded", &value, &number(inner as f64 + 1.0))?;
+    let back = negated(t, node, &rounded)?;
+    // First what is 0 as it is computed here, too.
+    sum(t, node, ".sum", &[rounded, back, product, value])
 }
 
 /// A fully connected layer, `alpha` and `beta` 1.

@@ -237,6 +237,9 @@ fn by_comparison<'a>(
     let (first, second) = (&found[2], &found[3]);
     if factors.iter().all(RBig::is_zero) {
         return match (first, second) {
+            (Value::Dynamic(first), Value::Dynamic(second)) => {
+                evaluated(t, node, second.clone(), first)
+            }
             (_, Value::Dynamic(same)) | (Value::Dynamic(same), _) => Ok(same.clone()),
             _ => Err(node.error("selects between constants")),
         };
@@ -265,13 +268,32 @@ fn by_comparison<'a>(
         let apart = subtracted(t, node, &found[0], &found[1])?;
         let above = t.activated(node, "", &apart, &Activation::relu())?;
         let part = divided(t, node, ".part", &above, &constant(under))?;
-        scaled(t, node, ".gain", &part, &constant(over))?
+        let gained = scaled(t, node, ".gain", &part, &constant(over))?;
+        match first {
+            Value::Dynamic(first) => evaluated(t, node, gained, first)?,
+            _ => gained,
+        }
     };
     match second {
         Value::Dynamic(v) => sum(t, node, ".sum", &[v.clone(), gained]),
         Value::Constant(v) => shifted(t, node, ".sum", &gained, v, 1.0),
         _ => Err(node.error("selects a comparison")),
     }
+}
+
+/// A value beside another one that an evaluation takes in its place: that less itself is 0, and as uncertain as it is.
+fn evaluated<'a>(
+    t: &mut Translator<'a>,
+    node: &Node<'a>,
+    value: Dynamic,
+    other: &Dynamic,
+) -> Result<Dynamic> {
+    if value.node == other.node {
+        return Ok(value);
+    }
+    let back = negated(t, node, other)?;
+    // First what is 0 as it is computed here, too.
+    sum(t, node, ".evaluated", &[other.clone(), back, value])
 }
 
 /// -1, 0 or 1.

@@ -221,6 +221,10 @@ pub struct Evaluation {
     /// By what factor a number on the way can be larger than the sum of the absolute values of the output's terms: the entries of a mean that
     /// is divided last.
     pub partial: f64,
+    /// A number on the way is at most this times 1 and the largest absolute value of an operand's entries, together; 0 where `partial` says it.
+    pub inside: f64,
+    /// By what factor the output is off where a number on the way vanishes, at least 1.
+    pub lost: f64,
     /// Whether what is computed of the parameters alone is right to a few roundings in the type.
     pub fits: bool,
 }
@@ -230,6 +234,8 @@ impl Default for Evaluation {
         Self {
             roundings: 0,
             partial: 1.0,
+            inside: 0.0,
+            lost: 1.0,
             fits: true,
         }
     }

@@ -125,6 +125,7 @@ impl Affine for Resample {
                 false => terms.max(1) as f64,
             },
             fits: 2f64.powi(-(rows.digits.min(1000) as i32)) >= unit(dtype),
+            ..Evaluation::default()
         })
     }
 
