@@ -266,13 +266,14 @@ fn quotients_and_factors_are_not_rounded() {
         &nodes,
         &[double("w", 0.3), double("c", 0.7)],
     ));
+    // `alpha`, `beta`, and twice what says that the bias is rounded at each addition.
     let scales = |network: &Network| {
         kinds(network)
             .iter()
             .filter(|kind| *kind == "scale")
             .count()
     };
-    assert_eq!(scales(&network), 2);
+    assert_eq!(scales(&network), 4);
     // The bias for all inputs, of any shape that broadcasts, also in a batch that the file fixes.
     for (batch, shape) in [
         (0, &[][..]),
@@ -284,7 +285,7 @@ fn quotients_and_factors_are_not_rounded() {
         let count = shape.iter().product::<i64>() as usize;
         let bias = doubles("c", shape, &vec![0.7; count]);
         let network = read(&model(&[batch, 1], &nodes, &[double("w", 0.3), bias]));
-        assert_eq!(scales(&network), 2);
+        assert_eq!(scales(&network), 4);
         assert!(
             (values(&network, &[1.0])[0] - 0.1).abs() < 1e-8,
             "{shape:?}"
