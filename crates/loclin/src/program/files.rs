@@ -209,12 +209,10 @@ impl Lock {
     pub fn check(&self) -> Result<(), FileError> {
         let failed = |source| FileError::new("use the directory", &self.path, source);
         match &self.held {
-            Some(held) if cfg!(unix) && !is_at(held, &self.path).map_err(failed)? => {
-                Err(failed(io::Error::new(
-                    io::ErrorKind::NotFound,
-                    "it was moved or removed while this process was at work in it",
-                )))
-            }
+            Some(held) if !is_at(held, &self.path).map_err(failed)? => Err(failed(io::Error::new(
+                io::ErrorKind::NotFound,
+                "it was moved or removed while this process was at work in it",
+            ))),
             _ => Ok(()),
         }
     }
@@ -230,7 +228,9 @@ impl Lock {
     /// Those of [`Lock::check`] and of [`write_atomic`].
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<(), FileError> {
         self.check()?;
-        write_atomic(&self.path.join(name), bytes)
+        let written = write_atomic(&self.path.join(name), bytes);
+        // A directory that was moved meanwhile is why it failed.
+        written.or_else(|error| self.check().and(Err(error)))
     }
 }
 
