@@ -270,7 +270,8 @@ impl Selected<'_> {
             return Ok(None);
         };
         let neurons = operator.push_neuron_magnitudes(&own.error.unsqueeze(1)?, &record)?;
-        let neurons = (neurons.squeeze(1)? + self.of_constants(dtype)?)?;
+        let (of_neurons, of_values) = self.of_constants(dtype)?;
+        let neurons = (neurons.squeeze(1)? + of_neurons)?;
         // The operator's own roundings, those of float64 in the type's units.
         let zeros = own.error.zeros_like()?;
         let most = (operand.abs()? + &reach)?;
@@ -284,8 +285,8 @@ impl Selected<'_> {
             let computed = (slopes.ne(0.0)? * slopes.ne(1.0)?)?.to_dtype(DType::F64)?;
             error = (error + (computed * (most + 1.0)?)? * (2.0 * smallest))?;
         }
-        // So may the numbers that values are made of.
-        error = (error + self.vanishing(smallest)?)?;
+        // So may the constants that values are made of.
+        error = (error + of_values)?;
         // A product that may overflow.
         let points = ((value.abs()? + &reach)? + &error)?;
         let fits = (points * (1.0 + 8.0 * UNIT))?.le(largest)?;
@@ -294,37 +295,13 @@ impl Selected<'_> {
         Ok(Some((Known { reach, error }, neurons)))
     }
 
-    /// What values lose where constants of an activation are taken for 0.
-    fn vanishing(&self, smallest: f64) -> Result<f64> {
-        let operand = &self.operand.dims()[1..];
-        Ok(match self.operator.alternatives(operand)? {
-            Some(Alternatives::Lines {
-                breakpoints,
-                slopes,
-                anchor,
-            }) => {
-                let count = breakpoints
-                    .iter()
-                    .chain([&anchor])
-                    .filter(|t| **t != 0.0)
-                    .count();
-                let steepest = slopes
-                    .iter()
-                    .flatten()
-                    .fold(1.0, |most: f64, s| most.max(s.abs()));
-                2.0 * count as f64 * steepest * smallest
-            }
-            _ => 0.0,
-        })
-    }
-
-    /// What the roundings of an activation's constants to a type add to the errors of its neurons, as one number for each neuron; infinite
-    /// where a constant overflows.
-    fn of_constants(&self, dtype: DType) -> Result<Tensor> {
+    /// What the roundings of an activation's constants to a type add to the errors of its neurons, as one number for each neuron, infinite
+    /// where a constant overflows; and what its values lose where constants are taken for 0.
+    fn of_constants(&self, dtype: DType) -> Result<(Tensor, f64)> {
         let operand = &self.operand.dims()[1..];
         let count = self.record.pre_activations().dim(1)?;
         let (smallest, largest) = range(dtype);
-        let of_each: Vec<f64> = match self.operator.alternatives(operand)? {
+        let (of_each, of_values): (Vec<f64>, f64) = match self.operator.alternatives(operand)? {
             Some(Alternatives::Lines {
                 breakpoints,
                 slopes,
@@ -340,13 +317,18 @@ impl Selected<'_> {
                 // Neurons of the first breakpoint come first.
                 let entries = count / breakpoints.len().max(1);
                 let each = breakpoints.iter().map(rounded);
-                each.flat_map(|error| std::iter::repeat_n(error, entries))
-                    .collect()
+                let of_each = each.flat_map(|error| std::iter::repeat_n(error, entries));
+                let constants = breakpoints.iter().chain([&anchor]);
+                let lost = constants.filter(|t| **t != 0.0).count();
+                let steepest = slopes.iter().flatten();
+                let steepest = steepest.fold(1.0, |most: f64, slope| most.max(slope.abs()));
+                (of_each.collect(), 2.0 * lost as f64 * steepest * smallest)
             }
-            _ => vec![0.0; count],
+            _ => (vec![0.0; count], 0.0),
         };
         let errors = Tensor::from_vec(of_each, (1, count), self.operand.device())?;
-        Ok(errors.broadcast_as((self.operand.dim(0)?, count))?)
+        let errors = errors.broadcast_as((self.operand.dim(0)?, count))?;
+        Ok((errors, of_values))
     }
 }
 

@@ -175,17 +175,15 @@ pub(super) fn contract<'a>(
         false => t.mixed(node, x)?,
     };
     let batch = batch.filter(apart);
-    let x = repeated(t, node, x, x_letters, &lengths)?;
-    let letters: Vec<u8> = x_letters
+    let mut x = repeated(t, node, x, x_letters, &lengths)?;
+    let mut letters: Vec<u8> = x_letters
         .iter()
         .copied()
         .filter(|l| Some(*l) != batch)
         .collect();
     // What the constant alone has and the result lacks is summed over with the rest: its sum alone would be rounded.
-    let mut letters = letters;
-    let mut x = x;
     for letter in c_letters {
-        if !letters.contains(letter) && !out.contains(letter) && Some(*letter) != batch {
+        if !x_letters.contains(letter) && !out.contains(letter) {
             x = along(t, node, x, lengths[letter])?;
             letters.push(*letter);
         }

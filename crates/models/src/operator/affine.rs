@@ -229,6 +229,24 @@ pub struct Evaluation {
     pub fits: bool,
 }
 
+impl Evaluation {
+    /// That of an operand less a mean, which factors are multiplied with in some order: the means, each with the largest number by which the
+    /// difference is multiplied on the way.
+    pub(crate) fn of_centred(means: impl IntoIterator<Item = (f64, f64)>) -> Self {
+        let (mut inside, mut lost) = (0.0f64, 1.0f64);
+        for (mean, most) in means {
+            let most = most.max(1.0) * (1.0 + 1e-9);
+            inside = inside.max(most * (1.0 + mean.abs()));
+            lost = lost.max(most);
+        }
+        Self {
+            inside,
+            lost,
+            ..Self::default()
+        }
+    }
+}
+
 impl Default for Evaluation {
     fn default() -> Self {
         Self {

@@ -223,21 +223,16 @@ impl Affine for BatchNorm {
         let variances = numbers(&self.running_var)?;
         let mut factors = weights.iter().chain(&means).map(|number| number.abs());
         // The operand less its mean may be multiplied with the weight first, divided by the root first, or multiplied with their quotient.
-        let (mut inside, mut amplified) = (0.0f64, 1.0f64);
-        for ((weight, mean), variance) in weights.iter().zip(&means).zip(&variances) {
+        let steps = weights.iter().zip(&means).zip(&variances);
+        let steps = steps.map(|((weight, mean), variance)| {
             let (weight, divisor) = (weight.abs(), (variance + self.eps).sqrt());
-            let steps = [weight, 1.0 / divisor, weight / divisor];
-            let most = steps.into_iter().fold(1.0, f64::max) * (1.0 + 1e-9);
-            inside = inside.max(most * (1.0 + mean.abs()));
-            amplified = amplified.max(most);
-        }
+            (*mean, weight.max(1.0 / divisor).max(weight / divisor))
+        });
         Ok(Evaluation {
-            inside,
-            lost: amplified,
             // What is flushed of a variance's sum is no more than a rounding of it; four more than without.
             roundings: 14,
             fits: variances.iter().all(variance_fits) && factors.all(|number| lost(number) == 0.0),
-            ..Evaluation::default()
+            ..Evaluation::of_centred(steps)
         })
     }
 

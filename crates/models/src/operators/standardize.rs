@@ -121,18 +121,12 @@ impl Affine for Standardize {
     fn evaluation(&self, _: &[&[usize]], dtype: DType) -> crate::error::Result<Evaluation> {
         let is_normal = |number: &f64| number.abs() >= range(dtype).0;
         // The operand less its mean, before it is divided.
-        let (mut inside, mut lost) = (0.0f64, 1.0f64);
-        for (mean, std) in self.mean.iter().zip(&self.std) {
-            let most = (1.0 / std).max(1.0) * (1.0 + 1e-9);
-            inside = inside.max(most * (1.0 + mean.abs()));
-            lost = lost.max(most);
-        }
+        let steps = self.mean.iter().zip(&self.std);
+        let steps = steps.map(|(mean, std)| (*mean, 1.0 / std));
         Ok(Evaluation {
-            inside,
-            lost,
             fits: self.std.iter().all(is_normal)
                 && self.mean.iter().all(|mean| *mean == 0.0 || is_normal(mean)),
-            ..Evaluation::default()
+            ..Evaluation::of_centred(steps)
         })
     }
 

@@ -31,12 +31,13 @@ pub fn finished(
         return Ok(None);
     }
     // Without a digest to compare with, the data need not be there any more.
-    if progress.data.is_some() {
-        check_data(&last, &progress, config, &datasets.digest(config)?)?;
-    }
-    if let Some(initial) = datasets.initial(config)? {
-        check_initial(&last, &progress, config, &initial)?;
-    }
+    let data = progress.data.as_ref().map(|_| datasets.digest(config));
+    let now = Progress {
+        data: data.transpose()?,
+        init: datasets.initial(config)?,
+        ..Progress::default()
+    };
+    check_origin(&last, &progress, config, &now)?;
     check_model(out, &progress)?;
     Outcome::new(out, &progress.history, progress.preprocessing).map(Some)
 }
@@ -70,38 +71,29 @@ fn check_there(out: &Path, progress: &Progress) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Refuses a run that began from other weights than those of the digest.
-fn check_initial(
+/// Refuses a run that was trained on other data, or began from other weights, than those that there are `now`; where one of the two has no
+/// digest nobody knows.
+fn check_origin(
     last: &Path,
     progress: &Progress,
     config: &Config,
-    digest: &str,
+    now: &Progress,
 ) -> anyhow::Result<()> {
-    let there = progress.init.as_deref().unwrap_or(digest);
-    ensure!(
-        there == digest,
-        "{}: the run began from other weights: the SHA-256 of `{}` was {there}, it is {digest} now; bring that file back, or --out names \
-         another directory",
-        last.display(),
-        config.init
-    );
-    Ok(())
-}
-
-/// Refuses a run that was trained on other data than those of the `digest`; of one that an earlier version began nobody knows.
-fn check_data(
-    last: &Path,
-    progress: &Progress,
-    config: &Config,
-    digest: &str,
-) -> anyhow::Result<()> {
-    let there = progress.data.as_deref().unwrap_or(digest);
-    ensure!(
-        there == digest,
-        "{}: the run was trained on other data: the SHA-256 of `{}` was {there}, it is {digest} now; bring those data back, or --out names another directory",
-        last.display(),
-        config.dataset
-    );
+    let place = last.display();
+    if let (Some(there), Some(now)) = (&progress.data, &now.data) {
+        ensure!(
+            there == now,
+            "{place}: the run was trained on other data: the SHA-256 of `{}` was {there}, it is {now} now; bring those data back, or --out names another directory",
+            config.dataset
+        );
+    }
+    if let (Some(there), Some(now)) = (&progress.init, &now.init) {
+        ensure!(
+            there == now,
+            "{place}: the run began from other weights: the SHA-256 of `{}` was {there}, it is {now} now; bring that file back, or --out names another directory",
+            config.init
+        );
+    }
     Ok(())
 }
 
@@ -194,12 +186,7 @@ pub(super) fn prepare(
     let last = out.join(LAST);
     if last.exists() {
         let progress = checkpoint::progress(&last)?;
-        if let Some(digest) = &begun.data {
-            check_data(&last, &progress, config, digest)?;
-        }
-        if let Some(digest) = &begun.init {
-            check_initial(&last, &progress, config, digest)?;
-        }
+        check_origin(&last, &progress, config, begun)?;
         if progress.epoch == config.epochs {
             check_model(out, &progress)?;
         } else {

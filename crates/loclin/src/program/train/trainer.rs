@@ -96,8 +96,8 @@ impl<'a> Trainer<'a> {
         self.learner.load(file)
     }
 
-    /// Trains the epochs that are missing in a run directory, on data of the digest in `begun`, from which a new run goes on, and returns
-    /// where the run stands then.
+    /// Trains the epochs that are missing in a run directory, and returns where the run stands then. A new run goes on from `begun`; of one
+    /// that has a checkpoint only its data count.
     pub(super) fn run(
         &mut self,
         held: &Lock,
