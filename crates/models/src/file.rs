@@ -18,7 +18,10 @@ use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
 use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
-use std::{collections::HashMap, path::Path};
+use std::{
+    collections::{BTreeSet, HashMap},
+    path::Path,
+};
 
 /// The metadata key that holds the header.
 const KEY: &str = "loclin";
@@ -132,7 +135,8 @@ impl ModelFile {
     /// Reads a model file's bytes; parameters are converted to `dtype` and must be finite.
     ///
     /// # Errors
-    /// [`Error::Format`] for other bytes, [`Error::NotFinite`], and a graph that its parameters do not fit.
+    /// [`Error::Format`] for other bytes and for tensors that the graph does not use, [`Error::NotFinite`], and a graph that its parameters
+    /// do not fit.
     pub fn from_bytes(bytes: &[u8], dtype: DType, device: &Device) -> Result<Self> {
         let header = header(bytes)?;
         let tensors = SafeTensors::deserialize(bytes).map_err(|e| Error::Format(e.to_string()))?;
@@ -143,17 +147,36 @@ impl ModelFile {
             check_finite(&name, &tensor)?;
             parameters.insert(name, tensor.to_dtype(dtype)?);
         }
+        let mut left_over: BTreeSet<String> = parameters.keys().cloned().collect();
         let vars = VarBuilder::from_tensors(parameters, dtype, device);
+        let mut used = |parameters: &[(String, Tensor)]| {
+            parameters.iter().for_each(|(name, _)| {
+                left_over.remove(name);
+            });
+            let listed: Vec<String> = left_over.iter().map(|name| format!("`{name}`")).collect();
+            match listed.is_empty() {
+                true => Ok(()),
+                false => Err(Error::Format(format!(
+                    "holds {}, which the network of metadata `{KEY}` does not use; expected its parameters alone",
+                    listed.join(", ")
+                ))),
+            }
+        };
         match (header.network, header.recurrence, header.normalization) {
             (Some(network), None, normalization) => {
                 let model = Model {
                     network: network.build(vars)?,
                     normalization,
                 };
+                used(&model.network.parameters())?;
                 model.raw()?;
                 Ok(Self::Network(model))
             }
-            (None, Some(config), None) => Ok(Self::Recurrent(Rnn::new(config, vars)?)),
+            (None, Some(config), None) => {
+                let rnn = Rnn::new(config, vars)?;
+                used(rnn.parameters())?;
+                Ok(Self::Recurrent(rnn))
+            }
             _ => Err(Error::Format(format!(
                 "metadata `{KEY}` names neither one network nor one recurrence of raw sequences"
             ))),

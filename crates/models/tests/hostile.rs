@@ -63,6 +63,23 @@ fn undamaged_files_load() {
     Model::from_bytes(&safetensors_file(), DType::F32, &device).unwrap();
 }
 
+/// A bias of a layer that says it has none, for one, would be another network.
+#[test]
+fn tensors_without_a_use_are_refused() {
+    use safetensors::SafeTensors;
+    let file = safetensors_file();
+    let (_, metadata) = SafeTensors::read_metadata(&file).unwrap();
+    let tensors = SafeTensors::deserialize(&file).unwrap();
+    let spare = tensors.tensors().swap_remove(0).1;
+    let all = tensors
+        .tensors()
+        .into_iter()
+        .chain([("spare".to_owned(), spare)]);
+    let more = safetensors::serialize(all, metadata.metadata().clone()).unwrap();
+    let error = Model::from_bytes(&more, DType::F32, &Device::Cpu).unwrap_err();
+    assert!(error.to_string().contains("holds `spare`"), "{error}");
+}
+
 #[test]
 fn every_truncation_is_an_error() {
     let fc = Architecture::Fc {

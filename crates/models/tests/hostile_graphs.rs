@@ -133,6 +133,15 @@ fn files() -> Vec<(&'static str, Vec<u8>)> {
                 &[doubles("s", &[1, 2], &[0.1, 0.2])],
             ),
         ),
+        ("a million weights", {
+            let up = [node(
+                "Resize",
+                &["x", "", "", "million"],
+                "y",
+                &[attribute_text("mode", "cubic")],
+            )];
+            model(&[1, 6], &up, &[ints("million", &[1, 1 << 20])])
+        }),
         ("doubling", doubling()),
         ("comparisons of comparisons", {
             let nodes = [

@@ -774,3 +774,112 @@ fn the_smaller_of_the_larger_is_a_clip() {
     assert_eq!(kinds(&network), ["activation", "activation"]);
     assert_eq!(values(&network, &[-3.0, 0.25, 2.0]), [0.0, 0.25, 1.5]);
 }
+
+/// Of n entries by a scale: what ONNX Runtime and the standard's reference both say.
+#[test]
+fn coordinates_that_cancel_are_exact() {
+    let resized = |n: i64, scale: f64, nearest: &str, expected: &[f64]| {
+        let attributes = [
+            attribute_text("nearest_mode", nearest),
+            attribute_text("coordinate_transformation_mode", "half_pixel_symmetric"),
+        ];
+        let nodes = [
+            node("Resize", &["x", "", "scales"], "r", &attributes),
+            node("Add", &["r", "r"], "y", &[]),
+        ];
+        let scales = singles("scales", &[2], &[1.0, scale as f32]);
+        let input: Vec<f64> = (0..n).map(|at| at as f64).collect();
+        let file = of_version(&model(&[0, n], &nodes, &[scales]), 19);
+        let found = values(&read(&file), &input);
+        let found: Vec<f64> = found.iter().map(|twice| twice / 2.0).collect();
+        assert_eq!(found, expected, "{n} by {scale}, {nearest}");
+    };
+    resized(2, 0.6, "round_prefer_floor", &[0.0]);
+    resized(3, 0.4, "ceil", &[1.0]);
+    resized(3, 1.5, "floor", &[0.0, 0.0, 1.0, 2.0]);
+    resized(2, 1.7, "round_prefer_ceil", &[0.0, 1.0, 1.0]);
+}
+
+/// What the standard's reference and runtimes read in two ways is refused.
+#[test]
+fn two_readings_are_none() {
+    let scales = singles("scales", &[2], &[1.0, 1.2]);
+    let resize = node("Resize", &["x", "", "scales"], "y", &[]);
+    let message = refusal(&model(&[0, 4], &[resize], &[scales]));
+    assert!(message.contains("sizes in place of scales"), "{message}");
+    let wrap = [attribute_text("mode", "wrap")];
+    let pad = node("Pad", &["x", "pads"], "y", &wrap);
+    let file = |pads: [i64; 4]| {
+        let file = model(&[0, 4], std::slice::from_ref(&pad), &[ints("pads", &pads)]);
+        of_version(&file, 19)
+    };
+    let message = refusal(&file([0, -1, 0, 2]));
+    assert!(message.contains("export a Slice"), "{message}");
+    assert_eq!(
+        values(&read(&file([0, 1, 0, 2])), &[1.0, 2.0, 3.0, 4.0]),
+        [4.0, 1.0, 2.0, 3.0, 4.0, 1.0, 2.0]
+    );
+}
+
+/// Outputs of branches that nobody reads may be what cannot be had.
+#[test]
+fn outputs_without_readers_are_not_needed() {
+    let waves = node("Tanh", &["x"], "t", &[]);
+    let bends = node("Relu", &["x"], "a", &[]);
+    let graph = subgraph(&[bends, waves.clone()], &["a", "t"]);
+    let branches = [
+        attribute_graph("then_branch", &graph),
+        attribute_graph("else_branch", &graph),
+    ];
+    let choose = [node("If", &["q"], "y", &branches), bytes(2, b"unread")].concat();
+    let yes = ints_of("q", &[], &[1]);
+    let file = |nodes: &[Vec<u8>]| model(&[0, 2], nodes, std::slice::from_ref(&yes));
+    assert_eq!(
+        values(&read(&file(std::slice::from_ref(&choose))), &[-1.0, 2.0]),
+        [0.0, 2.0]
+    );
+    // Where it is read, the message is of what cannot be had.
+    let read_it = node("Add", &["b", "unread"], "y", &[]);
+    let choose = [node("If", &["q"], "b", &branches), bytes(2, b"unread")].concat();
+    let message = refusal(&file(&[choose, read_it]));
+    assert!(message.contains("Tanh"), "{message}");
+}
+
+/// A slope of a double, of which 1 less it is none.
+#[test]
+fn leaks_of_doubles_are_written_out() {
+    for slope in [0.01, 0.1, 0.2, 0.25, 0.3] {
+        let nodes = [
+            node("Mul", &["x", "c"], "h", &[]),
+            node("Greater", &["h", "zero"], "g", &[]),
+            node("Mul", &["h", "s"], "l", &[]),
+            node("Where", &["g", "h", "l"], "y", &[]),
+        ];
+        let constants = [
+            doubles("c", &[], &[1.3]),
+            doubles("zero", &[], &[0.0]),
+            doubles("s", &[], &[slope]),
+        ];
+        let found = values(&read(&model(&[0, 2], &nodes, &constants)), &[-1.0, 2.0]);
+        let apart = [found[0] + 1.3 * slope, found[1] - 2.6];
+        assert!(
+            apart.iter().all(|apart| apart.abs() < 1e-15),
+            "{slope}: {found:?}"
+        );
+    }
+}
+
+/// Weights of fewer bits than a byte are well formed, and not read.
+#[test]
+fn small_integers_are_refused_by_name() {
+    let weights = [tensor_head("q", &[2], 22), bytes(9, &[0x21])].concat();
+    let message = refusal(&model(
+        &[0, 2],
+        &[node("Add", &["x", "q"], "y", &[])],
+        &[weights],
+    ));
+    assert!(
+        message.contains("data type 22") && !message.contains("well-formed"),
+        "{message}"
+    );
+}

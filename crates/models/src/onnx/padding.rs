@@ -45,6 +45,11 @@ pub(super) fn pad<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
         [before[axis], after[axis]] = pair;
     }
     let mode = node.text("mode", "constant");
+    if mode == "wrap" && before.iter().chain(&after).any(|n| *n < 0) {
+        return Err(node.error(
+            "wraps round and cuts (negative pads), which runtimes do in another order than the standard's reference: export a Slice before it",
+        ));
+    }
     let found = match (&value, &mode[..]) {
         (Value::Dynamic(_), "constant") if before.iter().chain(&after).all(|n| *n >= 0) => {
             pad_with(t, node, &value, &before, &after, fill)?

@@ -278,7 +278,10 @@ impl<'a> Walk<'_, 'a> {
         let mut t = Translator::new(self.opset, input, self.place);
         let batch = t.batch;
         frame.values.insert(input.name, Value::Dynamic(value));
-        let found = self.clone().body(&mut t, frame, &[output]);
+        let found = self.clone().body(&mut t, frame, &[output]).and_then(|own| {
+            let all = own.into_iter().map(|value| t.needed(value, output));
+            all.collect::<Result<Vec<_>>>()
+        });
         let found = found.map_err(|error| t.cause_of(error))?;
         match &found[..] {
             [Value::Dynamic(value)] if batch > 1 && input.open && value.batch.is_none() => Err(
@@ -329,9 +332,11 @@ impl<'a> Walk<'_, 'a> {
                 t.fail(node, error);
             }
         }
-        let found = outputs.iter().map(|output| t.named(output)).collect();
+        // An output that cannot be had may be one that nobody reads.
+        let output = |name: &&'a str| t.named(name).unwrap_or_else(|error| t.failed(error));
+        let found = outputs.iter().map(output).collect();
         t.frames.pop();
-        found
+        Ok(found)
     }
 
     fn node(&mut self, t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
@@ -482,7 +487,8 @@ impl<'a> Walk<'_, 'a> {
             let given = first.into_iter().chain(values);
             frame.values.extend(inputs.into_iter().zip(given));
             let mut found = self.body(t, frame, &outputs)?.into_iter();
-            goes_on = match found.next() {
+            let condition = found.next().map(|own| t.needed(own, outputs[0]));
+            goes_on = match condition.transpose()? {
                 Some(Value::Constant(condition)) => holds(&condition),
                 _ => {
                     return Err(node.error(
@@ -490,8 +496,15 @@ impl<'a> Walk<'_, 'a> {
                     ));
                 }
             };
-            values = found.by_ref().take(count).collect();
+            let names = outputs.iter().skip(1);
+            values = (found.by_ref().take(count).zip(names))
+                .map(|(own, name)| t.needed(own, name))
+                .collect::<Result<_>>()?;
             for (all, value) in scanned.iter_mut().zip(found) {
+                if matches!(value, Value::Failed(_)) {
+                    all.push(value);
+                    continue;
+                }
                 let one = [&[1], &t.shape(node, &value)?[..]].concat();
                 all.push(match value {
                     Value::Dynamic(own) => {
@@ -506,18 +519,29 @@ impl<'a> Walk<'_, 'a> {
         for (index, value) in values.into_iter().enumerate() {
             t.set(node, index, value)?;
         }
+        scanned.resize(node.outputs.len().saturating_sub(count), Vec::new());
         for (index, values) in scanned.into_iter().enumerate() {
             let name = node.outputs.get(count + index).copied().unwrap_or_default();
-            if !name.is_empty()
-                && values
-                    .iter()
-                    .any(|value| matches!(value, Value::Dynamic(_)))
-            {
-                let made = moves::joined(t, node, &values, 0)?;
-                t.set(node, count + index, Value::Dynamic(made))?;
-            } else if !name.is_empty() {
-                let error = node.error("gives constants of all turns, which are not read");
-                t.fail_outputs(&[name], error);
+            let failed = values
+                .iter()
+                .find(|value| matches!(value, Value::Failed(_)));
+            let is_dynamic = values
+                .iter()
+                .any(|value| matches!(value, Value::Dynamic(_)));
+            match (failed, name) {
+                (_, "") => {}
+                (Some(failed), _) => t.set(node, count + index, failed.clone())?,
+                (None, _) if is_dynamic => {
+                    let made = moves::joined(t, node, &values, 0)?;
+                    t.set(node, count + index, Value::Dynamic(made))?;
+                }
+                (None, _) => {
+                    let error = match values.is_empty() {
+                        true => "gives what all turns made, and makes none",
+                        false => "gives constants of all turns, which are not read",
+                    };
+                    t.fail_outputs(&[name], node.error(error));
+                }
             }
         }
         Ok(())

@@ -11,6 +11,10 @@ use dashu_int::{
 };
 use dashu_ratio::RBig;
 
+/// What it costs to find the nearest entry, and the weight of an entry, in multiplications of constants.
+const NEAREST_WORK: usize = 100;
+const TAP_WORK: usize = 500;
+
 /// How entries of the result are placed on the operand, and what is taken there.
 struct Sampling {
     mode: String,
@@ -74,7 +78,13 @@ pub(super) fn resize<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> 
             4.0
         };
         t.spend(node, along.results.saturating_mul(4))?;
-        t.spend_work(node, along.results.saturating_mul(taps as usize))?;
+        // A rational number costs as much as hundreds of floats.
+        let each = if sampling.mode == "nearest" {
+            NEAREST_WORK
+        } else {
+            TAP_WORK * taps as usize
+        };
+        t.spend_work(node, along.results.saturating_mul(each))?;
         let still = along.results == along.entries && along.scale.is_one();
         if still && sampling.place != "tf_crop_and_resize" {
             continue;
@@ -186,6 +196,14 @@ fn dimensions<'a>(
              two ways: export with sizes in place of scales",
         ));
     }
+    let is_kept =
+        |(n, (results, scale)): (&usize, &(f64, RBig))| *results == *n as f64 && !scale.is_one();
+    if scaled && entries.iter().zip(&found).any(is_kept) {
+        return Err(node.error(
+            "resizes to as many entries by a scale other than 1, which the standard's reference resamples and runtimes copy: export with \
+             sizes in place of scales",
+        ));
+    }
     Ok(found.iter().enumerate().map(along).collect())
 }
 
@@ -284,8 +302,9 @@ impl Sampling {
         Some(match &self.place[..] {
             "half_pixel" => divided(middle)? - half(),
             "half_pixel_symmetric" => {
+                // Exact throughout: in the middle of the result both quotients cancel.
                 let shift = whole(n) * half() * (RBig::ONE - whole(m) / (whole(n) * &along.scale));
-                shift + divided(middle)? - half()
+                shift + middle / &along.scale - half()
             }
             "pytorch_half_pixel" if m > 1 => divided(middle)? - half(),
             "pytorch_half_pixel" => RBig::ZERO,

@@ -262,13 +262,19 @@ fn by_comparison<'a>(
     } else {
         let ratios = factors.iter().map(ratio).collect::<Option<Vec<_>>>();
         let ratios = ratios.ok_or_else(|| {
-            node.error("selects by a factor that is no quotient of two floating-point numbers")
+            node.error("selects by a factor that is neither a sum nor a quotient of two floating-point numbers")
         })?;
-        let [over, under] = [0, 1].map(|at| ratios.iter().map(|own| own[at]).collect());
+        let [over, rest, under]: [Vec<f64>; 3] =
+            [0, 1, 2].map(|at| ratios.iter().map(|own| own[at]).collect());
         let apart = subtracted(t, node, &found[0], &found[1])?;
         let above = t.activated(node, "", &apart, &Activation::relu())?;
         let part = divided(t, node, ".part", &above, &constant(under))?;
-        let gained = scaled(t, node, ".gain", &part, &constant(over))?;
+        let has_rest = rest.iter().any(|own| *own != 0.0);
+        let mut gained = scaled(t, node, ".gain", &part, &constant(over))?;
+        if has_rest {
+            let more = scaled(t, node, ".rest", &part, &constant(rest))?;
+            gained = sum(t, node, ".gains", &[gained, more])?;
+        }
         match first {
             Value::Dynamic(first) => evaluated(t, node, gained, first)?,
             _ => gained,
@@ -305,17 +311,20 @@ fn sign(of: &RBig) -> f64 {
     }
 }
 
-/// Two floats whose quotient is a number.
-fn ratio(of: &RBig) -> Option<[f64; 2]> {
+/// Three floats, the first two of which added and divided by the third are a number: 1 less a slope is two, where it has more digits
+/// than one.
+fn ratio(of: &RBig) -> Option<[f64; 3]> {
     let float = |number: &RBig| {
         let found = number.to_f64().value();
         (RBig::try_from(found).ok()? == *number).then_some(found)
     };
-    let (over, under) = of.clone().into_parts();
-    match float(of) {
-        Some(whole) => Some([whole, 1.0]),
-        None => Some([float(&over.into())?, float(&under.into())?]),
+    let nearest = of.to_f64().value();
+    let rest = of - RBig::try_from(nearest).ok()?;
+    if let Some(rest) = float(&rest) {
+        return Some([nearest, rest, 1.0]);
     }
+    let (over, under) = of.clone().into_parts();
+    Some([float(&over.into())?, 0.0, float(&under.into())?])
 }
 
 fn subtracted<'a>(

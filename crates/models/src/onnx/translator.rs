@@ -136,18 +136,18 @@ impl<'a> Translator<'a> {
     pub(super) fn named(&mut self, name: &'a str) -> Result<Value> {
         for at in (0..self.frames.len()).rev() {
             let frame = &self.frames[at];
-            match frame.values.get(name) {
-                Some(Value::Failed(cause)) => {
-                    self.cause = Some(*cause);
-                    return Err(Error::Graph(format!("needs `{name}`, which cannot be had")));
-                }
-                Some(value) => return Ok(value.clone()),
-                None => {}
+            if let Some(value) = frame.values.get(name).cloned() {
+                return self.needed(value, name);
             }
             if let Some(tensor) = frame.initializers.get(name).cloned() {
-                let constant = self
-                    .decode(&tensor)
-                    .map_err(|cause| malformed(format!("initialiser `{name}`: {cause}")))?;
+                let is_known = Element::of(tensor.data_type).is_ok();
+                let constant = self.decode(&tensor).map_err(|cause| {
+                    let cause = format!("initialiser `{name}`: {cause}");
+                    match is_known {
+                        true => malformed(cause),
+                        false => refused(cause),
+                    }
+                })?;
                 let value = Value::Constant(constant);
                 self.frames[at].values.insert(name, value.clone());
                 return Ok(value);
@@ -257,14 +257,30 @@ impl<'a> Translator<'a> {
 
     /// Remembers that some outputs of a node cannot be had, until somebody needs them.
     pub(super) fn fail_outputs(&mut self, names: &[&'a str], error: Error) {
-        let cause = self.cause.take().unwrap_or_else(|| {
-            self.failures.push(Some(error));
-            self.failures.len() - 1
-        });
+        let failed = self.failed(error);
         if let Some(frame) = self.frames.last_mut() {
             for name in names.iter().filter(|name| !name.is_empty()) {
-                frame.values.insert(name, Value::Failed(cause));
+                frame.values.insert(name, failed.clone());
             }
+        }
+    }
+
+    /// What stands for a value that cannot be had, until somebody needs it.
+    pub(super) fn failed(&mut self, error: Error) -> Value {
+        Value::Failed(self.cause.take().unwrap_or_else(|| {
+            self.failures.push(Some(error));
+            self.failures.len() - 1
+        }))
+    }
+
+    /// A value that somebody needs.
+    pub(super) fn needed(&mut self, value: Value, name: &str) -> Result<Value> {
+        match value {
+            Value::Failed(cause) => {
+                self.cause = Some(cause);
+                Err(Error::Graph(format!("needs `{name}`, which cannot be had")))
+            }
+            value => Ok(value),
         }
     }
 
