@@ -4,7 +4,7 @@ use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
 use loclin_models::operators::OperatorSpec;
 use loclin_models::{Network, NetworkSpec, NodeSpec};
-use loclin_regions::reduced::{Limits, Question};
+use loclin_regions::reduced::{Limits, Question, Threshold};
 use loclin_regions::{Budget, Domain, Guarantee, Linearization, Method, Norm, RegionCounter};
 use std::collections::HashMap;
 
@@ -351,5 +351,81 @@ fn a_neuron_that_is_0_everywhere_limits_no_direction() {
         for radius in [margin, along.step[1]] {
             assert!((radius + x).abs() <= 1e-14 * x.abs(), "{x}: {radius}");
         }
+    }
+}
+
+/// `relu(x0 + x1 - 1/2) + 3 x0`, whose gradient has an l1 length of 3 on one side of its boundary and of 5 on the other.
+#[test]
+fn lengths_are_found_beside_a_boundary() {
+    let network = chain(
+        2,
+        vec![
+            linear(
+                &[vec![1.0, 1.0], vec![1.0, 0.0], vec![-1.0, 0.0]],
+                &[-0.5, 0.0, 0.0],
+            ),
+            bend(0.0),
+            linear(&[vec![1.0, 3.0, -3.0]], &[0.0]),
+        ],
+    );
+    let x = Tensor::new(&[[-0.5, 1.0]], &Device::Cpu).unwrap();
+    let here = Linearization::new(&network, &x, Budget::default()).unwrap();
+    let around = here.surroundings(0, Norm::LINF).unwrap();
+    let question = Question::Length {
+        weights: vec![1.0],
+        norm: Norm::L1,
+    };
+    let bound = around.bound(0.25, &question, Limits::default()).unwrap();
+    assert!(bound.proved >= 5.0 && bound.is_exact(), "{bound:?}");
+    let length = around.length_at_centre(&question).unwrap();
+    assert!(length == 3.0 || length == 5.0);
+    let [twice, half] = [2.0, 0.5].map(|share| {
+        let threshold = Threshold::Relative(share);
+        around
+            .largest(&question, threshold, 0.25, Limits::default())
+            .unwrap()
+    });
+    assert_eq!((twice.threshold, twice.proved), (2.0 * length, 0.25));
+    assert!(half.proved == 0.0 && half.refuted <= 0.25);
+}
+
+/// A background of zeros, where all boundaries meet: whatever is moved is moved into the domain, and off all of them.
+#[test]
+fn lengths_are_found_where_all_boundaries_meet() {
+    const INPUTS: usize = 3;
+    let weight = |at: usize| (at as f64 * 0.618).fract() - 0.45;
+    let rows: Vec<Vec<f64>> = (0..8)
+        .map(|row| (0..INPUTS).map(|at| weight(INPUTS * row + at)).collect())
+        .collect();
+    let network = chain(
+        INPUTS,
+        vec![
+            linear(&rows, &[0.0; 8]),
+            bend(0.1),
+            linear(&[(0..8).map(|at| weight(31 + at)).collect()], &[0.0]),
+        ],
+    );
+    let at = |x: &[f64]| {
+        let x = Tensor::from_slice(x, (1, INPUTS), &Device::Cpu).unwrap();
+        let domain = Domain::new(vec![0.0; INPUTS], vec![1.0; INPUTS]).unwrap();
+        let here = Linearization::new(&network, &x, Budget::default()).unwrap();
+        here.within(domain).unwrap()
+    };
+    for norm in [Norm::L1, Norm::L2, Norm::LINF] {
+        let question = Question::Length {
+            weights: vec![1.0],
+            norm: norm.dual(),
+        };
+        let here = at(&[0.0; INPUTS]).surroundings(0, norm).unwrap();
+        let bound = here.bound(0.5, &question, Limits::default()).unwrap();
+        let own = at(&bound.witness).surroundings(0, norm).unwrap();
+        assert_eq!(own.guarantee(), Guarantee::Proved, "{norm}: decided");
+        let length = own.length_at_centre(&question).unwrap();
+        assert!(
+            bound.found > 0.0 && bound.found <= length && length <= bound.proved,
+            "{norm}: {} is found, {length} there, {} above all",
+            bound.found,
+            bound.proved
+        );
     }
 }

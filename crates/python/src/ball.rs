@@ -159,15 +159,20 @@ fn bounds(asked: &Asked, x: &Tensor, balls: &Balls, job: &Job) -> anyhow::Result
             }
         }
         rising(&mut bounds);
-        let threshold = balls.allowed.map(|(allowed, is_share)| match &question {
-            Question::Change { .. } if is_share => Threshold::Relative(allowed),
-            Question::Length { .. } | Question::Operator { .. } => {
-                let factor = if is_share { centre.found } else { 1.0 };
-                Threshold::Absolute(centre.found + allowed * factor)
-            }
-            _ => Threshold::Absolute(allowed),
+        let threshold = balls.allowed.map(|(allowed, is_share)| {
+            anyhow::Ok(match &question {
+                Question::Change { .. } if is_share => Threshold::Relative(allowed),
+                Question::Length { .. } | Question::Operator { .. } if is_share => {
+                    Threshold::Relative(1.0 + allowed)
+                }
+                Question::Length { .. } | Question::Operator { .. } => {
+                    Threshold::Absolute(around.length_at_centre(&question)? + allowed)
+                }
+                _ => Threshold::Absolute(allowed),
+            })
         });
         let mut largest = threshold
+            .transpose()?
             .map(|threshold| around.largest(&question, threshold, balls.up_to, limits))
             .transpose()?;
         if let Some(largest) = &mut largest {

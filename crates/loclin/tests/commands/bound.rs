@@ -271,6 +271,28 @@ fn sequences_are_bounded_length_by_length() {
     assert_eq!(indices, [0, 1, 2, 3]);
 }
 
+/// Of inputs of the class that is taken away nothing is asked, and of all others as without them.
+#[test]
+fn inputs_of_the_class_taken_away_have_no_answer() {
+    let dir = tempfile::tempdir().unwrap();
+    let begin = begin(dir.path());
+    let asked = "--eps 0.01 --time 0 --limit 12 --change 25%";
+    let taken = with(&begin, asked)["results"][0]["prediction"].clone();
+    let out = dir.path().join("b.csv");
+    let arguments = format!("{asked} --minus {taken} --out {}", text(&out));
+    let found = with(&begin, &arguments);
+    assert_eq!(results(&found).len(), 12);
+    for row in results(&found) {
+        let (answer, is_taken) = (&row["bounds"][0], row["prediction"] == taken);
+        assert_eq!(answer["found"].is_null(), is_taken, "{row}");
+        assert_eq!(answer["refused"].is_string(), is_taken, "{row}");
+        assert_eq!(row["largest"].is_null(), is_taken, "{row}");
+    }
+    assert_eq!(fs::read_to_string(&out).unwrap().lines().count(), 13);
+    let again = with(&begin, &format!("{arguments} --resume"));
+    assert_eq!(again["radii"], found["radii"]);
+}
+
 #[test]
 fn what_makes_no_sense_is_refused() {
     let dir = tempfile::tempdir().unwrap();
@@ -288,10 +310,7 @@ fn what_makes_no_sense_is_refused() {
     usage("--eps 0.1 --what gradient", "--what|lipschitz");
     usage("--eps 0.1 --class ten", "--class|prediction, label");
     usage("--eps 0.1 --class 10", "--class 10|10 outputs");
-    usage(
-        "--eps 0.1 --class 3 --minus 3",
-        "--minus 3|the class itself",
-    );
+    usage("--eps 0.1 --class 3 --minus 3", "--minus 3|--class itself");
     usage("--eps 0.1 --minus 10", "--minus 10|10 outputs");
     usage("--eps 0.1 --what class --minus 1", "--minus|class");
     usage(

@@ -1,6 +1,7 @@
 //! Questions about a ball, answered: the best input found, and what is proved of all.
 
 use super::{
+    ball::InputBall,
     change::Output,
     limits::Limits,
     network::ReducedNetwork,
@@ -10,12 +11,18 @@ use super::{
     witness::{Asked, Witness},
 };
 use crate::{Error, Guarantee, Linearization, Linearizer, Result, Rows};
-use candle_core::{DType, Tensor};
+use candle_core::{DType, Device, Tensor};
 use loclin_models::RoundingErrors;
-use loclin_tensor::rounding::{down, relative, sum_up, up_by};
+use loclin_tensor::{
+    random,
+    rounding::{down, relative, sum_up, up_by},
+};
 
 /// What is left of the way from the centre where the end of it is undecided.
 const BACK: [f64; 5] = [1.0, 1.0 - 1e-12, 1.0 - 1e-9, 1.0 - 1e-6, 0.999];
+
+/// How far a deviation whose end is undecided is moved towards a random one, on which regions do not meet, as a share of the way.
+const ASIDE: [f64; 4] = [1e-6, 1e-3, 0.1, 0.5];
 
 /// Rounds of the ascent that looks for a first witness.
 const ROUNDS: usize = 2;
@@ -97,19 +104,21 @@ impl Surroundings {
             outputs: &outputs,
             measure: &measure,
         };
-        let witness = asked.ascend(if limits.parts > 1 { ROUNDS } else { 0 });
+        let is_length = matches!(
+            question,
+            Question::Length { .. } | Question::Operator { .. }
+        );
+        // Of a centre where regions meet no gradient is that of a region for certain, and none is long.
+        let from_centre = !is_length || !is_open_at(&self.here)?;
+        let witness = asked.ascend(if limits.parts > 1 { ROUNDS } else { 0 }, from_centre);
         let outcome = asked.search(witness, limits);
         let delta = outcome
             .witness
             .map_or_else(|| vec![0.0; self.x.len()], |Witness { delta, .. }| delta);
         let (witness, here, is_open) = self.decided_at(&reduced, &delta)?;
         let (mut found, changed) = self.value_at(&here, &measure)?;
-        let is_length = matches!(
-            question,
-            Question::Length { .. } | Question::Operator { .. }
-        );
         if is_length && is_open {
-            // At the centre, of which no gradient is that of a region for certain.
+            // At the centre: nothing else was decided.
             found = 0.0;
         }
         let mut may_change_sign = outcome.signs;
@@ -217,25 +226,56 @@ impl Surroundings {
         self.x.iter().zip(&delta).enumerate().map(at).collect()
     }
 
-    /// The input at a deviation, or the nearest one on the way to the centre at which the side of every neuron is known: at another one
-    /// the gradient that is computed may be that of a region without it. The network there, and whether regions meet there or may do.
+    /// The input at a deviation, or one near it at which the side of every neuron is known, on the way to the centre or aside of it: at
+    /// another one the gradient that is computed may be that of a region without it. The centre, if there is none. The network there,
+    /// and whether regions meet there or may do.
     fn decided_at(
         &self,
         reduced: &ReducedNetwork,
         delta: &[f64],
     ) -> Result<(Vec<f64>, Linearization, bool)> {
-        let mut back = BACK.iter();
-        loop {
-            let share = back.next().copied();
-            let scale = |d: &f64| d * share.unwrap_or(0.0);
-            let input = self.input_at(reduced, delta.iter().map(scale).collect());
+        let at = |delta: Vec<f64>| -> Result<(Vec<f64>, Linearization, bool)> {
+            let input = self.input_at(reduced, delta);
             let here = Linearizer::elsewhere(&self.here, &input)?;
             // Where regions meet, the pattern that is recorded need be that of none of them.
-            let is_open = here.undecided()[0] > 0 || here.on_edge()?[0];
-            if share.is_none() || !is_open {
-                return Ok((input, here, is_open));
+            let is_open = is_open_at(&here)?;
+            Ok((input, here, is_open))
+        };
+        for share in BACK {
+            let found = at(delta.iter().map(|d| d * share).collect())?;
+            if !found.2 {
+                return Ok(found);
             }
         }
+        if reduced.ball.radius() > 0.0 {
+            let random = self.random_deviation(&reduced.ball)?;
+            for share in ASIDE {
+                let both = delta.iter().zip(&random);
+                let found = at(both.map(|(d, r)| d + share * (r - d)).collect())?;
+                if !found.2 {
+                    return Ok(found);
+                }
+            }
+        }
+        at(vec![0.0; delta.len()])
+    }
+
+    /// A deviation of the ball in which no number is 0 or like another, so that no boundary is met but by chance: away from the domain's
+    /// ends where the centre is at one.
+    fn random_deviation(&self, ball: &InputBall) -> Result<Vec<f64>> {
+        let rng = &mut random::stream(0, &[]);
+        let drawn = random::normal(rng, self.x.len(), DType::F64, &Device::Cpu)?;
+        let mut drawn = drawn.to_vec1::<f64>()?;
+        if let Some(domain) = self.here.domain() {
+            let ends = domain.low().iter().zip(domain.high());
+            for ((own, x), (low, high)) in drawn.iter_mut().zip(&self.x).zip(ends) {
+                if (x <= low && *own < 0.0) || (x >= high && *own > 0.0) {
+                    *own = -*own;
+                }
+            }
+        }
+        let share = ball.length() / self.norm.of(&drawn);
+        Ok(drawn.iter().map(|own| own * share).collect())
     }
 
     /// The question's value at an input by the network itself, and which numbers have another sign than at the centre. Of outputs what rounding
@@ -304,6 +344,11 @@ impl Surroundings {
         };
         Ok((value, changed))
     }
+}
+
+/// Whether regions meet at the input of a network, or may do.
+fn is_open_at(here: &Linearization) -> Result<bool> {
+    Ok(here.undecided()[0] > 0 || here.on_edge()?[0])
 }
 
 /// A bound of the l1 norm of the error of each output's gradient at one input; 0 where errors are not bounded. `known` is what

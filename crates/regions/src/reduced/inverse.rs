@@ -1,7 +1,7 @@
 //! The question backwards: how large may the ball be?
 
 use super::{answer::Bound, limits::Limits, question::Question, surroundings::Surroundings};
-use crate::{Error, Norm, Result};
+use crate::{Error, Result};
 use std::time::Instant;
 
 /// Radii are found to within this share.
@@ -27,8 +27,8 @@ const MANY_TIMES: usize = 4;
 pub enum Threshold {
     /// At most this. For decisions ([`Question::is_decision`]) 0 is the one that makes sense: below it they stay.
     Absolute(f64),
-    /// At most this share of the norm of the gradient at the centre, `0.1` for 10%; for [`Question::Change`] and
-    /// [`Question::Length`].
+    /// At most this share of the norm of the gradient at the centre, `0.1` for 10%, or of the Jacobian's; for [`Question::Change`],
+    /// [`Question::Length`] and [`Question::Operator`].
     Relative(f64),
 }
 
@@ -113,14 +113,7 @@ impl Surroundings {
         }
         let value = match (threshold, question) {
             (Threshold::Absolute(value), _) => value,
-            (
-                Threshold::Relative(share),
-                Question::Change { norm, .. } | Question::Length { norm, .. },
-            ) => share * self.length_at_centre(question, *norm)?,
-            (Threshold::Relative(_), _) => {
-                let cause = "a share of the gradient's norm fits changes and lengths only";
-                return refuse("threshold", cause.into());
-            }
+            (Threshold::Relative(share), _) => share * self.length_at_centre(question)?,
         };
         let end = limits
             .time
@@ -239,13 +232,23 @@ impl Surroundings {
         Ok(curve)
     }
 
-    /// The norm of the gradient of a question's function at the centre.
-    fn length_at_centre(&self, question: &Question, norm: Norm) -> Result<f64> {
+    /// The norm of the gradient at the centre, or of the Jacobian, in which a question about changes or lengths measures. Where regions
+    /// meet there, of the side that is recorded.
+    ///
+    /// # Errors
+    /// Another question, or one that does not fit the network.
+    pub fn length_at_centre(&self, question: &Question) -> Result<f64> {
         let reduced = self.reduced(0.0)?;
-        let outputs = self.outputs(&reduced, question)?;
-        Ok(outputs
-            .first()
-            .map_or(0.0, |output| norm.of(&output.gradient)))
+        let (outputs, measure) = self.asked(&reduced, question)?;
+        let gradients: Vec<Vec<f64>> = outputs.into_iter().map(|own| own.gradient).collect();
+        match (question, gradients.first()) {
+            (Question::Change { norm, .. }, Some(gradient)) => Ok(norm.of(gradient)),
+            (Question::Length { .. } | Question::Operator { .. }, _) => Ok(measure.at(&gradients)),
+            _ => Err(Error::Argument {
+                what: "threshold",
+                cause: "a share of the gradient's norm fits changes and lengths only".into(),
+            }),
+        }
     }
 }
 

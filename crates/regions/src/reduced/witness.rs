@@ -74,13 +74,15 @@ impl Asked<'_> {
     }
 
     /// A witness by ascent: towards the inputs at which single units, and groups of them, go furthest beyond their boundaries,
-    /// then unit by unit as long as that helps.
-    pub(crate) fn ascend(&self, rounds: usize) -> Option<Witness> {
+    /// then unit by unit as long as that helps. The centre is one of them if it is to be.
+    pub(crate) fn ascend(&self, rounds: usize, from_centre: bool) -> Option<Witness> {
         let reduced = self.reduced;
         let size = self.outputs.first()?.gradient.len();
         let mut best = None;
         let mut delta = vec![0.0; size];
-        self.offer(&delta, &mut best);
+        if from_centre {
+            self.offer(&delta, &mut best);
+        }
         for member in &reduced.members {
             reduced.ball.maximiser(&member.gradient, &mut delta);
             self.offer(&delta, &mut best);

@@ -107,12 +107,32 @@ impl Around<'_> {
         let prediction = tensors::predictions(here.trace().output())?;
         let prediction = prediction.first().copied().context("no output")?;
         let class = asked.class(prediction, label, self.network.output_size())?;
-        let question = asked.question(&self.network, class)?;
         let margins = here.margins(&[asked.norm], Method::Auto)?.swap_remove(0);
         let margin = ConstantBall {
             radius: margins.radius.first().copied().unwrap_or(0.0),
             guarantee: margins.guarantee,
         };
+        if asked.minus() == Some(class) {
+            let cause = "its class is the one that --minus takes away";
+            let radii = radii(&asked.eps, asked.curve, margin.radius).into_iter();
+            return Ok(Row {
+                index: 0,
+                file: None,
+                label,
+                prediction,
+                class,
+                at_input: 0.0,
+                question: None,
+                margin: margin.radius,
+                guarantee: margin.guarantee,
+                bounds: radii
+                    .map(|eps| Answer::refused(eps, cause.into(), 0.0))
+                    .collect(),
+                largest: None,
+                seconds: start.elapsed().as_secs_f64(),
+            });
+        }
+        let question = asked.question(&self.network, class)?;
         let around = here.surroundings(0, asked.norm)?;
         let root = Limits::ROOT;
         let centre = around.bound(0.0, &question, root)?;
@@ -127,7 +147,7 @@ impl Around<'_> {
             label,
             prediction,
             class,
-            at_input: at_input(&question, &centre),
+            at_input: at_input(&around, &question, &centre)?,
             question: Some(question),
             margin: margin.radius,
             guarantee: self.guarantee(margin, &centre),
@@ -203,10 +223,10 @@ impl Around<'_> {
         );
         let threshold = match (allowed, question) {
             (Allowed::Share(share), Question::Change { .. }) => Threshold::Relative(share),
-            (Allowed::Share(share), _) if is_length => {
-                Threshold::Absolute(centre.found * (1.0 + share))
+            (Allowed::Share(share), _) if is_length => Threshold::Relative(1.0 + share),
+            (Allowed::Value(value), _) if is_length => {
+                Threshold::Absolute(around.length_at_centre(question)? + value)
             }
-            (Allowed::Value(value), _) if is_length => Threshold::Absolute(centre.found + value),
             (Allowed::Value(value) | Allowed::Share(value), _) => Threshold::Absolute(value),
         };
         let up_to = asked.up_to(self.domain.as_deref());
@@ -229,12 +249,14 @@ impl Around<'_> {
 }
 
 /// What is bounded, at the centre.
-fn at_input(question: &Question, centre: &Bound) -> f64 {
-    match question {
-        Question::Change { norm, .. } => norm.of(&centre.gradient),
+fn at_input(around: &Surroundings, question: &Question, centre: &Bound) -> anyhow::Result<f64> {
+    Ok(match question {
+        Question::Change { .. } | Question::Length { .. } | Question::Operator { .. } => {
+            around.length_at_centre(question)?
+        }
         Question::Signs { .. } => centre.gradient.len() as f64,
-        _ => centre.found,
-    }
+        Question::TopK { .. } | Question::Class { .. } => centre.found,
+    })
 }
 
 /// The radii asked for with those of a curve that begins at the margin, ascending.

@@ -50,6 +50,13 @@ impl Asked {
         if about.minus.is_some() && what == What::Class {
             return refuse("--minus: not for --what class, which compares all outputs".into());
         }
+        if let (Of::Class(class), Some(minus)) = (about.class, about.minus)
+            && class == minus
+        {
+            return refuse(format!(
+                "--minus {minus}: the output of --class itself; expected another one"
+            ));
+        }
         if let Some(norm) = about.operator_norm {
             if what != What::Lipschitz {
                 return refuse(format!("--operator-norm: not for --what {named}"));
@@ -187,6 +194,11 @@ impl Asked {
         Ok(class)
     }
 
+    /// The output that is taken away from the class's score. Of an input whose class it is there is nothing to ask.
+    pub fn minus(&self) -> Option<u32> {
+        self.about.minus
+    }
+
     /// The question about a class.
     ///
     /// # Errors
@@ -197,8 +209,7 @@ impl Asked {
         let mut weights = one_output(outputs, class as usize);
         if let Some(minus) = self.about.minus {
             match weights.get_mut(minus as usize) {
-                Some(weight) if minus != class => *weight = -1.0,
-                Some(_) => return refuse(format!("--minus {minus}: the class itself")),
+                Some(weight) => *weight -= 1.0,
                 None => {
                     return refuse(format!(
                         "--minus {minus}: the model has {}",

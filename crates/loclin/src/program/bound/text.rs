@@ -7,7 +7,8 @@ use loclin_report::significant;
 
 use super::options::What;
 use super::outcome::{Largest, Outcome, Summary};
-use super::row::Answer;
+use super::row::{Answer, Row};
+use crate::program::compute::Dtype;
 use crate::program::domain::said;
 
 /// Lines of single inputs that are printed; tables and JSON have all.
@@ -34,6 +35,8 @@ impl fmt::Display for Outcome {
                 _ if self.inputs == 0 => "none: no inputs in this part",
                 Guarantee::Proved =>
                     "proved: no input of a ball is beyond what is said to be proved of it",
+                _ if self.are_open() =>
+                    "estimate: of inputs so near a boundary or a tie that rounding leaves their side open, nothing is proved",
                 _ => "estimate: rounding errors are not bounded here, so that nothing is proved",
             }
         )?;
@@ -48,6 +51,13 @@ impl fmt::Display for Outcome {
 }
 
 impl Outcome {
+    /// Whether nothing is proved of those inputs alone whose margin is 0: on which side of a boundary they are is not known.
+    fn are_open(&self) -> bool {
+        let estimates = |row: &&Row| row.guarantee != Guarantee::Proved;
+        let mut estimates = self.results.iter().filter(estimates);
+        self.dtype == Dtype::F64 && estimates.all(|row| row.margin == 0.0)
+    }
+
     /// A line for each input and radius.
     fn lines(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let claim = self.claim();
