@@ -45,6 +45,9 @@ pub struct DomainOptions {
     pub domain: Option<DomainChoice>,
 }
 
+/// What an error says of an input outside the box that is taken where none is named.
+pub const UNIT_ASSUMED: &str = "; without --domain numbers are taken to lie in [0, 1]; --domain LOW,HIGH gives another box, --domain none none";
+
 /// A domain, and how it is said.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]

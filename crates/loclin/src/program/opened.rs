@@ -259,8 +259,10 @@ fn normalized(
 /// Whether so many means belong to the last dimension of an input.
 fn channels_last(shape: &[usize], means: usize, layout: Option<Layout>) -> anyhow::Result<bool> {
     let (first, last) = (shape.first() == Some(&means), shape.last() == Some(&means));
+    // A number for each channel, and no other dimension.
+    let is_vector = first && shape.iter().skip(1).all(|side| *side == 1);
     Ok(match layout {
-        _ if means == 1 || shape.len() < 2 => false,
+        _ if means == 1 || is_vector => false,
         Some(layout) => layout == Layout::ChannelsLast,
         None => {
             ensure!(

@@ -122,6 +122,11 @@ fn trainings_that_cannot_be_begun() {
             "--set epochs=0|1 to 1000000",
         ),
         (
+            "--config @ok.toml --out @run --set architecture=resnet",
+            2,
+            "--set architecture=resnet|`hidden`|one width",
+        ),
+        (
             "--config @ok.toml --out @run --set dataset=digts",
             1,
             "digts|did you mean",

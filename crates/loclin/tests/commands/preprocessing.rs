@@ -125,6 +125,22 @@ fn arrays_of_another_shape_are_refused_or_laid_out() {
     ]
     .into();
     assert_eq!(own, moved);
+    // A number for each channel, and no other dimension: what was moved and what was not are alike.
+    network(&at("vector.safetensors"), &[3, 1, 1], None);
+    let vectors = unit().narrow(2, 0, 1).unwrap().narrow(3, 0, 1).unwrap();
+    let vectors = vectors.contiguous().unwrap();
+    write("vectors.npy", &vectors);
+    write("vectors-last.npy", &last(&vectors));
+    let moments = ["--mean", "0.25,0.5,0.75", "--std", "0.5,1,1.5"];
+    let (_, own) = certify(dir.path(), "vector.safetensors", "vectors.npy", &moments);
+    let layout = [&moments[..], &["--layout", "channels-last"]].concat();
+    let (_, moved) = certify(
+        dir.path(),
+        "vector.safetensors",
+        "vectors-last.npy",
+        &layout,
+    );
+    assert_eq!(own, moved);
     // One file is one input, or several by a pattern.
     let (found, one) = certify(dir.path(), "first.safetensors", "one.npy", &[]);
     assert_eq!(found["inputs"], 1);

@@ -100,7 +100,7 @@ fn what_does_not_fit_is_refused() {
         1,
         &["[1, 28, 28]", "[steps, channels]"],
     );
-    refused(&["architecture=scornn"], 1, &["hidden", "one width"]);
+    refused(&["architecture=scornn"], 2, &["hidden", "one width"]);
     refused(
         &["architecture=scornn", "hidden=[4]", "negative=5"],
         2,

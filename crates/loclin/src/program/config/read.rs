@@ -57,6 +57,7 @@ impl Config {
     /// As [`Config::load`].
     pub fn parse(text: &str, overrides: &[String]) -> anyhow::Result<Self> {
         let (mut table, mut config) = read(text)?;
+        let stored = config.check();
         for pair in overrides {
             config = split(pair)
                 .and_then(|(key, value)| set(&mut table, key, value))
@@ -72,6 +73,10 @@ impl Config {
                 .rfind(|pair| pair.split_once('=').is_some_and(|(k, _)| k.trim() == key));
             match set {
                 Some(pair) => Usage::caused_by(format!("--set {pair}"), error).into(),
+                // A key of the file that what was set does not go with.
+                None if stored.is_ok() => {
+                    Usage::caused_by(format!("--set {}", overrides.join(" --set ")), error).into()
+                }
                 None => anyhow::Error::from(error),
             }
         })?;

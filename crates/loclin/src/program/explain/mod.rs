@@ -21,7 +21,7 @@ use loclin_report::{Explanation, Report};
 
 use crate::program::classes;
 use crate::program::distortion::UNIT;
-use crate::program::domain::{InputBox, ordered, said};
+use crate::program::domain::{InputBox, UNIT_ASSUMED, ordered, said};
 use crate::program::errors::Usage;
 use crate::program::opened::{Loaded, Opened};
 use crate::program::options::Global;
@@ -130,7 +130,7 @@ fn explain(
     let label = args.label.or(subject.label);
     let mut reading = read(&network, &x, label, &options).with_context(|| {
         let own = match (&args.domain.domain, data.domain()) {
-            (None, None) if !is_speech => "; without --domain numbers are taken to lie in [0, 1]; --domain LOW,HIGH gives another box, --domain none none",
+            (None, None) if !is_speech => UNIT_ASSUMED,
             _ => "",
         };
         format!("{}{own}", subject.name)

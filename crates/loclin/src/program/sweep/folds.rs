@@ -14,7 +14,8 @@ const KEYS: [&str; 2] = ["folds", "fold"];
 /// What is changed in every run, and what varies, may not divide the data: the sweep does.
 pub(super) fn check(folds: usize, tables: [(&str, &Table); 2]) -> Result<(), PlanError> {
     if !(2..=1000).contains(&folds) {
-        return Err(PlanError::invalid("folds", "a number from 2 to 1000"));
+        let expected = format!("a number from 2 to 1000, found {folds}");
+        return Err(PlanError::invalid("folds", expected));
     }
     for (place, table) in tables {
         if let Some(key) = KEYS.iter().find(|key| table.contains_key(**key)) {

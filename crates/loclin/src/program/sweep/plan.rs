@@ -203,9 +203,11 @@ fn grid(written: &Written) -> Result<Vec<(String, Table)>, PlanError> {
     }
     let mut combinations = vec![Table::new()];
     for (key, values) in &written.vary {
-        let values = values.as_array().filter(|values| !values.is_empty());
-        let values =
-            values.ok_or_else(|| PlanError::invalid(format!("vary.{key}"), "a list of values"))?;
+        let listed = values.as_array().filter(|values| !values.is_empty());
+        let values = listed.ok_or_else(|| {
+            let expected = format!("a list of values, found {values}");
+            PlanError::invalid(format!("vary.{key}"), expected)
+        })?;
         // 1 and 1.0 are one value in two ways.
         let number = |value: &Value| value.as_float().or(value.as_integer().map(|n| n as f64));
         let is_again = |(at, value): &(usize, &Value)| {
@@ -216,11 +218,10 @@ fn grid(written: &Written) -> Result<Vec<(String, Table)>, PlanError> {
             let expected = format!("different values, found {again} twice");
             return Err(PlanError::invalid(format!("vary.{key}"), expected));
         }
-        if combinations.len() * values.len() > MOST_RUNS {
-            return Err(PlanError::invalid(
-                "vary",
-                format!("at most {MOST_RUNS} combinations"),
-            ));
+        let found = combinations.len() * values.len();
+        if found > MOST_RUNS {
+            let expected = format!("at most {MOST_RUNS} combinations, found {found} or more");
+            return Err(PlanError::invalid("vary", expected));
         }
         let with = |value: &Value, combination: &Table| {
             let mut combination = combination.clone();
@@ -242,7 +243,11 @@ fn grid(written: &Written) -> Result<Vec<(String, Table)>, PlanError> {
 fn random(written: &Written) -> Result<Vec<(String, Table)>, PlanError> {
     let trials = written.trials.filter(|n| (1..=MOST_RUNS).contains(n));
     let trials = trials.ok_or_else(|| {
-        let expected = format!(r#"a number from 1 to {MOST_RUNS}, because search = "random""#);
+        let found = written
+            .trials
+            .map_or_else(|| "none".to_owned(), |n| n.to_string());
+        let expected =
+            format!(r#"a number from 1 to {MOST_RUNS}, because search = "random", found {found}"#);
         PlanError::invalid("trials", expected)
     })?;
     let seed = written

@@ -46,7 +46,10 @@ impl Draw {
                     let expected = format!("from, to and scale: {}", error.message());
                     PlanError::invalid(key(), expected)
                 })?;
-                let expected = "numbers from < to, both above 0 where scale = \"log\"";
+                let expected = format!(
+                    "numbers from < to, both above 0 where scale = \"log\", found from = {}, to = {}",
+                    range.from, range.to
+                );
                 let ends = (number(&range.from), number(&range.to));
                 match ends {
                     (Some(from), Some(to))
@@ -61,7 +64,9 @@ impl Draw {
             }
             _ => Err(PlanError::invalid(
                 key(),
-                "a list of values, or { from = ..., to = ..., scale = \"linear\" or \"log\" }",
+                format!(
+                    "a list of values, or {{ from = ..., to = ..., scale = \"linear\" or \"log\" }}, found {written}"
+                ),
             )),
         }
     }
