@@ -429,3 +429,32 @@ fn lengths_are_found_where_all_boundaries_meet() {
         );
     }
 }
+
+/// One bend: of its two sides that with the longer gradient is found, for an input on the boundary and beside it.
+#[test]
+fn the_longer_side_is_found() {
+    for (first, inputs) in [(vec![-1.0], 1), (vec![1.0], 1), (vec![-1.0, 2.0], 2)] {
+        let length: f64 = first.iter().map(|w: &f64| w.abs()).sum();
+        let network = chain(
+            inputs,
+            vec![
+                linear(&[first.clone()], &[0.0]),
+                bend(0.25),
+                linear(&[vec![-1.0]], &[2.0]),
+            ],
+        );
+        for at in [0.0, 0.125] {
+            let x = Tensor::full(at, (1, inputs), &Device::Cpu).unwrap();
+            let here = Linearization::new(&network, &x, Budget::default()).unwrap();
+            let around = here.surroundings(0, Norm::LINF).unwrap();
+            let question = Question::Length {
+                weights: vec![1.0],
+                norm: Norm::L1,
+            };
+            let bound = around.bound(0.3, &question, Limits::default()).unwrap();
+            let centre = around.length_at_centre(&question).unwrap();
+            assert!((bound.found - length).abs() < 1e-9, "{first:?}: {bound:?}");
+            assert!(bound.found >= centre - 1e-9);
+        }
+    }
+}

@@ -11,7 +11,7 @@ use loclin_models::{
     pytorch::{self, Architecture, Layer},
 };
 use loclin_test_files::shared;
-use pickle_writer::{archive, pickle, tensor};
+use pickle_writer::{archive, archive_of, pickle, tensor};
 use proptest::prelude::*;
 use std::collections::HashMap;
 
@@ -185,6 +185,38 @@ fn strides_are_honoured_and_checked() {
     ] {
         let error = read(shape, strides).unwrap_err().to_string();
         assert!(error.starts_with("tensor `w`: "), "{error}");
+    }
+}
+
+/// PyTorch writes records for large archives behind the directory of every archive, 76 bytes long, as an entry of the directory may be.
+fn with_large_records(archive: &[u8]) -> Vec<u8> {
+    let (before, end) = archive.split_at(archive.len() - 22);
+    let word = |at: usize| u64::from(u32::from_le_bytes(end[at..at + 4].try_into().unwrap()));
+    let count = u64::from(u16::from_le_bytes([end[10], end[11]]));
+    let longs = |all: &[u64]| -> Vec<u8> { all.iter().flat_map(|n| n.to_le_bytes()).collect() };
+    let head = [&b"PK\x06\x06"[..], &longs(&[44]), &[45, 0, 45, 0], &[0; 8]].concat();
+    let record = [head, longs(&[count, count, word(12), word(16)])].concat();
+    let offset = before.len() as u64;
+    let locator = [
+        &b"PK\x06\x07"[..],
+        &[0; 4],
+        &longs(&[offset]),
+        &[1, 0, 0, 0],
+    ]
+    .concat();
+    assert_eq!((record.len(), locator.len()), (56, 20));
+    [before, &record, &locator, end].concat()
+}
+
+#[test]
+fn names_of_any_length_are_read() {
+    let entries = [("w", tensor("0", 6, &[2, 3], &[3, 1]))];
+    for length in 1..40 {
+        let name = "n".repeat(length);
+        let file = archive_of(&name, &pickle(&entries), &[("0", vec![0.5; 6])]);
+        let file = with_large_records(&file);
+        let found = pytorch::state_dict(&file);
+        assert!(found.is_ok(), "{length}: {:?}", found.err());
     }
 }
 

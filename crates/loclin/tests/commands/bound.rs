@@ -287,10 +287,20 @@ fn inputs_of_the_class_taken_away_have_no_answer() {
         assert_eq!(answer["found"].is_null(), is_taken, "{row}");
         assert_eq!(answer["refused"].is_string(), is_taken, "{row}");
         assert_eq!(row["largest"].is_null(), is_taken, "{row}");
+        assert_eq!(row["at_input"].is_null(), is_taken, "{row}");
     }
     assert_eq!(fs::read_to_string(&out).unwrap().lines().count(), 13);
     let again = with(&begin, &format!("{arguments} --resume"));
     assert_eq!(again["radii"], found["radii"]);
+    // A proof of nothing is none.
+    let file = dir.path().join("p.json");
+    let of_one = format!(
+        "--eps 0.01 --parts 2 --limit 1 --minus {taken} --proof {}",
+        text(&file)
+    );
+    with(&begin, &of_one);
+    let check = "check @p.json --model @net.safetensors --data @data";
+    refused(dir.path(), check, 1, "p.json|no statements");
 }
 
 #[test]

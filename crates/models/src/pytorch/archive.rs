@@ -12,11 +12,21 @@ use std::{
     collections::BTreeMap,
     io::{Cursor, Read},
 };
-use zip::{ZipArchive, result::ZipError};
+use zip::{
+    ZipArchive,
+    read::{ArchiveOffset, Config},
+    result::ZipError,
+};
 
 /// The tensors of an archive.
 pub(super) fn tensors(bytes: &[u8]) -> Result<StateDict> {
-    let zip = ZipArchive::new(Cursor::new(bytes)).map_err(|e| malformed(e.to_string()))?;
+    // Nothing stands before the archive. Where its start is looked for, an entry of the directory that is as long as the records behind it
+    // (`data.pkl` below a name of 21 characters) is taken for the end of the directory.
+    let config = Config {
+        archive_offset: ArchiveOffset::Known(0),
+    };
+    let zip = ZipArchive::with_config(config, Cursor::new(bytes));
+    let zip = zip.map_err(|e| malformed(e.to_string()))?;
     let names: Vec<String> = zip
         .file_names()
         .filter_map(|name| Some(name.ok()?.into_owned()))

@@ -87,13 +87,18 @@ pub(crate) fn legacy(pickle: &[u8], storages: &[(&str, Vec<f32>)]) -> Vec<u8> {
 
 /// The archive: the pickle and the storages.
 pub(crate) fn archive(pickle: &[u8], storages: &[(&str, Vec<f32>)]) -> Vec<u8> {
+    archive_of("archive", pickle, storages)
+}
+
+/// The same of a file of another name.
+pub(crate) fn archive_of(name: &str, pickle: &[u8], storages: &[(&str, Vec<f32>)]) -> Vec<u8> {
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
     let options = SimpleFileOptions::default();
-    zip.start_file("archive/data.pkl", options).unwrap();
+    zip.start_file(format!("{name}/data.pkl"), options).unwrap();
     zip.write_all(pickle).unwrap();
     for (key, values) in storages {
         let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
-        zip.start_file(format!("archive/data/{key}"), options)
+        zip.start_file(format!("{name}/data/{key}"), options)
             .unwrap();
         zip.write_all(&bytes).unwrap();
     }

@@ -115,12 +115,24 @@ impl Surroundings {
         let delta = outcome
             .witness
             .map_or_else(|| vec![0.0; self.x.len()], |Witness { delta, .. }| delta);
-        let (witness, here, is_open) = self.decided_at(&reduced, &delta)?;
-        let (mut found, changed) = self.value_at(&here, &measure)?;
-        if is_length && is_open {
-            // At the centre: nothing else was decided.
-            found = 0.0;
+        let mut looked = self.decided_near(&reduced, &delta)?;
+        // What the search takes for a witness may be worth less by the network itself, where boundaries meet.
+        let has_moved = delta.iter().any(|d| *d != 0.0);
+        let with_centre = looked.is_empty() || (is_length && from_centre && has_moved);
+        if with_centre {
+            looked.push(self.looked_at(&reduced, vec![0.0; delta.len()])?);
         }
+        let mut best: Option<(f64, Vec<bool>, Vec<f64>)> = None;
+        for (input, here) in looked {
+            let (value, changed) = self.value_at(&here, &measure)?;
+            // Where regions meet at the centre, no gradient of it is that of a region for certain.
+            let is_none = is_length && is_open_at(&here)?;
+            let value = if is_none { 0.0 } else { value };
+            if best.as_ref().is_none_or(|(most, ..)| value > *most) {
+                best = Some((value, changed, input));
+            }
+        }
+        let (found, changed, witness) = best.unwrap_or_default();
         let mut may_change_sign = outcome.signs;
         let mut proved = outcome.proved.max(found);
         if let Question::Signs { .. } = question {
@@ -226,38 +238,48 @@ impl Surroundings {
         self.x.iter().zip(&delta).enumerate().map(at).collect()
     }
 
-    /// The input at a deviation, or one near it at which the side of every neuron is known, on the way to the centre or aside of it: at
-    /// another one the gradient that is computed may be that of a region without it. The centre, if there is none. The network there,
-    /// and whether regions meet there or may do.
-    fn decided_at(
+    /// The input at a deviation, if the side of every neuron is known there: at another one the gradient that is computed may be that of a
+    /// region without it. Otherwise one on the way to the centre, or those on two sides of it. None, where nothing is found. Each with the network
+    /// there.
+    fn decided_near(
         &self,
         reduced: &ReducedNetwork,
         delta: &[f64],
-    ) -> Result<(Vec<f64>, Linearization, bool)> {
-        let at = |delta: Vec<f64>| -> Result<(Vec<f64>, Linearization, bool)> {
-            let input = self.input_at(reduced, delta);
-            let here = Linearizer::elsewhere(&self.here, &input)?;
-            // Where regions meet, the pattern that is recorded need be that of none of them.
-            let is_open = is_open_at(&here)?;
-            Ok((input, here, is_open))
-        };
+    ) -> Result<Vec<(Vec<f64>, Linearization)>> {
         for share in BACK {
-            let found = at(delta.iter().map(|d| d * share).collect())?;
-            if !found.2 {
-                return Ok(found);
+            let found = self.looked_at(reduced, delta.iter().map(|d| d * share).collect())?;
+            if !is_open_at(&found.1)? {
+                return Ok(vec![found]);
             }
         }
-        if reduced.ball.radius() > 0.0 {
-            let random = self.random_deviation(&reduced.ball)?;
+        let mut aside = Vec::new();
+        if reduced.ball.radius() == 0.0 {
+            return Ok(aside);
+        }
+        let random = self.random_deviation(&reduced.ball)?;
+        for side in [1.0, -1.0] {
             for share in ASIDE {
                 let both = delta.iter().zip(&random);
-                let found = at(both.map(|(d, r)| d + share * (r - d)).collect())?;
-                if !found.2 {
-                    return Ok(found);
+                let moved = both.map(|(d, r)| d + share * (side * r - d)).collect();
+                let found = self.looked_at(reduced, moved)?;
+                if !is_open_at(&found.1)? {
+                    aside.push(found);
+                    break;
                 }
             }
         }
-        at(vec![0.0; delta.len()])
+        Ok(aside)
+    }
+
+    /// The input at a deviation, and the network there.
+    fn looked_at(
+        &self,
+        reduced: &ReducedNetwork,
+        delta: Vec<f64>,
+    ) -> Result<(Vec<f64>, Linearization)> {
+        let input = self.input_at(reduced, delta);
+        let here = Linearizer::elsewhere(&self.here, &input)?;
+        Ok((input, here))
     }
 
     /// A deviation of the ball in which no number is 0 or like another, so that no boundary is met but by chance: away from the domain's

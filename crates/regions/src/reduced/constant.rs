@@ -64,7 +64,7 @@ impl ConstantBall {
             Question::TopK { .. } => largest.proved > 0.0,
             _ => true,
         };
-        if stays && self.radius.is_finite() {
+        if stays {
             largest.proved = largest.proved.max(self.radius.min(most));
         }
         largest.curve.dedup_by(|again, first| {

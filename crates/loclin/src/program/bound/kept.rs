@@ -17,7 +17,7 @@ struct Line {
     label: Option<u32>,
     prediction: u32,
     class: u32,
-    at_input: f64,
+    at_input: Option<f64>,
     margin: f64,
     eps: Option<f64>,
     found: Option<f64>,

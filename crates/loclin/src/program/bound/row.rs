@@ -22,7 +22,9 @@ pub struct Row {
     #[serde(skip)]
     pub question: Option<Question>,
     /// What is bounded, at the input itself: for a change, the norm of the gradient; for signs, how many numbers a gradient has.
-    pub at_input: f64,
+    ///
+    /// `None` where nothing is asked.
+    pub at_input: Option<f64>,
     /// The radius of the largest ball in which the gradient is constant.
     pub margin: f64,
     /// For each radius what was found and what is proved, radii ascending.

@@ -6,7 +6,8 @@ use super::row::{Answer, Farthest, Row};
 /// `index,file,label,prediction,class,at_input,margin,eps,found,proved,exact,units,parts,guarantee,seconds`, one row for each input
 /// and radius.
 ///
-/// `at_input` is what is bounded at the input itself: for a change the norm of the gradient, for signs how many numbers it has.
+/// `at_input` is what is bounded at the input itself: for a change the norm of the gradient, for signs how many numbers it has; empty
+/// where nothing is asked.
 /// `stays` (yes, no or open) stands in tables of the top k and of classes, `signs_proved` in those of signs. Where the largest
 /// radius is asked for, the columns `threshold`, `radius_proved`, `radius_refuted` and `times_margin` follow, and a row without
 /// radii of its own has nothing between `margin` and `guarantee`. `guarantee` is `proved`, or `estimate`, which claims nothing.
@@ -73,7 +74,7 @@ fn record(row: &Row, answer: Option<&Answer>, asked: &Asked, has_files: bool) ->
         text(row.label.map(|label| label.to_string())),
         row.prediction.to_string(),
         row.class.to_string(),
-        row.at_input.to_string(),
+        text(row.at_input.map(|value| value.to_string())),
         row.margin.to_string(),
         number(|answer| Some(answer.eps)),
         number(|answer| answer.found),

@@ -89,7 +89,7 @@ impl Outcome {
                         "{:>12} {:>12} {units:>6}  {}",
                         number(found),
                         number(proved),
-                        self.remark(answer, row.at_input)
+                        self.remark(answer, row.at_input.unwrap_or(f64::NAN))
                     )?;
                 }
                 _ => write!(f, "none: {}", answer.refused.as_deref().unwrap_or_default())?,

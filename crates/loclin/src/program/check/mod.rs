@@ -11,7 +11,7 @@ mod truth;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use loclin_data::{Applied, Part, Rows};
 use loclin_tensor::random;
 use rand::Rng;
@@ -126,6 +126,11 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         failures: Vec::new(),
     };
     if let Some(proofs) = &proofs {
+        ensure!(
+            !proofs.statements.is_empty(),
+            "{}: holds no statements: none of its inputs had an answer",
+            args.result.display()
+        );
         outcome.rows = proofs.statements.len();
         statements::check(proofs, &model, &data, &mut outcome)?;
     }
