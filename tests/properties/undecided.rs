@@ -438,7 +438,7 @@ fn the_longer_side_is_found() {
         let network = chain(
             inputs,
             vec![
-                linear(&[first.clone()], &[0.0]),
+                linear(std::slice::from_ref(&first), &[0.0]),
                 bend(0.25),
                 linear(&[vec![-1.0]], &[2.0]),
             ],
