@@ -196,7 +196,7 @@ fn differences(missing: &[String], left_over: &[String], there: &[String]) -> St
 }
 
 /// The first names, each shortened, and how many more there are.
-fn listed(names: &[String]) -> String {
+pub(crate) fn listed(names: &[String]) -> String {
     let shown = names.iter().take(LISTED).map(|name| {
         let name: String = name.chars().take(80).collect();
         format!("`{}`", one_line(&name))

@@ -7,7 +7,7 @@
 
 use crate::{
     architectures::{Rnn, RnnConfig},
-    error::{Error, Result},
+    error::{Error, Result, listed},
     network::Network,
     operator::Affine,
     operators::Standardize,
@@ -147,34 +147,21 @@ impl ModelFile {
             check_finite(&name, &tensor)?;
             parameters.insert(name, tensor.to_dtype(dtype)?);
         }
-        let mut left_over: BTreeSet<String> = parameters.keys().cloned().collect();
+        let names: BTreeSet<String> = parameters.keys().cloned().collect();
         let vars = VarBuilder::from_tensors(parameters, dtype, device);
-        let mut used = |parameters: &[(String, Tensor)]| {
-            parameters.iter().for_each(|(name, _)| {
-                left_over.remove(name);
-            });
-            let listed: Vec<String> = left_over.iter().map(|name| format!("`{name}`")).collect();
-            match listed.is_empty() {
-                true => Ok(()),
-                false => Err(Error::Format(format!(
-                    "holds {}, which the network of metadata `{KEY}` does not use; expected its parameters alone",
-                    listed.join(", ")
-                ))),
-            }
-        };
         match (header.network, header.recurrence, header.normalization) {
             (Some(network), None, normalization) => {
                 let model = Model {
                     network: network.build(vars)?,
                     normalization,
                 };
-                used(&model.network.parameters())?;
+                check_used(&names, &model.network.parameters())?;
                 model.raw()?;
                 Ok(Self::Network(model))
             }
             (None, Some(config), None) => {
                 let rnn = Rnn::new(config, vars)?;
-                used(rnn.parameters())?;
+                check_used(&names, rnn.parameters())?;
                 Ok(Self::Recurrent(rnn))
             }
             _ => Err(Error::Format(format!(
@@ -311,6 +298,20 @@ fn header(bytes: &[u8]) -> Result<Header> {
             "format {v}; this program reads format {FORMAT}"
         ))),
         None => Err(Error::Format(format!("metadata `{KEY}` names no format"))),
+    }
+}
+
+/// Refuses tensors of a file that are no parameters of its network.
+fn check_used(names: &BTreeSet<String>, parameters: &[(String, Tensor)]) -> Result<()> {
+    let own: BTreeSet<&str> = parameters.iter().map(|(name, _)| name.as_str()).collect();
+    let left_over = names.iter().filter(|name| !own.contains(name.as_str()));
+    let left_over: Vec<String> = left_over.cloned().collect();
+    match left_over.is_empty() {
+        true => Ok(()),
+        false => Err(Error::Format(format!(
+            "holds {}, which the network of metadata `{KEY}` does not use; expected its parameters alone",
+            listed(&left_over)
+        ))),
     }
 }
 

@@ -8,7 +8,7 @@ use candle_core::Tensor;
 use loclin::program::tensors::predictions;
 use loclin::regions::distortion::{Ascent, Ball, Distortion, Genetic, Search};
 use loclin::regions::reduced::{
-    Bound as Proved, ConstantBall, Largest, Limits, Question, Threshold, one_output, rising,
+    Bound as Proved, ConstantBall, Largest, Limits, Question, one_output, rising,
 };
 use loclin::regions::{Budget, Norm};
 use numpy::PyArray1;
@@ -159,22 +159,11 @@ fn bounds(asked: &Asked, x: &Tensor, balls: &Balls, job: &Job) -> anyhow::Result
             }
         }
         rising(&mut bounds);
-        let threshold = balls.allowed.map(|(allowed, is_share)| {
-            anyhow::Ok(match &question {
-                Question::Change { .. } if is_share => Threshold::Relative(allowed),
-                Question::Length { .. } | Question::Operator { .. } if is_share => {
-                    Threshold::Relative(1.0 + allowed)
-                }
-                Question::Length { .. } | Question::Operator { .. } => {
-                    Threshold::Absolute(around.length_at_centre(&question)? + allowed)
-                }
-                _ => Threshold::Absolute(allowed),
-            })
+        let largest = balls.allowed.map(|(allowed, is_share)| {
+            let threshold = around.threshold(&question, allowed, is_share)?;
+            around.largest(&question, threshold, balls.up_to, limits)
         });
-        let mut largest = threshold
-            .transpose()?
-            .map(|threshold| around.largest(&question, threshold, balls.up_to, limits))
-            .transpose()?;
+        let mut largest = largest.transpose()?;
         if let Some(largest) = &mut largest {
             margin.extend(largest, &question, &centre, balls.up_to);
         }

@@ -32,9 +32,8 @@ pub(super) fn check(root: &Path) -> anyhow::Result<()> {
     let beside = [("CARGO_TARGET_DIR", &target[..])];
     run_cargo(&package, &["fmt", "--check"], &beside)?;
     // As the wheel is built, so that macros and build scripts are built once.
-    let clippy = ["clippy", "--release", "--locked"];
-    let clippy = [&clippy[..], &["--", "-D", "warnings"]].concat();
-    run_cargo(&package, &clippy, &beside)?;
+    let lint = ["clippy", "--release", "--locked", "--", "-D", "warnings"];
+    run_cargo(&package, &lint, &beside)?;
     let place = root.join(PLACE);
     let bin = place.join(if cfg!(windows) { "Scripts" } else { "bin" });
     let own = bin.join("python");

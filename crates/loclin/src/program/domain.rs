@@ -45,8 +45,17 @@ pub struct DomainOptions {
     pub domain: Option<DomainChoice>,
 }
 
-/// What an error says of an input outside the box that is taken where none is named.
-pub const UNIT_ASSUMED: &str = "; without --domain numbers are taken to lie in [0, 1]; --domain LOW,HIGH gives another box, --domain none none";
+/// An error about the input of this name; of one outside the domain, with what is `assumed` where none is named.
+pub fn error_of_input(error: anyhow::Error, mut named: String, assumed: bool) -> anyhow::Error {
+    let is_outside = matches!(
+        error.downcast_ref(),
+        Some(loclin_regions::Error::Argument { what: "domain", .. })
+    );
+    if assumed && is_outside {
+        named += "; without --domain numbers are taken to lie in [0, 1]; --domain LOW,HIGH gives another box, --domain none none";
+    }
+    error.context(named)
+}
 
 /// A domain, and how it is said.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

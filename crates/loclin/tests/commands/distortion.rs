@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use candle_core::Device;
+use candle_core::{Device, Tensor};
 use serde_json::Value;
 
 use crate::fixture::{command, json, model, model_with_outputs, names, small_data, text};
@@ -266,5 +266,18 @@ fn what_cannot_be_measured_is_refused() {
     // Pixels from 0 to 1 are not in [0.5, 1].
     let outside = "net.safetensors --limit 1 --samples 5 --domain 0.5,1";
     refuse(outside, 1, "input 0|outside the domain");
+    // What is taken for the domain of an array is said where an input is outside of it.
+    let x = Tensor::full(-0.5, (1, 1, 6, 6), &Device::Cpu).unwrap();
+    x.write_npy(dir.path().join("x.npy")).unwrap();
+    let labels = Tensor::new(&[0i64], &Device::Cpu).unwrap();
+    labels.write_npy(dir.path().join("y.npy")).unwrap();
+    for asked in [
+        "distortion --data @x.npy,labels=y.npy --samples 5",
+        "explain --data @x.npy --input 0 --out @e.png",
+    ] {
+        let arguments = format!("{asked} --model @net.safetensors");
+        let needles = "input 0|without --domain|outside the domain [0, 1]";
+        refused(dir.path(), &arguments, 1, needles);
+    }
     refuse("few.safetensors", 1, "the label of input 2 is 2|2 outputs");
 }

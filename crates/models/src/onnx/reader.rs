@@ -519,6 +519,7 @@ impl<'a> Walk<'_, 'a> {
         for (index, value) in values.into_iter().enumerate() {
             t.set(node, index, value)?;
         }
+        // Without a turn nothing was made of any of them.
         scanned.resize(node.outputs.len().saturating_sub(count), Vec::new());
         for (index, values) in scanned.into_iter().enumerate() {
             let name = node.outputs.get(count + index).copied().unwrap_or_default();

@@ -20,8 +20,8 @@ use zip::{
 
 /// The tensors of an archive.
 pub(super) fn tensors(bytes: &[u8]) -> Result<StateDict> {
-    // Nothing stands before the archive. Where its start is looked for, an entry of the directory that is as long as the records behind it
-    // (`data.pkl` below a name of 21 characters) is taken for the end of the directory.
+    // Nothing stands before the archive. Where its start is searched for, a first entry of the directory that is as long as the records
+    // behind the directory (`data.pkl` below a name of 21 characters) is skipped.
     let config = Config {
         archive_offset: ArchiveOffset::Known(0),
     };

@@ -104,10 +104,7 @@ impl Surroundings {
             outputs: &outputs,
             measure: &measure,
         };
-        let is_length = matches!(
-            question,
-            Question::Length { .. } | Question::Operator { .. }
-        );
+        let is_length = question.is_length();
         // Of a centre where regions meet no gradient is that of a region for certain, and none is long.
         let from_centre = !is_length || !is_open_at(&self.here)?;
         let witness = asked.ascend(if limits.parts > 1 { ROUNDS } else { 0 }, from_centre);
@@ -117,22 +114,22 @@ impl Surroundings {
             .map_or_else(|| vec![0.0; self.x.len()], |Witness { delta, .. }| delta);
         let mut looked = self.decided_near(&reduced, &delta)?;
         // What the search takes for a witness may be worth less by the network itself, where boundaries meet.
-        let has_moved = delta.iter().any(|d| *d != 0.0);
-        let with_centre = looked.is_empty() || (is_length && from_centre && has_moved);
-        if with_centre {
+        if looked.is_empty() || (is_length && from_centre && has_moved(&delta)) {
             looked.push(self.looked_at(&reduced, vec![0.0; delta.len()])?);
         }
-        let mut best: Option<(f64, Vec<bool>, Vec<f64>)> = None;
-        for (input, here) in looked {
-            let (value, changed) = self.value_at(&here, &measure)?;
-            // Where regions meet at the centre, no gradient of it is that of a region for certain.
-            let is_none = is_length && is_open_at(&here)?;
-            let value = if is_none { 0.0 } else { value };
-            if best.as_ref().is_none_or(|(most, ..)| value > *most) {
-                best = Some((value, changed, input));
+        let (mut found, mut changed, mut witness) = (f64::NEG_INFINITY, Vec::new(), Vec::new());
+        for Looked {
+            input,
+            here,
+            is_open,
+        } in looked
+        {
+            let (value, signs) = self.value_at(&here, &measure)?;
+            let value = if is_length && is_open { 0.0 } else { value };
+            if witness.is_empty() || value > found {
+                (found, changed, witness) = (value, signs, input);
             }
         }
-        let (found, changed, witness) = best.unwrap_or_default();
         let mut may_change_sign = outcome.signs;
         let mut proved = outcome.proved.max(found);
         if let Question::Signs { .. } = question {
@@ -239,16 +236,12 @@ impl Surroundings {
     }
 
     /// The input at a deviation, if the side of every neuron is known there: at another one the gradient that is computed may be that of a
-    /// region without it. Otherwise one on the way to the centre, or those on two sides of it. None, where nothing is found. Each with the network
-    /// there.
-    fn decided_near(
-        &self,
-        reduced: &ReducedNetwork,
-        delta: &[f64],
-    ) -> Result<Vec<(Vec<f64>, Linearization)>> {
-        for share in BACK {
+    /// region without it. Otherwise one on the way to the centre, or those on two sides of it; nothing, where all of these are open.
+    fn decided_near(&self, reduced: &ReducedNetwork, delta: &[f64]) -> Result<Vec<Looked>> {
+        let back = if has_moved(delta) { &BACK[..] } else { &[1.0] };
+        for share in back {
             let found = self.looked_at(reduced, delta.iter().map(|d| d * share).collect())?;
-            if !is_open_at(&found.1)? {
+            if !found.is_open {
                 return Ok(vec![found]);
             }
         }
@@ -262,7 +255,7 @@ impl Surroundings {
                 let both = delta.iter().zip(&random);
                 let moved = both.map(|(d, r)| d + share * (side * r - d)).collect();
                 let found = self.looked_at(reduced, moved)?;
-                if !is_open_at(&found.1)? {
+                if !found.is_open {
                     aside.push(found);
                     break;
                 }
@@ -271,15 +264,16 @@ impl Surroundings {
         Ok(aside)
     }
 
-    /// The input at a deviation, and the network there.
-    fn looked_at(
-        &self,
-        reduced: &ReducedNetwork,
-        delta: Vec<f64>,
-    ) -> Result<(Vec<f64>, Linearization)> {
+    /// The network at a deviation.
+    fn looked_at(&self, reduced: &ReducedNetwork, delta: Vec<f64>) -> Result<Looked> {
         let input = self.input_at(reduced, delta);
         let here = Linearizer::elsewhere(&self.here, &input)?;
-        Ok((input, here))
+        let is_open = is_open_at(&here)?;
+        Ok(Looked {
+            input,
+            here,
+            is_open,
+        })
     }
 
     /// A deviation of the ball in which no number is 0 or like another, so that no boundary is met but by chance: away from the domain's
@@ -368,7 +362,20 @@ impl Surroundings {
     }
 }
 
-/// Whether regions meet at the input of a network, or may do.
+/// An input of a ball, and the network there.
+struct Looked {
+    input: Vec<f64>,
+    here: Linearization,
+    /// Whether regions meet there, or may do.
+    is_open: bool,
+}
+
+/// Whether a deviation leaves the centre.
+fn has_moved(delta: &[f64]) -> bool {
+    delta.iter().any(|d| *d != 0.0)
+}
+
+/// Whether regions meet at the input of a network, or may do: the pattern that is recorded there need be that of none of them.
 fn is_open_at(here: &Linearization) -> Result<bool> {
     Ok(here.undecided()[0] > 0 || here.on_edge()?[0])
 }

@@ -46,7 +46,7 @@ impl ConstantBall {
                 (bound.found, bound.proved) = (0.0, 0.0);
                 bound.may_change_sign.fill(false);
             }
-            Question::Length { .. } | Question::Operator { .. } => {
+            question if question.is_length() => {
                 bound.proved = bound.proved.min(centre.proved);
             }
             _ => {}

@@ -232,6 +232,27 @@ impl Surroundings {
         Ok(curve)
     }
 
+    /// The threshold of so much more than at the centre: of a change, or of what a length grows by, as a number or as a share of the norm
+    /// of the gradient there. Of other questions the number itself.
+    ///
+    /// # Errors
+    /// A question that does not fit the network.
+    pub fn threshold(
+        &self,
+        question: &Question,
+        allowed: f64,
+        is_share: bool,
+    ) -> Result<Threshold> {
+        Ok(match question {
+            Question::Change { .. } if is_share => Threshold::Relative(allowed),
+            _ if question.is_length() && is_share => Threshold::Relative(1.0 + allowed),
+            _ if question.is_length() => {
+                Threshold::Absolute(self.length_at_centre(question)? + allowed)
+            }
+            _ => Threshold::Absolute(allowed),
+        })
+    }
+
     /// The norm of the gradient at the centre, or of the Jacobian, in which a question about changes or lengths measures. Where regions
     /// meet there, of the side that is recorded.
     ///
@@ -243,7 +264,7 @@ impl Surroundings {
         let gradients: Vec<Vec<f64>> = outputs.into_iter().map(|own| own.gradient).collect();
         match (question, gradients.first()) {
             (Question::Change { norm, .. }, Some(gradient)) => Ok(norm.of(gradient)),
-            (Question::Length { .. } | Question::Operator { .. }, _) => Ok(measure.at(&gradients)),
+            _ if question.is_length() => Ok(measure.at(&gradients)),
             _ => Err(Error::Argument {
                 what: "threshold",
                 cause: "a share of the gradient's norm fits changes and lengths only".into(),

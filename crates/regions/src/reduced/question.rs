@@ -118,6 +118,11 @@ impl Question {
         }
     }
 
+    /// Whether it is how long a gradient is, or a Jacobian.
+    pub fn is_length(&self) -> bool {
+        matches!(self, Self::Length { .. } | Self::Operator { .. })
+    }
+
     /// Whether the answer is yes or no: what is looked for stays below 0.
     pub fn is_decision(&self) -> bool {
         matches!(self, Self::TopK { .. } | Self::Class { .. })

@@ -9,9 +9,7 @@ use anyhow::Context;
 use candle_core::{DType, Tensor};
 use loclin_data::{Data, Part};
 use loclin_models::{ModelFile, Network};
-use loclin_regions::reduced::{
-    Bound, ConstantBall, Limits, Question, Surroundings, Threshold, rising,
-};
+use loclin_regions::reduced::{Bound, ConstantBall, Limits, Question, Surroundings, rising};
 use loclin_regions::{Budget, Domain, Error, Guarantee, Linearizer, Method};
 
 use super::options::Allowed;
@@ -107,32 +105,36 @@ impl Around<'_> {
         let prediction = tensors::predictions(here.trace().output())?;
         let prediction = prediction.first().copied().context("no output")?;
         let class = asked.class(prediction, label, self.network.output_size())?;
+        let question = asked.question(&self.network, class)?;
         let margins = here.margins(&[asked.norm], Method::Auto)?.swap_remove(0);
         let margin = ConstantBall {
             radius: margins.radius.first().copied().unwrap_or(0.0),
             guarantee: margins.guarantee,
         };
-        if asked.minus() == Some(class) {
+        let row = Row {
+            index: 0,
+            file: None,
+            label,
+            prediction,
+            class,
+            question: None,
+            at_input: None,
+            margin: margin.radius,
+            bounds: Vec::new(),
+            largest: None,
+            guarantee: margin.guarantee,
+            seconds: 0.0,
+        };
+        let Some(question) = question else {
             let cause = "its class is the one that --minus takes away";
             let radii = radii(&asked.eps, asked.curve, margin.radius).into_iter();
+            let refused = radii.map(|eps| Answer::refused(eps, cause.into(), 0.0));
             return Ok(Row {
-                index: 0,
-                file: None,
-                label,
-                prediction,
-                class,
-                at_input: None,
-                question: None,
-                margin: margin.radius,
-                guarantee: margin.guarantee,
-                bounds: radii
-                    .map(|eps| Answer::refused(eps, cause.into(), 0.0))
-                    .collect(),
-                largest: None,
+                bounds: refused.collect(),
                 seconds: start.elapsed().as_secs_f64(),
+                ..row
             });
-        }
-        let question = asked.question(&self.network, class)?;
+        };
         let around = here.surroundings(0, asked.norm)?;
         let root = Limits::ROOT;
         let centre = around.bound(0.0, &question, root)?;
@@ -142,18 +144,13 @@ impl Around<'_> {
             None => None,
         };
         Ok(Row {
-            index: 0,
-            file: None,
-            label,
-            prediction,
-            class,
             at_input: Some(at_input(&around, &question, &centre)?),
             question: Some(question),
-            margin: margin.radius,
             guarantee: self.guarantee(margin, &centre),
             bounds,
             largest,
             seconds: start.elapsed().as_secs_f64(),
+            ..row
         })
     }
 
@@ -217,18 +214,11 @@ impl Around<'_> {
         (margin, allowed): (ConstantBall, Allowed),
     ) -> anyhow::Result<Farthest> {
         let (start, asked) = (Instant::now(), self.asked);
-        let is_length = matches!(
-            question,
-            Question::Length { .. } | Question::Operator { .. }
-        );
-        let threshold = match (allowed, question) {
-            (Allowed::Share(share), Question::Change { .. }) => Threshold::Relative(share),
-            (Allowed::Share(share), _) if is_length => Threshold::Relative(1.0 + share),
-            (Allowed::Value(value), _) if is_length => {
-                Threshold::Absolute(around.length_at_centre(question)? + value)
-            }
-            (Allowed::Value(value) | Allowed::Share(value), _) => Threshold::Absolute(value),
+        let (allowed, is_share) = match allowed {
+            Allowed::Value(value) => (value, false),
+            Allowed::Share(share) => (share, true),
         };
+        let threshold = around.threshold(question, allowed, is_share)?;
         let up_to = asked.up_to(self.domain.as_deref());
         let mut largest = around.largest(question, threshold, up_to, asked.limits)?;
         margin.extend(&mut largest, question, centre, up_to);
@@ -251,9 +241,8 @@ impl Around<'_> {
 /// What is bounded, at the centre.
 fn at_input(around: &Surroundings, question: &Question, centre: &Bound) -> anyhow::Result<f64> {
     Ok(match question {
-        Question::Change { .. } | Question::Length { .. } | Question::Operator { .. } => {
-            around.length_at_centre(question)?
-        }
+        Question::Change { norm, .. } | Question::Length { norm, .. } => norm.of(&centre.gradient),
+        Question::Operator { .. } => around.length_at_centre(question)?,
         Question::Signs { .. } => centre.gradient.len() as f64,
         Question::TopK { .. } | Question::Class { .. } => centre.found,
     })

@@ -194,22 +194,23 @@ impl Asked {
         Ok(class)
     }
 
-    /// The output that is taken away from the class's score. Of an input whose class it is there is nothing to ask.
-    pub fn minus(&self) -> Option<u32> {
-        self.about.minus
-    }
-
-    /// The question about a class.
+    /// The question about a class; `None` where its own score is to be taken away from it.
     ///
     /// # Errors
     /// What the network does not have.
-    pub fn question(&self, network: &Network, class: u32) -> anyhow::Result<Question> {
+    pub fn question(&self, network: &Network, class: u32) -> anyhow::Result<Option<Question>> {
         let refuse = |message: String| Err(Usage::new(message).into());
         let (outputs, inputs) = (network.output_size(), network.input_size());
         let mut weights = one_output(outputs, class as usize);
         if let Some(minus) = self.about.minus {
             match weights.get_mut(minus as usize) {
-                Some(weight) => *weight -= 1.0,
+                Some(_) if outputs == 1 => {
+                    return refuse(format!(
+                        "--minus {minus}: the model has one output, and no other to take away"
+                    ));
+                }
+                Some(_) if minus == class => return Ok(None),
+                Some(weight) => *weight = -1.0,
                 None => {
                     return refuse(format!(
                         "--minus {minus}: the model has {}",
@@ -219,7 +220,7 @@ impl Asked {
             }
         }
         let norm = self.gradient_norm().unwrap_or(Norm::L1);
-        Ok(match self.about.what {
+        Ok(Some(match self.about.what {
             What::Change => Question::Change { weights, norm },
             What::Lipschitz => match self.about.operator_norm {
                 Some(norm) => Question::Operator { norm },
@@ -245,7 +246,7 @@ impl Asked {
             What::Class => Question::Class {
                 class: class as usize,
             },
-        })
+        }))
     }
 
     /// What is bounded, in words.

@@ -82,14 +82,14 @@ impl Outcome {
                 "{:>6} {:>5} {margin:>10} {eps:>10} ",
                 row.index, row.class
             )?;
-            match (answer.found, answer.proved, answer.units) {
-                (Some(found), Some(proved), Some(units)) => {
+            match (answer.found, answer.proved, answer.units.zip(row.at_input)) {
+                (Some(found), Some(proved), Some((units, at_input))) => {
                     write!(
                         f,
                         "{:>12} {:>12} {units:>6}  {}",
                         number(found),
                         number(proved),
-                        self.remark(answer, row.at_input.unwrap_or(f64::NAN))
+                        self.remark(answer, at_input)
                     )?;
                 }
                 _ => write!(f, "none: {}", answer.refused.as_deref().unwrap_or_default())?,

@@ -17,7 +17,7 @@ use super::search::Measure;
 use super::table;
 use crate::program::classes;
 use crate::program::compute::Dtype;
-use crate::program::domain::{InputBox, UNIT_ASSUMED};
+use crate::program::domain::{self, InputBox};
 use crate::program::jobs::{self, Job, JobOptions, Seed, Settings, Shard};
 use crate::program::progress::Bar;
 use crate::program::{files, stop, tensors};
@@ -60,10 +60,7 @@ pub fn measure(
 ) -> anyhow::Result<Found> {
     let domain = InputBox::of_data(data.domain().or(Some(UNIT)));
     let domain = options.domain.read(domain, &data.applied())?;
-    let assumed = match (&options.domain.domain, data.domain()) {
-        (None, None) => UNIT_ASSUMED,
-        _ => "",
-    };
+    let assumed = options.domain.domain.is_none() && data.domain().is_none();
     let measure = Measure::new(network, options, domain.as_ref())?;
     let labels = labels(data, network)?;
     ensure!(!labels.is_empty(), "{}: no inputs", data.name());
@@ -101,13 +98,8 @@ pub fn measure(
         let x = input(data, index, network).with_context(named)?;
         let directory = kept.as_ref().map(|kept| &kept.directory);
         let found = one(&measure, (index, &x, labels[index]), seed, directory);
-        let (record, about) = found.map_err(|error| {
-            let hint = match error.downcast_ref() {
-                Some(loclin_regions::Error::Argument { what: "domain", .. }) => assumed,
-                _ => "",
-            };
-            error.context(format!("{}{hint}", named()))
-        })?;
+        let (record, about) =
+            found.map_err(|error| domain::error_of_input(error, named(), assumed))?;
         if let Some(kept) = &mut kept {
             kept.writer.append(index, &table::line(&record)?, &about)?;
         }

@@ -21,7 +21,7 @@ use loclin_report::{Explanation, Report};
 
 use crate::program::classes;
 use crate::program::distortion::UNIT;
-use crate::program::domain::{InputBox, UNIT_ASSUMED, ordered, said};
+use crate::program::domain::{self, InputBox, ordered, said};
 use crate::program::errors::Usage;
 use crate::program::opened::{Loaded, Opened};
 use crate::program::options::Global;
@@ -128,13 +128,9 @@ fn explain(
     };
     check_label(args.label, &network)?;
     let label = args.label.or(subject.label);
-    let mut reading = read(&network, &x, label, &options).with_context(|| {
-        let own = match (&args.domain.domain, data.domain()) {
-            (None, None) if !is_speech => UNIT_ASSUMED,
-            _ => "",
-        };
-        format!("{}{own}", subject.name)
-    })?;
+    let assumed = args.domain.domain.is_none() && data.domain().is_none() && !is_speech;
+    let mut reading = read(&network, &x, label, &options)
+        .map_err(|error| domain::error_of_input(error, subject.name.clone(), assumed))?;
     if let Some(names) = names {
         reading.label_name = names.name(reading.label);
         reading.prediction_name = names.name(reading.prediction);
