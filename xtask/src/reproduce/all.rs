@@ -46,12 +46,14 @@ const COMMANDS: [&str; 8] = [
     "table5",
 ];
 /// Further files of some of them.
-const OTHERS: [[&str; 2]; 6] = [
+const OTHERS: [[&str; 2]; 8] = [
     ["table4", "table4-population"],
+    ["table4", "table4-resnet20"],
     ["table5", "table5-gradients"],
     ["table5", "table5-linearity"],
     ["table5", "table5-grad-cert"],
-    ["table5", "table5-mmr"],
+    ["table5", "table5-mmr-2"],
+    ["table5", "table5-mmr-inf"],
     ["table5", "table5-residual"],
 ];
 
