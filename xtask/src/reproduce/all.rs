@@ -60,19 +60,15 @@ const OTHERS: [[&str; 2]; 8] = [
 /// Makes the results of an experiment again from the file of the experiment and the directory of the results.
 type Again = fn(&Path, &Path) -> anyhow::Result<Results>;
 
-/// The tables whose pages follow from their numbers.
-const TABLES: [(&str, Again); 10] = [
-    ("table1", table::again),
-    ("table3", table::again),
-    ("table4", table4::again),
-    ("table4-population", table4::again),
-    ("table5", table5::again),
-    ("table5-gradients", table5::again),
-    ("table5-linearity", table5::again),
-    ("table5-grad-cert", table5::again),
-    ("table5-mmr", table5::again),
-    ("table5-residual", table5::again),
-];
+/// What makes a command's results again, where its pages follow from their numbers.
+fn again(command: &str) -> Option<Again> {
+    match command {
+        "table1" | "table3" => Some(table::again),
+        "table4" => Some(table4::again),
+        "table5" => Some(table5::again),
+        _ => None,
+    }
+}
 
 pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     if args.check || args.pages {
@@ -112,7 +108,11 @@ fn pages(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         .clone()
         .unwrap_or_else(|| root.join("docs/results"));
     let (mut said, mut written) = (Vec::new(), Vec::new());
-    for (name, again) in TABLES {
+    let own_file = COMMANDS.map(|command| [command, command]);
+    for [command, name] in own_file.into_iter().chain(OTHERS) {
+        let Some(again) = again(command) else {
+            continue;
+        };
         let own = out.join(name);
         if !own.join(PAGE).exists() {
             said.push(format!("{name}: not there"));
