@@ -90,6 +90,69 @@ fn where_selects_by_comparisons() {
     }
 }
 
+/// Clips and soft thresholds as exporters of JAX and Keras, and people, write them.
+#[test]
+fn selections_within_selections_are_read_where_they_are_continuous() {
+    let constants: Vec<Vec<u8>> = [("low", -0.5), ("high", 0.5), ("one", 1.0), ("none", 0.0)]
+        .map(|(name, value)| doubles(name, &[], &[value]))
+        .into();
+    let compare = |kind: &str, with: &str, to: &str| node(kind, &["x", with], to, &[]);
+    let choose = |names: [&str; 3], to: &str| node("Where", &names, to, &[]);
+    let [less, more] = [compare("Less", "low", "p"), compare("Greater", "high", "q")];
+    let add = |with: &str, to: &str| node("Add", &["x", with], to, &[]);
+    let graph = |nodes: &[Vec<u8>]| model(&[0, 5], nodes, &constants);
+    let x = [-2.0, -0.5, 0.25, 0.5, 3.0];
+    let each = |f: fn(f64) -> f64| x.map(f).to_vec();
+    let clip = [
+        less.clone(),
+        more.clone(),
+        choose(["p", "low", "x"], "u"),
+        choose(["q", "high", "u"], "y"),
+    ];
+    assert_eq!(
+        values(&read(&graph(&clip)), &x),
+        each(|x| x.clamp(-0.5, 0.5))
+    );
+    let soft = [
+        less.clone(),
+        more.clone(),
+        add("high", "below"),
+        add("low", "above"),
+        choose(["p", "below", "none"], "u"),
+        choose(["q", "above", "u"], "y"),
+    ];
+    let shrunk = |x: f64| (x - 0.5).max(0.0) + (x + 0.5).min(0.0);
+    assert_eq!(values(&read(&graph(&soft)), &x), each(shrunk));
+    // The other way round, and with a third one.
+    let turned = [
+        node("Less", &["high", "x"], "q", &[]),
+        node("LessOrEqual", &["x", "low"], "p", &[]),
+        node("GreaterOrEqual", &["one", "x"], "r", &[]),
+        choose(["p", "low", "x"], "u"),
+        choose(["q", "high", "u"], "v"),
+        node("Sub", &["x", "high"], "far", &[]),
+        choose(["r", "v", "far"], "y"),
+    ];
+    let rising = |x: f64| x.clamp(-0.5, 0.5) + (x - 1.0).max(0.0);
+    assert_eq!(values(&read(&graph(&turned)), &x), each(rising));
+    for jumps in [
+        [
+            less.clone(),
+            more.clone(),
+            choose(["p", "low", "x"], "u"),
+            choose(["q", "one", "u"], "y"),
+        ],
+        [
+            less,
+            more,
+            choose(["p", "none", "none"], "u"),
+            choose(["q", "x", "u"], "y"),
+        ],
+    ] {
+        refusal(&graph(&jumps));
+    }
+}
+
 /// The legacy exporters' way to write `x.view(x.size(0), -1)`, and arithmetic with sizes.
 #[test]
 fn what_does_not_depend_on_the_input_disappears() {
@@ -338,6 +401,68 @@ fn open_sizes_are_given() {
     assert!(with(&[3, 4]).is_err());
 }
 
+/// An operator of `ai.onnx.ml`.
+fn of_trees_and_lines(node: Vec<u8>) -> Vec<u8> {
+    [node, bytes(7, b"ai.onnx.ml")].concat()
+}
+
+/// What a linear regression becomes, beside a network.
+#[test]
+fn regressors_are_affine() {
+    let regressor = |more: &[Vec<u8>]| {
+        let floats = attribute_floats("coefficients", &[2.0, -1.0, 0.5, 3.0]);
+        let own = [&[floats, attribute_int("targets", 2)], more].concat();
+        of_trees_and_lines(node("LinearRegressor", &["x"], "line", &own))
+    };
+    let rest = [
+        node("Relu", &["x"], "r", &[]),
+        node("Add", &["line", "r"], "y", &[]),
+    ];
+    let graph = |more: &[Vec<u8>]| model(&[0, 2], &[&[regressor(more)], &rest[..]].concat(), &[]);
+    let with = read(&graph(&[attribute_floats("intercepts", &[1.0, -2.0])]));
+    assert_eq!(values(&with, &[3.0, -4.0]), [14.0, -12.5]);
+    assert_eq!(values(&read(&graph(&[])), &[3.0, -4.0]), [13.0, -10.5]);
+    for (more, cause) in [
+        (
+            attribute_text("post_transform", "LOGISTIC"),
+            "post_transform of LOGISTIC",
+        ),
+        (attribute_floats("intercepts", &[1.0]), "1 intercepts for 2"),
+    ] {
+        let said = refusal(&graph(&[more]));
+        assert!(said.contains(cause), "{said}");
+    }
+    let wide = model(
+        &[0, 3],
+        &[regressor(&[]), node("Relu", &["line"], "y", &[])],
+        &[],
+    );
+    assert!(
+        refusal(&wide).contains("rows of 2 numbers"),
+        "{}",
+        refusal(&wide)
+    );
+}
+
+/// Names of probabilities are left out, whatever makes these, and the message is about that.
+#[test]
+fn what_makes_named_probabilities_is_named() {
+    let zip = of_trees_and_lines(node("ZipMap", &["p"], "y", &[]));
+    let classifier = of_trees_and_lines(node("LinearClassifier", &["x"], "p", &[]));
+    let said = refusal(&model(&[0, 2], &[classifier, zip.clone()], &[]));
+    assert!(
+        said.contains("LinearClassifier") && !said.contains("ZipMap"),
+        "{said}"
+    );
+    let loaded = onnx::from_bytes_with(
+        &model(&[0, 2], &[node("Relu", &["x"], "p", &[]), zip], &[]),
+        &onnx::Options::default(),
+        DType::F64,
+        &Device::Cpu,
+    );
+    assert_eq!(loaded.unwrap().left_out, ["ZipMap"]);
+}
+
 #[test]
 fn what_is_no_model_is_named() {
     let says = |bytes: &[u8], what: &str| {
@@ -390,6 +515,12 @@ fn what_is_no_model_is_named() {
             &[],
         ),
         "ONNX Runtime has optimised the file",
+    );
+    // Numbers that make no operator.
+    let leaky = [attribute_float("alpha", f32::NAN)];
+    says(
+        &model(&[0, 1], &[node("LeakyRelu", &["x"], "y", &leaky)], &[]),
+        "node `y` (LeakyRelu): activation: NaN is not finite",
     );
     // Second outputs that nobody reads do no harm; of those that are read the message names the maker.
     let window = [attribute_ints("kernel_shape", &[2])];

@@ -79,6 +79,18 @@ impl ModelPath {
     /// # Errors
     /// A file that cannot be read, is not a model, or does not fit its architecture; options that are not for its kind.
     pub fn load(&self, dtype: DType, device: &Device) -> anyhow::Result<ModelFile> {
+        Ok(self.read(dtype, device)?.0)
+    }
+
+    /// The same with the type of its inputs, where the file says that they are whole numbers.
+    ///
+    /// # Errors
+    /// Those of [`ModelPath::load`].
+    pub fn read(
+        &self,
+        dtype: DType,
+        device: &Device,
+    ) -> anyhow::Result<(ModelFile, Option<&'static str>)> {
         let file = self.file();
         if file.exists() {
             // Before a library reads it; what is missing has an error of its own.
@@ -96,18 +108,19 @@ impl ModelPath {
         })?;
         if let Some(architecture) = &self.architecture {
             let described = self.described(architecture)?;
-            return Ok(ModelFile::Network(state_dict(
-                &file, described, dtype, device,
-            )?));
+            let model = state_dict(&file, described, dtype, device)?;
+            return Ok((ModelFile::Network(model), None));
         }
         if is_graph {
-            return Ok(ModelFile::Network(self.graph(&file, dtype, device)?));
+            let loaded = self.graph(&file, dtype, device)?;
+            return Ok((ModelFile::Network(loaded.model), loaded.integers));
         }
         if ends(&[".nnet"]) {
-            return Ok(ModelFile::Network(nnet::load(&file, dtype, device)?));
+            let model = nnet::load(&file, dtype, device)?;
+            return Ok((ModelFile::Network(model), None));
         }
         if ends(&[".safetensors"]) {
-            return Ok(ModelFile::load(&file, dtype, device)?);
+            return Ok((ModelFile::load(&file, dtype, device)?, None));
         }
         let path = self.model.display();
         if ends(&[".pth", ".pt"]) {
@@ -184,7 +197,7 @@ impl ModelPath {
     }
 
     /// An ONNX file, with a word on what is left out of it.
-    fn graph(&self, file: &Path, dtype: DType, device: &Device) -> anyhow::Result<Model> {
+    fn graph(&self, file: &Path, dtype: DType, device: &Device) -> anyhow::Result<onnx::Loaded> {
         let options = onnx::Options {
             output: self.output.clone(),
             input_shape: (!self.input_shape.is_empty()).then(|| self.input_shape.clone()),
@@ -195,7 +208,7 @@ impl ModelPath {
             let heads = loaded.left_out.join(", ");
             tracing::warn!("{path}: regions of the logits `{output}`, without {heads} behind it");
         }
-        Ok(loaded.model)
+        Ok(loaded)
     }
 }
 

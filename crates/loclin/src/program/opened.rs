@@ -33,6 +33,8 @@ pub struct Opened {
 pub struct Loaded<'a> {
     source: &'a ModelPath,
     model: ModelFile,
+    /// The type of its inputs where they are whole numbers.
+    integers: Option<&'static str>,
     run: Option<Trained>,
     given: Preprocessing,
     /// The names of the model's classes, where a file says them.
@@ -53,11 +55,12 @@ impl<'a> Loaded<'a> {
         let given = inputs.preprocessing.read()?;
         let run = Trained::of(&source.model)?;
         let dtype = dtype(global);
-        let model = source.load(dtype.candle(), &global.device.open()?)?;
+        let (model, integers) = source.read(dtype.candle(), &global.device.open()?)?;
         Ok(Self {
             source,
             names: inputs.classes.read(outputs(&model))?,
             model,
+            integers,
             run,
             given,
             dtype,
@@ -103,6 +106,10 @@ impl<'a> Loaded<'a> {
         if matches!(self.model, ModelFile::Recurrent(_)) {
             preprocessing = of_steps(preprocessing)?;
         }
+        if self.integers.is_some() && preprocessing.scale.is_none() {
+            // What a runtime can give to the model.
+            preprocessing.scale = Some(Scale::ONE);
+        }
         let fold = match (run, named) {
             (Some(run), None) => run.fold()?,
             _ => None,
@@ -122,6 +129,9 @@ impl<'a> Loaded<'a> {
             }),
         };
         let data = read(name, &request)?;
+        if let Some(integers) = self.integers {
+            warn_of_fractions(self.source, integers, &data);
+        }
         let is_test_of_run = named.is_none() && inputs.split == Split::Test;
         if is_test_of_run && !source::holds_out(name, request.data_dir)? {
             tracing::warn!(
@@ -171,6 +181,18 @@ impl Opened {
         global: &Global,
     ) -> anyhow::Result<Self> {
         Loaded::new(source, inputs, global)?.open(inputs, rows)
+    }
+}
+
+/// Says that a model of whole numbers is given others.
+fn warn_of_fractions(source: &ModelPath, integers: &str, data: &Data) {
+    let applied = data.applied();
+    if applied.scale != Scale::ONE || applied.what == Stored::Numbers {
+        tracing::warn!(
+            "{}: its inputs are whole numbers ({integers}); those given are {}, and a runtime takes of them what is whole alone",
+            source.model.display(),
+            applied.numbers()
+        );
     }
 }
 

@@ -26,6 +26,8 @@ mod jobs;
 mod kill;
 mod metrics;
 mod names;
+#[path = "../../../models/tests/support/onnx_writer.rs"]
+mod onnx_writer;
 mod parts;
 mod preprocessing;
 mod refusal;

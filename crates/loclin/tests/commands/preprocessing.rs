@@ -10,6 +10,7 @@ use loclin_tensor::Parameters;
 use serde_json::json as value;
 
 use crate::fixture::{command, json, names, small_data, text, train};
+use crate::onnx_writer::{attribute_int, bytes, doubles, int, node, value_info};
 use crate::refusal::refused;
 
 /// An untrained network of inputs of a shape, with the same weights for every shape of as many values.
@@ -636,4 +637,66 @@ fn an_array_of_one_input_may_have_its_channels_last() {
     let (_, of_first) = certify(dir.path(), "m.safetensors", "first.npy", &[]);
     let (_, of_last) = certify(dir.path(), "m.safetensors", "last.npy", &layout);
     assert_eq!(of_first, of_last);
+}
+
+/// A graph that takes bytes and makes numbers of them itself.
+#[test]
+fn a_model_of_whole_numbers_is_given_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    let dims: Vec<u8> = [1, 1, 2, 2]
+        .iter()
+        .flat_map(|size| bytes(1, &int(1, *size)))
+        .collect();
+    let of_bytes = [int(1, 2), bytes(2, &dims)].concat();
+    let x = [bytes(1, b"x"), bytes(2, &bytes(1, &of_bytes))].concat();
+    let nodes = [
+        node("Cast", &["x"], "number", &[attribute_int("to", 1)]),
+        node("Sub", &["number", "c"], "less", &[]),
+        node("Relu", &["less"], "r", &[]),
+        node("Flatten", &["r"], "flat", &[]),
+        node("MatMul", &["flat", "w"], "y", &[]),
+    ];
+    let constants = [
+        doubles("c", &[], &[100.5]),
+        doubles("w", &[4, 2], &[1.0, 0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 1.0]),
+    ];
+    let graph = [
+        nodes.iter().flat_map(|n| bytes(1, n)).collect(),
+        constants.iter().flat_map(|t| bytes(5, t)).collect(),
+        bytes(11, &x),
+        bytes(12, &value_info("y", &[])),
+    ]
+    .concat();
+    let model = [int(1, 8), bytes(7, &graph), bytes(8, &int(2, 13))].concat();
+    fs::write(at("bytes.onnx"), model).unwrap();
+    let picture = image::GrayImage::from_raw(2, 2, vec![90, 100, 101, 255]).unwrap();
+    picture.save(at("p.png")).unwrap();
+    let stored = Tensor::new(&[[[90u8, 100], [101, 255]]], &Device::Cpu).unwrap();
+    stored.unsqueeze(0).unwrap().write_npy(at("p.npy")).unwrap();
+    let run = |data: &str, more: &[&str]| {
+        let (model, data, out) = (at("bytes.onnx"), at(data), at("o.csv"));
+        let asked = ["certify", "--model", text(&model), "--data", text(&data)];
+        let out = ["--norm", "inf", "--force", "--out", text(&out)];
+        let output = command(&[&asked[..], &out, more].concat())
+            .output()
+            .unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        let table = fs::read_to_string(at("o.csv")).unwrap();
+        let column = table.lines().next().unwrap().split(',');
+        let column = column.into_iter().position(|name| name == "eps_inf");
+        let row = table.lines().nth(1).unwrap();
+        let radius = row.split(',').nth(column.unwrap()).unwrap();
+        (radius.parse::<f64>().unwrap(), said)
+    };
+    // The nearest boundaries are at 100.5, whatever the file of the picture is; no word is said of a scale.
+    for data in ["p.png", "p.npy"] {
+        let (radius, said) = run(data, &[]);
+        assert!((radius - 0.5).abs() < 1e-9, "{radius}");
+        assert!(!said.contains("WARN"), "{said}");
+    }
+    // Asked for by name, and said to be none that a runtime takes.
+    let (radius, said) = run("p.png", &["--scale", "1/255"]);
+    assert_eq!(radius, f64::INFINITY);
+    assert!(said.contains("whole numbers (uint8)"), "{said}");
 }

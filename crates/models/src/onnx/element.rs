@@ -52,6 +52,25 @@ impl Element {
         }
     }
 
+    /// What ONNX calls it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Half => "float16",
+            Self::Brain => "bfloat16",
+            Self::Single => "float",
+            Self::Double => "double",
+            Self::Truth => "bool",
+            Self::Signed(8) => "int8",
+            Self::Signed(16) => "int16",
+            Self::Signed(32) => "int32",
+            Self::Signed(_) => "int64",
+            Self::Unsigned(8) => "uint8",
+            Self::Unsigned(16) => "uint16",
+            Self::Unsigned(32) => "uint32",
+            Self::Unsigned(_) => "uint64",
+        }
+    }
+
     pub(super) fn is_float(self) -> bool {
         matches!(self, Self::Half | Self::Brain | Self::Single | Self::Double)
     }

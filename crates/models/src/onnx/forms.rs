@@ -162,7 +162,7 @@ impl<'a> Translator<'a> {
 }
 
 /// A constant's numbers, repeated to a shape.
-fn whole(node: &Node<'_>, constant: &Tensor, shape: &[usize]) -> Result<Numbers> {
+pub(super) fn whole(node: &Node<'_>, constant: &Tensor, shape: &[usize]) -> Result<Numbers> {
     let whole = constant.to_dtype(DType::F64)?.broadcast_as(shape)?;
     exact(node, &whole.flatten_all()?.to_vec1()?)
 }

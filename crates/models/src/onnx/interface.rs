@@ -234,7 +234,7 @@ pub(super) fn below_heads<'a>(nodes: &[Node<'a>], output: &'a str) -> (&'a str, 
 
 /// What may stand between scores and an output.
 enum Head {
-    /// It makes probabilities or a label of its first input.
+    /// It makes probabilities or a label of its first input, or names of what it hands on.
     Scores,
     /// It hands on an input.
     Same(usize),
@@ -242,11 +242,12 @@ enum Head {
 
 fn kind(node: &Node<'_>) -> Option<Head> {
     match (is_standard(node.domain), node.op_type) {
-        (true, "Softmax" | "LogSoftmax" | "Sigmoid" | "ArgMax" | "Hardmax") => Some(Head::Scores),
+        (true, "Softmax" | "LogSoftmax" | "Sigmoid" | "ArgMax" | "Hardmax") | (false, "ZipMap") => {
+            Some(Head::Scores)
+        }
         (true, "Identity" | "Cast" | "Squeeze" | "Unsqueeze" | "Reshape" | "Flatten") => {
             Some(Head::Same(0))
         }
-        (false, "ZipMap") => Some(Head::Same(0)),
         (false, "ArrayFeatureExtractor") => Some(Head::Same(1)),
         _ => None,
     }

@@ -5,6 +5,7 @@ use super::{
     body::size,
     constant::Constant,
     contraction::{linear, matrix_product},
+    element::Element,
     message::Node,
     translator::Translator,
     value::{Dynamic, Value},
@@ -139,6 +140,50 @@ fn bias_after<'a>(
             .zip(result.iter().rev())
             .all(|(b, r)| b == r);
     Ok((fits && bias.len() == outputs).then(|| (reader, bias.reshape(vec![outputs]))))
+}
+
+/// `x W^T + b` of `ai.onnx.ml`, with a row of `W` for each target.
+pub(super) fn regressor<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
+    let operand = t.dynamic(node, 0)?;
+    t.saw(Element::Single);
+    let after = node.text("post_transform", "NONE");
+    if after != "NONE" {
+        return Err(node.error(format!("with a post_transform of {after}")));
+    }
+    let floats = |name: &str| {
+        let values = node.attribute(name).map(|a| a.floats.clone());
+        values.unwrap_or_default()
+    };
+    let (coefficients, intercepts) = (floats("coefficients"), floats("intercepts"));
+    let targets = usize::try_from(node.int("targets", 1)).unwrap_or(0);
+    let features = coefficients.len().checked_div(targets).unwrap_or(0);
+    let whole = features > 0 && features * targets == coefficients.len();
+    if !whole || !(intercepts.is_empty() || intercepts.len() == targets) {
+        return Err(node.error(format!(
+            "{} coefficients and {} intercepts for {targets} targets",
+            coefficients.len(),
+            intercepts.len()
+        )));
+    }
+    let matrix = Constant::floats(vec![targets, features], coefficients);
+    let turned = matrix.transpose(&[1, 0]);
+    let Some((result, _, _)) = as_layer(t, &operand, &turned, true) else {
+        let found = &operand.full;
+        return Err(node.error(format!("takes rows of {features} numbers, found {found:?}")));
+    };
+    let weight = t.parameter(node, &matrix, false)?;
+    let bias = match intercepts.is_empty() {
+        true => None,
+        false => Some(t.parameter(node, &Constant::floats(vec![targets], intercepts), false)?),
+    };
+    let flat = Dynamic {
+        node: linear(t, node, operand.node, weight, bias)?,
+        full: result.clone(),
+        batch: operand.batch,
+        integer: false,
+    };
+    let made = t.seen_as(node, &flat, result, operand.batch)?;
+    t.set(node, 0, Value::Dynamic(made))
 }
 
 /// `alpha A B + beta C`, `A` and `B` perhaps transposed; one of them constant.

@@ -45,6 +45,7 @@ mod recurrent;
 mod reduce;
 mod refusals;
 mod resize;
+mod scalar;
 mod scatter;
 mod select;
 mod sequences;

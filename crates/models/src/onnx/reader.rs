@@ -173,6 +173,7 @@ const RULES: &[(&str, Rule)] = &[
     ("Where", select::choose),
     ("ai.onnx.ml.ArrayFeatureExtractor", picks::extract),
     ("ai.onnx.ml.Imputer", moves::imputer),
+    ("ai.onnx.ml.LinearRegressor", linear::regressor),
     ("ai.onnx.ml.Scaler", arithmetic::scaler),
 ];
 
@@ -185,6 +186,8 @@ pub struct Loaded {
     pub output: String,
     /// Operators behind it that were left out, the last one first: they make probabilities or labels of scores.
     pub left_out: Vec<String>,
+    /// The type of the graph's input, such as `uint8`, where it holds whole numbers alone.
+    pub integers: Option<&'static str>,
 }
 
 /// The network in the bytes of an ONNX file.
@@ -249,6 +252,7 @@ pub(super) fn read(bytes: &[u8], options: &Options, place: &Place<'_>) -> Result
         },
         output: output.into(),
         left_out: removed.into_iter().map(Into::into).collect(),
+        integers: input.element.filter(|_| input.integers).map(|of| of.name()),
     })
 }
 
@@ -408,6 +412,13 @@ impl<'a> Walk<'_, 'a> {
         (name, rule): (&str, Rule),
     ) -> Result<()> {
         let is_integer = |value: Result<Value>| matches!(value, Ok(Value::Dynamic(d)) if d.integer);
+        // Numbers of the node that make no operator.
+        let rule = |t: &mut Translator<'a>, node: &Node<'a>| {
+            rule(t, node).map_err(|error| match error {
+                Error::Config { .. } => node.error(error.to_string()),
+                error => error,
+            })
+        };
         let named = (0..node.inputs.len()).filter(|index| !node.inputs[*index].is_empty());
         let integers = named.map(|index| t.value(node, index)).any(is_integer);
         if !integers || CONVERT.contains(&name) {

@@ -5,13 +5,16 @@ use super::{
     constant::Constant,
     dims::broadcast,
     message::Node,
-    refusals,
+    refusals, scalar,
     translator::Translator,
     value::{Dynamic, Value},
 };
 use crate::{error::Result, operators::Activation};
 use dashu_ratio::RBig;
 use std::cmp::Ordering;
+
+/// Of a selection that may jump.
+const UNKNOWN: &str = "selects values of which it is not known that they are the same where the comparison changes, so that it may not be continuous";
 
 /// `Greater`, `Less` and the same with equality, which makes no difference where what they select is continuous.
 pub(super) fn compare<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
@@ -231,9 +234,9 @@ fn by_comparison<'a>(
     let is_plain = forms[0].is_plain() && forms[1].is_plain();
     let difference = forms[0].clone().minus(&forms[1]);
     let gain = forms[2].clone().minus(&forms[3]);
-    let factors = gain.multiple_of(&difference).ok_or_else(|| {
-        node.error("selects values of which it is not known that they are the same where the comparison changes, so that it may not be continuous")
-    })?;
+    let Some(factors) = gain.multiple_of(&difference) else {
+        return by_threshold(t, node, &found);
+    };
     let (first, second) = (&found[2], &found[3]);
     if factors.iter().all(RBig::is_zero) {
         return match (first, second) {
@@ -285,6 +288,34 @@ fn by_comparison<'a>(
         Value::Constant(v) => shifted(t, node, ".sum", &gained, v, 1.0),
         _ => Err(node.error("selects a comparison")),
     }
+}
+
+/// `u` where `a > b`, otherwise `v`, where one of `a` and `b` is one constant number and `u` and `v` are functions of the other: selections
+/// within selections, such as clips and soft thresholds written out. They are one function.
+fn by_threshold<'a>(t: &mut Translator<'a>, node: &Node<'a>, found: &[Value]) -> Result<Dynamic> {
+    let (z, constant, sides) = match found {
+        [Value::Dynamic(z), Value::Constant(at), u, v] => (z, at, [v, u]),
+        [Value::Constant(at), Value::Dynamic(z), u, v] => (z, at, [u, v]),
+        _ => return Err(node.error(UNKNOWN)),
+    };
+    let numbers = constant.as_floats();
+    let same = numbers
+        .first()
+        .filter(|at| numbers.iter().all(|own| own == *at));
+    let activation = match same {
+        Some(at) => scalar::chosen(t, node, (z, *at), sides)?,
+        None => None,
+    };
+    let activation = activation.ok_or_else(|| node.error(UNKNOWN))?;
+    let mut made = t.activated(node, "", z, &activation)?;
+    for side in sides {
+        if let Value::Dynamic(side) = side
+            && side.node != z.node
+        {
+            made = evaluated(t, node, made, side)?;
+        }
+    }
+    Ok(made)
 }
 
 /// A value beside another one that an evaluation takes in its place: that less itself is 0, and as uncertain as it is.
