@@ -102,14 +102,8 @@ impl Proofs {
 }
 
 impl Statement {
-    /// With its proof; `None` of a question whose parts are not kept, and where nothing is proved.
-    pub fn new(
-        index: usize,
-        eps: f64,
-        question: &Question,
-        proved: f64,
-        proof: &Proof,
-    ) -> Option<Self> {
+    /// Of the first input, with its proof; `None` of a question whose parts are not kept, and where nothing is proved.
+    pub fn new(eps: f64, question: &Question, proved: f64, proof: &Proof) -> Option<Self> {
         if !proved.is_finite() {
             return None;
         }
@@ -127,12 +121,18 @@ impl Statement {
             Step::Part(Reason::Bound { factors }) => Stored::Bound(factors.clone()),
         };
         Some(Self {
-            index,
+            index: 0,
             eps,
             question: Asked::of(question)?,
             proved,
             steps: proof.steps.iter().map(stored).collect(),
         })
+    }
+
+    /// The same of the input of this number.
+    #[must_use]
+    pub fn of_input(self, index: usize) -> Self {
+        Self { index, ..self }
     }
 
     /// The question.
@@ -207,7 +207,7 @@ mod tests {
             steps: vec![Step::Part(Reason::Ranges)],
         };
         let question = Question::Class { class: 0 };
-        let of = |proved: f64| Statement::new(0, 0.1, &question, proved, &proof);
+        let of = |proved: f64| Statement::new(0.1, &question, proved, &proof);
         assert!(of(1.0).is_some() && of(f64::INFINITY).is_none());
         let all = Proofs::new(Norm::LINF, None, of(1.0).into_iter().collect());
         let text = serde_json::to_string(&all).unwrap();

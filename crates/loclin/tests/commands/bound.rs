@@ -359,6 +359,40 @@ fn what_makes_no_sense_is_refused() {
     refused(dir.path(), nowhere, 1, "none/b.csv");
 }
 
+/// Inside the margin and outside of it.
+#[test]
+fn a_proof_that_is_kept_changes_no_answer() {
+    let dir = tempfile::tempdir().unwrap();
+    let begin = begin(dir.path());
+    let file = dir.path().join("proofs.json");
+    let asked = "--limit 3 --eps 1e-9 --eps 3e-2 --curve 3 --parts 50 --norm 2";
+    let bounds = |more: &str| {
+        let found = with(&begin, &format!("{asked}{more}"));
+        let rows = results(&found).iter();
+        let mut all = rows.flat_map(|row| row["bounds"].as_array().unwrap().clone());
+        all.by_ref()
+            .map(|answer| (answer["found"].clone(), answer["proved"].clone()))
+            .collect::<Vec<_>>()
+    };
+    let alone = bounds("");
+    assert!(alone.iter().any(|(_, proved)| *proved == 0.0));
+    assert_eq!(bounds(&format!(" --proof {}", text(&file))), alone);
+    let check = format!("check {}", text(&file));
+    let words = check
+        .split(' ')
+        .chain(["--model", &begin[2], "--data", &begin[4]]);
+    assert!(
+        command(&words.collect::<Vec<_>>())
+            .status()
+            .unwrap()
+            .success()
+    );
+    // What is an estimate is proved by nothing.
+    let estimate =
+        "bound --data @data --model @net.safetensors --eps 0.1 --dtype f32 --proof @p.json";
+    refused(dir.path(), estimate, 2, "--proof|float32");
+}
+
 #[test]
 fn a_proof_is_checked_part_by_part() {
     let dir = tempfile::tempdir().unwrap();

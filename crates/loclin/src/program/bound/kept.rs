@@ -83,6 +83,7 @@ impl Line {
             prediction: self.prediction,
             class: self.class,
             question: None,
+            statements: Vec::new(),
             at_input: self.at_input,
             margin: self.margin,
             bounds: Vec::new(),

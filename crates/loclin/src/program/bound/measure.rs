@@ -17,6 +17,7 @@ use super::question::Asked;
 use super::row::{Answer, Farthest, Row};
 use crate::program::domain::InputBox;
 use crate::program::files::text_below;
+use crate::program::proofs::Statement;
 use crate::program::tensors;
 
 /// Asks about one input after the other.
@@ -118,6 +119,7 @@ impl Around<'_> {
             prediction,
             class,
             question: None,
+            statements: Vec::new(),
             at_input: None,
             margin: margin.radius,
             bounds: Vec::new(),
@@ -138,7 +140,7 @@ impl Around<'_> {
         let around = here.surroundings(0, asked.norm)?;
         let root = Limits::ROOT;
         let centre = around.bound(0.0, &question, root)?;
-        let bounds = self.bounds(&around, &question, (&centre, margin))?;
+        let (bounds, statements) = self.bounds(&around, &question, (&centre, margin))?;
         let largest = match asked.largest {
             Some(allowed) => Some(self.largest(&around, &question, &centre, (margin, allowed))?),
             None => None,
@@ -147,6 +149,7 @@ impl Around<'_> {
             at_input: Some(at_input(&around, &question, &centre)?),
             question: Some(question),
             guarantee: self.guarantee(margin, &centre),
+            statements,
             bounds,
             largest,
             seconds: start.elapsed().as_secs_f64(),
@@ -162,23 +165,24 @@ impl Around<'_> {
         }
     }
 
-    /// The answers for all radii.
+    /// The answers for all radii, and what the parts of their bounds prove.
     fn bounds(
         &self,
         around: &Surroundings,
         question: &Question,
         (centre, margin): (&Bound, ConstantBall),
-    ) -> anyhow::Result<Vec<Answer>> {
+    ) -> anyhow::Result<(Vec<Answer>, Vec<Statement>)> {
         let asked = self.asked;
         let (mut bounds, mut refused, mut seconds) = (Vec::new(), Vec::new(), Vec::new());
+        let mut statements = Vec::new();
         for radius in radii(&asked.eps, asked.curve, margin.radius) {
             let start = Instant::now();
             match around.bound(radius, question, asked.limits) {
                 Ok(mut bound) => {
-                    // A proof is of what its own parts say.
-                    if !asked.limits.proof {
-                        margin.tighten(&mut bound, question, centre);
+                    if let Some(proof) = &bound.proof {
+                        statements.extend(Statement::new(radius, question, bound.proved, proof));
                     }
+                    margin.tighten(&mut bound, question, centre);
                     bounds.push(bound);
                     seconds.push(start.elapsed().as_secs_f64());
                 }
@@ -193,16 +197,14 @@ impl Around<'_> {
                 Err(error) => return Err(error.into()),
             }
         }
-        if !asked.limits.proof {
-            rising(&mut bounds);
-        }
+        rising(&mut bounds);
         let each = bounds.into_iter().zip(seconds);
         let is_decision = question.is_decision();
         let mut answers: Vec<Answer> = each
             .map(|(bound, seconds)| Answer::of(bound, is_decision, seconds))
             .collect();
         answers.extend(refused);
-        Ok(answers)
+        Ok((answers, statements))
     }
 
     /// The largest radius for what is allowed.

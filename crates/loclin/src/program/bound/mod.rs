@@ -14,16 +14,17 @@ mod text;
 use std::path::Path;
 use std::time::Instant;
 
-use loclin_data::{Data, Part, Rows, npy};
+use loclin_data::{Data, Dataset, Part, Rows, npy};
 
+use crate::program::compute::Dtype;
 use crate::program::domain::InputBox;
 use crate::program::errors::Usage;
 use crate::program::files;
 use crate::program::jobs::{self, Seed, Settings};
-use crate::program::opened::Opened;
+use crate::program::opened::{self, Opened};
 use crate::program::options::Global;
 use crate::program::outputs::{self, Named, inputs};
-use crate::program::proofs::{Proofs, Statement};
+use crate::program::proofs::Proofs;
 
 pub(crate) use job::{COMMAND, outcome_of};
 use measure::Measure;
@@ -46,6 +47,11 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     }
     let asked = Asked::new(args)?;
     check_outputs(args)?;
+    if args.proof.is_some() && opened::dtype(global) != Dtype::F64 {
+        let message =
+            "--proof: bounds in float32 are estimates, which nothing proves; leave --dtype out";
+        return Err(Usage::new(message).into());
+    }
     let shard = args.job.shard()?;
     let rows = match (args.index, args.limit) {
         (Some(index), _) => Rows::One(index),
@@ -60,6 +66,9 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
         applied,
         ..
     } = opened.map_err(|error| no_row(args, error))?;
+    if args.witness.is_some() {
+        check_shapes(&data)?;
+    }
     let domain = InputBox::of_data(data.domain());
     let domain = args.balls.domain.read(domain, &applied)?;
     let shown = Shown {
@@ -131,7 +140,8 @@ fn check_outputs(args: &Args) -> anyhow::Result<()> {
     let journal = args.out.as_deref().map(jobs::journal_of);
     let written = Named::default()
         .with("--out", &args.out)
-        .with("the journal of --out", &journal);
+        .with("the journal of --out", &journal)
+        .with("--settings", &args.job.settings);
     let written = files.iter().fold(written, |written, (option, file)| {
         written.with(option, *file)
     });
@@ -180,13 +190,10 @@ fn settings(
 
 /// What proves the bounds of all inputs.
 fn proofs(rows: &[Row], asked: &Asked, domain: Option<String>) -> Proofs {
-    let of_row = |row: &Row| -> Vec<Statement> {
-        let bounds = row.bounds.iter().filter_map(|answer| answer.bound.as_ref());
-        let statement = |bound: &loclin_regions::reduced::Bound| {
-            let (proof, question) = (bound.proof.as_ref()?, row.question.as_ref()?);
-            Statement::new(row.index, bound.radius, question, bound.proved, proof)
-        };
-        bounds.filter_map(statement).collect()
+    let of_row = |row: &Row| {
+        let (index, own) = (row.index, row.statements.clone());
+        own.into_iter()
+            .map(move |statement| statement.of_input(index))
     };
     Proofs::new(asked.norm, domain, rows.iter().flat_map(of_row).collect())
 }
@@ -202,15 +209,26 @@ fn no_row(args: &Args, error: anyhow::Error) -> anyhow::Error {
     }
 }
 
+/// The inputs, which an array can hold.
+///
+/// # Errors
+/// Inputs of several shapes.
+fn check_shapes(data: &Data) -> anyhow::Result<Dataset> {
+    let all: Vec<usize> = (0..data.len()).collect();
+    let mut parts = data.tables(&all)?;
+    match (parts.pop(), parts.is_empty()) {
+        (Some(Part { inputs, .. }), true) => Ok(inputs),
+        _ => {
+            let message =
+                "--witness: sequences of different lengths; an array holds inputs of one shape";
+            Err(Usage::new(message).into())
+        }
+    }
+}
+
 /// The input found for each input asked about, or that input itself where nothing was found.
 fn write_witnesses(file: &Path, data: &Data, rows: &[Row]) -> anyhow::Result<()> {
-    let all: Vec<usize> = (0..rows.len()).collect();
-    let parts = data.tables(&all)?;
-    let [Part { inputs: table, .. }] = &parts[..] else {
-        let message =
-            "--witness: sequences of different lengths; an array holds inputs of one shape";
-        return Err(Usage::new(message).into());
-    };
+    let table = check_shapes(data)?;
     let mut values = Vec::with_capacity(rows.len() * table.features());
     for (at, row) in rows.iter().enumerate() {
         match row.witness() {

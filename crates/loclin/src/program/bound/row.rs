@@ -4,6 +4,8 @@ use loclin_regions::Guarantee;
 use loclin_regions::reduced::{Bound, Question};
 use serde::Serialize;
 
+use crate::program::proofs::Statement;
+
 /// What was found out about one input.
 #[derive(Clone, Debug, Serialize)]
 pub struct Row {
@@ -21,6 +23,9 @@ pub struct Row {
     /// The question; `None` for a row of a table.
     #[serde(skip)]
     pub question: Option<Question>,
+    /// What the bounds' own parts prove, where that is kept: what is known of the margin may make a bound smaller.
+    #[serde(skip)]
+    pub statements: Vec<Statement>,
     /// What is bounded, at the input itself: for a change, the norm of the gradient; for signs, how many numbers a gradient has.
     ///
     /// `None` where nothing is asked.
