@@ -110,7 +110,7 @@ proptest! {
 
     /// Budgets are used and kept.
     #[test]
-    fn budgets_are_kept(evaluations in 200usize..200_000, generations in 0usize..60, steps in 1usize..60) {
+    fn budgets_are_kept(evaluations in 3usize..200_000, generations in 0usize..60, steps in 1usize..60) {
         let genetic = Genetic { generations, ..Genetic::default() }.within(evaluations);
         let ascent = Ascent { steps, ..Ascent::default() }.within(evaluations);
         for (search, slack) in [(Search::Genetic(genetic), generations + 1), (Search::Ascent(ascent), 2 * steps + 1)] {

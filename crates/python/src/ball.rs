@@ -283,7 +283,7 @@ pub(crate) fn distortion<'py>(
             let ball = Ball::new(&centre, searches.eps, domain.as_deref())?;
             let distortion = Distortion::new(asked.graph(), ball, class, Budget::default())?;
             let seed = searches.seed.wrapping_add(at as u64);
-            let mean = distortion.expectation(searches.samples, seed)?;
+            let mean = distortion.expectation_while(searches.samples, seed, || job.advance(0))?;
             let genetic = Search::Genetic(Genetic {
                 population: searches.population,
                 generations: searches.generations,

@@ -19,6 +19,7 @@ use std::str::FromStr;
 /// assert_eq!(Guarantee::Deployed { dtype: candle_core::DType::F32 }.name(), "deployed(f32)");
 /// assert_eq!(Guarantee::Estimate.to_string(), "an estimate");
 /// assert_eq!("probable(1e-9)".parse::<Guarantee>()?, some);
+/// assert!("deployed(f64)".parse::<Guarantee>().is_err());
 /// # Ok::<(), loclin_regions::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -104,6 +105,10 @@ impl FromStr for Guarantee {
         }
         if let Some(dtype) = within("deployed") {
             let dtype = dtype.parse().map_err(|_| refused())?;
+            // In the type that radii are found in there is nothing more to claim.
+            if !matches!(dtype, DType::F32 | DType::F16 | DType::BF16) {
+                return Err(refused());
+            }
             return Ok(Self::Deployed { dtype });
         }
         match text {

@@ -21,6 +21,9 @@ pub enum Position {
 }
 
 impl Position {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Inside, Self::Boundary, Self::Tie, Self::Undecided];
+
     /// A short name for machines: `inside`, `boundary`, `tie`, `undecided`.
     pub fn name(self) -> &'static str {
         match self {

@@ -239,8 +239,13 @@ fn scores_limiting_neurons_and_upper_bounds_are_held_against_the_network() {
         let sample = ["--sample", "3"];
         assert_eq!(certified.check(&sample).0, 0);
         type Change = fn(&str) -> String;
-        let changes: [(&str, Change, &str); 6] = [
+        let changes: [(&str, Change, &str); 7] = [
             ("position", |_| "boundary".into(), "where radii are 0"),
+            (
+                "position",
+                |_| "beside".into(),
+                "expected one of inside, boundary, tie, undecided",
+            ),
             (
                 "score",
                 |cell| (number(cell) + 1e-6).to_string(),

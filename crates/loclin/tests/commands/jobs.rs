@@ -384,4 +384,21 @@ fn a_job_draws_one_seed() {
         1,
         "--settings|job.json: cannot write a new file|No such file",
     );
+    // No other file that is written, or read.
+    for (out, more, other) in [
+        ("3.csv", "--settings @3.csv", "--out"),
+        ("3.csv", "--settings @3.csv.job", "the journal of --out"),
+        ("3.csv", "--settings @r.html --report @r.html", "--settings"),
+        ("3.csv", "--settings @m.safetensors", "--model"),
+    ] {
+        for asked in ["certify", "bound --eps 0.1"] {
+            let line = format!("{asked} --model @m.safetensors --data digits --out @{out} {more}");
+            refused(
+                jobs.dir.path(),
+                &line,
+                2,
+                &format!("too; name another|as {other}"),
+            );
+        }
+    }
 }

@@ -43,11 +43,12 @@ impl Default for Ascent {
 }
 
 impl Ascent {
-    /// The search with so many starts (one at least) that all steps take at most so many evaluations.
+    /// The search with so many starts, or fewer steps of one, that all take at most so many evaluations; one step of one start takes three.
     pub fn within(self, evaluations: usize) -> Self {
         let each = 2 * self.steps + 1;
         Self {
             starts: (evaluations / each).max(1),
+            steps: self.steps.min(evaluations.saturating_sub(1) / 2).max(1),
             ..self
         }
     }

@@ -185,15 +185,28 @@ impl Distortion {
     /// # Errors
     /// No samples, and a gradient that is not finite.
     pub fn expectation(&self, samples: usize, seed: u64) -> Result<Expectation> {
+        self.expectation_while(samples, seed, || Ok(()))
+    }
+
+    /// The same, asking between some samples and the next ones whether to go on.
+    ///
+    /// # Errors
+    /// Those of [`Distortion::expectation`], and what says not to.
+    pub fn expectation_while<E: From<Error>>(
+        &self,
+        samples: usize,
+        seed: u64,
+        mut go_on: impl FnMut() -> std::result::Result<(), E>,
+    ) -> std::result::Result<Expectation, E> {
         if samples == 0 {
-            return Err(Error::Argument {
-                what: "samples",
-                cause: "0; must be at least 1".into(),
-            });
+            let what = "samples";
+            let cause = "0; must be at least 1".into();
+            return Err(Error::Argument { what, cause }.into());
         }
         // As they come: there may be more of them than fit into memory. The squares are those of differences from the mean so far.
         let (mut sum, mut mean, mut squares, mut count) = (0.0, 0.0, 0.0_f64, 0.0_f64);
         for first in (0..samples).step_by(SAMPLES) {
+            go_on()?;
             let path = [stream::EXPECTATION, (first / SAMPLES) as u64];
             let points = self.uniform(seed, &path, SAMPLES.min(samples - first))?;
             for distortion in self.at(&points)? {

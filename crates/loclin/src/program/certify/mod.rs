@@ -129,6 +129,7 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     let written = Named::default()
         .with("--out", &args.out)
         .with("the journal of --out", &journal)
+        .with("--settings", &args.job.settings)
         .with("--report", &args.report);
     outputs::check(&written, &inputs(&args.source, &args.inputs, &args.domain)?)?;
     if let Some(out) = &args.out {

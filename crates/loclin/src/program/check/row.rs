@@ -40,7 +40,12 @@ pub(super) fn plain(
     if let (Some(position), Some(radius)) = (&row.position, row.radii.get(certify::leading(norms)))
     {
         let norm = norms[certify::leading(norms)];
+        let known = Position::ALL.map(Position::name);
         match position == Position::Inside.name() {
+            _ if !known.contains(&&position[..]) => causes.push(format!(
+                "position `{position}`: expected one of {}",
+                known.join(", ")
+            )),
             false if *radius > 0.0 => causes.push(format!(
                 "position `{position}`, where radii are 0, and eps_{norm} = {radius}"
             )),

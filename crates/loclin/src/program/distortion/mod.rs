@@ -77,7 +77,9 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcome> {
     args.job.shard()?;
     if let Some(out) = &args.out {
         let files = directory::files_of(out);
-        let written = Named::default().with("--out", &files);
+        let written = Named::default()
+            .with("--out", &files)
+            .with("--settings", &args.job.settings);
         outputs::check(
             &written,
             &inputs(&args.source, &args.inputs, &args.search.domain)?,

@@ -83,7 +83,8 @@ impl<'a> Measure<'a> {
     ) -> anyhow::Result<Record> {
         let distortion = self.distortion(x, label)?;
         let seed = seed_of(seed, index);
-        let expectation = distortion.expectation(self.options.samples, seed)?;
+        let go_on = || anyhow::Ok(stop::check()?);
+        let expectation = distortion.expectation_while(self.options.samples, seed, go_on)?;
         let batch = x.unsqueeze(0)?.to_dtype(self.network.dtype())?;
         let prediction = tensors::predictions(&self.network.forward(&batch)?)?;
         let mut found = [0.0; 2];

@@ -43,8 +43,15 @@ use numbers::Form;
 /// # Errors
 /// A model or input that cannot be used, or files that cannot be written.
 pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcomes> {
-    if args.evaluations == 0 || args.steps == 0 || args.smooth == Some(0) {
-        return Err(Usage::new("--evaluations, --steps, --smooth: expected at least 1").into());
+    if args.evaluations < 3 {
+        let message = format!(
+            "--evaluations {}: expected at least 3, which one step of the search takes",
+            args.evaluations
+        );
+        return Err(Usage::new(message).into());
+    }
+    if args.steps == 0 || args.smooth == Some(0) {
+        return Err(Usage::new("--steps, --smooth: expected at least 1").into());
     }
     if !(args.noise.is_finite() && args.noise >= 0.0) {
         let message = format!("--noise {}: expected a number of at least 0", args.noise);
@@ -68,8 +75,14 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcomes> {
     }
     let loaded = Loaded::new(&args.source, &args.data, global)?;
     let baseline = Baseline::read(args, &loaded)?;
-    let explain = |input: &String| explain(args, (&loaded, input), &baseline, nearby, global);
-    let all: Vec<(Subject, Outcome)> = args.inputs.iter().map(explain).collect::<Result<_, _>>()?;
+    let open = |input: &String| subject::open(&loaded, &args.data, input);
+    let opened: Vec<(Opened, Subject)> = args.inputs.iter().map(open).collect::<Result<_, _>>()?;
+    let subjects: Vec<&Subject> = opened.iter().map(|(_, subject)| subject).collect();
+    for (path, form) in args.out.iter().zip(&forms) {
+        numbers::check(path, *form, &subjects)?;
+    }
+    let explain = |opened| explain(args, opened, &baseline, nearby, global);
+    let all: Vec<(Subject, Outcome)> = opened.into_iter().map(explain).collect::<Result<_, _>>()?;
     let explanations = explanations(args, &all)?;
     for (path, form) in args.out.iter().zip(forms) {
         match form {
@@ -91,12 +104,11 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<Outcomes> {
 /// What is found out about one of the inputs.
 fn explain(
     args: &Args,
-    (loaded, input): (&Loaded<'_>, &str),
+    (opened, subject): (Opened, Subject),
     baseline: &Baseline,
     nearby: NearbyOptions,
     global: &Global,
 ) -> anyhow::Result<(Subject, Outcome)> {
-    let (opened, subject) = subject::open(loaded, &args.data, input)?;
     let Opened {
         model,
         data,

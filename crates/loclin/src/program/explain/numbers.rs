@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use candle_core::{Device, Tensor};
 
 use super::outcome::Outcome;
@@ -57,8 +57,28 @@ fn arrays<'a>(subject: &'a Subject, reading: &'a Reading) -> Vec<(&'static str, 
     arrays
 }
 
+/// Refuses a file that does not hold inputs of these shapes.
+///
+/// # Errors
+/// Arrays for inputs of several shapes.
+pub(super) fn check(path: &Path, form: Form, inputs: &[&Subject]) -> Result<(), Usage> {
+    let is_array = matches!(form, Form::Npz | Form::Safetensors);
+    let other = inputs.iter().find(|own| own.shape != inputs[0].shape);
+    match other.filter(|_| is_array) {
+        None => Ok(()),
+        Some(other) => Err(Usage::new(format!(
+            "--out {}: {} has the shape {:?}, {} has {:?}; inputs of several shapes fit a .csv file only",
+            path.display(),
+            inputs[0].name,
+            inputs[0].shape,
+            other.name,
+            other.shape
+        ))),
+    }
+}
+
 /// Writes all inputs' arrays: `[N, in...]` each, with logits `[N, L]`, labels and predictions `[N]`; a CSV has a row for each
-/// number of each input. Inputs of several shapes fit a CSV only.
+/// number of each input. Of inputs of one shape but for a CSV ([`check`]).
 pub(super) fn write(path: &Path, form: Form, all: &[(Subject, Outcome)]) -> anyhow::Result<()> {
     if form == Form::Csv {
         return Ok(files::write_atomic(path, &csv(all)?)?);
@@ -81,15 +101,6 @@ pub(super) fn write(path: &Path, form: Form, all: &[(Subject, Outcome)]) -> anyh
 
 fn tensors(all: &[(Subject, Outcome)]) -> anyhow::Result<Vec<(&'static str, Tensor)>> {
     let (first, outcome) = all.first().context("no inputs")?;
-    if let Some((other, _)) = all.iter().find(|(own, _)| own.shape != first.shape) {
-        bail!(
-            "{} has the shape {:?}, {} has {:?}; inputs of several shapes fit a .csv file only",
-            first.name,
-            first.shape,
-            other.name,
-            other.shape
-        );
-    }
     let (count, device) = (all.len(), &Device::Cpu);
     let readings = || all.iter().map(|(_, outcome)| &outcome.reading);
     let mut tensors = Vec::new();

@@ -37,7 +37,7 @@ pub struct Args {
     /// The domain of the inputs
     #[command(flatten)]
     pub domain: DomainOptions,
-    /// Gradients that the search may evaluate
+    /// Gradients that the search may evaluate, at least 3
     #[arg(long, value_name = "N", default_value_t = 2000)]
     pub evaluations: usize,
     /// Where integrated gradients begin: a number that every number of the input has there, in its units, or an image or .npy file, to
