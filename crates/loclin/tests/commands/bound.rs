@@ -202,6 +202,8 @@ fn without_time_every_run_says_the_same() {
     };
     assert_eq!(run("--time 0"), run("--time 0"));
     assert_eq!(run("--time 0")[0]["bounds"][0]["parts"], 1);
+    // As long as it takes.
+    assert_eq!(run("--time 1e30 --parts 3"), run("--parts 3"));
     assert_eq!(run("--parts 40"), run("--parts 40"));
 }
 

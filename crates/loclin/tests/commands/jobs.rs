@@ -177,6 +177,9 @@ fn parts_put_together_are_the_table_of_one_process() {
     fs::write(&own, second.replacen(line, &wrong, 1)).unwrap();
     refused(dir, &all, 1, "2.csv|line 2");
     fs::write(&own, second).unwrap();
+    // A copy that was cut.
+    fs::write(&journal, known.lines().next().unwrap()).unwrap();
+    refused(dir, &all, 1, "2.csv.job|line 1 has no end");
     fs::write(&journal, known).unwrap();
     // A part of more parts than batches has a header.
     jobs.certify("empty.csv", &["--shard", "11/11"]);

@@ -14,7 +14,8 @@ use crate::program::words::counted;
 /// How many numbers of the gradient `top-k` is about, if nothing is said.
 const TOP: usize = 10;
 
-const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
+/// Seconds; no more are taken, whatever is asked.
+const YEAR: f64 = 365.0 * 24.0 * 3600.0;
 
 /// What is asked of every input, checked.
 #[derive(Clone, Debug)]
@@ -308,11 +309,10 @@ fn limits(time: Option<f64>, parts: Option<usize>) -> anyhow::Result<Limits> {
             return Ok(Limits::ROOT);
         }
         Some(seconds) => {
-            let time = Duration::try_from_secs_f64(seconds);
-            let message = format!("--time {seconds:?}: expected seconds, at least 0");
-            let time = time.map_err(|error| Usage::caused_by(message, error))?;
             // The end of all times has to be an instant.
-            Some(time.min(YEAR))
+            let time = Duration::try_from_secs_f64(if seconds > YEAR { YEAR } else { seconds });
+            let message = format!("--time {seconds:?}: expected seconds, at least 0");
+            Some(time.map_err(|error| Usage::caused_by(message, error))?)
         }
     };
     Ok(Limits {

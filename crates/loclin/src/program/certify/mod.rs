@@ -80,8 +80,9 @@ pub struct Args {
     /// proved bounds, as without this option where they cost least [default: what costs least and proves]
     #[arg(long, value_name = "P")]
     pub failure_probability: Option<f64>,
-    /// Radii within which every evaluation of the network in this type takes the same side at every neuron, in whatever order
-    /// it sums, its parameters rounded to the type: f32, f16 or bf16. Not for fast convolutions (Winograd, Fourier)
+    /// Radii within which every evaluation of the network in this type takes the same side at every neuron, at every input whose
+    /// numbers the type has, in whatever order it sums, its parameters rounded to the type: f32, f16 or bf16. Not for fast
+    /// convolutions (Winograd, Fourier)
     #[arg(long, value_name = "TYPE", conflicts_with = "failure_probability")]
     pub deployed: Option<Deployed>,
     /// The domain of the inputs

@@ -228,6 +228,9 @@ fn explanations(args: &Args, all: &[(Subject, Outcome)]) -> anyhow::Result<Vec<E
     all.iter().map(drawn).collect()
 }
 
+/// Seconds; no more are taken, whatever is asked.
+const DAY: f64 = 24.0 * 3600.0;
+
 /// What is asked about balls.
 fn nearby_options(args: &Args) -> anyhow::Result<NearbyOptions> {
     let refuse = || {
@@ -236,12 +239,12 @@ fn nearby_options(args: &Args) -> anyhow::Result<NearbyOptions> {
             args.time
         ))
     };
-    let time = Duration::try_from_secs_f64(args.time).map_err(|_| refuse())?;
+    // The end of all times has to be an instant.
+    let seconds = if args.time > DAY { DAY } else { args.time };
+    let time = Duration::try_from_secs_f64(seconds).map_err(|_| refuse())?;
     if args.top == 0 {
         return Err(Usage::new("--top 0: expected at least 1").into());
     }
-    // The end of all times has to be an instant.
-    let time = time.min(Duration::from_secs(24 * 3600));
     Ok(NearbyOptions {
         time,
         top: args.top,

@@ -162,6 +162,9 @@ impl Journal {
         if text.is_empty() {
             return Ok(None);
         }
+        if !text.ends_with(b"\n") {
+            return Err(malformed("line 1 has no end: a copy that was cut".into()));
+        }
         // A later version may have other fields.
         #[derive(Deserialize)]
         struct Formatted {
