@@ -139,7 +139,7 @@ fn bounds(asked: &Asked, x: &Tensor, balls: &Balls, job: &Job) -> anyhow::Result
             radius: margins.radius[0],
             guarantee: margins.guarantee,
         };
-        let around = here.surroundings(0, norm)?;
+        let around = here.surroundings(0, norm)?.until(job.cancelled());
         let centre = around.bound(0.0, &question, Limits::ROOT)?;
         let (mut bounds, mut refused) = (Vec::new(), Vec::new());
         for radius in &balls.eps {

@@ -46,6 +46,11 @@ impl Job {
         (self.done.load(Ordering::Relaxed), now.clone())
     }
 
+    /// Is set when nobody waits for the answer any more.
+    pub(crate) fn cancelled(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.cancelled)
+    }
+
     /// So many more inputs are done.
     ///
     /// # Errors

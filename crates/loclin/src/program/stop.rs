@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::flag;
+use signal_hook::flag as on_signal;
 
 /// A process that was asked to end, and did so where nothing was lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -33,6 +33,14 @@ impl Stopped {
 /// The signal that came; 0 for none.
 static CAME: OnceLock<Arc<AtomicUsize>> = OnceLock::new();
 
+/// Set behind [`CAME`], so that whoever sees it finds the signal there.
+static FLAG: OnceLock<Arc<AtomicBool>> = OnceLock::new();
+
+/// Is set when [`check`] would say so, for work that looks at it more often.
+pub fn flag() -> Arc<AtomicBool> {
+    Arc::clone(FLAG.get_or_init(Arc::default))
+}
+
 /// From now on the first SIGTERM or interrupt does not end the process: [`check`] tells of it. The second one ends it.
 ///
 /// For work that calls [`check`] where it can stop without loss.
@@ -43,9 +51,10 @@ pub fn watch() {
         for signal in [SIGTERM, SIGINT] {
             // In this order, so that only a second signal finds the flag set. Where the system refuses, it ends the process as
             // ever.
-            let registered = flag::register_conditional_default(signal, Arc::clone(&again))
-                .and_then(|_| flag::register(signal, Arc::clone(&again)))
-                .and_then(|_| flag::register_usize(signal, Arc::clone(&came), signal as usize));
+            let registered = on_signal::register_conditional_default(signal, Arc::clone(&again))
+                .and_then(|_| on_signal::register(signal, Arc::clone(&again)))
+                .and_then(|_| on_signal::register_usize(signal, Arc::clone(&came), signal as usize))
+                .and_then(|_| on_signal::register(signal, flag()));
             if let Err(cause) = registered {
                 tracing::debug!("signal {signal} ends the process at once: {cause}");
             }

@@ -243,6 +243,66 @@ fn sigterm_keeps_the_search() {
     assert_eq!(names(&stopped), names(&whole));
 }
 
+/// Work of hours on one input.
+#[test]
+fn a_signal_ends_what_takes_long() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = small_data(dir.path());
+    let net = dir.path().join("net.safetensors");
+    model(&net, &[1, 6, 6], &[40, 40, 40]);
+    for (asked, table) in [
+        ("distortion --samples 2000000000", "out/distortion.csv"),
+        ("bound --eps 0.4 --domain none --time 100000", "out"),
+    ] {
+        let out = dir.path().join("out");
+        let paths = [
+            "--model",
+            text(&net),
+            "--data",
+            text(&data),
+            "--out",
+            text(&out),
+        ];
+        let mut child = command(&[])
+            .args(asked.split(' ').chain(paths).chain(["--limit", "1"]))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let start = Instant::now();
+        while !dir.path().join(table).exists() {
+            assert!(
+                start.elapsed() < Duration::from_secs(60),
+                "{asked}: no table"
+            );
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        std::thread::sleep(Duration::from_millis(500));
+        assert!(
+            child.try_wait().unwrap().is_none(),
+            "{asked}: ended by itself"
+        );
+        let mut kill = std::process::Command::new("kill");
+        let sent = kill.arg(child.id().to_string());
+        assert!(sent.status().unwrap().success());
+        let start = Instant::now();
+        let code = loop {
+            if let Some(ended) = child.try_wait().unwrap() {
+                break ended.code();
+            }
+            if start.elapsed() > Duration::from_secs(60) {
+                child.kill().unwrap();
+                break None;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        };
+        assert_eq!(code, Some(143), "{asked}");
+        if out.is_dir() {
+            fs::remove_dir_all(out).unwrap();
+        }
+    }
+}
+
 #[test]
 fn what_cannot_be_measured_is_refused() {
     let dir = tempfile::tempdir().unwrap();

@@ -108,7 +108,7 @@ impl Surroundings {
         // Of a centre where regions meet no gradient is that of a region for certain, and none is long.
         let from_centre = !is_length || !is_open_at(&self.here)?;
         let witness = asked.ascend(if limits.parts > 1 { ROUNDS } else { 0 }, from_centre);
-        let outcome = asked.search(witness, limits);
+        let outcome = asked.search(witness, limits, || self.is_stopped());
         let delta = outcome
             .witness
             .map_or_else(|| vec![0.0; self.x.len()], |Witness { delta, .. }| delta);

@@ -32,8 +32,13 @@ pub(crate) struct Outcome {
 }
 
 impl Asked<'_> {
-    /// The largest value of the question over the ball: found and proved.
-    pub(crate) fn search(&self, witness: Option<Witness>, limits: Limits) -> Outcome {
+    /// The largest value of the question over the ball: found and proved, as far as it comes before it has to end.
+    pub(crate) fn search(
+        &self,
+        witness: Option<Witness>,
+        limits: Limits,
+        has_to_end: impl Fn() -> bool,
+    ) -> Outcome {
         let end = limits
             .time
             .and_then(|time| Instant::now().checked_add(time));
@@ -62,7 +67,8 @@ impl Asked<'_> {
         };
         search.settle();
         search.take(vec![root]);
-        while search.parts < limits.parts && end.is_none_or(|end| Instant::now() < end) {
+        let is_late = || has_to_end() || end.is_some_and(|end| Instant::now() >= end);
+        while search.parts < limits.parts && !is_late() {
             let some = search.pop();
             if some.is_empty() {
                 break;

@@ -124,7 +124,7 @@ impl Surroundings {
             threshold: value,
             curve: Vec::new(),
         };
-        let is_late = || end.is_some_and(|end| Instant::now() >= end);
+        let is_late = || self.is_stopped() || end.is_some_and(|end| Instant::now() >= end);
         // Up to where nothing is proved any more, by the root alone, and then with branching.
         for parts in [1, limits.parts] {
             let mut open = match parts {
@@ -179,7 +179,7 @@ impl Surroundings {
             radius = (radius * growth).min(most);
             growth = GROWTH;
             let left = end.map(|end| end.saturating_duration_since(Instant::now()));
-            let is_late = left.is_some_and(|left| left.is_zero());
+            let is_late = self.is_stopped() || left.is_some_and(|left| left.is_zero());
             let is_large = largest.curve.iter().any(|bound| bound.units > many);
             if largest.refuted.is_finite() || radius <= largest.proved || is_late || is_large {
                 break;

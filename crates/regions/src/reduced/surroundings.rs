@@ -8,7 +8,10 @@ use loclin_models::RoundingErrors;
 use loclin_tensor::rounding::UNIT;
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 /// Multiply-adds that measuring every gradient may take where nothing is proved.
@@ -47,6 +50,8 @@ pub struct Surroundings {
     pub(super) nodes: Vec<NodeUnits>,
     /// Gradients that were pulled, by the neurons' positions.
     pub(super) pulled: Mutex<HashMap<usize, Arc<[f64]>>>,
+    /// Whether nobody waits for answers any more.
+    stop: Option<Arc<AtomicBool>>,
 }
 
 /// Bounds of rounding errors at the input; of nothing where they are not bounded.
@@ -88,7 +93,21 @@ impl Surroundings {
             x,
             norm,
             pulled: Mutex::default(),
+            stop: None,
         })
+    }
+
+    /// Answers end as soon as `stop` is set, as if their time had come: with what was found and proved by then.
+    #[must_use]
+    pub fn until(self, stop: Arc<AtomicBool>) -> Self {
+        let stop = Some(stop);
+        Self { stop, ..self }
+    }
+
+    /// Whether an answer has to end.
+    pub(super) fn is_stopped(&self) -> bool {
+        let stop = self.stop.as_ref();
+        stop.is_some_and(|stop| stop.load(Ordering::Relaxed))
     }
 
     /// How many units can change their selection within `radius`: none below the margin.

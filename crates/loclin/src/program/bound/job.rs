@@ -58,6 +58,8 @@ pub(super) fn run(
     for input in shard.part(&inputs).filter(|input| !done.contains(input)) {
         stop::check()?;
         let row = of.measure.row(*input)?;
+        // What an interrupt ended early is no answer.
+        stop::check()?;
         if let Some(writer) = &mut writer {
             writer.append(*input, &of.table.lines(&row)?, &())?;
         }

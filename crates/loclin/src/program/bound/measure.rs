@@ -18,7 +18,7 @@ use super::row::{Answer, Farthest, Row};
 use crate::program::domain::InputBox;
 use crate::program::files::text_below;
 use crate::program::proofs::Statement;
-use crate::program::tensors;
+use crate::program::{stop, tensors};
 
 /// Asks about one input after the other.
 pub(super) struct Measure<'a> {
@@ -137,7 +137,7 @@ impl Around<'_> {
                 ..row
             });
         };
-        let around = here.surroundings(0, asked.norm)?;
+        let around = here.surroundings(0, asked.norm)?.until(stop::flag());
         let root = Limits::ROOT;
         let centre = around.bound(0.0, &question, root)?;
         let (bounds, statements) = self.bounds(&around, &question, (&centre, margin))?;
