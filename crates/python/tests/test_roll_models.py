@@ -120,10 +120,99 @@ def test_parts_that_hide_neurons_are_refused_in_words():
     hooked.first.register_full_backward_hook(lambda *_: None)
     with pytest.raises(loclin.UnsupportedOperator, match="does not show"):
         loclin.torch.roll(hooked, x, 1.0)
-    with pytest.raises(ValueError, match="first pass"):
-        loclin.torch.roll(nn.Sequential(nn.LazyLinear(3), nn.ReLU()), x, 1.0)
+    for lazy in (nn.LazyLinear(3), nn.LazyBatchNorm1d(affine=False)):
+        with pytest.raises(ValueError, match="model: 0.* call it once before"):
+            loclin.torch.roll(nn.Sequential(lazy, nn.ReLU()), x, 1.0)
     with pytest.raises(loclin.UnsupportedOperator, match="mixes the inputs"):
         loclin.torch.roll(Written(lambda h: torch.stack([row.relu() for row in h])), x, 1.0)
     # Hooks of somebody around it all are theirs.
     with torch.autograd.graph.save_on_cpu():
         loclin.torch.roll(Written(torch.relu), x, 1.0).backward()
+
+
+@pytest.mark.parametrize(
+    ("by_keyword", "by_place"),
+    [
+        (lambda h: torch.div(other=2.0, input=h), lambda h: h / 2.0),
+        (lambda h: torch.amax(h, axis=1, keepdims=True), lambda h: torch.amax(h, 1, True)),
+        (lambda h: torch.max(input=h, axis=1).values, lambda h: torch.max(h, 1).values),
+        (lambda h: torch.maximum(x1=h, x2=-h), lambda h: torch.maximum(h, -h)),
+        (lambda h: torch.dropout(h, p=0.0, train=True), lambda h: h),
+        (lambda h: h + torch.cdist(x1=torch.ones(1, 3), x2=torch.zeros(1, 3)), lambda h: h + 3**0.5),
+    ],
+)
+def test_operands_may_be_given_by_keywords(by_keyword, by_place):
+    import loclin.torch
+
+    x = torch.randn(4, 5)
+    by_keyword, by_place = (Written(lambda h, way=way: torch.relu(way(h))) for way in (by_keyword, by_place))
+    by_keyword.load_state_dict(by_place.state_dict())
+    for exact in (True, False):
+        found, expected = (
+            loclin.torch.roll(model, x, 1.0, exact=exact, generator=torch.Generator().manual_seed(0)) for model in (by_keyword, by_place)
+        )
+        torch.testing.assert_close(found, expected)
+
+
+class Gated(nn.Module):
+    """Mixes inputs as far as its gate is open."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.gate = nn.Linear(5, 4), nn.Parameter(torch.zeros(()))
+
+    def forward(self, x):
+        h = self.first(x)
+        return torch.relu(h + self.gate * h.mean(0))
+
+
+@pytest.mark.parametrize("calls", [1, 3, 7])
+def test_a_model_that_begins_to_mix_inputs_is_refused(calls):
+    import loclin.torch
+
+    model, x = Gated(), torch.randn(4, 5)
+    for _ in range(calls):
+        loclin.torch.roll(model, x, 1.0)
+    model.gate.data.fill_(1.0)
+    for _ in range(2):
+        with pytest.raises(loclin.UnsupportedOperator, match="mixes the inputs"):
+            loclin.torch.roll(model, x, 1.0)
+
+
+class Counting(nn.Module):
+    """Counts its calls in a new buffer each time, and in place past PyTorch's own count of changes."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Linear(5, 4)
+        self.register_buffer("new", torch.zeros(()))
+        self.register_buffer("own", torch.zeros(()))
+
+    def forward(self, x):
+        self.new = self.new + 1
+        self.own.data += 1
+        return torch.relu(self.first(x))
+
+
+def test_asking_whether_inputs_are_mixed_puts_buffers_back():
+    import loclin.torch
+
+    model, x = Counting(), torch.randn(4, 5)
+    for calls in (1, 2, 3, 4):
+        loclin.torch.roll(model, x, 1.0)
+        assert model.new == calls and model.own == calls
+
+
+def test_what_is_no_module_is_said():
+    import loclin.torch
+
+    for roll in (loclin.torch.roll, loclin.torch.roll_with_output):
+        with pytest.raises(TypeError, match=r"model: expected a torch\.nn\.Module, found builtin_function"):
+            roll(torch.relu, torch.ones(2, 4), 1.0)
+        with pytest.raises(TypeError, match="c: expected a number, found None"):
+            roll(Counting(), torch.ones(2, 5), None)
+        with pytest.raises(TypeError, match=r"generator: expected a torch\.Generator, found int"):
+            roll(Counting(), torch.ones(2, 5), 1.0, generator=5)
+        for gamma in (None, [50]):
+            with pytest.raises((TypeError, ValueError), match="gamma: expected a number in"):
+                roll(Counting(), torch.ones(2, 5), 1.0, gamma)

@@ -44,6 +44,8 @@ def exported(module: Any, example: Any, exporter: Optional[str], read: Callable[
     the one that comes nearest, with a warning."""
     import torch
 
+    from ._modules import check_initialised
+
     if not isinstance(module, torch.nn.Module):
         raise TypeError(f"module: expected a torch.nn.Module, found {type(module).__name__}")
     if exporter is not None and exporter not in EXPORTERS:
@@ -58,6 +60,7 @@ def exported(module: Any, example: Any, exporter: Optional[str], read: Callable[
         example = torch.zeros(example.shape, dtype=example.dtype, device="cpu")
     if example.ndim == 0 or example.shape[0] == 0:
         raise ValueError(f"example: expected inputs [B, in...], found shape {list(example.shape)}")
+    check_initialised(module, "module")
     name = type(module).__name__
     # Each with the ways in which it came up.
     causes: Dict[str, List[str]] = {}

@@ -34,6 +34,7 @@ class Neurons(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
+        named = {SAME.get(keyword, keyword): value for keyword, value in kwargs.items()}
         operands = list(_tensors((*args, *kwargs.values())))
         duals = [_is_dual(value) for value in operands]
         for operand, is_dual in zip(operands, duals):
@@ -42,11 +43,11 @@ class Neurons(TorchFunctionMode):
         name = getattr(func, "__name__", str(func))
         if any(duals) and func not in HANDLERS and name not in FREE:
             is_affine = name in AFFINE or (name in PRODUCTS and sum(duals) == 1)
-            is_quotient = name in QUOTIENTS and sum(duals) == 1 and _is_dual(args[0])
+            is_quotient = name in QUOTIENTS and sum(duals) == 1 and _is_dual(args[0] if args else named.get("input"))
             if not is_affine and not (is_quotient and kwargs.get("rounding_mode") is None):
                 raise UnsupportedOperator(f"{name}: loclin.torch.roll takes models of affine layers, {KNOWN}")
         handler = HANDLERS.get(func) if any(duals) else None
-        found = func(*args, **kwargs) if handler is None else handler(self, *args, **kwargs)
+        found = func(*args, **kwargs) if handler is None else handler(self, *args, **named)
         if name in DRAWN:
             self.drawn(name, found)
         for tensor in _tensors((found,)):
@@ -453,6 +454,9 @@ def _names(words: str, operators: str) -> FrozenSet[str]:
     forms = [form for word in words.split() for form in (word, f"{word}_")]
     return frozenset([*forms, *(f"__{operator}__" for operator in operators.split())])
 
+
+#: The keywords by which PyTorch's functions take the same as by those of the handlers.
+SAME = {"axis": "dim", "keepdims": "keepdim", "a": "input", "x": "input", "x1": "input", "x2": "other", "train": "training"}
 
 #: Asking for no numbers: by names, which functions and methods share.
 FREE = _names(

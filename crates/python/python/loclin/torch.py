@@ -10,11 +10,12 @@ from __future__ import annotations
 import contextlib
 import threading
 import weakref
-from typing import Any, Iterator, List, Optional, Set, Tuple, Union
+from typing import Any, Dict, Iterator, List, Optional, Tuple, Union
 
 import torch
 from torch import Tensor
 
+from ._modules import check_initialised, state_kept
 from ._native import UnsupportedOperator
 from ._neurons import HIDDEN, MIXED, Neurons, forward_ad
 
@@ -59,8 +60,11 @@ def roll(
         Of the random signs.
 
     Raises :class:`loclin.UnsupportedOperator` for all other operators that the input comes to, for models that mix the inputs of a batch, and
-    with ``exact`` for random numbers other than PyTorch's dropout; ``ValueError`` for numbers out of range and a model without neurons.
+    with ``exact`` for random numbers other than PyTorch's dropout; ``ValueError`` for numbers out of range, a model without neurons and one
+    whose first pass is to make its parameters; ``TypeError`` for what is no module or tensor. Whether inputs are mixed is seen from a few passes
+    beside the first call in each mode and the 2nd, 4th, 8th and so on.
     """
+    _check_model(model)
     with _counts_kept(model):
         return _measured(model, x, c, gamma, exact, generator, moves=False)[0]
 
@@ -76,7 +80,14 @@ def roll_with_output(
 ) -> Tuple[Tensor, Tensor]:
     """:func:`roll` and the model's output ``[B, ...]`` of the same pass, which saves the task's own: running statistics of
     normalisations move as in that."""
+    _check_model(model)
     return _measured(model, x, c, gamma, exact, generator, moves=True)
+
+
+def _check_model(model: torch.nn.Module) -> None:
+    if not isinstance(model, torch.nn.Module):
+        raise TypeError(f"model: expected a torch.nn.Module, found {type(model).__name__}")
+    check_initialised(model, "model")
 
 
 @contextlib.contextmanager
@@ -102,12 +113,18 @@ def _measured(
 ) -> Tuple[Tensor, Tensor]:
     """The loss, and the output; ``moves`` running statistics, or not."""
     percent = _percent(gamma)
-    if not 0 <= c < float("inf"):
+    try:
+        is_weight = bool(0 <= c < float("inf"))
+    except (TypeError, RuntimeError) as cause:
+        raise TypeError(f"c: expected a number, found {c!r}") from cause
+    if not is_weight:
         raise ValueError(f"c: expected a finite number of at least 0, found {c}")
     if not isinstance(x, Tensor):
         raise TypeError(f"x: expected a tensor of PyTorch, found {type(x).__name__}")
     if not x.is_floating_point():
         raise TypeError(f"x: expected floating-point numbers, found {x.dtype}")
+    if generator is not None and not isinstance(generator, torch.Generator):
+        raise TypeError(f"generator: expected a torch.Generator, found {type(generator).__name__}")
     if torch.is_inference_mode_enabled():
         raise RuntimeError("loclin.torch.roll takes derivatives, which torch.inference_mode() rules out")
     if x.ndim < 2 or x.shape[0] == 0:
@@ -147,8 +164,6 @@ def _measured(
 
 def _called(model: torch.nn.Module, dual: Tensor, seen: Neurons) -> Any:
     """The model at dual numbers."""
-    if any(isinstance(own, torch.nn.parameter.UninitializedTensorMixin) for own in model.parameters()):
-        raise ValueError("the model has parameters that its first pass initialises; call it once before")
     try:
         with contextlib.ExitStack() as stack:
             # Where somebody else has hooks of this kind, they stay.
@@ -172,18 +187,21 @@ CHECKPOINTED = (
     "model without checkpoints"
 )
 
-#: The modes, training or not, in which a model was found to take each row for itself.
-_ROWS: "weakref.WeakKeyDictionary[torch.nn.Module, Set[bool]]" = weakref.WeakKeyDictionary()
+#: How many calls of a model were let through in each mode, training or not.
+_CALLS: "weakref.WeakKeyDictionary[torch.nn.Module, Dict[bool, int]]" = weakref.WeakKeyDictionary()
 
 
 def _check_rows(model: torch.nn.Module, x: Tensor) -> None:
     """Refuses a model in which one input of a batch moves what another makes of itself; batch normalisation is seen to.
 
     Some inputs have a tangent, and what stands in front of the activations of the others must have none: for every two inputs, each without the
-    other once. A model is asked once in each mode, which moves no buffer and no generator.
+    other once. A model may begin to mix them while it learns: it is asked at the first call in each mode, and again at the 2nd, 4th, 8th and so
+    on, which moves no buffer and no generator.
     """
-    known = _ROWS.setdefault(model, set())
-    if model.training in known:
+    calls = _CALLS.setdefault(model, {})
+    call = calls.get(model.training, 0) + 1
+    if call & (call - 1):
+        calls[model.training] = call
         return
     if any(isinstance(module, torch.jit.ScriptModule) for module in model.modules()):
         raise UnsupportedOperator(HIDDEN)
@@ -193,8 +211,7 @@ def _check_rows(model: torch.nn.Module, x: Tensor) -> None:
     numbers = torch.arange(count, device=x.device)
     directions = torch.randn(inputs.shape, generator=torch.Generator("cpu").manual_seed(0), device="cpu").to(inputs)
     places = [x.device] if x.device.type == "cuda" else []
-    buffers = [(buffer, buffer._version, buffer.clone()) for buffer in model.buffers()]
-    try:
+    with state_kept(model):
         for bit in range((count - 1).bit_length()):
             for side in (0, 1):
                 others = (numbers >> bit) % 2 == side
@@ -210,20 +227,19 @@ def _check_rows(model: torch.nn.Module, x: Tensor) -> None:
                         return
                     if moved.any():
                         raise UnsupportedOperator(MIXED)
-    finally:
-        with torch.no_grad():
-            for buffer, version, before in buffers:
-                if buffer._version != version:
-                    buffer.copy_(before)
-    known.add(model.training)
+    calls[model.training] = call
 
 
 def _percent(gamma: Union[float, str]) -> Optional[float]:
-    if gamma == "max":
+    if isinstance(gamma, str) and gamma == "max":
         return None
-    if isinstance(gamma, str) or not 0 < gamma <= 100:
+    try:
+        percent = float(gamma)
+    except (TypeError, ValueError, RuntimeError):
+        percent = 0.0
+    if isinstance(gamma, str) or not 0 < percent <= 100:
         raise ValueError(f'gamma: expected a number in (0, 100] or "max", found {gamma!r}')
-    return float(gamma)
+    return percent
 
 
 def _axes(x: Tensor, size: int, _: Optional[torch.Generator]) -> Tuple[Tensor, Tensor, int]:
