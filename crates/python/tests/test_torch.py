@@ -1,5 +1,7 @@
 """Modules of PyTorch, held to an oracle of automatic differentiation in float64."""
 
+import threading
+
 import numpy as np
 import pytest
 
@@ -335,3 +337,171 @@ class Points(nn.Module):
 def test_modules_without_a_row_for_each_input_are_refused(module, shape):
     with pytest.raises(loclin.ModelError, match=r"has no row for each.*mixes the first dimension"):
         loclin.from_torch(module, torch.randn(shape))
+
+
+class Headed(nn.Module):
+    """A chain with something behind its logits, and a jump of them where an input is large."""
+
+    def __init__(self, head, logits=12, jump=1.0):
+        super().__init__()
+        torch.manual_seed(0)
+        self.a, self.b, self.head, self.jump = nn.Linear(4, 16), nn.Linear(16, logits), head, jump
+
+    def logits(self, x):
+        z = self.b(torch.relu(self.a(x)))
+        return z * self.jump if x.abs().max() > 2 else z
+
+    def forward(self, x):
+        return self.head(self.logits(x))
+
+
+def of_two(z):
+    p = torch.sigmoid(z)
+    return torch.cat([1 - p, p], 1)
+
+
+#: What may stand behind so many logits, which the network is read without.
+HEADS = {
+    "softmax": (lambda z: z.softmax(1), 12),
+    "log_softmax": (lambda z: z.log_softmax(-1), 12),
+    "softmax of channels": (lambda z: z.reshape(-1, 3, 2, 2).softmax(1), 12),
+    "softmax of rows": (lambda z: z.reshape(-1, 3, 2, 2).softmax(3), 12),
+    "flat softmax of channels": (lambda z: z.reshape(-1, 3, 2, 2).softmax(1).flatten(1), 12),
+    "sigmoid": (torch.sigmoid, 1),
+    "sigmoids": (torch.sigmoid, 3),
+    "squeezed sigmoid": (lambda z: torch.sigmoid(z).squeeze(-1), 1),
+    "two classes": (of_two, 1),
+    "twice": (lambda z: torch.sigmoid(z).softmax(1), 12),
+    "in float32": (lambda z: z.softmax(1).float(), 12),
+    "in float16": (lambda z: z.softmax(1).half(), 12),
+}
+LABELS = {
+    "argmax": (lambda z: z.argmax(1), 12),
+    "argmax of channels": (lambda z: z.reshape(-1, 3, 2, 2).argmax(1), 12),
+    "argmax of softmax": (lambda z: z.softmax(1).argmax(1, keepdim=True).float(), 12),
+}
+
+
+@pytest.mark.parametrize("scale", [1.0, 300.0])
+@pytest.mark.parametrize("name", [*HEADS, *LABELS])
+def test_modules_are_taken_with_what_is_left_out_behind_the_logits(name, scale):
+    head, logits = {**HEADS, **LABELS}[name]
+
+    class Plain(Headed):
+        def logits(self, x):
+            return scale * self.b(torch.relu(self.a(x)))
+
+    module = Plain(head, logits)
+    with pytest.warns(loclin.LoclinWarning) as said:
+        net = loclin.from_torch(module, torch.rand(1, 4), exporter="legacy")
+    x = torch.randn(5, 4, dtype=torch.float64)
+    np.testing.assert_allclose(net(x), module.double().logits(x).detach().numpy(), rtol=1e-9, atol=1e-12)
+    labels = [str(note.message) for note in said if "have the same labels" in str(note.message)]
+    assert len(labels) == (name in LABELS) and len(said) == 1 + len(labels)
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_another_function_in_front_of_what_is_left_out_is_refused(name):
+    with pytest.raises(loclin.ModelError, match="by the exported network"):
+        loclin.from_torch(Headed(*HEADS[name], jump=1.5), torch.zeros(1, 4), exporter="legacy")
+
+
+def test_other_labels_are_refused_and_other_logits_are_not_called_equal():
+    with pytest.raises(loclin.ModelError, match="labels are others"):
+        loclin.from_torch(Headed(*LABELS["argmax"], jump=-1.0), torch.zeros(1, 4), exporter="legacy")
+    with pytest.warns(loclin.LoclinWarning, match="have the same labels at the inputs that were tried, which other logits"):
+        loclin.from_torch(Headed(*LABELS["argmax"], jump=3.0), torch.zeros(1, 4), exporter="legacy")
+
+
+class Rounded(Headed):
+    """Rounds in front of its logits."""
+
+    def __init__(self, head, logits, dtype):
+        super().__init__(head, logits)
+        self.dtype = dtype
+
+    def logits(self, x):
+        return self.b(torch.relu(self.a(x)).to(self.dtype).to(x.dtype))
+
+
+def test_rounding_in_front_of_what_is_left_out_is_said():
+    for name in ("softmax", "log_softmax", "sigmoids", "two classes"):
+        with pytest.warns(loclin.LoclinWarning, match="outputs differ from the module's by up to"):
+            loclin.from_torch(Rounded(*HEADS[name], torch.float32), torch.zeros(1, 4), exporter="legacy")
+        with pytest.raises(loclin.ModelError, match="by the exported network"):
+            loclin.from_torch(Rounded(*HEADS[name], torch.bfloat16), torch.zeros(1, 4), exporter="legacy")
+
+
+class OfItsBatch(Headed):
+    def logits(self, x):
+        return self.b(torch.relu(self.a(x))) * x.shape[0]
+
+
+def test_a_factor_of_the_batch_is_seen_behind_a_softmax():
+    with pytest.raises(loclin.ModelError, match="in a batch of"):
+        loclin.from_torch(OfItsBatch(*HEADS["softmax"]), torch.zeros(1, 4), exporter="legacy")
+
+
+def test_modules_without_numbers_are_refused():
+    for lazy, name in ((nn.LazyLinear(3), "0.weight"), (nn.LazyBatchNorm1d(affine=False), "0.running_mean")):
+        module = nn.Sequential(lazy, nn.ReLU())
+        with pytest.raises(ValueError, match=f"module: {name} has no numbers .* call it once before"):
+            loclin.from_torch(module, torch.ones(1, 4))
+    module = nn.Sequential(nn.LazyLinear(3), nn.ReLU())
+    module(torch.ones(2, 4))
+    x = torch.randn(2, 4)
+    np.testing.assert_allclose(loclin.from_torch(module, x)(x), module(x).detach().numpy(), atol=1e-6)
+
+
+class InPlace(nn.Module):
+    """Normalises its input where it stands."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(4, 3)
+
+    def forward(self, x):
+        return torch.relu(self.layer(x.sub_(0.5).div_(0.25)))
+
+
+@pytest.mark.parametrize("first", [InPlace(), nn.ReLU(inplace=True), nn.LeakyReLU(0.5, inplace=True), nn.Hardtanh(inplace=True)])
+def test_modules_may_write_over_their_inputs(first):
+    module = nn.Sequential(first, nn.ReLU()).double()
+    example = torch.full((1, 4), -1.0, dtype=torch.float64)
+    net = loclin.from_torch(module, example, exporter="legacy")
+    assert (example == -1).all() and not module._forward_pre_hooks
+    x = torch.randn(5, 4, dtype=torch.float64)
+    np.testing.assert_allclose(net(x), module(x.clone()).detach().numpy(), rtol=1e-12)
+
+
+class Uncopyable(nn.Module):
+    """Counts its calls, in place and in new buffers."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer, self.lock = nn.Linear(4, 3), threading.Lock()
+        self.register_buffer("own", torch.zeros(()))
+        self.register_buffer("new", torch.zeros(()))
+
+    def forward(self, x):
+        self.own += 1
+        self.new = self.new + 1
+        return torch.relu(self.layer(x))
+
+
+def test_what_cannot_be_copied_is_left_as_it_was():
+    module = Uncopyable()
+    buffers = dict(module.named_buffers())
+    with pytest.warns(loclin.LoclinWarning, match="cannot be copied"):
+        loclin.from_torch(module, torch.ones(1, 4), exporter="legacy")
+    assert module.own == 0 and module.new == 0 and module.training
+    assert all(buffer is buffers[name] for name, buffer in module.named_buffers())
+
+
+def test_notes_are_of_the_line_that_asked():
+    with pytest.warns(loclin.LoclinWarning) as said:
+        loclin.from_torch(Headed(*LABELS["argmax"], jump=3.0), torch.zeros(1, 4), exporter="legacy")
+        loclin.from_torch(Uncopyable(), torch.zeros(1, 4), exporter="legacy")
+        net = loclin.from_torch(nn.Linear(4, 1), torch.zeros(1, 4))
+        loclin.IntegratedGradients(net).attribute(np.ones((1, 4), np.uint8))
+    assert len(said) == 4 and {note.filename for note in said} == {__file__}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import sys
 import warnings
 from typing import Any, Optional, Sequence, Tuple, Union
 
@@ -14,8 +15,17 @@ from ._native import NotFiniteError, ShapeError
 Floats = NDArray[np.float64]
 """An array of float64."""
 
+
 class LoclinWarning(UserWarning):
     """A note on what was read, such as a softmax that is left out behind the logits."""
+
+
+def warn(note: str) -> None:
+    """A :class:`LoclinWarning` of the line that called the package, however deep in it the cause was found."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and frame.f_globals.get("__package__") == __package__:
+        frame, level = frame.f_back, level + 1
+    warnings.warn(note, LoclinWarning, stacklevel=level)
 
 
 Domain = Union[None, Tuple[Any, Any]]
@@ -87,11 +97,7 @@ def batch(x: Any, input_shape: Sequence[int], what: str = "x") -> NDArray[Any]:
     stored = _stored(x, what)
     found = _floats(stored, what)
     if stored.dtype == np.uint8:
-        warnings.warn(
-            f"{what}: bytes, taken as they are, 0 to 255; for pixels in [0, 1] divide by 255, otherwise give them as floats",
-            LoclinWarning,
-            stacklevel=3,
-        )
+        warn(f"{what}: bytes, taken as they are, 0 to 255; for pixels in [0, 1] divide by 255, otherwise give them as floats")
     shape = tuple(input_shape)
     if found.shape == shape:
         found = found[np.newaxis]

@@ -12,21 +12,31 @@ import os
 import re
 import sys
 import warnings
+from functools import partial
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 import numpy as np
 
-from ._arrays import LoclinWarning
+from ._arrays import Floats, warn
 from ._native import ModelError, UnsupportedOperator
 
 if TYPE_CHECKING:
     from .network import Network
+
+#: What is made of a network's outputs, how they are compared with a module's, and how many numbers are before, along and behind a dimension.
+Scores = Callable[[Floats], Floats]
+Compared = Callable[[Floats, Floats], Tuple[float, str]]
+Split = Tuple[int, int, int]
 
 #: How each exporter is asked; neither may change weights.
 EXPORTERS: Dict[str, Dict[str, Any]] = {
     "default": {"dynamo": True, "optimize": False, "verbose": False},
     "legacy": {"dynamo": False, "do_constant_folding": False},
 }
+
+#: Left out behind the logits: operators that can be applied to them again, and those among them that keep every number.
+AGAIN = {"Softmax", "LogSoftmax", "Sigmoid", "Concat", "ArgMax"}
+SAME = {"Identity", "Cast", "Squeeze", "Unsqueeze", "Reshape", "Flatten"}
 
 #: Of the largest output: what differs by more is another function, what differs by less is rounding alone.
 ANOTHER, ROUNDING = 1e-4, 1e-11
@@ -70,7 +80,7 @@ def exported(module: Any, example: Any, exporter: Optional[str], read: Callable[
 
     refused: Optional[UnsupportedOperator] = None
     is_another = False
-    nearest: Optional[Tuple[float, "Network", List[str]]] = None
+    nearest: Optional[Tuple[float, "Network", str, List[str]]] = None
     for kind, wanted, one in _versions(module, example[:1].detach()):
         try:
             own = _Answers(wanted, one)
@@ -81,7 +91,7 @@ def exported(module: Any, example: Any, exporter: Optional[str], read: Callable[
             raise ModelError(f"{name}: {own.too_few}")
         for each in EXPORTERS if exporter is None else (exporter,):
             try:
-                data, doubts = _bytes(wanted, one, EXPORTERS[each])
+                data, doubts = _bytes(wanted, one, EXPORTERS[each], own.is_written)
             except Exception as cause:  # noqa: BLE001 - exporters raise what they like
                 failed(f"{each} exporter, {kind}", _in_words(cause))
                 continue
@@ -91,20 +101,20 @@ def exported(module: Any, example: Any, exporter: Optional[str], read: Callable[
                 # The other exporter may write it in other operators.
                 refused = refused or cause
                 continue
-            apart, where = own.apart(network)
+            apart, where, compared = own.apart(network)
             if apart > ANOTHER:
                 is_another = True
                 failed(f"{each} exporter, {kind}", f"{where}{_doubted(doubts)}")
                 continue
             if nearest is None or apart < nearest[0]:
-                nearest = apart, network, doubts
+                nearest = apart, network, compared, doubts
             if apart <= ROUNDING:
                 break
         if nearest is not None or refused is not None or is_another:
             break
     if nearest is not None:
-        apart, network, doubts = nearest
-        _warn(name, apart, doubts)
+        apart, network, compared, doubts = nearest
+        _warn(name, apart, compared, doubts)
         return network
     if refused is not None:
         raise refused
@@ -112,7 +122,7 @@ def exported(module: Any, example: Any, exporter: Optional[str], read: Callable[
     raise ModelError(f"{name}: cannot be exported as it computes; {said}")
 
 
-def _warn(name: str, apart: float, doubts: List[str]) -> None:
+def _warn(name: str, apart: float, compared: str, doubts: List[str]) -> None:
     """Says where the network may not be the module."""
     notes = []
     if apart > ROUNDING:
@@ -120,10 +130,15 @@ def _warn(name: str, apart: float, doubts: List[str]) -> None:
             f"its network's outputs differ from the module's by up to {apart:.1e} of the largest, as where numbers in its code "
             "become float32; what is proved is proved of the network as exported"
         )
-    if doubts:
-        notes.append(f"module and network are equal at the inputs that were tried{_doubted(doubts)}")
+    if doubts or compared != OUTPUTS:
+        alone = "" if compared == OUTPUTS else ", which other logits may have, too"
+        notes.append(f"module and network have the same {compared} at the inputs that were tried{alone}{_doubted(doubts)}")
     for note in notes:
-        warnings.warn(f"{name}: {note}", LoclinWarning, stacklevel=4)
+        warn(f"{name}: {note}")
+
+
+#: What of a module and its network can be compared.
+OUTPUTS, LABELS, ORDER = "outputs", "labels", "order of outputs"
 
 
 def _doubted(doubts: List[str]) -> str:
@@ -149,6 +164,10 @@ class _Answers:
         self.inputs = torch.cat([example, -example, torch.zeros_like(example), drawn, -drawn])
         # What the module's own type rounds; in float64 nothing that counts.
         self.slack = 1e3 * torch.finfo(example.dtype).eps if example.dtype.itemsize < 8 and example.is_floating_point() else 0.0
+        # Whether it writes over its inputs; the shape of one output, its type's rounding, and whether it holds numbers or labels.
+        self.is_written = False
+        self.shape: Tuple[int, ...] = ()
+        self.rounding, self.is_floating = 0.0, True
         self.outputs: Dict[int, Any] = {0: self._of(module, example)}
         self.together: Optional[Any] = None
         # Where it mixes them, what it returns of all inputs together.
@@ -171,68 +190,163 @@ class _Answers:
                     "mixes the first dimension, which is the batch; a module around it can take inputs [B, in...] and return [B, out...]"
                 )
 
-    @classmethod
-    def _of(cls, module: Any, x: Any) -> Any:
-        return cls._raw(module, x).reshape(len(x), -1)
+    def _of(self, module: Any, x: Any) -> Any:
+        return self._raw(module, x).reshape(len(x), -1)
 
-    @staticmethod
-    def _raw(module: Any, x: Any) -> Any:
+    def _raw(self, module: Any, x: Any) -> Any:
         import torch
 
+        given = x.clone()
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            found = module(x)
+            found = module(given)
         if not isinstance(found, torch.Tensor):
             raise TypeError(
                 f"a result that is a {type(found).__name__}: expected one tensor; a module around it can return the one that is meant"
             )
+        self.is_written = self.is_written or given.shape != x.shape or not torch.equal(given, x)
+        self.shape, self.is_floating = tuple(found.shape[1:]), found.is_floating_point()
+        self.rounding = torch.finfo(found.dtype).eps if self.is_floating and found.dtype.itemsize < 8 else 0.0
         return found.detach().cpu().double().numpy()
 
-    def apart(self, network: "Network") -> Tuple[float, str]:
-        """By what share of its largest output a network differs, beyond the module's own rounding, and in words where."""
+    def apart(self, network: "Network") -> Tuple[float, str, str]:
+        """By what share of its largest output a network differs, beyond the module's own rounding, in words where, and what was compared.
+
+        What the network is read without is applied to its outputs again: of the ways in which that may be meant the one that comes nearest.
+        """
         points = self.inputs.detach().cpu().double().numpy()
         raw = points
         if network.normalization is not None:
             shape = (-1, *[1] * (points.ndim - 2)) if points.ndim > 2 else (-1,)
             mean, std = (np.reshape(numbers, shape) for numbers in network.normalization)
             raw = points * std + mean
-        compared = self._in_order if network._native.notes else self._by_values
-        worst, where = 0.0, ""
-        for index, own in self.outputs.items():
-            found = network.forward(raw[index : index + 1])
-            every = [("", own)]
-            if self.together is not None:
-                every.append((f" in a batch of {len(points)}", self.together[index : index + 1]))
-            for which, output in every:
-                share, said = compared(output.ravel(), found.ravel())
-                if share > worst:
-                    place = ", ".join(f"{number:.3g}" for number in points[index].ravel()[:4])
-                    place += ", ..." if points[index].size > 4 else ""
-                    worst, where = share, f"at the input [{place}]{which} {said}"
-        return worst, where
+        found = {index: network.forward(raw[index : index + 1]).ravel() for index in self.outputs}
+        what, ways = self._ways(_left_out(network), network.outputs)
+        nearest: Optional[Tuple[float, str]] = None
+        for way in ways:
+            worst, where = 0.0, ""
+            for index, own in self.outputs.items():
+                every = [("", own)]
+                if self.together is not None:
+                    every.append((f" in a batch of {len(points)}", self.together[index : index + 1]))
+                for which, output in every:
+                    share, said = way(output.ravel(), found[index])
+                    if share > worst:
+                        place = ", ".join(f"{number:.3g}" for number in points[index].ravel()[:4])
+                        place += ", ..." if points[index].size > 4 else ""
+                        worst, where = share, f"at the input [{place}]{which} {said}"
+                if nearest is not None and worst >= nearest[0]:
+                    break
+            if nearest is None or worst < nearest[0]:
+                nearest = worst, where
+            if nearest[0] <= ROUNDING:
+                break
+        if nearest is None:
+            sizes = f"there are {self.outputs[0].size} outputs, which are not made of the network's {network.outputs}"
+            nearest = np.inf, sizes
+        return (*nearest, what)
+
+    def _ways(self, heads: List[str], outputs: int) -> Tuple[str, Iterator[Compared]]:
+        """What can be compared where these operators stand behind so many outputs of a network, and the ways to do it, each a function of an
+        output and the network's: they are as many as there are dimensions that an operator may run along, which its name does not say."""
+        is_known = AGAIN.issuperset(heads)
+        if is_known and "ArgMax" in heads:
+            before = heads[: heads.index("ArgMax")]
+            own = self.outputs[0].size
+            return LABELS, (
+                partial(self._by_labels, scores, split)
+                for size, scores in _again(before, outputs, self.shape)
+                for split in _splits(size, ())
+                if split[0] * split[2] == own
+            )
+        if not is_known or not self.is_floating:
+            return ORDER, iter([self._in_order])
+        return OUTPUTS, (partial(self._by_values, scores, bool(heads)) for _, scores in _again(heads, outputs, self.shape))
 
     def _largest(self) -> float:
         """The largest finite output."""
         finite = (np.abs(own[np.isfinite(own)]).max(initial=0.0) for own in self.outputs.values())
         return float(max(finite, default=0.0)) or 1.0
 
-    def _by_values(self, output: Any, found: Any) -> Tuple[float, str]:
+    def _by_values(self, scores: Scores, has_heads: bool, output: Any, logits: Any) -> Tuple[float, str]:
+        found = scores(logits)
         if output.size != found.size:
             return np.inf, f"there are {output.size} outputs, of which the network has {found.size}"
+        slack = self.slack
+        if has_heads:
+            # By what rounding the logits, and the output alone, may be apart.
+            slack = (slack + ROUNDING) * max(float(np.abs(logits).max()) / self._largest(), 1.0) + self.rounding
         # What is no number, or infinite, is no output of the network.
         apart = np.where(np.isfinite(output), np.abs(output - found) / self._largest(), np.inf)
         at = int(np.argmax(apart))
         said = f"output {at} is {output[at]:.6g}, by the exported network {found[at]:.6g}"
-        return max(float(apart[at]) - self.slack, 0.0), said
+        return max(float(apart[at]) - slack, 0.0), said
+
+    def _by_labels(self, scores: Scores, split: Split, output: Any, logits: Any) -> Tuple[float, str]:
+        """Whether the labels have the largest scores, of which several may be equal."""
+        found = scores(logits).reshape(split)
+        labels = output.reshape(split[0], 1, split[2])
+        is_label = (labels == np.round(labels)) & (labels >= 0) & (labels < split[1])
+        own = np.take_along_axis(found, np.where(is_label, labels, 0).astype(np.int64), 1)
+        short = found.max(1, keepdims=True) - own > max(1e-9, self.slack) * np.abs(found).max()
+        return (np.inf if short.any() or not is_label.all() else 0.0), "the labels are others than by the exported network"
 
     def _in_order(self, output: Any, found: Any) -> Tuple[float, str]:
-        """Behind the logits stands a Softmax or the like, which keeps their order, or an ArgMax."""
+        """Of what is left out behind the logits nothing is known but that it keeps their order, or makes labels of them."""
         if output.size != found.size:
             return 0.0, ""
         order = np.argsort(-output, kind="stable")
         clear = -np.diff(output[order]) > 1e-9 * self._largest()
         is_other = (np.diff(found[order])[clear] > 0).any()
         return (np.inf if is_other else 0.0), "the order of the outputs is another than by the exported network"
+
+
+def _left_out(network: "Network") -> List[str]:
+    """The operators that a network is read without, in their order, but for those that keep every number."""
+    found = (re.search(r"without (.+) behind it", note) for note in network._native.notes)
+    names = [name for each in found if each for name in reversed(each.group(1).split(", "))]
+    return [name for name in names if name not in SAME]
+
+
+def _splits(size: int, shape: Tuple[int, ...]) -> Iterator[Split]:
+    """What so many numbers in a row may be before, along and behind one dimension: first those of a shape, the last dimension first."""
+    if int(np.prod(shape)) == size:
+        yield from ((int(np.prod(shape[:at])), shape[at], int(np.prod(shape[at + 1 :]))) for at in reversed(range(len(shape))))
+    divisors = [number for number in range(1, size + 1) if size % number == 0]
+    yield from ((size // along // behind, along, behind) for behind in divisors for along in divisors if size % (along * behind) == 0)
+
+
+def _again(heads: List[str], size: int, shape: Tuple[int, ...]) -> Iterator[Tuple[int, Scores]]:
+    """What these operators, one after another, may make of so many numbers: how many others, and which."""
+    if not heads:
+        yield size, lambda logits: logits
+        return
+    own, *others = heads
+    ways: Iterator[Tuple[int, Scores]]
+    if own == "Sigmoid":
+        ways = iter([(size, lambda logits: np.exp(-np.logaddexp(0, -logits)))])
+    elif own == "Concat":
+        ways = ((2 * size, partial(_of_two, split)) for split in _splits(size, ()) if split[1] == 1)
+    else:
+        ways = ((size, partial(_softmax, own == "LogSoftmax", split)) for split in _splits(size, shape))
+    for made, once in ways:
+        for last, then in _again(others, made, shape):
+            yield last, partial(_chained, once, then)
+
+
+def _chained(once: Scores, then: Scores, logits: Floats) -> Floats:
+    return then(once(logits))
+
+
+def _softmax(is_log: bool, split: Split, logits: Floats) -> Floats:
+    below = logits.reshape(split) - logits.reshape(split).max(1, keepdims=True)
+    logs: Floats = (below - np.log(np.exp(below).sum(1, keepdims=True))).ravel()
+    return logs if is_log else np.exp(logs)
+
+
+def _of_two(split: Split, p: Floats) -> Floats:
+    """The probabilities of two classes by that of the second."""
+    return np.concatenate([1 - p.reshape(split), p.reshape(split)], 1).ravel()
 
 
 def _in_words(cause: BaseException) -> str:
@@ -245,20 +359,22 @@ def _in_words(cause: BaseException) -> str:
 
 def _versions(module: Any, example: Any) -> Iterator[Tuple[str, Any, Any]]:
     """The module in evaluation mode on the host: in float64, which holds its weights exactly, else as it is."""
+    from ._modules import state_kept
+
     try:
         wide = copy.deepcopy(module).cpu().double().eval()
     except Exception as cause:  # noqa: BLE001 - whatever cannot be copied is exported as it is
         wide = None
         if any(p.is_floating_point() and p.dtype.itemsize < 8 for p in module.parameters()):
-            note = f"the module cannot be copied ({_in_words(cause)}): it is exported in its own type, not in float64"
-            warnings.warn(note, LoclinWarning, stacklevel=4)
+            warn(f"the module cannot be copied ({_in_words(cause)}): it is exported in its own type, not in float64")
     if wide is not None:
         yield "float64", _with_wide_numbers(wide), example.cpu().double()
     modes = [(part, part.training) for part in module.modules()]
     try:
         module.eval()
         own = next((p for p in module.parameters() if p.is_floating_point()), None)
-        yield "as it is", module, example if own is None else example.to(device=own.device, dtype=own.dtype)
+        with state_kept(module):
+            yield "as it is", module, example if own is None else example.to(device=own.device, dtype=own.dtype)
     finally:
         # Each part in its own mode again.
         for part, training in modes:
@@ -291,12 +407,16 @@ def _with_wide_numbers(module: Any) -> Any:
     return module
 
 
-def _bytes(module: Any, example: Any, options: Dict[str, Any]) -> Tuple[bytes, List[str]]:
-    """The file, and where its exporter says that what the module computes may depend on the input in ways that it does not see."""
+def _bytes(module: Any, example: Any, options: Dict[str, Any], is_written: bool) -> Tuple[bytes, List[str]]:
+    """The file, and where its exporter says that what the module computes may depend on the input in ways that it does not see.
+
+    A module that writes over its inputs is exported as what it is of copies."""
     torch: Any = importlib.import_module("torch")
     target = io.BytesIO()
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
     levels = [logger.level for logger in loggers]
+    example = example.clone()
+    hook = module.register_forward_pre_hook(lambda _, inputs: (inputs[0].clone(),)) if is_written else None
     try:
         for logger in loggers:
             logger.setLevel(logging.ERROR)
@@ -311,6 +431,8 @@ def _bytes(module: Any, example: Any, options: Dict[str, Any]) -> Tuple[bytes, L
                 with _graphs_left_out():
                     torch.onnx.export(module, (example,), target, training=mode, **options)
     finally:
+        if hook is not None:
+            hook.remove()
         for logger, level in zip(loggers, levels):
             logger.setLevel(level)
     doubts = [str(note.message).strip() for note in said if note.category.__name__ == "TracerWarning"]

@@ -77,11 +77,12 @@ def from_torch(
 
     ``example`` is a tensor of inputs ``[B, in...]``, of which the shape counts. A copy in float64 is exported, so that weights are
     those of the module, exactly; numbers in its code may become float32, which a :class:`LoclinWarning` says. Module and network are
-    compared at some inputs, alone and in a batch: a module whose export is another function is refused. ``exporter`` is ``"default"`` or
+    compared at some inputs, alone and in a batch: a module whose export is another function is refused. What is left out behind the
+    logits is applied again for that; behind an ArgMax only labels are compared, which a warning says. ``exporter`` is ``"default"`` or
     ``"legacy"``; None tries both. ``mean`` and ``std`` as of :func:`load`.
 
     Raises :class:`loclin.UnsupportedOperator` with the node of an operator that is not piecewise linear, :class:`loclin.ModelError`
-    where no exporter can do it.
+    where no exporter can do it, ``ValueError`` for a module that its first pass is to initialise.
     """
     from ._export import exported
 

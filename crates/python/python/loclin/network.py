@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import time
-import warnings
 from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
 from . import _native
-from ._arrays import Domain, Floats, LoclinWarning, batch, ends, finite, give, indices, orders, targets, whole
+from ._arrays import Domain, Floats, batch, ends, finite, give, indices, orders, targets, warn, whole
 from ._progress import asking
 from .balls import Balls, Norm, weakest
 from .results import Certificates, Polyhedron, RegionCount, Steps, digits
@@ -31,7 +30,7 @@ class Network(Balls):
     def __init__(self, native: _native.Network) -> None:
         self._native = native
         for note in native.notes:
-            warnings.warn(note, LoclinWarning, stacklevel=3)
+            warn(note)
         self._nodes = native.nodes()
 
     @property
