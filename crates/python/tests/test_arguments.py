@@ -362,3 +362,67 @@ def test_an_interrupt_is_noticed_within_a_second():
     assert process.stdout.readline() == "interrupted\n"
     assert time.monotonic() - start < 1.0
     assert process.wait() == 7
+
+
+def test_arguments_of_other_types_are_named(net, weights, x):
+    one, u, v = x[:1], *np.eye(4)[:2]
+    questions = {
+        "upper: expected True or False, found 1": lambda: net.certify(one, upper=1),
+        "failure_probability: expected a number, found 'a'": lambda: net.certify(one, failure_probability="a"),
+        "time: expected a number, found '5'": lambda: net.bound(one, 0.1, time="5"),
+        "up_to: expected a number, found 'a'": lambda: net.largest(one, 1, up_to="a"),
+        r"eps: expected a number, found \[0.1\]": lambda: net.distortion(one, [0.1]),
+        "population: expected a whole number of at least 2": lambda: net.distortion(one, 0.1, population=1),
+        r"extent: expected left, right, bottom and top, found \(0, 1\)": lambda: net.plane(x[0], u, v, extent=(0, 1)),
+        "c: expected a number, found None": lambda: net.roll(one, None),
+        "gamma: expected a number, found 'most'": lambda: net.roll(one, 1, "most"),
+        "network: expected a loclin.Network, found list": lambda: loclin.IntegratedGradients(weights),
+        r"layers\[0\]: expected a pair .* found one ndarray": lambda: loclin.from_weights([np.ones((3, 2))]),
+        "x: no array of numbers": lambda: net.forward([Unreadable()]),
+    }
+    for text, question in questions.items():
+        with pytest.raises((TypeError, ValueError), match=text):
+            question()
+    np.testing.assert_array_equal(net.certify(one, np.array(2)).eps["2"], net.certify(one, 2).eps["2"])
+
+
+class Unreadable:
+    def __array__(self, dtype=None, copy=None):
+        raise RuntimeError("it is elsewhere")
+
+
+def test_options_of_files_are_named(evidence):
+    data = (evidence / "leaky.onnx").read_bytes()
+    size = loclin.from_onnx(data).input_shape[0]
+    for options, text in [
+        ({"output": 3}, "output: expected the name of a value, found 3"),
+        ({"input_shape": 4}, "input_shape: expected the sizes of one input"),
+        ({"input_shape": [size + 0.7]}, r"input_shape\[0\]: expected a whole number of at least 1, found"),
+        ({"input_shape": [-1]}, r"input_shape\[0\]: expected a whole number of at least 1"),
+    ]:
+        with pytest.raises((TypeError, ValueError), match=text):
+            loclin.from_onnx(data, **options)
+
+
+def test_tensors_of_pytorch_are_read_wherever_they_are(net):
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    x = torch.ones(2, 4, requires_grad=True)
+    expected = net.forward(np.ones((2, 4)))
+    for same in (list(x), [list(row) for row in x], tuple(x), x.to(torch.float8_e4m3fn)):
+        np.testing.assert_array_equal(net.forward(same), expected)
+    for sparse in (x.to_sparse(), [row.to_sparse() for row in x]):
+        with pytest.raises(TypeError, match="x: expected an array or a dense tensor"):
+            net.forward(sparse)
+
+
+def test_one_number_normalises_all_channels(evidence):
+    data = (evidence / "leaky.onnx").read_bytes()
+    shape = loclin.from_onnx(data).input_shape
+    several, x = [0.25, 0.5] * (shape[0] // 2) + [0.75] * (shape[0] % 2), np.ones((1, *shape))
+    for one, other in ({"mean": 0.5, "std": several}, {"mean": [0.5] * shape[0], "std": several}), (
+        {"mean": several, "std": [0.5]},
+        {"mean": several, "std": [0.5] * shape[0]},
+    ):
+        found, expected = loclin.from_onnx(data, **one), loclin.from_onnx(data, **other)
+        assert found.normalization == expected.normalization
+        np.testing.assert_array_equal(found.forward(x), expected.forward(x))

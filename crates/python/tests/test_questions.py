@@ -1,5 +1,8 @@
 """Every question, held to NumPy's own arithmetic on a small fully connected network."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 
@@ -241,12 +244,21 @@ def test_the_largest_radius_says_where_more_was_found():
 
 
 def test_networks_are_copied_and_pickled(net):
-    import copy
-    import pickle
-
     x = np.zeros((1, *net.input_shape))
     for own in (copy.deepcopy(net), pickle.loads(pickle.dumps(net))):
         np.testing.assert_array_equal(own(x), net(x))
+
+
+class Named(loclin.Network):
+    """A network with something of its own."""
+
+
+def test_networks_of_a_subclass_are_copied_and_pickled(weights, x):
+    net = Named(loclin.from_weights(weights)._native)
+    net.title = "its own"
+    for again in (copy.copy(net), copy.deepcopy(net), pickle.loads(pickle.dumps(net))):
+        assert type(again) is Named and again.title == "its own"
+        np.testing.assert_array_equal(again.certify(x).eps["2"], net.certify(x).eps["2"])
 
 
 def test_results_are_compared_as_objects(net):

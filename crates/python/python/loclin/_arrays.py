@@ -49,9 +49,14 @@ def _stored(x: Any, what: str) -> NDArray[Any]:
     """``x`` as an array of the numbers that it holds."""
     if is_torch(x):
         x = x.detach().cpu().resolve_conj().resolve_neg()
-        if str(x.dtype) in ("torch.bfloat16", "torch.float16"):
+        if x.dtype.is_floating_point and x.dtype.itemsize < 4:
             x = x.double()
-        x = x.numpy()
+        try:
+            x = x.numpy()
+        except (RuntimeError, TypeError) as cause:
+            raise TypeError(f"{what}: expected an array or a dense tensor ({cause})") from cause
+    elif isinstance(x, (list, tuple)) and _holds_torch(x):
+        x = [_stored(part, what) for part in x]
     elif not hasattr(x, "__array__") and hasattr(x, "__dlpack__"):
         try:
             x = np.from_dlpack(x)
@@ -64,9 +69,18 @@ def _stored(x: Any, what: str) -> NDArray[Any]:
         found = np.asarray(x)
     except ValueError as cause:
         raise ShapeError(f"{what}: no array of numbers ({cause})") from cause
+    except (RuntimeError, TypeError) as cause:
+        raise TypeError(f"{what}: no array of numbers ({cause})") from cause
     if found.dtype.kind not in "biuf":
         raise TypeError(f"{what}: expected real numbers, found an array of {found.dtype}")
     return found
+
+
+def _holds_torch(x: Any) -> bool:
+    """Whether what stands first in lists is a tensor of PyTorch."""
+    while isinstance(x, (list, tuple)) and x:
+        x = x[0]
+    return is_torch(x)
 
 
 def _floats(found: NDArray[Any], what: str) -> NDArray[Any]:
@@ -133,7 +147,8 @@ def ends(box: Domain, input_shape: Sequence[int]) -> Optional[Tuple[list[float],
 
 def orders(norms: Any) -> Tuple[list[float], list[str]]:
     """The ``p`` of norms as numbers, and their names: ``1``, ``2``, ``inf``, or another ``p``."""
-    numbers = [order(p, "norms") for p in (norms if isinstance(norms, (list, tuple, set, np.ndarray)) else (norms,))]
+    several = np.atleast_1d(norms) if isinstance(norms, np.ndarray) else norms
+    numbers = [order(p, "norms") for p in (several if isinstance(several, (list, tuple, set, np.ndarray)) else (several,))]
     if not numbers:
         raise ValueError('norms: expected at least one of 1, 2, "inf" or another p >= 1')
     return numbers, [name(p) for p in numbers]
@@ -145,11 +160,21 @@ def order(norm: Any, what: str) -> float:
         if isinstance(norm, bytes):
             raise TypeError
         p = float(norm)
-    except (TypeError, ValueError):
+    except (RuntimeError, TypeError, ValueError):
         p = np.nan
     if not p >= 1:
         raise ValueError(f'{what}: expected 1, 2, "inf" or another p >= 1, found {norm!r}')
     return p
+
+
+def number(of: Any, what: str) -> float:
+    """One number."""
+    try:
+        if isinstance(of, (str, bytes)):
+            raise TypeError
+        return float(of)
+    except (RuntimeError, TypeError, ValueError) as cause:
+        raise TypeError(f"{what}: expected a number, found {of!r}") from cause
 
 
 def whole(number: Any, what: str, least: int = 0) -> int:

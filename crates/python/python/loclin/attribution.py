@@ -41,6 +41,8 @@ class IntegratedGradients:
     """
 
     def __init__(self, network: Network) -> None:
+        if not isinstance(network, Network):
+            raise TypeError(f"network: expected a loclin.Network, found {type(network).__name__}; loclin.from_torch makes one of a module")
         self.network = network
 
     def attribute(

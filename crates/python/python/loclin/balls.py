@@ -7,7 +7,7 @@ from typing import Any, Dict, Iterable, List, Optional, Tuple, Union
 import numpy as np
 
 from . import _native
-from ._arrays import Domain, array, batch, ends, maybe, order, targets, whole
+from ._arrays import Domain, array, batch, ends, maybe, number, order, targets, whole
 from ._progress import asking
 from .results import Bounds, Distortions, Largest, rows
 
@@ -176,7 +176,7 @@ class Balls:
         if gradient_norm is None:
             dual = 1.0 if np.isinf(p) else np.inf if p == 1 else p / (p - 1)
             gradient_norm = {"lipschitz": dual, "operator": p}.get(what, 1.0)
-        if seconds is not None and not 0 <= seconds <= 1e9:
+        if seconds is not None and not 0 <= number(seconds, "time") <= 1e9:
             raise ValueError(f"time: expected seconds from 0 to 1e9, or None, found {seconds!r}")
         domain = ends(box, self.input_shape)
         if up_to is None:
@@ -191,10 +191,10 @@ class Balls:
             "target": targets(target, len(x)),
             "gradient_norm": order(gradient_norm, "gradient_norm"),
             "top": whole(10 if top is None else top, "top", 1),
-            "time": seconds,
+            "time": None if seconds is None else float(seconds),
             "parts": maybe(parts, "parts", 1),
             "allowed": allowed,
-            "up_to": float(up_to),
+            "up_to": number(up_to, "up_to"),
         }
         with asking(len(x), threads, progress) as how:
             return x, _native.bound(self._native, x, balls, how)
@@ -217,11 +217,11 @@ class Balls:
         genetic search and an ascent. Found, not proved; :meth:`bound` proves."""
         x = batch(x, self.input_shape)
         searches = {
-            "eps": float(eps),
+            "eps": number(eps, "eps"),
             "domain": ends(box, self.input_shape),
             "target": targets(target, len(x)),
             "samples": whole(samples, "samples", 1),
-            "population": whole(population, "population", 1),
+            "population": whole(population, "population", 2),
             "generations": whole(generations, "generations", 1),
             "seed": whole(seed, "seed"),
         }

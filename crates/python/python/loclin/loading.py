@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import copyreg
 import os
 import tempfile
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Tuple, Type
 
 import numpy as np
 
 from . import _native
-from ._arrays import array
+from ._arrays import array, whole
 from ._progress import asking
 from .network import Network, Path
 
@@ -37,21 +36,15 @@ def load(
         return Network(_native.Network.load(os.fspath(path), said, how))
 
 
-def _written(network: Network) -> Tuple[Any, ...]:
-    return _restored, (network._native.to_bytes(),)
-
-
-def _restored(data: bytes) -> Network:
-    """The network in the bytes of a ``.safetensors`` model file."""
+def _restored(data: bytes, kind: Type[Network] = Network) -> Network:
+    """The network in the bytes of a ``.safetensors`` model file, which a subclass may be of."""
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "network.safetensors")
         with open(path, "wb") as file:
             file.write(data)
-        return load(path)
-
-
-# Copies and pickles are what `Network.save` writes.
-copyreg.pickle(Network, _written)
+        found = kind.__new__(kind)
+        vars(found).update(vars(load(path)))
+        return found
 
 
 def from_onnx(
@@ -96,7 +89,14 @@ def from_weights(layers: Sequence[Tuple[Any, Any]]) -> Network:
     >>> loclin.from_weights([(np.eye(2), np.zeros(2)), (np.ones((1, 2)), np.zeros(1))])
     <loclin.Network: 2 -> 1, fully connected chain, hidden layers: 1>
     """
-    pairs = [(array(weight, f"layers[{at}], weight"), array(bias, f"layers[{at}], bias")) for at, (weight, bias) in enumerate(layers)]
+    pairs = []
+    for at, layer in enumerate(layers):
+        try:
+            weight, bias = layer
+        except (TypeError, ValueError) as cause:
+            found = type(layer).__name__
+            raise TypeError(f"layers[{at}]: expected a pair of a weight and a bias, found one {found}; without a bias give zeros") from cause
+        pairs.append((array(weight, f"layers[{at}], weight"), array(bias, f"layers[{at}], bias")))
     inputs = None
     for at, (weight, bias) in enumerate(pairs):
         if weight.ndim != 2 or bias.shape != weight.shape[:1] or inputs not in (None, weight.shape[1]):
@@ -124,10 +124,21 @@ def _said(
             raise ValueError(f"{what}: no numbers; expected one, or one for each channel")
         return found
 
+    if output is not None and not isinstance(output, str):
+        raise TypeError(f"output: expected the name of a value, found {output!r}")
+    try:
+        sizes = list(() if input_shape is None else input_shape)
+    except TypeError as cause:
+        raise TypeError(f"input_shape: expected the sizes of one input, such as (3, 32, 32), found {input_shape!r}") from cause
+    means, stds = numbers(mean, "mean"), numbers(std, "std")
+    if 1 in (len(means), len(stds)):
+        # One number is that of all channels.
+        channels = max(len(means), len(stds))
+        means, stds = (of * channels if len(of) == 1 else of for of in (means, stds))
     return {
         "architecture": None if architecture is None else os.fspath(architecture),
         "output": output,
-        "input_shape": [int(size) for size in input_shape or ()],
-        "mean": numbers(mean, "mean"),
-        "std": numbers(std, "std"),
+        "input_shape": [whole(size, f"input_shape[{at}]", 1) for at, size in enumerate(sizes)],
+        "mean": means,
+        "std": stds,
     }

@@ -9,7 +9,7 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
 import numpy as np
 
 from . import _native
-from ._arrays import Domain, Floats, batch, ends, finite, give, indices, orders, targets, warn, whole
+from ._arrays import Domain, Floats, batch, ends, finite, give, indices, number, orders, targets, warn, whole
 from ._progress import asking
 from .balls import Balls, Norm, weakest
 from .results import Certificates, Polyhedron, RegionCount, Steps, digits
@@ -150,12 +150,14 @@ class Network(Balls):
         if deployed is not None and (failure_probability is not None or upper):
             other = "upper" if upper else "failure_probability"
             raise ValueError(f"deployed: its radii are proved from below, and {other} is not for them; leave one out")
+        if not isinstance(upper, (bool, np.bool_)):
+            raise TypeError(f"upper: expected True or False, found {upper!r}")
         domain = ends(box, self.input_shape)
         question = {
             "norms": numbers,
             "domain": domain,
             "method": method if isinstance(method, str) else repr(method),
-            "failure_probability": None if failure_probability is None else float(failure_probability),
+            "failure_probability": None if failure_probability is None else number(failure_probability, "failure_probability"),
             "seed": whole(seed, "seed"),
             "deployed": deployed,
             "upper": upper,
@@ -294,7 +296,10 @@ class Network(Balls):
             if own.shape != self.input_shape:
                 raise _native.ShapeError(f"{what}: expected shape {list(self.input_shape)}, found {list(own.shape)}")
         both = np.stack(pair)
-        left, right, bottom, top = map(float, extent)
+        sides = np.asarray(finite(extent, "extent"), dtype=np.float64)
+        if sides.shape != (4,):
+            raise _native.ShapeError(f"extent: expected left, right, bottom and top, found {extent!r}")
+        left, right, bottom, top = sides.tolist()
         grid, limit = whole(grid, "grid", 1), whole(limit, "limit")
         with asking(1, threads) as how:
             polygons = _native.plane(self._native, origin, both, [[left, right], [bottom, top]], grid, limit, how)
@@ -303,9 +308,10 @@ class Network(Balls):
     def roll(self, x: Any, c: float, gamma: Union[float, str] = 100.0, *, threads: Optional[int] = None) -> float:
         """The ROLL loss (Eq. 9) of inputs, a number: the mean of ``||grad z||^2 + c max(0, 1 - |z|)`` over the ``gamma`` percent of
         neurons with the largest, or the largest alone for ``gamma="max"``. For training: :func:`loclin.torch.roll`."""
-        x = batch(x, self.input_shape)
+        x, c = batch(x, self.input_shape), number(c, "c")
+        percent = None if isinstance(gamma, str) and gamma == "max" else number(gamma, "gamma")
         with asking(len(x), threads) as how:
-            return _native.roll(self._native, x, float(c), None if gamma == "max" else float(gamma), how)
+            return _native.roll(self._native, x, c, percent, how)
 
     def save(self, path: Path) -> None:
         """Writes it as a ``.safetensors`` model file, normalisation included, which :func:`load` and the program read.
@@ -316,6 +322,13 @@ class Network(Balls):
             raise ValueError(f"path: expected a name that ends in .safetensors, found {os.fsdecode(path)!r}")
         with open(path, "wb") as file:
             file.write(self._native.to_bytes())
+
+    def __reduce__(self) -> Tuple[Any, ...]:
+        """Copies and pickles are what :meth:`save` writes, of the same class."""
+        from .loading import _restored
+
+        own = {name: value for name, value in vars(self).items() if name not in ("_native", "_nodes")}
+        return _restored, (self._native.to_bytes(), type(self)), own
 
     def _names(self, nodes: Any) -> Any:
         """The names of nodes by their indices, -1 for none."""
