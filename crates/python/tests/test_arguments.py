@@ -179,8 +179,9 @@ def test_wrong_options_are_said(net, x):
     ]:
         with pytest.raises(ValueError, match=text):
             net.certify(x, **options)
-    with pytest.raises(ValueError):
-        net.gradient(x, target=3)
+    for ask in (net.gradient, lambda x, target: net.bound(x, 0.1, target=target), loclin.IntegratedGradients(net).attribute):
+        with pytest.raises(ValueError, match="target: output 3, and the network has 3, counted from 0"):
+            ask(x, target=3)
     for target in (-1, np.inf, 0.5):
         with pytest.raises(ValueError, match="target: expected indices of outputs"):
             net.gradient(x, target=target)

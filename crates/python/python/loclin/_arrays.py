@@ -198,13 +198,14 @@ def name(p: float) -> str:
     return "inf" if np.isinf(p) else f"{p:g}" if float(f"{p:g}") == p else repr(p)
 
 
-def targets(target: Any, batch_size: int) -> Optional[list[int]]:
-    """One output for each input; ``None`` for those predicted."""
+def targets(target: Any, batch_size: int, outputs: int) -> Optional[list[int]]:
+    """One of so many outputs for each input; ``None`` for those predicted."""
     if target is None:
         return None
-    if np.ndim(target) == 0:
-        return indices([target], 1, "target") * batch_size
-    return indices(target, batch_size, "target")
+    found = indices([target], 1, "target") * batch_size if np.ndim(target) == 0 else indices(target, batch_size, "target")
+    if max(found) >= outputs:
+        raise ValueError(f"target: output {max(found)}, and the network has {outputs}, counted from 0")
+    return found
 
 
 def indices(of: Any, batch_size: int, what: str) -> list[int]:

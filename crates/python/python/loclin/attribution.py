@@ -107,7 +107,7 @@ class IntegratedGradients:
         except ValueError as cause:
             message = f"baselines: expected shape {list(x.shape)} or {list(shape)}, found {list(from_.shape)}"
             raise _native.ShapeError(message) from cause
-        of = targets(target, len(x))
+        of = targets(target, len(x), self.network.outputs)
         if of is None:
             with asking(len(x), threads) as how:
                 _, of = _native.gradients(self.network._native, x, None, how)

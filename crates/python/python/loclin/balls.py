@@ -188,7 +188,7 @@ class Balls:
             "norm": p,
             "domain": domain,
             "what": what if isinstance(what, str) else repr(what),
-            "target": targets(target, len(x)),
+            "target": targets(target, len(x), self._native.outputs),
             "gradient_norm": order(gradient_norm, "gradient_norm"),
             "top": whole(10 if top is None else top, "top", 1),
             "time": None if seconds is None else float(seconds),
@@ -219,7 +219,7 @@ class Balls:
         searches = {
             "eps": number(eps, "eps"),
             "domain": ends(box, self.input_shape),
-            "target": targets(target, len(x)),
+            "target": targets(target, len(x), self._native.outputs),
             "samples": whole(samples, "samples", 1),
             "population": whole(population, "population", 2),
             "generations": whole(generations, "generations", 1),

@@ -200,7 +200,7 @@ class Network(Balls):
         """
         x = batch(x, self.input_shape)
         with asking(len(x), threads) as how:
-            found, _ = _native.gradients(self._native, x, targets(target, len(x)), how)
+            found, _ = _native.gradients(self._native, x, targets(target, len(x), self.outputs), how)
         return give(found.reshape(x.shape), out)
 
     def jacobian(self, x: Any, *, out: str = "numpy", threads: Optional[int] = None) -> Any:
