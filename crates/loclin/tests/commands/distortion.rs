@@ -250,30 +250,34 @@ fn a_signal_ends_what_takes_long() {
     let data = small_data(dir.path());
     let net = dir.path().join("net.safetensors");
     model(&net, &[1, 6, 6], &[40, 40, 40]);
-    for (asked, table) in [
-        ("distortion --samples 2000000000", "out/distortion.csv"),
-        ("bound --eps 0.4 --domain none --time 100000", "out"),
+    // The settings are written just before a job begins.
+    for asked in [
+        "distortion --samples 2000000000",
+        "bound --eps 0.4 --domain none --time 100000",
     ] {
+        let begun = dir.path().join("begun.json");
         let out = dir.path().join("out");
+        let (out_name, begun_name) = (text(&out), text(&begun));
         let paths = [
             "--model",
             text(&net),
             "--data",
             text(&data),
             "--out",
-            text(&out),
+            out_name,
         ];
+        let more = ["--limit", "1", "--settings", begun_name];
         let mut child = command(&[])
-            .args(asked.split(' ').chain(paths).chain(["--limit", "1"]))
+            .args(asked.split(' ').chain(paths).chain(more))
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
         let start = Instant::now();
-        while !dir.path().join(table).exists() {
+        while !begun.exists() {
             assert!(
                 start.elapsed() < Duration::from_secs(60),
-                "{asked}: no table"
+                "{asked}: not begun"
             );
             std::thread::sleep(Duration::from_millis(1));
         }
@@ -298,8 +302,10 @@ fn a_signal_ends_what_takes_long() {
         };
         assert_eq!(code, Some(143), "{asked}");
         if out.is_dir() {
-            fs::remove_dir_all(out).unwrap();
+            fs::remove_dir_all(&out).unwrap();
         }
+        assert!(!out.exists(), "{asked}: a row of what was not done");
+        fs::remove_file(begun).unwrap();
     }
 }
 

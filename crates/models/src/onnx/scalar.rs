@@ -7,11 +7,16 @@ use super::{
     value::{Dynamic, Value},
 };
 use crate::{error::Result, operators::Activation, spec::OperatorSpec};
+use dashu_int::ops::BitTest;
 use dashu_ratio::RBig;
 use std::collections::HashMap;
 
-/// Pieces of a function that is looked through.
-const MOST: usize = 256;
+/// So many operators are looked through, one behind the other: some for each selection.
+const DEPTH: usize = 40;
+
+/// Pieces of a function that is looked through, and digits of its numbers in base 2.
+const MOST: usize = 64;
+const DIGITS: usize = 4096;
 
 /// A continuous function; none of its numbers is rounded.
 #[derive(Debug, Clone, PartialEq)]
@@ -55,6 +60,13 @@ impl Scalar {
             breakpoints,
             pieces,
         })
+    }
+
+    /// Whether it is worked with.
+    fn is_small(&self) -> bool {
+        let numbers = self.breakpoints.iter().chain(self.pieces.iter().flatten());
+        let digits = |number: &RBig| number.numerator().bit_len() + number.denominator().bit_len();
+        self.pieces.len() <= MOST && numbers.map(digits).all(|own| own <= DIGITS)
     }
 
     fn at(&self, z: &RBig) -> RBig {
@@ -206,7 +218,7 @@ pub(super) fn chosen<'a>(
             let same = first.filter(|_| numbers.iter().all(|own| *own == numbers[0]));
             Ok(same.map(|number| Scalar::affine(RBig::ZERO, number)))
         }
-        Value::Dynamic(value) => of_node(t, node, (value.node, z.node), &mut known),
+        Value::Dynamic(value) => of_node(t, node, (value.node, z.node), DEPTH, &mut known),
         _ => Ok(None),
     };
     let (Some(below), Some(above)) = (of(below)?, of(above)?) else {
@@ -220,6 +232,7 @@ fn of_node<'a>(
     t: &mut Translator<'a>,
     node: &Node<'a>,
     (index, z): (usize, usize),
+    depth: usize,
     known: &mut HashMap<usize, Option<Scalar>>,
 ) -> Result<Option<Scalar>> {
     if t.nodes().source(index) == t.nodes().source(z) {
@@ -228,6 +241,9 @@ fn of_node<'a>(
     if let Some(known) = known.get(&index) {
         return Ok(known.clone());
     }
+    let Some(depth) = depth.checked_sub(1) else {
+        return Ok(None);
+    };
     let (operator, operands) = t.nodes().get(index);
     let (operands, shape) = (operands.to_vec(), t.nodes().shape(index).to_vec());
     let (spec, parameters) = (operator.spec(), operator.parameters());
@@ -237,7 +253,7 @@ fn of_node<'a>(
         let numbers = whole(node, tensor, &shape)?;
         Ok((numbers.len() == 1).then(|| numbers[0].clone()))
     };
-    let mut below = |operand: usize| of_node(t, node, (operand, z), known);
+    let mut below = |operand: usize| of_node(t, node, (operand, z), depth, known);
     let found = match (&spec, &parameter) {
         (Some(OperatorSpec::Add), _) => {
             let mut sum = Some(Scalar::affine(RBig::ZERO, RBig::ZERO));
@@ -275,7 +291,7 @@ fn of_node<'a>(
         }
         _ => None,
     };
-    let found = found.filter(|found| found.pieces.len() <= MOST);
+    let found = found.filter(Scalar::is_small);
     known.insert(index, found.clone());
     Ok(found)
 }
