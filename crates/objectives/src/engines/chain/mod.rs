@@ -6,6 +6,7 @@
 //! `A_{i-1}`, and `X^i = D_i G^i D_i` on `A_i`. Then `X^i = B_i X^{i-1} B_i^T`.
 
 mod active;
+mod chosen;
 mod dense;
 mod end;
 mod intervals;

@@ -4,8 +4,12 @@
 //! Backward, with weights `c` of the neurons of one input: let `K^i = diag(c^i) + D_i P^i D_i` with
 //! `P^{i-1} = W^i^T K^i W^i` on active units and nothing above the last neuron of weight. Then the gradient in
 //! `W^i` is `2 K^i W^i X^{i-1}`, and in `W^1` it is `2 K^1 W^1`. Only rows that are active or have weight enter.
+//! Where few neurons have weight, each is pulled back alone ([`Chosen`]).
 
-use super::active::{Active, gather, scale_columns, scale_rows, scatter};
+use super::{
+    active::{Active, gather, scale_columns, scale_rows, scale_rows_by, scatter},
+    chosen::Chosen,
+};
 use crate::Result;
 use candle_core::{CpuStorage, CustomOp1, Layout, Shape, Storage, Tensor};
 use loclin_tensor::product::{
@@ -240,7 +244,7 @@ impl<T: Real> NeuronNorms<T> {
         Ok(gradient)
     }
 
-    /// Adds one input's `K^1`, and its gradients of the layers from the second on.
+    /// Adds one input's `K^1`, and its gradients of the layers from the second on, of neurons with weights.
     fn add(
         &self,
         weights: &[&[T]],
@@ -249,8 +253,60 @@ impl<T: Real> NeuronNorms<T> {
         cotangent: &[T],
         (k1, others): (&mut [T], &mut [T]),
     ) -> Result<()> {
+        let c = by_layer(cotangent, &self.sizes);
+        let chosen = Chosen::new(&self.sizes, weights, active, &c);
+        let sums = (&mut *k1, others);
+        match chosen.are_few() {
+            true => self.add_few(&chosen, g1, &active[0], &c, sums)?,
+            false => self.add_all(weights, g1, active, &c, sums)?,
+        }
+        let diagonal = k1.iter_mut().step_by(self.sizes[1] + 1);
+        diagonal.zip(c[0]).for_each(|(k, c)| *k += *c);
+        Ok(())
+    }
+
+    /// [`Self::add`] for a few neurons above the first layer.
+    fn add_few(
+        &self,
+        chosen: &Chosen<T>,
+        g1: &[T],
+        first: &Active<T>,
+        c: &[&[T]],
+        (k1, others): (&mut [T], &mut [T]),
+    ) -> Result<()> {
+        let pulled = chosen.pull()?;
+        let mut factors = chosen.ordered(c);
+        let (rows, n, width) = (factors.len(), first.len(), self.sizes[1]);
+        let v = View::new(pulled.first(), rows, n)?;
+        let mut square = vec![T::zero(); n * n];
+        let mut weighted = pulled.first().to_vec();
+        scale_rows_by(&mut weighted, &factors, n);
+        let (into, left) = (
+            ViewMut::new(&mut square, n, n)?,
+            View::new(&weighted, rows, n)?,
+        );
+        multiply(into, Write::Replace, 1.0, left.t(), v)?;
+        scatter(k1, width, &square, &first.units, &first.units);
+
+        gather(&mut square, g1, width, &first.units, &first.units);
+        let mut tangents = vec![T::zero(); rows * n];
+        let into = ViewMut::new(&mut tangents, rows, n)?;
+        multiply(into, Write::Replace, 1.0, v, View::new(&square, n, n)?)?;
+        scale_columns(&mut tangents, first);
+        factors.iter_mut().for_each(|factor| *factor += *factor);
+        chosen.push(&pulled, tangents, &factors, others)
+    }
+
+    /// [`Self::add`] for any number of neurons above the first layer.
+    fn add_all(
+        &self,
+        weights: &[&[T]],
+        g1: &[T],
+        active: &[Active<T>],
+        c: &[&[T]],
+        (k1, others): (&mut [T], &mut [T]),
+    ) -> Result<()> {
         let sizes = &self.sizes;
-        let c = by_layer(cotangent, sizes);
         // Nothing above the last neuron of weight counts.
         let last = c.iter().rposition(|c| c.iter().any(|c| *c != T::zero()));
         let last = last.map_or(0, |layer| layer + 1);
@@ -294,8 +350,6 @@ impl<T: Real> NeuronNorms<T> {
         if let (Some(p), Some(first)) = (&p, active.first()) {
             scatter(k1, sizes[1], p, &first.units, &first.units);
         }
-        let diagonal = k1.iter_mut().step_by(sizes[1] + 1);
-        diagonal.zip(c[0]).for_each(|(k, c)| *k += *c);
         Ok(())
     }
 }
