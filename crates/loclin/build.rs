@@ -5,7 +5,7 @@ use std::process::Command;
 use std::{env, fs};
 
 /// Features that change what the program computes with.
-const FEATURES: [&str; 5] = ["accelerate", "cuda", "cudnn", "metal", "mkl"];
+const FEATURES: [&str; 4] = ["accelerate", "cuda", "cudnn", "mkl"];
 
 fn main() {
     let commit = packaged().or_else(checked_out);

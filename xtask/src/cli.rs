@@ -10,7 +10,7 @@ use crate::{bench, cluster, reproduce, validate};
 
 const EXAMPLES: &str = "\
 Examples:
-  cargo xtask demo                  the main job, in a few minutes
+  cargo xtask demo                  the main job, in one to two minutes
   cargo xtask certify --model RUN   margins of a trained network
   cargo xtask fetch mnist           download and verify MNIST
   cargo xtask validate              everything a change must pass
@@ -19,7 +19,8 @@ Examples:
 Exit codes:
   0  done
   1  failed; the reason is on stderr
-  2  wrong usage, such as an unknown option or a value out of range";
+  2  wrong usage, such as an unknown option or a value out of range
+  130, 143  stopped by an interrupt or SIGTERM; what was done is kept";
 
 /// Train networks whose gradient is constant around every input, and certify how far
 #[derive(Debug, Parser)]

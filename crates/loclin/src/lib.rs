@@ -17,7 +17,6 @@
 //! |---|---|
 //! | `program` (default) | the `loclin` program and the module `program` |
 //! | `cuda`, `cudnn` | GPUs of NVIDIA |
-//! | `metal` | GPUs of Apple |
 //! | `mkl`, `accelerate` | matrix products by Intel's or Apple's library |
 //!
 //! A program that wants the libraries alone depends on this crate with `default-features = false`.

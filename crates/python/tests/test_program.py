@@ -37,8 +37,10 @@ def test_tables_are_those_of_the_program(evidence, tmp_path):
 
 def test_results_are_shown(net, x, tmp_path):
     found = net.certify(x, box=(-10, 10), labels=np.zeros(20))
-    assert "eps_2" in repr(found) and "proved" in repr(found)
-    assert 0 <= found.accuracy <= 1 and np.isnan(net.certify(x).accuracy)
+    assert "eps_2" in repr(found) and "proved" in repr(found) and "domain     -10 to 10" in repr(found)
+    whole = net.certify(x)
+    assert "domain     whole balls" in repr(whole)
+    assert 0 <= found.accuracy <= 1 and np.isnan(whole.accuracy)
     found.report(tmp_path / "report.html", title="Twenty points")
     page = (tmp_path / "report.html").read_text()
     assert "Twenty points" in page and "<svg" in page and "proved" in page

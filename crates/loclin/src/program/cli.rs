@@ -20,7 +20,7 @@ pub const STYLES: Styles = Styles::styled()
 
 const EXAMPLES: &str = "\
 Examples:
-  loclin demo                  the main job, in a few minutes
+  loclin demo                  the main job, in one to two minutes
   loclin certify --model RUN   margins of a trained network
   loclin fetch mnist           download and verify MNIST
   loclin COMMAND --help        one command's options, with an example

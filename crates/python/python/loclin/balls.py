@@ -48,11 +48,13 @@ class Balls:
         * ``"lipschitz"``: the norm of the gradient (default: the dual of the ball's, the local Lipschitz constant);
         * ``"operator"``: the operator norm of the Jacobian, lp to lp for ``gradient_norm`` 1, 2 or ``"inf"`` (default: the ball's);
         * ``"sign"``: how many numbers of the gradient change their sign;
-        * ``"top-k"``: by how much another number exceeds one of the ``top`` largest (default 10); below 0 they stay the largest;
+        * ``"top-k"``: by how much the absolute value of another number exceeds that of one of the ``top`` that are largest in absolute value
+          (default 10); below 0 these stay the largest;
         * ``"class"``: by how much another output exceeds that of the class; below 0 the class stays.
 
-        ``time`` is in seconds for each ball (default 10; 0 for bounds without branching), ``parts`` the most parts that a ball is
-        split into; with ``parts`` alone the same question has the same answer.
+        ``norm`` is that of the ball, ``box`` the domain that cuts it (None: the whole ball), and ``target`` the output whose gradient is asked
+        about, one or ``[B]`` (None: the predicted class). ``time`` is in seconds for each ball (default 10; 0 for bounds without branching),
+        ``parts`` the most parts that a ball is split into; with ``parts`` alone the same question has the same answer.
 
         >>> import loclin, numpy as np
         >>> net = loclin.from_weights([(np.eye(2), np.zeros(2)), (np.array([[3.0, -2.0]]), np.zeros(1))])
@@ -119,7 +121,7 @@ class Balls:
 
         For ``what="change"``, ``"lipschitz"`` and ``"operator"``, ``change`` is what is allowed: an absolute value, or a share of the
         norm of the gradient at the input, such as ``"10%"``. For ``"sign"``, ``"top-k"`` and ``"class"`` it is left out: all is to stay.
-        ``up_to`` is the largest radius that is tried (default: the size of the box, or 1).
+        ``up_to`` is the largest radius that is tried (default: the size of the box, or 1); the other arguments are those of :meth:`bound`.
 
         >>> import loclin, numpy as np
         >>> net = loclin.from_weights([(np.eye(2), np.zeros(2)), (np.array([[3.0, -2.0]]), np.zeros(1))])
@@ -214,7 +216,10 @@ class Balls:
         progress: Optional[bool] = None,
     ) -> Distortions:
         """How much the gradient differs in the l_inf ball of radius ``eps``: its mean over random points, and the largest found by a
-        genetic search and an ascent. Found, not proved; :meth:`bound` proves."""
+        genetic search and an ascent. Found, not proved; :meth:`bound` proves.
+
+        ``samples`` is the number of random points, ``population`` and ``generations`` are those of the search: fewer than the command
+        ``distortion`` takes (8000, 4800 and 30). ``box`` and ``target`` are those of :meth:`bound`."""
         x = batch(x, self.input_shape)
         searches = {
             "eps": number(eps, "eps"),

@@ -118,7 +118,8 @@ class Network(Balls):
         method
             ``auto``, or for comparisons ``all``, ``search`` or ``bound``.
         failure_probability
-            For large networks and l2: each radius may be too large with at most this probability over directions drawn by ``seed``.
+            For large networks: each radius may be too large with at most this probability over directions drawn by ``seed``. A model of
+            somebody who knew the seed may be one that these directions miss: draw a fresh one.
         deployed
             ``"f32"``, ``"f16"`` or ``"bf16"``: radii within which every evaluation in that type takes the same sides.
         upper

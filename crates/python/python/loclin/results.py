@@ -183,6 +183,8 @@ class Certificates:
 
     def __repr__(self) -> str:
         lines = [f"{len(self)} inputs, {self.neurons} neurons: {self.seconds:.1f} s"]
+        lines += [f"inputs     normalised, {self.normalization}; radii in units before"] if self.normalization else []
+        lines.append(f"domain     {self.domain or 'whole balls'}")
         lines.append(f"#CLR       {self.regions.lower} to {self.regions.upper} ({self.regions.guarantee})")
         lines.append("margin             P25         P50         P75        P100")
         for p, numbers in self.percentiles().items():

@@ -19,9 +19,9 @@ pub use outcome::Outcome;
 
 const EXAMPLE: &str = "\
 Examples:
-  loclin metrics runs/demo
-  loclin metrics runs/demo --csv demo.csv
-  loclin metrics runs/demo --tensorboard logs/demo && tensorboard --logdir logs";
+  loclin metrics runs/demo/roll
+  loclin metrics runs/demo/roll --csv demo.csv
+  loclin metrics runs/demo/roll --tensorboard logs/demo && tensorboard --logdir logs";
 
 /// Options of `metrics`.
 #[derive(Clone, Debug, clap::Args)]

@@ -18,7 +18,7 @@ use crate::program::shipped::{self, Kind};
 
 const EXAMPLE: &str = "\
 Examples:
-  loclin train --preset demo --out runs/demo
+  loclin train --preset demo --out runs/roll
   loclin train --preset mnist-roll-1 --set epochs=5 --set loss=sampled
   loclin train --config mine.toml --out runs/mine --resume";
 
