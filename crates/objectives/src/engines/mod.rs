@@ -9,6 +9,7 @@ mod recurrent;
 use crate::Result;
 use candle_core::{DType, Tensor};
 use loclin_models::{FcChain, Network, Recurrence, Structure, Trace};
+use loclin_regions::Norm;
 use loclin_tensor::own_loops;
 use std::fmt;
 
@@ -93,6 +94,24 @@ pub(crate) fn squared_norms(trace: &Trace) -> Result<Option<Tensor>> {
         }
         (Recognised::Chain(chain), _) if chain::is_cheaper(chain)? => {
             chain::squared_norms::<f64>(trace, chain).map(Some)
+        }
+        _ => Ok(None),
+    }
+}
+
+/// `||grad z||_q` of the chosen neurons of each input, one after the other, `q` dual to l1 or l_inf, with an analytic backward pass.
+/// Neurons are counted through all layers.
+pub(crate) fn dual_norms(
+    trace: &Trace,
+    chosen: Vec<Vec<u32>>,
+    norm: Norm,
+) -> Result<Option<Tensor>> {
+    match (Recognised::of(trace.network()), trace.network().dtype()) {
+        (Recognised::Chain(chain), DType::F32) => {
+            chain::dual_norms::<f32>(trace, chain, chosen, norm).map(Some)
+        }
+        (Recognised::Chain(chain), _) => {
+            chain::dual_norms::<f64>(trace, chain, chosen, norm).map(Some)
         }
         _ => Ok(None),
     }

@@ -38,19 +38,20 @@ impl<T> Pulled<T> {
 }
 
 impl<'a, T: Real> Chosen<'a, T> {
-    /// Those of each layer whose number is not 0.
+    /// Those whose number is not 0, of the numbers of all neurons.
     pub(super) fn new(
         sizes: &'a [usize],
         weights: &'a [&'a [T]],
         active: &'a [Active<T>],
-        numbers: &[&[T]],
+        numbers: &[T],
     ) -> Self {
-        let of_layer = |numbers: &&[T]| {
-            let units = (0u32..).zip(numbers.iter());
+        let of_layer = |numbers: &[T]| {
+            let units = (0u32..).zip(numbers);
             let units = units.filter(|(_, number)| **number != T::zero());
             units.map(|(unit, _)| unit).collect()
         };
-        let mut units: Vec<Vec<u32>> = numbers.iter().map(of_layer).collect();
+        let layers = by_layer(numbers, sizes).into_iter();
+        let mut units: Vec<Vec<u32>> = layers.map(of_layer).collect();
         let last = units.iter().rposition(|units| !units.is_empty());
         units.truncate(last.map_or(0, |last| last + 1));
         Self {
@@ -59,6 +60,11 @@ impl<'a, T: Real> Chosen<'a, T> {
             active,
             units,
         }
+    }
+
+    /// Those of the first layer.
+    pub(super) fn of_first(&self) -> &[u32] {
+        self.units.first().map_or(&[], Vec::as_slice)
     }
 
     /// Whether to pull each alone takes less than what all take together.
@@ -73,12 +79,14 @@ impl<'a, T: Real> Chosen<'a, T> {
         self.units.iter().skip(i).map(Vec::len).sum()
     }
 
-    /// Their numbers, in the order of `V^1`.
-    pub(super) fn ordered(&self, numbers: &[&[T]]) -> Vec<T> {
-        let layers = self.units.iter().zip(numbers).skip(1).rev();
-        let numbers =
-            layers.flat_map(|(units, numbers)| units.iter().map(|u| numbers[*u as usize]));
-        numbers.collect()
+    /// Where each row of `V^1` is among all neurons.
+    pub(super) fn positions(&self) -> Vec<usize> {
+        let mut found = Vec::new();
+        for (layer, units) in self.units.iter().enumerate().skip(1).rev() {
+            let before: usize = self.sizes[1..=layer].iter().sum();
+            found.extend(units.iter().map(|unit| before + *unit as usize));
+        }
+        found
     }
 
     pub(super) fn pull(&self) -> Result<Pulled<T>> {
@@ -157,4 +165,26 @@ impl<'a, T: Real> Chosen<'a, T> {
         }
         Ok(())
     }
+}
+
+/// Numbers of an input's neurons, layer by layer.
+pub(super) fn by_layer<'a, T>(numbers: &'a [T], sizes: &[usize]) -> Vec<&'a [T]> {
+    let mut rest = numbers;
+    let layer = |size: &usize| {
+        let (own, others) = rest.split_at(*size);
+        rest = others;
+        own
+    };
+    sizes[1..].iter().map(layer).collect()
+}
+
+/// All weights, flattened one after the other, layer by layer.
+pub(super) fn split<'a, T>(weights: &'a [T], sizes: &[usize]) -> Vec<&'a [T]> {
+    let mut rest = weights;
+    let layer = |size: &[usize]| {
+        let (own, others) = rest.split_at((size[0] * size[1]).min(rest.len()));
+        rest = others;
+        own
+    };
+    sizes.windows(2).map(layer).collect()
 }

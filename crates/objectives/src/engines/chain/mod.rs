@@ -8,6 +8,7 @@
 mod active;
 mod chosen;
 mod dense;
+mod dual;
 mod end;
 mod intervals;
 mod norms;
@@ -27,6 +28,7 @@ use crate::{
 };
 use candle_core::Tensor;
 use loclin_models::{FcChain, Trace};
+use loclin_regions::Norm;
 use loclin_tensor::{product::Real, sum_of_squares};
 
 /// `||grad z||_2^2` of all neurons, `[B, |I|]`, with an analytic backward pass.
@@ -40,6 +42,28 @@ pub(super) fn squared_norms<T: Real>(trace: &Trace, chain: &FcChain) -> Result<T
         sizes: sizes(chain)?,
         active: active::of_trace::<T>(trace, chain.weights.len() - 1)?,
         factor: chain.scale * chain.scale,
+    };
+    Ok(Tensor::cat(&weights, 0)?.apply_op1(norms)?)
+}
+
+/// As of [`super::dual_norms`], for l1 and l_inf.
+pub(super) fn dual_norms<T: Real>(
+    trace: &Trace,
+    chain: &FcChain,
+    chosen: Vec<Vec<u32>>,
+    norm: Norm,
+) -> Result<Tensor> {
+    let weights = chain.weights.iter().map(Tensor::flatten_all);
+    let weights = weights.collect::<candle_core::Result<Vec<_>>>()?;
+    let norms = dual::DualNorms {
+        sizes: sizes(chain)?,
+        active: active::of_trace::<T>(trace, chain.weights.len() - 1)?,
+        chosen,
+        length: match norm == Norm::L1 {
+            true => dual::Length::Largest,
+            false => dual::Length::Sum,
+        },
+        factor: chain.scale.abs(),
     };
     Ok(Tensor::cat(&weights, 0)?.apply_op1(norms)?)
 }

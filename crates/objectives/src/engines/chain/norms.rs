@@ -8,7 +8,7 @@
 
 use super::{
     active::{Active, gather, scale_columns, scale_rows, scale_rows_by, scatter},
-    chosen::Chosen,
+    chosen::{Chosen, by_layer, split},
 };
 use crate::Result;
 use candle_core::{CpuStorage, CustomOp1, Layout, Shape, Storage, Tensor};
@@ -39,7 +39,7 @@ impl<T: Real> CustomOp1 for NeuronNorms<T> {
     ) -> candle_core::Result<(CpuStorage, Shape)> {
         let values = slice_of(storage, layout)
             .map_err(crate::Error::from)
-            .and_then(|weights| self.values(&self.split(weights)))
+            .and_then(|weights| self.values(&split(weights, &self.sizes)))
             .map_err(candle_core::Error::wrap)?;
         let shape = (self.active.len(), self.sizes[1..].iter().sum::<usize>());
         Ok((T::to_cpu_storage_owned(values), Shape::from(shape)))
@@ -56,7 +56,7 @@ impl<T: Real> CustomOp1 for NeuronNorms<T> {
         let storage: &Storage = &storage;
         let gradient = product::slice(storage, layout)
             .map_err(crate::Error::from)
-            .and_then(|weights| self.gradient(&self.split(weights), &cotangent))
+            .and_then(|weights| self.gradient(&split(weights, &self.sizes), &cotangent))
             .map_err(candle_core::Error::wrap)?;
         let len = gradient.len();
         Ok(Some(Tensor::from_vec(gradient, len, weights.device())?))
@@ -74,18 +74,6 @@ struct Gathered<T> {
 }
 
 impl<T: Real> NeuronNorms<T> {
-    fn split<'a>(&self, weights: &'a [T]) -> Vec<&'a [T]> {
-        let mut rest = weights;
-        self.sizes
-            .windows(2)
-            .map(|size| {
-                let (own, others) = rest.split_at((size[0] * size[1]).min(rest.len()));
-                rest = others;
-                own
-            })
-            .collect()
-    }
-
     fn depth(&self) -> usize {
         self.sizes.len() - 1
     }
@@ -254,10 +242,10 @@ impl<T: Real> NeuronNorms<T> {
         (k1, others): (&mut [T], &mut [T]),
     ) -> Result<()> {
         let c = by_layer(cotangent, &self.sizes);
-        let chosen = Chosen::new(&self.sizes, weights, active, &c);
+        let chosen = Chosen::new(&self.sizes, weights, active, cotangent);
         let sums = (&mut *k1, others);
         match chosen.are_few() {
-            true => self.add_few(&chosen, g1, &active[0], &c, sums)?,
+            true => self.add_few(&chosen, g1, &active[0], cotangent, sums)?,
             false => self.add_all(weights, g1, active, &c, sums)?,
         }
         let diagonal = k1.iter_mut().step_by(self.sizes[1] + 1);
@@ -271,11 +259,12 @@ impl<T: Real> NeuronNorms<T> {
         chosen: &Chosen<T>,
         g1: &[T],
         first: &Active<T>,
-        c: &[&[T]],
+        cotangent: &[T],
         (k1, others): (&mut [T], &mut [T]),
     ) -> Result<()> {
         let pulled = chosen.pull()?;
-        let mut factors = chosen.ordered(c);
+        let factors = chosen.positions().into_iter();
+        let mut factors: Vec<T> = factors.map(|at| cotangent[at]).collect();
         let (rows, n, width) = (factors.len(), first.len(), self.sizes[1]);
         let v = View::new(pulled.first(), rows, n)?;
         let mut square = vec![T::zero(); n * n];
@@ -352,17 +341,6 @@ impl<T: Real> NeuronNorms<T> {
         }
         Ok(())
     }
-}
-
-/// The weights of an input's neurons, layer by layer.
-fn by_layer<'a, T>(weights: &'a [T], sizes: &[usize]) -> Vec<&'a [T]> {
-    let mut rest = weights;
-    let layer = |size: &usize| {
-        let (own, others) = rest.split_at(*size);
-        rest = others;
-        own
-    };
-    sizes[1..].iter().map(layer).collect()
 }
 
 /// `factor K^i` times a matrix with the rows of a layer; `p` is `D_i P^i D_i` on active units, and `c` the neurons' weights.

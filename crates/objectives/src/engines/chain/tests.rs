@@ -1,15 +1,17 @@
 //! The engine against the reference implementation, and against itself.
 
 use crate::{
-    engines::{mean_along, mean_squared_norms, squared_norms},
+    engines::{dual_norms, mean_along, mean_squared_norms, squared_norms},
     hinges,
     neuron_loss::mean_hinge,
     squared_derivatives, squared_gradient_norms_by_pushing,
 };
 use candle_core::{DType, Device, Tensor, Var};
 use loclin_models::{Mlp, Network, Parameters, Trace};
+use loclin_regions::{Norm, axes};
 use loclin_tensor::random::{normal, stream, uniform};
 use proptest::prelude::*;
+use rand::{Rng as _, seq::SliceRandom as _};
 
 /// A network, its variables and a batch of inputs.
 #[derive(Debug, Clone)]
@@ -194,6 +196,49 @@ proptest! {
         // Signed weights cancel in the sum, so its scale is not that of its terms.
         prop_assert!((fast[0][0] - plain[0][0]).abs() <= 1e-10 * (1.0 + plain[0][0].abs()));
         check(&fast[1..], &plain[1..], 1e-9)?;
+    }
+
+    /// Dual norms of chosen neurons, and the gradient of a sum of them with weights: those of all derivatives, pushed.
+    #[test]
+    fn the_dual_norms_agree_with_the_plain_road(case in cases(), seed: u64) {
+        let (network, parameters, x) = build(&case, DType::F64);
+        let trace = network.trace(&x).unwrap();
+        let mut rows = Vec::new();
+        let axes = axes(&network, 0..network.input_size()).unwrap();
+        trace.push(&axes, |_, derivatives| {
+            let (_, axes, neurons) = derivatives.dims3()?;
+            rows.push(derivatives.broadcast_as((case.batch, axes, neurons))?);
+            Ok(())
+        }).unwrap();
+        let gradients = Tensor::cat(&rows, 2).unwrap();
+        let neurons = gradients.dim(2).unwrap() as u32;
+        let rng = &mut stream(seed, &[5]);
+        let chosen: Vec<Vec<u32>> = (0..case.batch).map(|_| {
+            let mut all: Vec<u32> = (0..neurons).collect();
+            all.shuffle(rng);
+            all.truncate(rng.random_range(0..=all.len()));
+            all
+        }).collect();
+        let count = chosen.iter().map(Vec::len).sum::<usize>();
+        prop_assume!(count > 0);
+        let weights = normal(rng, count, DType::F64, &Device::Cpu).unwrap();
+        for norm in [Norm::L1, Norm::LINF] {
+            let all = match norm == Norm::L1 {
+                true => gradients.abs().unwrap().max(1).unwrap(),
+                false => gradients.abs().unwrap().sum(1).unwrap(),
+            };
+            let of_input = |(input, own): (usize, &Vec<u32>)| {
+                let own = Tensor::new(own.as_slice(), &Device::Cpu).unwrap();
+                all.get(input).unwrap().index_select(&own, 0).unwrap()
+            };
+            let filled = chosen.iter().enumerate().filter(|(_, own)| !own.is_empty());
+            let plain = Tensor::cat(&filled.map(of_input).collect::<Vec<_>>(), 0).unwrap();
+            let fast = dual_norms(&trace, chosen.clone(), norm).unwrap().unwrap();
+            let flat = |t: &Tensor| t.to_vec1::<f64>().unwrap();
+            check(&[flat(&fast)], &[flat(&plain)], 1e-11)?;
+            let sum = |norms: &Tensor| (norms * &weights).unwrap().sum_all().unwrap();
+            check(&read(&sum(&fast), &parameters)[1..], &read(&sum(&plain), &parameters)[1..], 1e-9)?;
+        }
     }
 
     /// Single precision, to a few hundred of its roundings; where the units that an input has not are taken off what the batch shares, to a
