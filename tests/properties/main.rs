@@ -20,6 +20,7 @@ mod failed_once;
 mod jacobians;
 mod jump_weighted;
 mod lengths;
+mod lost;
 mod margins;
 mod million;
 mod objectives;

@@ -2,6 +2,7 @@
 
 use crate::{
     Domain, Linearization, Margins, Norm, Position, Result, Rows,
+    equal::EqualNeurons,
     exact::{Exact, ExactPoint, RadiusBounds},
     prepared::EXACT,
 };
@@ -27,7 +28,7 @@ pub(crate) fn open(values: &Rows, errors: &Rows) -> Vec<usize> {
 
 /// Puts exact values in the place of those whose side is undecided, and bounds of the errors that these still have: of each of the
 /// `open` inputs whose recorded pattern is one of its own. Where exact arithmetic finds units on other pieces, `trace` is turned to the
-/// input's own pattern first; where that cannot be, all stays as it is.
+/// input's own pattern first, and neurons that are `equal` there are found again; where that cannot be, all stays as it is.
 ///
 /// # Errors
 /// A tensor computation that fails.
@@ -36,8 +37,8 @@ pub(crate) fn decide(
     inputs: &Tensor,
     trace: &mut Trace,
     open: &[usize],
-    values: &mut Rows,
-    errors: &mut Rows,
+    (values, errors): (&mut Rows, &mut Rows),
+    equal: &mut EqualNeurons,
 ) -> Result<Decisions> {
     let mut decisions = Decisions::none(values.len());
     if exact.neurons() != values.width() {
@@ -71,9 +72,11 @@ pub(crate) fn decide(
                     let units = changes(&ranges, input, pieces, &own);
                     if let Some(own) = trace.turned(&units)? {
                         *trace = own;
+                        equal.forget(input, (&mut *values, &mut *errors));
                         let neurons = neurons_of_units(trace, &ranges, &units)?;
                         move_values(trace, input, &neurons, (&mut *values, &mut *errors))?;
-                        decisions.turned.push((input, neurons.concat()));
+                        equal.find_again(input, trace, (&mut *values, &mut *errors))?;
+                        decisions.turned.push(input);
                         again.push(input);
                     }
                 }
@@ -89,8 +92,8 @@ pub(crate) fn decide(
 pub(crate) struct Decisions {
     /// For each input the neurons at 0 whose gradient is exactly 0.
     pub(crate) constants: Vec<Vec<usize>>,
-    /// The inputs whose recorded pattern was not their own, and the neurons of the units that were turned.
-    pub(crate) turned: Vec<(usize, Vec<usize>)>,
+    /// The inputs whose recorded pattern was not their own.
+    pub(crate) turned: Vec<usize>,
 }
 
 impl Decisions {

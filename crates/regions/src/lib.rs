@@ -25,6 +25,7 @@ mod direction;
 pub mod distortion;
 mod domain;
 mod engines;
+mod equal;
 mod error;
 mod estimate;
 pub mod exact;

@@ -5,13 +5,13 @@ use crate::{
     by_lengths::{AllByLengths, ByLengths, neurons_of},
     decide::{self, Decisions},
     engines::Engine,
+    equal::EqualNeurons,
     prepared::Prepared,
     progress::{Progress, Watch},
     rounding::{OfLengths, Rounding, plain, says_something},
 };
 use candle_core::{DType, Tensor};
 use loclin_models::{Magnitudes, Network, Trace};
-use loclin_tensor::rounding::leaves_undecided;
 use std::sync::{Arc, OnceLock};
 
 /// A network to be linearised at many batches: its parameters cut off from differentiation, its float64 copy, and
@@ -178,7 +178,9 @@ impl Linearizer {
             let Some((magnitudes, (mut errors, local))) = magnitudes.zip(errors) else {
                 return Ok(without((trace, values)));
             };
-            let found = self.decide(inputs, &mut trace, &mut values, &mut errors)?;
+            let mut equal = EqualNeurons::unasked(trace.batch());
+            let both = (&mut values, &mut errors);
+            let found = self.decide(inputs, &mut trace, both, &mut equal)?;
             let unasked = OfLengths::unasked(trace.batch());
             let errors = (errors, found.constants);
             let rounding = Rounding::new(magnitudes, inputs, errors, Some(local), None, unasked);
@@ -201,15 +203,15 @@ impl Linearizer {
         let mut values = table(trace.pre_activations()?)?;
         let mut of_values = table(errors.pre_activations.clone())?;
         let mut by_lengths = unknown();
-        let mut equal = equal_neurons(&trace, &mut values, &mut of_values)?;
+        let mut equal = EqualNeurons::find(&trace, &mut values, &mut of_values)?;
         let (mut lengths, mut unsaid) =
             self.lessen(inputs, &trace, &values, (&mut of_values, &by_lengths))?;
-        let found = self.decide(inputs, &mut trace, &mut values, &mut of_values)?;
+        let both = (&mut values, &mut of_values);
+        let found = self.decide(inputs, &mut trace, both, &mut equal)?;
         if !found.turned.is_empty() {
             errors = errors.turned(&trace)?;
         }
-        for (input, neurons) in &found.turned {
-            equal[*input].retain(|at| !neurons.contains(at));
+        for input in &found.turned {
             // Lengths are of another pattern.
             if lengths.inputs[*input].take().is_some() && lengths.needed[*input] {
                 unsaid.push(*input);
@@ -220,7 +222,7 @@ impl Linearizer {
             }
         }
         let mut constants = found.constants;
-        let both = constants.iter_mut().zip(equal);
+        let both = constants.iter_mut().zip(equal.positions());
         both.for_each(|(constants, equal)| constants.extend(equal));
         // Exact arithmetic may have decided what neither absolute values nor lengths say.
         let mut unsaid = unsaid.into_iter();
@@ -303,8 +305,8 @@ impl Linearizer {
         &self,
         inputs: &Tensor,
         trace: &mut Trace,
-        values: &mut Rows,
-        errors: &mut Rows,
+        (values, errors): (&mut Rows, &mut Rows),
+        equal: &mut EqualNeurons,
     ) -> Result<Decisions> {
         let open = decide::open(values, errors);
         let exact = match open.is_empty() {
@@ -312,7 +314,7 @@ impl Linearizer {
             false => self.prepared.exact(),
         };
         match exact {
-            Some(exact) => decide::decide(exact, inputs, trace, &open, values, errors),
+            Some(exact) => decide::decide(exact, inputs, trace, &open, (values, errors), equal),
             None => Ok(Decisions::none(trace.batch())),
         }
     }
@@ -326,27 +328,6 @@ impl Linearizer {
         };
         Ok((trace.for_network(&self.network)?, pre_activations))
     }
-}
-
-/// Makes neurons that compare a number with itself exactly 0, and says which those are. Looked at are inputs with a neuron that may be 0, also
-/// where its value has no error: its gradient may have one.
-fn equal_neurons(trace: &Trace, values: &mut Rows, errors: &mut Rows) -> Result<Vec<Vec<usize>>> {
-    let last = |input: usize| {
-        let mut both = values[input].iter().zip(&errors[input]);
-        both.rposition(|(z, error)| *z == 0.0 || leaves_undecided(*z, *error))
-    };
-    let asked = (0..trace.batch()).filter_map(|input| Some((input, last(input)? + 1)));
-    let asked: Vec<(usize, usize)> = asked.collect();
-    let mut equal = vec![Vec::new(); trace.batch()];
-    for ((input, _), neurons) in asked.iter().zip(trace.equal_neurons(&asked)?) {
-        // Where they are sums, their rounding may depend on where in the image they are.
-        for at in &neurons {
-            values.row_mut(*input)[*at] = 0.0;
-            errors.row_mut(*input)[*at] = 0.0;
-        }
-        equal[*input] = neurons;
-    }
-    Ok(equal)
 }
 
 /// What a forward pass finds.
