@@ -112,15 +112,23 @@ impl Lengths {
     /// # Errors
     /// Those of the operators' own bounds.
     pub fn through(&self, sources: &[f64]) -> Result<Vec<f64>> {
+        // What vanishes as a product is made long again by other nodes: it is no less than the least normal number.
+        let passed = |length: f64, gain: f64| match length * gain {
+            vanished if vanished < f64::MIN_POSITIVE && length > 0.0 && gain > 0.0 => {
+                f64::MIN_POSITIVE
+            }
+            product => product,
+        };
         let mut lengths: Vec<f64> = Vec::with_capacity(self.nodes.len());
         for (index, (node, gains)) in self.network.nodes().iter().zip(&self.nodes).enumerate() {
             let own: Vec<f64> = node.operands.iter().map(|&i| lengths[i]).collect();
             let arriving = match (&node.operator, gains.fused, &own[..]) {
                 (Operator::Input, ..) => 0.0,
                 (_, Some(fused), _) => {
-                    fused.both * lengths[fused.operand] + gains.each[0] * sources[fused.below]
+                    passed(lengths[fused.operand], fused.both)
+                        + passed(sources[fused.below], gains.each[0])
                 }
-                (_, None, [own]) => own * gains.each[0],
+                (_, None, [own]) => passed(*own, gains.each[0]),
                 (Operator::Affine(operator), ..) => {
                     operator.lipschitz(&shapes(&self.network, node), &own)?
                 }

@@ -5,6 +5,7 @@ use crate::{
     spec::OperatorSpec,
 };
 use candle_core::{Result, Tensor};
+use loclin_tensor::rounding::length_up;
 use std::sync::Arc;
 
 /// Concatenates one or more operands along one dimension of an input.
@@ -83,6 +84,6 @@ impl Affine for Concat {
     }
 
     fn lipschitz(&self, _operands: &[&[usize]], bounds: &[f64]) -> Result<f64> {
-        Ok(bounds.iter().map(|bound| bound * bound).sum::<f64>().sqrt())
+        Ok(length_up(bounds))
     }
 }
