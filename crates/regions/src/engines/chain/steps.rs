@@ -13,7 +13,7 @@ use crate::{
 };
 use loclin_tensor::{
     product::{Real, View},
-    rounding::{relative, relative_in, up_by},
+    rounding::{SMALLEST, relative, relative_in, up_by},
 };
 
 /// A quadratic form in the Gram matrix is taken for a squared length only if rounding can have changed it by no more than
@@ -57,8 +57,9 @@ impl<T: Real> NormSearch<'_, T> {
                 let lengths = v.iter().zip(&weights.first_lengths);
                 let terms: f64 = lengths.map(|(v, length)| v.abs() * length).sum();
                 let count = v.iter().filter(|v| **v != 0.0).count();
-                row.euclidean =
-                    Some(self.by_gram(row.error, dot(v, gv, |v, gv| v * gv), (terms, count)));
+                let sum: f64 = v.iter().map(|v| v.abs()).sum();
+                let form = dot(v, gv, |v, gv| v * gv);
+                row.euclidean = Some(self.by_gram(row.error, form, ([terms, sum], count)));
             }
             return Ok(());
         }
@@ -127,13 +128,19 @@ impl<T: Real> NormSearch<'_, T> {
         self.norms.iter().zip(&row.norms).map(of).collect()
     }
 
-    /// At least the Euclidean length from the quadratic form, or infinity if too many of its digits cancelled. `terms` is
-    /// the sum of the lengths of the `count` vectors that are added up, `error` that of what rounding did to the cotangent.
-    fn by_gram(&self, error: f64, form: f64, (terms, count): (f64, usize)) -> f64 {
+    /// At least the Euclidean length from the quadratic form, or infinity if too many of its digits cancelled or vanished. `terms` is
+    /// the sum of the lengths of the `count` vectors that are added up, `sum` that of their factors, and `error` the length of what rounding
+    /// did to the cotangent.
+    fn by_gram(&self, error: f64, form: f64, ([terms, sum], count): ([f64; 2], usize)) -> f64 {
         let weights = self.block.weights;
         let count = 2 * count + weights.read.len() + 16;
-        let lost = up_by(relative(count) * terms * terms, 8);
         let layer = &weights.layers[0];
+        // Each product in the Gram matrix may have lost an absolute error, which two of the cotangent's numbers multiply, and so may the
+        // products with them: they are scaled before they are squared, so that these errors are seen.
+        let vanished = sum * SMALLEST.sqrt();
+        let vanished = vanished * vanished + SMALLEST * sum + f64::MIN_POSITIVE;
+        let vanished = 4.0 * (layer.inputs + layer.outputs) as f64 * vanished;
+        let lost = up_by(relative(count) * terms * terms + vanished, 8);
         let most = match layer.inputs > 2 * layer.outputs {
             true => CANCELLATION,
             false => NARROW_CANCELLATION,
