@@ -10,7 +10,7 @@ mod outputs;
 
 use candle_core::{DType, Device};
 use flate2::{Compression, write::GzEncoder};
-use loclin_models::{Network, nnet, onnx};
+use loclin_models::{Network, Node, Operator, nnet, onnx};
 use onnx_reader::{read, refusal};
 use onnx_writer::{
     attribute_float, attribute_graph, attribute_int, attribute_ints, attribute_left_out,
@@ -882,4 +882,26 @@ fn small_integers_are_refused_by_name() {
         message.contains("data type 22") && !message.contains("well-formed"),
         "{message}"
     );
+}
+
+/// Exporters write the largest number of the type for no bound. In another type it is one.
+#[test]
+fn the_largest_number_of_the_type_is_no_bound() {
+    let most = f64::from(f32::MAX);
+    for (bound, is_one) in [
+        (singles("high", &[], &[f32::MAX]), false),
+        (doubles("high", &[], &[f64::MAX]), false),
+        (doubles("high", &[], &[f64::INFINITY]), false),
+        (doubles("high", &[], &[most]), true),
+        (doubles("high", &[], &[4e38]), true),
+    ] {
+        let clip = node("Clip", &["x", "", "high"], "y", &[]);
+        let file = model(&[1, 2], &[clip], &[bound]);
+        let network = onnx::from_bytes(&file, DType::F64, &Device::Cpu)
+            .unwrap()
+            .network;
+        let bends =
+            |node: &loclin_models::Node| matches!(node.operator, Operator::PiecewiseLinear(_));
+        assert_eq!(network.nodes().iter().any(bends), is_one);
+    }
 }

@@ -3,6 +3,7 @@
 use super::{
     arithmetic::{beside, number, scaled, shifted},
     constant::Constant,
+    element::Element,
     message::Node,
     moves::identity,
     translator::Translator,
@@ -70,16 +71,19 @@ pub(super) fn hard_sigmoid<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Resul
 
 /// `min(max(z, low), high)`; the bounds are inputs, before version 11 attributes.
 pub(super) fn clip<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
-    let mut bound = |index: usize, name: &str| -> Result<Option<f64>> {
-        match t.optional_constant(node, index)? {
-            Some(constant) => Ok(Some(node.check(constant.scalar())?)),
-            None => Ok(node.attribute(name).and_then(|a| a.float).map(f64::from)),
-        }
+    // Exporters write the largest number of the type, or infinity, for "no bound".
+    let mut bound = |index: usize, name: &str, sign: f64| -> Result<Option<f64>> {
+        let (bound, most) = match t.optional_constant(node, index)? {
+            Some(constant) => (node.check(constant.scalar())?, constant.element.largest()),
+            None => match node.attribute(name).and_then(|a| a.float) {
+                Some(bound) => (f64::from(bound), Element::Single.largest()),
+                None => return Ok(None),
+            },
+        };
+        Ok((bound.is_nan() || sign * bound < most).then_some(bound))
     };
-    // Exporters write the largest float for "no bound".
-    let most = f64::from(f32::MAX);
-    let low = bound(1, "min")?.filter(|low| low.is_nan() || *low > -most);
-    let high = bound(2, "max")?.filter(|high| high.is_nan() || *high < most);
+    let low = bound(1, "min", -1.0)?;
+    let high = bound(2, "max", 1.0)?;
     let activation = match (low, high) {
         // A constant; the side of the bound stays a neuron.
         (Some(low), Some(high)) if low >= high => Activation::new(&[high], &[0.0, 0.0], high),

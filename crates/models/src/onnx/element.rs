@@ -71,6 +71,17 @@ impl Element {
         }
     }
 
+    /// The largest finite number of a floating-point type; infinity of others.
+    pub(super) fn largest(self) -> f64 {
+        match self {
+            Self::Half => f16::MAX.to_f64(),
+            Self::Brain => bf16::MAX.to_f64(),
+            Self::Single => f32::MAX.into(),
+            Self::Double => f64::MAX,
+            Self::Truth | Self::Signed(_) | Self::Unsigned(_) => f64::INFINITY,
+        }
+    }
+
     pub(super) fn is_float(self) -> bool {
         matches!(self, Self::Half | Self::Brain | Self::Single | Self::Double)
     }
