@@ -217,7 +217,10 @@ impl Affine for BatchNorm {
         };
         let variance_fits = |variance: &f64| {
             let sum = variance + self.eps;
-            sum >= smallest && lost(*variance) + lost(self.eps) <= unit(dtype) * sum
+            // A negative one takes digits off the sum, which another type has not.
+            *variance >= 0.0
+                && sum >= smallest
+                && lost(*variance) + lost(self.eps) <= unit(dtype) * sum
         };
         let (weights, means) = (numbers(&self.weight)?, numbers(&self.running_mean)?);
         let variances = numbers(&self.running_var)?;
