@@ -33,8 +33,9 @@ impl LogAxis {
         // A single value gets a third of a decade on both sides.
         let air = if high / low < 1.5 { 2.0 } else { 1.12 };
         Some(Self {
-            low: low / air,
-            high: high * air,
+            // Still a number above 0, and a finite one.
+            low: (low / air).max(f64::from_bits(1)),
+            high: (high * air).min(f64::MAX),
             start,
             end,
         })

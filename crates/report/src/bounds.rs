@@ -6,7 +6,7 @@ use maud::{Markup, html};
 
 use crate::axis::{LogAxis, Tick, drawable};
 use crate::data::BoundCurve;
-use crate::format::{coordinate, order, power_of_ten, significant};
+use crate::format::{at_least, at_most, coordinate, order, power_of_ten, significant};
 
 const WIDTH: f64 = 460.0;
 const HEIGHT: f64 = 256.0;
@@ -159,7 +159,7 @@ fn area(axis: &LogAxis, scale: &Scale, points: &[[f64; 3]]) -> String {
 /// The chart's message for those who cannot see it.
 fn description(curve: &BoundCurve) -> String {
     let of = |[radius, found, proved]: &[f64; 3]| {
-        let [radius, found, proved] = [radius, found, proved].map(|value| significant(*value));
+        let (radius, found, proved) = (significant(*radius), at_most(*found), at_least(*proved));
         format!(
             "within {radius}, {found} found and {proved} {}",
             curve.claim

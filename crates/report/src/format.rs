@@ -32,6 +32,38 @@ pub fn significant(value: f64) -> String {
     }
 }
 
+/// [`significant`], no larger than `value`: of a radius within which something is proved.
+pub fn at_most(value: f64) -> String {
+    significant(directed(value, 2, false))
+}
+
+/// [`significant`], no smaller than `value`: of a number that nothing exceeds.
+pub fn at_least(value: f64) -> String {
+    significant(directed(value, 2, true))
+}
+
+/// `value` with so many digits behind the first, rounded up or down.
+pub fn directed(value: f64, digits: usize, up: bool) -> f64 {
+    if !value.is_finite() || value == 0.0 {
+        return value;
+    }
+    let read = |text: &str| text.parse::<f64>().unwrap_or(value);
+    let is_beyond = |found: f64| if up { found < value } else { found > value };
+    let nearest = format!("{value:.digits$e}");
+    let found = read(&nearest);
+    if !is_beyond(found) {
+        return found;
+    }
+    // One unit of the last digit further; the next power of ten where there is none.
+    let Some((mantissa, exponent)) = nearest.split_once('e') else {
+        return value;
+    };
+    let whole = mantissa.replace('.', "").parse::<i64>().unwrap_or(0) + if up { 1 } else { -1 };
+    let exponent = exponent.parse::<i64>().unwrap_or(0) - digits as i64;
+    let moved = read(&format!("{whole}e{exponent}"));
+    if moved.is_finite() { moved } else { value }
+}
+
 /// `text` with every control character escaped but those of `kept`: a name from a file may hold what moves a terminal's
 /// cursor, or ends a line.
 ///

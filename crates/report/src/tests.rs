@@ -4,7 +4,7 @@ use base64::Engine;
 use proptest::prelude::*;
 
 use super::axis::LogAxis;
-use super::format::{power_of_ten, seconds, significant};
+use super::format::{at_least, at_most, power_of_ten, seconds, significant};
 use super::{
     DigitReading, DigitRow, HeatMap, NetworkSummary, NormRadii, Report, ToyPanel, ToyPoint, png,
     render, text_table,
@@ -269,6 +269,17 @@ proptest! {
         prop_assert!((read / value - 1.0).abs() <= 0.00501, "{} reads {}", value, read);
     }
 
+    /// A claim in three digits is no stronger than the number, and off by a unit of the last at most.
+    #[test]
+    fn claims_are_rounded_to_the_safe_side(mantissa in -10.0..10.0, exponent in -300..300) {
+        let value = mantissa * 10_f64.powi(exponent);
+        let read = |text: String| text.parse::<f64>().unwrap();
+        for (bound, up) in [(read(at_most(value)), false), (read(at_least(value)), true)] {
+            prop_assert!(if up { bound >= value } else { bound <= value }, "{} of {}", bound, value);
+            prop_assert!((bound - value).abs() <= 0.010001 * value.abs(), "{} of {}", bound, value);
+        }
+    }
+
     #[test]
     fn a_logarithmic_axis_keeps_order_and_bounds(low in 1e-9..1.0, factor in 1.0..1e6_f64) {
         let axis = LogAxis::new(low, low * factor, 40.0, 300.0).unwrap();
@@ -279,6 +290,27 @@ proptest! {
             prop_assert!((axis.position(value) - tick.at).abs() < 1e-9);
         }
         prop_assert!(axis.decades(4).len() <= 4);
+    }
+}
+
+/// The largest and the smallest number have no air on one side, which would be no number.
+#[test]
+fn an_axis_ends_where_numbers_do() {
+    let least = f64::from_bits(1);
+    for (low, high) in [
+        (1e300, f64::MAX),
+        (f64::MAX, f64::MAX),
+        (1.7e308, 1.7e308),
+        (least, least),
+        (least, 1e-320),
+    ] {
+        let axis = LogAxis::new(low, high, 40.0, 300.0).unwrap();
+        let (start, end) = (axis.position(low), axis.position(high));
+        assert!(
+            40.0 <= start && start <= end && end <= 300.0,
+            "{start} to {end}"
+        );
+        assert!(axis.ticks().len() <= 9 * 14);
     }
 }
 

@@ -1,7 +1,9 @@
 //! The report: curves, and pictures of images.
 
 use loclin_data::{Data, Dataset};
-use loclin_report::{BoundCurve, Explanation, Panel, Picture, Report, significant};
+use loclin_report::{
+    BoundCurve, Explanation, Panel, Picture, Report, at_least, at_most, significant,
+};
 
 use super::options::What;
 use super::outcome::{Outcome, Summary};
@@ -44,7 +46,7 @@ fn settings(outcome: &Outcome) -> Vec<(String, String)> {
     } in &outcome.radii
     {
         if let (Some(found), Some(proved)) = (found, proved) {
-            let [found, proved] = [found, proved].map(|percentiles| significant(percentiles.p50));
+            let (found, proved) = (at_most(found.p50), at_least(proved.p50));
             let both = format!("{found} found, {proved} {}", outcome.claim());
             settings.push((format!("median within {}", significant(*eps)), both));
         }
@@ -105,7 +107,7 @@ fn lines(outcome: &Outcome, row: &Row) -> Vec<String> {
         row.class,
         row.prediction,
         outcome.norm,
-        significant(row.margin)
+        at_most(row.margin)
     )];
     lines.extend(
         row.bounds
@@ -115,18 +117,18 @@ fn lines(outcome: &Outcome, row: &Row) -> Vec<String> {
                     "within {}, {}: {} found, {} {claim}",
                     significant(answer.eps),
                     what(outcome.what),
-                    significant(found),
-                    significant(proved)
+                    at_most(found),
+                    at_least(proved)
                 ),
                 _ => format!("within {}: no answer", significant(answer.eps)),
             }),
     );
     if let (Some(largest), Some(summary)) = (&row.largest, &outcome.largest) {
         let beyond = match largest.refuted.is_finite() {
-            true => format!("; not within {}", significant(largest.refuted)),
+            true => format!("; not within {}", at_least(largest.refuted)),
             false => String::new(),
         };
-        let proved = significant(largest.proved);
+        let proved = at_most(largest.proved);
         lines.push(format!(
             "{} within {proved} ({claim}){beyond}",
             summary.allowed

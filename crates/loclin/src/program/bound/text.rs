@@ -3,7 +3,7 @@
 use std::fmt;
 
 use loclin_regions::Guarantee;
-use loclin_report::significant;
+use loclin_report::{at_least, at_most, directed, significant};
 
 use super::options::What;
 use super::outcome::{Largest, Outcome, Summary};
@@ -76,7 +76,7 @@ impl Outcome {
                 .flat_map(|row| row.bounds.iter().map(move |answer| (row, answer)))
         };
         for (row, answer) in each().take(LINES) {
-            let (margin, eps) = (significant(row.margin), significant(answer.eps));
+            let (margin, eps) = (at_most(row.margin), significant(answer.eps));
             write!(
                 f,
                 "{:>6} {:>5} {margin:>10} {eps:>10} ",
@@ -87,8 +87,8 @@ impl Outcome {
                     write!(
                         f,
                         "{:>12} {:>12} {units:>6}  {}",
-                        number(found),
-                        number(proved),
+                        number(found, false),
+                        number(proved, true),
                         self.remark(answer, at_input)
                     )?;
                 }
@@ -146,8 +146,8 @@ impl Outcome {
                     "times margin"
                 )?;
             }
-            let (margin, proved) = (significant(row.margin), significant(largest.proved));
-            let refuted = significant(largest.refuted);
+            let (margin, proved) = (at_most(row.margin), at_most(largest.proved));
+            let refuted = at_least(largest.refuted);
             let times = largest.times_margin.map_or_else(String::new, significant);
             writeln!(
                 f,
@@ -181,7 +181,7 @@ impl Outcome {
             } else {
                 "median of all inputs, "
             };
-            let (found, proved) = (significant(found.p50), significant(proved.p50));
+            let (found, proved) = (at_most(found.p50), at_least(proved.p50));
             match (share, signs_proved) {
                 (Some(share), _) => {
                     write!(
@@ -215,7 +215,7 @@ impl Outcome {
             write!(
                 f,
                 "{allowed}: median radius {} ({claim})",
-                significant(proved.p50)
+                at_most(proved.p50)
             )?;
             match times_margin {
                 Some(times) => writeln!(f, ", {} times the margin", significant(times.p50))?,
@@ -226,19 +226,27 @@ impl Outcome {
     }
 }
 
-/// A number of at most twelve characters; what is below 0 by nothing that counts is said to be that.
-fn number(value: f64) -> String {
+/// A number of at most twelve characters, rounded up or down; what is below 0 by nothing that counts is said to be that.
+fn number(value: f64, up: bool) -> String {
+    let size = value.abs();
     match value {
         value if value < 0.0 && value > -1e-300 => "below 0".into(),
-        value if value == 0.0 || (1e-4..1e6).contains(&value.abs()) => format!("{value:.5}"),
-        value => significant(value),
+        value if value == 0.0 || (1e-4..1e6).contains(&size) => {
+            // As many digits as there are before the fifth behind the point, but three at least.
+            let digits = (size.max(1e-3).log10().floor() + 5.0) as usize;
+            let value = directed(value, digits, up);
+            let behind = if size < 1e-3 { 7 } else { 5 };
+            format!("{value:.behind$}")
+        }
+        value if up => at_least(value),
+        value => at_most(value),
     }
 }
 
 /// A share as percent.
 fn percent(share: f64) -> String {
     match share.is_finite() {
-        true => format!("{}%", significant(100.0 * share)),
+        true => format!("{}%", at_least(100.0 * share)),
         false => "no share".into(),
     }
 }

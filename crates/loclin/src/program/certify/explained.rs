@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use loclin_data::{Applied, Stored};
-use loclin_report::significant;
+use loclin_report::{at_most, significant};
 use serde::Serialize;
 
 /// The smallest radius of a norm.
@@ -47,13 +47,10 @@ pub(super) fn level(applied: &Applied) -> Option<f64> {
 
 /// A radius in words: the number, and how many levels of a stored picture it is.
 pub(super) fn radius_in_words(radius: f64, level: Option<f64>) -> String {
-    let number = significant(radius);
+    let number = at_most(radius);
     match level {
         Some(level) if radius.is_finite() => {
-            format!(
-                "{number}, {} of one 8-bit level",
-                significant(radius / level)
-            )
+            format!("{number}, {} of one 8-bit level", at_most(radius / level))
         }
         _ => number,
     }

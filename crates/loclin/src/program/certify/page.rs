@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Context;
 use loclin_data::Data;
 use loclin_report::{
-    LayerCount, NetworkSummary, NormRadii, PickedInput, Picture, Report, Selection, significant,
+    LayerCount, NetworkSummary, NormRadii, PickedInput, Picture, Report, Selection, at_most,
 };
 
 use super::extremes::Extremes;
@@ -116,7 +116,7 @@ fn selections(of: &Certified<'_>, extremes: &Extremes) -> anyhow::Result<Vec<Sel
 fn picked(of: &Certified<'_>, row: &Row) -> anyhow::Result<PickedInput> {
     let radii = of.norms.iter().zip(&row.radii);
     let radii: Vec<String> = radii
-        .map(|(norm, radius)| format!("l{norm} {}", significant(*radius)))
+        .map(|(norm, radius)| format!("l{norm} {}", at_most(*radius)))
         .collect();
     let mut lines = vec![radii.join(", ")];
     let named = |class: u32| {

@@ -7,7 +7,7 @@ use loclin_regions::reduced::{
     Bound, Limits, Question, Surroundings, Threshold, one_output, rising,
 };
 use loclin_regions::{Guarantee, Linearization, Method, Norm};
-use loclin_report::{BoundCurve, significant};
+use loclin_report::{BoundCurve, at_least, at_most, significant};
 use serde::Serialize;
 
 /// Radii of the curve.
@@ -92,9 +92,9 @@ pub(super) fn nearby(
     let (top_proved, top_refuted) =
         largest.map_or((0.0, f64::INFINITY), |own| (own.proved, own.refuted));
     rising(&mut bounds);
-    let of_bounds = bounds
-        .first()
-        .map_or(Guarantee::Proved, |bound| bound.guarantee);
+    // The order is claimed also where no ball has a bound.
+    let of_bounds = bounds.first().map(|bound| bound.guarantee);
+    let of_bounds = of_bounds.unwrap_or_else(|| around.guarantee());
     let point = |bound: &Bound| Point {
         eps: bound.radius,
         found: bound.found,
@@ -163,25 +163,25 @@ impl Nearby {
         let (claim, top) = (self.guarantee.name(), self.top);
         let mut lines = vec![format!(
             "the gradient is constant within an l-infinity radius of {} ({claim})",
-            significant(self.margin)
+            at_most(self.margin)
         )];
         if let Some(Point { eps, found, proved }) = self.curve.last() {
             lines.push(format!(
                 "within an l-infinity radius of {} the gradient changes by at most {} in l1 norm ({claim}), and by {} at an input found",
                 significant(*eps),
-                significant(*proved),
-                significant(*found)
+                at_least(*proved),
+                at_most(*found)
             ));
         }
         let beyond = match self.top_refuted.is_finite() {
-            true => format!("; within {} they do not", significant(self.top_refuted)),
+            true => format!("; within {} they do not", at_least(self.top_refuted)),
             false => String::new(),
         };
         // One number has no order.
         if top > 0 {
             lines.push(format!(
-                "the {top} numbers of the gradient that are largest stay the largest within {} ({claim}){beyond}",
-                significant(self.top_proved)
+                "the {top} numbers of the gradient that are largest in absolute value stay the largest within {} ({claim}){beyond}",
+                at_most(self.top_proved)
             ));
         }
         lines

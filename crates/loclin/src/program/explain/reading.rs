@@ -8,7 +8,7 @@ use loclin_models::Network;
 use loclin_regions::attribution::{Noise, smooth_gradients};
 use loclin_regions::distortion::{Ascent, Ball, Distortion, Search};
 use loclin_regions::{Budget, Estimate, Guarantee, Linearizer, Method, Norm, Position};
-use loclin_report::printable;
+use loclin_report::{directed, printable};
 use serde::Serialize;
 
 use super::integrated::{Integrated, Integration, integrate};
@@ -293,10 +293,14 @@ impl Reading {
                 "the input lies on a boundary between regions, so there is no radius to certify: {neuron}, is 0 there"
             ),
             Some(neuron) => format!(
-                "the gradient is constant within an l2 radius of {:.3e}{within} ({}); the first neuron to change sides: {neuron}",
-                self.eps_2, self.guarantee
+                "the gradient is constant within an l2 radius of {:e}{within} ({}); the first neuron to change sides: {neuron}",
+                directed(self.eps_2, 3, false),
+                self.guarantee
             ),
-            None => format!("the gradient is the same everywhere{within}"),
+            None => format!(
+                "the gradient is the same everywhere{within} ({})",
+                self.guarantee
+            ),
         }
     }
 }

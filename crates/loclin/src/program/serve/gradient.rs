@@ -5,7 +5,7 @@ use candle_core::{DType, Tensor};
 use loclin_models::Network;
 use loclin_regions::{Budget, Linearization, Method, Norm};
 use loclin_report::explorer::Notice;
-use loclin_report::{Explanation, NumberTable, Panel, Picture, significant};
+use loclin_report::{Explanation, NumberTable, Panel, Picture, at_most, significant};
 
 use super::ask::Found;
 use super::source::Source;
@@ -111,7 +111,7 @@ fn radii(here: &Linearization) -> anyhow::Result<Vec<String>> {
             let node = nodes.get(neuron.node).map_or("", |node| &node.name);
             format!("; it ends at {node}, neuron {}", neuron.index)
         });
-        let (radius, guarantee) = (significant(radius), own.guarantee);
+        let (radius, guarantee) = (at_most(radius), own.guarantee);
         format!("constant within an l{norm} radius of {radius} ({guarantee}){neuron}")
     };
     Ok(norms.iter().zip(&margins).map(line).collect())
