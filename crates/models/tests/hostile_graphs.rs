@@ -8,8 +8,8 @@ mod onnx_writer;
 use candle_core::{DType, Device};
 use loclin_models::onnx;
 use onnx_writer::{
-    attribute_float, attribute_int, attribute_ints, attribute_text, bytes, doubles, int, ints,
-    ints_of, model, node, tensor_head,
+    attribute_float, attribute_graph, attribute_int, attribute_ints, attribute_text, bytes,
+    doubles, function, int, ints, ints_of, model, node, subgraph, tensor_head,
 };
 use std::time::Instant;
 
@@ -170,6 +170,51 @@ fn files() -> Vec<(&'static str, Vec<u8>)> {
                 &[],
             )
         }),
+        ("parts of nothing, many of them", {
+            let size = node("SequenceLength", &["parts"], "count", &[]);
+            of_nothing(
+                &[node("SplitToSequence", &["z"], "parts", &[]), size],
+                1 << 61,
+            )
+        }),
+        ("a part of nothing that is long", {
+            let cut = node("Slice", &["z", "from", "to"], "part", &[]);
+            of_nothing(&[cut, node("Size", &["part"], "count", &[])], 1 << 40)
+        }),
+        ("nothing beside nothing", {
+            let joined = node("Concat", &["z", "z"], "both", &[attribute_int("axis", 1)]);
+            of_nothing(&[joined, node("Size", &["both"], "count", &[])], 1 << 40)
+        }),
+        ("a branch that is read for each of many calls", {
+            let unused = |i: usize| node("Identity", &["a"], &format!("u{i}"), &[]);
+            let wide: Vec<Vec<u8>> = (0..600).map(unused).collect();
+            let branch = subgraph(&wide, &["u0"]);
+            let branches = [("then_branch", &branch), ("else_branch", &branch)];
+            let branches = branches.map(|(name, graph)| attribute_graph(name, graph));
+            let chosen = node("If", &["c"], "b", &branches);
+            let call = |i: usize| {
+                let (from, to) = (format!("k{i}"), format!("k{}", i + 1));
+                let from = if i == 0 { "x" } else { &from };
+                [node("F", &[from], &to, &[]), bytes(7, b"own")].concat()
+            };
+            let calls: Vec<Vec<u8>> = (0..500).map(call).collect();
+            let last = node("Relu", &["k500"], "y", &[]);
+            let constant = node("Greater", &["two", "one"], "c", &[]);
+            let numbers = ["one", "two"].map(|name| {
+                node(
+                    "Constant",
+                    &[],
+                    name,
+                    &[attribute_float("value_float", name.len() as f32)],
+                )
+            });
+            let body = [numbers.to_vec(), vec![constant, chosen]].concat();
+            [
+                model(&[1, 2], &[calls, vec![last]].concat(), &[]),
+                function("F", &["a"], "b", &body),
+            ]
+            .concat()
+        }),
         ("copies", {
             let nodes = chain("Tile", "x", "twice", 200);
             let last = node("Clip", &["c200"], "y", &[attribute_float("min", 0.0)]);
@@ -180,6 +225,18 @@ fn files() -> Vec<(&'static str, Vec<u8>)> {
             )
         }),
     ]
+}
+
+/// A model that adds a number `count` of a constant `z` without numbers, but with so many rows.
+fn of_nothing(nodes: &[Vec<u8>], rows: i64) -> Vec<u8> {
+    let cast = node("Cast", &["count"], "k", &[attribute_int("to", 11)]);
+    let nodes = [nodes, &[cast, node("Add", &["x", "k"], "y", &[])]].concat();
+    let constants = [
+        doubles("z", &[rows, 0], &[]),
+        ints("from", &[0]),
+        ints("to", &[rows]),
+    ];
+    model(&[1, 2], &nodes, &constants)
 }
 
 /// Functions that each call the one before twice.

@@ -12,6 +12,9 @@ use std::{
 
 /// More numbers than this in one value of one input are taken for a hostile file: nothing could be computed.
 const MAX_SIZE: usize = 1 << 28;
+
+/// The largest product of the other dimensions of a tensor that has one of 0.
+const MAX_EMPTY: usize = 1 << 16;
 /// Subgraphs within subgraphs.
 const MAX_DEPTH: usize = 16;
 
@@ -129,12 +132,15 @@ pub(super) fn captured<'a>(node: &Node<'a>, depth: usize) -> Result<Vec<&'a str>
     Ok(names)
 }
 
-/// The number of numbers in a shape, unless it is unreasonable.
+/// The number of numbers in a shape, unless it is unreasonable: also of one without numbers, whose other dimensions are gone through.
 pub(super) fn size(shape: &[usize]) -> Option<usize> {
-    shape
+    let others = shape
         .iter()
-        .try_fold(1usize, |n, d| n.checked_mul(*d))
-        .filter(|n| *n <= MAX_SIZE)
+        .try_fold(1usize, |n, d| n.checked_mul((*d).max(1)))?;
+    match shape.contains(&0) {
+        true => (others <= MAX_EMPTY).then_some(0),
+        false => (others <= MAX_SIZE).then_some(others),
+    }
 }
 
 /// The node's name, or that of its output.

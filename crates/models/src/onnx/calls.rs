@@ -39,9 +39,13 @@ impl<'a> Call<'a> {
             false => *name,
         };
         Node {
-            attributes: inner.attributes.iter().filter_map(given).collect(),
+            name: inner.name,
+            op_type: inner.op_type,
+            domain: inner.domain,
+            overload: inner.overload,
             inputs: inner.inputs.iter().map(input).collect(),
-            ..inner.clone()
+            outputs: inner.outputs.clone(),
+            attributes: inner.attributes.iter().filter_map(given).collect(),
         }
     }
 }

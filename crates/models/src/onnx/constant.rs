@@ -1,6 +1,6 @@
 //! Constant tensors: decoding the file's, and moving their numbers.
 
-use super::{dims::padded, element::Element, external, message, wire::Outcome};
+use super::{body::size, dims::padded, element::Element, external, message, wire::Outcome};
 use crate::sparse_rows::SparseRows;
 use half::{bf16, f16};
 use std::{path::Path, sync::Arc};
@@ -257,10 +257,8 @@ impl Constant {
             .iter()
             .map(|&d| usize::try_from(d).map_err(|_| format!("a dimension of {d}")))
             .collect::<Outcome<Vec<_>>>()?;
-        let count = shape
-            .iter()
-            .try_fold(1usize, |n, d| n.checked_mul(*d))
-            .ok_or_else(|| format!("shape {shape:?}, whose size overflows"))?;
+        let count =
+            size(&shape).ok_or_else(|| format!("shape {shape:?}, whose size is unreasonable"))?;
         let element = Element::of(tensor.data_type)?;
         let bytes = count
             .checked_mul(element.width())

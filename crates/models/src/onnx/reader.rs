@@ -28,7 +28,6 @@ const MAX_FRAMES: usize = 24;
 /// Translates one node.
 type Rule = for<'a> fn(&mut Translator<'a>, &Node<'a>) -> Result<()>;
 
-/// The operators and how each is translated; in alphabetical order.
 /// Operators that read integers as numbers.
 const CONVERT: &[&str] = &["Cast", "CastLike", "ai.onnx.ml.Scaler"];
 
@@ -84,6 +83,7 @@ const CHOOSE: &[&str] = &[
     "Where",
 ];
 
+/// The operators and how each is translated; in alphabetical order.
 const RULES: &[(&str, Rule)] = &[
     ("Abs", activations::abs),
     ("Add", arithmetic::add),
@@ -444,6 +444,9 @@ impl<'a> Walk<'_, 'a> {
             true => "then_branch",
             false => "else_branch",
         };
+        // It is read anew wherever a function holds it.
+        let size = node.attribute(name).and_then(|branch| branch.graph);
+        t.spend_work(node, size.map_or(0, <[u8]>::len))?;
         let graph = subgraph(node, name)?;
         let outputs: Vec<&str> = graph.outputs.iter().map(|output| output.name).collect();
         let frame = inside(t, node, graph);
