@@ -1,6 +1,6 @@
 //! The stored bytes of rows, for a digest that says whether two data are the same.
 
-use crate::{Data, Dataset, Error, Values, file};
+use crate::{Data, Dataset, Error, Values, decoding};
 
 impl Data {
     /// Gives the stored content to `sink`, piece by piece: the shape and number of the rows, their values as they are stored, lowest
@@ -51,7 +51,7 @@ fn content(values: &Values, sink: &mut dyn FnMut(&[u8])) -> Result<(), Error> {
         Values::F64(values) => numbers(sink, values.iter().copied(), f64::to_le_bytes),
         Values::Files(files) => {
             for path in files.paths() {
-                sink(&file::read_all(path)?);
+                sink(&decoding::bytes_of(path)?);
             }
         }
         Values::Stored(stored) => {

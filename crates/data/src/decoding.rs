@@ -7,7 +7,7 @@ use image::metadata::Orientation;
 use image::{ColorType, DynamicImage, ImageBuffer, ImageDecoder, ImageFormat, ImageReader, Limits};
 
 use crate::error::Error;
-use crate::file::read_all;
+use crate::file::Source;
 use crate::jpeg::{self, Picture};
 
 /// What is known of an image that can be read.
@@ -49,9 +49,24 @@ pub(crate) fn check(path: &Path, turned: bool) -> Result<Checked, String> {
     })
 }
 
+/// The most bytes of an image's file.
+const MOST_BYTES: u64 = 1 << 30;
+
+/// The bytes of an image's file.
+pub(crate) fn bytes_of(path: &Path) -> Result<Vec<u8>, Error> {
+    let bytes = Source::open(path)?.up_to(MOST_BYTES + 1)?;
+    match bytes.len() as u64 > MOST_BYTES {
+        true => {
+            let (name, found) = (path.display().to_string(), "more than 2^30 bytes");
+            Err(Error::malformed(&name, "image", found, "a file of fewer"))
+        }
+        false => Ok(bytes),
+    }
+}
+
 /// The whole image, or why there is none; `turned` as its EXIF orientation says.
 pub(crate) fn decode(path: &Path, turned: bool) -> Result<DynamicImage, String> {
-    let bytes = read_all(path).map_err(|error| match error {
+    let bytes = bytes_of(path).map_err(|error| match error {
         // What names the path already is said without it.
         Error::Io { source, .. } => source.to_string(),
         Error::PathKind {

@@ -226,11 +226,6 @@ impl<'a> Source<'a> {
     }
 }
 
-/// All bytes of a file.
-pub(crate) fn read_all(path: &Path) -> Result<Vec<u8>, Error> {
-    Source::open(path)?.up_to(u64::MAX)
-}
-
 /// Refuses what is no directory.
 pub(crate) fn expect_directory(path: &Path) -> Result<(), Error> {
     let metadata = fs::metadata(path).map_err(|source| Error::Io {

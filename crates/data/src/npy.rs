@@ -95,12 +95,23 @@ pub(crate) fn read_labelled(
     selection: Selection,
     input: Option<Wanted<'_>>,
 ) -> Result<Dataset, Error> {
-    let rows = paths.iter().map(|path| Ok(Array::of(path, input)?.rows));
-    let rows: Vec<usize> = rows.collect::<Result<_, Error>>()?;
+    let arrays = paths.iter().map(|path| Array::of(path, input));
+    let rows = total(&arrays.collect::<Result<Vec<_>, _>>()?)?;
     let set = read_all(name, paths, selection, input)?;
-    let inputs = (set.name(), rows.iter().sum());
+    let inputs = (set.name(), rows);
     let labels = labels::read_npy(labels, selection, inputs)?;
     set.with_labels(labels, None)
+}
+
+/// How many rows several arrays have together.
+fn total(arrays: &[Array]) -> Result<usize, Error> {
+    let mut rows = arrays.iter().map(|array| array.rows);
+    let sum = rows.try_fold(0_usize, usize::checked_add);
+    sum.ok_or_else(|| {
+        let name = arrays.last().map_or("", |array| &array.name);
+        let expected = "fewer rows than a machine can count, together with the other files";
+        Error::malformed(name, "rows", "more", expected)
+    })
 }
 
 /// The same with so many values in memory at most.
@@ -125,7 +136,7 @@ fn read_piecewise(
             return Err(Error::malformed(&array.name, "inputs", other, expected));
         }
     }
-    let total = arrays.iter().map(|array| array.rows).sum();
+    let total = total(&arrays)?;
     let ranges = selection.ranges(&name, total)?;
     let input = first.input.clone();
     let features: usize = input.iter().product();

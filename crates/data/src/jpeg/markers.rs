@@ -15,11 +15,14 @@ struct Said {
     adobe: Option<u8>,
 }
 
+/// Some ten are usual, and what makes files small tries no more than some sixty.
+const MOST_SCANS: usize = 100;
+
 /// The coefficients of a picture; `None` for a kind that is not decoded here.
 pub(super) fn read(bytes: &[u8]) -> Result<Option<Frame>, String> {
     let mut said = Said::default();
     let mut frame: Option<Frame> = None;
-    let mut at = 2;
+    let (mut at, mut scans) = (2, 0);
     while let Some(&[start, marker]) = bytes.get(at..at + 2) {
         if start != 0xff {
             // Bytes that belong to nothing.
@@ -55,6 +58,11 @@ pub(super) fn read(bytes: &[u8]) -> Result<Option<Frame>, String> {
                     0xc3 | 0xc5..=0xcf => return Ok(None),
                     0xda => {
                         let frame = frame.as_mut().ok_or_else(|| broken("has a scan first"))?;
+                        // Each goes through the whole picture, however few bytes it has.
+                        scans += 1;
+                        if scans > MOST_SCANS {
+                            return Err(broken(&format!("has more than {MOST_SCANS} scans")));
+                        }
                         // Tables may change after the last scan of a channel.
                         for (into, from) in frame.quantization.iter_mut().zip(&said.quantization) {
                             *into = into.or(*from);

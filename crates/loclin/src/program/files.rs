@@ -286,7 +286,10 @@ pub fn lock(path: &Path) -> Result<Lock, FileError> {
             "another process is at work in it",
         ))),
         Err(fs::TryLockError::Error(cause)) => {
-            tracing::debug!("{}: no lock ({cause})", path.display());
+            tracing::warn!(
+                "{}: the file system has no locks ({cause}); a second process there would not be noticed",
+                path.display()
+            );
             Ok(Lock {
                 path: path.to_owned(),
                 held: None,

@@ -88,6 +88,12 @@ fn code_of<C: Parser>(
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     process::note(arguments.get(1..).unwrap_or_default());
     let parsed = command.try_get_matches_from_mut(arguments);
+    process::note_command(
+        parsed
+            .as_ref()
+            .ok()
+            .and_then(clap::ArgMatches::subcommand_name),
+    );
     let parsed = parsed.and_then(|matches| C::from_arg_matches(&matches));
     let cli = match parsed.map_err(|error| error.format(&mut command)) {
         Ok(cli) => cli,

@@ -42,7 +42,6 @@ pub(super) fn say(next: &str, global: &Global) {
 
 /// After an error.
 pub(super) fn failed(error: &anyhow::Error) -> String {
-    let again = process::command_line();
     let command = process::command().unwrap_or_default();
     let goes_on = [certify::COMMAND, bound::COMMAND, "train"].contains(&&command[..]);
     let is_stopped = error.chain().any(|cause| cause.is::<Stopped>());
@@ -50,9 +49,9 @@ pub(super) fn failed(error: &anyhow::Error) -> String {
         matches!(cause.downcast_ref(), Some(JobError::Exists { .. }))
     };
     match () {
-        () if is_stopped && goes_on && !again.contains(" --resume") => format!("{again} --resume"),
-        () if is_stopped => again,
-        () if error.chain().any(is_there) => format!("{again} --resume"),
+        () if is_stopped && goes_on => process::resumed(),
+        () if is_stopped => process::command_line(),
+        () if error.chain().any(is_there) => process::resumed(),
         () => format!("{} {command} --help", process::name()),
     }
 }

@@ -21,6 +21,8 @@ static NAME: OnceLock<&str> = OnceLock::new();
 thread_local! {
     /// What the command that this thread runs was asked: not always the arguments of the process, which may be Python's.
     static ARGUMENTS: RefCell<Vec<OsString>> = const { RefCell::new(Vec::new()) };
+    /// And which command that is.
+    static COMMAND: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
 /// Prepares the process; the first thing that `main` does. `name` is what a user types to start the program.
@@ -70,11 +72,23 @@ pub(super) fn arguments() -> Vec<String> {
 
 /// The command line of the command that this thread runs, with quotes where a shell needs them.
 pub fn command_line() -> String {
+    ARGUMENTS.with_borrow(|arguments| line(arguments.iter()))
+}
+
+/// The same that goes on with what is there, instead of replacing it.
+pub(super) fn resumed() -> String {
     ARGUMENTS.with_borrow(|arguments| {
-        let arguments = arguments.iter().map(|own| quoted(&own.to_string_lossy()));
-        let all: Vec<String> = [name().to_owned()].into_iter().chain(arguments).collect();
-        all.join(" ")
+        let others = ["--force", "--resume"];
+        let kept = arguments.iter();
+        let kept = kept.filter(|own| !others.iter().any(|other| own.as_os_str() == *other));
+        format!("{} --resume", line(kept))
     })
+}
+
+fn line<'a>(arguments: impl Iterator<Item = &'a OsString>) -> String {
+    let arguments = arguments.map(|own| quoted(&own.to_string_lossy()));
+    let all: Vec<String> = [name().to_owned()].into_iter().chain(arguments).collect();
+    all.join(" ")
 }
 
 /// An argument with quotes where a shell needs them.
@@ -86,12 +100,14 @@ pub fn quoted(argument: &str) -> String {
     }
 }
 
-/// The command that this thread runs, such as `certify`: the first argument that is no option.
+/// Takes note of the command among the arguments, such as `certify`.
+pub(super) fn note_command(name: Option<&str>) {
+    COMMAND.with_borrow_mut(|own| *own = name.map(str::to_owned));
+}
+
+/// The command that this thread runs, such as `certify`.
 pub(super) fn command() -> Option<String> {
-    ARGUMENTS.with_borrow(|arguments| {
-        let mut words = arguments.iter().map(|own| own.to_string_lossy());
-        words.find(|word| !word.starts_with('-')).map(Into::into)
-    })
+    COMMAND.with_borrow(Clone::clone)
 }
 
 /// Those of the options in `known` that the command line has, with the words that follow them: as many as said at most, and none

@@ -38,7 +38,7 @@ impl Held {
         if !file.metadata().map_err(failed)?.is_file() {
             return Err(failed(io::Error::other("it is not a regular file")));
         }
-        if is_locked(&file) || !files::is_at(&file, &path).map_err(failed)? {
+        if is_locked(&file, &path) || !files::is_at(&file, &path).map_err(failed)? {
             return Err(JobError::Busy { path });
         }
         Ok(Self { path, file })
@@ -101,6 +101,19 @@ impl Drop for Held {
 }
 
 /// Locks the file for this process; whether another one has it.
-fn is_locked(file: &File) -> bool {
-    cfg!(unix) && matches!(file.try_lock(), Err(TryLockError::WouldBlock))
+fn is_locked(file: &File, path: &Path) -> bool {
+    if !cfg!(unix) {
+        return false;
+    }
+    match file.try_lock() {
+        Ok(()) => false,
+        Err(TryLockError::WouldBlock) => true,
+        Err(TryLockError::Error(cause)) => {
+            tracing::warn!(
+                "{}: the file system has no locks ({cause}); a second process that writes it would not be noticed",
+                path.display()
+            );
+            false
+        }
+    }
 }

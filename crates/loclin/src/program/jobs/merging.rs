@@ -93,17 +93,10 @@ pub fn placed<K: Ord + Display>(
             }
         }
     }
-    let missing: Vec<&K> = planned
-        .iter()
-        .filter(|item| !found.contains_key(item))
-        .collect();
-    if !missing.is_empty() {
-        return Err(MergeError::Missing {
-            count: missing.len(),
-            planned: planned.len(),
-            kind: many,
-            listed: listed(&missing),
-        });
+    if found.len() < planned.len() {
+        let missing = planned.iter().filter(|item| !found.contains_key(item));
+        let counts = [planned.len() - found.len(), planned.len()];
+        return Err(MergeError::missing(many, counts, missing));
     }
     Ok(planned
         .iter()
@@ -111,12 +104,23 @@ pub fn placed<K: Ord + Display>(
         .collect())
 }
 
-/// The first few of many.
-fn listed<K: Display>(items: &[&K]) -> String {
-    let shown = items.iter().take(5).map(|item| format!("`{item}`"));
-    let mut text = shown.collect::<Vec<_>>().join(", ");
-    if items.len() > 5 {
-        text.push_str(", ...");
+impl MergeError {
+    /// So many of all that were planned, the first few of which are listed.
+    pub fn missing<K: Display>(
+        kind: &'static str,
+        [count, planned]: [usize; 2],
+        items: impl Iterator<Item = K>,
+    ) -> Self {
+        let shown = items.take(5).map(|item| format!("`{item}`"));
+        let mut listed = shown.collect::<Vec<_>>().join(", ");
+        if count > 5 {
+            listed.push_str(", ...");
+        }
+        Self::Missing {
+            count,
+            planned,
+            kind,
+            listed,
+        }
     }
-    text
 }

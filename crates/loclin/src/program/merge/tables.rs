@@ -1,6 +1,6 @@
 //! Tables of the parts of a job, put together batch by batch.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -47,8 +47,18 @@ pub(super) fn whole(paths: &[PathBuf], out: &Path, force: bool) -> anyhow::Resul
         same(first, part)?;
     }
     let named: Vec<Named<'_, usize>> = parts.iter().map(named).collect();
-    let planned: Vec<usize> = (0..first.job.batches).collect();
+    let batches = first.job.batches;
+    // Those that are there: a damaged journal may say that there are any number.
+    let all = parts.iter().flat_map(|part| part.batches.keys().copied());
+    let planned: BTreeSet<usize> = all.filter(|batch| *batch < batches).collect();
+    let planned: Vec<usize> = planned.into_iter().collect();
     let places = placed(["batch", "batches"], &planned, &named)?;
+    if planned.len() < batches {
+        let is_missing = |batch: &usize| planned.binary_search(batch).is_err();
+        let missing = (0..batches).filter(is_missing);
+        let counts = [batches - planned.len(), batches];
+        return Err(MergeError::missing("batches", counts, missing).into());
+    }
     Ok(Whole {
         parts,
         places,

@@ -287,7 +287,10 @@ fn name_of(varied: &Table) -> String {
         1..=LONGEST_NAME => name,
         _ => {
             let digest = files::hexadecimal(&Sha256::digest(&name)[..8]);
-            format!("{}-{digest}", &name[..LONGEST_NAME - 17])
+            format!(
+                "{}-{digest}",
+                &name[..name.floor_char_boundary(LONGEST_NAME - 17)]
+            )
         }
     }
 }
