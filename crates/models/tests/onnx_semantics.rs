@@ -900,8 +900,7 @@ fn the_largest_number_of_the_type_is_no_bound() {
         let network = onnx::from_bytes(&file, DType::F64, &Device::Cpu)
             .unwrap()
             .network;
-        let bends =
-            |node: &loclin_models::Node| matches!(node.operator, Operator::PiecewiseLinear(_));
+        let bends = |node: &Node| matches!(node.operator, Operator::PiecewiseLinear(_));
         assert_eq!(network.nodes().iter().any(bends), is_one);
     }
 }
