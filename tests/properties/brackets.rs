@@ -1,6 +1,6 @@
 //! What is proved of segments, against exact rational arithmetic.
 
-use crate::cases;
+use crate::{cases, untested};
 use candle_core::{DType, Device, Tensor};
 use loclin_regions::{
     Error, Guarantee,
@@ -122,7 +122,7 @@ proptest! {
     /// Boundaries lie in brackets, proved pieces hold none, and integrated gradients are within their errors.
     #[test]
     fn what_is_proved_of_a_segment_holds(plan in prop_oneof![ordinary(), hostile()], from in starts()) {
-        let Some(compared) = compare(&plan, &from) else { return Ok(()) };
+        let Some(compared) = compare(&plan, &from) else { return untested() };
         holds(&compared)?;
     }
 }

@@ -1,6 +1,6 @@
 //! Counts of complete linear regions (#CLR, Lemma 7) against exact enumeration.
 
-use crate::{Case, cases};
+use crate::{Case, cases, untested};
 use candle_core::{DType, Device, Tensor};
 use loclin_models::Network;
 use loclin_regions::{Budget, Guarantee, Linearization, RegionCount, RegionCounter};
@@ -148,7 +148,7 @@ proptest! {
         plan in prop_oneof![ordinary(), hostile()],
         shares in prop::collection::vec(-1.5..1.5, 1..12),
     ) {
-        let Some((found, truth)) = compare(&plan, &shares) else { return Ok(()) };
+        let Some((found, truth)) = compare(&plan, &shares) else { return untested() };
         prop_assert!(found.lower <= truth && truth <= found.upper, "{:?}, truly {}", found, truth);
     }
 }

@@ -1,6 +1,6 @@
 //! The library's radii against exact rational arithmetic, and the exact oracle against numbers worked out by hand.
 
-use crate::{cases, dot};
+use crate::{cases, dot, untested};
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
 use loclin_models::operators::{OperatorSpec, Window2d};
@@ -103,7 +103,7 @@ proptest! {
 
     #[test]
     fn radii_of_ordinary_networks_are_the_exact_ones_but_for_rounding(plan in ordinary()) {
-        let Some(Compared { found, is_undecided, point }) = compare(&plan, Method::Auto) else { return Ok(()) };
+        let Some(Compared { found, is_undecided, point }) = compare(&plan, Method::Auto) else { return untested() };
         // A standardisation divides, so that exact arithmetic knows its coefficients up to an interval: numbers that are equal behind
         // it stay undecided, and say so.
         if is_undecided && plan.standardized {
@@ -117,10 +117,10 @@ proptest! {
     /// What is pushed through absolute values bounds the rounding of every pre-activation and output, whatever the numbers.
     #[test]
     fn rounding_errors_are_bounded(plan in prop_oneof![ordinary(), hostile()]) {
-        let Some(Bounded { drawn, network, trace, errors, .. }) = bounded(&plan) else { return Ok(()) };
+        let Some(Bounded { drawn, network, trace, errors, .. }) = bounded(&plan) else { return untested() };
         // Nor has a number that overflows an exact value.
-        let Ok(graph) = Graph::of(&network) else { return Ok(()) };
-        let Ok(point) = graph.at(&drawn.x) else { return Ok(()) };
+        let Ok(graph) = Graph::of(&network) else { return untested() };
+        let Ok(point) = graph.at(&drawn.x) else { return untested() };
         let numbers = |tensor: &Tensor| tensor.flatten_all().unwrap().to_vec1::<f64>().unwrap();
         let (found, bounds) = match (trace.pre_activations().unwrap(), &errors.pre_activations) {
             (Some(found), Some(bounds)) => (numbers(&found), numbers(bounds)),
@@ -144,20 +144,20 @@ proptest! {
     ) {
         let is_ordinary = plan.numbers == Numbers::Gaussian && plan.quirks.is_empty() && plan.rescale == 0;
         let plan = Plan { blocks: vec![layer], standardized: false, ..plan };
-        let Ok(mut drawn) = plan.draw() else { return Ok(()) };
+        let Ok(mut drawn) = plan.draw() else { return untested() };
         let sums = |node: &NodeSpec| matches!(node.operator, OperatorSpec::Linear { .. } | OperatorSpec::Conv2d(_));
         let first = drawn.spec.nodes.iter().position(sums).unwrap();
         drawn.spec.nodes.truncate(first + 1);
-        let Ok(network) = drawn.network() else { return Ok(()) };
+        let Ok(network) = drawn.network() else { return untested() };
         let network = network.to(DType::F64, &Device::Cpu).unwrap();
         let x = drawn.batch().unwrap().to_dtype(DType::F64).unwrap();
         let magnitudes = network.magnitudes().unwrap().unwrap();
-        let Ok(point) = Graph::of(&network).and_then(|graph| graph.at(&drawn.x)) else { return Ok(()) };
+        let Ok(point) = Graph::of(&network).and_then(|graph| graph.at(&drawn.x)) else { return untested() };
         let local = magnitudes.local_errors(&x).unwrap().unwrap();
         let found = local.trace.output().flatten_all().unwrap().to_vec1::<f64>().unwrap();
         // Other nodes only move numbers.
         let arisen = local.values.iter().map(|of_inputs| of_inputs[0]).fold(0.0, f64::max);
-        let (Some(bound), Some(found)) = (exact(arisen), found.into_iter().map(exact).collect::<Option<Vec<_>>>()) else { return Ok(()) };
+        let (Some(bound), Some(found)) = (exact(arisen), found.into_iter().map(exact).collect::<Option<Vec<_>>>()) else { return untested() };
         let square = |(found, truth): (Rational, &Rational)| {
             let error = found - truth;
             &error * &error
@@ -170,10 +170,10 @@ proptest! {
     /// Where nothing that arises arrives, neurons have their exact values, but for the rounding of a difference.
     #[test]
     fn what_rounding_does_not_reach_is_exact(plan in prop_oneof![ordinary(), hostile()]) {
-        let Some(Bounded { drawn, network, x, magnitudes, .. }) = bounded(&plan) else { return Ok(()) };
-        let Ok(point) = Graph::of(&network).and_then(|graph| graph.at(&drawn.x)) else { return Ok(()) };
+        let Some(Bounded { drawn, network, x, magnitudes, .. }) = bounded(&plan) else { return untested() };
+        let Ok(point) = Graph::of(&network).and_then(|graph| graph.at(&drawn.x)) else { return untested() };
         let local = magnitudes.local_errors(&x).unwrap().unwrap();
-        let Some(found) = local.trace.pre_activations().unwrap() else { return Ok(()) };
+        let Some(found) = local.trace.pre_activations().unwrap() else { return untested() };
         let found: Vec<f64> = found.flatten_all().unwrap().to_vec1().unwrap();
         // Where rounding has not changed the pattern, the truth is that of the recorded one.
         let mut sides = found.iter().zip(&point.neurons);
@@ -187,12 +187,12 @@ proptest! {
     /// So does their push of ones the rounding of every gradient, where all sides are decided.
     #[test]
     fn rounding_errors_of_gradients_are_bounded(plan in prop_oneof![ordinary(), hostile()]) {
-        let Some(Bounded { drawn, network, x, magnitudes, trace, errors }) = bounded(&plan) else { return Ok(()) };
+        let Some(Bounded { drawn, network, x, magnitudes, trace, errors }) = bounded(&plan) else { return untested() };
         let numbers = |tensor: &Tensor| tensor.flatten_all().unwrap().to_vec1::<f64>().unwrap();
-        let (Some(z), Some(of_z)) = (trace.pre_activations().unwrap(), &errors.pre_activations) else { return Ok(()) };
+        let (Some(z), Some(of_z)) = (trace.pre_activations().unwrap(), &errors.pre_activations) else { return untested() };
         prop_assume!(numbers(&z).iter().zip(numbers(of_z)).all(|(z, error)| z.abs() > error));
-        let Ok(graph) = Graph::of(&network) else { return Ok(()) };
-        let Ok(point) = graph.at(&drawn.x) else { return Ok(()) };
+        let Ok(graph) = Graph::of(&network) else { return untested() };
+        let Ok(point) = graph.at(&drawn.x) else { return untested() };
         let here = Linearization::new(&network, &x, Budget::default()).unwrap();
         let gradients = here.neuron_jacobians().unwrap().remove(0);
         let bounds = numbers(&magnitudes.gradient_errors(&errors).unwrap().unwrap());
@@ -209,7 +209,7 @@ proptest! {
     #[test]
     fn no_radius_exceeds_the_truth(plan in prop_oneof![ordinary(), hostile()], all in any::<bool>()) {
         let method = if all { Method::All } else { Method::Auto };
-        let Some(Compared { found, point, .. }) = compare(&plan, method) else { return Ok(()) };
+        let Some(Compared { found, point, .. }) = compare(&plan, method) else { return untested() };
         for (found, truth) in found.iter().zip(&point.radii().norms) {
             prop_assert!(truth.covers(*found), "{:e} instead of {:e}", found, truth.approximate());
         }

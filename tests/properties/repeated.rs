@@ -1,6 +1,6 @@
 //! Max pools above entries that occur twice: what compares a number with itself has no boundary.
 
-use crate::cases;
+use crate::{cases, untested};
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
 use loclin_models::PiecewiseLinear as _;
@@ -172,7 +172,7 @@ proptest! {
     fn what_compares_a_number_with_itself_is_found(
         steps in prop::collection::vec(step(), 1..5), image_first in any::<bool>(), seed in 0..1_u64 << 20,
     ) {
-        let Some(network) = network(&steps, image_first, seed) else { return Ok(()) };
+        let Some(network) = network(&steps, image_first, seed) else { return untested() };
         let mut rng = stream(seed, &[7]);
         let x: Vec<f64> = (0..36).map(|_| rng.random_range(-1.0..1.0)).collect();
         let inputs = Tensor::from_slice(&x, (1, 1, 6, 6), &Device::Cpu).unwrap();

@@ -182,7 +182,16 @@ mod tests {
         let arguments = ["certify", "--data", "my photos", "--out", "it's.csv", ""];
         note(&arguments.map(OsString::from));
         assert!(command_line().ends_with("certify --data 'my photos' --out 'it'\\''s.csv' ''"));
+        note_command(Some("certify"));
         assert_eq!(command().as_deref(), Some("certify"));
+    }
+
+    /// A job goes on with what is there: it does not replace it, and is not told so twice.
+    #[test]
+    fn what_goes_on_replaces_nothing() {
+        let words = "--dtype f64 certify --force --out m.csv --resume";
+        note(&words.split(' ').map(OsString::from).collect::<Vec<_>>());
+        assert!(resumed().ends_with(" --dtype f64 certify --out m.csv --resume"));
     }
 
     #[test]

@@ -330,7 +330,7 @@ fn a_page_shows_both_ends_and_what_limits() {
     let smallest = column(&out, "eps_2")
         .into_iter()
         .fold(f64::INFINITY, f64::min);
-    assert!(html.contains(&format!("l2 {}", loclin_report::significant(smallest))));
+    assert!(html.contains(&format!("l2 {}", loclin_report::at_most(smallest))));
     assert!(html.contains("model, SHA-256") && html.contains("--report"));
     assert!(!html.contains("NaN") && !html.contains("src=\"http"));
     assert!(html.contains("certified radius"));

@@ -257,8 +257,13 @@ impl Constant {
             .iter()
             .map(|&d| usize::try_from(d).map_err(|_| format!("a dimension of {d}")))
             .collect::<Outcome<Vec<_>>>()?;
-        let count =
-            size(&shape).ok_or_else(|| format!("shape {shape:?}, whose size is unreasonable"))?;
+        let count = match shape.contains(&0) {
+            true => size(&shape).ok_or_else(|| format!("shape {shape:?}, which has no numbers"))?,
+            false => shape
+                .iter()
+                .try_fold(1usize, |n, d| n.checked_mul(*d))
+                .ok_or_else(|| format!("shape {shape:?}, whose size overflows"))?,
+        };
         let element = Element::of(tensor.data_type)?;
         let bytes = count
             .checked_mul(element.width())
