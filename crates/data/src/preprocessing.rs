@@ -69,7 +69,7 @@ impl Preprocessing {
             .iter()
             .find(|std| !(std.is_normal() && **std > 0.0))
         {
-            return refuse("std", std.to_string(), "a positive number");
+            return refuse("std", format!("{std:?}"), "a positive number");
         }
         Ok(())
     }

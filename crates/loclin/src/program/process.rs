@@ -136,7 +136,7 @@ pub(super) fn kept(known: &[(&str, usize)]) -> Vec<String> {
 
 /// Bytes of a thread's stack: those of a main thread, because training runs on one of them and the tensor library's backward
 /// pass is recursive.
-const STACK: usize = 8 << 20;
+pub(super) const STACK: usize = 8 << 20;
 
 /// The most threads that are started; more than any machine gains from.
 pub const MOST_THREADS: usize = 1024;

@@ -634,3 +634,14 @@ fn constants<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<Option<Vec<O
 pub(super) fn supported() -> impl Iterator<Item = &'static str> {
     RULES.iter().map(|(op_type, _)| *op_type)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As they are searched by halves.
+    #[test]
+    fn rules_are_in_alphabetical_order() {
+        assert!(RULES.is_sorted_by(|(a, _), (b, _)| a < b));
+    }
+}

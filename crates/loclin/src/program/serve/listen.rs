@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 
 use super::http::{self, Request, Response, Status};
+use crate::program::process;
 use crate::program::stop::{self, Stopped};
 
 /// Connections at the same time; others wait.
@@ -59,12 +60,16 @@ pub(super) fn answer(
                 let guard = Guard(Arc::clone(&open));
                 let to = Arc::clone(&to);
                 // Nobody waits for these threads: a process that ends need not finish its answers.
-                thread::spawn(move || {
+                let answer = move || {
                     let _guard = guard;
                     if let Err(cause) = one(stream, port, &*to) {
                         tracing::debug!("a connection broke: {cause}");
                     }
-                });
+                };
+                let thread = thread::Builder::new().stack_size(process::STACK);
+                if let Err(cause) = thread.spawn(answer) {
+                    tracing::warn!("a connection is not answered: {cause}");
+                }
             }
             Err(cause) if cause.kind() == io::ErrorKind::WouldBlock => thread::sleep(PAUSE),
             // A connection that was closed before it was accepted, or too many files open for a moment.

@@ -10,7 +10,7 @@ use super::planned::Planned;
 use super::row::{Row, Status};
 use crate::program::errors::Usage;
 use crate::program::options::Global;
-use crate::program::process::MOST_THREADS;
+use crate::program::process::{self, MOST_THREADS};
 use crate::program::train::{self, Datasets, Diverged};
 
 /// How the cores are shared out.
@@ -92,6 +92,7 @@ pub fn execute(
     let work = || -> anyhow::Result<()> {
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(workers.threads)
+            .stack_size(process::STACK)
             .build()
             .context("cannot start threads")?;
         loop {
