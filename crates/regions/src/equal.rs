@@ -4,11 +4,14 @@ use crate::{Result, Rows};
 use loclin_models::Trace;
 use loclin_tensor::rounding::leaves_undecided;
 
+/// A neuron by its position among all, and the value and the bound of its error that it had.
+type Replaced = (usize, [f64; 2]);
+
 /// Such neurons, which are made exactly 0. Which they are is a matter of the pattern: where that is turned, they are found again.
 #[derive(Debug)]
 pub(crate) struct EqualNeurons {
-    /// For each input each of them with the value and the bound of its error that it had; `None` where none is asked for.
-    found: Vec<Option<Vec<(usize, [f64; 2])>>>,
+    /// For each input all of them; `None` where none is asked for.
+    found: Vec<Option<Vec<Replaced>>>,
 }
 
 impl EqualNeurons {
