@@ -231,7 +231,8 @@ fn number(value: f64, up: bool) -> String {
     let size = value.abs();
     match value {
         value if value < 0.0 && value > -1e-300 => "below 0".into(),
-        value if value == 0.0 || (1e-4..1e6).contains(&size) => {
+        0.0 => "0.00000".into(),
+        _ if (1e-4..1e6).contains(&size) => {
             // As many digits as there are before the fifth behind the point, but three at least.
             let digits = (size.max(1e-3).log10().floor() + 5.0) as usize;
             let value = directed(value, digits, up);
