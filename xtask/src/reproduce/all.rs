@@ -46,7 +46,8 @@ const COMMANDS: [&str; 8] = [
     "table5",
 ];
 /// Further files of some of them.
-const OTHERS: [[&str; 2]; 8] = [
+const OTHERS: [[&str; 2]; 9] = [
+    ["table1", "table1-shifted"],
     ["table4", "table4-population"],
     ["table4", "table4-resnet20"],
     ["table5", "table5-gradients"],
