@@ -213,6 +213,17 @@ pub struct Magnitude {
     pub rounded_coefficients: usize,
 }
 
+impl Magnitude {
+    /// Those of an operator that rounds nothing and whose coefficients are not negative, as one that moves numbers: itself.
+    pub fn exact(operator: impl Affine + 'static) -> Self {
+        Self {
+            operator: Arc::new(operator),
+            roundings: 0,
+            rounded_coefficients: 0,
+        }
+    }
+}
+
 /// What plain evaluations of an operator in some type of numbers do, beside what its [`Magnitude`] says of its own.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Evaluation {

@@ -6,7 +6,6 @@ use crate::{
 };
 use candle_core::{Result, Tensor};
 use loclin_tensor::rounding::length_up;
-use std::sync::Arc;
 
 /// Concatenates one or more operands along one dimension of an input.
 #[derive(Debug, Clone)]
@@ -76,11 +75,7 @@ impl Affine for Concat {
         _operands: &[&[usize]],
         _output: &[usize],
     ) -> crate::error::Result<Option<Magnitude>> {
-        Ok(Some(Magnitude {
-            operator: Arc::new(self.clone()),
-            roundings: 0,
-            rounded_coefficients: 0,
-        }))
+        Ok(Some(Magnitude::exact(self.clone())))
     }
 
     fn lipschitz(&self, _operands: &[&[usize]], bounds: &[f64]) -> Result<f64> {

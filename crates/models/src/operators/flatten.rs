@@ -5,7 +5,6 @@ use crate::{
     spec::OperatorSpec,
 };
 use candle_core::{Result, Tensor};
-use std::sync::Arc;
 
 /// Flattens all dimensions of one input, in row-major order.
 #[derive(Debug, Clone)]
@@ -43,11 +42,7 @@ impl Affine for Flatten {
         _operands: &[&[usize]],
         _output: &[usize],
     ) -> crate::error::Result<Option<Magnitude>> {
-        Ok(Some(Magnitude {
-            operator: Arc::new(self.clone()),
-            roundings: 0,
-            rounded_coefficients: 0,
-        }))
+        Ok(Some(Magnitude::exact(self.clone())))
     }
 
     fn lipschitz(&self, _operands: &[&[usize]], bounds: &[f64]) -> Result<f64> {

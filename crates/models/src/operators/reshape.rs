@@ -6,7 +6,6 @@ use crate::{
     spec::OperatorSpec,
 };
 use candle_core::{Result, Tensor};
-use std::sync::Arc;
 
 /// One input in another shape, in row-major order: ONNX's `Reshape`, `Squeeze` and `Unsqueeze`.
 #[derive(Debug, Clone)]
@@ -60,11 +59,7 @@ impl Affine for Reshape {
         _operands: &[&[usize]],
         _output: &[usize],
     ) -> crate::error::Result<Option<Magnitude>> {
-        Ok(Some(Magnitude {
-            operator: Arc::new(self.clone()),
-            roundings: 0,
-            rounded_coefficients: 0,
-        }))
+        Ok(Some(Magnitude::exact(self.clone())))
     }
 
     fn lipschitz(&self, _operands: &[&[usize]], bounds: &[f64]) -> Result<f64> {

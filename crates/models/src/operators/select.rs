@@ -6,7 +6,6 @@ use crate::{
     spec::OperatorSpec,
 };
 use candle_core::{Result, Tensor};
-use std::sync::Arc;
 
 /// Entry `index` along one dimension of an input, which falls away: a [`Slice`] of length 1 without it.
 #[derive(Debug, Clone)]
@@ -59,11 +58,7 @@ impl Affine for Select {
         _operands: &[&[usize]],
         _output: &[usize],
     ) -> crate::error::Result<Option<Magnitude>> {
-        Ok(Some(Magnitude {
-            operator: Arc::new(self.clone()),
-            roundings: 0,
-            rounded_coefficients: 0,
-        }))
+        Ok(Some(Magnitude::exact(self.clone())))
     }
 
     fn lipschitz(&self, _operands: &[&[usize]], bounds: &[f64]) -> Result<f64> {

@@ -7,7 +7,6 @@ use crate::{
     spec::OperatorSpec,
 };
 use candle_core::{Result, Tensor};
-use std::sync::Arc;
 
 /// Permutes the dimensions of one input: dimension `i` of the output is dimension `permutation[i]` of the operand.
 #[derive(Debug, Clone)]
@@ -80,11 +79,7 @@ impl Affine for Transpose {
         _operands: &[&[usize]],
         _output: &[usize],
     ) -> crate::error::Result<Option<Magnitude>> {
-        Ok(Some(Magnitude {
-            operator: Arc::new(self.clone()),
-            roundings: 0,
-            rounded_coefficients: 0,
-        }))
+        Ok(Some(Magnitude::exact(self.clone())))
     }
 
     fn lipschitz(&self, _operands: &[&[usize]], bounds: &[f64]) -> Result<f64> {

@@ -177,14 +177,3 @@ pub(super) fn by_layer<'a, T>(numbers: &'a [T], sizes: &[usize]) -> Vec<&'a [T]>
     };
     sizes[1..].iter().map(layer).collect()
 }
-
-/// All weights, flattened one after the other, layer by layer.
-pub(super) fn split<'a, T>(weights: &'a [T], sizes: &[usize]) -> Vec<&'a [T]> {
-    let mut rest = weights;
-    let layer = |size: &[usize]| {
-        let (own, others) = rest.split_at((size[0] * size[1]).min(rest.len()));
-        rest = others;
-        own
-    };
-    sizes.windows(2).map(layer).collect()
-}

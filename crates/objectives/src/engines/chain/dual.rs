@@ -2,11 +2,12 @@
 
 use super::{
     active::{Active, scale_columns, scale_rows_by, scatter},
-    chosen::{Chosen, split},
+    chosen::Chosen,
+    of_weights::OfWeights,
 };
 use crate::Result;
-use candle_core::{CpuStorage, CustomOp1, Layout, Shape, Storage, Tensor};
-use loclin_tensor::product::{self, Real, View, ViewMut, Write, multiply, slice_of};
+use candle_core::Shape;
+use loclin_tensor::product::{Real, View, ViewMut, Write, multiply};
 use rayon::prelude::*;
 
 /// A norm of a gradient.
@@ -31,43 +32,17 @@ pub(super) struct DualNorms<T> {
     pub(super) factor: f64,
 }
 
-impl<T: Real> CustomOp1 for DualNorms<T> {
-    fn name(&self) -> &'static str {
-        "dual-norms"
+impl<T: Real> OfWeights<T> for DualNorms<T> {
+    const NAME: &'static str = "dual-norms";
+
+    fn sizes(&self) -> &[usize] {
+        &self.sizes
     }
 
-    fn cpu_fwd(
-        &self,
-        storage: &CpuStorage,
-        layout: &Layout,
-    ) -> candle_core::Result<(CpuStorage, Shape)> {
-        let values = slice_of(storage, layout)
-            .map_err(crate::Error::from)
-            .and_then(|weights| self.values(&split(weights, &self.sizes)))
-            .map_err(candle_core::Error::wrap)?;
-        let shape = Shape::from(values.len());
-        Ok((T::to_cpu_storage_owned(values), shape))
+    fn shape(&self) -> Shape {
+        self.chosen.iter().map(Vec::len).sum::<usize>().into()
     }
 
-    fn bwd(
-        &self,
-        weights: &Tensor,
-        _: &Tensor,
-        cotangent: &Tensor,
-    ) -> candle_core::Result<Option<Tensor>> {
-        let cotangent = cotangent.to_vec1::<T>()?;
-        let (storage, layout) = weights.storage_and_layout();
-        let storage: &Storage = &storage;
-        let gradient = product::slice(storage, layout)
-            .map_err(crate::Error::from)
-            .and_then(|weights| self.gradient(&split(weights, &self.sizes), &cotangent))
-            .map_err(candle_core::Error::wrap)?;
-        let len = gradient.len();
-        Ok(Some(Tensor::from_vec(gradient, len, weights.device())?))
-    }
-}
-
-impl<T: Real> DualNorms<T> {
     fn values(&self, weights: &[&[T]]) -> Result<Vec<T>> {
         let of_input = |(active, chosen): (&Vec<Active<T>>, &Vec<u32>)| -> Result<Vec<T>> {
             let numbers = self.spread(chosen, &vec![T::one(); chosen.len()]);
@@ -123,7 +98,9 @@ impl<T: Real> DualNorms<T> {
         gradient.iter_mut().for_each(|value| *value *= factor);
         Ok(gradient)
     }
+}
 
+impl<T: Real> DualNorms<T> {
     /// Adds one input's derivatives.
     fn add(
         &self,

@@ -12,6 +12,7 @@ mod dual;
 mod end;
 mod intervals;
 mod norms;
+mod of_weights;
 mod pushed;
 mod shared;
 mod sums;
@@ -33,17 +34,12 @@ use loclin_tensor::{product::Real, sum_of_squares};
 
 /// `||grad z||_2^2` of all neurons, `[B, |I|]`, with an analytic backward pass.
 pub(super) fn squared_norms<T: Real>(trace: &Trace, chain: &FcChain) -> Result<Tensor> {
-    let weights = chain
-        .weights
-        .iter()
-        .map(Tensor::flatten_all)
-        .collect::<candle_core::Result<Vec<_>>>()?;
     let norms = norms::NeuronNorms {
         sizes: sizes(chain)?,
         active: active::of_trace::<T>(trace, chain.weights.len() - 1)?,
         factor: chain.scale * chain.scale,
     };
-    Ok(Tensor::cat(&weights, 0)?.apply_op1(norms)?)
+    of_weights::apply(chain, norms)
 }
 
 /// As of [`super::dual_norms`], for l1 and l_inf.
@@ -53,8 +49,6 @@ pub(super) fn dual_norms<T: Real>(
     chosen: Vec<Vec<u32>>,
     norm: Norm,
 ) -> Result<Tensor> {
-    let weights = chain.weights.iter().map(Tensor::flatten_all);
-    let weights = weights.collect::<candle_core::Result<Vec<_>>>()?;
     let norms = dual::DualNorms {
         sizes: sizes(chain)?,
         active: active::of_trace::<T>(trace, chain.weights.len() - 1)?,
@@ -65,7 +59,7 @@ pub(super) fn dual_norms<T: Real>(
         },
         factor: chain.scale.abs(),
     };
-    Ok(Tensor::cat(&weights, 0)?.apply_op1(norms)?)
+    of_weights::apply(chain, norms)
 }
 
 /// `sum over neurons of ||grad z||_2^2`, averaged over the batch, as a scalar `[]` with analytic gradients.

@@ -8,13 +8,12 @@
 
 use super::{
     active::{Active, gather, scale_columns, scale_rows, scale_rows_by, scatter},
-    chosen::{Chosen, by_layer, split},
+    chosen::{Chosen, by_layer},
+    of_weights::OfWeights,
 };
 use crate::Result;
-use candle_core::{CpuStorage, CustomOp1, Layout, Shape, Storage, Tensor};
-use loclin_tensor::product::{
-    self, Real, View, ViewMut, Write, gram, multiply, multiply_shared, slice_of,
-};
+use candle_core::Shape;
+use loclin_tensor::product::{Real, View, ViewMut, Write, gram, multiply, multiply_shared};
 use rayon::prelude::*;
 
 /// The norms `[B, |I|]` as a function of all weights, flattened one after the other.
@@ -27,64 +26,20 @@ pub(super) struct NeuronNorms<T> {
     pub(super) factor: f64,
 }
 
-impl<T: Real> CustomOp1 for NeuronNorms<T> {
-    fn name(&self) -> &'static str {
-        "neuron-norms"
+impl<T: Real> OfWeights<T> for NeuronNorms<T> {
+    const NAME: &'static str = "neuron-norms";
+
+    fn sizes(&self) -> &[usize] {
+        &self.sizes
     }
 
-    fn cpu_fwd(
-        &self,
-        storage: &CpuStorage,
-        layout: &Layout,
-    ) -> candle_core::Result<(CpuStorage, Shape)> {
-        let values = slice_of(storage, layout)
-            .map_err(crate::Error::from)
-            .and_then(|weights| self.values(&split(weights, &self.sizes)))
-            .map_err(candle_core::Error::wrap)?;
-        let shape = (self.active.len(), self.sizes[1..].iter().sum::<usize>());
-        Ok((T::to_cpu_storage_owned(values), Shape::from(shape)))
-    }
-
-    fn bwd(
-        &self,
-        weights: &Tensor,
-        _: &Tensor,
-        cotangent: &Tensor,
-    ) -> candle_core::Result<Option<Tensor>> {
-        let cotangent = cotangent.to_vec2::<T>()?;
-        let (storage, layout) = weights.storage_and_layout();
-        let storage: &Storage = &storage;
-        let gradient = product::slice(storage, layout)
-            .map_err(crate::Error::from)
-            .and_then(|weights| self.gradient(&split(weights, &self.sizes), &cotangent))
-            .map_err(candle_core::Error::wrap)?;
-        let len = gradient.len();
-        Ok(Some(Tensor::from_vec(gradient, len, weights.device())?))
-    }
-}
-
-/// One layer of one input, gathered: rows that matter, active ones first, and active columns.
-struct Gathered<T> {
-    rows: Active<T>,
-    /// How many rows are active.
-    active: usize,
-    weight: Vec<T>,
-    /// `weight * X` of the layer below.
-    times: Vec<T>,
-}
-
-impl<T: Real> NeuronNorms<T> {
-    fn depth(&self) -> usize {
-        self.sizes.len() - 1
-    }
-
-    fn first_gram(&self, weights: &[&[T]]) -> Result<Vec<T>> {
-        Ok(gram(View::new(weights[0], self.sizes[1], self.sizes[0])?)?)
+    fn shape(&self) -> Shape {
+        (self.active.len(), self.neurons()).into()
     }
 
     fn values(&self, weights: &[&[T]]) -> Result<Vec<T>> {
         let g1 = self.first_gram(weights)?;
-        let neurons = self.sizes[1..].iter().sum();
+        let neurons = self.neurons();
         let mut values = vec![T::zero(); self.active.len() * neurons];
         let factor = T::from_f64(self.factor);
         values
@@ -115,6 +70,67 @@ impl<T: Real> NeuronNorms<T> {
                 Ok::<_, crate::Error>(())
             })?;
         Ok(values)
+    }
+
+    fn gradient(&self, weights: &[&[T]], cotangent: &[T]) -> Result<Vec<T>> {
+        let sizes = &self.sizes;
+        let neurons = self.neurons();
+        let g1 = self.first_gram(weights)?;
+        let first = sizes[0] * sizes[1];
+        let total: usize = sizes.windows(2).map(|size| size[0] * size[1]).sum();
+        // Each piece sums `K^1` and the gradients of the other layers; pieces depend on the batch alone.
+        let inputs = self.active.len().div_ceil(16).max(16);
+        let parts = self
+            .active
+            .par_chunks(inputs)
+            .zip(cotangent.par_chunks(inputs * neurons))
+            .map(|(active, cotangent)| {
+                let mut k1 = vec![T::zero(); sizes[1] * sizes[1]];
+                let mut others = vec![T::zero(); total - first];
+                for (active, cotangent) in active.iter().zip(cotangent.chunks_exact(neurons)) {
+                    self.add(weights, &g1, active, cotangent, (&mut k1, &mut others))?;
+                }
+                Ok((k1, others))
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let mut k1 = vec![T::zero(); sizes[1] * sizes[1]];
+        let mut gradient = vec![T::zero(); total];
+        for (part, others) in &parts {
+            k1.iter_mut().zip(part).for_each(|(a, b)| *a += *b);
+            let sums = gradient[first..].iter_mut();
+            sums.zip(others).for_each(|(a, b)| *a += *b);
+        }
+        let factor = T::from_f64(self.factor);
+        gradient[first..].iter_mut().for_each(|v| *v *= factor);
+        let k1 = View::new(&k1, sizes[1], sizes[1])?;
+        let weight = View::new(weights[0], sizes[1], sizes[0])?;
+        let into = &mut gradient[..first];
+        multiply_shared(into, Write::Replace, 2.0 * self.factor, k1, weight)?;
+        Ok(gradient)
+    }
+}
+
+/// One layer of one input, gathered: rows that matter, active ones first, and active columns.
+struct Gathered<T> {
+    rows: Active<T>,
+    /// How many rows are active.
+    active: usize,
+    weight: Vec<T>,
+    /// `weight * X` of the layer below.
+    times: Vec<T>,
+}
+
+impl<T: Real> NeuronNorms<T> {
+    fn depth(&self) -> usize {
+        self.sizes.len() - 1
+    }
+
+    fn neurons(&self) -> usize {
+        self.sizes[1..].iter().sum()
+    }
+
+    fn first_gram(&self, weights: &[&[T]]) -> Result<Vec<T>> {
+        Ok(gram(View::new(weights[0], self.sizes[1], self.sizes[0])?)?)
     }
 
     /// `X^1`.
@@ -194,42 +210,6 @@ impl<T: Real> NeuronNorms<T> {
         scale_rows(&mut x, &active[i - 1], m);
         scale_columns(&mut x, &active[i - 1]);
         Ok(x)
-    }
-
-    fn gradient(&self, weights: &[&[T]], cotangent: &[Vec<T>]) -> Result<Vec<T>> {
-        let sizes = &self.sizes;
-        let g1 = self.first_gram(weights)?;
-        let first = sizes[0] * sizes[1];
-        let total: usize = sizes.windows(2).map(|size| size[0] * size[1]).sum();
-        // Each piece sums `K^1` and the gradients of the other layers; pieces depend on the batch alone.
-        let inputs = self.active.len().div_ceil(16).max(16);
-        let parts = self
-            .active
-            .par_chunks(inputs)
-            .zip(cotangent.par_chunks(inputs))
-            .map(|(active, cotangent)| {
-                let mut k1 = vec![T::zero(); sizes[1] * sizes[1]];
-                let mut others = vec![T::zero(); total - first];
-                for (active, cotangent) in active.iter().zip(cotangent) {
-                    self.add(weights, &g1, active, cotangent, (&mut k1, &mut others))?;
-                }
-                Ok((k1, others))
-            })
-            .collect::<Result<Vec<_>>>()?;
-        let mut k1 = vec![T::zero(); sizes[1] * sizes[1]];
-        let mut gradient = vec![T::zero(); total];
-        for (part, others) in &parts {
-            k1.iter_mut().zip(part).for_each(|(a, b)| *a += *b);
-            let sums = gradient[first..].iter_mut();
-            sums.zip(others).for_each(|(a, b)| *a += *b);
-        }
-        let factor = T::from_f64(self.factor);
-        gradient[first..].iter_mut().for_each(|v| *v *= factor);
-        let k1 = View::new(&k1, sizes[1], sizes[1])?;
-        let weight = View::new(weights[0], sizes[1], sizes[0])?;
-        let into = &mut gradient[..first];
-        multiply_shared(into, Write::Replace, 2.0 * self.factor, k1, weight)?;
-        Ok(gradient)
     }
 
     /// Adds one input's `K^1`, and its gradients of the layers from the second on, of neurons with weights.
