@@ -80,6 +80,27 @@ fn tensors_without_a_use_are_refused() {
     assert!(error.to_string().contains("holds `spare`"), "{error}");
 }
 
+/// Candle stores them, and does not compute with them all.
+#[test]
+fn floats_of_8_bits_are_refused() {
+    use safetensors::tensor::{Dtype, TensorView};
+    let fc = Architecture::Fc {
+        input_shape: None,
+        negative_slope: 0.0,
+        bias: false,
+    };
+    let file = safetensors_file();
+    let (_, metadata) = safetensors::SafeTensors::read_metadata(&file).unwrap();
+    let view = TensorView::new(Dtype::F8_E4M3, vec![1, 2], &[0x38, 0x40]).unwrap();
+    let file = |metadata| safetensors::serialize([("0.weight", view.clone())], metadata).unwrap();
+    let (state, own) = (file(None), file(metadata.metadata().clone()));
+    let state = pytorch::from_bytes(&state, &fc, DType::F64, &Device::Cpu);
+    let own = Model::from_bytes(&own, DType::F64, &Device::Cpu);
+    for message in [state.unwrap_err().to_string(), own.unwrap_err().to_string()] {
+        assert!(message.contains("floats of 16 bits or more"), "{message}");
+    }
+}
+
 #[test]
 fn every_truncation_is_an_error() {
     let fc = Architecture::Fc {

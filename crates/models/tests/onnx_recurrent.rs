@@ -242,3 +242,28 @@ fn other_recurrences_are_refused_with_the_reason() {
     ));
     assert!(tanh.contains("has the activation Tanh"), "{tanh}");
 }
+
+/// Each step is nodes of the network, however small the file is.
+#[test]
+fn more_steps_than_a_file_of_its_size_may_have_are_refused() {
+    let constants = [
+        doubles("w", &[1, 1, 1], &[1.0]),
+        doubles("r", &[1, 1, 1], &[1.0]),
+    ];
+    let attributes = [
+        attribute_int("hidden_size", 1),
+        attribute_int("layout", 1),
+        [bytes(1, b"activations"), bytes(9, b"Relu"), int(20, 8)].concat(),
+    ];
+    let of = |steps: i64| {
+        let recurrence = node("RNN", &["x", "w", "r"], "", &attributes);
+        let recurrence = [recurrence, bytes(2, b"y")].concat();
+        model(&[1, steps, 1], &[recurrence], &constants)
+    };
+    assert_eq!(values(&read(&of(3)), &[1.0, -2.0, 3.0]), [3.0]);
+    let message = refusal(&of(1_000_000));
+    assert!(
+        message.contains("takes 1000000 steps, too many"),
+        "{message}"
+    );
+}

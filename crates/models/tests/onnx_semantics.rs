@@ -242,6 +242,64 @@ fn arithmetic_on_integers_is_refused() {
     assert!(refusal(&of_integers(&nodes, &[])).contains("computes with integers"));
 }
 
+/// They stay integers in sequences, and in what turns of a loop or a scatter put beside one another.
+#[test]
+fn integers_that_are_put_together_stay_integers() {
+    let twice = |of: &str| node("Add", &[of, of], "y", &[]);
+    let split = node("SplitToSequence", &["x"], "s", &[attribute_int("axis", 1)]);
+    let at = node("SequenceAt", &["s", "first"], "p", &[]);
+    let joined = node(
+        "ConcatFromSequence",
+        &["s"],
+        "p",
+        &[attribute_int("axis", 1)],
+    );
+    let made = node("SequenceConstruct", &["x", "x"], "s", &[]);
+    let body = [
+        bytes(1, &node("Identity", &["go"], "next", &[])),
+        bytes(1, &node("Identity", &["x"], "row", &[])),
+        bytes(11, &value_info("turn", &[])),
+        bytes(11, &value_info("go", &[])),
+        bytes(12, &value_info("next", &[])),
+        bytes(12, &value_info("row", &[])),
+    ];
+    let turns = node(
+        "Loop",
+        &["two", "yes"],
+        "p",
+        &[attribute_graph("body", &body.concat())],
+    );
+    let added = node(
+        "ScatterElements",
+        &["x", "places", "x"],
+        "y",
+        &[attribute_text("reduction", "add"), attribute_int("axis", 1)],
+    );
+    let constants = [
+        ints_of("first", &[], &[0]),
+        ints_of("two", &[], &[2]),
+        ints_of("yes", &[], &[1]),
+        ints_of("places", &[1, 2], &[0, 0]),
+    ];
+    let cases = [
+        vec![split.clone(), at.clone(), twice("p")],
+        vec![split.clone(), joined, twice("p")],
+        vec![made, at.clone(), twice("p")],
+        vec![turns, twice("p")],
+        vec![added],
+    ];
+    for (case, nodes) in cases.iter().enumerate() {
+        let message = refusal(&of_integers(nodes, &constants));
+        assert!(
+            message.contains("computes with integers"),
+            "{case}: {message}"
+        );
+    }
+    let cast = node("Cast", &["p"], "f", &[attribute_int("to", 1)]);
+    let network = read(&of_integers(&[split, at, cast, twice("f")], &constants));
+    assert_eq!(values(&network, &[3.0, 7.0]), [6.0]);
+}
+
 /// Divisors and factors stay those of the file: a third, and a product of two numbers, are no floating-point numbers.
 #[test]
 fn quotients_and_factors_are_not_rounded() {
@@ -798,6 +856,51 @@ fn coordinates_that_cancel_are_exact() {
     resized(3, 0.4, "ceil", &[1.0]);
     resized(3, 1.5, "floor", &[0.0, 0.0, 1.0, 2.0]);
     resized(2, 1.7, "round_prefer_ceil", &[0.0, 1.0, 1.0]);
+}
+
+/// The third entry lies at 3.5, which in single precision is a little less.
+#[test]
+fn middles_that_are_rounded_are_middles() {
+    let attributes = [
+        attribute_text("nearest_mode", "round_prefer_ceil"),
+        attribute_text("coordinate_transformation_mode", "asymmetric"),
+    ];
+    let nodes = [
+        node("Resize", &["x", "", "", "sizes"], "r", &attributes),
+        node("Add", &["r", "r"], "y", &[]),
+    ];
+    let file = of_version(&model(&[1, 7], &nodes, &[ints("sizes", &[1, 4])]), 19);
+    let input: Vec<f64> = (0..7).map(f64::from).collect();
+    assert_eq!(values(&read(&file), &input), [0.0, 4.0, 8.0, 10.0]);
+}
+
+/// What a selection looks through holds one number where all are the same, however large its value is.
+#[test]
+fn selections_of_large_values_take_little() {
+    let mut nodes = Vec::new();
+    let mut of = "x".to_owned();
+    for turn in 0..24 {
+        let [tenth, above, next] = ["t", "g", "w"].map(|name| format!("{name}{turn}"));
+        nodes.push(node("Mul", &[&of, "tenth"], &tenth, &[]));
+        nodes.push(node("Greater", &[&of, "zero"], &above, &[]));
+        nodes.push(node("Where", &[&above, &of, &tenth], &next, &[]));
+        of = format!("{next}f");
+        nodes.push(node("Sub", &[&next, "one"], &of, &[]));
+    }
+    nodes.push(node(
+        "ReduceMax",
+        &[&of],
+        "y",
+        &[attribute_ints("axes", &[1, 2, 3])],
+    ));
+    let number = |name, value| doubles(name, &[], &[value]);
+    let constants = [
+        number("zero", 0.0),
+        number("tenth", 0.1),
+        number("one", 1.0),
+    ];
+    let file = model(&[0, 64, 112, 112], &nodes, &constants);
+    assert_eq!(read(&file).input_size(), 64 * 112 * 112);
 }
 
 /// What the standard's reference and runtimes read in two ways is refused.

@@ -54,7 +54,7 @@ impl Linearization {
         method: Method,
         dtype: DType,
     ) -> Result<DeployedMargins> {
-        if !dtype.is_float() {
+        if !loclin_tensor::is_float(dtype) {
             let cause = format!("deployed in {}: not a floating-point type", dtype.as_str());
             return Err(Error::Argument {
                 what: "type",

@@ -61,7 +61,7 @@ pub use error::{Error, Result};
 pub use inverse::inverse;
 pub use known::with_gradients;
 pub use linear::linear;
-pub use numeric::{all_finite, safe_divide, safe_sqrt, top_k_mask};
+pub use numeric::{all_finite, is_float, safe_divide, safe_sqrt, top_k_mask};
 pub use optim::{Adam, AdamConfig, AdamVariant, Optimizer, OptimizerConfig, Sgd, SgdConfig};
 pub use parameters::Parameters;
 pub use pieces::TwoPieces;

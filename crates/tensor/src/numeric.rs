@@ -105,6 +105,18 @@ pub fn top_k_mask(scores: &Tensor, k: usize) -> Result<Tensor> {
     Ok(mask.to_dtype(scores.dtype())?.to_device(scores.device())?)
 }
 
+/// Whether a type is one of those whose numbers are computed with here: floating-point, of 16 bits or more. Of narrower ones Candle stores
+/// tensors, and does not compute with all of them.
+///
+/// ```
+/// use candle_core::DType;
+/// assert!(loclin_tensor::is_float(DType::BF16));
+/// assert!(!loclin_tensor::is_float(DType::F8E4M3));
+/// ```
+pub fn is_float(dtype: DType) -> bool {
+    matches!(dtype, DType::F16 | DType::BF16 | DType::F32 | DType::F64)
+}
+
 /// Whether no element is infinite or NaN.
 ///
 /// # Errors

@@ -278,7 +278,9 @@ pub(super) fn scaler<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> 
         let values = values.unwrap_or_default();
         Constant::floats(vec![values.len()], values)
     };
-    let mut made = operand;
+    // It reads integers as numbers.
+    let integer = false;
+    let mut made = Dynamic { integer, ..operand };
     for (name, sign) in [("offset", Some(-1.0)), ("scale", None)] {
         let constant = floats(name);
         if constant.len() == 0 {

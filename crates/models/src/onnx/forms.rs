@@ -32,6 +32,12 @@ impl Form {
         form
     }
 
+    /// How many numbers it holds.
+    fn len(&self) -> usize {
+        let all = self.weights.values().chain([&self.constant]);
+        all.map(Vec::len).sum()
+    }
+
     /// Whether it is a node's numbers themselves, or a constant.
     pub(super) fn is_plain(&self) -> bool {
         let is = |all: &Numbers, number: &RBig| all.iter().all(|own| own == number);
@@ -101,27 +107,22 @@ fn both(a: &Numbers, b: &Numbers, of: fn(&RBig, &RBig) -> RBig) -> Numbers {
 impl<'a> Translator<'a> {
     /// The form of a value, given the shape of one input.
     pub(super) fn form(&mut self, node: &Node<'a>, value: &Value, own: &[usize]) -> Result<Form> {
-        let count = own.iter().product();
-        self.spend(node, count)?;
         match value {
+            Value::Constant(constant) if constant.len() == 1 => {
+                Ok(Form::constant(exact(node, &constant.as_floats())?))
+            }
             Value::Constant(constant) => {
+                self.spend(node, own.iter().product())?;
                 let whole = node.check(constant.broadcast_to(own))?;
                 let numbers = exact(node, &whole.as_floats())?;
                 Ok(Form::constant(numbers))
             }
-            Value::Dynamic(dynamic) => self.form_of(node, dynamic.node, count, DEPTH),
+            Value::Dynamic(dynamic) => self.form_of(node, dynamic.node, DEPTH),
             _ => Err(node.error("selects between results of comparisons: not continuous")),
         }
     }
 
-    fn form_of(
-        &mut self,
-        node: &Node<'a>,
-        index: usize,
-        count: usize,
-        depth: usize,
-    ) -> Result<Form> {
-        self.spend(node, count)?;
+    fn form_of(&mut self, node: &Node<'a>, index: usize, depth: usize) -> Result<Form> {
         let (operator, operands) = self.nodes().get(index);
         let (operands, shape) = (operands.to_vec(), self.nodes().shape(index).to_vec());
         let spec = operator.spec().filter(|_| depth > 0);
@@ -129,41 +130,68 @@ impl<'a> Translator<'a> {
             .parameters()
             .first()
             .map(|(_, tensor)| (*tensor).clone());
-        match (spec, parameter) {
+        self.spend(node, numbers(spec.as_ref(), parameter.as_ref(), &shape))?;
+        let form = match (spec, parameter) {
             (Some(OperatorSpec::Add), _) => {
                 let mut sum = Form::constant(vec![RBig::ZERO]);
                 for operand in operands {
-                    sum = sum.plus(&self.form_of(node, operand, count, depth - 1)?);
+                    sum = sum.plus(&self.form_of(node, operand, depth - 1)?);
                 }
-                Ok(sum)
+                sum
             }
             (Some(OperatorSpec::Scale { .. }), Some(scale)) => {
-                let below = self.form_of(node, operands[0], count, depth - 1)?;
-                Ok(below.each(&whole(node, &scale, &shape)?, |a, b| a * b))
+                let below = self.form_of(node, operands[0], depth - 1)?;
+                below.each(&whole(node, &scale, &shape)?, |a, b| a * b)
             }
             (Some(OperatorSpec::Divide { .. }), Some(divisor)) => {
-                let below = self.form_of(node, operands[0], count, depth - 1)?;
+                let below = self.form_of(node, operands[0], depth - 1)?;
                 let divisor = whole(node, &divisor, &shape)?;
                 match divisor.iter().any(RBig::is_zero) {
-                    true => Ok(Form::node(index)),
-                    false => Ok(below.each(&divisor, |a, b| a / b)),
+                    true => Form::node(index),
+                    false => below.each(&divisor, |a, b| a / b),
                 }
             }
             (Some(OperatorSpec::Translate { .. }), Some(shift)) => {
-                let below = self.form_of(node, operands[0], count, depth - 1)?;
-                Ok(below.plus(&Form::constant(whole(node, &shift, &shape)?)))
+                let below = self.form_of(node, operands[0], depth - 1)?;
+                below.plus(&Form::constant(whole(node, &shift, &shape)?))
             }
             (Some(OperatorSpec::Reshape { .. } | OperatorSpec::Flatten), _) => {
-                self.form_of(node, operands[0], count, depth - 1)
+                self.form_of(node, operands[0], depth - 1)?
             }
-            _ => Ok(Form::node(index)),
-        }
+            _ => Form::node(index),
+        };
+        self.spend(node, form.len())?;
+        Ok(form)
     }
 }
 
-/// A constant's numbers, repeated to a shape.
+/// How many numbers [`whole`] makes of an operator's parameter; 1 where it is not read.
+pub(super) fn numbers(
+    spec: Option<&OperatorSpec>,
+    parameter: Option<&Tensor>,
+    shape: &[usize],
+) -> usize {
+    let is_read = matches!(
+        spec,
+        Some(
+            OperatorSpec::Scale { .. }
+                | OperatorSpec::Divide { .. }
+                | OperatorSpec::Translate { .. }
+        )
+    );
+    match parameter.filter(|own| is_read && own.elem_count() != 1) {
+        Some(_) => shape.iter().product(),
+        None => 1,
+    }
+}
+
+/// A constant's numbers, repeated to a shape; one stays one.
 pub(super) fn whole(node: &Node<'_>, constant: &Tensor, shape: &[usize]) -> Result<Numbers> {
-    let whole = constant.to_dtype(DType::F64)?.broadcast_as(shape)?;
+    let constant = constant.to_dtype(DType::F64)?;
+    let whole = match constant.elem_count() {
+        1 => constant,
+        _ => constant.broadcast_as(shape)?,
+    };
     exact(node, &whole.flatten_all()?.to_vec1()?)
 }
 

@@ -247,6 +247,7 @@ pub(super) fn joined<'a>(
     let batches: Vec<_> = dynamic.map(|dynamic| dynamic.batch).collect();
     let shared = batches.first().copied().flatten();
     let shared = shared.filter(|batch| *batch != axis && batches.iter().all(|b| *b == shared));
+    let integer = values.iter().any(Value::is_integer);
     let (mut operands, mut shapes) = (Vec::new(), Vec::new());
     for value in values {
         let operand = match value {
@@ -276,7 +277,7 @@ pub(super) fn joined<'a>(
         node: made,
         full,
         batch: shared,
-        integer: false,
+        integer,
     })
 }
 

@@ -70,6 +70,7 @@ const CHOOSE: &[&str] = &[
     "Size",
     "SequenceAt",
     "SequenceConstruct",
+    "SequenceLength",
     "Slice",
     "SpaceToDepth",
     "Split",
@@ -411,7 +412,7 @@ impl<'a> Walk<'_, 'a> {
         node: &Node<'a>,
         (name, rule): (&str, Rule),
     ) -> Result<()> {
-        let is_integer = |value: Result<Value>| matches!(value, Ok(Value::Dynamic(d)) if d.integer);
+        let is_integer = |value: Result<Value>| value.is_ok_and(|value| value.is_integer());
         // Numbers of the node that make no operator.
         let rule = |t: &mut Translator<'a>, node: &Node<'a>| {
             rule(t, node).map_err(|error| match error {
@@ -425,7 +426,8 @@ impl<'a> Walk<'_, 'a> {
             return rule(t, node);
         }
         let nearest = SAMPLE.contains(&name) && node.text("mode", "nearest") == "nearest";
-        if !CHOOSE.contains(&name) && !nearest {
+        let adds = node.text("reduction", "none") != "none";
+        if adds || !CHOOSE.contains(&name) && !nearest {
             return Err(node.error(
                 "computes with integers, which wrap and are cut off: cast the input to floating point before",
             ));

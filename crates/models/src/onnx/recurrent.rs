@@ -8,6 +8,9 @@ use super::{
 };
 use crate::{error::Result, operators::Activation, sparse_rows::SparseRows, spec::OperatorSpec};
 
+/// The nodes of a step, in multiplications of constants: there are 2^15 steps in a file of any size.
+const STEP: usize = 1 << 10;
+
 /// What one direction computes with.
 struct Direction {
     backwards: bool,
@@ -291,6 +294,12 @@ fn run<'a>(
     let (encoder, recurrent) = (linear(w, bias)?, linear(r, fed_bias)?);
     let mut states: Vec<usize> = Vec::new();
     let mut state = initial;
+    t.spend_work(node, steps.saturating_mul(STEP))
+        .map_err(|_| {
+            node.error(format!(
+                "takes {steps} steps, too many for a file of this size"
+            ))
+        })?;
     for step in 0..steps {
         let index = match direction.backwards {
             true => steps - 1 - step,

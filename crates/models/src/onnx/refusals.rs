@@ -107,6 +107,10 @@ const REMEDIES: &[(&str, &str)] = &[
         "the file is quantised: use the one before it was, in floating point",
     ),
     (
+        "com.microsoft.MatMulNBits",
+        "the file is quantised: use the one before it was, in floating point",
+    ),
+    (
         "com.microsoft.",
         "ONNX Runtime has optimised the file: use the one before, or its level \"basic\"",
     ),

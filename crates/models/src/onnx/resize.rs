@@ -223,7 +223,10 @@ impl Sampling {
         if self.mode == "nearest" {
             let at = match &self.nearest[..] {
                 "round_prefer_floor" => (at - half()).ceil(),
-                "round_prefer_ceil" => (at + half()).floor(),
+                // What is less than 1e-6 below a middle counts for it, as elsewhere: a quotient may be rounded.
+                "round_prefer_ceil" => {
+                    (at + half() + RBig::from_parts(IBig::ONE, UBig::from(1_000_000u32))).floor()
+                }
                 "floor" => at.floor(),
                 "ceil" => at.ceil(),
                 "ceil_if_smaller" if along.scale < one => at.ceil(),

@@ -150,6 +150,12 @@ fn masked<'a>(
     for (value, mask) in found.iter().zip([&ones, &zeros]) {
         kept.push(match value {
             Value::Dynamic(value) => Value::Dynamic(scaled(t, node, ".kept", value, mask)?),
+            Value::Constant(constant) if constant.len() == 1 => {
+                let number = constant.as_floats()[0];
+                let of = |mask: &f64| if *mask == 0.0 { 0.0 } else { number };
+                let product = mask.as_floats().iter().map(of).collect();
+                Value::Constant(Constant::floats(mask.shape.clone(), product))
+            }
             Value::Constant(constant) => {
                 let mask = node.check(mask.broadcast_to(&constant.shape))?;
                 let numbers = constant.as_floats();
@@ -171,7 +177,7 @@ fn masked<'a>(
     }
 }
 
-/// All values in the shape to which they and the given shapes broadcast.
+/// All values in the shape to which they and the given shapes broadcast; a constant of one number stays that.
 fn spread<'a>(
     t: &mut Translator<'a>,
     node: &Node<'a>,
@@ -195,9 +201,10 @@ fn spread<'a>(
     let mut found = Vec::new();
     for value in values {
         found.push(match value {
-            Value::Constant(constant) => {
-                t.broadcast_to(node, &Value::Constant(constant.clone()), &full)?
+            Value::Constant(constant) if constant.len() == 1 => {
+                Value::Constant(constant.reshape(Vec::new()))
             }
+            Value::Constant(_) => t.broadcast_to(node, value, &full)?,
             _ => Value::Dynamic(
                 dynamics
                     .next()

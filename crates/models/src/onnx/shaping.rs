@@ -78,7 +78,7 @@ impl<'a> Translator<'a> {
             node: self.reshaped(node, value.node, &own(&full, batch))?,
             full,
             batch,
-            integer: false,
+            integer: value.integer,
         })
     }
 
@@ -170,7 +170,7 @@ impl<'a> Translator<'a> {
             node: made,
             full,
             batch,
-            integer: false,
+            integer: value.integer,
         })
     }
 

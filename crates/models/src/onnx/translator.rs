@@ -244,8 +244,8 @@ impl<'a> Translator<'a> {
             return;
         };
         for name in &node.outputs {
-            if let Some(Value::Dynamic(value)) = frame.values.get_mut(name) {
-                value.integer = true;
+            if let Some(value) = frame.values.remove(name) {
+                frame.values.insert(name, value.as_integers());
             }
         }
     }

@@ -31,6 +31,31 @@ pub(super) struct Dynamic {
     pub(super) integer: bool,
 }
 
+impl Value {
+    /// Whether it holds integers that depend on the input, or one of a sequence does.
+    pub(super) fn is_integer(&self) -> bool {
+        match self {
+            Value::Dynamic(value) => value.integer,
+            Value::Sequence(values) => values.iter().any(Self::is_integer),
+            Value::Constant(_) | Value::Greater(_) | Value::Failed(_) => false,
+        }
+    }
+
+    /// The same as integers.
+    pub(super) fn as_integers(self) -> Self {
+        match self {
+            Value::Dynamic(value) => Value::Dynamic(Dynamic {
+                integer: true,
+                ..value
+            }),
+            Value::Sequence(values) => {
+                Value::Sequence(values.iter().cloned().map(Self::as_integers).collect())
+            }
+            other => other,
+        }
+    }
+}
+
 impl Dynamic {
     /// The shape of one input's value: that of the graph without the batch, and never without dimensions.
     pub(super) fn own(&self) -> Vec<usize> {

@@ -36,10 +36,10 @@ pub(super) fn from_safetensors(bytes: &[u8]) -> Result<StateDict> {
             let tensor = view
                 .load(&Device::Cpu)
                 .map_err(|e| says(name.as_str(), e.to_string()))?;
-            if !tensor.dtype().is_float() {
+            if !loclin_tensor::is_float(tensor.dtype()) {
                 return Err(says(
                     &name,
-                    format!("holds {:?}, not floats", tensor.dtype()),
+                    format!("holds {:?}, not floats of 16 bits or more", tensor.dtype()),
                 ));
             }
             if tensor.elem_count() == 0 {
