@@ -7,6 +7,7 @@ use loclin_models::operators::{
     Activation, Concat, Conv2d, Conv2dConfig, Linear, MaxPool2d, Maxout, Reshape, Window2d,
 };
 use loclin_models::{Network, NetworkBuilder, Operator, PiecewiseLinear};
+use loclin_regions::reduced::{Limits, Question, Threshold};
 use loclin_regions::{Budget, Guarantee, Linearization, Method, Norm, Position};
 use loclin_tests::{Fc, Layer, bridge, exact::Graph};
 use proptest::prelude::*;
@@ -155,4 +156,39 @@ proptest! {
         let network = builder.finish(DType::F64, &Device::Cpu).unwrap();
         check(&network, &[1e-5 * (1.0 + f64::from(apart) / 400.0), 1e-5])?;
     }
+}
+
+/// The gradient at the input is 1, and 2 as it is computed; beyond 0.5 it is 1.15. So 10% of it are not kept further than that.
+#[test]
+fn shares_of_a_gradient_that_rounding_loses() {
+    let large = 2f64.powi(55);
+    let layer = |weight: &[&[f64]], bias: &[f64]| Layer {
+        weight: weight.iter().map(|row| row.to_vec()).collect(),
+        bias: bias.to_vec(),
+    };
+    let fc = Fc {
+        layers: vec![
+            layer(&[&[3.0], &[1.0], &[1.0]], &[10.0, 10.0, -0.5]),
+            layer(&[&[0.1 * large, -0.3 * large, 0.15]], &[0.0]),
+        ],
+        negative_slope: 0.0,
+    };
+    let network = bridge::network(&fc, DType::F64).unwrap();
+    let batch = bridge::batch(&[vec![0.0]], DType::F64).unwrap();
+    let here = Linearization::new(&network, &batch, Budget::default()).unwrap();
+    let around = here.surroundings(0, Norm::LINF).unwrap();
+    let question = Question::Change {
+        weights: vec![1.0],
+        norm: Norm::L1,
+    };
+    let asked = Threshold::Relative(0.1);
+    let largest = around
+        .largest(&question, asked, 1.0, Limits::default())
+        .unwrap();
+    assert!(largest.proved <= 0.5, "{}", largest.proved);
+    let asked = Threshold::Relative(0.2);
+    let largest = around
+        .largest(&question, asked, 1.0, Limits::default())
+        .unwrap();
+    assert!(largest.refuted > 0.5, "{}", largest.refuted);
 }

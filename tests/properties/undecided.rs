@@ -385,7 +385,9 @@ fn lengths_are_found_beside_a_boundary() {
             .largest(&question, threshold, 0.25, Limits::default())
             .unwrap()
     });
-    assert_eq!((twice.threshold, twice.proved), (2.0 * length, 0.25));
+    // Less what rounding may have done to the length.
+    assert!(twice.threshold <= 2.0 * length && twice.threshold >= 2.0 * length * (1.0 - 1e-12));
+    assert_eq!(twice.proved, 0.25);
     assert!(half.proved == 0.0 && half.refuted <= 0.25);
 }
 

@@ -42,6 +42,38 @@ pub fn at_least(value: f64) -> String {
     significant(directed(value, 2, true))
 }
 
+/// [`significant`] where that is the very number, otherwise all its digits: of a radius that was asked for.
+///
+/// ```
+/// assert_eq!(loclin_report::as_asked(0.5), "0.500");
+/// assert_eq!(loclin_report::as_asked(0.0123456), "0.0123456");
+/// ```
+pub fn as_asked(value: f64) -> String {
+    let short = significant(value);
+    match short.parse::<f64>() {
+        Ok(same) if same != value && (1e-4..1e6).contains(&value.abs()) => value.to_string(),
+        Ok(same) if same != value => format!("{value:e}"),
+        _ => short,
+    }
+}
+
+/// A share as percent with so many decimals, no larger than it is: 100% are all.
+///
+/// ```
+/// assert_eq!(loclin_report::percent_at_most(3999.0 / 4000.0, 1), "99.9%");
+/// assert_eq!(loclin_report::percent_at_most(0.29, 1), "29.0%");
+/// ```
+pub fn percent_at_most(share: f64, decimals: usize) -> String {
+    let percent = 100.0 * share;
+    let nearest = format!("{percent:.decimals$}");
+    let unit = 10f64.powi(-i32::try_from(decimals).unwrap_or(0));
+    // A product is rounded itself.
+    match nearest.parse::<f64>() {
+        Ok(found) if found > percent * (1.0 + 1e-12) => format!("{:.decimals$}%", found - unit),
+        _ => format!("{nearest}%"),
+    }
+}
+
 /// `value` with so many digits behind the first, rounded up or down.
 pub fn directed(value: f64, digits: usize, up: bool) -> f64 {
     if !value.is_finite() || value == 0.0 {

@@ -38,7 +38,7 @@ pub use data::{
     NormRadii, NumberTable, Panel, PickedInput, Report, Selection, ToyPanel, ToyPoint,
 };
 pub use error::{Error, Result};
-pub use format::{at_least, at_most, directed, printable, significant};
+pub use format::{as_asked, at_least, at_most, directed, percent_at_most, printable, significant};
 pub use page::render;
 pub use picture::Picture;
 pub use table::text_table;

@@ -2,6 +2,7 @@
 
 use super::{answer::Bound, limits::Limits, question::Question, surroundings::Surroundings};
 use crate::{Error, Result};
+use loclin_tensor::rounding::{down, relative, sum_up, up};
 use std::time::Instant;
 
 /// Radii are found to within this share.
@@ -111,9 +112,14 @@ impl Surroundings {
         if most.is_nan() || most <= 0.0 {
             return refuse("radius", format!("up to {most}; must be positive"));
         }
-        let value = match (threshold, question) {
-            (Threshold::Absolute(value), _) => value,
-            (Threshold::Relative(share), _) => share * self.length_at_centre(question)?,
+        // A share of a length that is known but for rounding: what is proved keeps below that of the least, what is refuted is above that of
+        // the largest.
+        let [value, above] = match threshold {
+            Threshold::Absolute(value) => [value, value],
+            Threshold::Relative(share) => {
+                let [least, most] = self.length_between(question)?;
+                [down(share * least).max(0.0), up(share * most)]
+            }
         };
         let end = limits
             .time
@@ -138,7 +144,7 @@ impl Surroundings {
                     proof: false,
                     time: end.map(|end| end.saturating_duration_since(Instant::now())),
                 };
-                if self.tried(next, question, limits, &mut largest)? != Some(true) {
+                if self.tried(next, (question, above), limits, &mut largest)? != Some(true) {
                     open = open.min(next);
                 }
                 let beyond = open.min(largest.refuted);
@@ -156,7 +162,7 @@ impl Surroundings {
                 break;
             }
         }
-        self.look_beyond(question, &mut largest, most, end)?;
+        self.look_beyond((question, above), &mut largest, most, end)?;
         rising(&mut largest.curve);
         Ok(largest)
     }
@@ -164,7 +170,7 @@ impl Surroundings {
     /// Looks for an input beyond the threshold in larger balls, where none was found in those that nothing is proved of.
     fn look_beyond(
         &self,
-        question: &Question,
+        question: (&Question, f64),
         largest: &mut Largest,
         most: f64,
         end: Option<Instant>,
@@ -196,12 +202,12 @@ impl Surroundings {
         Ok(())
     }
 
-    /// Takes in what is found and proved in the ball of a radius: whether the threshold is proved to hold there; `None` where too many units
+    /// Takes in what is found and proved in the ball of a radius, of a question and what is above its threshold: whether the threshold is proved to hold there; `None` where too many units
     /// can change.
     fn tried(
         &self,
         radius: f64,
-        question: &Question,
+        (question, above): (&Question, f64),
         limits: Limits,
         largest: &mut Largest,
     ) -> Result<Option<bool>> {
@@ -210,7 +216,7 @@ impl Surroundings {
             Err(Error::Argument { what: "radius", .. }) => return Ok(None),
             Err(error) => return Err(error),
         };
-        if bound.found > largest.threshold {
+        if bound.found > above {
             largest.refuted = largest.refuted.min(radius);
         }
         let held = holds(&bound, question, largest.threshold);
@@ -259,12 +265,27 @@ impl Surroundings {
     /// # Errors
     /// Another question, or one that does not fit the network.
     pub fn length_at_centre(&self, question: &Question) -> Result<f64> {
+        Ok(self.length_and_error(question)?.0)
+    }
+
+    /// Bounds of [`Surroundings::length_at_centre`] in exact arithmetic.
+    fn length_between(&self, question: &Question) -> Result<[f64; 2]> {
+        let (length, error) = self.length_and_error(question)?;
+        Ok([down(length - error).max(0.0), up(length + error)])
+    }
+
+    /// The length as it is computed, and a bound of its error.
+    fn length_and_error(&self, question: &Question) -> Result<(f64, f64)> {
         let reduced = self.reduced(0.0)?;
         let (outputs, measure) = self.asked(&reduced, question)?;
+        // In the l1 norm, which no other one of a difference exceeds.
+        let errors: Vec<f64> = outputs.iter().map(|own| own.gradient_error).collect();
         let gradients: Vec<Vec<f64>> = outputs.into_iter().map(|own| own.gradient).collect();
+        let all = gradients.iter().map(Vec::len).sum::<usize>();
+        let with_error = |length: f64| (length, up(sum_up(&errors) + length * relative(all + 64)));
         match (question, gradients.first()) {
-            (Question::Change { norm, .. }, Some(gradient)) => Ok(norm.of(gradient)),
-            _ if question.is_length() => Ok(measure.at(&gradients)),
+            (Question::Change { norm, .. }, Some(gradient)) => Ok(with_error(norm.of(gradient))),
+            _ if question.is_length() => Ok(with_error(measure.at(&gradients))),
             _ => Err(Error::Argument {
                 what: "threshold",
                 cause: "a share of the gradient's norm fits changes and lengths only".into(),

@@ -1,9 +1,7 @@
 //! The report: curves, and pictures of images.
 
 use loclin_data::{Data, Dataset};
-use loclin_report::{
-    BoundCurve, Explanation, Panel, Picture, Report, at_least, at_most, significant,
-};
+use loclin_report::{BoundCurve, Explanation, Panel, Picture, Report, as_asked, at_least, at_most};
 
 use super::options::What;
 use super::outcome::{Outcome, Summary};
@@ -48,7 +46,7 @@ fn settings(outcome: &Outcome) -> Vec<(String, String)> {
         if let (Some(found), Some(proved)) = (found, proved) {
             let (found, proved) = (at_most(found.p50), at_least(proved.p50));
             let both = format!("{found} found, {proved} {}", outcome.claim());
-            settings.push((format!("median within {}", significant(*eps)), both));
+            settings.push((format!("median within {}", as_asked(*eps)), both));
         }
     }
     settings
@@ -115,12 +113,12 @@ fn lines(outcome: &Outcome, row: &Row) -> Vec<String> {
             .map(|answer| match (answer.found, answer.proved) {
                 (Some(found), Some(proved)) => format!(
                     "within {}, {}: {} found, {} {claim}",
-                    significant(answer.eps),
+                    as_asked(answer.eps),
                     what(outcome.what),
                     at_most(found),
                     at_least(proved)
                 ),
-                _ => format!("within {}: no answer", significant(answer.eps)),
+                _ => format!("within {}: no answer", as_asked(answer.eps)),
             }),
     );
     if let (Some(largest), Some(summary)) = (&row.largest, &outcome.largest) {
@@ -168,7 +166,7 @@ fn panels(row: &Row, table: &Dataset, at: usize) -> anyhow::Result<Vec<Vec<Panel
         (!known.is_empty()).then_some((answer.eps, known))
     };
     for (eps, known) in row.bounds.iter().filter_map(signs) {
-        let title = format!("signs within {}", significant(eps));
+        let title = format!("signs within {}", as_asked(eps));
         panels.push(panel(
             title,
             Picture::signs(shape, &pictured.shown(&known))?,

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use loclin_regions::Guarantee;
-use loclin_report::{at_least, at_most, directed, significant};
+use loclin_report::{as_asked, at_least, at_most, directed, percent_at_most, significant};
 
 use super::options::What;
 use super::outcome::{Largest, Outcome, Summary};
@@ -76,7 +76,7 @@ impl Outcome {
                 .flat_map(|row| row.bounds.iter().map(move |answer| (row, answer)))
         };
         for (row, answer) in each().take(LINES) {
-            let (margin, eps) = (at_most(row.margin), significant(answer.eps));
+            let (margin, eps) = (at_most(row.margin), as_asked(answer.eps));
             write!(
                 f,
                 "{:>6} {:>5} {margin:>10} {eps:>10} ",
@@ -113,8 +113,8 @@ impl Outcome {
                 None => "open".into(),
             },
             What::Sign => {
-                let share = 100.0 * answer.signs_proved.unwrap_or(0.0);
-                format!("{share:.1}% keep their sign ({claim})")
+                let share = percent_at_most(answer.signs_proved.unwrap_or(0.0), 1);
+                format!("{share} keep their sign ({claim})")
             }
             What::Change => {
                 let share = answer.proved.unwrap_or(0.0) / at_input;
@@ -171,7 +171,7 @@ impl Outcome {
             inputs,
         } in &self.radii
         {
-            let eps = significant(*eps);
+            let eps = as_asked(*eps);
             let (Some(found), Some(proved)) = (found, proved) else {
                 writeln!(f, "eps {eps}: no answer for any input")?;
                 continue;
@@ -186,19 +186,19 @@ impl Outcome {
                 (Some(share), _) => {
                     write!(
                         f,
-                        "eps {eps}: stays for {:.1}% of the inputs ({claim})",
-                        100.0 * share
+                        "eps {eps}: stays for {} of the inputs ({claim})",
+                        percent_at_most(*share, 1)
                     )?;
                 }
                 (None, Some(signs)) => write!(
                     f,
-                    "eps {eps}: {of}{:.1}% of the numbers keep their sign ({claim})",
-                    100.0 * signs.p50
+                    "eps {eps}: {of}{} of the numbers keep their sign ({claim})",
+                    percent_at_most(signs.p50, 1)
                 )?,
                 (None, None) => write!(
                     f,
-                    "eps {eps}: {of}{found} found, {proved} {claim}; both the same for {:.1}%",
-                    100.0 * exact
+                    "eps {eps}: {of}{found} found, {proved} {claim}; both the same for {}",
+                    percent_at_most(*exact, 1)
                 )?,
             }
             if *inputs < self.inputs {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use loclin_data::{Applied, Stored};
-use loclin_report::{at_most, significant};
+use loclin_report::{as_asked, at_most, percent_at_most};
 use serde::Serialize;
 
 /// The smallest radius of a norm.
@@ -86,12 +86,12 @@ pub(super) fn median_in_words(norm: &str, median: f64, applied: &Applied) -> Str
 impl Above {
     /// It in words.
     pub(super) fn in_words(&self) -> String {
-        let shares = self.share.iter().map(|(column, share)| {
-            let percent = 100.0 * share;
-            format!("{} {percent:.2}%", norm(column))
-        });
+        let shares = self
+            .share
+            .iter()
+            .map(|(column, share)| format!("{} {}", norm(column), percent_at_most(*share, 2)));
         let shares = shares.collect::<Vec<_>>().join(", ");
-        format!("{}: {shares} of the inputs", significant(self.radius))
+        format!("{}: {shares} of the inputs", as_asked(self.radius))
     }
 }
 

@@ -34,7 +34,7 @@ pub(super) struct Measured {
     pub(super) distances: Vec<Vec<Between>>,
     /// Bounds of the outputs.
     pub(super) outputs: Vec<Between>,
-    /// Whether the side of every neuron is certain. Of neurons behind one that is not, nothing is known.
+    /// Whether the side of every neuron is certain, or it is 0 on the whole region. Of neurons behind one that is not, nothing is known.
     pub(super) decided: bool,
 }
 
@@ -74,6 +74,7 @@ pub(super) fn measure(
     let step = (AT_ONCE / network.tangent_size().max(1)).max(1);
     for range in trace.neuron_ranges()? {
         let above = measured.decided;
+        let mut settled = Vec::with_capacity(range.count);
         for first in (0..range.count).step_by(step) {
             let count = step.min(range.count - first);
             let mut units = vec![0.0; count * range.count];
@@ -88,7 +89,10 @@ pub(super) fn measure(
                 .squeeze(0)?;
             for (k, gradient) in gradients.to_vec2::<f64>()?.iter().enumerate() {
                 let at = range.start + first + k;
-                measured.decided &= clear_of_zero(z[at], of_z[at]) > 0.0;
+                // On no side for certain, or 0 on the whole region, as what compares units that are off: nothing depends on it then.
+                let is_zero = [z[at], of_z[at], of_gradients[at]] == [0.0; 3]
+                    && gradient.iter().all(|value| *value == 0.0);
+                settled.push(is_zero || clear_of_zero(z[at], of_z[at]) > 0.0);
                 let claimed = norms.iter().zip(claims.radii);
                 for (distances, (norm, claimed)) in measured.distances.iter_mut().zip(claimed) {
                     let length = length(gradient, *norm, of_gradients[at]);
@@ -111,8 +115,8 @@ pub(super) fn measure(
                 }
             }
         }
-        let certain = |at: usize| clear_of_zero(z[at], of_z[at]) > 0.0;
-        let open = !(range.start..range.start + range.count).all(certain);
+        let open = settled.contains(&false);
+        measured.decided &= !open;
         if open && is_maximum(&network.nodes()[range.node].operator) {
             // Perhaps another entry is the largest, and the neurons are other differences.
             for distances in &mut measured.distances {
@@ -160,4 +164,64 @@ fn distance(z: f64, error: f64, (short, long): Between) -> Between {
         quotient_down(clear_of_zero(z, error), long),
         quotient_up(up(z.abs() + error), short),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use candle_nn::VarBuilder;
+    use loclin_models::NetworkBuilder;
+    use loclin_models::operators::{Activation, Concat, Linear, Maxout};
+
+    use super::*;
+
+    fn linear(weight: &[[f64; 3]], inputs: usize, bias: &[f64]) -> Linear {
+        let numbers: Vec<f64> = weight
+            .iter()
+            .flat_map(|row| &row[..inputs])
+            .copied()
+            .collect();
+        let shape = (weight.len(), inputs);
+        let weight = Tensor::from_vec(numbers, shape, &Device::Cpu).unwrap();
+        let bias = Tensor::new(bias, &Device::Cpu).unwrap();
+        let all = HashMap::from([("weight".into(), weight), ("bias".into(), bias)]);
+        let vars = VarBuilder::from_tensors(all, DType::F64, &Device::Cpu);
+        Linear::new(inputs, shape.0, true, vars).unwrap()
+    }
+
+    /// `relu(x1 + max(relu(x - 9)) - 1/4)`, where both units below the maximum are off: equal on the whole region.
+    #[test]
+    fn comparisons_of_units_that_are_off_leave_nothing_open() {
+        let mut builder = NetworkBuilder::new(&[2]).unwrap();
+        let near = linear(&[[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]], 2, &[-9.0, -9.0]);
+        let near = builder.affine("near", near, &[0]).unwrap();
+        let off = builder
+            .piecewise_linear("off", Activation::relu(), near)
+            .unwrap();
+        let largest = Operator::PiecewiseLinear(std::sync::Arc::new(Maxout::new(2).unwrap()));
+        let largest = builder.add("largest", largest, &[off]).unwrap();
+        let both = builder
+            .affine("both", Concat::new(0), &[largest, 0])
+            .unwrap();
+        let last = linear(&[[1.0, 1.0, 0.0]], 3, &[-0.25]);
+        let last = builder.affine("last", last, &[both]).unwrap();
+        builder
+            .piecewise_linear("on", Activation::relu(), last)
+            .unwrap();
+        let network = builder.finish(DType::F64, &Device::Cpu).unwrap();
+        let magnitudes = network.magnitudes().unwrap().unwrap();
+        let claims = Claims {
+            norms: &[Norm::L2],
+            radii: &[0.25],
+            limiting: None,
+            leading: 0,
+            domain: None,
+        };
+        let found = measure(&network, &magnitudes, &[0.5, 0.0], &claims);
+        let found = found.unwrap().unwrap();
+        assert!(found.decided);
+        let (least, most) = *found.distances[0].last().unwrap();
+        assert!(0.24 < least && most < 0.26, "{least} to {most}");
+    }
 }

@@ -125,6 +125,7 @@ impl fmt::Display for Outcome {
         }
         write!(f, "checked {} of {} rows: ", self.checked, self.rows)?;
         match self.failing() {
+            0 if self.undecided > 0 => write!(f, "none is refuted"),
             0 => write!(f, "all hold"),
             1 => write!(f, "1 does not hold"),
             n => write!(f, "{n} do not hold"),

@@ -79,7 +79,13 @@ pub fn measure(
     let (mut sum, mut kept, mut shard) = (Sum::default(), None, Shard::default());
     if let Some((path, job)) = out {
         shard = job.shard()?;
-        let own = settings(made.settings.clone(), &shown, options, digest_of(0)?)?;
+        let mut own = settings(made.settings.clone(), &shown, options, digest_of(0)?)?;
+        if !shard.is_whole() {
+            // How many inputs there are is settled, too.
+            let digests = inputs.iter().map(|index| digest_of(*index));
+            let all = digests.collect::<anyhow::Result<Vec<_>>>()?.concat();
+            own = own.with("data", files::hexadecimal(&Sha256::digest(all)))?;
+        }
         let table = table_of(path);
         let settings = jobs::agreed(own, Seed::Given(seed), &table, job, || Ok(seed))?;
         let shown = serde_json::to_value(&shown)?;

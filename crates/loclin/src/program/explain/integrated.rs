@@ -9,6 +9,7 @@ use loclin_regions::attribution::{
 };
 use loclin_regions::segment::Walk;
 use loclin_regions::{Budget, Guarantee};
+use loclin_report::directed;
 use serde::Serialize;
 
 /// How gradients are integrated.
@@ -91,7 +92,12 @@ impl fmt::Display for Integrated {
         }
         write!(f, ", completeness error {:.2e}", self.completeness_error)?;
         match self.error {
-            Some(error) => write!(f, ", each within {error:.1e} ({})", self.guarantee),
+            Some(error) => write!(
+                f,
+                ", each within {:.1e} ({})",
+                directed(error, 1, true),
+                self.guarantee
+            ),
             None => write!(f, " ({})", self.guarantee),
         }
     }

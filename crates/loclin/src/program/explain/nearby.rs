@@ -7,7 +7,7 @@ use loclin_regions::reduced::{
     Bound, Limits, Question, Surroundings, Threshold, one_output, rising,
 };
 use loclin_regions::{Guarantee, Linearization, Method, Norm};
-use loclin_report::{BoundCurve, at_least, at_most, significant};
+use loclin_report::{BoundCurve, as_asked, at_least, at_most};
 use serde::Serialize;
 
 /// Radii of the curve.
@@ -150,14 +150,6 @@ fn radii(margin: f64, eps: f64) -> Vec<f64> {
 }
 
 impl Nearby {
-    /// Takes note of a change that was found elsewhere in the largest ball.
-    pub(super) fn found(&mut self, change: f64) {
-        if let Some(last) = self.curve.last_mut() {
-            last.found = last.found.max(change);
-            last.proved = last.proved.max(last.found);
-        }
-    }
-
     /// What it says, in sentences.
     pub(super) fn lines(&self) -> Vec<String> {
         let (claim, top) = (self.guarantee.name(), self.top);
@@ -168,7 +160,7 @@ impl Nearby {
         if let Some(Point { eps, found, proved }) = self.curve.last() {
             lines.push(format!(
                 "within an l-infinity radius of {} the gradient changes by at most {} in l1 norm ({claim}), and by {} at an input found",
-                significant(*eps),
+                as_asked(*eps),
                 at_least(*proved),
                 at_most(*found)
             ));

@@ -17,7 +17,7 @@ use crate::program::classes::word;
 use crate::program::distortion::{Radius, worst_of};
 use crate::program::domain::InputBox;
 use crate::program::{progress, tensors};
-use loclin_report::{BoundCurve, significant};
+use loclin_report::{BoundCurve, at_most, significant};
 
 /// What is asked about an input.
 #[derive(Clone, Debug)]
@@ -141,14 +141,11 @@ pub fn read(
     let found = search.run(&distortion)?;
     let evaluation = start.elapsed() / u32::try_from(found.evaluations).unwrap_or(u32::MAX).max(1);
     let around = |asked| nearby(network, &here, output, options.eps, (asked, evaluation));
-    let (mut nearby, nearby_left_out) = match options.nearby.map(around).transpose() {
+    let (nearby, nearby_left_out) = match options.nearby.map(around).transpose() {
         Ok(nearby) => (nearby, None),
         Err(cause) => (None, Some(cause)),
     };
     let worst = worst_of(&distortion, &found)?;
-    if let Some(nearby) = &mut nearby {
-        nearby.found(worst.distortion);
-    }
     let there = worst.point.to_dtype(DType::F64)?.reshape(x.dims())?;
     let zeros = x.zeros_like()?;
     let baseline = options.baseline.as_ref().unwrap_or(&zeros);
@@ -216,7 +213,7 @@ impl Reading {
             self.certificate(),
             format!(
                 "moving every number by at most {eps} changes the gradient by {} in l1 norm or more{share} its own {}",
-                significant(self.distortion),
+                at_most(self.distortion),
                 significant(self.gradient_length)
             ),
             format!("integrated gradients: {}", self.integrated[0]),

@@ -107,17 +107,14 @@ fn check(kept: &Journal, job: &Job) -> Result<(), JobError> {
     if there.command != job.command {
         return Err(other("command", there.command.clone(), job.command.clone()));
     }
-    if let Some((name, there, here)) = there.settings.difference(&job.settings) {
-        return Err(other(&name, there, here));
+    if there.shard != job.shard {
+        let [there, here] = [there.shard, job.shard].map(|own| own.to_string());
+        return Err(other("shard", there, here));
     }
-    // The settings say how many batches there are, or there may be more of them later.
-    match there.shard == job.shard {
-        true => Ok(()),
-        false => Err(other(
-            "shard",
-            there.shard.to_string(),
-            job.shard.to_string(),
-        )),
+    // They say how many batches there are, or there may be more of them later.
+    match there.settings.difference(&job.settings) {
+        Some((name, there, here)) => Err(other(&name, there, here)),
+        None => Ok(()),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use loclin_report::explorer::{Inspected, inspected};
-use loclin_report::{BoundCurve, Explanation, at_least, at_most, significant};
+use loclin_report::{BoundCurve, Explanation, as_asked, at_least, at_most};
 
 use super::gradient::{asked, here};
 use super::http::Status;
@@ -123,7 +123,7 @@ fn bounds(source: &Source, row: usize) -> Vec<Explanation> {
         _ => "estimate",
     };
     let line = |[eps, found, proved]: &[f64; 3]| {
-        let (eps, found, proved) = (significant(*eps), at_most(*found), at_least(*proved));
+        let (eps, found, proved) = (as_asked(*eps), at_most(*found), at_least(*proved));
         format!("within {eps}: {found} found, {proved} {claim}")
     };
     vec![Explanation {
