@@ -245,7 +245,7 @@ impl<'a> Translator<'a> {
         };
         for name in &node.outputs {
             if let Some(value) = frame.values.remove(name) {
-                frame.values.insert(name, value.as_integers());
+                frame.values.insert(name, value.into_integers());
             }
         }
     }

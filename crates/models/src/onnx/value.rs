@@ -42,14 +42,14 @@ impl Value {
     }
 
     /// The same as integers.
-    pub(super) fn as_integers(self) -> Self {
+    pub(super) fn into_integers(self) -> Self {
         match self {
             Value::Dynamic(value) => Value::Dynamic(Dynamic {
                 integer: true,
                 ..value
             }),
             Value::Sequence(values) => {
-                Value::Sequence(values.iter().cloned().map(Self::as_integers).collect())
+                Value::Sequence(values.iter().cloned().map(Self::into_integers).collect())
             }
             other => other,
         }
