@@ -42,17 +42,18 @@ pub fn at_least(value: f64) -> String {
     significant(directed(value, 2, true))
 }
 
-/// [`significant`] where that is the very number, otherwise all its digits: of a radius that was asked for.
+/// [`significant`] where that is the very number, otherwise six digits, no larger than it: of a radius that was asked for.
 ///
 /// ```
 /// assert_eq!(loclin_report::as_asked(0.5), "0.500");
-/// assert_eq!(loclin_report::as_asked(0.0123456), "0.0123456");
+/// assert_eq!(loclin_report::as_asked(8.0 / 255.0), "0.0313725");
 /// ```
 pub fn as_asked(value: f64) -> String {
     let short = significant(value);
+    let digits = directed(value, 5, false);
     match short.parse::<f64>() {
-        Ok(same) if same != value && (1e-4..1e6).contains(&value.abs()) => value.to_string(),
-        Ok(same) if same != value => format!("{value:e}"),
+        Ok(same) if same != value && (1e-4..1e6).contains(&value.abs()) => digits.to_string(),
+        Ok(same) if same != value => format!("{digits:e}"),
         _ => short,
     }
 }
