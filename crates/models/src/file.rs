@@ -144,12 +144,8 @@ impl ModelFile {
         for (name, view) in tensors.tensors() {
             use candle_core::safetensors::Load;
             let tensor = view.load(device)?;
-            if !loclin_tensor::is_float(tensor.dtype()) {
-                let found = tensor.dtype();
-                return Err(Error::Format(format!(
-                    "`{name}` holds {found:?}, not floats of 16 bits or more"
-                )));
-            }
+            stored::check_floats(&tensor)
+                .map_err(|cause| Error::Format(format!("`{name}` {cause}")))?;
             check_finite(&name, &tensor)?;
             parameters.insert(name, tensor.to_dtype(dtype)?);
         }

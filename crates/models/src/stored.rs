@@ -7,11 +7,20 @@ use std::{
 };
 
 use crate::foreign;
-use loclin_tensor::file;
+use candle_core::Tensor;
+use loclin_tensor::{file, is_float};
 use safetensors::tensor::Metadata;
 
 /// The longest header that safetensors allows.
 const MAX_HEADER: u64 = 100_000_000;
+
+/// Why a stored tensor is no parameter, where it holds no floats that are computed with.
+pub(crate) fn check_floats(tensor: &Tensor) -> Result<(), String> {
+    match tensor.dtype() {
+        dtype if is_float(dtype) => Ok(()),
+        dtype => Err(format!("holds {dtype:?}, not floats of 16 bits or more")),
+    }
+}
 
 /// All bytes of a safetensors file whose header has been checked, or of an archive or pickle; otherwise why not.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, String> {

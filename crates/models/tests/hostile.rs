@@ -19,15 +19,16 @@ use pickle_writer::{legacy, pickle, tensor};
 use proptest::prelude::*;
 use whole::{fc_pickle, onnx_file, pytorch_file};
 
+const FC: Architecture = Architecture::Fc {
+    input_shape: None,
+    negative_slope: 0.0,
+    bias: true,
+};
+
 /// Reads bytes in every way; the results do not matter.
 fn read(bytes: &[u8]) {
-    let architecture = Architecture::Fc {
-        input_shape: None,
-        negative_slope: 0.0,
-        bias: true,
-    };
     onnx::from_bytes(bytes, DType::F32, &Device::Cpu).ok();
-    pytorch::from_bytes(bytes, &architecture, DType::F32, &Device::Cpu).ok();
+    pytorch::from_bytes(bytes, &FC, DType::F32, &Device::Cpu).ok();
     Model::from_bytes(bytes, DType::F32, &Device::Cpu).ok();
 }
 
@@ -51,15 +52,10 @@ fn safetensors_file() -> Vec<u8> {
 
 #[test]
 fn undamaged_files_load() {
-    let fc = Architecture::Fc {
-        input_shape: None,
-        negative_slope: 0.0,
-        bias: true,
-    };
     let device = Device::Cpu;
     onnx::from_bytes(&onnx_file(), DType::F32, &device).unwrap();
-    pytorch::from_bytes(&pytorch_file(&fc_pickle()), &fc, DType::F32, &device).unwrap();
-    pytorch::from_bytes(&safetensors_file(), &fc, DType::F32, &device).unwrap();
+    pytorch::from_bytes(&pytorch_file(&fc_pickle()), &FC, DType::F32, &device).unwrap();
+    pytorch::from_bytes(&safetensors_file(), &FC, DType::F32, &device).unwrap();
     Model::from_bytes(&safetensors_file(), DType::F32, &device).unwrap();
 }
 
@@ -84,17 +80,12 @@ fn tensors_without_a_use_are_refused() {
 #[test]
 fn floats_of_8_bits_are_refused() {
     use safetensors::tensor::{Dtype, TensorView};
-    let fc = Architecture::Fc {
-        input_shape: None,
-        negative_slope: 0.0,
-        bias: false,
-    };
     let file = safetensors_file();
     let (_, metadata) = safetensors::SafeTensors::read_metadata(&file).unwrap();
     let view = TensorView::new(Dtype::F8_E4M3, vec![1, 2], &[0x38, 0x40]).unwrap();
     let file = |metadata| safetensors::serialize([("0.weight", view.clone())], metadata).unwrap();
     let (state, own) = (file(None), file(metadata.metadata().clone()));
-    let state = pytorch::from_bytes(&state, &fc, DType::F64, &Device::Cpu);
+    let state = pytorch::from_bytes(&state, &FC, DType::F64, &Device::Cpu);
     let own = Model::from_bytes(&own, DType::F64, &Device::Cpu);
     for message in [state.unwrap_err().to_string(), own.unwrap_err().to_string()] {
         assert!(message.contains("floats of 16 bits or more"), "{message}");
@@ -103,11 +94,6 @@ fn floats_of_8_bits_are_refused() {
 
 #[test]
 fn every_truncation_is_an_error() {
-    let fc = Architecture::Fc {
-        input_shape: None,
-        negative_slope: 0.0,
-        bias: true,
-    };
     let file = onnx_file();
     // The version of the operators comes last, so that nothing shorter is complete.
     for length in 0..file.len() {
@@ -120,14 +106,14 @@ fn every_truncation_is_an_error() {
     for length in 0..file.len() {
         let damaged = pytorch_file(&file[..length]);
         assert!(
-            pytorch::from_bytes(&damaged, &fc, DType::F32, &Device::Cpu).is_err(),
+            pytorch::from_bytes(&damaged, &FC, DType::F32, &Device::Cpu).is_err(),
             "{length}"
         );
     }
     for file in [pytorch_file(&file), safetensors_file()] {
         for length in 0..file.len() {
             assert!(
-                pytorch::from_bytes(&file[..length], &fc, DType::F32, &Device::Cpu).is_err(),
+                pytorch::from_bytes(&file[..length], &FC, DType::F32, &Device::Cpu).is_err(),
                 "{length}"
             );
         }

@@ -130,7 +130,10 @@ impl<'a> Translator<'a> {
             .parameters()
             .first()
             .map(|(_, tensor)| (*tensor).clone());
-        self.spend(node, numbers(spec.as_ref(), parameter.as_ref(), &shape))?;
+        self.spend(
+            node,
+            parameter_length(spec.as_ref(), parameter.as_ref(), &shape),
+        )?;
         let form = match (spec, parameter) {
             (Some(OperatorSpec::Add), _) => {
                 let mut sum = Form::constant(vec![RBig::ZERO]);
@@ -166,7 +169,7 @@ impl<'a> Translator<'a> {
 }
 
 /// How many numbers [`whole`] makes of an operator's parameter; 1 where it is not read.
-pub(super) fn numbers(
+pub(super) fn parameter_length(
     spec: Option<&OperatorSpec>,
     parameter: Option<&Tensor>,
     shape: &[usize],

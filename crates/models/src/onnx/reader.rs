@@ -426,8 +426,8 @@ impl<'a> Walk<'_, 'a> {
             return rule(t, node);
         }
         let nearest = SAMPLE.contains(&name) && node.text("mode", "nearest") == "nearest";
-        let adds = node.text("reduction", "none") != "none";
-        if adds || !CHOOSE.contains(&name) && !nearest {
+        let reduces = node.text("reduction", "none") != "none";
+        if reduces || !CHOOSE.contains(&name) && !nearest {
             return Err(node.error(
                 "computes with integers, which wrap and are cut off: cast the input to floating point before",
             ));

@@ -223,7 +223,7 @@ impl Sampling {
         if self.mode == "nearest" {
             let at = match &self.nearest[..] {
                 "round_prefer_floor" => (at - half()).ceil(),
-                // What is less than 1e-6 below a middle counts for it, as elsewhere: a quotient may be rounded.
+                // The coordinate may be a rounded quotient: up to 1e-6 below a middle it is the middle, as in ONNX Runtime.
                 "round_prefer_ceil" => {
                     (at + half() + RBig::from_parts(IBig::ONE, UBig::from(1_000_000u32))).floor()
                 }

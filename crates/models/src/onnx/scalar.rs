@@ -1,7 +1,7 @@
 //! Piecewise-linear functions of one number, the same for all numbers of a value: what selections within selections are.
 
 use super::{
-    forms::{numbers, whole},
+    forms::{parameter_length, whole},
     message::Node,
     translator::Translator,
     value::{Dynamic, Value},
@@ -248,7 +248,10 @@ fn of_node<'a>(
     let (operands, shape) = (operands.to_vec(), t.nodes().shape(index).to_vec());
     let (spec, parameters) = (operator.spec(), operator.parameters());
     let parameter = parameters.first().map(|(_, tensor)| (*tensor).clone());
-    t.spend(node, numbers(spec.as_ref(), parameter.as_ref(), &shape))?;
+    t.spend(
+        node,
+        parameter_length(spec.as_ref(), parameter.as_ref(), &shape),
+    )?;
     let one = |tensor| -> Result<Option<RBig>> {
         let numbers = whole(node, tensor, &shape)?;
         Ok((numbers.len() == 1).then(|| numbers[0].clone()))

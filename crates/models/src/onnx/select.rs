@@ -150,14 +150,11 @@ fn masked<'a>(
     for (value, mask) in found.iter().zip([&ones, &zeros]) {
         kept.push(match value {
             Value::Dynamic(value) => Value::Dynamic(scaled(t, node, ".kept", value, mask)?),
-            Value::Constant(constant) if constant.len() == 1 => {
-                let number = constant.as_floats()[0];
-                let of = |mask: &f64| if *mask == 0.0 { 0.0 } else { number };
-                let product = mask.as_floats().iter().map(of).collect();
-                Value::Constant(Constant::floats(mask.shape.clone(), product))
-            }
             Value::Constant(constant) => {
-                let mask = node.check(mask.broadcast_to(&constant.shape))?;
+                let shape = broadcast(&[&constant.shape, &mask.shape]);
+                let shape = shape.ok_or_else(|| node.error("selects shapes that do not fit"))?;
+                let constant = node.check(constant.broadcast_to(&shape))?;
+                let mask = node.check(mask.broadcast_to(&shape))?;
                 let numbers = constant.as_floats();
                 let product = numbers.iter().zip(mask.as_floats());
                 let product = product

@@ -2,6 +2,7 @@
 
 use super::ordering::Natural;
 use crate::error::{Error, Result};
+use crate::stored::check_floats;
 use candle_core::{Device, Tensor, safetensors::Load};
 use safetensors::SafeTensors;
 
@@ -36,12 +37,7 @@ pub(super) fn from_safetensors(bytes: &[u8]) -> Result<StateDict> {
             let tensor = view
                 .load(&Device::Cpu)
                 .map_err(|e| says(name.as_str(), e.to_string()))?;
-            if !loclin_tensor::is_float(tensor.dtype()) {
-                return Err(says(
-                    &name,
-                    format!("holds {:?}, not floats of 16 bits or more", tensor.dtype()),
-                ));
-            }
+            check_floats(&tensor).map_err(|cause| says(name.as_str(), cause))?;
             if tensor.elem_count() == 0 {
                 return Err(says(
                     name.as_str(),

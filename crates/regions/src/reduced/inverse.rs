@@ -40,7 +40,7 @@ pub struct Largest {
     pub proved: f64,
     /// In the ball of this radius, an input beyond the threshold was found; infinite if none was.
     pub refuted: f64,
-    /// The threshold as a value of the question.
+    /// The threshold as a value of the question: a share is that of the least length that rounding leaves possible.
     pub threshold: f64,
     /// All radii that were looked at, ascending ([`rising`]).
     pub curve: Vec<Bound>,
@@ -202,8 +202,8 @@ impl Surroundings {
         Ok(())
     }
 
-    /// Takes in what is found and proved in the ball of a radius, of a question and what is above its threshold: whether the threshold is proved to hold there; `None` where too many units
-    /// can change.
+    /// Takes in what is found and proved in the ball of a radius, of a question and the number from which on what is found refutes the
+    /// threshold: whether that is proved to hold there; `None` where too many units can change.
     fn tried(
         &self,
         radius: f64,

@@ -89,7 +89,7 @@ pub(super) fn measure(
                 .squeeze(0)?;
             for (k, gradient) in gradients.to_vec2::<f64>()?.iter().enumerate() {
                 let at = range.start + first + k;
-                // On no side for certain, or 0 on the whole region, as what compares units that are off: nothing depends on it then.
+                // Certainly on a side, or 0 on the whole region, as what compares units that are off: nothing behind it is open.
                 let is_zero = [z[at], of_z[at], of_gradients[at]] == [0.0; 3]
                     && gradient.iter().all(|value| *value == 0.0);
                 settled.push(is_zero || clear_of_zero(z[at], of_z[at]) > 0.0);

@@ -32,7 +32,9 @@ pub(super) struct DualNorms<T> {
     pub(super) factor: f64,
 }
 
-impl<T: Real> OfWeights<T> for DualNorms<T> {
+impl<T: Real> OfWeights for DualNorms<T> {
+    type Element = T;
+
     const NAME: &'static str = "dual-norms";
 
     fn sizes(&self) -> &[usize] {

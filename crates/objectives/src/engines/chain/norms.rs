@@ -26,7 +26,9 @@ pub(super) struct NeuronNorms<T> {
     pub(super) factor: f64,
 }
 
-impl<T: Real> OfWeights<T> for NeuronNorms<T> {
+impl<T: Real> OfWeights for NeuronNorms<T> {
+    type Element = T;
+
     const NAME: &'static str = "neuron-norms";
 
     fn sizes(&self) -> &[usize] {
