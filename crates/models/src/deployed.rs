@@ -9,14 +9,15 @@
 use crate::{
     error::{Error, Result},
     magnitude::{Magnitudes, affine_error, missing},
-    operator::{Alternatives, Evaluation, Magnitude, Operator, PiecewiseLinear},
+    merged::Merged,
+    operator::{Affine, Alternatives, Evaluation, Made, Magnitude, Operator, PiecewiseLinear},
     record::ActivationRecord,
 };
 use candle_core::{DType, Tensor};
 use loclin_tensor::rounding::{UNIT, range, relative_in, unit};
 
-/// Roundings of an evaluation beside those of a sum of products: of parameters to the type, and of a normalisation that is merged with
-/// its neighbour.
+/// Roundings of an evaluation beside those of a sum of products: of parameters to the type, and of their products where a normalisation is
+/// merged with its neighbour.
 const MERGED: usize = 4;
 
 /// Balls around `B` inputs.
@@ -36,13 +37,15 @@ struct Known {
     reach: Tensor,
     /// How far evaluations are from exact values.
     error: Tensor,
+    /// The affine operators up to here that may be merged; none behind an input or a piecewise-linear operator.
+    merged: Option<Merged>,
 }
 
 impl Magnitudes {
     /// For each neuron a bound of the error of its value, `[B, |I|]`, evaluated in a type of numbers at any point of a ball around inputs `x`
     /// `[B, in...]` that the type has: whatever the order of sums, fused or not, numbers below the smallest normal flushed to 0 or
-    /// not, and with parameters rounded to the type. Products are summed directly: not for fast convolutions (Winograd, Fourier).
-    /// Infinite where a number may overflow. The ball must lie in the region of its centre, and the bound of a neuron holds where all neurons
+    /// not, with parameters rounded to the type, and normalisations merged with the sums before or behind them or not. Products are summed
+    /// directly: not for fast convolutions (Winograd, Fourier). Infinite where a number may overflow. The ball must lie in the region of its centre, and the bound of a neuron holds where all neurons
     /// below it are on the centre's side: if no bound reaches its neuron's value, no evaluation puts any neuron on another side. `None` for a network without neurons, or with a piecewise-linear operator that
     /// does not know how errors pass it.
     ///
@@ -72,6 +75,7 @@ impl Magnitudes {
         known[0] = Some(Known {
             error: flushed(x, &reach, dtype)?,
             reach,
+            merged: None,
         });
         if !self.parameters_fit(dtype)? {
             let shape = ball.reach.shape();
@@ -88,8 +92,12 @@ impl Magnitudes {
                     let shapes = node.operands.iter().map(|&i| &network.nodes()[i].shape[..]);
                     let shapes: Vec<&[usize]> = shapes.collect();
                     let evaluation = operator.evaluation(&shapes, dtype)?;
-                    let how = (magnitude, evaluation);
-                    let found = affine(how, operands, &own, &node.shape, dtype)?;
+                    let step = Step {
+                        operator: operator.as_ref(),
+                        magnitude,
+                        evaluation,
+                    };
+                    let found = step.found(operands, &own, &node.shape, dtype)?;
                     (operator.value(operands, &node.shape)?, found)
                 }
                 Operator::PiecewiseLinear(operator) => {
@@ -114,6 +122,7 @@ impl Magnitudes {
                             let found = Known {
                                 reach: nothing.clone(),
                                 error: nothing,
+                                merged: None,
                             };
                             (value, found)
                         }
@@ -165,73 +174,107 @@ fn flushed(x: &Tensor, reach: &Tensor, dtype: DType) -> Result<Tensor> {
     Ok(least.lt(smallest)?.where_cond(&lost, &lost.zeros_like()?)?)
 }
 
-/// Through an affine operator.
-fn affine(
-    (magnitude, evaluation): (&Magnitude, Evaluation),
-    operands: &[&Tensor],
-    own: &[Known],
-    output: &[usize],
-    dtype: DType,
-) -> Result<Known> {
-    let reaches: Vec<&Tensor> = own.iter().map(|known| &known.reach).collect();
-    let reach = affine_error(magnitude, operands, &reaches, output)?;
-    let n = match magnitude.roundings.max(evaluation.roundings) {
-        0 => 0,
-        n => n + MERGED,
-    };
-    let (factor, (smallest, largest)) = (relative_in(n, dtype), range(dtype));
-    // In one pass: the errors from below, and the absolute values of all points that are rounded.
-    let both = operands.iter().zip(own).map(|(a, known)| {
-        let most = (a.abs()? + &known.reach)?;
-        Tensor::stack(&[&known.error, &most], 1)
-    });
-    let both = both.collect::<candle_core::Result<Vec<_>>>()?;
-    let pushed = magnitude.operator.push(&both.iter().collect::<Vec<_>>())?;
-    let [errors, sums] = [0, 1].map(|k| pushed.narrow(1, k, 1).and_then(|t| t.squeeze(1)));
-    let (errors, mut sums) = (errors?, sums?);
-    if let Some(offset) = magnitude.operator.offset(output)? {
-        sums = sums.broadcast_add(&offset)?;
-    }
-    if n == 0 {
-        return Ok(Known {
-            reach,
-            error: errors,
+/// An affine operator at its operands.
+struct Step<'a> {
+    operator: &'a dyn Affine,
+    magnitude: &'a Magnitude,
+    evaluation: Evaluation,
+}
+
+impl Step<'_> {
+    /// What is known behind it.
+    fn found(
+        &self,
+        operands: &[&Tensor],
+        own: &[Known],
+        output: &[usize],
+        dtype: DType,
+    ) -> Result<Known> {
+        let Self {
+            operator,
+            magnitude,
+            evaluation,
+        } = self;
+        let reaches: Vec<&Tensor> = own.iter().map(|known| &known.reach).collect();
+        let reach = affine_error(magnitude, operands, &reaches, output)?;
+        let n = match magnitude.roundings.max(evaluation.roundings) {
+            0 => 0,
+            n => n + MERGED,
+        };
+        let (factor, (smallest, largest)) = (relative_in(n, dtype), range(dtype));
+        // The absolute values of all points that are rounded: where normalisations may be merged with this, of their terms.
+        let is_merged = own.len() == 1 || operator.made() == Made::Moved;
+        let below = own
+            .iter()
+            .map(|known| known.merged.as_ref().filter(|_| is_merged));
+        let below: Vec<Option<&Merged>> = below.collect();
+        let points = operands.iter().zip(own).zip(&below);
+        let points = points.map(|((a, known), below)| {
+            let most = (a.abs()? + &known.reach)?;
+            match below.and_then(|merged| merged.terms.as_ref()) {
+                Some(terms) => most.maximum(terms),
+                None => Ok(most),
+            }
         });
-    }
-    let slack = 1.0 + 4.0 * relative_in(magnitude.roundings + 4, DType::F64);
-    let infinite = Tensor::full(f64::INFINITY, errors.shape(), errors.device())?;
-    if !evaluation.fits {
-        return Ok(Known {
+        let points = points.collect::<candle_core::Result<Vec<_>>>()?;
+        // In one pass with the errors from below.
+        let both = points.iter().zip(own);
+        let both = both.map(|(points, known)| Tensor::stack(&[&known.error, points], 1));
+        let both = both.collect::<candle_core::Result<Vec<_>>>()?;
+        let pushed = magnitude.operator.push(&both.iter().collect::<Vec<_>>())?;
+        let [errors, sums] = [0, 1].map(|k| pushed.narrow(1, k, 1).and_then(|t| t.squeeze(1)));
+        let (errors, mut sums) = (errors?, sums?);
+        if let Some(offset) = magnitude.operator.offset(output)? {
+            sums = sums.broadcast_add(&offset)?;
+        }
+        let mut merged = Merged::none(&points)?;
+        for known in below.into_iter().flatten() {
+            merged = merged.or(known)?;
+        }
+        merged.roundings += n;
+        merged.lost = merged.lost.max(evaluation.lost);
+        let most = merged.most.clone();
+        let vanishing = 2.0 * merged.roundings as f64 * smallest * merged.lost;
+        let merged = merged.with(*operator, magnitude, &points, &sums)?;
+        if n == 0 {
+            return Ok(Known {
+                reach,
+                error: errors,
+                merged: Some(merged),
+            });
+        }
+        let slack = 1.0 + 4.0 * relative_in(magnitude.roundings + 4, DType::F64);
+        let infinite = Tensor::full(f64::INFINITY, errors.shape(), errors.device())?;
+        if !evaluation.fits || merged.around * slack > largest {
+            return Ok(Known {
+                reach,
+                error: infinite,
+                merged: Some(merged),
+            });
+        }
+        // A product may vanish, or the parameter in it; what is exactly 0 stays so.
+        let units = [&[infinite.dim(0)?], vec![1; output.len()].as_slice()].concat();
+        let most = most.reshape(units)?;
+        let vanished = (&most * vanishing)?;
+        let vanished = (&sums + &errors)?
+            .ne(0.0)?
+            .to_dtype(DType::F64)?
+            .broadcast_mul(&vanished)?;
+        let error = ((errors * (1.0 + factor))? + (&sums * factor)? + vanished)?;
+        let error = (error * slack)?;
+        // A sum that may overflow, also before it is divided.
+        let fits = ((&sums + &error)? * (slack * evaluation.partial))?.le(largest)?;
+        let error = fits.where_cond(&error, &infinite)?;
+        // The same of a number on the way.
+        let fits = (most * (slack * evaluation.inside))?.le(largest)?;
+        Ok(Known {
             reach,
-            error: infinite,
-        });
+            error: fits
+                .broadcast_as(error.shape())?
+                .where_cond(&error, &infinite)?,
+            merged: Some(merged),
+        })
     }
-    // A product may vanish, or the parameter in it; what is exactly 0 stays so.
-    let mut most = Tensor::ones(both[0].dim(0)?, DType::F64, both[0].device())?;
-    for operand in &both {
-        let points = operand.narrow(1, 1, 1)?.flatten_from(1)?;
-        most = (most + points.max(1)?)?;
-    }
-    let units = [&[most.dim(0)?], vec![1; output.len()].as_slice()].concat();
-    let most = most.reshape(units)?;
-    let vanished = (&most * (2.0 * n as f64 * smallest * evaluation.lost))?;
-    let vanished = sums
-        .ne(0.0)?
-        .to_dtype(DType::F64)?
-        .broadcast_mul(&vanished)?;
-    let error = ((errors * (1.0 + factor))? + (&sums * factor)? + vanished)?;
-    let error = (error * slack)?;
-    // A sum that may overflow, also before it is divided.
-    let fits = ((&sums + &error)? * (slack * evaluation.partial))?.le(largest)?;
-    let error = fits.where_cond(&error, &infinite)?;
-    // The same of a number on the way.
-    let fits = (most * (slack * evaluation.inside))?.le(largest)?;
-    Ok(Known {
-        reach,
-        error: fits
-            .broadcast_as(error.shape())?
-            .where_cond(&error, &infinite)?,
-    })
 }
 
 /// A piecewise-linear operator at its operand.
@@ -292,7 +335,12 @@ impl Selected<'_> {
         let fits = (points * (1.0 + 8.0 * UNIT))?.le(largest)?;
         let infinite = Tensor::full(f64::INFINITY, error.shape(), error.device())?;
         let error = fits.where_cond(&error, &infinite)?;
-        Ok(Some((Known { reach, error }, neurons)))
+        let known = Known {
+            reach,
+            error,
+            merged: None,
+        };
+        Ok(Some((known, neurons)))
     }
 
     /// What the roundings of an activation's constants to a type add to the errors of its neurons, as one number for each neuron, infinite

@@ -20,6 +20,7 @@ mod lengths;
 mod lipschitz;
 mod local_errors;
 mod magnitude;
+mod merged;
 mod network;
 pub mod nnet;
 pub mod onnx;

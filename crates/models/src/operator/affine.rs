@@ -194,6 +194,8 @@ pub enum Made {
     Moved,
     /// It is a multiple of the operand's number at the same place, plus a constant; neither is rounded.
     Scaled,
+    /// The same, where the multiple and the constant are computed of several parameters.
+    Normalized,
     /// It may be any sum.
     Mixed,
 }

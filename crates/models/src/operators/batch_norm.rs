@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     error::Error,
-    operator::{Affine, Evaluation, Magnitude, Normalizing, ShapeResult},
+    operator::{Affine, Evaluation, Made, Magnitude, Normalizing, ShapeResult},
     parameter_map::ParameterMap,
     patch::Patch,
     spec::OperatorSpec,
@@ -126,6 +126,10 @@ impl Affine for BatchNorm {
             return refuse(format!("[{channels}, n...]"), shape);
         }
         Ok(shape.to_vec())
+    }
+
+    fn made(&self) -> Made {
+        Made::Normalized
     }
 
     fn push(&self, tangents: &[&Tensor]) -> Result<Tensor> {

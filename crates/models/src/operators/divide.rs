@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     error::Error,
-    operator::{Affine, Evaluation, Magnitude, ShapeResult},
+    operator::{Affine, Evaluation, Made, Magnitude, ShapeResult},
     parameter_map::ParameterMap,
     spec::OperatorSpec,
 };
@@ -57,6 +57,10 @@ impl Affine for Divide {
 
     fn output_shape(&self, operands: &[&[usize]]) -> ShapeResult {
         broadcasts(self.divisor.dims(), single(operands)?)
+    }
+
+    fn made(&self) -> Made {
+        Made::Normalized
     }
 
     fn push(&self, tangents: &[&Tensor]) -> Result<Tensor> {

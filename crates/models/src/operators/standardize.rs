@@ -3,7 +3,7 @@
 use super::{layout::per_channel, spectral::largest};
 use crate::{
     error::Error,
-    operator::{Affine, Evaluation, Magnitude, ShapeResult},
+    operator::{Affine, Evaluation, Made, Magnitude, ShapeResult},
     parameter_map::ParameterMap,
     spec::OperatorSpec,
 };
@@ -86,6 +86,10 @@ impl Affine for Standardize {
                 "takes one operand with {channels} channels, found {operands:?}"
             )),
         }
+    }
+
+    fn made(&self) -> Made {
+        Made::Normalized
     }
 
     fn push(&self, tangents: &[&Tensor]) -> Result<Tensor> {

@@ -388,7 +388,7 @@ fn entries(
         return Ok(Some(all.map(of).collect()));
     }
     match operator.made() {
-        Made::Mixed => return Ok(None),
+        Made::Normalized | Made::Mixed => return Ok(None),
         Made::Scaled => {
             let (dtype, device) = (network.dtype(), network.device());
             let ones = Tensor::ones([&[1, 1], output].concat(), dtype, device)?;
