@@ -181,3 +181,156 @@ fn what_keeps_inputs_apart_is_read_where_the_batch_is_open() {
     let network = read(&model(&[OPEN, 6], &nodes, &constants));
     assert_eq!(values(&network, &x), [2.0, -1.0]);
 }
+
+/// Frames of a film, a layer of time-distributed parts: several images of one input, each taken by itself.
+#[test]
+fn several_images_of_one_input_are_each_taken_by_themselves() {
+    let conv = |from: &str, to: &str, name: &str, attributes: &[Vec<u8>]| {
+        node("Conv", &[from, name, "bias"], to, attributes)
+    };
+    let numbers = |count: usize| {
+        (0..count)
+            .map(|i| (i * 7 % 11) as f64 * 0.3 - 1.4)
+            .collect()
+    };
+    let constant = |name: &str, shape: &[i64]| {
+        let values: Vec<f64> = numbers(shape.iter().product::<i64>() as usize);
+        doubles(name, shape, &values)
+    };
+    let window = |stride: [i64; 2], dilation: [i64; 2], pads: [i64; 4], group: i64| {
+        [
+            attribute_ints("strides", &stride),
+            attribute_ints("dilations", &dilation),
+            attribute_ints("pads", &pads),
+            attribute_int("group", group),
+        ]
+    };
+    let constants = [
+        constant("square", &[4, 4, 3, 3]),
+        constant("grouped", &[4, 2, 2, 3]),
+        constant("point", &[4, 4, 1, 1]),
+        constant("spread", &[4, 2, 3, 2]),
+        constant("wide", &[4, 4, 3]),
+        constant("bias", &[4]),
+        doubles("variance", &[4], &[0.5, 1.0, 2.0, 3.0]),
+        constant("slope", &[4, 1, 1]),
+        ints("line", &[0, 4, -1]),
+    ];
+    let pool = |kind: &str| {
+        let window = [
+            attribute_ints("kernel_shape", &[2, 3]),
+            attribute_ints("strides", &[2, 1]),
+            attribute_ints("pads", &[1, 0, 0, 1]),
+        ];
+        node(kind, &["f"], "g", &window)
+    };
+    let bodies = vec![
+        vec![conv(
+            "f",
+            "g",
+            "square",
+            &window([1, 1], [1, 1], [1, 1, 1, 1], 1),
+        )],
+        vec![conv(
+            "f",
+            "g",
+            "square",
+            &window([2, 2], [1, 1], [0, 1, 1, 0], 1),
+        )],
+        vec![conv(
+            "f",
+            "g",
+            "square",
+            &window([3, 1], [2, 2], [2, 2, 2, 2], 1),
+        )],
+        vec![conv(
+            "f",
+            "g",
+            "grouped",
+            &window([2, 1], [1, 2], [0, 0, 0, 0], 2),
+        )],
+        vec![conv(
+            "f",
+            "g",
+            "point",
+            &window([1, 1], [1, 1], [0, 0, 0, 0], 1),
+        )],
+        vec![conv(
+            "f",
+            "g",
+            "point",
+            &window([3, 2], [1, 1], [1, 0, 2, 0], 1),
+        )],
+        vec![node(
+            "ConvTranspose",
+            &["f", "spread"],
+            "g",
+            &window([2, 3], [1, 1], [1, 0, 0, 1], 2),
+        )],
+        vec![
+            node("Reshape", &["f", "line"], "r", &[]),
+            node(
+                "Conv",
+                &["r", "wide", "bias"],
+                "g",
+                &[attribute_ints("strides", &[2])],
+            ),
+        ],
+        vec![pool("MaxPool")],
+        vec![pool("AveragePool")],
+        vec![node("GlobalMaxPool", &["f"], "g", &[])],
+        vec![node("GlobalAveragePool", &["f"], "g", &[])],
+        vec![node(
+            "BatchNormalization",
+            &["f", "bias", "bias", "bias", "variance"],
+            "g",
+            &[],
+        )],
+        vec![node("PRelu", &["f", "slope"], "g", &[])],
+    ];
+    let (frames, each) = (3, 4 * 6 * 5);
+    let x: Vec<f64> = (0..frames * each)
+        .map(|i| (i * 37 % 41) as f64 * 0.1 - 2.0)
+        .collect();
+    for body in bodies {
+        let first = node("Reshape", &["x", "frames"], "f", &[]);
+        let last = node("Reshape", &["g", "together"], "y", &[]);
+        let nodes = [&[first], &body[..], &[last]].concat();
+        let first = node("Identity", &["x"], "f", &[]);
+        let last = node("Identity", &["g"], "y", &[]);
+        let alone = [&[first], &body[..], &[last]].concat();
+        let shapes = [
+            ints("frames", &[-1, 4, 6, 5]),
+            ints("together", &[-1, (frames * 4) as i64]),
+        ];
+        let several = [&constants[..], &shapes].concat();
+        let film = [OPEN, frames as i64, 4, 6, 5];
+        for open in [OPEN, 1] {
+            let shape = [&[open], &film[1..]].concat();
+            let several = read(&model(&shape, &nodes, &several));
+            let one = read(&model(&[1, 4, 6, 5], &alone, &constants));
+            let found = values(&several, &x);
+            let expected = x.chunks(each).flat_map(|frame| values(&one, frame));
+            let expected: Vec<f64> = expected.collect();
+            assert_eq!(found.len(), expected.len());
+            let near = found
+                .iter()
+                .zip(&expected)
+                .all(|(a, b)| (a - b).abs() < 1e-12);
+            assert!(near, "{found:?} {expected:?}");
+        }
+    }
+    // Where the batch is open, images of several inputs are kept apart, and what mixes them is refused.
+    let mixed = [
+        node("Reshape", &["x", "frames"], "f", &[]),
+        node("Conv", &["f", "point", "bias"], "c", &[]),
+        node("CumSum", &["c", "first"], "y", &[]),
+    ];
+    let several = [
+        &constants[..],
+        &[ints("frames", &[-1, 4, 6, 5]), ints("first", &[0])],
+    ]
+    .concat();
+    let message = refusal(&model(&[OPEN, 3, 4, 6, 5], &mixed, &several));
+    assert!(message.contains(REMEDY), "{message}");
+}

@@ -353,11 +353,17 @@ pub(super) fn batch_normalization<'a>(t: &mut Translator<'a>, node: &Node<'a>) -
         );
     }
     let operand = t.dynamic(node, 0)?;
-    let operand = t.batch_first(node, &operand)?;
+    let operand = t.batch_first_or_none(node, &operand)?;
     if operand.full.len() < 2 {
         return Err(node.error("needs values with a batch dimension and channels"));
     }
     let channels = operand.full[1];
+    // Of several images of one input the channels come first too.
+    let mut exchanged: Vec<usize> = (0..operand.full.len()).collect();
+    if operand.batch.is_none() {
+        exchanged.swap(0, 1);
+    }
+    let operand = t.transpose_dynamic(node, ".channels", &operand, &exchanged)?;
     let mut parameters = Vec::new();
     for (index, name) in ["weight", "bias", "running_mean", "running_var"]
         .into_iter()
@@ -379,13 +385,10 @@ pub(super) fn batch_normalization<'a>(t: &mut Translator<'a>, node: &Node<'a>) -
     }
     let eps = node.float("epsilon", 1e-5);
     let spec = OperatorSpec::BatchNorm { channels, eps };
-    let made = t.add(node, "", &spec, &parameters, &[operand.node])?;
-    t.set(
-        node,
-        0,
-        Value::Dynamic(Dynamic {
-            node: made,
-            ..operand
-        }),
-    )
+    let made = Dynamic {
+        node: t.add(node, "", &spec, &parameters, &[operand.node])?,
+        ..operand
+    };
+    let made = t.transpose_dynamic(node, ".images", &made, &exchanged)?;
+    t.set(node, 0, Value::Dynamic(made))
 }

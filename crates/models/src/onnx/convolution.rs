@@ -16,7 +16,7 @@ use crate::{
 };
 
 pub(super) fn conv<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
-    let operand = image(t, node)?;
+    let operand = images(t, node)?;
     let kernel = t.constant(node, 1)?;
     let Some((&[outputs, inputs], sizes)) = kernel.shape.split_first_chunk::<2>() else {
         return Err(node.error(format!(
@@ -52,7 +52,7 @@ pub(super) fn conv<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
     t.set(node, 0, Value::Dynamic(made))
 }
 
-/// A convolution of `[batch, channels, sizes...]`.
+/// A convolution of `[batch, channels, sizes...]`, or of several images of one input.
 fn convolved<'a>(
     t: &mut Translator<'a>,
     node: &Node<'a>,
@@ -61,6 +61,9 @@ fn convolved<'a>(
     bias: Option<&Constant>,
     (windows, groups): (&[Along], usize),
 ) -> Result<Dynamic> {
+    if operand.batch.is_none() {
+        return below_one_another(t, node, operand, kernel, bias, (windows, groups));
+    }
     let outputs = kernel.shape[0];
     let mut full = vec![operand.full[0], outputs];
     full.extend(windows.iter().map(Along::positions));
@@ -118,6 +121,57 @@ fn convolved<'a>(
         }
         None => Ok(made),
     }
+}
+
+/// A convolution of several images of one input, `[images, channels, sizes...]`: one of all of them below one another, each with so many rows
+/// that the windows of the next begin with it.
+fn below_one_another<'a>(
+    t: &mut Translator<'a>,
+    node: &Node<'a>,
+    operand: &Dynamic,
+    kernel: &Constant,
+    bias: Option<&Constant>,
+    (windows, groups): (&[Along], usize),
+) -> Result<Dynamic> {
+    let (rows, columns) = match windows {
+        [columns] => (&still(), columns),
+        [rows, columns] => (rows, columns),
+        _ => return Err(node.error("takes one volume of an input, found several")),
+    };
+    let (images, channels) = (operand.full[0], operand.full[1]);
+    let planes = vec![images, channels, rows.entries, columns.entries];
+    let planes = t.seen_as(node, operand, planes, None)?;
+    let planes = t.transpose_dynamic(node, ".channels", &planes, &[1, 0, 2, 3])?;
+    // Rows that windows of an image lie on: padding is made of zeros.
+    let (positions, reach) = (rows.positions(), rows.reach());
+    let each = ((positions - 1) * rows.stride + reach).next_multiple_of(rows.stride);
+    t.spend(node, each)?;
+    let row = |place: usize| place.checked_sub(rows.before);
+    let padded = (0..each).map(|place| row(place).filter(|row| *row < rows.entries));
+    let padded = SparseRows::copies(rows.entries, padded);
+    let padded = t.resample_dynamic(node, ".rows", &planes, 2, padded)?;
+    let entries = size(&[images, each]).ok_or_else(|| node.error("makes a value too large"))?;
+    let all = vec![1, channels, entries, columns.entries];
+    let all = t.seen_as(node, &padded, all, Some(0))?;
+    let rows = Along {
+        before: 0,
+        // So that windows begin at every row, the last ones on nothing.
+        after: reach.saturating_sub(rows.stride),
+        beyond: 0,
+        entries,
+        ..*rows
+    };
+    let inner = [&kernel.shape[..2], &vec![1; 4 - kernel.shape.len()]].concat();
+    let kernel = kernel.reshape([&inner, &kernel.shape[2..]].concat());
+    let made = convolved(t, node, &all, &kernel, bias, (&[rows, *columns], groups))?;
+    let split = vec![made.full[1], images, each / rows.stride, made.full[3]];
+    let split = t.seen_as(node, &made, split, None)?;
+    let kept = SparseRows::copies(each / rows.stride, (0..positions).map(Some));
+    let kept = t.resample_dynamic(node, ".positions", &split, 2, kept)?;
+    let turned = t.transpose_dynamic(node, ".images", &kept, &[1, 0, 2, 3])?;
+    let full = [images, made.full[1]].into_iter();
+    let full = full.chain(windows.iter().map(Along::positions));
+    t.seen_as(node, &turned, full.collect(), None)
 }
 
 /// `[g * c, d, h, w]` to `[g * d * c, h, w]`: every slice of depth is a channel of its group.
@@ -203,7 +257,7 @@ fn banded<'a>(
 
 /// The transpose of a convolution: entries spread apart with zeros between and around them, and a convolution of these.
 pub(super) fn conv_transpose<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
-    let operand = image(t, node)?;
+    let operand = images(t, node)?;
     let kernel = t.constant(node, 1)?;
     let Some((&[inputs, each], sizes)) = kernel.shape.split_first_chunk::<2>() else {
         return Err(node.error(format!("a kernel of shape {:?}", kernel.shape)));
@@ -327,10 +381,10 @@ fn flipped<'a>(
     Ok(turned.reshape([&[groups * each, inputs / groups], sizes].concat()))
 }
 
-/// The first input, which must have shape `[batch, channels, sizes...]`.
-pub(super) fn image<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<Dynamic> {
+/// The first input, which must have shape `[batch, channels, sizes...]`; without a batch, those are several images of one input.
+pub(super) fn images<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<Dynamic> {
     let operand = t.dynamic(node, 0)?;
-    let operand = t.batch_first(node, &operand)?;
+    let operand = t.batch_first_or_none(node, &operand)?;
     match operand.full.len() {
         3..=5 => Ok(operand),
         _ => Err(node.error(format!(

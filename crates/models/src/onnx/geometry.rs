@@ -19,7 +19,7 @@ pub(super) struct Along {
 
 impl Along {
     /// From the first entry under a window to the one after the last.
-    fn reach(&self) -> usize {
+    pub(super) fn reach(&self) -> usize {
         self.dilation * (self.kernel - 1) + 1
     }
 

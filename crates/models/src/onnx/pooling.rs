@@ -1,7 +1,7 @@
 //! Pooling over one, two or three dimensions.
 
 use super::{
-    convolution::image,
+    convolution::images,
     geometry::{Along, list, pair, still, windows},
     largest,
     message::Node,
@@ -39,8 +39,22 @@ fn pooled_shape(operand: &Dynamic, windows: &[Along]) -> Vec<usize> {
     operand.full[..2].iter().copied().chain(positions).collect()
 }
 
+/// What a node computes of each channel of its first input.
+fn pooled<'a>(
+    t: &mut Translator<'a>,
+    node: &Node<'a>,
+    of: impl FnOnce(&mut Translator<'a>, &Node<'a>, Dynamic) -> Result<Dynamic>,
+) -> Result<()> {
+    let operand = images(t, node)?;
+    let made = t.by_channels(node, &operand, |t, operand| of(t, node, operand))?;
+    t.set(node, 0, Value::Dynamic(made))
+}
+
 pub(super) fn average_pool<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
-    let operand = image(t, node)?;
+    pooled(t, node, means)
+}
+
+fn means<'a>(t: &mut Translator<'a>, node: &Node<'a>, operand: Dynamic) -> Result<Dynamic> {
     let windows = pooling_windows(t, node, &operand)?;
     let count_padding = node.int("count_include_pad", 0) != 0;
     if !count_padding
@@ -58,13 +72,12 @@ pub(super) fn average_pool<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Resul
         };
         let made = t.add(node, "", &spec, &[], &[operand.node])?;
         let full = pooled_shape(&operand, &windows);
-        let made = Dynamic {
+        return Ok(Dynamic {
             node: made,
             full,
             batch: operand.batch,
             integer: false,
-        };
-        return t.set(node, 0, Value::Dynamic(made));
+        });
     }
     // The mean over a window is the mean along one dimension of the means along the others.
     let (mut made, mut terms) = (operand, 1usize);
@@ -83,13 +96,16 @@ pub(super) fn average_pool<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Resul
         let rows = rows.of_terms(terms);
         made = t.resample_dynamic(node, "", &made, axis + 2, rows)?;
     }
-    t.set(node, 0, Value::Dynamic(made))
+    Ok(made)
 }
 
 /// A mean times the number of entries, of absolute values: `LpPool` of order 1.
 pub(super) fn lp_pool<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
     of_order_one(node)?;
-    let operand = image(t, node)?;
+    pooled(t, node, absolute_sums)
+}
+
+fn absolute_sums<'a>(t: &mut Translator<'a>, node: &Node<'a>, operand: Dynamic) -> Result<Dynamic> {
     let windows = pooling_windows(t, node, &operand)?;
     let mut made = t.activated(node, ".abs", &operand, &Activation::abs())?;
     let mut terms = 1usize;
@@ -101,7 +117,7 @@ pub(super) fn lp_pool<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()>
         let rows = rows.of_terms(terms);
         made = t.resample_dynamic(node, "", &made, axis + 2, rows)?;
     }
-    t.set(node, 0, Value::Dynamic(made))
+    Ok(made)
 }
 
 /// The order of an l_p norm is 1.
@@ -113,7 +129,10 @@ pub(super) fn of_order_one(node: &Node<'_>) -> Result<()> {
 }
 
 pub(super) fn max_pool<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
-    let operand = image(t, node)?;
+    pooled(t, node, maxima)
+}
+
+fn maxima<'a>(t: &mut Translator<'a>, node: &Node<'a>, operand: Dynamic) -> Result<Dynamic> {
     let windows = pooling_windows(t, node, &operand)?;
     if windows
         .iter()
@@ -134,23 +153,22 @@ pub(super) fn max_pool<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()
             node.error("gives the places of largest entries, which jump: its indices are not read");
         t.fail_outputs(&[*indices], error);
     }
-    let made = match &windows[..] {
-        _ if windows.iter().all(|w| longest(w) == 1) => strided(t, node, operand, &windows)?,
+    match &windows[..] {
+        _ if windows.iter().all(|w| longest(w) == 1) => strided(t, node, operand, &windows),
         [columns] => {
             let (channels, wide) = (operand.full[1], operand.full[2]);
             let plane = t.reshaped(node, operand.node, &[channels, 1, wide])?;
-            planar(t, node, plane, (&still(), columns), &operand, &windows)?
+            planar(t, node, plane, (&still(), columns), &operand, &windows)
         }
-        [rows, columns] => planar(t, node, operand.node, (rows, columns), &operand, &windows)?,
+        [rows, columns] => planar(t, node, operand.node, (rows, columns), &operand, &windows),
         _ => {
             let blocks = windows.iter().map(runs).fold(1usize, usize::saturating_mul);
             if blocks > MAX_BLOCKS {
                 return Err(node.error("has windows that reach into padding in too many ways"));
             }
-            gathered(t, node, operand, &windows, &mut Vec::new())?
+            gathered(t, node, operand, &windows, &mut Vec::new())
         }
-    };
-    t.set(node, 0, Value::Dynamic(made))
+    }
 }
 
 /// How many runs of windows with as many entries there are.

@@ -113,23 +113,24 @@ fn pooled<'a>(t: &mut Translator<'a>, node: &Node<'a>, value: &Dynamic) -> Resul
 /// `GlobalAveragePool`, `GlobalLpPool` of order 1 and `GlobalMaxPool`: over everything but the batch and the channel.
 pub(super) fn global_pool<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
     let operand = t.dynamic(node, 0)?;
-    let operand = t.batch_first(node, &operand)?;
     if operand.full.len() < 3 {
         let found = &operand.full;
         return Err(node.error(format!(
             "takes [batch, channels, sizes...], found {found:?}"
         )));
     }
-    let reduced: Vec<bool> = (0..operand.full.len()).map(|axis| axis > 1).collect();
-    let made = match node.op_type {
-        "GlobalMaxPool" => largest::over(t, node, &operand, &reduced, false)?,
-        "GlobalLpPool" => {
-            pooling::of_order_one(node)?;
-            let absolute = t.activated(node, ".abs", &operand, &Activation::abs())?;
-            summed(t, node, &absolute, &reduced, false)?
+    let made = t.by_channels(node, &operand, |t, operand| {
+        let reduced: Vec<bool> = (0..operand.full.len()).map(|axis| axis > 1).collect();
+        match node.op_type {
+            "GlobalMaxPool" => largest::over(t, node, &operand, &reduced, false),
+            "GlobalLpPool" => {
+                pooling::of_order_one(node)?;
+                let absolute = t.activated(node, ".abs", &operand, &Activation::abs())?;
+                summed(t, node, &absolute, &reduced, false)
+            }
+            _ => pooled(t, node, &operand),
         }
-        _ => pooled(t, node, &operand)?,
-    };
+    })?;
     t.set(node, 0, Value::Dynamic(made))
 }
 

@@ -66,6 +66,37 @@ impl<'a> Translator<'a> {
         }
     }
 
+    /// The same value with the batch as its first dimension, or without one.
+    pub(super) fn batch_first_or_none(
+        &mut self,
+        node: &Node<'a>,
+        value: &Dynamic,
+    ) -> Result<Dynamic> {
+        match self.batch_first(node, value) {
+            Err(_) if value.batch.is_none() => Ok(value.clone()),
+            found => found,
+        }
+    }
+
+    /// What a node computes of each channel of `[batch, channels, ...]` for itself, by `of`. Several images of one input are one image of as many
+    /// channels more.
+    pub(super) fn by_channels(
+        &mut self,
+        node: &Node<'a>,
+        value: &Dynamic,
+        of: impl FnOnce(&mut Self, Dynamic) -> Result<Dynamic>,
+    ) -> Result<Dynamic> {
+        let value = self.batch_first_or_none(node, value)?;
+        let (None, [images, channels, inner @ ..]) = (value.batch, &value.full[..]) else {
+            return of(self, value);
+        };
+        let full = [&[1, images * channels], inner].concat();
+        let together = self.seen_as(node, &value, full, Some(0))?;
+        let made = of(self, together)?;
+        let full = [&[*images, *channels], &made.full[2..]].concat();
+        self.seen_as(node, &made, full, None)
+    }
+
     /// The same numbers in the shape `full`.
     pub(super) fn seen_as(
         &mut self,
