@@ -93,6 +93,50 @@ pub(super) fn split<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
     Ok(())
 }
 
+/// The first entries along one dimension in reverse order, of each entry along another as many as a constant says.
+pub(super) fn reverse_sequence<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
+    let value = t.value(node, 0)?;
+    let full = t.shape(node, &value)?;
+    let along = node.axis(node.int("time_axis", 0), full.len())?;
+    let each = node.axis(node.int("batch_axis", 1), full.len())?;
+    let lengths = t.constant(node, 1)?;
+    let lengths = node.check(lengths.to_ints())?;
+    let lengths = lengths.iter().map(|n| usize::try_from(*n).ok());
+    let lengths = lengths.map(|n| n.filter(|n| *n <= full[along]));
+    let lengths: Option<Vec<usize>> = lengths.collect();
+    let lengths = lengths.filter(|lengths| along != each && lengths.len() == full[each]);
+    let lengths = lengths.ok_or_else(|| {
+        node.error(format!(
+            "must have a length of at most {} for each of {} entries along dimension {each}",
+            full[along], full[each]
+        ))
+    })?;
+    let source = |at: usize, length: usize| if at < length { length - 1 - at } else { at };
+    let first = lengths.first().copied().unwrap_or(0);
+    if lengths.iter().all(|length| *length == first) {
+        let sources = (0..full[along]).map(|at| Some(source(at, first)));
+        let rows = SparseRows::copies(full[along], sources);
+        let made = t.resample(node, &value, along, rows)?;
+        return t.set(node, 0, made);
+    }
+    let count = size(&full).ok_or_else(|| node.error("makes a value too large"))?;
+    t.spend(node, count)?;
+    let sources = (0..count).map(|flat| {
+        let mut index = unravel(flat, &full);
+        index[along] = source(index[along], lengths[index[each]]);
+        Some(ravel(&index, &full))
+    });
+    let flat = match &value {
+        Value::Dynamic(dynamic) => Value::Dynamic(t.unbatched(node, dynamic)?),
+        _ => value,
+    };
+    let flat = t.reshape(node, &flat, vec![count])?;
+    let rows = SparseRows::copies(count, sources);
+    let made = t.resample(node, &flat, 0, rows)?;
+    let made = t.reshape(node, &made, full)?;
+    t.set(node, 0, made)
+}
+
 /// What picks each of several parts that lie one after the other, of lengths that add up to the whole.
 pub(super) fn rows_of_parts(lengths: &[usize]) -> impl Iterator<Item = SparseRows> {
     let n = lengths.iter().sum();

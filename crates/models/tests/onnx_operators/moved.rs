@@ -54,6 +54,26 @@ fn picks() -> Vec<Case> {
             vec![X[2], X[3], X[0], X[1]],
         ),
         (
+            "ReverseSequence",
+            vec!["x", "lengths"],
+            vec![ints("lengths", &[2])],
+            vec![
+                attribute_int("time_axis", 3),
+                attribute_int("batch_axis", 0),
+            ],
+            vec![X[1], X[0], X[3], X[2]],
+        ),
+        (
+            "ReverseSequence",
+            vec!["x", "lengths"],
+            vec![ints("lengths", &[1, 2])],
+            vec![
+                attribute_int("time_axis", 3),
+                attribute_int("batch_axis", 1),
+            ],
+            vec![X[0], X[1], X[3], X[2]],
+        ),
+        (
             "Compress",
             vec!["x", "keep"],
             vec![ints("keep", &[0, 1])],
