@@ -62,6 +62,11 @@ impl PullErrors {
 }
 
 impl ByLengths {
+    /// Whether nothing arises in a node's value, nor by neurons on another side.
+    pub(crate) fn is_exact_at(&self, node: usize) -> bool {
+        self.local[node] == 0.0
+    }
+
     /// Passes a node with a cotangent that was computed with this length.
     pub(crate) fn pass(
         &self,

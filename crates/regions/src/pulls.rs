@@ -8,8 +8,9 @@ use crate::{
     nearest::distance,
 };
 use candle_core::Tensor;
-use loclin_models::{PatchPull, Trace};
+use loclin_models::{Network, PatchPull, Trace};
 use loclin_tensor::rounding::{UNIT, length_up, product_up, up_by};
+use std::sync::Arc;
 
 /// Neurons of one node that are pulled together.
 #[derive(Debug, Clone)]
@@ -65,6 +66,15 @@ impl<'a> Limits<'a> {
             rounding,
             nearest: f64::INFINITY,
         }
+    }
+}
+
+impl Limits<'_> {
+    /// Of which nodes cotangents count for nothing where an activation is off: where rounding has done nothing there. What it has done
+    /// reaches a neuron by its whole gradient with respect to that node.
+    fn partial(&self, network: &Network) -> Arc<[bool]> {
+        let is_exact = |node| self.rounding.is_none_or(|own| own.is_exact_at(node));
+        (0..network.nodes().len()).map(is_exact).collect()
     }
 }
 
@@ -136,8 +146,9 @@ impl Linearization {
             errors: PullErrors::default(),
             length: 0.0,
         };
+        let pull = trace.patch_pull(group.node, &neurons)?;
         let mut stack = vec![Way {
-            pull: trace.patch_pull(group.node, &neurons)?,
+            pull: pull.leaving_out(limits.partial(self.network())),
             rows: group.positions.iter().map(row).collect(),
         }];
         while let Some(way) = stack.pop() {

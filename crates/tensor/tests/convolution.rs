@@ -240,3 +240,52 @@ fn leading_dimensions_are_kept() {
     let transposed = convolution.transposed(&z, &weight, [5, 5]).unwrap();
     assert_eq!(transposed.dims(), x.dims());
 }
+
+/// Masks of 0 and 1, of one image.
+fn mask(seed: u64, shape: &[usize], share: f64) -> Tensor {
+    let of = draw(seed, shape);
+    of.lt(share).unwrap().to_dtype(DType::F64).unwrap()
+}
+
+proptest! {
+    /// A patch is pulled as the whole is, whatever share of its numbers is 0 in all rows and whatever share of the result is asked for.
+    #[test]
+    fn what_is_wanted_of_a_patch_is_that_of_the_whole(
+        (seed, rows) in (0u64..1000, 1usize..40),
+        (inputs, outputs, kernel) in (1usize..6, 1usize..9, 1usize..4),
+        (stride, dilation, padding) in (1usize..4, 1usize..3, 0usize..3),
+        (shares, at) in ([0.0f64..1.1, 0.0..1.1], [0usize..3, 0usize..3]),
+    ) {
+        let convolution = Convolution {
+            stride: [stride, 1],
+            dilation: [1, dilation],
+            padding: [[padding, 1], [0, padding]],
+            groups: 1,
+        };
+        let side = 9;
+        let weight = draw(seed, &[outputs, inputs, kernel, 2]);
+        let x = Tensor::zeros((1, inputs, side, side), DType::F64, &Device::Cpu).unwrap();
+        let size = convolution.apply(&x, &weight).unwrap().dims()[2..].to_vec();
+        let first = [at[0].min(size[0] - 1), at[1].min(size[1] - 1)];
+        let patch = [0, 1].map(|axis| (size[axis] - first[axis]).min(3));
+        let z = draw(seed + 1, &[rows, outputs, patch[0], patch[1]]);
+        let z = z.broadcast_mul(&mask(seed + 2, &[1, outputs, patch[0], patch[1]], shares[0])).unwrap();
+        let wanted = mask(seed + 3, &[inputs, side, side], shares[1]);
+        let whole = |part: &Tensor, first: [usize; 2], size: [usize; 2]| {
+            let after = [0, 1].map(|axis| size[axis] - first[axis] - part.dims()[axis + 2]);
+            let part = part.pad_with_zeros(2, first[0], after[0]).unwrap();
+            part.pad_with_zeros(3, first[1], after[1]).unwrap()
+        };
+        let expected = convolution.transposed(&whole(&z, first, [size[0], size[1]]), &weight, [side, side]).unwrap();
+        let pull = |wanted| convolution.transposed_patch(&z, &weight, first, [side, side], wanted).unwrap();
+        let (all, begin) = pull(None);
+        let (some, same) = pull(Some(&wanted));
+        prop_assert_eq!(begin, same);
+        let kept = |part: &Tensor| whole(part, begin, [side, side]).broadcast_mul(&wanted).unwrap();
+        let near = |a: &Tensor, b: &Tensor| {
+            numbers(a).iter().zip(numbers(b)).all(|(a, b)| (a - b).abs() < 1e-12)
+        };
+        prop_assert!(near(&whole(&all, begin, [side, side]), &expected));
+        prop_assert!(near(&kept(&some), &expected.broadcast_mul(&wanted).unwrap()));
+    }
+}

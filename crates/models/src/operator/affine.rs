@@ -62,7 +62,9 @@ pub trait Affine: Debug + Send + Sync {
     fn pull(&self, cotangent: &Tensor, operands: &[&[usize]]) -> Result<Vec<Tensor>>;
 
     /// [`Affine::pull`] of cotangents that are 0 but for a patch of the output's positions, `[1, K, channels, h, w]`: for each operand
-    /// those of the patch that they reach, and that patch. `None`, the default, where only the whole can be pulled.
+    /// those of the patch that they reach, and that patch. `wanted` has for each operand the numbers `[in...]` that its cotangents are
+    /// multiplied with next, where that is all that becomes of them: where one is 0, they may be 0. `None`, the default, where only the
+    /// whole can be pulled.
     ///
     /// # Errors
     /// A tensor computation that fails.
@@ -71,6 +73,7 @@ pub trait Affine: Debug + Send + Sync {
         _cotangent: &Tensor,
         _patch: &Patch,
         _operands: &[&[usize]],
+        _wanted: &[Option<Tensor>],
     ) -> Result<Option<Vec<(Tensor, Patch)>>> {
         Ok(None)
     }

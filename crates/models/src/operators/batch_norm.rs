@@ -151,6 +151,7 @@ impl Affine for BatchNorm {
         cotangent: &Tensor,
         patch: &Patch,
         _operands: &[&[usize]],
+        _wanted: &[Option<Tensor>],
     ) -> Result<Option<Vec<(Tensor, Patch)>>> {
         Ok(Some(vec![(self.push(&[cotangent])?, *patch)]))
     }

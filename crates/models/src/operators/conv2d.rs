@@ -200,6 +200,7 @@ impl Affine for Conv2d {
         cotangent: &Tensor,
         patch: &Patch,
         operands: &[&[usize]],
+        wanted: &[Option<Tensor>],
     ) -> Result<Option<Vec<(Tensor, Patch)>>> {
         let Some(convolution) = self.on_cpu(cotangent).filter(|own| own.groups == 1) else {
             return Ok(None);
@@ -207,7 +208,7 @@ impl Affine for Conv2d {
         let size = [operands[0][1], operands[0][2]];
         let folded = fold(cotangent)?;
         let (pulled, first) = convolution
-            .transposed_patch(&folded, &self.weight, patch.first, size)
+            .transposed_patch(&folded, &self.weight, patch.first, size, wanted[0].as_ref())
             .map_err(unwrapped)?;
         let size = [pulled.dim(2)?, pulled.dim(3)?];
         Ok(Some(vec![(

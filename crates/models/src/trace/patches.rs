@@ -7,6 +7,7 @@ use crate::{
     patch::Patch,
 };
 use candle_core::Tensor;
+use std::sync::Arc;
 
 /// A pull of some neurons of one node through the fixed-pattern network of one input, a node at a time.
 ///
@@ -38,6 +39,8 @@ pub struct PatchPull<'a> {
     rows: usize,
     /// Of each node up to the last that has one, the cotangents of its output.
     parts: Vec<Option<Part>>,
+    /// Of which nodes numbers may be left out; of none where it is empty.
+    partial: Arc<[bool]>,
 }
 
 /// Cotangents of a node.
@@ -71,6 +74,7 @@ impl Trace {
             trace: self,
             rows: neurons.len(),
             parts,
+            partial: Arc::default(),
         })
     }
 
@@ -169,6 +173,13 @@ impl PatchPull<'_> {
         self.rows
     }
 
+    /// The same pull, but that of the nodes for which `partial` is true, one entry for each node, those cotangents may be 0 instead that an
+    /// activation multiplies with 0 next. That takes less time, and gradients are the same.
+    #[must_use]
+    pub fn leaving_out(self, partial: Arc<[bool]>) -> Self {
+        Self { partial, ..self }
+    }
+
     /// The cotangents that the pull has come to, of patches or whole. Their lengths are those of the whole.
     pub fn reached(&self) -> impl Iterator<Item = Reached<'_>> {
         self.parts.iter().enumerate().filter_map(|(node, part)| {
@@ -231,7 +242,9 @@ impl PatchPull<'_> {
         if let Some(patch) = &part.patch {
             let pulled = match (&node.operator, record) {
                 (Operator::Affine(operator), _) => {
-                    operator.pull_patch(&part.cotangents, patch, &shapes)?
+                    let wanted = node.operands.iter().map(|&i| self.slopes(i));
+                    let wanted = wanted.collect::<Result<Vec<_>>>()?;
+                    operator.pull_patch(&part.cotangents, patch, &shapes, &wanted)?
                 }
                 (Operator::PiecewiseLinear(operator), Some(record)) => operator
                     .pull_patch(&part.cotangents, patch, record, shapes[0])?
@@ -261,6 +274,16 @@ impl PatchPull<'_> {
         Ok(pulled.into_iter().map(own).collect())
     }
 
+    /// What the cotangents of a node's output are multiplied with next, if it is an activation of which numbers may be left out.
+    fn slopes(&self, index: usize) -> Result<Option<Tensor>> {
+        let is_partial = self.partial.get(index) == Some(&true);
+        let Some(record) = self.trace.records[index].as_ref().filter(|_| is_partial) else {
+            return Ok(None);
+        };
+        let slopes = record.slopes()?.map(|slopes| slopes.squeeze(0));
+        Ok(slopes.transpose()?)
+    }
+
     /// Keeps some of the rows, by their numbers.
     ///
     /// # Errors
@@ -280,6 +303,7 @@ impl PatchPull<'_> {
             trace: self.trace,
             rows: rows.len(),
             parts: parts.collect::<Result<_>>()?,
+            partial: Arc::clone(&self.partial),
         })
     }
 

@@ -67,7 +67,8 @@ proptest! {
             let patch = patch(rng, [height, width]);
             let [rows, columns] = patch.size;
             let part = tensor(rng, &[own, count, channels, rows, columns]);
-            if let Some(parts) = operator.pull_patch(&part, &patch, &shapes).unwrap() {
+            let wanted = vec![None; shapes.len()];
+            if let Some(parts) = operator.pull_patch(&part, &patch, &shapes, &wanted).unwrap() {
                 let whole = patch.within(&part, [height, width]).unwrap();
                 let pulled = operator.pull(&whole, &shapes).unwrap();
                 for (((part, patch), whole), shape) in parts.iter().zip(&pulled).zip(&shapes) {

@@ -4,6 +4,7 @@
 //! differ from axis to axis. Convolution, its transpose and the gradient in the weight are three readings of one
 //! trilinear form, so each is differentiated by the other two.
 
+mod chosen;
 mod config;
 mod correlate;
 mod cpu;

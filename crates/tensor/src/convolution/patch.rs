@@ -7,6 +7,7 @@
 use candle_core::{CpuStorage, CustomOp2, Layout, Shape, Tensor};
 use rayon::prelude::*;
 
+use super::chosen::{Channels, Chosen};
 use super::config::Convolution;
 use super::dispatch::dispatch;
 use crate::product::{Real, View, ViewMut, Write, multiply};
@@ -18,7 +19,8 @@ const SPREAD: usize = 1 << 19;
 impl Convolution {
     /// The transpose of a patch: `z` `[N, outputs, h, w]` are the positions of an output that begin at `first`, all others
     /// being 0, and `size` is `[H, W]` of the input. Gives the part `[N, inputs, h', w']` of the input that they reach, and where
-    /// it begins. Not differentiable.
+    /// it begins. Of what is 0 in `wanted` `[inputs, H, W]`, where that is given, the result may be 0 whatever it is. Not
+    /// differentiable.
     ///
     /// # Errors
     /// [`crate::Error::Convolution`] for more than one group and for shapes that do not fit, Candle's for a device other than the CPU or
@@ -31,7 +33,7 @@ impl Convolution {
     /// let convolution = Convolution { stride: [1, 1], padding: [[1, 1], [1, 1]], dilation: [1, 1], groups: 1 };
     /// let weight = Tensor::ones((1, 2, 3, 3), DType::F64, &Device::Cpu)?;
     /// let z = Tensor::ones((5, 1, 1, 1), DType::F64, &Device::Cpu)?;
-    /// let (x, first) = convolution.transposed_patch(&z, &weight, [0, 4], [8, 8])?;
+    /// let (x, first) = convolution.transposed_patch(&z, &weight, [0, 4], [8, 8], None)?;
     /// assert_eq!((x.dims(), first), (&[5, 2, 2, 3][..], [0, 3]));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -41,26 +43,29 @@ impl Convolution {
         weight: &Tensor,
         first: [usize; 2],
         size: [usize; 2],
+        wanted: Option<&Tensor>,
     ) -> Result<(Tensor, [usize; 2])> {
         let patch = PatchGeometry::new(self, z.dims(), weight.dims(), first, size)?;
         let begin = patch.begin;
+        let wanted = wanted.map(|wanted| patch.wanted(wanted)).transpose()?;
+        let pull = TransposedPatch { patch, wanted };
         let x = z
             .contiguous()?
-            .apply_op2_no_bwd(&weight.contiguous()?, &TransposedPatch { patch })?;
+            .apply_op2_no_bwd(&weight.contiguous()?, &pull)?;
         Ok((x, begin))
     }
 }
 
 /// The sizes of a patch on both sides of a convolution.
 #[derive(Debug, Clone, Copy)]
-struct PatchGeometry {
-    rows: usize,
-    inputs: usize,
-    outputs: usize,
+pub(super) struct PatchGeometry {
+    pub(super) rows: usize,
+    pub(super) inputs: usize,
+    pub(super) outputs: usize,
     kernel: [usize; 2],
     /// Height and width of the output's patch, and of the input's.
-    from: [usize; 2],
-    to: [usize; 2],
+    pub(super) from: [usize; 2],
+    pub(super) to: [usize; 2],
     /// Where the input's patch begins.
     begin: [usize; 2],
     /// Where in the input's patch the first entry of the kernel at the first position lies; negative outside.
@@ -130,6 +135,26 @@ impl PatchGeometry {
         usize::try_from(at).ok().filter(|at| *at < self.to[axis])
     }
 
+    /// The position of the output's patch at which an entry of the kernel meets one of the input's, along an axis.
+    pub(super) fn position(&self, axis: usize, place: usize, entry: usize) -> Option<usize> {
+        let ahead = place as isize - self.origin[axis] - (entry * self.dilation[axis]) as isize;
+        let ahead = usize::try_from(ahead).ok()?;
+        let position = ahead / self.stride[axis];
+        let meets = ahead.is_multiple_of(self.stride[axis]) && position < self.from[axis];
+        meets.then_some(position)
+    }
+
+    /// The channels that are asked for in the input's patch.
+    fn wanted(&self, wanted: &Tensor) -> Result<Channels> {
+        let [rows, columns] = [0, 1].map(|axis| self.begin[axis]..self.begin[axis] + self.to[axis]);
+        let own = wanted.narrow(1, rows.start, rows.len())?;
+        let own = own.narrow(2, columns.start, columns.len())?.ne(0.0)?;
+        let own = own.flatten_all()?.to_vec1::<u8>()?;
+        let positions = self.to[0] * self.to[1];
+        let counts = |position, channel| own[channel * positions + position] != 0;
+        Ok(Channels::of(positions, self.inputs, counts))
+    }
+
     /// The entries of the kernel that meet one of the input at some position: of a small image, a part of them.
     fn taps(&self) -> Vec<[usize; 2]> {
         let used = |axis: usize| {
@@ -184,16 +209,30 @@ fn transpose<T: Real>(from: &[T], rows: usize, columns: usize, to: &mut [T]) {
     }
 }
 
-fn pull<T: Real>(patch: &PatchGeometry, z: &[T], weight: &[T]) -> Result<Vec<T>> {
+fn pull<T: Real>(
+    TransposedPatch { patch, wanted }: &TransposedPatch,
+    z: &[T],
+    weight: &[T],
+) -> Result<Vec<T>> {
     let positions = patch.from[0] * patch.from[1];
     let (from, to) = (patch.outputs * positions, patch.to[0] * patch.to[1]);
     let taps = patch.taps();
-    let mut x = vec![T::zero(); patch.rows * patch.inputs * to];
     if taps.is_empty() {
-        return Ok(x);
+        return Ok(vec![T::zero(); patch.rows * patch.inputs * to]);
     }
     let width = taps.len() * patch.inputs;
     let by_taps = patch.by_taps(weight, &taps);
+    let all = || Channels::of(to, patch.inputs, |_, _| true);
+    let chosen = Chosen {
+        patch,
+        taps: &taps,
+        from: &Channels::nonzero(z, positions, patch.outputs),
+        to: &wanted.clone().unwrap_or_else(all),
+    };
+    if chosen.is_worth_while() {
+        return chosen.pull(z, &by_taps);
+    }
+    let mut x = vec![T::zero(); patch.rows * patch.inputs * to];
     let by_taps = View::new(&by_taps, patch.outputs, width)?;
     let threads = rayon::current_num_threads();
     let affordable = (SPREAD / (width * positions)).max(1);
@@ -227,6 +266,8 @@ fn pull<T: Real>(patch: &PatchGeometry, z: &[T], weight: &[T]) -> Result<Vec<T>>
 
 struct TransposedPatch {
     patch: PatchGeometry,
+    /// The channels of the input's patch that are asked for, where not all are.
+    wanted: Option<Channels>,
 }
 
 impl CustomOp2 for TransposedPatch {
@@ -241,7 +282,7 @@ impl CustomOp2 for TransposedPatch {
         weight: &CpuStorage,
         weight_layout: &Layout,
     ) -> candle_core::Result<(CpuStorage, Shape)> {
-        let x = dispatch!(pull, &self.patch, z, z_layout, weight, weight_layout);
+        let x = dispatch!(pull, self, z, z_layout, weight, weight_layout);
         let PatchGeometry {
             rows,
             inputs,
