@@ -123,6 +123,64 @@ fn selections_within_selections_are_read_where_they_are_continuous() {
     ];
     let shrunk = |x: f64| (x - 0.5).max(0.0) + (x + 0.5).min(0.0);
     assert_eq!(values(&read(&graph(&soft)), &x), each(shrunk));
+    // By masks of 0 and 1, of which one is 1 less another.
+    let number = |from: &str, to: &str| node("Cast", &[from], to, &[attribute_int("to", 11)]);
+    let product = |names: [&str; 2], to: &str| node("Mul", &names, to, &[]);
+    let masked = [
+        less.clone(),
+        more.clone(),
+        add("high", "below"),
+        add("low", "above"),
+        number("p", "is_below"),
+        number("q", "is_above"),
+        node("Sub", &["one", "is_above"], "is_not", &[]),
+        product(["is_below", "below"], "u"),
+        product(["u", "is_not"], "v"),
+        product(["is_above", "above"], "w"),
+        node("Add", &["v", "w"], "y", &[]),
+    ];
+    assert_eq!(values(&read(&graph(&masked)), &x), each(shrunk));
+    // A comparison is moved as numbers are.
+    let perm = |from: &str, to: &str| {
+        node(
+            "Transpose",
+            &[from],
+            to,
+            &[attribute_ints("perm", &[0, 2, 1])],
+        )
+    };
+    let first = |from: &str, to: &str| {
+        let attribute = attribute_int("axis", 1);
+        node("Gather", &[from, "places"], to, &[attribute])
+    };
+    let moved = [
+        more.clone(),
+        add("low", "above"),
+        perm("q", "q_turned"),
+        perm("above", "above_turned"),
+        first("q_turned", "q_first"),
+        first("above_turned", "above_first"),
+        choose(["q_first", "above_first", "none"], "y"),
+    ];
+    let nested = [
+        less.clone(),
+        more.clone(),
+        choose(["p", "low", "x"], "u"),
+        perm("q", "q_turned"),
+        perm("u", "u_turned"),
+        choose(["q_turned", "high", "u_turned"], "y"),
+    ];
+    let constants_and_places = [&constants[..], &[ints("places", &[1, 0])]].concat();
+    let network = read(&model(&[0, 2, 2], &nested, &constants));
+    assert_eq!(
+        values(&network, &[1.0, 2.0, -3.0, 0.25]),
+        [0.5, -0.5, 0.5, 0.25]
+    );
+    let network = read(&model(&[0, 2, 2], &moved, &constants_and_places));
+    assert_eq!(
+        values(&network, &[1.0, 2.0, -3.0, 4.0]),
+        [1.5, 3.5, 0.5, 0.0]
+    );
     // The other way round, and with a third one.
     let turned = [
         node("Less", &["high", "x"], "q", &[]),

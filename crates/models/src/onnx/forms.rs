@@ -1,10 +1,14 @@
 //! Values as weighted sums of others, number by number: what a selection must know to be continuous.
 
 use super::{message::Node, translator::Translator, value::Value};
-use crate::{error::Result, spec::OperatorSpec};
-use candle_core::{DType, Tensor};
+use crate::{
+    error::Result,
+    operator::{Made, Operator},
+    spec::OperatorSpec,
+};
+use candle_core::{DType, Device, Tensor};
 use dashu_ratio::RBig;
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// So many operators are looked through.
 const DEPTH: usize = 6;
@@ -12,10 +16,13 @@ const DEPTH: usize = 6;
 /// A number for each number of a value, or one for all. None is rounded.
 type Numbers = Vec<RBig>;
 
-/// For each number of a value: weights of the numbers in its place of other nodes, and what is added.
+/// Numbers of a node, and how they are moved, each step as its specification is written.
+type Base = (usize, Vec<String>);
+
+/// For each number of a value: weights of the numbers that other nodes, moved, have in its place, and what is added.
 #[derive(Debug, Clone)]
 pub(super) struct Form {
-    weights: BTreeMap<usize, Numbers>,
+    weights: BTreeMap<Base, Numbers>,
     constant: Numbers,
 }
 
@@ -28,8 +35,24 @@ impl Form {
     /// A node's numbers themselves.
     fn node(index: usize) -> Self {
         let mut form = Self::constant(vec![RBig::ZERO]);
-        form.weights.insert(index, vec![RBig::ONE]);
+        form.weights.insert((index, Vec::new()), vec![RBig::ONE]);
         form
+    }
+
+    /// Moved by a step whose results are the numbers `sources` of its operand.
+    fn moved(self, step: &str, sources: &[usize]) -> Self {
+        let moved = |numbers: Numbers| match numbers.len() {
+            1 => numbers,
+            _ => sources.iter().map(|from| numbers[*from].clone()).collect(),
+        };
+        let weights = self.weights.into_iter().map(|((node, mut steps), own)| {
+            steps.push(step.into());
+            ((node, steps), moved(own))
+        });
+        Self {
+            weights: weights.collect(),
+            constant: moved(self.constant),
+        }
     }
 
     /// How many numbers it holds.
@@ -55,8 +78,8 @@ impl Form {
         self.constant = both(&self.constant, &other.constant, |a, b| a + b);
         for (base, weights) in &other.weights {
             let own = self.weights.remove(base).unwrap_or(vec![RBig::ZERO]);
-            self.weights
-                .insert(*base, both(&own, weights, |a, b| a + b));
+            let sum = both(&own, weights, |a, b| a + b);
+            self.weights.insert(base.clone(), sum);
         }
         self
     }
@@ -78,7 +101,7 @@ impl Form {
     pub(super) fn multiple_of(&self, other: &Self) -> Option<Numbers> {
         let zero = vec![RBig::ZERO];
         let bases = self.weights.keys().chain(other.weights.keys());
-        let of = |form: &'_ Self, base: &usize| form.weights.get(base).unwrap_or(&zero).clone();
+        let of = |form: &'_ Self, base: &Base| form.weights.get(base).unwrap_or(&zero).clone();
         let mut pairs = vec![(self.constant.clone(), other.constant.clone())];
         pairs.extend(bases.map(|base| (of(self, base), of(other, base))));
         let lengths = pairs.iter().flat_map(|(a, b)| [a.len(), b.len()]);
@@ -134,7 +157,15 @@ impl<'a> Translator<'a> {
             node,
             parameter_length(spec.as_ref(), parameter.as_ref(), &shape),
         )?;
+        let moved = match &spec {
+            None | Some(OperatorSpec::Reshape { .. } | OperatorSpec::Flatten) => None,
+            Some(_) => self.moved_entries(node, index)?,
+        };
         let form = match (spec, parameter) {
+            (Some(spec), _) if let Some(sources) = moved => {
+                let below = self.form_of(node, operands[0], depth - 1)?;
+                below.moved(&format!("{spec:?}"), &sources)
+            }
             (Some(OperatorSpec::Add), _) => {
                 let mut sum = Form::constant(vec![RBig::ZERO]);
                 for operand in operands {
@@ -165,6 +196,29 @@ impl<'a> Translator<'a> {
         };
         self.spend(node, form.len())?;
         Ok(form)
+    }
+}
+
+impl<'a> Translator<'a> {
+    /// Of which entry of its operand each entry of a node's result is the number, where it does nothing but move them to other places.
+    fn moved_entries(&mut self, node: &Node<'a>, index: usize) -> Result<Option<Vec<usize>>> {
+        let (operator, operands) = self.nodes().get(index);
+        let (Operator::Affine(operator), &[operand]) = (operator, operands) else {
+            return Ok(None);
+        };
+        let operator = Arc::clone(operator);
+        let (from, to) = (self.nodes().shape(operand), self.nodes().shape(index));
+        if operator.made() != Made::Moved || operator.offset(to)?.is_some() {
+            return Ok(None);
+        }
+        let (from, count) = (from.to_vec(), from.iter().product::<usize>());
+        self.spend(node, count)?;
+        let places: Vec<f64> = (1..=count).map(|place| place as f64).collect();
+        let places = Tensor::from_vec(places, [&[1, 1], &from[..]].concat(), &Device::Cpu)?;
+        let places = operator.push(&[&places])?.flatten_all()?.to_vec1::<f64>()?;
+        // One that comes from nowhere is 0.
+        let entry = |place: &f64| (*place as usize).checked_sub(1);
+        Ok(places.iter().map(entry).collect())
     }
 }
 

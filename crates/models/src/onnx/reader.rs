@@ -164,7 +164,7 @@ const RULES: &[(&str, Rule)] = &[
     ("Split", picks::split),
     ("SplitToSequence", sequences::split_to_sequence),
     ("Squeeze", moves::squeeze),
-    ("Sub", arithmetic::sub),
+    ("Sub", select::sub),
     ("Sum", arithmetic::sum_of_all),
     ("ThresholdedRelu", activations::thresholded_relu),
     ("Tile", picks::tile),

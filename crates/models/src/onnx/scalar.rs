@@ -233,17 +233,21 @@ fn of_node<'a>(
     node: &Node<'a>,
     (index, z): (usize, usize),
     depth: usize,
-    known: &mut HashMap<usize, Option<Scalar>>,
+    known: &mut HashMap<(usize, usize), Option<Scalar>>,
 ) -> Result<Option<Scalar>> {
     if t.nodes().source(index) == t.nodes().source(z) {
         return Ok(Some(Scalar::affine(RBig::ONE, RBig::ZERO)));
     }
-    if let Some(known) = known.get(&index) {
+    if let Some(known) = known.get(&(index, z)) {
         return Ok(known.clone());
     }
     let Some(depth) = depth.checked_sub(1) else {
         return Ok(None);
     };
+    if let Some(before) = moved_alike(t, index, z) {
+        // What is the same function of all numbers stays so at other places.
+        return of_node(t, node, before, depth, known);
+    }
     let (operator, operands) = t.nodes().get(index);
     let (operands, shape) = (operands.to_vec(), t.nodes().shape(index).to_vec());
     let (spec, parameters) = (operator.spec(), operator.parameters());
@@ -295,8 +299,24 @@ fn of_node<'a>(
         _ => None,
     };
     let found = found.filter(Scalar::is_small);
-    known.insert(index, found.clone());
+    known.insert((index, z), found.clone());
     Ok(found)
+}
+
+/// The operands of two nodes that do nothing but move those to other places, in the same way, and add no zeros.
+fn moved_alike(t: &Translator<'_>, a: usize, b: usize) -> Option<(usize, usize)> {
+    let step = |index: usize| {
+        let (operator, operands) = t.nodes().get(index);
+        let spec = operator.spec()?;
+        let is_move = matches!(
+            spec,
+            OperatorSpec::Transpose { .. } | OperatorSpec::Slice { .. }
+        );
+        is_move.then_some((spec, operands[0]))
+    };
+    let ((of_a, below_a), (of_b, below_b)) = (step(a)?, step(b)?);
+    let [shape_a, shape_b] = [below_a, below_b].map(|below| t.nodes().shape(below));
+    (of_a == of_b && shape_a == shape_b).then_some((below_a, below_b))
 }
 
 #[cfg(test)]

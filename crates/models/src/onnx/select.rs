@@ -32,13 +32,8 @@ pub(super) fn compare<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()>
 }
 
 pub(super) fn not<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
-    match t.value(node, 0)? {
-        Value::Greater(both) => {
-            let turned = (both.1.clone(), both.0.clone());
-            t.set(node, 0, Value::Greater(turned.into()))
-        }
-        _ => Err(node.error("negates what is no comparison")),
-    }
+    let opposite = opposite(node, &t.value(node, 0)?)?;
+    t.set(node, 0, opposite)
 }
 
 /// `IsNaN` and `IsInf`: of what depends on the input neither, as inputs and all that is computed of them are finite.
@@ -102,6 +97,30 @@ pub(super) fn mul<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
     let zero = Value::Constant(number(0.0));
     let made = selected(t, node, &condition, &kept, &zero)?;
     t.set(node, 0, made)
+}
+
+/// A difference; 1 less a comparison as 0 and 1 is the opposite comparison.
+pub(super) fn sub<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
+    let (Value::Constant(ones), comparison @ Value::Greater(_)) =
+        (t.value(node, 0)?, t.value(node, 1)?)
+    else {
+        return arithmetic::sub(t, node);
+    };
+    if ones.as_floats().iter().any(|one| *one != 1.0) {
+        return arithmetic::sub(t, node);
+    }
+    let full = broadcast(&[&ones.shape, &t.shape(node, &comparison)?]);
+    let full = full.ok_or_else(|| node.error("subtracts shapes that do not fit"))?;
+    let comparison = t.broadcast_to(node, &comparison, &full)?;
+    let opposite = opposite(node, &comparison)?;
+    t.set(node, 0, opposite)
+}
+
+fn opposite(node: &Node<'_>, comparison: &Value) -> Result<Value> {
+    match comparison {
+        Value::Greater(both) => Ok(Value::Greater((both.1.clone(), both.0.clone()).into())),
+        _ => Err(node.error("negates what is no comparison")),
+    }
 }
 
 pub(super) fn choose<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {

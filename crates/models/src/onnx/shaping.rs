@@ -130,10 +130,12 @@ impl<'a> Translator<'a> {
             Value::Dynamic(dynamic) => Value::Dynamic(self.reshape_dynamic(node, dynamic, full)?),
             Value::Greater(both) => {
                 let shape = self.shape(node, value)?;
-                let a = self.broadcast_to(node, &both.0, &shape)?;
-                let b = self.broadcast_to(node, &both.1, &shape)?;
-                let a = self.reshape(node, &a, full.clone())?;
-                Value::Greater((a, self.reshape(node, &b, full)?).into())
+                let mut moved = |one| {
+                    let one = self.broadcast_to(node, one, &shape)?;
+                    self.reshape(node, &one, full.clone())
+                };
+                let a = moved(&both.0)?;
+                Value::Greater((a, moved(&both.1)?).into())
             }
             Value::Sequence(_) => return Err(node.error(A_SEQUENCE)),
             Value::Failed(_) => return Err(node.error("reads what cannot be had")),
@@ -171,7 +173,17 @@ impl<'a> Translator<'a> {
                 let made = self.transpose_dynamic(node, "", dynamic, permutation)?;
                 Ok(Value::Dynamic(made))
             }
-            _ => Err(node.error("moves the result of a comparison")),
+            Value::Greater(both) => {
+                let shape = self.shape(node, value)?;
+                let mut moved = |one| {
+                    let one = self.broadcast_to(node, one, &shape)?;
+                    self.transpose(node, &one, permutation)
+                };
+                let a = moved(&both.0)?;
+                Ok(Value::Greater((a, moved(&both.1)?).into()))
+            }
+            Value::Sequence(_) => Err(node.error(A_SEQUENCE)),
+            Value::Failed(_) => Err(node.error("reads what cannot be had")),
         }
     }
 
@@ -230,7 +242,18 @@ impl<'a> Translator<'a> {
             Value::Dynamic(dynamic) => Ok(Value::Dynamic(
                 self.resample_dynamic(node, "", dynamic, axis, rows)?,
             )),
-            _ => Err(node.error("moves the result of a comparison")),
+            Value::Greater(both) if rows.weights.is_empty() && rows.longest() <= 1 => {
+                let shape = self.shape(node, value)?;
+                let mut moved = |one| {
+                    let one = self.broadcast_to(node, one, &shape)?;
+                    self.resample(node, &one, axis, rows.clone())
+                };
+                let a = moved(&both.0)?;
+                Ok(Value::Greater((a, moved(&both.1)?).into()))
+            }
+            Value::Greater(_) => Err(node.error("computes with the result of a comparison")),
+            Value::Sequence(_) => Err(node.error(A_SEQUENCE)),
+            Value::Failed(_) => Err(node.error("reads what cannot be had")),
         }
     }
 
