@@ -4,7 +4,8 @@
 //! others that are off counts for nothing. With half of the channels off on both sides a quarter of the products is left. They are made
 //! position by position, of the weights between the channels that count there.
 
-use super::patch::PatchGeometry;
+use super::counting::Channels;
+use super::patch_geometry::PatchGeometry;
 use crate::product::{Real, View, ViewMut, Write, multiply};
 use crate::{Error, Result};
 use rayon::prelude::*;
@@ -14,47 +15,6 @@ const COPIED: f64 = 16.0;
 
 /// What share of the products of all channels must be left to make it worth while.
 const WORTH: f64 = 0.8;
-
-/// Which channels count at each position.
-#[derive(Debug, Clone)]
-pub(super) struct Channels {
-    /// Where those of each position begin, and where the last end.
-    starts: Vec<usize>,
-    all: Vec<u32>,
-}
-
-impl Channels {
-    /// Those for which `counts` is true, given a position and a channel.
-    pub(super) fn of(
-        positions: usize,
-        channels: usize,
-        counts: impl Fn(usize, usize) -> bool,
-    ) -> Self {
-        let (mut starts, mut all) = (vec![0], Vec::new());
-        for position in 0..positions {
-            let own = (0..channels).filter(|channel| counts(position, *channel));
-            all.extend(own.map(|channel| channel as u32));
-            starts.push(all.len());
-        }
-        Self { starts, all }
-    }
-
-    /// Those that are not 0 in all of some rows `[rows, channels, positions]`.
-    pub(super) fn nonzero<T: Real>(z: &[T], positions: usize, channels: usize) -> Self {
-        let mut any = vec![false; channels * positions];
-        for row in z.chunks_exact(any.len().max(1)) {
-            let both = any.iter_mut().zip(row);
-            both.for_each(|(any, v)| *any |= *v != T::zero());
-        }
-        Self::of(positions, channels, |position, channel| {
-            any[channel * positions + position]
-        })
-    }
-
-    fn at(&self, position: usize) -> &[u32] {
-        &self.all[self.starts[position]..self.starts[position + 1]]
-    }
-}
 
 /// A patch with the channels that count in it and in what it reaches.
 pub(super) struct Chosen<'a> {
@@ -106,7 +66,7 @@ impl Chosen<'_> {
             self.patch.to[0] * self.patch.to[1],
         );
         // The numbers that count of each position side by side, `[channels, rows]`.
-        let mut numbers = vec![T::zero(); self.from.all.len() * rows];
+        let mut numbers = vec![T::zero(); self.from.count() * rows];
         let mut lines = numbers.chunks_exact_mut(rows.max(1));
         for position in 0..positions {
             for (channel, line) in self.from.at(position).iter().zip(&mut lines) {
@@ -135,7 +95,7 @@ impl Chosen<'_> {
                     Write::Add,
                     1.0,
                     View::new(&weights, own.len(), wanted.len())?.t(),
-                    View::new(&numbers[self.from.starts[from] * rows..], own.len(), rows)?,
+                    View::new(&numbers[self.from.before(from) * rows..], own.len(), rows)?,
                 )?;
             }
             Ok::<_, Error>(sums)

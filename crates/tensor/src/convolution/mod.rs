@@ -7,12 +7,14 @@
 mod chosen;
 mod config;
 mod correlate;
+mod counting;
 mod cpu;
 mod dispatch;
 mod geometry;
 mod gradient;
 mod lanes;
 mod patch;
+mod patch_geometry;
 mod planes;
 mod products;
 mod stripes;
