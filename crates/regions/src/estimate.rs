@@ -78,6 +78,35 @@ impl Linearization {
 
     /// Estimates of all gradients' lengths, `[B, |I|]`.
     pub(crate) fn estimated_lengths(&self, directions: usize, seed: u64) -> Result<Rows> {
+        let squares = |sum: f64, sample: f64| sum + sample * sample;
+        let mut lengths = self.sampled(directions, seed, squares)?;
+        let all = lengths.rows_mut().into_iter().flatten();
+        all.for_each(|sum| *sum = (*sum / directions as f64).sqrt());
+        if lengths.iter().flatten().all(|length| length.is_finite()) {
+            return Ok(lengths);
+        }
+        // A square may overflow where the length does not.
+        let mut lengths = self.sampled(directions, seed, f64::hypot)?;
+        for (index, lengths) in lengths.rows_mut().into_iter().enumerate() {
+            for length in lengths {
+                *length /= (directions as f64).sqrt();
+                if !length.is_finite() {
+                    let what = "the length of a neuron's gradient".into();
+                    let value = *length;
+                    return Err(Error::NotFinite { index, what, value });
+                }
+            }
+        }
+        Ok(lengths)
+    }
+
+    /// What `add` makes, from 0 on, of the samples of all gradients in the directions of a seed, `[B, |I|]`.
+    fn sampled(
+        &self,
+        directions: usize,
+        seed: u64,
+        add: impl Fn(f64, f64) -> f64 + Sync,
+    ) -> Result<Rows> {
         let network = self.network();
         let mut sums = Rows::zeros(self.batch(), self.neurons());
         let mut rows: Vec<&mut [f64]> = sums.rows_mut();
@@ -97,22 +126,9 @@ impl Linearization {
             draw,
             |sums: &mut &mut [f64], start, _, row| {
                 let sums = sums[start..].iter_mut().zip(row);
-                sums.for_each(|(sum, sample)| *sum += sample * sample);
+                sums.for_each(|(sum, sample)| *sum = add(*sum, *sample));
             },
         )?;
-        for (index, sums) in sums.rows_mut().into_iter().enumerate() {
-            for sum in sums {
-                *sum = (*sum / directions as f64).sqrt();
-                if !sum.is_finite() {
-                    let what = "the length of a neuron's gradient".into();
-                    return Err(Error::NotFinite {
-                        index,
-                        what,
-                        value: *sum,
-                    });
-                }
-            }
-        }
         Ok(sums)
     }
 }
