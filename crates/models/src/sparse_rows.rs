@@ -134,8 +134,12 @@ impl SparseRows {
     pub(crate) fn as_slice(&self) -> Option<(usize, usize)> {
         let first = *self.sources.first()?;
         let neighbours = (first..).zip(&self.sources).all(|(i, s)| i == *s);
-        let copies = self.weights.is_empty() && self.starts.windows(2).all(|w| w[1] - w[0] == 1);
-        (neighbours && copies).then_some((first as usize, self.len()))
+        (neighbours && self.are_copies()).then_some((first as usize, self.len()))
+    }
+
+    /// Whether every row is one entry.
+    pub(crate) fn are_copies(&self) -> bool {
+        self.weights.is_empty() && self.starts.windows(2).all(|w| w[1] - w[0] == 1)
     }
 
     /// The transposed matrix.

@@ -289,3 +289,16 @@ proptest! {
         prop_assert!(near(&kept(&some), &expected.broadcast_mul(&wanted).unwrap()));
     }
 }
+
+#[test]
+fn what_is_wanted_has_the_shape_of_the_input() {
+    let convolution = Convolution::default();
+    let (z, weight) = (draw(1, &[2, 4, 3, 3]), draw(2, &[4, 3, 3, 3]));
+    let pull = |shape: &[usize]| {
+        convolution.transposed_patch(&z, &weight, [0, 0], [5, 5], Some(&mask(3, shape, 0.5)))
+    };
+    assert!(pull(&[3, 5, 5]).is_ok());
+    for shape in [&[2, 5, 5][..], &[3, 4, 5], &[4, 5, 5], &[1, 3, 5, 5], &[75]] {
+        assert!(pull(shape).is_err(), "{shape:?}");
+    }
+}

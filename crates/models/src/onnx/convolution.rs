@@ -41,15 +41,23 @@ pub(super) fn conv<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
             kernel.shape, operand.full[1]
         )));
     }
-    let made = convolved(
-        t,
-        node,
-        &operand,
-        &kernel,
-        bias.as_ref(),
-        (&windows, groups),
-    )?;
+    let filter = Filter {
+        kernel: &kernel,
+        bias: bias.as_ref(),
+        windows: &windows,
+        groups,
+    };
+    let made = convolved(t, node, &operand, &filter)?;
     t.set(node, 0, Value::Dynamic(made))
+}
+
+/// What a convolution multiplies with, and where.
+struct Filter<'k> {
+    /// `[outputs, inputs / groups, sizes...]`.
+    kernel: &'k Constant,
+    bias: Option<&'k Constant>,
+    windows: &'k [Along],
+    groups: usize,
 }
 
 /// A convolution of `[batch, channels, sizes...]`, or of several images of one input.
@@ -57,13 +65,17 @@ fn convolved<'a>(
     t: &mut Translator<'a>,
     node: &Node<'a>,
     operand: &Dynamic,
-    kernel: &Constant,
-    bias: Option<&Constant>,
-    (windows, groups): (&[Along], usize),
+    filter: &Filter<'_>,
 ) -> Result<Dynamic> {
     if operand.batch.is_none() {
-        return below_one_another(t, node, operand, kernel, bias, (windows, groups));
+        return below_one_another(t, node, operand, filter);
     }
+    let &Filter {
+        kernel,
+        bias,
+        windows,
+        groups,
+    } = filter;
     let outputs = kernel.shape[0];
     let mut full = vec![operand.full[0], outputs];
     full.extend(windows.iter().map(Along::positions));
@@ -129,10 +141,9 @@ fn below_one_another<'a>(
     t: &mut Translator<'a>,
     node: &Node<'a>,
     operand: &Dynamic,
-    kernel: &Constant,
-    bias: Option<&Constant>,
-    (windows, groups): (&[Along], usize),
+    filter: &Filter<'_>,
 ) -> Result<Dynamic> {
+    let windows = filter.windows;
     let (rows, columns) = match windows {
         [columns] => (&still(), columns),
         [rows, columns] => (rows, columns),
@@ -161,9 +172,14 @@ fn below_one_another<'a>(
         entries,
         ..*rows
     };
-    let inner = [&kernel.shape[..2], &vec![1; 4 - kernel.shape.len()]].concat();
-    let kernel = kernel.reshape([&inner, &kernel.shape[2..]].concat());
-    let made = convolved(t, node, &all, &kernel, bias, (&[rows, *columns], groups))?;
+    let (channels, sizes) = filter.kernel.shape.split_at(2);
+    let shape = [channels, &vec![1; 2 - sizes.len()], sizes].concat();
+    let planar = Filter {
+        kernel: &filter.kernel.reshape(shape),
+        windows: &[rows, *columns],
+        ..*filter
+    };
+    let made = convolved(t, node, &all, &planar)?;
     let split = vec![made.full[1], images, each / rows.stride, made.full[3]];
     let split = t.seen_as(node, &made, split, None)?;
     let kept = SparseRows::copies(each / rows.stride, (0..positions).map(Some));
@@ -306,8 +322,13 @@ pub(super) fn conv_transpose<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Res
             ..still()
         });
     }
-    let flipped = flipped(t, node, &kernel, groups)?;
-    let made = convolved(t, node, &spread, &flipped, None, (&alongs, groups))?;
+    let filter = Filter {
+        kernel: &flipped(t, node, &kernel, groups)?,
+        bias: None,
+        windows: &alongs,
+        groups,
+    };
+    let made = convolved(t, node, &spread, &filter)?;
     let made = match t.optional_constant(node, 2)? {
         Some(bias) => {
             let shape = [&[each * groups][..], &vec![1; rank]].concat();

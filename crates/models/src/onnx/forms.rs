@@ -1,11 +1,7 @@
 //! Values as weighted sums of others, number by number: what a selection must know to be continuous.
 
 use super::{message::Node, translator::Translator, value::Value};
-use crate::{
-    error::Result,
-    operator::{Made, Operator},
-    spec::OperatorSpec,
-};
+use crate::{error::Result, operator::Operator, spec::OperatorSpec};
 use candle_core::{DType, Device, Tensor};
 use dashu_ratio::RBig;
 use std::{collections::BTreeMap, sync::Arc};
@@ -39,7 +35,15 @@ impl Form {
         form
     }
 
-    /// Moved by a step whose results are the numbers `sources` of its operand.
+    /// Whether all that it holds is the same for all numbers.
+    fn is_uniform(&self) -> bool {
+        self.weights
+            .values()
+            .chain([&self.constant])
+            .all(|own| own.len() == 1)
+    }
+
+    /// Moved by a step whose results are the numbers `sources` of its operand, which nobody reads of a uniform one.
     fn moved(self, step: &str, sources: &[usize]) -> Self {
         let moved = |numbers: Numbers| match numbers.len() {
             1 => numbers,
@@ -157,14 +161,16 @@ impl<'a> Translator<'a> {
             node,
             parameter_length(spec.as_ref(), parameter.as_ref(), &shape),
         )?;
-        let moved = match &spec {
-            None | Some(OperatorSpec::Reshape { .. } | OperatorSpec::Flatten) => None,
-            Some(_) => self.moved_entries(node, index)?,
-        };
         let form = match (spec, parameter) {
-            (Some(spec), _) if let Some(sources) = moved => {
+            (Some(spec), _) if is_move(&spec) => {
                 let below = self.form_of(node, operands[0], depth - 1)?;
-                below.moved(&format!("{spec:?}"), &sources)
+                let sources = match below.is_uniform() {
+                    true => Vec::new(),
+                    false => self.sources(node, index)?,
+                };
+                let step = format!("{spec:?}");
+                self.spend(node, step.len())?;
+                below.moved(&step, &sources)
             }
             (Some(OperatorSpec::Add), _) => {
                 let mut sum = Form::constant(vec![RBig::ZERO]);
@@ -197,28 +203,30 @@ impl<'a> Translator<'a> {
         self.spend(node, form.len())?;
         Ok(form)
     }
-}
 
-impl<'a> Translator<'a> {
-    /// Of which entry of its operand each entry of a node's result is the number, where it does nothing but move them to other places.
-    fn moved_entries(&mut self, node: &Node<'a>, index: usize) -> Result<Option<Vec<usize>>> {
+    /// Of which entry of its operand each entry of a node's result is the number, which moves them to other places.
+    fn sources(&mut self, node: &Node<'a>, index: usize) -> Result<Vec<usize>> {
         let (operator, operands) = self.nodes().get(index);
-        let (Operator::Affine(operator), &[operand]) = (operator, operands) else {
-            return Ok(None);
+        let Operator::Affine(operator) = operator else {
+            return Err(node.error("moves numbers by another operator"));
         };
         let operator = Arc::clone(operator);
-        let (from, to) = (self.nodes().shape(operand), self.nodes().shape(index));
-        if operator.made() != Made::Moved || operator.offset(to)?.is_some() {
-            return Ok(None);
-        }
-        let (from, count) = (from.to_vec(), from.iter().product::<usize>());
+        let from = self.nodes().shape(operands[0]).to_vec();
+        let count = from.iter().product();
         self.spend(node, count)?;
-        let places: Vec<f64> = (1..=count).map(|place| place as f64).collect();
+        let places: Vec<f64> = (0..count).map(|place| place as f64).collect();
         let places = Tensor::from_vec(places, [&[1, 1], &from[..]].concat(), &Device::Cpu)?;
         let places = operator.push(&[&places])?.flatten_all()?.to_vec1::<f64>()?;
-        // One that comes from nowhere is 0.
-        let entry = |place: &f64| (*place as usize).checked_sub(1);
-        Ok(places.iter().map(entry).collect())
+        Ok(places.iter().map(|place| *place as usize).collect())
+    }
+}
+
+/// Whether an operator does nothing but put numbers of its one operand in other places: all that it gives are such.
+pub(super) fn is_move(spec: &OperatorSpec) -> bool {
+    match spec {
+        OperatorSpec::Transpose { .. } | OperatorSpec::Slice { .. } => true,
+        OperatorSpec::Resample { rows, .. } => rows.are_copies(),
+        _ => false,
     }
 }
 

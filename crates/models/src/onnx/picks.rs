@@ -126,14 +126,8 @@ pub(super) fn reverse_sequence<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> R
         index[along] = source(index[along], lengths[index[each]]);
         Some(ravel(&index, &full))
     });
-    let flat = match &value {
-        Value::Dynamic(dynamic) => Value::Dynamic(t.unbatched(node, dynamic)?),
-        _ => value,
-    };
-    let flat = t.reshape(node, &flat, vec![count])?;
-    let rows = SparseRows::copies(count, sources);
-    let made = t.resample(node, &flat, 0, rows)?;
-    let made = t.reshape(node, &made, full)?;
+    let sources = sources.collect();
+    let made = picked(t, node, &value, sources, full)?;
     t.set(node, 0, made)
 }
 

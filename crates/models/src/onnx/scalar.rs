@@ -1,7 +1,7 @@
 //! Piecewise-linear functions of one number, the same for all numbers of a value: what selections within selections are.
 
 use super::{
-    forms::{parameter_length, whole},
+    forms::{is_move, parameter_length, whole},
     message::Node,
     translator::Translator,
     value::{Dynamic, Value},
@@ -303,16 +303,12 @@ fn of_node<'a>(
     Ok(found)
 }
 
-/// The operands of two nodes that do nothing but move those to other places, in the same way, and add no zeros.
+/// The operands of two nodes that do nothing but move those to other places, in the same way.
 fn moved_alike(t: &Translator<'_>, a: usize, b: usize) -> Option<(usize, usize)> {
     let step = |index: usize| {
         let (operator, operands) = t.nodes().get(index);
-        let spec = operator.spec()?;
-        let is_move = matches!(
-            spec,
-            OperatorSpec::Transpose { .. } | OperatorSpec::Slice { .. }
-        );
-        is_move.then_some((spec, operands[0]))
+        let spec = operator.spec().filter(is_move)?;
+        Some((spec, operands[0]))
     };
     let ((of_a, below_a), (of_b, below_b)) = (step(a)?, step(b)?);
     let [shape_a, shape_b] = [below_a, below_b].map(|below| t.nodes().shape(below));

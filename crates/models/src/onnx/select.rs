@@ -101,14 +101,14 @@ pub(super) fn mul<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
 
 /// A difference; 1 less a comparison as 0 and 1 is the opposite comparison.
 pub(super) fn sub<'a>(t: &mut Translator<'a>, node: &Node<'a>) -> Result<()> {
-    let (Value::Constant(ones), comparison @ Value::Greater(_)) =
-        (t.value(node, 0)?, t.value(node, 1)?)
-    else {
-        return arithmetic::sub(t, node);
+    let (ones, comparison) = match (t.value(node, 0)?, t.value(node, 1)?) {
+        (Value::Constant(ones), comparison @ Value::Greater(_))
+            if ones.as_floats().iter().all(|one| *one == 1.0) =>
+        {
+            (ones, comparison)
+        }
+        _ => return arithmetic::sub(t, node),
     };
-    if ones.as_floats().iter().any(|one| *one != 1.0) {
-        return arithmetic::sub(t, node);
-    }
     let full = broadcast(&[&ones.shape, &t.shape(node, &comparison)?]);
     let full = full.ok_or_else(|| node.error("subtracts shapes that do not fit"))?;
     let comparison = t.broadcast_to(node, &comparison, &full)?;

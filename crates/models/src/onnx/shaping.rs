@@ -8,9 +8,19 @@ use super::{
     translator::Translator,
     value::{Dynamic, Value},
 };
-use crate::{error::Result, sparse_rows::SparseRows, spec::OperatorSpec};
+use crate::{
+    error::{Error, Result},
+    sparse_rows::SparseRows,
+    spec::OperatorSpec,
+};
 
-const A_SEQUENCE: &str = "takes a sequence where a tensor must be";
+/// What is wrong with a sequence, or with what failed, where numbers are asked for.
+fn no_tensor(node: &Node<'_>, value: &Value) -> Error {
+    node.error(match value {
+        Value::Sequence(_) => "takes a sequence where a tensor must be",
+        _ => "reads what cannot be had",
+    })
+}
 
 impl<'a> Translator<'a> {
     /// Shape of a value, batch included.
@@ -22,8 +32,7 @@ impl<'a> Translator<'a> {
                 let (a, b) = (self.shape(node, &both.0)?, self.shape(node, &both.1)?);
                 broadcast(&[&a, &b]).ok_or_else(|| node.error("compares shapes that do not fit"))
             }
-            Value::Sequence(_) => Err(node.error(A_SEQUENCE)),
-            Value::Failed(_) => Err(node.error("reads what cannot be had")),
+            Value::Sequence(_) | Value::Failed(_) => Err(no_tensor(node, value)),
         }
     }
 
@@ -128,17 +137,10 @@ impl<'a> Translator<'a> {
                 return Err(node.error(format!("cannot reshape {:?} to {full:?}", constant.shape)));
             }
             Value::Dynamic(dynamic) => Value::Dynamic(self.reshape_dynamic(node, dynamic, full)?),
-            Value::Greater(both) => {
-                let shape = self.shape(node, value)?;
-                let mut moved = |one| {
-                    let one = self.broadcast_to(node, one, &shape)?;
-                    self.reshape(node, &one, full.clone())
-                };
-                let a = moved(&both.0)?;
-                Value::Greater((a, moved(&both.1)?).into())
+            Value::Greater(_) => {
+                self.compared(node, value, |t, side| t.reshape(node, side, full.clone()))?
             }
-            Value::Sequence(_) => return Err(node.error(A_SEQUENCE)),
-            Value::Failed(_) => return Err(node.error("reads what cannot be had")),
+            Value::Sequence(_) | Value::Failed(_) => return Err(no_tensor(node, value)),
         })
     }
 
@@ -173,17 +175,10 @@ impl<'a> Translator<'a> {
                 let made = self.transpose_dynamic(node, "", dynamic, permutation)?;
                 Ok(Value::Dynamic(made))
             }
-            Value::Greater(both) => {
-                let shape = self.shape(node, value)?;
-                let mut moved = |one| {
-                    let one = self.broadcast_to(node, one, &shape)?;
-                    self.transpose(node, &one, permutation)
-                };
-                let a = moved(&both.0)?;
-                Ok(Value::Greater((a, moved(&both.1)?).into()))
+            Value::Greater(_) => {
+                self.compared(node, value, |t, side| t.transpose(node, side, permutation))
             }
-            Value::Sequence(_) => Err(node.error(A_SEQUENCE)),
-            Value::Failed(_) => Err(node.error("reads what cannot be had")),
+            Value::Sequence(_) | Value::Failed(_) => Err(no_tensor(node, value)),
         }
     }
 
@@ -242,18 +237,13 @@ impl<'a> Translator<'a> {
             Value::Dynamic(dynamic) => Ok(Value::Dynamic(
                 self.resample_dynamic(node, "", dynamic, axis, rows)?,
             )),
-            Value::Greater(both) if rows.weights.is_empty() && rows.longest() <= 1 => {
-                let shape = self.shape(node, value)?;
-                let mut moved = |one| {
-                    let one = self.broadcast_to(node, one, &shape)?;
-                    self.resample(node, &one, axis, rows.clone())
-                };
-                let a = moved(&both.0)?;
-                Ok(Value::Greater((a, moved(&both.1)?).into()))
+            Value::Greater(_) if rows.weights.is_empty() && rows.longest() <= 1 => {
+                self.compared(node, value, |t, side| {
+                    t.resample(node, side, axis, rows.clone())
+                })
             }
             Value::Greater(_) => Err(node.error("computes with the result of a comparison")),
-            Value::Sequence(_) => Err(node.error(A_SEQUENCE)),
-            Value::Failed(_) => Err(node.error("reads what cannot be had")),
+            Value::Sequence(_) | Value::Failed(_) => Err(no_tensor(node, value)),
         }
     }
 
@@ -298,6 +288,25 @@ impl<'a> Translator<'a> {
         })
     }
 
+    /// A comparison of what `moved` makes of its two sides, each in the shape of both.
+    fn compared(
+        &mut self,
+        node: &Node<'a>,
+        comparison: &Value,
+        mut moved: impl FnMut(&mut Self, &Value) -> Result<Value>,
+    ) -> Result<Value> {
+        let Value::Greater(both) = comparison else {
+            return Err(node.error("moves what is no comparison"));
+        };
+        let shape = self.shape(node, comparison)?;
+        let mut side = |side: &Value| {
+            let whole = self.broadcast_to(node, side, &shape)?;
+            moved(self, &whole)
+        };
+        let first = side(&both.0)?;
+        Ok(Value::Greater((first, side(&both.1)?).into()))
+    }
+
     /// A value repeated along dimensions of 1 to the shape `full`, to which it must broadcast.
     pub(super) fn broadcast_to(
         &mut self,
@@ -322,8 +331,7 @@ impl<'a> Translator<'a> {
                     (a, self.broadcast_to(node, &both.1, full)?).into(),
                 ))
             }
-            Value::Sequence(_) => Err(node.error(A_SEQUENCE)),
-            Value::Failed(_) => Err(node.error("reads what cannot be had")),
+            Value::Sequence(_) | Value::Failed(_) => Err(no_tensor(node, value)),
         }
     }
 

@@ -49,7 +49,9 @@ impl Convolution {
     ) -> Result<(Tensor, [usize; 2])> {
         let patch = PatchGeometry::new(self, z.dims(), weight.dims(), first, size)?;
         let begin = patch.begin;
-        let wanted = wanted.map(|wanted| patch.wanted(wanted)).transpose()?;
+        let wanted = wanted
+            .map(|wanted| patch.wanted(wanted, size))
+            .transpose()?;
         let pull = TransposedPatch { patch, wanted };
         let x = z
             .contiguous()?
@@ -80,12 +82,19 @@ fn pull<T: Real>(
     }
     let width = taps.len() * patch.inputs;
     let by_taps = patch.by_taps(weight, &taps);
-    let all = || Channels::of(to, patch.inputs, |_, _| true);
+    let all;
+    let counted = match wanted {
+        Some(wanted) => wanted,
+        None => {
+            all = Channels::of(to, patch.inputs, |_, _| true);
+            &all
+        }
+    };
     let chosen = Chosen {
         patch,
         taps: &taps,
         from: &Channels::nonzero(z, positions, patch.outputs),
-        to: &wanted.clone().unwrap_or_else(all),
+        to: counted,
     };
     if chosen.is_worth_while() {
         return chosen.pull(z, &by_taps);

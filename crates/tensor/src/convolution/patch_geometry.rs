@@ -94,8 +94,18 @@ impl PatchGeometry {
         meets.then_some(position)
     }
 
-    /// The channels that are asked for in the input's patch.
-    pub(super) fn wanted(&self, wanted: &Tensor) -> Result<Channels> {
+    /// The channels that are asked for in the patch of an input of height and width `size`.
+    pub(super) fn wanted(&self, wanted: &Tensor, size: [usize; 2]) -> Result<Channels> {
+        if wanted.dims() != [self.inputs, size[0], size[1]] {
+            return Err(Error::Convolution {
+                found: format!(
+                    "{:?} wanted of {} channels of {size:?}",
+                    wanted.dims(),
+                    self.inputs
+                ),
+                cause: "expected a number for each of the input".into(),
+            });
+        }
         let [rows, columns] = [0, 1].map(|axis| self.begin[axis]..self.begin[axis] + self.to[axis]);
         let own = wanted.narrow(1, rows.start, rows.len())?;
         let own = own.narrow(2, columns.start, columns.len())?.ne(0.0)?;
